@@ -1,0 +1,33 @@
+/** What this node believes of another node: states and legal moves. Timers and evidence live with the session. */
+import { assertLegal, isLegal } from './moves.ts';
+import type { Moves } from './moves.ts';
+
+export const peerStates = ['discovered', 'alive', 'suspect', 'unreachable', 'left', 'removed', 'incompatible'] as const;
+export type PeerState = (typeof peerStates)[number];
+
+/**
+ * Suspicion always comes before `unreachable`, except for a peer that was never reached. `left` and `removed` are
+ * undone only by enrolling again, which starts over at `discovered`.
+ */
+export const peerMoves: Moves<PeerState> = {
+  discovered: ['alive', 'unreachable', 'left', 'removed', 'incompatible'],
+  alive: ['suspect', 'left', 'removed', 'incompatible'],
+  suspect: ['alive', 'unreachable', 'left', 'removed', 'incompatible'],
+  unreachable: ['alive', 'left', 'removed', 'incompatible'],
+  left: ['discovered', 'removed'],
+  removed: ['discovered'],
+  incompatible: ['alive', 'unreachable', 'left', 'removed'],
+};
+
+export function isPeerState(value: unknown): value is PeerState {
+  return (peerStates as readonly unknown[]).includes(value);
+}
+
+export function canMovePeer(from: PeerState, to: PeerState): boolean {
+  return isLegal(peerMoves, from, to);
+}
+
+/** @throws BrokerError `internal` */
+export function assertPeerMove(from: PeerState, to: PeerState): void {
+  assertLegal('peer', peerMoves, from, to);
+}
