@@ -1,0 +1,42 @@
+/** Who a node is to its mesh: what a verified certificate says, and what a member holds to prove itself. */
+import type { MeshId, NodeId } from './ids.ts';
+
+/** What a leaf certificate says of its node. Only ever made from a certificate that was checked. */
+export interface PeerIdentity {
+  readonly meshId: MeshId;
+  readonly nodeId: NodeId;
+  /** The node's name as its issuer granted it. */
+  readonly name: string;
+  /** The owner identity: the person, or the tag, that the node belongs to. */
+  readonly owner: string;
+  /** Upper-case hexadecimal. */
+  readonly serial: string;
+  /** Wall-clock milliseconds. */
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** The node's Ed25519 key, 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/** What a member needs to speak for itself: its key, its chain, and the root that it judges others by. */
+export interface MeshIdentity {
+  readonly meshId: MeshId;
+  readonly meshName: string;
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly owner: string;
+  /** PKCS#8. Never logged, never sent. */
+  readonly keyPem: string;
+  /** The leaf, then its issuer. */
+  readonly chainPem: string;
+  readonly rootPem: string;
+}
+
+/** The DER certificates of one member: its own, and that of the issuer which signed it. */
+export interface CertificateChain {
+  readonly leaf: Uint8Array;
+  readonly issuer: Uint8Array;
+}
+
+/** The last word on a peer whose certificate holds: undefined lets it in, a text is why not (removed, say). */
+export type Judge = (peer: PeerIdentity) => string | undefined;

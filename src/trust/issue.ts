@@ -1,0 +1,139 @@
+/**
+ * Making certificates (RFC 5280, Ed25519 as in RFC 8410). The library is loaded by the first call: most starts of a
+ * node make no certificate, and it costs them time and memory.
+ */
+import type { Extension } from '@peculiar/x509';
+import { createPublicKey, randomBytes, webcrypto, type KeyObject } from 'node:crypto';
+import { BrokerError } from '../domain/errors.ts';
+import { nodeIdOfPublicKey } from '../domain/ids.ts';
+import { flawOfSubjectText, meshIdOf, readCertificate } from './certificate.ts';
+import { publicKeyObject } from './node-key.ts';
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+/** Clocks of machines differ: a certificate is in force a day before it was made. */
+export const backdatedMs = dayMs;
+export const leafLifeMs = 90 * dayMs;
+export const issuerLifeMs = 5 * 365 * dayMs;
+export const rootLifeMs = 20 * 365 * dayMs;
+
+/** A certificate and the key that signs with it. */
+export interface Authority {
+  readonly certificate: Uint8Array;
+  readonly key: KeyObject;
+}
+
+/** A self-signed root. */
+export async function makeRoot(key: KeyObject, nowMs: number): Promise<Uint8Array> {
+  const name = authorityName('root', key);
+  return make({ subject: name, publicKey: createPublicKey(key), pathLength: 1 }, { name, key }, nowMs, nowMs + rootLifeMs);
+}
+
+/** An issuer: may sign leaves and no further authority. */
+export async function makeIssuer(key: KeyObject, root: Authority, nowMs: number): Promise<Uint8Array> {
+  const signer = { name: authorityName('root', root.key), key: root.key };
+  const subject = { subject: authorityName('issuer', key), publicKey: createPublicKey(key), pathLength: 0 };
+  return make(subject, signer, nowMs, nowMs + issuerLifeMs);
+}
+
+export interface LeafSubject {
+  /** Raw Ed25519 key, 32 bytes; the node id in the certificate is made from it. */
+  readonly publicKey: Uint8Array;
+  readonly name: string;
+  readonly owner: string;
+}
+
+/**
+ * A node's certificate, in force for `lifeMs`, never longer than its issuer's.
+ * @throws BrokerError `invalid` for a name, owner or key that a certificate can't carry.
+ */
+export async function makeLeaf(
+  subject: LeafSubject,
+  issuer: Authority,
+  root: Uint8Array,
+  nowMs: number,
+  lifeMs: number = leafLifeMs,
+): Promise<Uint8Array> {
+  for (const [what, text] of [['node name', subject.name], ['owner identity', subject.owner]] as const) {
+    const flaw = flawOfSubjectText(text);
+    if (flaw !== undefined) throw new BrokerError('invalid', `the ${what} can't stand in a certificate: ${flaw}`);
+  }
+  const uri = `beckon://${meshIdOf(readCertificate(root))}/${nodeIdOfPublicKey(subject.publicKey)}`;
+  const name = [{ CN: [{ utf8String: subject.name }] }, { O: [{ utf8String: subject.owner }] }];
+  const notAfterMs = Math.min(nowMs + lifeMs, readCertificate(issuer.certificate).validToDate.getTime());
+  return make(
+    { subject: name, publicKey: publicKeyObject(subject.publicKey), uri },
+    { name: authorityName('issuer', issuer.key), key: issuer.key },
+    nowMs,
+    notAfterMs,
+  );
+}
+
+type DistinguishedName = Record<string, { utf8String: string }[]>[];
+
+/** OpenSSL finds a signer by its name, so each authority's name holds the start of its key. */
+function authorityName(kind: 'root' | 'issuer', key: KeyObject): DistinguishedName {
+  const id = createPublicKey(key).export({ type: 'spki', format: 'der' }).subarray(-32, -16).toString('hex');
+  return [{ CN: [{ utf8String: `Beckon ${kind} ${id}` }] }];
+}
+
+interface Subject {
+  readonly subject: DistinguishedName;
+  readonly publicKey: KeyObject;
+  /** Of an authority: how many authorities may follow. */
+  readonly pathLength?: number;
+  /** Of a leaf. */
+  readonly uri?: string;
+}
+
+interface Signer {
+  readonly name: DistinguishedName;
+  readonly key: KeyObject;
+}
+
+async function make(subject: Subject, signer: Signer, nowMs: number, notAfterMs: number): Promise<Uint8Array> {
+  // The library's decorators want the metadata polyfill before them.
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  const publicKey = subject.publicKey.toCryptoKey('Ed25519', true, ['verify']);
+  const signerPublic = createPublicKey(signer.key).toCryptoKey('Ed25519', true, ['verify']);
+  const isAuthority = subject.pathLength !== undefined;
+  const usage = isAuthority
+    ? x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign
+    : x509.KeyUsageFlags.digitalSignature;
+  const extensions: Extension[] = [
+    new x509.BasicConstraintsExtension(isAuthority, subject.pathLength, true),
+    new x509.KeyUsagesExtension(usage, true),
+    await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
+    await x509.AuthorityKeyIdentifierExtension.create(signerPublic, false, webcrypto),
+  ];
+  if (subject.uri !== undefined) {
+    extensions.push(
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth, x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension([{ type: 'url', value: subject.uri }]),
+    );
+  }
+  const certificate = await x509.X509CertificateGenerator.create(
+    {
+      serialNumber: serialNumber(),
+      subject: new x509.Name(subject.subject),
+      issuer: new x509.Name(signer.name),
+      notBefore: new Date(nowMs - backdatedMs),
+      notAfter: new Date(notAfterMs),
+      publicKey,
+      signingKey: signer.key.toCryptoKey('Ed25519', true, ['sign']),
+      signingAlgorithm: { name: 'Ed25519' },
+      extensions,
+    },
+    webcrypto,
+  );
+  return new Uint8Array(certificate.rawData);
+}
+
+/** 16 random bytes, positive and of constant length (RFC 5280, 4.1.2.2). */
+function serialNumber(): string {
+  const bytes = randomBytes(16);
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
+  return bytes.toString('hex');
+}

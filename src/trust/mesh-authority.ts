@@ -1,0 +1,125 @@
+/**
+ * The keys that make a mesh: the root, and the issuer that lets nodes in. Each mesh has its own directory below
+ * `trust/`, so that a second mesh, or what a crash left of a first try, never costs anybody a key.
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
+import { BrokerError } from '../domain/errors.ts';
+import type { MeshId } from '../domain/ids.ts';
+import type { CertificateChain, MeshIdentity } from '../domain/trust.ts';
+import { meshIdOf, readCertificate, toPem, verifyChain } from './certificate.ts';
+import { makeIssuer, makeLeaf, makeRoot, type Authority, type LeafSubject } from './issue.ts';
+import { readKeyFile, writeKeyFile } from './key-file.ts';
+import { rawPublicKey, type NodeKey } from './node-key.ts';
+
+/** Certificates only: safe to store, replicate, show. */
+export interface MeshCertificates {
+  readonly meshId: MeshId;
+  readonly root: Uint8Array;
+  /** This node's own. */
+  readonly chain: CertificateChain;
+}
+
+export interface MeshFounding {
+  /** The `trust/` directory of the node's home. */
+  readonly directory: string;
+  readonly nodeKey: NodeKey;
+  readonly nodeName: string;
+  readonly owner: string;
+  readonly nowMs: number;
+}
+
+/**
+ * A new root, this node's issuer, its leaf. The keys are durable, with mode 0600, when this returns; the certificates
+ * are the caller's to store, and the mesh exists once they are.
+ * @throws BrokerError `invalid` for a name or owner that a certificate can't carry, `unavailable` when keys can't be written.
+ */
+export async function createMesh(founding: MeshFounding): Promise<MeshCertificates> {
+  const { directory, nodeKey, nodeName, owner, nowMs } = founding;
+  const rootKey = generateKeyPairSync('ed25519').privateKey;
+  const issuerKey = generateKeyPairSync('ed25519').privateKey;
+  const root = await makeRoot(rootKey, nowMs);
+  const issuer = await makeIssuer(issuerKey, { certificate: root, key: rootKey }, nowMs);
+  const subject = { publicKey: nodeKey.publicKey, name: nodeName, owner };
+  const leaf = await makeLeaf(subject, { certificate: issuer, key: issuerKey }, root, nowMs);
+  const meshId = meshIdOf(readCertificate(root));
+  await writeKeyFile(rootKeyPath(directory, meshId), rootKey);
+  await writeKeyFile(issuerKeyPath(directory, meshId), issuerKey);
+  return { meshId, root, chain: { leaf, issuer } };
+}
+
+export function rootKeyPath(directory: string, meshId: MeshId): string {
+  return join(directory, meshId, 'root.key');
+}
+
+export function issuerKeyPath(directory: string, meshId: MeshId): string {
+  return join(directory, meshId, 'issuer.key');
+}
+
+/** What lets nodes in. Holds a key: made by `openIssuer`, kept by the node alone. */
+export interface Issuer {
+  readonly meshId: MeshId;
+  readonly root: Uint8Array;
+  readonly certificate: Uint8Array;
+  /** A leaf for that node, signed, checked as any member would check it; nothing is stored. */
+  issue(subject: LeafSubject, nowMs: number): Promise<CertificateChain>;
+}
+
+/**
+ * This node's issuer, by its certificate from the store and its key file.
+ * @returns undefined when the key file is not there: then this node is no issuer.
+ * @throws BrokerError as `readKeyFile` does; `invalid` when key and certificate do not belong together.
+ */
+export async function openIssuer(
+  directory: string,
+  root: Uint8Array,
+  certificate: Uint8Array,
+): Promise<Issuer | undefined> {
+  const meshId = meshIdOf(readCertificate(root));
+  const path = issuerKeyPath(directory, meshId);
+  const key = await readKeyFile(path);
+  if (key === undefined) return undefined;
+  if (!Buffer.from(rawPublicKey(readCertificate(certificate).publicKey)).equals(rawPublicKey(key))) {
+    throw new BrokerError('invalid', `the key file ${path} is not the key of this node's issuer certificate`, {
+      hint: 'restore trust/ and the database from the same backup',
+    });
+  }
+  const authority: Authority = { certificate, key };
+  return {
+    meshId,
+    root,
+    certificate,
+    issue: async (subject, nowMs) => {
+      const chain = { leaf: await makeLeaf(subject, authority, root, nowMs), issuer: certificate };
+      verifyChain(chain, root, nowMs);
+      return chain;
+    },
+  };
+}
+
+/**
+ * What the front and outgoing links need, put together from the node's key and the stored certificates.
+ * @throws BrokerError `unauthenticated` when they do not fit or are out of force at `nowMs`: say so and run alone.
+ */
+export function meshIdentityOf(
+  nodeKey: NodeKey,
+  mesh: { readonly name: string; readonly root: Uint8Array; readonly chain: CertificateChain },
+  nowMs: number,
+): MeshIdentity {
+  const { meshId, nodeId, name, owner } = verifyChain(mesh.chain, mesh.root, nowMs);
+  if (nodeId !== nodeKey.nodeId) {
+    throw new BrokerError('unauthenticated', `the stored certificate is of node ${nodeId}, this node's key makes ${nodeKey.nodeId}`, {
+      hint: 'the key file or the database was replaced; restore both, or join again',
+    });
+  }
+  return {
+    meshId,
+    meshName: mesh.name,
+    nodeId,
+    name,
+    owner,
+    keyPem: nodeKey.toPem(),
+    chainPem: toPem(mesh.chain.leaf, mesh.chain.issuer),
+    rootPem: toPem(mesh.root),
+  };
+}
