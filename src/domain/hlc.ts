@@ -4,6 +4,7 @@
  * else: no decision rests on it.
  */
 import { internal, invalid } from './errors.ts';
+import { quoted } from './text.ts';
 
 declare const brand: unique symbol;
 /** 48-bit milliseconds and a 16-bit counter as `mmmmmmmmmmmm-cccc` in lower-case hex: text order is clock order. */
@@ -34,7 +35,7 @@ export function encodeHlc({ ms, counter }: HlcParts): Hlc {
 
 /** @throws BrokerError `invalid` */
 export function decodeHlc(text: string): HlcParts {
-  if (!isHlc(text)) throw invalid(`${JSON.stringify(text.slice(0, 40))} is not a clock value: 12 and 4 hex digits with - between`);
+  if (!isHlc(text)) throw invalid(`${quoted(text)} is not a clock value: 12 and 4 hex digits with - between`);
   return { ms: Number.parseInt(text.slice(0, 12), 16), counter: Number.parseInt(text.slice(13), 16) };
 }
 

@@ -2,7 +2,9 @@
  * Identifiers. A record's id is a prefix and a ULID (https://github.com/ulid/spec, upper case); one invocation has
  * exactly one flight and one delivery, and the three share one ULID, so that any of them names all.
  */
-import { BrokerError, internal, invalid } from './errors.ts';
+import { internal, invalid } from './errors.ts';
+import type { BrokerError } from './errors.ts';
+import { quoted } from './text.ts';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -33,7 +35,7 @@ export function isUlid(text: string): text is Ulid {
 }
 
 function make(prefix: IdPrefix, ulid: string): string {
-  if (!isUlid(ulid)) throw internal(`not a ULID: ${JSON.stringify(ulid.slice(0, 40))}`);
+  if (!isUlid(ulid)) throw internal(`not a ULID: ${quoted(ulid)}`);
   return `${prefix}_${ulid}`;
 }
 
@@ -58,7 +60,7 @@ export const isAgentId = (text: string): text is AgentId => hasForm('agt', text)
 
 export function ulidOf(id: RecordId): Ulid {
   const ulid = id.slice(4);
-  if (!isUlid(ulid)) throw internal(`not an id: ${JSON.stringify(id.slice(0, 40))}`);
+  if (!isUlid(ulid)) throw internal(`not an id: ${quoted(id)}`);
   return ulid;
 }
 
@@ -100,8 +102,7 @@ function crockford(text: string): string {
 }
 
 function badId(text: string, why: string): BrokerError {
-  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
-  return invalid(`${JSON.stringify(shown)} is not an id: ${why}`, `give ${accepted}`);
+  return invalid(`${quoted(text)} is not an id: ${why}`, `give ${accepted}`);
 }
 
 // A node id is the base36 CIDv1 of an Ed25519 key: CID version 1, codec libp2p-key 0x72, identity multihash of 36
@@ -131,11 +132,11 @@ export function nodeIdOfPublicKey(publicKey: Uint8Array): NodeId {
 /** @throws BrokerError `invalid` */
 export function asNodeId(text: string): NodeId {
   if (isNodeId(text)) return text;
-  throw invalid(`${JSON.stringify(text.slice(0, 70))} is not a node id`, 'a node id starts with k51 and has 62 characters');
+  throw invalid(`${quoted(text, 70)} is not a node id`, 'a node id starts with k51 and has 62 characters');
 }
 
 /** A mesh id is made by trust; here it only must be safe in a URI and a file name. @throws BrokerError `invalid` */
 export function asMeshId(text: string): MeshId {
   if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/.test(text)) return text as MeshId;
-  throw invalid(`${JSON.stringify(text.slice(0, 70))} is not a mesh id`);
+  throw invalid(`${quoted(text, 70)} is not a mesh id`);
 }

@@ -1,0 +1,139 @@
+/**
+ * From an address, whole or in part, to the instances it means. Pure: what is known comes in, a choice and its reasons
+ * come out. Nothing is stripped from an address and retried.
+ */
+import { isFullyQualified } from './address.ts';
+import type { Candidate, Explained, Here, PassedOver, Resolution, ResolveQuery } from './candidate.ts';
+import { invalid } from './errors.ts';
+import { isNodeId } from './ids.ts';
+import { ambiguousError, notFoundError } from './resolve-errors.ts';
+
+export type { Candidate, Explained, Here, Resolution, ResolveQuery } from './candidate.ts';
+
+/** Without a node in the address, nodes not heard of for longer are passed over. */
+export const unseenLimitMs = 7 * 24 * 60 * 60 * 1000;
+
+/**
+ * `ok` with at least one target, or an error: `not_found` with the nearest addresses, `ambiguous` with the matches,
+ * `invalid` for a query that contradicts itself. `explained` speaks of every instance of the wanted agent, in address
+ * order. Whether a target is available or reachable is not asked here, except that `any` prefers those that are.
+ */
+export function resolve(query: ResolveQuery, candidates: readonly Candidate[], here: Here): Resolution {
+  if (query.any === true && query.all === true) {
+    return { ok: false, error: invalid('--any chooses one and --all chooses every match: give one of them'), explained: [] };
+  }
+  const matches: Candidate[] = [];
+  const passed: PassedOver[] = [];
+  for (const candidate of candidates.toSorted(byAddress)) {
+    if (candidate.agent !== query.address.agent) continue;
+    const over = passOver(query, candidate, here);
+    if (over === undefined) matches.push(candidate);
+    else passed.push({ candidate, ...over });
+  }
+  if (matches.length === 0) {
+    return { ok: false, error: notFoundError(query, candidates, passed), explained: explain(passed) };
+  }
+  const choice = choose(query, matches, here);
+  const explained = explain(passed, matches, (candidate) => ({
+    chosen: choice.targets.includes(candidate),
+    why: choice.targets.includes(candidate) ? choice.why : choice.whyNot,
+  }));
+  if (choice.targets.length === 0) return { ok: false, error: ambiguousError(query.address, matches), explained };
+  return { ok: true, targets: choice.targets, explained };
+}
+
+function passOver(query: ResolveQuery, candidate: Candidate, here: Here): Omit<PassedOver, 'candidate'> | undefined {
+  const { node, workspace } = query.address;
+  if (node !== undefined) {
+    const isMeant = isNodeId(node) ? candidate.nodeId === node : candidate.nodeName === node;
+    if (!isMeant) return { rule: 'other_node', why: 'on another node' };
+    if (!isNodeId(node) && !candidate.nodeNameOwned) {
+      return { rule: 'name_not_owned', why: `another node holds the name ${node}: address this one by its node id` };
+    }
+  }
+  if (workspace !== undefined && candidate.workspace !== workspace) return { rule: 'other_workspace', why: 'another workspace' };
+  if (candidate.nodeState === 'left' || candidate.nodeState === 'removed') {
+    return { rule: 'gone', why: candidate.nodeState === 'left' ? 'its node left the mesh' : 'its node was removed from the mesh' };
+  }
+  if (node === undefined) {
+    if (query.anyOwner !== true && candidate.owner !== here.owner) {
+      return { rule: 'other_owner', why: `belongs to ${candidate.owner}: name its node, or use --any-owner` };
+    }
+    if (!isHere(candidate, here) && here.nowMs - candidate.lastSeenMs > unseenLimitMs) {
+      return { rule: 'unseen', why: 'its node was not seen for 7 days: name the node to mean it' };
+    }
+  }
+  const lacks = filteredOut(query, candidate);
+  return lacks === undefined ? undefined : { rule: 'filter', why: lacks };
+}
+
+function filteredOut(query: ResolveQuery, candidate: Candidate): string | undefined {
+  if (query.harness !== undefined && candidate.harness !== query.harness) return `its harness is ${candidate.harness}`;
+  const capability = query.capabilities?.find((each) => !candidate.capabilities.includes(each));
+  if (capability !== undefined) return `lacks the capability ${capability}`;
+  for (const [key, value] of Object.entries(query.labels ?? {})) {
+    const actual = Object.hasOwn(candidate.labels, key) ? candidate.labels[key] : undefined;
+    if (actual !== value) return actual === undefined ? `has no label ${key}` : `its label ${key} is ${actual}`;
+  }
+  return undefined;
+}
+
+interface Choice {
+  readonly targets: readonly Candidate[];
+  readonly why: string;
+  readonly whyNot: string;
+}
+
+function choose(query: ResolveQuery, matches: readonly Candidate[], here: Here): Choice {
+  if (query.all === true) return { targets: matches, why: 'matches, and all matches were asked for', whyNot: '' };
+  const [first] = matches;
+  if (matches.length === 1 && first !== undefined) {
+    return { targets: [first], why: isFullyQualified(query.address) ? 'exactly this instance' : 'the only match', whyNot: '' };
+  }
+  if (query.any === true) {
+    const [best] = matches.toSorted(byPreference(here));
+    return { targets: best === undefined ? [] : [best], why: 'the best of the matches', whyNot: 'matches, but another is live, here, less busy or closer' };
+  }
+  const local = matches.filter((each) => isHere(each, here));
+  if (local.length === 1) return { targets: local, why: 'the only match on this node', whyNot: 'matches, but one on this node comes first' };
+  const defaults = matches.filter((each) => each.isDefault);
+  if (defaults.length === 1) {
+    return { targets: defaults, why: 'its workspace is the default one', whyNot: 'matches, but the default workspace comes first' };
+  }
+  return { targets: [], why: '', whyNot: 'one of several matches' };
+}
+
+function isHere(candidate: Candidate, here: Here): boolean {
+  return candidate.nodeId === here.nodeId;
+}
+
+function isLive(candidate: Candidate, here: Here): boolean {
+  return candidate.available && (isHere(candidate, here) || candidate.nodeState === 'alive');
+}
+
+/** Unknown load or round trip comes after every known one; the address makes the order total. */
+function byPreference(here: Here): (a: Candidate, b: Candidate) => number {
+  const busy = (each: Candidate): number => each.busy ?? Number.MAX_VALUE;
+  const rtt = (each: Candidate): number => each.rttMs ?? (isHere(each, here) ? 0 : Number.MAX_VALUE);
+  return (a, b) =>
+    Number(isLive(b, here)) - Number(isLive(a, here))
+    || Number(isHere(b, here)) - Number(isHere(a, here))
+    || busy(a) - busy(b)
+    || rtt(a) - rtt(b)
+    || byAddress(a, b);
+}
+
+function byAddress(a: Candidate, b: Candidate): number {
+  return a.address < b.address ? -1 : a.address > b.address ? 1 : 0;
+}
+
+function explain(
+  passed: readonly PassedOver[],
+  matches: readonly Candidate[] = [],
+  verdict: (match: Candidate) => Omit<Explained, 'address'> = () => ({ chosen: false, why: '' }),
+): Explained[] {
+  return [
+    ...passed.map(({ candidate, why }) => ({ address: candidate.address, chosen: false, why })),
+    ...matches.map((candidate) => ({ address: candidate.address, ...verdict(candidate) })),
+  ].toSorted((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+}
