@@ -1,0 +1,49 @@
+/** Append-only facts: one is written with every change of a durable record. A trace is made of these. */
+import type { EventId, InvocationId, NodeId } from './ids.ts';
+import type { Hlc } from './hlc.ts';
+
+export const eventKinds = [
+  'node.started',
+  'node.stopped',
+  'mesh.created',
+  'mesh.joined',
+  'invite.created',
+  'invite.refused',
+  'member.admitted',
+  'agent.added',
+  'agent.removed',
+  'invocation.accepted',
+  'invocation.received',
+  'invocation.refused',
+  'delivery.sent',
+  'delivery.deferred',
+  'delivery.received',
+  'delivery.rejected',
+  'delivery.dead',
+  'delivery.cancelled',
+  'flight.started',
+  'flight.waiting',
+  'flight.resumed',
+  'flight.requeued',
+  'flight.cancel_requested',
+  'flight.finished',
+  'flight.refined',
+] as const;
+export type EventKind = (typeof eventKinds)[number];
+
+/** When a fact was written: wall clock for people, hybrid clock for merging. */
+export interface Stamp {
+  readonly atMs: number;
+  readonly hlc: Hlc;
+}
+
+export interface Fact extends Stamp {
+  readonly id: EventId;
+  readonly nodeId: NodeId;
+  readonly what: EventKind;
+  readonly invocationId?: InvocationId;
+  /** The other node concerned, if one is. */
+  readonly peerNodeId?: NodeId;
+  /** A few words for people: state, reason, attempt number. Never task text or output. */
+  readonly detail: Readonly<Record<string, string>>;
+}

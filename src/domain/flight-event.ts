@@ -1,0 +1,45 @@
+/**
+ * What the owner reports of a flight, in order: `seq` counts from 1 without gaps over all runs. Only the owner makes
+ * these; what the origin alone decides (expiry before sending, say) is a verdict on the flight's row, not an event.
+ */
+import type { ErrorInfo } from './errors.ts';
+import type { TerminalFlightState, WaitingReason } from './flight.ts';
+import type { Hlc } from './hlc.ts';
+
+export const outputStreams = ['stdout', 'stderr'] as const;
+export type OutputStream = (typeof outputStreams)[number];
+
+/** The largest piece of output in one event, bytes. */
+export const maxOutputChunk = 32 * 1024;
+
+/** How a flight ended, by the owner's word or the origin's. */
+export interface Outcome {
+  readonly state: TerminalFlightState;
+  readonly exitCode?: number;
+  readonly error?: ErrorInfo;
+  /** Processes ended on its behalf (cancel, limits). */
+  readonly ended?: number;
+}
+
+export type FlightEventBody =
+  | { readonly kind: 'started'; readonly run: number }
+  | { readonly kind: 'output'; readonly stream: OutputStream; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'waiting';
+      readonly reason: WaitingReason;
+      readonly request: string;
+      readonly prompt: string;
+      readonly choices: readonly string[];
+      readonly untilMs?: number;
+    }
+  | { readonly kind: 'resumed' }
+  | { readonly kind: 'requeued'; readonly run: number }
+  | ({ readonly kind: 'finished' } & Outcome);
+
+export interface FlightEvent {
+  readonly seq: number;
+  /** The owner's wall clock, ms. */
+  readonly atMs: number;
+  readonly hlc: Hlc;
+  readonly body: FlightEventBody;
+}

@@ -1,0 +1,55 @@
+/** How an agent is run. An adapter knows start, output, stop; nothing above it knows which harness it is. */
+import type { ErrorInfo } from './errors.ts';
+import type { OutputStream } from './flight-event.ts';
+import type { FlightId, InvocationId } from './ids.ts';
+import type { Endpoint, SessionChoice, Task } from './invocation.ts';
+
+export interface RunRequest {
+  readonly invocationId: InvocationId;
+  readonly flightId: FlightId;
+  readonly run: number;
+  readonly endpoint: Endpoint;
+  readonly task: Task;
+  readonly session: SessionChoice;
+  /** Set on top of the agent's own environment: the flight's ids. */
+  readonly flightEnv: Readonly<Record<string, string>>;
+}
+
+export interface RunSink {
+  /**
+   * Output in order, pieces of at most `maxOutputChunk` bytes that never cut a UTF-8 character.
+   * @returns resolves when there is room for more: await it before reading on.
+   */
+  output(stream: OutputStream, bytes: Uint8Array): Promise<void>;
+}
+
+/** How the agent's process ended. `error` when it never came up or broke its protocol. */
+export interface RunEnd {
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly error?: ErrorInfo;
+}
+
+export interface Run {
+  /** Resolves once, after all output was handed to the sink. Never rejects. */
+  readonly ended: Promise<RunEnd>;
+  /**
+   * TERM to the whole process group, KILL after `graceMs`. Resolves when nothing of the group is left.
+   * @returns the number of processes ended; 0 when it was over already. A second call joins the first.
+   */
+  stop(graceMs: number): Promise<number>;
+}
+
+export interface Availability {
+  readonly available: boolean;
+  /** Why not, and what to do, in a few words. */
+  readonly why?: string;
+}
+
+export interface Harness {
+  readonly name: string;
+  /** Cheap, spends nothing, starts nothing of the agent. */
+  check(endpoint: Endpoint): Promise<Availability>;
+  /** Spawns. Failures to start show up in `ended`, not as a rejection. */
+  start(request: RunRequest, sink: RunSink): Run;
+}

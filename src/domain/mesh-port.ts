@@ -1,0 +1,54 @@
+/** What the core sees of the network: authenticated links to peers, and questions over them. */
+import type { AnswerTo, ControlMessage, FlightEvents, PeerAnswer, PeerMessage, PeerQuery } from './messages.ts';
+import type { NodeId } from './ids.ts';
+import type { PeerIdentity } from './trust.ts';
+import type { PeerState } from './peer.ts';
+
+/** One live session with a peer. `peer` comes from its verified certificate, never from what it says. */
+export interface Link {
+  readonly peer: PeerIdentity;
+  /** The peer's boot epoch. */
+  readonly epoch: number;
+  /** Queues on the control stream, in order. On a link that is down it does nothing: `onDown` is the word. */
+  send(message: ControlMessage): void;
+  /** Queues on the data stream, in order; resolves when there is room for more, or the link is down. */
+  sendEvents(message: FlightEvents): Promise<void>;
+  /** @throws BrokerError `unavailable` when the link goes down first, `deadline` after `timeoutMs`, or the peer's own error */
+  ask<Q extends PeerQuery>(query: Q, timeoutMs: number): Promise<AnswerTo<Q>>;
+  readonly isUp: boolean;
+}
+
+/** The core's side of a link. Calls for one link come in order and start synchronously in that order. */
+export interface LinkHandler {
+  onUp(link: Link): void;
+  /** The adapter reads on while this is pending, up to a bounded number of bytes. */
+  onMessage(link: Link, message: PeerMessage): Promise<void>;
+  onQuery(link: Link, query: PeerQuery): Promise<PeerAnswer>;
+  onDown(link: Link, why: string): void;
+}
+
+/** A peer as `beckon peers` shows it. */
+export interface PeerView {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly state: PeerState;
+  readonly why: string;
+  readonly sinceMs: number;
+  /** host:port of the live link, or of the last try. */
+  readonly address?: string;
+  /** Who dialled: this node or the peer. */
+  readonly path?: 'outbound' | 'inbound';
+  /** Where the address came from: seed, member, inbound. */
+  readonly source?: string;
+  readonly rttMs?: number;
+  readonly lastSeenMs?: number;
+  readonly version?: string;
+}
+
+export interface Mesh {
+  link(nodeId: NodeId): Link | undefined;
+  links(): readonly Link[];
+  peers(): readonly PeerView[];
+  /** One try to have a link now, whatever the backoff says; resolves with it or undefined after `timeoutMs`. */
+  dialNow(nodeId: NodeId, timeoutMs: number): Promise<Link | undefined>;
+}

@@ -1,0 +1,132 @@
+/** What two nodes say to each other inside a session. The mesh adapter carries these and knows their wire form. */
+import type { FailureReason } from './delivery.ts';
+import type { ErrorInfo } from './errors.ts';
+import type { Fact } from './event.ts';
+import type { FlightEvent } from './flight-event.ts';
+import type { FlightState } from './flight.ts';
+import type { Hlc } from './hlc.ts';
+import type { InvocationId } from './ids.ts';
+import type { Invocation, Task } from './invocation.ts';
+import type { Delivery, Flight, Page } from './records.ts';
+import type { RegistrySnapshot } from './registration.ts';
+import type { CertificateChain } from './trust.ts';
+
+/** The origin hands work over. Its limits are what is left of them at the moment of sending. */
+export interface Forward {
+  readonly type: 'forward';
+  readonly invocation: Invocation;
+  readonly task: Task;
+  readonly attempt: number;
+  readonly hlc: Hlc;
+}
+
+/** The owner's word that the invocation is durable there. */
+export interface Receipt {
+  readonly type: 'receipt';
+  readonly invocationId: InvocationId;
+  readonly receivedAtMs: number;
+  readonly hlc: Hlc;
+}
+
+/** The owner's word that it will not take the invocation. It stored nothing of it. */
+export interface Reject {
+  readonly type: 'reject';
+  readonly invocationId: InvocationId;
+  readonly reason: FailureReason;
+  readonly error: ErrorInfo;
+  readonly hlc: Hlc;
+}
+
+/** The origin's view of one flight that it has sent and not seen end. */
+export interface SyncItem {
+  readonly invocationId: InvocationId;
+  readonly receipted: boolean;
+  readonly lastSeq: number;
+  readonly cancelRequested: boolean;
+}
+
+/** Origin to owner, on session start. */
+export interface Sync {
+  readonly type: 'sync';
+  readonly items: readonly SyncItem[];
+}
+
+/** The owner's view of one flight; `unknown` when it holds nothing of it. */
+export interface SyncReply {
+  readonly type: 'sync_reply';
+  readonly items: readonly { readonly invocationId: InvocationId; readonly state: FlightState | 'unknown'; readonly run: number; readonly lastSeq: number }[];
+}
+
+/** Origin to owner: end this flight. Repeated until the flight is seen to end. */
+export interface Cancel {
+  readonly type: 'cancel';
+  readonly invocationId: InvocationId;
+  readonly hlc: Hlc;
+}
+
+/** Owner to origin: a cancel came for an invocation that it never got, and now never takes. */
+export interface CancelledUnknown {
+  readonly type: 'cancelled_unknown';
+  readonly invocationId: InvocationId;
+  readonly hlc: Hlc;
+}
+
+/** Owner to origin, on the data stream: events in `seq` order, committed at the owner. */
+export interface FlightEvents {
+  readonly type: 'flight_events';
+  readonly invocationId: InvocationId;
+  /** When the owner received the invocation: these events prove its receipt as well. */
+  readonly receivedAtMs: number;
+  readonly events: readonly FlightEvent[];
+}
+
+/** Origin to owner: stored durably through `seq`. Returns the credit of what it covers. */
+export interface EventAck {
+  readonly type: 'event_ack';
+  readonly invocationId: InvocationId;
+  readonly seq: number;
+  /** The origin holds no such flight: stop sending. */
+  readonly unknown: boolean;
+}
+
+/** An owner's registrations, whole: on session start and on change. */
+export interface Registry {
+  readonly type: 'registry';
+  readonly snapshot: RegistrySnapshot;
+}
+
+/** Members that the sender knows, and where they listen. Each chain proves itself. */
+export interface Roster {
+  readonly type: 'roster';
+  readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
+}
+
+export type ControlMessage = Forward | Receipt | Reject | Sync | SyncReply | Cancel | CancelledUnknown | EventAck | Registry | Roster;
+export type PeerMessage = ControlMessage | FlightEvents;
+
+export interface FlightFilter {
+  readonly state?: FlightState;
+  readonly agent?: string;
+}
+
+export interface DeliveryFilter {
+  readonly status?: Delivery['status'];
+  readonly invocationId?: InvocationId;
+  readonly sinceMs?: number;
+}
+
+/** Questions one node asks another, answered from the other's store. */
+export type PeerQuery =
+  | { readonly type: 'ping' }
+  | { readonly type: 'trace'; readonly invocationId: InvocationId }
+  | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
+  | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
+
+export type PeerAnswer =
+  | { readonly type: 'ping' }
+  | { readonly type: 'trace'; readonly facts: readonly Fact[] }
+  | { readonly type: 'flights'; readonly page: Page<Flight> }
+  | { readonly type: 'deliveries'; readonly page: Page<Delivery> };
+
+export type AnswerTo<Q extends PeerQuery> = Extract<PeerAnswer, { readonly type: Q['type'] }>;
+

@@ -1,0 +1,41 @@
+/** What the core needs of the world: time, ids, a log. The adapters of the other ports are named in store-port.ts, mesh-port.ts and harness-port.ts. */
+import type { Ulid } from './ids.ts';
+
+/** Undoes a timer; a second call does nothing. */
+export type CancelTimer = () => void;
+
+export interface Clock {
+  /** Wall clock, ms since 1970. May jump. */
+  now(): number;
+  /** Never goes back, ms from an arbitrary start; does not count while the machine sleeps or does, as the platform has it. */
+  monotonic(): number;
+  /** Calls `fn` once after `ms`. A timer never keeps the process alive by itself. */
+  setTimer(ms: number, fn: () => void): CancelTimer;
+}
+
+/** Monotonic ULIDs: within one process each is greater than the one before. */
+export interface UlidSource {
+  next(): Ulid;
+}
+
+/** Uniform in [0, 1). */
+export type Random = () => number;
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** One event a line. Never a task, an output, a token or a key. */
+export interface Log {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+}
+
+/** Lower-case hex sha256 of the parts, each preceded by its length, so that no two lists of parts are alike. */
+export type Digest = (parts: readonly (Uint8Array | string)[]) => string;
+
+/** A part of the node with a life: both are idempotent; `stop` ends all that `start` began before it resolves. */
+export interface Startable {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,77 @@
+/** Durable records as the store gives them back. Times are wall-clock ms. */
+import type { DeliveryState, FailureReason } from './delivery.ts';
+import type { ErrorInfo } from './errors.ts';
+import type { FlightState, WaitingReason } from './flight.ts';
+import type { AttemptId, DeliveryId, FlightId, InvocationId, NodeId } from './ids.ts';
+import type { Limits } from './invocation.ts';
+
+export interface Flight {
+  readonly id: FlightId;
+  readonly invocationId: InvocationId;
+  readonly target: string;
+  readonly originNodeId: NodeId;
+  readonly ownerNodeId: NodeId;
+  readonly caller: string;
+  readonly state: FlightState;
+  /** 0 until the first start. */
+  readonly run: number;
+  /** Of the last event stored here. */
+  readonly lastSeq: number;
+  readonly rerunnable: boolean;
+  readonly limits: Limits;
+  /** This node's clock: when the queue deadline and the total deadline end. */
+  readonly holdUntilMs: number;
+  readonly totalUntilMs: number;
+  readonly acceptedAtMs: number;
+  readonly receivedAtMs?: number;
+  readonly startedAtMs?: number;
+  readonly finishedAtMs?: number;
+  readonly cancelRequestedAtMs?: number;
+  /** Whose word the terminal state is. */
+  readonly verdictBy?: 'owner' | 'origin';
+  readonly exitCode?: number;
+  readonly error?: ErrorInfo;
+  readonly ended?: number;
+  readonly waiting?: { readonly reason: WaitingReason; readonly request: string; readonly prompt: string; readonly choices: readonly string[]; readonly sinceMs: number; readonly untilMs?: number };
+  /** Bytes of stdout stored here. */
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+}
+
+export interface Delivery {
+  readonly id: DeliveryId;
+  readonly invocationId: InvocationId;
+  readonly fromNodeId: NodeId;
+  readonly toNodeId: NodeId;
+  readonly target: string;
+  readonly status: DeliveryState;
+  readonly attempts: number;
+  readonly failureReason?: FailureReason;
+  readonly failureDetail?: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** The owner's clock. */
+  readonly receivedAtMs?: number;
+}
+
+export interface DeliveryAttempt {
+  readonly id: AttemptId;
+  readonly deliveryId: DeliveryId;
+  readonly number: number;
+  readonly startedAtMs: number;
+  readonly endedAtMs?: number;
+  readonly outcome?: 'received' | 'rejected' | 'lost';
+  readonly why?: string;
+}
+
+/** A page of a list: `next` is absent on the last. Cursors are opaque to callers. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next?: string;
+}
+
+export interface PageRequest {
+  /** 1 to 1000 */
+  readonly limit: number;
+  readonly after?: string;
+}

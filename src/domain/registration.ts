@@ -1,0 +1,46 @@
+/** The replicated projection of an agent instance, and the signed form in which nodes pass it on. */
+import type { NodeId } from './ids.ts';
+
+export const visibilities = ['mesh', 'node'] as const;
+export type Visibility = (typeof visibilities)[number];
+
+/** Never holds cwd, argv, environment or session. */
+export interface Registration {
+  readonly address: string;
+  readonly nodeId: NodeId;
+  readonly harness: string;
+  readonly capabilities: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly visibility: Visibility;
+  readonly description: string;
+  /** The instance that an address without workspace means. */
+  readonly isDefault: boolean;
+  readonly available: boolean;
+  readonly unavailableWhy?: string;
+}
+
+/** Payload bytes exactly as the owner signed them; stored and passed on verbatim. */
+export interface SignedRecord {
+  readonly payload: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** What an owner says its whole set of records is. Newer by epoch, then version. */
+export interface RegistryHead {
+  readonly nodeId: NodeId;
+  readonly epoch: number;
+  readonly version: number;
+  readonly count: number;
+  /** Lower-case hex sha256 over the sorted sha256 of the records' payloads. */
+  readonly rootHash: string;
+}
+
+/** An owner's whole set: its signed head and the signed records that the head counts. */
+export interface RegistrySnapshot {
+  readonly head: SignedRecord;
+  readonly records: readonly SignedRecord[];
+}
+
+export function isNewerHead(a: Pick<RegistryHead, 'epoch' | 'version'>, than: Pick<RegistryHead, 'epoch' | 'version'>): boolean {
+  return a.epoch > than.epoch || (a.epoch === than.epoch && a.version > than.version);
+}

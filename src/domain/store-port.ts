@@ -1,0 +1,196 @@
+/**
+ * The durable store. Every write resolves only after the commit that holds it was fsynced; what a write answers was
+ * read inside that same commit. A write that fails changes nothing. Errors: `conflict`, `not_found`, `invalid` as
+ * named; `unavailable` for a full disk or an I/O error; `internal` for an illegal move of a state table.
+ */
+import type { AttemptId, FlightId, InvocationId, MeshId, NodeId } from './ids.ts';
+import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
+import type { FailureReason } from './delivery.ts';
+import type { ErrorInfo } from './errors.ts';
+import type { Fact, Stamp } from './event.ts';
+import type { FlightEvent, Outcome, OutputStream } from './flight-event.ts';
+import type { FlightState } from './flight.ts';
+import type { Hlc } from './hlc.ts';
+import type { Endpoint, Invocation, Task } from './invocation.ts';
+import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './records.ts';
+import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
+import type { CertificateChain } from './trust.ts';
+
+/** How a new invocation leaves: it is ours; a link is up and it goes now (attempt 1); or it waits, and why. */
+export type AcceptPlan =
+  | { readonly kind: 'local'; readonly queueLimit: number }
+  | { readonly kind: 'send'; readonly attemptId: AttemptId }
+  | { readonly kind: 'defer'; readonly reason: FailureReason; readonly detail: string };
+
+export interface AcceptInput {
+  readonly stamp: Stamp;
+  readonly invocation: Invocation;
+  readonly task: Task;
+  /** The idempotency key, scoped by `invocation.caller`. */
+  readonly key?: string;
+  /** Of the request as typed: address, task, files, session. */
+  readonly payloadHash: string;
+  readonly plan: AcceptPlan;
+}
+
+export interface OutputChunk {
+  readonly stream: OutputStream;
+  readonly bytes: Uint8Array;
+  readonly stamp: Stamp;
+}
+
+export interface Invite {
+  readonly secretHash: string;
+  readonly owner: string;
+  readonly expiresAtMs: number;
+}
+
+export interface Membership {
+  readonly meshId: MeshId;
+  readonly meshName: string;
+  /** This node's name and owner identity as its certificate has them. */
+  readonly name: string;
+  readonly owner: string;
+  readonly rootDer: Uint8Array;
+  readonly chain: CertificateChain;
+  /** Whether this node can admit others. */
+  readonly isIssuer: boolean;
+}
+
+export interface Member {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly owner: string;
+  readonly chain: CertificateChain;
+  readonly notBeforeMs: number;
+  readonly addresses: readonly string[];
+  readonly lastSeenMs?: number;
+}
+
+export interface StoredRegistration {
+  readonly registration: Registration;
+  readonly record: SignedRecord;
+}
+
+export interface StoreWrites {
+  /** Starts a boot: epoch = max(stored + 1, now). `lastHlc` is the greatest in `events`. */
+  boot(input: { stamp: Stamp; nodeId: NodeId; version: string }): Promise<{ epoch: number }>;
+
+  /** @throws `conflict` for a key with another payload, `overload` when the local queue is full (nothing is stored) */
+  accept(input: AcceptInput): Promise<{ flight: Flight; deduplicated: boolean }>;
+  /**
+   * The owner's dedupe and insert. `fresh` is false for one it has. A tombstone left by a cancel answers `cancelled`.
+   * @throws `conflict` when the id is known from another origin, `overload` when the agent's queue is full
+   */
+  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
+
+  /** A send begins: `sent` is durable before a byte leaves. False when the delivery may no longer be sent. */
+  beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
+  /** Every open attempt towards the peer is lost: `sent` → `deferred`. Returns how many. */
+  loseAttempts(input: { stamp: Stamp; toNodeId: NodeId; reason: FailureReason; detail: string }): Promise<number>;
+  /** `planned` or `deferred` stays, with a newer reason. */
+  defer(input: { stamp: Stamp; invocationId: InvocationId; reason: FailureReason; detail: string }): Promise<void>;
+  /** The owner's receipt. From any other node than the owner: `denied`. Undefined when unknown here. */
+  receipt(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; receivedAtMs: number }): Promise<Flight | undefined>;
+  /** The owner refused: delivery `rejected`, flight `failed` with the error. Same rule about the sender. */
+  reject(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; reason: FailureReason; error: ErrorInfo }): Promise<Flight | undefined>;
+  /** The origin's own verdict. Undefined when the flight is terminal already. With `unlessSent` also when it was ever sent. */
+  endAtOrigin(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome; delivery: { status: 'dead' | 'cancelled'; reason: FailureReason } | undefined; unlessSent: boolean }): Promise<Flight | undefined>;
+  /**
+   * The owner's events, applied in order: those at or below `lastSeq` are dropped, a gap stops there. Marks the
+   * delivery received. A terminal verdict of the origin other than `indeterminate` stands.
+   * @returns the flight with its new `lastSeq` and the events that were new; undefined when unknown here
+   * @throws `denied` when `fromNodeId` is not the owner
+   */
+  applyEvents(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; receivedAtMs: number; events: readonly FlightEvent[] }): Promise<{ flight: Flight; applied: readonly FlightEvent[] } | undefined>;
+  /** Durable wish to end it. Returns the flight as it now is; `conflict` when terminal, naming the state. Again: no change. */
+  requestCancel(input: { stamp: Stamp; flightId: FlightId; by: string }): Promise<Flight>;
+
+  /** `queued → running`, run + 1, event `started`. Undefined when it is not queued any more. */
+  start(input: { stamp: Stamp; flightId: FlightId }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  appendOutput(input: { flightId: FlightId; chunks: readonly OutputChunk[] }): Promise<readonly FlightEvent[]>;
+  /** The owner's terminal event. Undefined when terminal already. */
+  finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  /** A cancel from the origin: leaves a tombstone when unknown. @throws `denied` when known from another origin */
+  receiveCancel(input: { stamp: Stamp; invocationId: InvocationId; originNodeId: NodeId }): Promise<Flight | 'tombstone'>;
+  /** The origin holds events through `seq`. */
+  acknowledged(input: { flightId: FlightId; originNodeId: NodeId; seq: number }): Promise<void>;
+  /** At start: work of ours that was running or waiting when the node died becomes `indeterminate`, or queued again if rerunnable. */
+  recover(input: { stamp: Stamp; nodeId: NodeId }): Promise<{ indeterminate: readonly FlightId[]; requeued: readonly FlightId[] }>;
+
+  /** @throws `conflict` when the address exists and differs. `added` false when identical. */
+  addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
+  /** @throws `not_found`. Held flights of it are returned, for the caller to end. */
+  removeAgent(input: { stamp: Stamp; address: string }): Promise<{ held: readonly FlightId[] }>;
+  setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
+  /** Replaces a peer's (or our own) whole set if its head is newer than the stored one. False when it is not. */
+  saveRegistry(input: { head: RegistryHead; signedHead: SignedRecord; records: readonly StoredRegistration[]; atMs: number }): Promise<boolean>;
+
+  /** @throws `conflict` when there is a mesh already. `invite`: consumed by a member of this very call (none for create). */
+  saveMembership(input: { stamp: Stamp; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): Promise<void>;
+  /** A new certificate for this node in the mesh it is in (renewal, rename). */
+  replaceOwnChain(input: { stamp: Stamp; name: string; chain: CertificateChain }): Promise<void>;
+  addInvite(input: { stamp: Stamp; invite: Invite }): Promise<void>;
+  /** Consumes the invite and records the member in one transaction. @throws `denied` for a used, late or unknown one */
+  redeemInvite(input: { stamp: Stamp; secretHash: string; member: Member }): Promise<void>;
+  /** Members learned from peers (already verified). Returns those that were new or newer. */
+  saveMembers(input: { stamp: Stamp; members: readonly Member[] }): Promise<readonly NodeId[]>;
+  saw(input: { nodeId: NodeId; atMs: number }): Promise<void>;
+}
+
+/** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
+export interface StoreReads {
+  lastHlc(): Hlc | undefined;
+  flight(id: FlightId): Flight | undefined;
+  /** At most two of those whose ULID ends so, newest first: enough to know that it is ambiguous. */
+  flightsBySuffix(suffix: string): readonly Flight[];
+  newestFlight(): Flight | undefined;
+  invocation(id: InvocationId): Invocation | undefined;
+  /** Undefined once pruned. */
+  task(id: InvocationId): Task | undefined;
+  /** Events after `afterSeq` in order, up to about `maxBytes` of output, at least one if there is one. */
+  events(id: FlightId, afterSeq: number, maxBytes: number): readonly FlightEvent[];
+  delivery(id: InvocationId): Delivery | undefined;
+  /** Not terminal, ours to send, never sent or lost since, oldest first, after the given id. */
+  unsent(toNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly InvocationId[];
+  /** Sent to that owner and not terminal here, in id order. */
+  openAt(ownerNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly SyncItem[];
+  /** Of that origin, owned here, with events it has not acknowledged, in id order. */
+  unacknowledged(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly { invocationId: InvocationId; ackedSeq: number; lastSeq: number }[];
+  /** Owned here and queued for that agent, oldest first. */
+  queued(address: string, limit: number): readonly FlightId[];
+  queuedCount(address: string): number;
+  /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
+  due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];
+  nextDeadlineMs(): number | undefined;
+  endpoints(): readonly Endpoint[];
+  endpoint(address: string): Endpoint | undefined;
+  ownRegistrations(): readonly Registration[];
+  /** Own head first, then peers'. */
+  registryHead(nodeId: NodeId): { head: RegistryHead; signedHead: SignedRecord } | undefined;
+  registrations(nodeId?: NodeId): readonly StoredRegistration[];
+  membership(): Membership | undefined;
+  members(): readonly Member[];
+  member(nodeId: NodeId): Member | undefined;
+}
+
+/** Long reads, on a thread of their own. */
+export interface StoreInspection {
+  flights(filter: FlightFilter & { nodeId?: NodeId }, page: PageRequest): Promise<Page<Flight>>;
+  deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;
+  deliveriesBySuffix(suffix: string): Promise<readonly Delivery[]>;
+  attempts(invocationId: InvocationId): Promise<readonly DeliveryAttempt[]>;
+  facts(invocationId: InvocationId): Promise<readonly Fact[]>;
+  countFlights(): Promise<Readonly<Partial<Record<FlightState, number>>>>;
+  /** Stdout (and stderr) stored here, in order, a piece at a time. */
+  output(flightId: FlightId, stream: OutputStream, afterSeq: number, maxBytes: number): Promise<{ bytes: Uint8Array; lastSeq: number; done: boolean }>;
+}
+
+export interface Store {
+  readonly write: StoreWrites;
+  readonly read: StoreReads;
+  readonly inspect: StoreInspection;
+  /** Resolves when every write in hand has settled and all is closed. */
+  close(): Promise<void>;
+}
+
