@@ -6,6 +6,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { base32 } from 'multiformats/bases/base32';
 import { BrokerError } from '../domain/errors.ts';
 import { isNodeId, nodeIdOfPublicKey, type MeshId } from '../domain/ids.ts';
+import { readName } from '../domain/name.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
 import { rawPublicKey } from './node-key.ts';
 
@@ -13,12 +14,13 @@ const meshIdLength = 26;
 const subjectForm = /^URI:beckon:\/\/([a-z2-7]{26})\/(k[0-9a-z]+)$/;
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 const serverAuth = '1.3.6.1.5.5.7.3.1';
-const longestName = 64;
+// X.520: an organization name has at most 64 characters.
+const longestOwner = 64;
 
-/** What is wrong with a node name or owner identity in a certificate; undefined when it is fine. */
-export function flawOfSubjectText(text: string): string | undefined {
+/** What is wrong with an owner identity; undefined when a certificate can carry it and a terminal show it. */
+export function flawOfOwner(text: string): string | undefined {
   if (text === '') return 'it is empty';
-  if ([...text].length > longestName) return `it is longer than ${longestName} characters`;
+  if ([...text].length > longestOwner) return `it is longer than ${longestOwner} characters`;
   if (!text.isWellFormed() || /[^\P{C}]/u.test(text)) return 'it has characters that cannot be printed';
   if (text !== text.trim()) return 'it starts or ends with a space';
   return undefined;
@@ -64,8 +66,8 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
     throw refused('the certificate names another node than its key makes');
   }
   const { CN: name, O: owner } = leaf.toLegacyObject().subject as unknown as Readonly<Record<string, unknown>>;
-  if (typeof name !== 'string' || flawOfSubjectText(name) !== undefined) throw refused('the certificate has no node name');
-  if (typeof owner !== 'string' || flawOfSubjectText(owner) !== undefined) throw refused('the certificate has no owner');
+  if (typeof name !== 'string' || !isCanonicalName(name)) throw refused('the certificate has no node name');
+  if (typeof owner !== 'string' || flawOfOwner(owner) !== undefined) throw refused('the certificate has no owner');
   return {
     meshId: meshId as MeshId,
     nodeId,
@@ -113,6 +115,11 @@ function checkInForce(certificate: X509Certificate, what: string, nowMs: number)
 /** DER certificates as the PEM text that TLS wants, in the order given. */
 export function toPem(...certificates: readonly Uint8Array[]): string {
   return certificates.map((der) => readCertificate(der).toString()).join('');
+}
+
+function isCanonicalName(text: string): boolean {
+  const read = readName(text);
+  return 'name' in read && read.name === text;
 }
 
 function refused(why: string): BrokerError {

@@ -6,7 +6,8 @@ import type { Extension } from '@peculiar/x509';
 import { createPublicKey, randomBytes, webcrypto, type KeyObject } from 'node:crypto';
 import { BrokerError } from '../domain/errors.ts';
 import { nodeIdOfPublicKey } from '../domain/ids.ts';
-import { flawOfSubjectText, meshIdOf, readCertificate } from './certificate.ts';
+import { parseName } from '../domain/name.ts';
+import { flawOfOwner, meshIdOf, readCertificate } from './certificate.ts';
 import { publicKeyObject } from './node-key.ts';
 
 const hourMs = 3_600_000;
@@ -55,15 +56,14 @@ export async function makeLeaf(
   nowMs: number,
   lifeMs: number = leafLifeMs,
 ): Promise<Uint8Array> {
-  for (const [what, text] of [['node name', subject.name], ['owner identity', subject.owner]] as const) {
-    const flaw = flawOfSubjectText(text);
-    if (flaw !== undefined) throw new BrokerError('invalid', `the ${what} can't stand in a certificate: ${flaw}`);
-  }
+  const name = parseName(subject.name);
+  const flaw = flawOfOwner(subject.owner);
+  if (flaw !== undefined) throw new BrokerError('invalid', `that owner identity can't stand in a certificate: ${flaw}`);
   const uri = `beckon://${meshIdOf(readCertificate(root))}/${nodeIdOfPublicKey(subject.publicKey)}`;
-  const name = [{ CN: [{ utf8String: subject.name }] }, { O: [{ utf8String: subject.owner }] }];
+  const subjectName = [{ CN: [{ utf8String: name }] }, { O: [{ utf8String: subject.owner }] }];
   const notAfterMs = Math.min(nowMs + lifeMs, readCertificate(issuer.certificate).validToDate.getTime());
   return make(
-    { subject: name, publicKey: publicKeyObject(subject.publicKey), uri },
+    { subject: subjectName, publicKey: publicKeyObject(subject.publicKey), uri },
     { name: authorityName('issuer', issuer.key), key: issuer.key },
     nowMs,
     notAfterMs,
