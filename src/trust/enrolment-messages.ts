@@ -1,0 +1,125 @@
+/** What goes over the wire when a node joins: JSON, bytes as base64url. Both sides check what they read. */
+import { z } from 'zod';
+import { BrokerError, type ErrorInfo } from '../domain/errors.ts';
+import type { HostPort } from '../domain/host-port.ts';
+import type { CertificateChain } from '../domain/trust.ts';
+
+export const rootPath = '/v1/root';
+export const enrolPath = '/v1/enrol';
+export const exporterLabel = 'EXPORTER-beckon-enrolment-v1';
+
+const base64url = /^[A-Za-z0-9_-]*$/;
+const bytes = (minLength: number, maxLength: number) =>
+  z
+    .string()
+    .max(Math.ceil((maxLength * 4) / 3))
+    .regex(base64url)
+    .transform((text) => new Uint8Array(Buffer.from(text, 'base64url')))
+    .refine((decoded) => decoded.length >= minLength && decoded.length <= maxLength, {
+      error: minLength === maxLength ? `must have ${minLength} bytes` : `must have ${minLength} to ${maxLength} bytes`,
+    });
+const certificate = bytes(1, 8192);
+const chain = z.object({ leaf: certificate, issuer: certificate });
+
+const enrolRequest = z.object({
+  secret: bytes(32, 32),
+  publicKey: bytes(32, 32),
+  name: z.string().min(1).max(200),
+  /** Ed25519 over `proofOfKey`. */
+  proof: bytes(64, 64),
+});
+export type EnrolRequest = z.infer<typeof enrolRequest>;
+
+const admission = z.object({
+  meshName: z.string().max(200),
+  root: certificate,
+  chain,
+  members: z
+    .array(
+      z.object({
+        chain,
+        addresses: z.array(z.object({ host: z.string().min(1).max(255), port: z.int().min(1).max(65_535) })).max(64),
+      }),
+    )
+    .max(10_000),
+});
+
+/** A member as the roster has it. */
+export interface MemberCard {
+  readonly chain: CertificateChain;
+  readonly addresses: readonly HostPort[];
+}
+
+export interface AdmissionAnswer {
+  readonly meshName: string;
+  readonly root: Uint8Array;
+  readonly chain: CertificateChain;
+  readonly members: readonly MemberCard[];
+}
+
+const problem = z.object({
+  error: z.object({ code: z.string().max(40), message: z.string().max(1000), hint: z.string().max(1000).optional() }),
+});
+
+/**
+ * What the joining node signs to prove that it holds the key: bound to the mesh, to the name it asks for, and to this
+ * one TLS connection, so that it is worth nothing anywhere else. Each part is preceded by its length.
+ */
+export function proofOfKey(parts: {
+  readonly meshId: string;
+  readonly name: string;
+  readonly publicKey: Uint8Array;
+  readonly channel: Uint8Array;
+}): Uint8Array {
+  const { meshId, name, publicKey, channel } = parts;
+  const pieces = ['beckon-enrolment-v1', meshId, name, publicKey, channel].map((part) => Buffer.from(part));
+  return Buffer.concat(
+    pieces.flatMap((piece) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(piece.length);
+      return [length, piece];
+    }),
+  );
+}
+
+/** The JSON text of any of these messages. */
+export function encodeMessage(message: object): string {
+  return JSON.stringify(message, (_key, value: unknown) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : value,
+  );
+}
+
+/** @throws BrokerError `invalid`, naming the field. */
+export function decodeEnrolRequest(body: Uint8Array): EnrolRequest {
+  return decode(enrolRequest, body, 'the request to join');
+}
+
+/** @throws BrokerError `invalid`, naming the field. */
+export function decodeAdmission(body: Uint8Array): AdmissionAnswer {
+  return decode(admission, body, 'the answer');
+}
+
+/** The error that an issuer answered with, or undefined when the body holds none. */
+export function decodeProblem(body: Uint8Array): (Omit<ErrorInfo, 'code'> & { readonly code: string }) | undefined {
+  try {
+    const { code, message, hint } = decode(problem, body, 'the refusal').error;
+    return { code, message, ...(hint === undefined ? {} : { hint }) };
+  } catch (error) {
+    if (error instanceof BrokerError) return undefined;
+    throw error;
+  }
+}
+
+function decode<T>(schema: z.ZodType<T>, body: Uint8Array, what: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch (error) {
+    throw new BrokerError('invalid', `${what} is not JSON`, { cause: error });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const field = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.').slice(0, 100)}: `;
+  throw new BrokerError('invalid', `${what} is malformed: ${field}${issue?.message ?? 'not as expected'}`);
+}

@@ -1,0 +1,124 @@
+/**
+ * The issuer's side of joining. Order matters: the desk is asked what the token grants (nothing changes), the
+ * certificate is signed, and only then the desk commits token use, member and certificate in one transaction; the answer
+ * leaves after that. A crash before the commit leaves the token good; one after it leaves a member that can ask again.
+ */
+import { BrokerError, notFound } from '../domain/errors.ts';
+import { nodeIdOfPublicKey, type NodeId } from '../domain/ids.ts';
+import { parseName } from '../domain/name.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { CertificateChain } from '../domain/trust.ts';
+import {
+  decodeEnrolRequest,
+  encodeMessage,
+  enrolPath,
+  exporterLabel,
+  proofOfKey,
+  rootPath,
+  type MemberCard,
+} from './enrolment-messages.ts';
+import type { EntranceHandler, EntranceReply, EntranceRequest } from './entrance.ts';
+import type { Issuer } from './mesh-authority.ts';
+import { verifySignature } from './node-key.ts';
+import { hashOfSecret } from './token.ts';
+
+/** A node that proved it holds its key. */
+export interface Applicant {
+  readonly nodeId: NodeId;
+  readonly publicKey: Uint8Array;
+  /** A legal node name, as wished for. */
+  readonly name: string;
+  /** host:port */
+  readonly remoteAddress: string;
+  /** `hashOfSecret` of the token's secret. */
+  readonly secretHash: string;
+}
+
+export interface Grant {
+  /** The name that it gets; the desk decides what happens when another node holds the one it wished for. */
+  readonly name: string;
+  readonly owner: string;
+}
+
+/**
+ * Who may join, from the store. For a token that is unknown, used or late both throw BrokerError `denied`. The same
+ * node with the same secret may be granted again, for one whose answer got lost on the way.
+ */
+export interface EnrolmentDesk {
+  /** What the applicant would get. Changes nothing. */
+  quote(applicant: Applicant): Promise<Grant>;
+  /**
+   * Durable when it resolves: token used, member and certificate recorded, in one transaction that checks the token
+   * again. BrokerError `conflict` when the grant no longer holds (the name was taken meanwhile): it is quoted anew.
+   */
+  admit(applicant: Applicant, grant: Grant, chain: CertificateChain): Promise<Welcome>;
+}
+
+export interface Welcome {
+  readonly meshName: string;
+  /** The roster, the new member included or not. */
+  readonly members: readonly MemberCard[];
+}
+
+export interface EnrolmentOptions {
+  readonly clock: Clock;
+  /** undefined while this node issues nothing. */
+  readonly issuer: () => Issuer | undefined;
+  readonly desk: EnrolmentDesk;
+}
+
+const mostTries = 3;
+
+/** Serves `GET /v1/root` and `POST /v1/enrol`; all else is `not_found`. */
+export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
+  return async (request) => {
+    const issuer = options.issuer();
+    if (issuer === undefined) {
+      throw new BrokerError('unavailable', 'this node is no issuer', { hint: 'join at the node that made the token' });
+    }
+    if (request.method === 'GET' && request.path === rootPath) {
+      return { contentType: 'application/pkix-cert', body: issuer.root };
+    }
+    if (request.method === 'POST' && request.path === enrolPath) return enrolNode(request, issuer, options);
+    throw notFound('there is nothing here');
+  };
+}
+
+async function enrolNode(request: EntranceRequest, issuer: Issuer, options: EnrolmentOptions): Promise<EntranceReply> {
+  const { clock, desk } = options;
+  const { secret, publicKey, name, proof } = decodeEnrolRequest(request.body);
+  const channel = request.exportKey(exporterLabel);
+  const signed = proofOfKey({ meshId: issuer.meshId, name, publicKey, channel });
+  if (!verifySignature(publicKey, signed, proof)) {
+    throw new BrokerError('unauthenticated', 'the applicant did not prove that it holds its key');
+  }
+  const applicant: Applicant = {
+    nodeId: nodeIdOfPublicKey(publicKey),
+    publicKey,
+    name: parseName(name),
+    remoteAddress: request.remoteAddress,
+    secretHash: hashOfSecret(secret),
+  };
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const grant = await desk.quote(applicant);
+      const chain = await issuer.issue({ publicKey, name: grant.name, owner: grant.owner }, clock.now());
+      const { meshName, members } = await desk.admit(applicant, grant, chain);
+      const answer = { meshName, root: issuer.root, chain, members };
+      return { contentType: 'application/json', body: encodeMessage(answer) };
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      if (error.code === 'conflict' && tries < mostTries) continue;
+      // One answer for unknown, used and late: a stranger learns nothing about tokens.
+      if (error.code === 'denied' || error.code === 'not_found') throw tokenDenied(error);
+      throw error;
+    }
+  }
+}
+
+function tokenDenied(cause: BrokerError): BrokerError {
+  return new BrokerError('denied', 'the token is not valid here: wrong, used or out of date', {
+    hint: 'ask for a new one: beckon mesh invite',
+    cause,
+  });
+}
