@@ -1,0 +1,162 @@
+/** The use cases of a node, as its local clients reach them through the control socket. */
+import type { ErrorInfo } from '../domain/errors.ts';
+import type { FlightEvent, OutputStream } from '../domain/flight-event.ts';
+import type { FlightState } from '../domain/flight.ts';
+import type { FlightId, InvocationId, MeshId, NodeId } from '../domain/ids.ts';
+import type { Endpoint, Invocation, Permissions, SessionChoice, Task } from '../domain/invocation.ts';
+import type { DeliveryFilter, FlightFilter } from '../domain/messages.ts';
+import type { PeerView } from '../domain/mesh-port.ts';
+import type { PeerState } from '../domain/peer.ts';
+import type { Fact } from '../domain/event.ts';
+import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
+import type { Registration, Visibility } from '../domain/registration.ts';
+
+/** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
+export interface LocalCaller {
+  readonly id: string;
+}
+
+export interface NodeStatus {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly owner: string;
+  readonly epoch: number;
+  readonly version: string;
+  readonly mesh?: { readonly id: MeshId; readonly name: string };
+  readonly peers: Readonly<Partial<Record<PeerState, number>>>;
+  readonly flights: Readonly<Partial<Record<FlightState, number>>>;
+  readonly pid: number;
+  readonly listen: readonly string[];
+  readonly draining: boolean;
+}
+
+export interface AgentSpec {
+  readonly name?: string;
+  readonly workspace?: string;
+  readonly harness?: string;
+  readonly cwd: string;
+  readonly permissions: Permissions;
+  readonly isolate: boolean;
+  readonly isDefault: boolean;
+  readonly env: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly capabilities: readonly string[];
+  readonly visibility: Visibility;
+  readonly argv: readonly string[];
+  readonly path: string;
+  readonly description: string;
+}
+
+/** `endpoint` only for this node's own. `state` is "here" or the state of its node. */
+export interface AgentView {
+  readonly registration: Registration;
+  readonly endpoint?: Endpoint;
+  readonly nodeName: string;
+  readonly owner: string;
+  readonly state: PeerState | 'here';
+  readonly lastSeenMs?: number;
+}
+
+/** Which instances a call means: an address, and how to choose among several. */
+export interface Selector {
+  readonly address: string;
+  readonly any: boolean;
+  readonly all: boolean;
+  readonly anyOwner: boolean;
+  readonly harness?: string;
+  readonly capabilities: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** The directory that `.` stands for. */
+  readonly cwd: string;
+}
+
+export interface ResolveResult {
+  readonly targets: readonly string[];
+  readonly candidates: readonly { readonly address: string; readonly chosen: boolean; readonly why: string }[];
+  readonly error?: ErrorInfo;
+}
+
+export interface InvokeInput {
+  readonly caller: LocalCaller;
+  readonly selector: Selector;
+  readonly task: Task;
+  readonly key?: string;
+  readonly session: SessionChoice;
+  readonly holdMs?: number;
+  readonly noHold: boolean;
+  readonly runLimitMs?: number;
+  readonly rerunnable: boolean;
+}
+
+/** One step of a flight as a caller sees it. `finished` is the last. */
+export type FlightUpdate =
+  | { readonly type: 'accepted'; readonly atMs: number; readonly invocationId: InvocationId; readonly flightId: FlightId; readonly target: string; readonly deduplicated: boolean }
+  | { readonly type: 'held'; readonly atMs: number; readonly why: string; readonly untilMs: number }
+  | { readonly type: 'received'; readonly atMs: number; readonly nodeId: NodeId; readonly nodeName: string }
+  | { readonly type: 'event'; readonly atMs: number; readonly event: FlightEvent }
+  | { readonly type: 'finished'; readonly atMs: number; readonly flight: Flight; readonly output: Uint8Array; readonly truncated: boolean };
+
+export interface FlightDetail {
+  readonly flight: Flight;
+  readonly delivery: Delivery;
+  readonly invocation: Invocation;
+  /** Stdout up to 64 KiB. */
+  readonly output: Uint8Array;
+  readonly truncated: boolean;
+  readonly originName: string;
+  readonly ownerName: string;
+}
+
+export interface TraceView {
+  readonly invocationId: InvocationId;
+  /** In HLC order. */
+  readonly entries: readonly { readonly fact: Fact; readonly nodeName: string; readonly peerName?: string }[];
+  readonly gaps: readonly { readonly nodeId: NodeId; readonly nodeName: string; readonly why: string }[];
+}
+
+export interface MemberView {
+  readonly name: string;
+  readonly nodeId: NodeId;
+  readonly owner: string;
+  readonly state: PeerState | 'self';
+}
+
+/** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
+export interface BrokerApi {
+  status(): Promise<NodeStatus>;
+  /** Begins to drain (with `force`: ends running work as `indeterminate`); the process ends by itself afterwards. */
+  shutdown(force: boolean): Promise<{ pid: number; running: number }>;
+
+  addAgent(spec: AgentSpec): Promise<{ agent: AgentView; added: boolean }>;
+  removeAgent(address: string): Promise<{ address: string; heldFailed: number }>;
+  getAgent(address: string): Promise<AgentView>;
+  listAgents(filter: { node?: string }, page: PageRequest): Promise<Page<AgentView>>;
+  resolve(selector: Selector): Promise<ResolveResult>;
+
+  /** Resolves after the invocation is durable. @throws what is known before acceptance (G11) */
+  invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean }>;
+  /**
+   * Updates from the store, as they become durable, until the flight is terminal and told, or `signal` aborts.
+   * Pull-driven: a slow reader holds nothing up. `accepted` comes first, then whatever has happened, in order.
+   */
+  follow(flightId: FlightId, options: { afterSeq: number; deduplicated: boolean; signal: AbortSignal }): AsyncIterable<FlightUpdate>;
+  findFlight(idArgument: string): Promise<Flight>;
+  listFlights(filter: FlightFilter & { node?: string }, page: PageRequest): Promise<Page<Flight>>;
+  getFlight(idArgument: string): Promise<FlightDetail>;
+  output(flightId: FlightId, stream: OutputStream): AsyncIterable<Uint8Array>;
+  /** Waits up to `waitMs` for the owner's word. @throws `conflict` when it has ended, naming the state */
+  cancelFlight(idArgument: string, waitMs: number): Promise<{ flight: Flight; confirmed: boolean }>;
+
+  listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): Promise<Page<Delivery>>;
+  getDelivery(idArgument: string): Promise<{ delivery: Delivery; attempts: readonly DeliveryAttempt[] }>;
+  trace(idArgument: string): Promise<TraceView>;
+  peers(): Promise<readonly PeerView[]>;
+  /** @throws `not_found` for an unknown node, `unavailable` when it does not answer */
+  ping(node: string): Promise<{ nodeId: NodeId; name: string; address: string; rttMs: number }>;
+
+  createMesh(input: { name?: string; new: boolean }): Promise<{ meshId: MeshId; name: string; owner: string; nodeName: string }>;
+  createInvite(input: { ttlMs?: number; forPerson?: string }): Promise<{ token: string; expiresAtMs: number; addresses: readonly string[] }>;
+  joinMesh(token: string): Promise<{ meshId: MeshId; meshName: string; nodeName: string; owner: string }>;
+  members(): Promise<readonly MemberView[]>;
+}
+
