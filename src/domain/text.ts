@@ -94,7 +94,7 @@ function visible(character: string): string {
 
 /** Foreign text in double quotes for a message: one line, harmless, at most `longest` characters. */
 export function quoted(text: string, longest = 60): string {
-  const characters = [...text.slice(0, 2 * longest + 2)];
+  const characters = Array.from(text.slice(0, 2 * longest + 2));
   const isLong = characters.length > longest || text.length > 2 * longest + 2;
   const shown = isLong ? `${characters.slice(0, longest).join('')}…` : text;
   return neutralise(JSON.stringify(shown));

@@ -72,7 +72,7 @@ export function parseWorkspace(text: string): string {
 
 /** Column, 1-based and in characters, of an index in UTF-16 units. */
 export function columnOf(text: string, at: number): number {
-  return [...text.slice(0, at)].length + 1;
+  return Array.from(text.slice(0, at)).length + 1;
 }
 
 function percent(raw: string): string {
