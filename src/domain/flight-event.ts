@@ -16,6 +16,8 @@ export const maxOutputChunk = 32 * 1024;
 export interface Outcome {
   readonly state: TerminalFlightState;
   readonly exitCode?: number;
+  /** The signal that the agent died of, SIGKILL for instance. */
+  readonly signal?: string;
   readonly error?: ErrorInfo;
   /** Processes ended on its behalf (cancel, limits). */
   readonly ended?: number;

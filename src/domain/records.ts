@@ -30,6 +30,7 @@ export interface Flight {
   /** Whose word the terminal state is. */
   readonly verdictBy?: 'owner' | 'origin';
   readonly exitCode?: number;
+  readonly signal?: string;
   readonly error?: ErrorInfo;
   readonly ended?: number;
   readonly waiting?: { readonly reason: WaitingReason; readonly request: string; readonly prompt: string; readonly choices: readonly string[]; readonly sinceMs: number; readonly untilMs?: number };

@@ -356,6 +356,7 @@ export interface FlightFinished {
   exitCode?: number | undefined;
   error: ErrorInfo | undefined;
   ended?: number | undefined;
+  signal: string;
 }
 
 export interface Flight {
@@ -384,6 +385,7 @@ export interface Flight {
   waiting: Waiting | undefined;
   stdoutBytes: number;
   stderrBytes: number;
+  signal: string;
 }
 
 export interface Waiting {
@@ -1941,7 +1943,7 @@ export const FlightRequeued: MessageFns<FlightRequeued> = {
 };
 
 function createBaseFlightFinished(): FlightFinished {
-  return { state: 0, exitCode: undefined, error: undefined, ended: undefined };
+  return { state: 0, exitCode: undefined, error: undefined, ended: undefined, signal: "" };
 }
 
 export const FlightFinished: MessageFns<FlightFinished> = {
@@ -1957,6 +1959,9 @@ export const FlightFinished: MessageFns<FlightFinished> = {
     }
     if (message.ended !== undefined) {
       writer.uint32(32).uint32(message.ended);
+    }
+    if (message.signal !== "") {
+      writer.uint32(42).string(message.signal);
     }
     return writer;
   },
@@ -2006,6 +2011,14 @@ export const FlightFinished: MessageFns<FlightFinished> = {
             message.ended = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.signal = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2046,6 +2059,7 @@ function createBaseFlight(): Flight {
     waiting: undefined,
     stdoutBytes: 0,
     stderrBytes: 0,
+    signal: "",
   };
 }
 
@@ -2125,6 +2139,9 @@ export const Flight: MessageFns<Flight> = {
     }
     if (message.stderrBytes !== 0) {
       writer.uint32(200).int64(message.stderrBytes);
+    }
+    if (message.signal !== "") {
+      writer.uint32(210).string(message.signal);
     }
     return writer;
   },
@@ -2340,6 +2357,14 @@ export const Flight: MessageFns<Flight> = {
             }
 
             message.stderrBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.signal = reader.string();
             continue;
           }
         }
