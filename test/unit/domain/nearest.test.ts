@@ -30,6 +30,10 @@ describe('nearest addresses', () => {
     }));
   });
 
+  test('a difference of case only is nearer than any other', () => {
+    expect(nearestAddresses(parseAddress('fabric#Main'), ['@fabric@laptop#Mai', '@fabric@laptop#main'])).toEqual(['@fabric@laptop#main', '@fabric@laptop#Mai']);
+  });
+
   test('without the cut-off there is always one when one is known', () => {
     expect(nearestAddresses(parseAddress('zzzzzz'), known, { limit: 2, anyDistance: true })).toHaveLength(2);
     expect(nearestAddresses(parseAddress('zzzzzz'), [], { anyDistance: true })).toEqual([]);

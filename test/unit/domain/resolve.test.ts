@@ -239,6 +239,7 @@ describe('--all and filters', () => {
     expect(explained({ capabilities: ['write'] })).toBe('lacks the capability write');
     expect(explained({ labels: { os: 'linux' } })).toBe('its label os is macos');
     expect(explained({ labels: { tier: '1' } })).toBe('has no label tier');
+    expect(explained({ labels: { constructor: 'x' } })).toBe('has no label constructor');
   });
 
   test('a filter holds for a fully qualified address as well', () => {
@@ -275,6 +276,7 @@ describe('what is not found', () => {
   test('shows five candidates at most', () => {
     const many = Array.from({ length: 30 }, (_, index) => instance(`fabric@laptop/w${index}`));
     expect(info(ask('fabric/zzz', many)).candidates).toHaveLength(5);
+    expect(info(ask('fabric', many, { harness: 'acp' })).candidates).toHaveLength(5);
   });
 });
 
