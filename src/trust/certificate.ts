@@ -20,7 +20,7 @@ const longestOwner = 64;
 /** What is wrong with an owner identity; undefined when a certificate can carry it and a terminal show it. */
 export function flawOfOwner(text: string): string | undefined {
   if (text === '') return 'it is empty';
-  if ([...text].length > longestOwner) return `it is longer than ${longestOwner} characters`;
+  if (Array.from(text).length > longestOwner) return `it is longer than ${longestOwner} characters`;
   if (!text.isWellFormed() || /[^\P{C}]/u.test(text)) return 'it has characters that cannot be printed';
   if (text !== text.trim()) return 'it starts or ends with a space';
   return undefined;

@@ -63,10 +63,23 @@ export interface Admission {
  * of the token; `unavailable` naming each address and why; the issuer's own error when it found the request wrong.
  */
 export async function enrol(options: EnrolOptions): Promise<Admission> {
-  const { invitation } = options;
+  const settled = new AbortController();
+  const signal = options.signal === undefined ? settled.signal : AbortSignal.any([options.signal, settled.signal]);
+  try {
+    return await enrolAtFirst({ ...options, signal });
+  } catch (error) {
+    if (options.signal?.aborted !== true) throw error;
+    throw new BrokerError('cancelled', 'joining was cancelled', { cause: error });
+  } finally {
+    settled.abort();
+  }
+}
+
+/** Asks all addresses for the root at once, and joins at them one by one, in the order in which they answered. */
+async function enrolAtFirst(options: EnrolOptions): Promise<Admission> {
   const failures: Failure[] = [];
   const asking = new Map(
-    invitation.addresses.map((address, index) => [
+    options.invitation.addresses.map((address, index) => [
       index,
       attempt(address, () => fetchRoot(address, options)).then((outcome) => ({ index, address, outcome })),
     ]),
@@ -112,7 +125,7 @@ async function attempt<T>(address: HostPort, step: () => Promise<T>): Promise<Do
     if (error instanceof Final) throw error.error;
     const refused = describeServerRefused(error);
     const isForeign = refused !== undefined || (error instanceof BrokerError && error.code === 'unauthenticated');
-    const hint = codeOf(error).startsWith('CERT_') ? 'check the clocks of both machines' : undefined;
+    const hint = /^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/.test(codeOf(error)) ? 'check the clocks of both machines' : undefined;
     return { kind: 'failure', address, why: refused ?? whyOf(error), isForeign, hint };
   }
 }
@@ -129,7 +142,8 @@ async function fetchRoot(address: HostPort, { invitation, clock, signal, timeout
     clock,
     signal,
   });
-  if (status !== 200) throw problemOf(status, body, 'asked for its root');
+  // Whoever answers is a stranger still: of what it says only the status is repeated.
+  if (status !== 200) throw new Error(`asked for its root, it answered with HTTP status ${status}`);
   if (!Buffer.from(fingerprintOf(body)).equals(invitation.rootFingerprint)) {
     throw new BrokerError('unauthenticated', 'who answers there is not the mesh of this token');
   }
@@ -155,7 +169,7 @@ async function askToJoin(address: HostPort, root: Uint8Array, options: EnrolOpti
     clock,
     signal,
   });
-  if (status !== 200) throw problemOf(status, body, 'asked to let this node in');
+  if (status !== 200) throw problemOf(status, body);
   return admissionOf(decodeAdmission(body), root, options);
 }
 
@@ -179,9 +193,9 @@ function admissionOf(answer: AdmissionAnswer, root: Uint8Array, { nodeKey, clock
 /** Codes that say something about the node asked, so that another address may do better. */
 const codesOfTheNode: ReadonlySet<string> = new Set(['unavailable', 'overload', 'internal', 'deadline', 'not_found']);
 
-function problemOf(status: number, body: Uint8Array, doing: string): Error {
+function problemOf(status: number, body: Uint8Array): Error {
   const problem = decodeProblem(body);
-  if (problem === undefined || !isErrorCode(problem.code)) return new Error(`${doing}, it answered with HTTP status ${status}`);
+  if (problem === undefined || !isErrorCode(problem.code)) return new Error(`it answered with HTTP status ${status}`);
   const error = fromInfo(problem);
   return codesOfTheNode.has(error.code) ? error : new Final(error);
 }
@@ -190,7 +204,7 @@ function failed(failures: readonly Failure[]): BrokerError {
   const list = failures.map(({ address, why }) => `${formatHostPort(address)}: ${why}`).join('; ');
   const hint = failures.find((each) => each.hint !== undefined)?.hint;
   if (failures.length > 0 && failures.every(({ isForeign }) => isForeign)) {
-    return new BrokerError('unauthenticated', `not joined, and the token was not shown to anybody: ${list}`, {
+    return new BrokerError('unauthenticated', `not joined: ${list}`, {
       hint: hint ?? 'another mesh, or somebody in the middle, answers there; make a new token on a node of the mesh',
     });
   }
