@@ -8,7 +8,7 @@ import { BrokerError } from '../domain/errors.ts';
 import { isNodeId, nodeIdOfPublicKey, type MeshId } from '../domain/ids.ts';
 import { readName } from '../domain/name.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
-import { rawPublicKey } from './node-key.ts';
+import { publicKeyObject, rawPublicKey } from './node-key.ts';
 
 const meshIdLength = 26;
 const subjectForm = /^URI:beckon:\/\/([a-z2-7]{26})\/(k[0-9a-z]+)$/;
@@ -86,16 +86,25 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
  * @throws BrokerError `unauthenticated` with the reason, `invalid` for bytes that are no certificate.
  */
 export function verifyChain(chain: CertificateChain, rootDer: Uint8Array, nowMs: number): PeerIdentity {
-  const root = readCertificate(rootDer);
-  const issuer = readCertificate(chain.issuer);
+  const issuerKey = publicKeyObject(verifyIssuer(chain.issuer, rootDer, nowMs));
   const leaf = readCertificate(chain.leaf);
-  verifyAuthority(root, root, 'root', nowMs);
-  verifyAuthority(issuer, root, 'issuer', nowMs);
-  if (!leaf.checkIssued(issuer) || !leaf.verify(issuer.publicKey)) throw refused('its issuer did not sign the certificate');
+  if (!leaf.checkIssued(readCertificate(chain.issuer)) || !leaf.verify(issuerKey)) throw refused('its issuer did not sign the certificate');
   const identity = parseLeaf(chain.leaf);
   checkInForce(leaf, 'certificate', nowMs);
-  if (identity.meshId !== meshIdOf(root)) throw refused('the certificate is of another mesh');
+  if (identity.meshId !== meshIdOf(readCertificate(rootDer))) throw refused('the certificate is of another mesh');
   return identity;
+}
+
+/**
+ * The raw key of an issuer that the root signed, both in force at `nowMs`.
+ * @throws BrokerError as `verifyChain` does.
+ */
+export function verifyIssuer(issuerDer: Uint8Array, rootDer: Uint8Array, nowMs: number): Uint8Array {
+  const root = readCertificate(rootDer);
+  const issuer = readCertificate(issuerDer);
+  verifyAuthority(root, root, 'root', nowMs);
+  verifyAuthority(issuer, root, 'issuer', nowMs);
+  return rawPublicKey(issuer.publicKey);
 }
 
 function verifyAuthority(authority: X509Certificate, signer: X509Certificate, what: string, nowMs: number): void {

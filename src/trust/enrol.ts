@@ -1,22 +1,25 @@
 /**
- * The joiner's side. Step one asks every address of the token for the root, trusting nobody and telling nothing; what
- * does not match the token's fingerprint is dropped. Step two, on a new connection that must verify up to that root,
- * shows the token's secret. So a man in the middle, who can't make a certificate under the root, never sees it.
+ * The joiner's side. Step one asks every address of the token who it is, trusting nobody and telling nothing; what does
+ * not lead to the root that the token pins is dropped. Step two, on a new connection that must verify up to that root
+ * and be with the issuer's own node, shows the token's secret. So neither a man in the middle, who has no certificate
+ * under the root, nor a member that is no issuer ever sees it.
  */
 import type { TLSSocket } from 'node:tls';
 import { BrokerError, fromInfo, isErrorCode } from '../domain/errors.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
-import type { MeshId } from '../domain/ids.ts';
+import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
-import { fingerprintOf, meshIdOf, readCertificate, toPem, verifyChain } from './certificate.ts';
+import { fingerprintOf, meshIdOf, readCertificate, toPem, verifyChain, verifyIssuer } from './certificate.ts';
 import { serverCheck } from './client-tls.ts';
 import {
   decodeAdmission,
+  decodeIntroduction,
   decodeProblem,
   encodeMessage,
   enrolPath,
   exporterLabel,
+  issuerStatement,
   proofOfKey,
   rootPath,
   type AdmissionAnswer,
@@ -24,11 +27,12 @@ import {
 } from './enrolment-messages.ts';
 import { exportKey } from './entrance.ts';
 import { exchange, TimedOut } from './https-call.ts';
-import type { NodeKey } from './node-key.ts';
+import { verifySignature, type NodeKey } from './node-key.ts';
 import { describeServerRefused } from './tls-errors.ts';
 import type { Invitation } from './token.ts';
 
-const mostRootBytes = 8192;
+const mostIntroductionBytes = 32 * 1024;
+const defaultTimeoutMs = 5000;
 const mostAnswerBytes = 16 * 1024 * 1024;
 
 export interface EnrolOptions {
@@ -37,7 +41,7 @@ export interface EnrolOptions {
   /** Wished for; `Admission.identity.name` is the one granted. */
   readonly name: string;
   readonly clock: Clock;
-  /** For each step at each address. */
+  /** For each step at each address; 5 s when left out. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -75,13 +79,13 @@ export async function enrol(options: EnrolOptions): Promise<Admission> {
   }
 }
 
-/** Asks all addresses for the root at once, and joins at them one by one, in the order in which they answered. */
+/** Asks all addresses who they are at once, and joins at them one by one, in the order in which they answered. */
 async function enrolAtFirst(options: EnrolOptions): Promise<Admission> {
   const failures: Failure[] = [];
   const asking = new Map(
     options.invitation.addresses.map((address, index) => [
       index,
-      attempt(address, () => fetchRoot(address, options)).then((outcome) => ({ index, address, outcome })),
+      attempt(address, () => meetIssuer(address, options)).then((outcome) => ({ index, address, outcome })),
     ]),
   );
   while (asking.size > 0) {
@@ -130,29 +134,42 @@ async function attempt<T>(address: HostPort, step: () => Promise<T>): Promise<Do
   }
 }
 
-async function fetchRoot(address: HostPort, { invitation, clock, signal, timeoutMs = 5000 }: EnrolOptions): Promise<Uint8Array> {
+interface KnownIssuer {
+  readonly meshId: MeshId;
+  readonly root: Uint8Array;
+  readonly nodeId: NodeId;
+}
+
+async function meetIssuer(address: HostPort, options: EnrolOptions): Promise<KnownIssuer> {
+  const { invitation, clock, signal, timeoutMs = defaultTimeoutMs } = options;
   const { status, body } = await exchange({
     address,
-    // Nothing is believed and nothing is told here: the fingerprint decides.
+    // Nothing is believed and nothing is told here: fingerprint and signatures decide.
     tls: { rejectUnauthorized: false, checkServerIdentity: () => undefined },
     method: 'GET',
     path: rootPath,
-    mostBytes: mostRootBytes,
+    mostBytes: mostIntroductionBytes,
     timeoutMs,
     clock,
     signal,
   });
   // Whoever answers is a stranger still: of what it says only the status is repeated.
-  if (status !== 200) throw new Error(`asked for its root, it answered with HTTP status ${status}`);
-  if (!Buffer.from(fingerprintOf(body)).equals(invitation.rootFingerprint)) {
+  if (status !== 200) throw new Error(`asked who it is, it answered with HTTP status ${status}`);
+  const { root, issuer, nodeId, attestation } = decodeIntroduction(body);
+  if (!Buffer.from(fingerprintOf(root)).equals(invitation.rootFingerprint)) {
     throw new BrokerError('unauthenticated', 'who answers there is not the mesh of this token');
   }
-  return body;
+  const meshId = meshIdOf(readCertificate(root));
+  const issuerKey = verifyIssuer(issuer, root, clock.now());
+  if (!verifySignature(issuerKey, issuerStatement(meshId, nodeId), attestation)) {
+    throw new BrokerError('unauthenticated', 'the node that answers there is no issuer of the mesh');
+  }
+  return { meshId, root, nodeId };
 }
 
-async function askToJoin(address: HostPort, root: Uint8Array, options: EnrolOptions): Promise<Admission> {
-  const { invitation, nodeKey, name, clock, signal, timeoutMs = 5000 } = options;
-  const meshId = meshIdOf(readCertificate(root));
+async function askToJoin(address: HostPort, known: KnownIssuer, options: EnrolOptions): Promise<Admission> {
+  const { invitation, nodeKey, name, clock, signal, timeoutMs = defaultTimeoutMs } = options;
+  const { meshId, root, nodeId } = known;
   const message = (socket: TLSSocket): string => {
     const channel = exportKey(socket, exporterLabel);
     const proof = nodeKey.sign(proofOfKey({ meshId, name, publicKey: nodeKey.publicKey, channel }));
@@ -160,7 +177,7 @@ async function askToJoin(address: HostPort, root: Uint8Array, options: EnrolOpti
   };
   const { status, body } = await exchange({
     address,
-    tls: { ca: toPem(root), rejectUnauthorized: true, checkServerIdentity: serverCheck(meshId) },
+    tls: { ca: toPem(root), rejectUnauthorized: true, checkServerIdentity: serverCheck(meshId, { nodeId }) },
     method: 'POST',
     path: enrolPath,
     body: message,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { BrokerError, type ErrorInfo } from '../domain/errors.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import { isNodeId, type MeshId, type NodeId } from '../domain/ids.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 
 export const rootPath = '/v1/root';
@@ -20,6 +21,16 @@ const bytes = (minLength: number, maxLength: number) =>
     });
 const certificate = bytes(1, 8192);
 const chain = z.object({ leaf: certificate, issuer: certificate });
+
+const introduction = z.object({
+  root: certificate,
+  issuer: certificate,
+  nodeId: z.string().max(100).refine(isNodeId, { error: 'must be a node id' }),
+  /** Ed25519 by the issuer's key over `issuerStatement`. */
+  attestation: bytes(64, 64),
+});
+/** How an issuer answers before anybody trusts it; all of it can be checked by who knows the root's fingerprint. */
+export type Introduction = z.infer<typeof introduction>;
 
 const enrolRequest = z.object({
   secret: bytes(32, 32),
@@ -62,24 +73,36 @@ const problem = z.object({
 });
 
 /**
+ * What an issuer's key signs about the node that keeps it. Without it any member could stand in an issuer's place and
+ * collect tokens, since its own certificate is a good one of the mesh.
+ */
+export function issuerStatement(meshId: MeshId, nodeId: NodeId): Uint8Array {
+  return joined(['beckon-issuer-v1', meshId, nodeId]);
+}
+
+/**
  * What the joining node signs to prove that it holds the key: bound to the mesh, to the name it asks for, and to this
- * one TLS connection, so that it is worth nothing anywhere else. Each part is preceded by its length.
+ * one TLS connection, so that it is worth nothing anywhere else.
  */
 export function proofOfKey(parts: {
-  readonly meshId: string;
+  readonly meshId: MeshId;
   readonly name: string;
   readonly publicKey: Uint8Array;
   readonly channel: Uint8Array;
 }): Uint8Array {
   const { meshId, name, publicKey, channel } = parts;
-  const pieces = ['beckon-enrolment-v1', meshId, name, publicKey, channel].map((part) => Buffer.from(part));
-  return Buffer.concat(
-    pieces.flatMap((piece) => {
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(piece.length);
-      return [length, piece];
-    }),
-  );
+  return joined(['beckon-enrolment-v1', meshId, name, publicKey, channel]);
+}
+
+/** Each part preceded by its length, so that no two lists of parts are alike. */
+function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
+  const pieces = parts.flatMap((part) => {
+    const bytesOfPart = Buffer.from(part as Uint8Array);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytesOfPart.length);
+    return [length, bytesOfPart];
+  });
+  return new Uint8Array(Buffer.concat(pieces));
 }
 
 /** The JSON text of any of these messages. */
@@ -92,6 +115,11 @@ export function encodeMessage(message: object): string {
 /** @throws BrokerError `invalid`, naming the field. */
 export function decodeEnrolRequest(body: Uint8Array): EnrolRequest {
   return decode(enrolRequest, body, 'the request to join');
+}
+
+/** @throws BrokerError `invalid`, naming the field. */
+export function decodeIntroduction(body: Uint8Array): Introduction {
+  return decode(introduction, body, 'the answer');
 }
 
 /** @throws BrokerError `invalid`, naming the field. */

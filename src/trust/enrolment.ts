@@ -13,6 +13,7 @@ import {
   encodeMessage,
   enrolPath,
   exporterLabel,
+  issuerStatement,
   proofOfKey,
   rootPath,
   type MemberCard,
@@ -62,6 +63,8 @@ export interface Welcome {
 
 export interface EnrolmentOptions {
   readonly clock: Clock;
+  /** This node's own. */
+  readonly nodeId: NodeId;
   /** undefined while this node issues nothing. */
   readonly issuer: () => Issuer | undefined;
   readonly desk: EnrolmentDesk;
@@ -77,11 +80,17 @@ export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
       throw new BrokerError('unavailable', 'this node is no issuer', { hint: 'join at the node that made the token' });
     }
     if (request.method === 'GET' && request.path === rootPath) {
-      return { contentType: 'application/pkix-cert', body: issuer.root };
+      return introduce(issuer, options.nodeId);
     }
     if (request.method === 'POST' && request.path === enrolPath) return enrolNode(request, issuer, options);
     throw notFound('there is nothing here');
   };
+}
+
+function introduce(issuer: Issuer, nodeId: NodeId): EntranceReply {
+  const { root, certificate, meshId } = issuer;
+  const attestation = issuer.sign(issuerStatement(meshId, nodeId));
+  return { contentType: 'application/json', body: encodeMessage({ root, issuer: certificate, nodeId, attestation }) };
 }
 
 async function enrolNode(request: EntranceRequest, issuer: Issuer, options: EnrolmentOptions): Promise<EntranceReply> {

@@ -2,7 +2,7 @@
  * The keys that make a mesh: the root, and the issuer that lets nodes in. Each mesh has its own directory below
  * `trust/`, so that a second mesh, or what a crash left of a first try, never costs anybody a key.
  */
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { join } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
 import type { MeshId } from '../domain/ids.ts';
@@ -63,6 +63,8 @@ export interface Issuer {
   readonly certificate: Uint8Array;
   /** A leaf for that node, signed, checked as any member would check it; nothing is stored. */
   issue(subject: LeafSubject, nowMs: number): Promise<CertificateChain>;
+  /** Signs with the issuer's key. Callers put a domain string in front; no certificate starts like one. */
+  sign(statement: Uint8Array): Uint8Array;
 }
 
 /**
@@ -94,6 +96,7 @@ export async function openIssuer(
       verifyChain(chain, root, nowMs);
       return chain;
     },
+    sign: (statement) => new Uint8Array(sign(null, statement, key)),
   };
 }
 

@@ -105,7 +105,12 @@ export async function testFront(mesh: TestMesh, options: TestFrontOptions = {}):
   const members: TestFront['members'] = [];
   const requests: string[] = [];
   const onRefused = (refusal: Refusal): void => void refusals.push(refusal);
-  const handle = enrolmentHandler({ clock: systemClock, issuer: () => mesh.issuer, desk: options.desk ?? closedDesk });
+  const handle = enrolmentHandler({
+    clock: systemClock,
+    nodeId: mesh.identity.nodeId,
+    issuer: () => mesh.issuer,
+    desk: options.desk ?? closedDesk,
+  });
   const entrance = new Entrance({
     clock: systemClock,
     handle: (request) => {
