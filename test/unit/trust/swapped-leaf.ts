@@ -1,0 +1,36 @@
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+import { webcrypto } from 'node:crypto';
+import { meshIdOf, readCertificate } from '../../../src/trust/certificate.ts';
+import type { Authority } from '../../../src/trust/issue.ts';
+import { publicKeyObject } from '../../../src/trust/node-key.ts';
+
+/** A leaf as `makeLeaf` would never make it: it names a node whose key it does not hold. */
+export default async function swappedLeaf(
+  issuer: Authority,
+  root: Uint8Array,
+  publicKey: Uint8Array,
+  nodeId: string,
+  nowMs: number,
+): Promise<Uint8Array> {
+  const certificate = await x509.X509CertificateGenerator.create(
+    {
+      serialNumber: '4001',
+      subject: 'CN=laptop,O=ann',
+      issuer: new x509.X509Certificate(Buffer.from(issuer.certificate)).subjectName,
+      notBefore: new Date(nowMs - 1000),
+      notAfter: new Date(nowMs + 86_400_000),
+      publicKey: publicKeyObject(publicKey).toCryptoKey('Ed25519', true, ['verify']),
+      signingKey: issuer.key.toCryptoKey('Ed25519', true, ['sign']),
+      signingAlgorithm: { name: 'Ed25519' },
+      extensions: [
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth, x509.ExtendedKeyUsage.serverAuth]),
+        new x509.SubjectAlternativeNameExtension([
+          { type: 'url', value: `beckon://${meshIdOf(readCertificate(root))}/${nodeId}` },
+        ]),
+      ],
+    },
+    webcrypto,
+  );
+  return new Uint8Array(certificate.rawData);
+}
