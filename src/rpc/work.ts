@@ -1,0 +1,184 @@
+/** Invocation, task and flight events: wire and domain. Decoders throw BrokerError `invalid` or `incompatible`. */
+import type { FlightEvent, FlightEventBody, Outcome } from '../domain/flight-event.ts';
+import { isTerminal } from '../domain/flight.ts';
+import { invalid } from '../domain/errors.ts';
+import { isInvocationId, isNodeId } from '../domain/ids.ts';
+import type { Invocation, Limits, SessionChoice, Task } from '../domain/invocation.ts';
+import type * as wire from '../gen/beckon/v1/record.ts';
+import { flightState, outputStream, sessionMode, waitingReason } from './enums.ts';
+import { decodeOptionalErrorInfo, encodeErrorInfo } from './error-info.ts';
+import { buffer, bytes, clockValue, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from './fields.ts';
+
+/** Files of one task; far more than anybody attaches, and few enough to hold in memory. */
+const mostFiles = 1000;
+
+export function encodeTask(task: Task): wire.Task {
+  return {
+    text: buffer(task.text),
+    files: task.files.map((file) => ({ name: file.name, content: buffer(file.bytes) })),
+  };
+}
+
+/** Its size is for the caller to judge: `checkTaskSize`. */
+export function decodeTask(message: wire.Task): Task {
+  const files = list(message.files, 'task.files', mostFiles);
+  return {
+    text: bytes(message.text),
+    files: files.map((file) => ({ name: name(file.name, 'file.name'), bytes: bytes(file.content) })),
+  };
+}
+
+export function encodeSession(session: SessionChoice): wire.SessionChoice {
+  return { mode: sessionMode.toWire(session.mode), name: session.mode === 'named' ? session.name : '' };
+}
+
+/** An absent session means a new one. */
+export function decodeSession(message: wire.SessionChoice | undefined): SessionChoice {
+  const mode = message === undefined ? 'new' : (sessionMode.optionalFromWire(message.mode) ?? 'new');
+  return mode === 'named' ? { mode, name: name(message?.name ?? '', 'session.name') } : { mode };
+}
+
+export function encodeLimits(limits: Limits): wire.Limits {
+  return { holdMs: limits.holdMs, totalMs: limits.totalMs, runMs: limits.runMs, idleMs: limits.idleMs };
+}
+
+export function decodeLimits(message: wire.Limits): Limits {
+  return {
+    holdMs: whole(message.holdMs, 'limits.hold_ms'),
+    totalMs: whole(message.totalMs, 'limits.total_ms'),
+    ...present({
+      runMs: optionalWhole(message.runMs, 'limits.run_ms'),
+      idleMs: optionalWhole(message.idleMs, 'limits.idle_ms'),
+    }),
+  };
+}
+
+export function encodeInvocation(invocation: Invocation): wire.Invocation {
+  const { ancestry } = invocation;
+  return {
+    id: invocation.id,
+    originNodeId: invocation.originNodeId,
+    caller: invocation.caller,
+    addressTyped: invocation.addressTyped,
+    target: invocation.target,
+    ownerNodeId: invocation.ownerNodeId,
+    session: encodeSession(invocation.session),
+    limits: encodeLimits(invocation.limits),
+    rerunnable: invocation.rerunnable,
+    parentId: ancestry.parentId ?? '',
+    rootId: ancestry.rootId,
+    depth: ancestry.depth,
+    redriveOf: invocation.redriveOf ?? '',
+    acceptedAtMs: invocation.acceptedAtMs,
+  };
+}
+
+export function decodeInvocation(message: wire.Invocation): Invocation {
+  return {
+    id: id(isInvocationId, message.id, 'invocation.id'),
+    originNodeId: id(isNodeId, message.originNodeId, 'invocation.origin_node_id'),
+    caller: name(message.caller, 'invocation.caller'),
+    addressTyped: text(message.addressTyped, 'invocation.address_typed', 4096),
+    target: name(message.target, 'invocation.target'),
+    ownerNodeId: id(isNodeId, message.ownerNodeId, 'invocation.owner_node_id'),
+    session: decodeSession(message.session),
+    limits: decodeLimits(required(message.limits, 'invocation.limits')),
+    rerunnable: message.rerunnable,
+    ancestry: {
+      rootId: id(isInvocationId, message.rootId, 'invocation.root_id'),
+      depth: whole(message.depth, 'invocation.depth'),
+      ...present({ parentId: optionalId(isInvocationId, message.parentId, 'invocation.parent_id') }),
+    },
+    acceptedAtMs: whole(message.acceptedAtMs, 'invocation.accepted_at_ms'),
+    ...present({ redriveOf: optionalId(isInvocationId, message.redriveOf, 'invocation.redrive_of') }),
+  };
+}
+
+export function encodeFlightEvent(event: FlightEvent): wire.FlightEvent {
+  return { seq: event.seq, atMs: event.atMs, hlc: event.hlc, body: encodeBody(event.body) };
+}
+
+export function decodeFlightEvent(message: wire.FlightEvent): FlightEvent {
+  const seq = whole(message.seq, 'event.seq');
+  if (seq === 0) throw invalid('event.seq counts from 1');
+  return {
+    seq,
+    atMs: whole(message.atMs, 'event.at_ms'),
+    hlc: clockValue(message.hlc, 'event.hlc'),
+    body: decodeBody(message.body),
+  };
+}
+
+function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
+  switch (body.kind) {
+    case 'started':
+    case 'requeued':
+      return { $case: body.kind, value: { run: body.run } };
+    case 'output':
+      return { $case: 'output', value: { stream: outputStream.toWire(body.stream), content: buffer(body.bytes) } };
+    case 'waiting':
+      return {
+        $case: 'waiting',
+        value: {
+          reason: waitingReason.toWire(body.reason),
+          request: body.request,
+          prompt: body.prompt,
+          choices: [...body.choices],
+          untilMs: body.untilMs,
+        },
+      };
+    case 'resumed':
+      return { $case: 'resumed', value: {} };
+    case 'finished':
+      return {
+        $case: 'finished',
+        value: {
+          state: flightState.toWire(body.state),
+          exitCode: body.exitCode,
+          error: body.error === undefined ? undefined : encodeErrorInfo(body.error),
+          ended: body.ended,
+          signal: body.signal ?? '',
+        },
+      };
+  }
+}
+
+function decodeBody(body: wire.FlightEvent['body']): FlightEventBody {
+  switch (body?.$case) {
+    case 'started':
+    case 'requeued':
+      return { kind: body.$case, run: whole(body.value.run, 'event.run') };
+    case 'output':
+      return { kind: 'output', stream: outputStream.fromWire(body.value.stream), bytes: bytes(body.value.content) };
+    case 'waiting':
+      return {
+        kind: 'waiting',
+        reason: waitingReason.fromWire(body.value.reason),
+        request: text(body.value.request, 'waiting.request'),
+        prompt: text(body.value.prompt, 'waiting.prompt'),
+        choices: list(body.value.choices, 'waiting.choices', 100).map((choice) => text(choice, 'waiting.choice')),
+        ...present({ untilMs: optionalWhole(body.value.untilMs, 'waiting.until_ms') }),
+      };
+    case 'resumed':
+      return { kind: 'resumed' };
+    case 'finished':
+      return { kind: 'finished', ...outcome(body.value) };
+    case undefined:
+      // A kind that only a newer version has also arrives like this; skipping it would leave a gap in `seq`.
+      throw invalid('the event has no body that this version of Beckon knows');
+  }
+}
+
+function outcome(message: wire.FlightFinished): Outcome {
+  const state = flightState.fromWire(message.state);
+  if (!isTerminal(state)) throw invalid(`a flight can't finish as ${state}`);
+  return {
+    state,
+    ...present({
+      exitCode: message.exitCode,
+      error: decodeOptionalErrorInfo(message.error),
+      ended: optionalWhole(message.ended, 'finished.ended'),
+      signal: optionalText(message.signal, 'finished.signal'),
+    }),
+  };
+}
