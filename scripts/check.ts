@@ -1,17 +1,17 @@
 // `npm run check`: all that CI runs. Stops at the first step that fails; its last line counts the tests.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { run } from "./run.ts";
-import { tally, testFiles, type Report } from "./tally.ts";
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from './run.ts';
+import { tally, testFiles, type Report } from './tally.ts';
 
 const steps: [name: string, ...command: string[]][] = [
-  ["generated code is current", "node", "scripts/gen.ts", "--check"],
-  ["proto lint", "buf", "lint"],
-  ["proto compatibility", "node", "scripts/proto-breaking.ts"],
-  ["lint", "npm", "run", "--silent", "lint"],
-  ["types", "npm", "run", "--silent", "types"],
-  ["build", "npm", "run", "--silent", "build"],
+  ['generated code is current', 'node', 'scripts/gen.ts', '--check'],
+  ['proto lint', 'buf', 'lint'],
+  ['proto compatibility', 'node', 'scripts/proto-breaking.ts'],
+  ['lint', 'npm', 'run', '--silent', 'lint'],
+  ['types', 'npm', 'run', '--silent', 'types'],
+  ['build', 'npm', 'run', '--silent', 'build'],
 ];
 
 function step(name: string, [program, ...args]: string[]): void {
@@ -20,18 +20,18 @@ function step(name: string, [program, ...args]: string[]): void {
 }
 
 function tests(folder: string): void {
-  console.log("== tests");
-  const file = join(folder, "report.json");
+  console.log('== tests');
+  const file = join(folder, 'report.json');
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const code = run("npm", "test", "--silent", "--", "--allowOnly=false", ...reporters);
-  const { line, problems } = tally(JSON.parse(readFileSync(file, "utf8")) as Report, testFiles());
+  const code = run('npm', 'test', '--silent', '--', '--allowOnly=false', ...reporters);
+  const { line, problems } = tally(JSON.parse(readFileSync(file, 'utf8')) as Report, testFiles());
   if (code !== 0 && problems.length === 0) problems.push(`the test runner ended with ${code}`);
   for (const problem of problems) console.error(problem);
   console.log(line);
   if (problems.length > 0) process.exitCode = 1;
 }
 
-const folder = mkdtempSync(join(tmpdir(), "beckon-check-"));
+const folder = mkdtempSync(join(tmpdir(), 'beckon-check-'));
 try {
   for (const [name, ...command] of steps) step(name, command);
   tests(folder);

@@ -1,8 +1,8 @@
 // Run after every change of a dependency (`npm run lockfile`). npm drops from the lockfile what keeps `npm ci`
 // from compiling better-sqlite3 on a machine without Python, make and a compiler (npm/cli #9837): this puts it back.
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { root } from "./run.ts";
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './run.ts';
 
 interface LockedPackage {
   gypfile?: boolean;
@@ -10,9 +10,9 @@ interface LockedPackage {
 }
 
 /** Ships prebuilt binaries, yet has a binding.gyp that npm would build. */
-const prebuilt = ["node_modules/better-sqlite3"];
+const prebuilt = ['node_modules/better-sqlite3'];
 /** Have install scripts that Beckon does not need (a version warning; a check of a binary that is a package by itself). */
-const scriptless = ["node_modules/protobufjs", "node_modules/@bufbuild/buf"];
+const scriptless = ['node_modules/protobufjs', 'node_modules/@bufbuild/buf'];
 
 /** The text of a package-lock.json, with the entries above as this repository wants them. */
 export function mended(lockfile: string): string {
@@ -28,6 +28,6 @@ export function mended(lockfile: string): string {
 }
 
 if (import.meta.main) {
-  const path = join(root, "package-lock.json");
-  writeFileSync(path, mended(readFileSync(path, "utf8")));
+  const path = join(root, 'package-lock.json');
+  writeFileSync(path, mended(readFileSync(path, 'utf8')));
 }

@@ -1,6 +1,6 @@
-import { globSync } from "node:fs";
-import { join } from "node:path";
-import { root } from "./run.ts";
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './run.ts';
 
 /** What Beckon reads of vitest's JSON report. */
 export interface Report {
@@ -9,7 +9,7 @@ export interface Report {
 
 /** Each test file of the suites that `npm test` runs, as an absolute path. */
 export function testFiles(): string[] {
-  return ["unit", "contract", "integration", "system"].flatMap((kind) =>
+  return ['unit', 'contract', 'integration', 'system'].flatMap((kind) =>
     globSync(`test/${kind}/**/*.test.ts`, { cwd: root }).map((path) => join(root, path)),
   );
 }
@@ -22,15 +22,15 @@ export function tally(report: Report, expected: readonly string[]): { line: stri
   const count = (status: string): number =>
     report.testResults.flatMap((file) => file.assertionResults).filter((test) => test.status === status).length;
   const broken = report.testResults.filter(
-    (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
+    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
   );
-  const passed = count("passed");
-  const failed = count("failed") + broken.length;
-  const skipped = report.testResults.flatMap((file) => file.assertionResults).length - passed - count("failed");
+  const passed = count('passed');
+  const failed = count('failed') + broken.length;
+  const skipped = report.testResults.flatMap((file) => file.assertionResults).length - passed - count('failed');
 
   const ran = new Set(report.testResults.map((file) => file.name));
   const problems = expected.filter((file) => !ran.has(file)).map((file) => `${file} did not run`);
-  if (passed === 0) problems.push("no test passed");
+  if (passed === 0) problems.push('no test passed');
   if (failed > 0) problems.push(`${failed} failed`);
   const line = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
   return { line, problems };
