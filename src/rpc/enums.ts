@@ -27,7 +27,7 @@ export function enumTable<
   Value extends string,
   Wire extends Readonly<Record<Uppercase<Value> | 'UNSPECIFIED', number>>,
 >(what: string, values: readonly Value[], numbers: Wire): EnumTable<Value, Extract<Wire[keyof Wire], number>> {
-  const named = numbers as Readonly<Record<string, Extract<Wire[keyof Wire], number>>>;
+  const named = numbers as Readonly<Record<string, number>> as Readonly<Record<string, Extract<Wire[keyof Wire], number>>>;
   const numberOf = (value: Value | undefined) => {
     const number = named[(value ?? 'unspecified').toUpperCase()];
     if (number === undefined) throw internal(`${quoted(value ?? '')} is no ${what}`);
