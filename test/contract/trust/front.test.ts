@@ -167,6 +167,14 @@ describe('refused, told once with the address, and closed', () => {
     expect(front.requests).toEqual([]);
   });
 
+  test("a certificate that says it is of this mesh, signed by another mesh's issuer", async () => {
+    await using front = await testFront(mesh);
+    const forged = await foreign.member('desktop', { inTheNameOf: mesh });
+    await dial(front, as(forged)).closed;
+    expect((await refusalsOf(front))[0]).toMatch(/not (signed by|of) this mesh|another mesh/);
+    expect(front.members).toEqual([]);
+  });
+
   test("an issuer's certificate, which is no node's", async () => {
     await using front = await testFront(mesh);
     const { readKeyFile } = await import('../../../src/trust/key-file.ts');

@@ -34,8 +34,8 @@ export interface TestMesh extends AsyncDisposable {
   readonly founder: NodeKey;
   readonly identity: MeshIdentity;
   readonly directory: string;
-  /** A certified member; `madeAtMs` and `lifeMs` make one that is late or early. */
-  member(name: string, when?: { readonly madeAtMs?: number; readonly lifeMs?: number }): Promise<MeshIdentity>;
+  /** A certified member; `madeAtMs` makes one that is late or early, `inTheNameOf` a forged one of another mesh. */
+  member(name: string, how?: { readonly madeAtMs?: number; readonly inTheNameOf?: TestMesh }): Promise<MeshIdentity>;
   invitation(...addresses: readonly HostPort[]): Invitation;
   token(...addresses: readonly HostPort[]): string;
 }
@@ -60,10 +60,11 @@ export async function testMesh(): Promise<TestMesh> {
     founder,
     directory,
     identity: meshIdentityOf(founder, { name: 'home', root, chain }, nowMs),
-    member: async (name, { madeAtMs = nowMs, lifeMs } = {}) => {
+    member: async (name, { madeAtMs = nowMs, inTheNameOf } = {}) => {
       const key = generateNodeKey();
       const subject = { publicKey: key.publicKey, name, owner: 'ann@example.com' };
-      const leaf = await makeLeaf(subject, { certificate: chain.issuer, key: issuerKey }, root, madeAtMs, lifeMs);
+      const named = inTheNameOf?.certificates.root ?? root;
+      const leaf = await makeLeaf(subject, { certificate: chain.issuer, key: issuerKey }, named, madeAtMs);
       return {
         ...meshIdentityOf(founder, { name: 'home', root, chain }, nowMs),
         nodeId: key.nodeId,
