@@ -1,0 +1,36 @@
+/** A directory that is the user's alone. */
+import { constants } from 'node:fs';
+import { lstat, mkdir, open } from 'node:fs/promises';
+import { BrokerError, denied } from '../domain/errors.ts';
+
+/**
+ * Makes it, with what is missing above it, mode 0700; or accepts one that is there, if it is this user's and nobody else can write to it.
+ * The last component is looked at through its own descriptor and never followed when it is a symbolic link, so that
+ * nobody can put another in its place between the look and the verdict.
+ * @throws BrokerError `denied` when it is another user's, can be written by others, or is a link; `invalid` when it is
+ * no directory; `unavailable` when it can't be made or opened
+ */
+export async function ensurePrivateDir(path: string, uid: number | undefined = process.getuid?.()): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    const stat = await directory.stat();
+    if (uid !== undefined && stat.uid !== uid) throw refused(path, `it belongs to user ${stat.uid}, and this one is ${uid}`, 'move it away, or set BECKON_HOME to a directory of your own');
+    if ((stat.mode & 0o022) !== 0) throw refused(path, `its mode is ${(stat.mode & 0o7777).toString(8).padStart(4, '0')}, so others may change what is in it`, `chmod 700 ${path}`);
+  } catch (error) {
+    if (error instanceof BrokerError) throw error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    // Linux answers ENOTDIR for a link, since O_DIRECTORY is asked of the link itself.
+    if (code === 'ELOOP' || (code === 'ENOTDIR' && (await isLink(path)))) throw refused(path, 'it is a symbolic link', 'put the directory itself there, or name its target');
+    if (code === 'EEXIST' || code === 'ENOTDIR') throw new BrokerError('invalid', `${path} is not a directory`, { hint: 'move it away', cause: error });
+    throw new BrokerError('unavailable', `the directory ${path} can’t be used: ${code}`, { hint: 'check that the directory above it exists and can be written', cause: error });
+  }
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return lstat(path).then((stat) => stat.isSymbolicLink(), () => false);
+}
+
+function refused(path: string, why: string, hint: string): BrokerError {
+  return denied(`the directory ${path} is refused: ${why}`, hint);
+}

@@ -1,0 +1,18 @@
+/** All harnesses of this node, by the name that an endpoint carries. */
+import type { Harness } from '../domain/harness-port.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import { CommandHarness } from './command.ts';
+import type { Environment } from './environment.ts';
+import { processTable } from './process-table.ts';
+
+export interface HarnessPorts {
+  readonly clock: Clock;
+  /** The node's own environment, as it was started with. */
+  readonly environment: Environment;
+  readonly log?: Log;
+}
+
+export function createHarnesses(ports: HarnessPorts): ReadonlyMap<string, Harness> {
+  const harnesses = [new CommandHarness({ ...ports, readProcesses: processTable(process.platform) })];
+  return new Map(harnesses.map((harness) => [harness.name, harness]));
+}
