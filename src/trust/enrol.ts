@@ -40,6 +40,8 @@ export interface EnrolOptions {
   readonly nodeKey: NodeKey;
   /** Wished for; `Admission.identity.name` is the one granted. */
   readonly name: string;
+  /** Where this node listens, for the mesh to know; none when left out. */
+  readonly addresses?: readonly HostPort[];
   readonly clock: Clock;
   /** For each step at each address; 5 s when left out. */
   readonly timeoutMs?: number;
@@ -168,12 +170,12 @@ async function meetIssuer(address: HostPort, options: EnrolOptions): Promise<Kno
 }
 
 async function askToJoin(address: HostPort, known: KnownIssuer, options: EnrolOptions): Promise<Admission> {
-  const { invitation, nodeKey, name, clock, signal, timeoutMs = defaultTimeoutMs } = options;
+  const { invitation, nodeKey, name, addresses = [], clock, signal, timeoutMs = defaultTimeoutMs } = options;
   const { meshId, root, nodeId } = known;
   const message = (socket: TLSSocket): string => {
     const channel = exportKey(socket, exporterLabel);
     const proof = nodeKey.sign(proofOfKey({ meshId, name, publicKey: nodeKey.publicKey, channel }));
-    return encodeMessage({ secret: invitation.secret, publicKey: nodeKey.publicKey, name, proof });
+    return encodeMessage({ secret: invitation.secret, publicKey: nodeKey.publicKey, name, addresses, proof });
   };
   const { status, body } = await exchange({
     address,

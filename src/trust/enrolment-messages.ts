@@ -32,10 +32,16 @@ const introduction = z.object({
 /** How an issuer answers before anybody trusts it; all of it can be checked by who knows the root's fingerprint. */
 export type Introduction = z.infer<typeof introduction>;
 
+const addresses = z
+  .array(z.object({ host: z.string().min(1).max(255), port: z.int().min(1).max(65_535) }))
+  .max(64);
+
 const enrolRequest = z.object({
   secret: bytes(32, 32),
   publicKey: bytes(32, 32),
   name: z.string().min(1).max(200),
+  /** Where the applicant listens, as far as it knows. A hint for dialling: who answers there must prove its key. */
+  addresses: addresses.default([]),
   /** Ed25519 over `proofOfKey`. */
   proof: bytes(64, 64),
 });
@@ -46,12 +52,7 @@ const admission = z.object({
   root: certificate,
   chain,
   members: z
-    .array(
-      z.object({
-        chain,
-        addresses: z.array(z.object({ host: z.string().min(1).max(255), port: z.int().min(1).max(65_535) })).max(64),
-      }),
-    )
+    .array(z.object({ chain, addresses }))
     .max(10_000),
 });
 

@@ -4,6 +4,7 @@
  * leaves after that. A crash before the commit leaves the token good; one after it leaves a member that can ask again.
  */
 import { BrokerError, notFound } from '../domain/errors.ts';
+import { formatHostPort, parseHostPort, type HostPort } from '../domain/host-port.ts';
 import { nodeIdOfPublicKey, type NodeId } from '../domain/ids.ts';
 import { parseName } from '../domain/name.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -29,6 +30,8 @@ export interface Applicant {
   readonly publicKey: Uint8Array;
   /** A legal node name, as wished for. */
   readonly name: string;
+  /** Where it says it listens. Proves nothing. */
+  readonly addresses: readonly HostPort[];
   /** host:port */
   readonly remoteAddress: string;
   /** `hashOfSecret` of the token's secret. */
@@ -95,7 +98,7 @@ function introduce(issuer: Issuer, nodeId: NodeId): EntranceReply {
 
 async function enrolNode(request: EntranceRequest, issuer: Issuer, options: EnrolmentOptions): Promise<EntranceReply> {
   const { clock, desk } = options;
-  const { secret, publicKey, name, proof } = decodeEnrolRequest(request.body);
+  const { secret, publicKey, name, proof, addresses } = decodeEnrolRequest(request.body);
   const channel = request.exportKey(exporterLabel);
   const signed = proofOfKey({ meshId: issuer.meshId, name, publicKey, channel });
   if (!verifySignature(publicKey, signed, proof)) {
@@ -105,6 +108,7 @@ async function enrolNode(request: EntranceRequest, issuer: Issuer, options: Enro
     nodeId: nodeIdOfPublicKey(publicKey),
     publicKey,
     name: parseName(name),
+    addresses: addresses.map((each) => parseHostPort(formatHostPort(each))),
     remoteAddress: request.remoteAddress,
     secretHash: hashOfSecret(secret),
   };

@@ -44,7 +44,7 @@ export class TestDesk implements EnrolmentDesk {
     return Promise.resolve().then(() => {
       this.#invitationOf(applicant).usedBy = applicant.nodeId;
       this.admitted.push({ applicant, grant });
-      this.#members.push({ chain, addresses: [] });
+      this.#members.push({ chain, addresses: applicant.addresses });
       return { meshName: 'home', members: [...this.#members] };
     });
   }

@@ -38,12 +38,12 @@ describe('joining', () => {
     const invitation = decodeToken(encodeToken(mesh.invitation(front.address)));
     desk.invite(invitation.secret, 'ben@example.com');
     const nodeKey = generateNodeKey();
-    const admission = await join(invitation, { nodeKey });
+    const admission = await join(invitation, { nodeKey, addresses: [{ host: 'desktop', port: 7423 }] });
     expect(admission).toMatchObject({ meshName: 'home', meshId: mesh.certificates.meshId });
     expect(admission.identity).toMatchObject({ nodeId: nodeKey.nodeId, name: 'desktop', owner: 'ben@example.com' });
     expect(admission.members.map(({ identity, addresses }) => [identity.name, addresses])).toEqual([
       ['laptop', [{ host: 'laptop', port: 7423 }]],
-      ['desktop', []],
+      ['desktop', [{ host: 'desktop', port: 7423 }]],
     ]);
     const { meshIdentityOf } = await import('../../../src/trust/mesh-authority.ts');
     const mine = meshIdentityOf(nodeKey, { name: 'home', root: admission.root, chain: admission.chain }, Date.now());

@@ -43,7 +43,7 @@ function request({ key = generateNodeKey(), name = 'desktop', signedName = name,
   return {
     method: 'POST',
     path: '/v1/enrol',
-    body: Buffer.from(encodeMessage({ secret, publicKey, name, proof })),
+    body: Buffer.from(encodeMessage({ secret, publicKey, name, proof, addresses: [{ host: 'desktop.lan', port: 7423 }] })),
     remoteAddress: '192.0.2.1:5000',
     exportKey: () => channel,
   };
@@ -91,6 +91,7 @@ describe('enrolment', () => {
       nodeId: key.nodeId,
       publicKey: key.publicKey,
       name: 'desktop',
+      addresses: [{ host: 'desktop.lan', port: 7423 }],
       remoteAddress: '192.0.2.1:5000',
       secretHash: hashOfSecret(secret),
     });
