@@ -1,5 +1,6 @@
 /** What the core needs of the world: time, ids, a log. The adapters of the other ports are named in store-port.ts, mesh-port.ts and harness-port.ts. */
 import type { Ulid } from './ids.ts';
+import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 
 /** Undoes a timer; a second call does nothing. */
 export type CancelTimer = () => void;
@@ -38,4 +39,23 @@ export type Digest = (parts: readonly (Uint8Array | string)[]) => string;
 export interface Startable {
   start(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** Wire form and signatures of replicated records. The signature covers a domain string, the mesh id and the payload. */
+export interface RecordSeal {
+  sealRegistration(registration: Registration): SignedRecord;
+  sealHead(head: RegistryHead): SignedRecord;
+  /** @throws BrokerError `unauthenticated` for a wrong signature, `invalid` for a malformed payload */
+  openRegistration(record: SignedRecord, signer: Uint8Array): Registration;
+  openHead(record: SignedRecord, signer: Uint8Array): RegistryHead;
+  /** The root hash of a head over these records. */
+  rootHash(records: readonly SignedRecord[]): string;
+}
+
+/** What is known of a project from its directory. */
+export interface ProjectProbe {
+  /** The absolute directory, links resolved. @throws BrokerError `invalid` when it is none */
+  directory(path: string): Promise<string>;
+  /** The git branch checked out there, or undefined when detached or no git. */
+  branch(directory: string): Promise<string | undefined>;
 }

@@ -145,6 +145,8 @@ export interface StoreReads {
   /** At most two of those whose ULID ends so, newest first: enough to know that it is ambiguous. */
   flightsBySuffix(suffix: string): readonly Flight[];
   newestFlight(): Flight | undefined;
+  /** What an idempotency key of this caller stands for. */
+  keyed(caller: string, key: string): { invocationId: InvocationId; payloadHash: string } | undefined;
   invocation(id: InvocationId): Invocation | undefined;
   /** Undefined once pruned. */
   task(id: InvocationId): Task | undefined;
@@ -169,6 +171,7 @@ export interface StoreReads {
   /** Own head first, then peers'. */
   registryHead(nodeId: NodeId): { head: RegistryHead; signedHead: SignedRecord } | undefined;
   registrations(nodeId?: NodeId): readonly StoredRegistration[];
+  invite(secretHash: string): (Invite & { readonly usedAtMs?: number }) | undefined;
   membership(): Membership | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;

@@ -1,0 +1,162 @@
+/**
+ * Accepting an invocation: everything the origin can know is an error here, before anything is stored; afterwards the
+ * flight exists and ends in a state that can be read.
+ */
+import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
+import { shellAddress, parseAddress } from '../domain/address.ts';
+import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
+import { checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
+import type { Invocation, Limits } from '../domain/invocation.ts';
+import type { Candidate } from '../domain/candidate.ts';
+import type { Harness } from '../domain/harness-port.ts';
+import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
+import type { Flight } from '../domain/records.ts';
+import type { AcceptPlan, Store } from '../domain/store-port.ts';
+import type { InvokeInput } from './api.ts';
+import type { Chronicler } from './chronicler.ts';
+import { queueLimit } from './inbox.ts';
+import type { Outbox } from './outbox.ts';
+import type { Resolver } from './resolution.ts';
+import type { Runner } from './runner.ts';
+import type { Self } from './self.ts';
+
+/** How long `--no-hold` tries to reach the owner. */
+const dialMs = 5000;
+const maxKeyLength = 256;
+
+export interface AcceptanceParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly resolver: Resolver;
+  readonly harnesses: ReadonlyMap<string, Harness>;
+  readonly mesh: () => Mesh;
+  readonly outbox: Outbox;
+  readonly runner: Runner;
+  readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly ulids: UlidSource;
+  readonly digest: Digest;
+  readonly isDraining: () => boolean;
+  readonly onDeadline: (flight: Flight) => void;
+}
+
+export interface Accepted {
+  readonly flight: Flight;
+  readonly deduplicated: boolean;
+}
+
+export class Acceptance {
+  readonly #parts: AcceptanceParts;
+
+  constructor(parts: AcceptanceParts) {
+    this.#parts = parts;
+  }
+
+  async invoke(input: InvokeInput): Promise<Accepted> {
+    if (this.#parts.isDraining()) throw unavailable('this node is going down and takes no new work', 'start it again: beckon up');
+    checkTaskSize(input.task);
+    checkKey(input.key);
+    const payloadHash = this.#hashOf(input);
+    const known = this.#known(input, payloadHash);
+    if (known !== undefined) return { flight: known, deduplicated: true };
+    const target = await this.#parts.resolver.one(input.selector);
+    await this.#checkAvailable(target);
+    const link = await this.#linkTo(target, input.noHold);
+    const plan = this.#planFor(target, link);
+    const { flight, deduplicated } = await this.#parts.store.write.accept({
+      stamp: this.#parts.chronicler.stamp(),
+      invocation: this.#invocationOf(input, target),
+      task: input.task,
+      ...(input.key === undefined ? {} : { key: input.key }),
+      payloadHash,
+      plan,
+    });
+    if (deduplicated) return { flight, deduplicated };
+    this.#parts.onDeadline(flight);
+    if (plan.kind === 'local') this.#parts.runner.wake(target.address);
+    else this.#parts.outbox.accepted(flight, link, !input.noHold);
+    return { flight, deduplicated };
+  }
+
+  #invocationOf(input: InvokeInput, target: Candidate): Invocation {
+    const id = invocationIdOf(this.#parts.ulids.next());
+    const limits: Limits = {
+      holdMs: input.holdMs ?? defaultHoldMs,
+      totalMs: Math.max(defaultTotalMs, input.holdMs ?? 0),
+      ...(input.runLimitMs === undefined ? {} : { runMs: input.runLimitMs }),
+    };
+    return {
+      id,
+      originNodeId: this.#parts.self.nodeId,
+      caller: input.caller.id,
+      addressTyped: input.selector.address,
+      target: target.address,
+      ownerNodeId: target.nodeId as Invocation['ownerNodeId'],
+      session: input.session,
+      limits,
+      rerunnable: input.rerunnable,
+      ancestry: { rootId: id, depth: 0 },
+      acceptedAtMs: this.#parts.clock.now(),
+    };
+  }
+
+  /** The first flight of the key, whatever has become of its agent. */
+  #known(input: InvokeInput, payloadHash: string): Flight | undefined {
+    if (input.key === undefined) return undefined;
+    const { read } = this.#parts.store;
+    const keyed = read.keyed(input.caller.id, input.key);
+    if (keyed === undefined) return undefined;
+    if (keyed.payloadHash !== payloadHash) {
+      throw conflict(`the key ${JSON.stringify(input.key)} was used for another request (${keyed.invocationId})`, 'take another key for another request');
+    }
+    return read.flight(flightOfInvocation(keyed.invocationId));
+  }
+
+  /** The request as typed: address, task, files, session. */
+  #hashOf({ selector, task, session }: InvokeInput): string {
+    const files = task.files.flatMap((file) => [file.name, file.bytes]);
+    return this.#parts.digest([selector.address, task.text, session.mode, session.mode === 'named' ? session.name : '', ...files]);
+  }
+
+  async #checkAvailable(target: Candidate): Promise<void> {
+    const { store, self } = this.#parts;
+    if (target.nodeState === 'incompatible') {
+      throw new BrokerError('incompatible', `${target.nodeName} speaks another version of the protocol`, { hint: `see which: beckon peers` });
+    }
+    let { available, unavailableWhy: why } = target;
+    if (target.nodeId === self.nodeId) {
+      const endpoint = store.read.endpoint(target.address);
+      const harness = endpoint === undefined ? undefined : this.#parts.harnesses.get(endpoint.harness);
+      if (endpoint !== undefined && harness !== undefined) ({ available, why } = await harness.check(endpoint));
+    }
+    if (available) return;
+    throw new BrokerError('unavailable', `${target.address} can't run: ${why ?? 'its node says it is not available'}`, {
+      hint: `see what it needs: beckon agent show ${shellAddress(parseAddress(target.address))}`,
+      candidates: [{ address: target.address, ...(why === undefined ? {} : { why }) }],
+    });
+  }
+
+  async #linkTo(target: Candidate, noHold: boolean): Promise<Link | undefined> {
+    const nodeId = target.nodeId as Invocation['ownerNodeId'];
+    if (nodeId === this.#parts.self.nodeId) return undefined;
+    const mesh = this.#parts.mesh();
+    const link = mesh.link(nodeId);
+    if (link !== undefined || !noHold) return link;
+    const dialled = await mesh.dialNow(nodeId, dialMs);
+    if (dialled !== undefined) return dialled;
+    const peer = mesh.peers().find((each) => each.nodeId === nodeId);
+    throw unavailable(`${target.nodeName} can't be reached${peer === undefined ? '' : ` (${peer.why})`}`, 'leave --no-hold out to have it wait for that node');
+  }
+
+  #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
+    if (target.nodeId === this.#parts.self.nodeId) return { kind: 'local', queueLimit };
+    if (link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId)) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };
+    return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now` };
+  }
+}
+
+function checkKey(key: string | undefined): void {
+  if (key === undefined) return;
+  if (key === '' || key.length > maxKeyLength) throw invalid(`an idempotency key has 1 to ${maxKeyLength} characters`);
+}

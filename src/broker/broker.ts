@@ -1,0 +1,260 @@
+/** One node's core: every part, and the use cases that local clients call. */
+import { toBrokerError } from '../domain/errors.ts';
+import type { OutputStream } from '../domain/flight-event.ts';
+import type { FlightId } from '../domain/ids.ts';
+import type { Harness } from '../domain/harness-port.ts';
+import type { DeliveryFilter, FlightFilter } from '../domain/messages.ts';
+import type { Mesh } from '../domain/mesh-port.ts';
+import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSource } from '../domain/ports.ts';
+import type { PeerState } from '../domain/peer.ts';
+import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
+import type { Member, Store } from '../domain/store-port.ts';
+import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import { Acceptance } from './acceptance.ts';
+import { Admission } from './admission.ts';
+import { Agents } from './agents.ts';
+import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
+import type { Chronicler } from './chronicler.ts';
+import { Deadlines } from './deadlines.ts';
+import { Feed } from './feed.ts';
+import { Flights } from './flights.ts';
+import { follow } from './follow.ts';
+import { Inbox } from './inbox.ts';
+import { Inspection } from './inspection.ts';
+import { Links } from './links.ts';
+import { Nodes } from './nodes.ts';
+import { Outbox } from './outbox.ts';
+import { Registry } from './registry.ts';
+import { Resolver } from './resolution.ts';
+import { Roster } from './roster.ts';
+import { Runner } from './runner.ts';
+import type { Self } from './self.ts';
+
+/** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
+export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
+
+export interface BrokerParts {
+  readonly self: Self;
+  readonly store: Store;
+  readonly mesh: () => Mesh;
+  readonly harnesses: ReadonlyMap<string, Harness>;
+  readonly seal: RecordSeal;
+  readonly probe: ProjectProbe;
+  readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly ulids: UlidSource;
+  readonly digest: Digest;
+  readonly log: Log;
+  readonly meshUseCases: MeshUseCases;
+  readonly verify: (chain: CertificateChain) => PeerIdentity;
+  readonly ownAddresses: () => readonly string[];
+  readonly onMembers: (members: readonly Member[]) => void;
+  readonly pid: number;
+  /** Asked for by a client; the node stops itself afterwards. */
+  readonly onShutdown: (force: boolean) => void;
+}
+
+const availabilityEveryMs = 30_000;
+
+export class Broker implements BrokerApi, Startable {
+  readonly links: Links;
+  readonly admission: Admission;
+  readonly registry: Registry;
+  readonly #parts: BrokerParts;
+  readonly #feed = new Feed();
+  readonly #runner: Runner;
+  readonly #outbox: Outbox;
+  readonly #deadlines: Deadlines;
+  readonly #nodes: Nodes;
+  readonly #agents: Agents;
+  readonly #resolver: Resolver;
+  readonly #acceptance: Acceptance;
+  readonly #flights: Flights;
+  readonly #inspection: Inspection;
+  readonly #forced = new AbortController();
+  #isDraining = false;
+  #cancelRefresh: (() => void) | undefined;
+
+  constructor(parts: BrokerParts) {
+    this.#parts = parts;
+    const { store, self, clock, log, chronicler, ulids, mesh, harnesses, probe } = parts;
+    const feed = this.#feed;
+    const isDraining = (): boolean => this.#isDraining;
+    const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
+    this.#nodes = new Nodes({ store, self });
+    this.#runner = new Runner({ store, harnesses, chronicler, feed, clock, log, onEvents: (flight) => inbox.flightChanged(flight) });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, feed, log, isDraining });
+    this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
+    this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
+    this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
+    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
+    this.#agents = new Agents({
+      store,
+      self,
+      registry: this.registry,
+      runner: this.#runner,
+      harnesses,
+      probe,
+      chronicler,
+      ulids,
+      log,
+      find: (address) => this.#resolver.find(address),
+    });
+    this.#acceptance = new Acceptance({
+      store,
+      self,
+      resolver: this.#resolver,
+      harnesses,
+      mesh,
+      outbox: this.#outbox,
+      runner: this.#runner,
+      chronicler,
+      clock,
+      ulids,
+      digest: parts.digest,
+      isDraining,
+      onDeadline: (flight) => this.#deadlines.added(flight),
+    });
+    this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, nameOf });
+    this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
+    const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
+    const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
+    this.admission = new Admission({ store, self, clock, chronicler, ...trust });
+    this.links = new Links({ store, inbox, outbox: this.#outbox, registry: this.registry, roster, inspection: this.#inspection, clock, log });
+  }
+
+  /** What a dead node left running is settled first; then queued work starts. */
+  async start(): Promise<void> {
+    const { store, chronicler, self, log } = this.#parts;
+    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId });
+    if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
+    await this.#deadlines.start();
+    await this.#agents.refreshAvailability();
+    this.#refreshLater();
+    this.#runner.wakeAll();
+  }
+
+  /** Refuses new work, waits for what runs; `force` any time ends it as `indeterminate`. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await this.#runner.drain(this.#forced.signal);
+  }
+
+  force(): void {
+    this.#forced.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.#isDraining = true;
+    this.#cancelRefresh?.();
+    this.force();
+    await this.#runner.drain(this.#forced.signal);
+    await this.#deadlines.stop();
+    await this.links.settled();
+    this.#feed.wakeAll();
+  }
+
+  async status(): Promise<NodeStatus> {
+    const { self, store, mesh, pid, ownAddresses } = this.#parts;
+    const peers: Partial<Record<PeerState, number>> = {};
+    for (const { state } of mesh().peers()) peers[state] = (peers[state] ?? 0) + 1;
+    const own = self.mesh();
+    return {
+      nodeId: self.nodeId,
+      name: self.name(),
+      owner: self.owner(),
+      epoch: self.epoch,
+      version: self.version,
+      ...(own === undefined ? {} : { mesh: own }),
+      peers,
+      flights: await store.inspect.countFlights(),
+      pid,
+      listen: ownAddresses(),
+      draining: this.#isDraining,
+    };
+  }
+
+  shutdown(force: boolean): Promise<{ pid: number; running: number }> {
+    this.#isDraining = true;
+    const running = this.#runner.running;
+    this.#parts.onShutdown(force);
+    return Promise.resolve({ pid: this.#parts.pid, running });
+  }
+
+  readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
+  readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
+  readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
+  readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
+  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
+  readonly getFlight: BrokerApi['getFlight'] = (id) => this.#flights.show(id);
+  readonly getDelivery: BrokerApi['getDelivery'] = (id) => this.#inspection.getDelivery(id);
+  readonly trace: BrokerApi['trace'] = (id) => this.#inspection.trace(id);
+  readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);
+  readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
+  readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
+  readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);
+
+  async getAgent(address: string): ReturnType<BrokerApi['getAgent']> {
+    return Promise.resolve().then(() => this.#agents.get(address));
+  }
+
+  async listAgents(filter: { node?: string }, page: PageRequest): ReturnType<BrokerApi['listAgents']> {
+    return Promise.resolve().then(() => {
+      const node = filter.node === undefined ? undefined : this.#nodes.find(filter.node);
+      return this.#agents.list(node, page);
+    });
+  }
+
+  async findFlight(id: string): Promise<Flight> {
+    return Promise.resolve().then(() => this.#flights.find(id));
+  }
+
+  listFlights(filter: FlightFilter & { node?: string }, page: PageRequest): ReturnType<BrokerApi['listFlights']> {
+    return this.#inspection.listFlights(filter, page);
+  }
+
+  listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): ReturnType<BrokerApi['listDeliveries']> {
+    return this.#inspection.listDeliveries(filter, page);
+  }
+
+  follow(flightId: FlightId, options: Parameters<BrokerApi['follow']>[1]): ReturnType<BrokerApi['follow']> {
+    const { store } = this.#parts;
+    return follow({ store, feed: this.#feed, nameOf: (id) => this.#nodes.nameOf(id), heldWhy: (flight, delivery) => this.#heldWhy(flight, delivery) }, flightId, options);
+  }
+
+  output(flightId: FlightId, stream: OutputStream): AsyncIterable<Uint8Array> {
+    return this.#flights.output(flightId, stream);
+  }
+
+  peers(): ReturnType<BrokerApi['peers']> {
+    return Promise.resolve(this.#parts.mesh().peers());
+  }
+
+  members(): Promise<readonly MemberView[]> {
+    const { store, self, mesh } = this.#parts;
+    if (self.mesh() === undefined) return Promise.resolve([]);
+    const states = new Map(mesh().peers().map((each) => [each.nodeId, each.state]));
+    const others = store.read.members().filter((each) => each.nodeId !== self.nodeId);
+    return Promise.resolve([
+      { name: self.name(), nodeId: self.nodeId, owner: self.owner(), state: 'self' },
+      ...others.map(({ name, nodeId, owner }): MemberView => ({ name, nodeId, owner, state: states.get(nodeId) ?? 'discovered' })),
+    ]);
+  }
+
+  /** Only a delivery that waits for a link is held; one on its way is not. */
+  #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
+    if (delivery.status !== 'deferred') return undefined;
+    return `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
+  }
+
+  #refreshLater(): void {
+    this.#cancelRefresh = this.#parts.clock.setTimer(availabilityEveryMs, () => {
+      void this.#agents
+        .refreshAvailability()
+        .catch((error: unknown) => this.#parts.log.warn({ err: toBrokerError(error) }, 'looking at the agents failed'))
+        .finally(() => {
+          if (!this.#isDraining) this.#refreshLater();
+        });
+    });
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Sends the events of flights owned here to their origin over one link: from the store, in `seq` order, round robin
+ * over the flights that have some, never more than a window ahead of what the origin has stored. A slow origin costs
+ * disk here, not memory, and holds up nobody's agent.
+ */
+import { flightOfInvocation } from '../domain/ids.ts';
+import type { InvocationId } from '../domain/ids.ts';
+import type { EventAck } from '../domain/messages.ts';
+import type { FlightEvent } from '../domain/flight-event.ts';
+import type { Link } from '../domain/mesh-port.ts';
+import type { Log } from '../domain/ports.ts';
+import type { Store } from '../domain/store-port.ts';
+
+/** Unacknowledged output of one flight, bytes: its credit. */
+const windowBytes = 1024 * 1024;
+const batchBytes = 64 * 1024;
+/** Acknowledgements are stored when a flight is done or this much has been covered; the rest would be sent again after a restart. */
+const storeAckEveryBytes = 4 * 1024 * 1024;
+const bytesPerEvent = 64;
+
+interface Cursor {
+  sentSeq: number;
+  ackedSeq: number;
+  /** What was sent and not yet acknowledged, oldest first. */
+  readonly unacked: { readonly seq: number; readonly bytes: number }[];
+  unackedBytes: number;
+  ackedSinceStored: number;
+}
+
+export interface EventPumpParts {
+  readonly store: Store;
+  readonly log: Log;
+}
+
+export class EventPump {
+  readonly #link: Link;
+  readonly #parts: EventPumpParts;
+  readonly #cursors = new Map<InvocationId, Cursor>();
+  readonly #ready = new Set<InvocationId>();
+  #pumping = false;
+
+  constructor(link: Link, parts: EventPumpParts) {
+    this.#link = link;
+    this.#parts = parts;
+  }
+
+  /** Everything of that origin which it has not acknowledged. */
+  resume(): void {
+    let after: InvocationId | undefined;
+    for (;;) {
+      const page = this.#parts.store.read.unacknowledged(this.#link.peer.nodeId, after, 500);
+      for (const { invocationId, ackedSeq } of page) this.resumeFrom(invocationId, ackedSeq);
+      after = page.at(-1)?.invocationId;
+      if (page.length < 500) return;
+    }
+  }
+
+  /** The origin says that it has events through `seq`, and no more. */
+  resumeFrom(invocationId: InvocationId, seq: number): void {
+    this.#cursors.set(invocationId, { sentSeq: seq, ackedSeq: seq, unacked: [], unackedBytes: 0, ackedSinceStored: 0 });
+    this.kick(invocationId);
+  }
+
+  /** The flight has new events in the store. */
+  kick(invocationId: InvocationId): void {
+    if (!this.#cursors.has(invocationId)) {
+      this.#cursors.set(invocationId, { sentSeq: 0, ackedSeq: 0, unacked: [], unackedBytes: 0, ackedSinceStored: 0 });
+    }
+    this.#ready.add(invocationId);
+    if (this.#pumping) return;
+    this.#pumping = true;
+    void this.#pump().catch((error: unknown) => this.#parts.log.error({ peer: this.#link.peer.name, err: error }, 'sending events stopped'));
+  }
+
+  async acknowledged(ack: EventAck): Promise<void> {
+    const cursor = this.#cursors.get(ack.invocationId);
+    const flight = this.#parts.store.read.flight(flightOfInvocation(ack.invocationId));
+    const originNodeId = this.#link.peer.nodeId;
+    if (flight === undefined || flight.originNodeId !== originNodeId) return;
+    const seq = ack.unknown ? flight.lastSeq : Math.min(ack.seq, flight.lastSeq);
+    const isDone = flight.finishedAtMs !== undefined && seq >= flight.lastSeq;
+    if (cursor !== undefined) this.#release(cursor, seq);
+    const isDue = isDone || ack.unknown || (cursor !== undefined && cursor.ackedSinceStored >= storeAckEveryBytes);
+    if (isDone) this.#cursors.delete(ack.invocationId);
+    else if (!ack.unknown) this.kick(ack.invocationId);
+    if (!isDue) return;
+    if (cursor !== undefined) cursor.ackedSinceStored = 0;
+    await this.#parts.store.write.acknowledged({ flightId: flight.id, originNodeId, seq });
+  }
+
+  #release(cursor: Cursor, seq: number): void {
+    cursor.ackedSeq = Math.max(cursor.ackedSeq, seq);
+    cursor.sentSeq = Math.max(cursor.sentSeq, seq);
+    let covered = 0;
+    while ((cursor.unacked[covered]?.seq ?? Infinity) <= seq) {
+      const bytes = cursor.unacked[covered]?.bytes ?? 0;
+      cursor.unackedBytes -= bytes;
+      cursor.ackedSinceStored += bytes;
+      covered += 1;
+    }
+    cursor.unacked.splice(0, covered);
+  }
+
+  async #pump(): Promise<void> {
+    await Promise.resolve();
+    try {
+      // A set gives what is added while it is walked; what is added again comes last.
+      for (const invocationId of this.#ready) {
+        if (!this.#link.isUp) return;
+        this.#ready.delete(invocationId);
+        const cursor = this.#cursors.get(invocationId);
+        if (cursor !== undefined) await this.#sendBatch(invocationId, cursor);
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  async #sendBatch(invocationId: InvocationId, cursor: Cursor): Promise<void> {
+    if (cursor.unackedBytes >= windowBytes) return;
+    const { read } = this.#parts.store;
+    const flight = read.flight(flightOfInvocation(invocationId));
+    if (flight === undefined) return;
+    const events = read.events(flight.id, cursor.sentSeq, batchBytes);
+    const last = events.at(-1);
+    if (last === undefined) return;
+    const bytes = events.reduce((sum, each) => sum + sizeOf(each), 0);
+    cursor.sentSeq = last.seq;
+    cursor.unacked.push({ seq: last.seq, bytes });
+    cursor.unackedBytes += bytes;
+    // Back at the end of the set: others get their turn first.
+    this.#ready.add(invocationId);
+    await this.#link.sendEvents({ type: 'flight_events', invocationId, receivedAtMs: flight.receivedAtMs ?? flight.acceptedAtMs, events });
+  }
+}
+
+function sizeOf(event: FlightEvent): number {
+  return bytesPerEvent + (event.body.kind === 'output' ? event.body.bytes.length : 0);
+}

@@ -1,0 +1,42 @@
+/**
+ * Tells waiting readers that a flight changed. It carries no data: readers take that from the store, so that a slow
+ * one holds nothing up and all see only what is durable.
+ */
+import type { FlightId } from '../domain/ids.ts';
+
+export class Feed {
+  readonly #waiting = new Map<FlightId, Set<() => void>>();
+
+  /** Call after the commit that changed the flight. */
+  changed(flightId: FlightId): void {
+    const waiters = this.#waiting.get(flightId);
+    if (waiters === undefined) return;
+    this.#waiting.delete(flightId);
+    for (const wake of waiters) wake();
+  }
+
+  /** Everyone looks again: the node is stopping, say. */
+  wakeAll(): void {
+    for (const flightId of [...this.#waiting.keys()]) this.changed(flightId);
+  }
+
+  /**
+   * Resolves at the next change, or when `signal` aborts. No change is missed by a reader that looked at the store in
+   * the same turn of the event loop as it calls this.
+   */
+  next(flightId: FlightId, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const waiters = this.#waiting.get(flightId) ?? new Set();
+      this.#waiting.set(flightId, waiters);
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake);
+        waiters.delete(wake);
+        if (waiters.size === 0 && this.#waiting.get(flightId) === waiters) this.#waiting.delete(flightId);
+        resolve();
+      };
+      waiters.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
+    });
+  }
+}

@@ -1,0 +1,112 @@
+/** Finding flights by what a person typed, showing them, and ending them. */
+import { BrokerError, conflict, notFound } from '../domain/errors.ts';
+import { isTerminal } from '../domain/flight.ts';
+import type { OutputStream } from '../domain/flight-event.ts';
+import { flightIdOf, parseIdArgument } from '../domain/ids.ts';
+import type { FlightId } from '../domain/ids.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { Flight } from '../domain/records.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { FlightDetail } from './api.ts';
+import type { Chronicler } from './chronicler.ts';
+import type { Feed } from './feed.ts';
+import { readFlight, shownOutput } from './follow.ts';
+import type { Outbox } from './outbox.ts';
+import type { Runner } from './runner.ts';
+import type { Self } from './self.ts';
+
+const outputPieceBytes = 256 * 1024;
+
+export interface FlightsParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly feed: Feed;
+  readonly outbox: Outbox;
+  readonly runner: Runner;
+  readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly nameOf: (nodeId: Flight['ownerNodeId']) => string;
+}
+
+export class Flights {
+  readonly #parts: FlightsParts;
+
+  constructor(parts: FlightsParts) {
+    this.#parts = parts;
+  }
+
+  /** By the id of the flight, its invocation or its delivery, a unique suffix, or `last`. @throws `not_found`, `ambiguous`, `invalid` */
+  find(argument: string): Flight {
+    const { read } = this.#parts.store;
+    const id = parseIdArgument(argument);
+    if (id.kind === 'last') {
+      const newest = read.newestFlight();
+      if (newest === undefined) throw notFound('nothing has been invoked here yet', 'start with: beckon invoke ADDRESS TASK');
+      return newest;
+    }
+    if (id.kind === 'id') {
+      const isFlightId = id.prefix === 'flt' || id.prefix === 'inv' || id.prefix === 'dlv';
+      const flight = isFlightId ? read.flight(flightIdOf(id.ulid)) : undefined;
+      if (flight === undefined) throw notFound(`nothing with the id ${argument} is known here`, 'list what is: beckon flights');
+      return flight;
+    }
+    const [first, second] = read.flightsBySuffix(id.suffix);
+    if (first === undefined) throw notFound(`no id known here ends in ${id.suffix}`, 'list them: beckon flights');
+    if (second !== undefined) throw new BrokerError('ambiguous', `several ids end in ${id.suffix}`, { hint: `give more of it: ${first.id} or ${second.id}` });
+    return first;
+  }
+
+  async show(argument: string): Promise<FlightDetail> {
+    const flight = this.find(argument);
+    const { store, nameOf } = this.#parts;
+    const invocation = store.read.invocation(flight.invocationId);
+    const delivery = store.read.delivery(flight.invocationId);
+    if (invocation === undefined || delivery === undefined) throw notFound(`the records of ${flight.id} are incomplete`);
+    return {
+      flight,
+      invocation,
+      delivery,
+      ...(await shownOutput(store, flight)),
+      originName: nameOf(flight.originNodeId),
+      ownerName: nameOf(flight.ownerNodeId),
+    };
+  }
+
+  async *output(flightId: FlightId, stream: OutputStream): AsyncIterable<Uint8Array> {
+    readFlight(this.#parts.store, flightId);
+    let afterSeq = 0;
+    for (;;) {
+      const piece = await this.#parts.store.inspect.output(flightId, stream, afterSeq, outputPieceBytes);
+      if (piece.bytes.length > 0) yield piece.bytes;
+      if (piece.done) return;
+      afterSeq = piece.lastSeq;
+    }
+  }
+
+  async cancel(argument: string, by: string, waitMs: number): Promise<{ flight: Flight; confirmed: boolean }> {
+    const { store, self, chronicler, runner, outbox } = this.#parts;
+    const found = this.find(argument);
+    if (isTerminal(found.state)) throw conflict(`it has ended already: ${found.state}`, `see how: beckon flight show ${found.id}`);
+    const flight = await store.write.requestCancel({ stamp: chronicler.stamp(), flightId: found.id, by });
+    this.#parts.feed.changed(flight.id);
+    if (flight.ownerNodeId === self.nodeId) void runner.end(flight.id, 'cancel');
+    else await outbox.cancel(flight);
+    const now = await this.#terminalWithin(flight.id, waitMs);
+    return { flight: now, confirmed: isTerminal(now.state) };
+  }
+
+  async #terminalWithin(flightId: FlightId, waitMs: number): Promise<Flight> {
+    const { store, feed, clock } = this.#parts;
+    const over = new AbortController();
+    const cancelTimer = clock.setTimer(waitMs, () => over.abort());
+    try {
+      for (;;) {
+        const flight = readFlight(store, flightId);
+        if (isTerminal(flight.state) || over.signal.aborted) return flight;
+        await feed.next(flightId, over.signal);
+      }
+    } finally {
+      cancelTimer();
+    }
+  }
+}

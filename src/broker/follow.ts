@@ -1,0 +1,95 @@
+/** A flight as its caller sees it: every step from the store, in order, as it becomes durable. */
+import { isTerminal } from '../domain/flight.ts';
+import type { FlightId } from '../domain/ids.ts';
+import { notFound } from '../domain/errors.ts';
+import type { Delivery, Flight } from '../domain/records.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { FlightUpdate } from './api.ts';
+import type { Feed } from './feed.ts';
+
+/** How much stdout `finished` and `flight show` carry, bytes. */
+export const shownOutputBytes = 64 * 1024;
+const batchBytes = 256 * 1024;
+
+export interface FollowParts {
+  readonly store: Store;
+  readonly feed: Feed;
+  readonly nameOf: (nodeId: Flight['ownerNodeId']) => string;
+  readonly heldWhy: (flight: Flight, delivery: Delivery) => string | undefined;
+}
+
+export interface FollowOptions {
+  readonly afterSeq: number;
+  readonly deduplicated: boolean;
+  readonly signal: AbortSignal;
+}
+
+export async function* follow(parts: FollowParts, flightId: FlightId, options: FollowOptions): AsyncIterable<FlightUpdate> {
+  const { store, feed } = parts;
+  let flight = readFlight(store, flightId);
+  yield {
+    type: 'accepted',
+    atMs: flight.acceptedAtMs,
+    invocationId: flight.invocationId,
+    flightId,
+    target: flight.target,
+    deduplicated: options.deduplicated,
+  };
+  let seq = options.afterSeq;
+  let toldReceived = false;
+  let toldHeld: string | undefined;
+  while (!options.signal.aborted) {
+    flight = readFlight(store, flightId);
+    if (!toldReceived && flight.receivedAtMs !== undefined) {
+      toldReceived = true;
+      const { ownerNodeId: nodeId } = flight;
+      yield { type: 'received', atMs: flight.receivedAtMs, nodeId, nodeName: parts.nameOf(nodeId) };
+    }
+    const delivery = toldReceived || isTerminal(flight.state) ? undefined : store.read.delivery(flight.invocationId);
+    const why = delivery === undefined ? undefined : parts.heldWhy(flight, delivery);
+    if (why !== undefined && delivery !== undefined && why !== toldHeld) {
+      toldHeld = why;
+      yield { type: 'held', atMs: delivery.updatedAtMs, why, untilMs: flight.holdUntilMs };
+      continue;
+    }
+    const events = store.read.events(flightId, seq, batchBytes);
+    for (const event of events) {
+      seq = event.seq;
+      if (event.body.kind !== 'finished') yield { type: 'event', atMs: event.atMs, event };
+    }
+    if (events.length > 0) continue;
+    // The flight was read before its events, so a terminal one has none that are still to come.
+    if (isTerminal(flight.state)) {
+      yield { type: 'finished', atMs: flight.finishedAtMs ?? flight.acceptedAtMs, flight, ...(await shownOutput(store, flight)) };
+      return;
+    }
+    await feed.next(flightId, options.signal);
+  }
+}
+
+export async function shownOutput(store: Store, flight: Flight): Promise<{ output: Uint8Array; truncated: boolean }> {
+  const pieces: Uint8Array[] = [];
+  let total = 0;
+  let afterSeq = 0;
+  while (total < shownOutputBytes) {
+    const piece = await store.inspect.output(flight.id, 'stdout', afterSeq, shownOutputBytes - total);
+    if (piece.bytes.length > 0) pieces.push(piece.bytes);
+    total += piece.bytes.length;
+    afterSeq = piece.lastSeq;
+    if (piece.done) break;
+  }
+  const all = new Uint8Array(total);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return { output: all.subarray(0, shownOutputBytes), truncated: flight.stdoutBytes > shownOutputBytes };
+}
+
+export function readFlight(store: Store, flightId: FlightId): Flight {
+  const flight = store.read.flight(flightId);
+  if (flight === undefined) throw notFound(`no flight ${flightId} is known here`, 'list them: beckon flights');
+  return flight;
+}
+

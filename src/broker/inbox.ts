@@ -1,0 +1,140 @@
+/**
+ * The owner's side: judges what peers forward, stores it once, and answers for it. Who asks is the link's verified
+ * peer; what a message says of itself only has to agree.
+ */
+import { BrokerError, denied, toBrokerError } from '../domain/errors.ts';
+import type { FailureReason } from '../domain/delivery.ts';
+import { isTerminal } from '../domain/flight.ts';
+import { flightOfInvocation } from '../domain/ids.ts';
+import type { InvocationId } from '../domain/ids.ts';
+import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
+import type { Link } from '../domain/mesh-port.ts';
+import type { Log } from '../domain/ports.ts';
+import type { Flight } from '../domain/records.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { Chronicler } from './chronicler.ts';
+import { EventPump } from './event-pump.ts';
+import type { Feed } from './feed.ts';
+import { mayInvoke } from './policy.ts';
+import { agentGone } from './runner.ts';
+import type { Runner } from './runner.ts';
+import type { Self } from './self.ts';
+
+/** Queued for one agent, at most. */
+export const queueLimit = 10_000;
+
+export interface InboxParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly chronicler: Chronicler;
+  readonly runner: Runner;
+  readonly feed: Feed;
+  readonly log: Log;
+  readonly isDraining: () => boolean;
+}
+
+export class Inbox {
+  readonly #parts: InboxParts;
+  readonly #pumps = new Map<Link, EventPump>();
+
+  constructor(parts: InboxParts) {
+    this.#parts = parts;
+  }
+
+  linkUp(link: Link): void {
+    const pump = new EventPump(link, { store: this.#parts.store, log: this.#parts.log });
+    this.#pumps.set(link, pump);
+    pump.resume();
+  }
+
+  linkDown(link: Link): void {
+    this.#pumps.delete(link);
+  }
+
+  /** A flight owned here has new events: its origin, if it is a peer with a link, gets them. */
+  flightChanged(flight: Flight): void {
+    if (flight.originNodeId === this.#parts.self.nodeId) return;
+    for (const [link, pump] of this.#pumps) if (link.peer.nodeId === flight.originNodeId) pump.kick(flight.invocationId);
+  }
+
+  async forward(link: Link, message: Forward): Promise<void> {
+    // No answer: the origin keeps it and sends it again when this node is back.
+    if (this.#parts.isDraining()) return;
+    const { invocation, task } = message;
+    const refusal = this.#judge(link, message);
+    if (refusal !== undefined) {
+      this.#reject(link, invocation.id, refusal.reason, refusal.error);
+      return;
+    }
+    try {
+      const stamp = this.#parts.chronicler.stampAfter(message.hlc);
+      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit });
+      if (result === 'cancelled') {
+        link.send({ type: 'cancelled_unknown', invocationId: invocation.id, hlc: stamp.hlc });
+        return;
+      }
+      link.send({ type: 'receipt', invocationId: invocation.id, receivedAtMs: result.flight.receivedAtMs ?? stamp.atMs, hlc: stamp.hlc });
+      if (result.fresh) this.#parts.runner.wake(invocation.target);
+      else this.#pumps.get(link)?.kick(invocation.id);
+    } catch (error) {
+      const known = toBrokerError(error);
+      // A store that fails for now (disk full) has said nothing of the invocation: the origin goes on holding it.
+      if (known.code === 'unavailable' || known.code === 'internal') throw known;
+      this.#reject(link, invocation.id, known.code === 'overload' ? 'overload' : 'peer_rejected', known);
+    }
+  }
+
+  async cancel(link: Link, message: Cancel): Promise<void> {
+    const stamp = this.#parts.chronicler.stampAfter(message.hlc);
+    const { invocationId } = message;
+    const known = await this.#parts.store.write.receiveCancel({ stamp, invocationId, originNodeId: link.peer.nodeId });
+    if (known === 'tombstone') link.send({ type: 'cancelled_unknown', invocationId, hlc: stamp.hlc });
+    else if (isTerminal(known.state)) this.#pumps.get(link)?.kick(invocationId);
+    else await this.#parts.runner.end(known.id, 'cancel');
+  }
+
+  /** What this owner holds of each; events follow from where the origin's end. */
+  sync(link: Link, message: Sync): void {
+    const items: SyncReply['items'][number][] = [];
+    const pump = this.#pumps.get(link);
+    for (const { invocationId, lastSeq } of message.items) {
+      const flight = this.#parts.store.read.flight(flightOfInvocation(invocationId));
+      if (flight === undefined || flight.originNodeId !== link.peer.nodeId || flight.ownerNodeId !== this.#parts.self.nodeId) {
+        items.push({ invocationId, state: 'unknown', run: 0, lastSeq: 0 });
+        continue;
+      }
+      items.push({ invocationId, state: flight.state, run: flight.run, lastSeq: flight.lastSeq });
+      // A receipt that was lost with the last link is said again.
+      link.send({ type: 'receipt', invocationId, receivedAtMs: flight.receivedAtMs ?? flight.acceptedAtMs, hlc: this.#parts.chronicler.stamp().hlc });
+      if (flight.lastSeq > lastSeq) pump?.resumeFrom(invocationId, lastSeq);
+    }
+    link.send({ type: 'sync_reply', items });
+  }
+
+  async eventAck(link: Link, message: EventAck): Promise<void> {
+    await this.#pumps.get(link)?.acknowledged(message);
+  }
+
+  #judge(link: Link, { invocation }: Forward): { reason: FailureReason; error: BrokerError } | undefined {
+    const { store, self } = this.#parts;
+    const { peer } = link;
+    if (invocation.originNodeId !== peer.nodeId) {
+      return { reason: 'denied', error: denied(`${peer.name} can't hand over work in another node's name`) };
+    }
+    if (invocation.ownerNodeId !== self.nodeId) {
+      return { reason: 'peer_rejected', error: new BrokerError('invalid', `${invocation.target} is not an agent of ${self.name()}`) };
+    }
+    const verdict = mayInvoke({ owner: peer.owner, name: peer.name }, { owner: self.owner(), target: invocation.target });
+    if (verdict !== undefined) return { reason: 'denied', error: verdict };
+    const registered = store.read.ownRegistrations().find((each) => each.address === invocation.target);
+    if (registered === undefined || registered.visibility === 'node') {
+      return { reason: 'agent_offline', error: agentGone(invocation.target) };
+    }
+    return undefined;
+  }
+
+  #reject(link: Link, invocationId: InvocationId, reason: FailureReason, error: BrokerError): void {
+    this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
+    link.send({ type: 'reject', invocationId, reason, error: error.toInfo(), hlc: this.#parts.chronicler.stamp().hlc });
+  }
+}

@@ -1,0 +1,141 @@
+/** What happened, here and on other nodes: lists, deliveries, and one timeline of an invocation. */
+import { BrokerError, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
+import type { Fact } from '../domain/event.ts';
+import { compareHlc } from '../domain/hlc.ts';
+import { deliveryOfFlight, parseIdArgument } from '../domain/ids.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { AnswerTo, DeliveryFilter, FlightFilter, PeerAnswer, PeerQuery } from '../domain/messages.ts';
+import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { TraceView } from './api.ts';
+import type { Flights } from './flights.ts';
+import type { Nodes } from './nodes.ts';
+import { mayInspect } from './policy.ts';
+import type { Self } from './self.ts';
+
+const askMs = 5000;
+
+export interface InspectionParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly mesh: () => Mesh;
+  readonly nodes: Nodes;
+  readonly flights: Flights;
+  readonly clock: Clock;
+}
+
+export class Inspection {
+  readonly #parts: InspectionParts;
+
+  constructor(parts: InspectionParts) {
+    this.#parts = parts;
+  }
+
+  async listFlights(filter: FlightFilter & { node?: string }, page: PageRequest): Promise<Page<Flight>> {
+    const { node, ...rest } = filter;
+    const there = this.#elsewhere(node);
+    if (there === undefined) return this.#parts.store.inspect.flights(rest, page);
+    return (await this.#ask(there, { type: 'flights', filter: rest, ...page })).page;
+  }
+
+  async listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): Promise<Page<Delivery>> {
+    const { node, invocation, ...rest } = filter;
+    const exact = invocation === undefined ? rest : { ...rest, invocationId: this.#parts.flights.find(invocation).invocationId };
+    const there = this.#elsewhere(node);
+    if (there === undefined) return this.#parts.store.inspect.deliveries(exact, page);
+    return (await this.#ask(there, { type: 'deliveries', filter: exact, ...page })).page;
+  }
+
+  async getDelivery(argument: string): Promise<{ delivery: Delivery; attempts: readonly DeliveryAttempt[] }> {
+    parseIdArgument(argument);
+    const { store, flights } = this.#parts;
+    const flight = flights.find(argument);
+    const delivery = store.read.delivery(flight.invocationId);
+    if (delivery === undefined) throw notFound(`no delivery ${deliveryOfFlight(flight.id)} is known here`);
+    return { delivery, attempts: await store.inspect.attempts(flight.invocationId) };
+  }
+
+  /** Both parties' facts in one order; what can't be had is named. */
+  async trace(argument: string): Promise<TraceView> {
+    const { store, self, flights, nodes } = this.#parts;
+    const flight = flights.find(argument);
+    const { invocationId } = flight;
+    const others = [...new Set([flight.originNodeId, flight.ownerNodeId])].filter((each) => each !== self.nodeId);
+    const facts: Fact[] = [...(await store.inspect.facts(invocationId))];
+    const gaps: TraceView['gaps'][number][] = [];
+    await Promise.all(
+      others.map(async (nodeId) => {
+        try {
+          facts.push(...(await this.#ask(nodeId, { type: 'trace', invocationId })).facts);
+        } catch (error) {
+          gaps.push({ nodeId, nodeName: nodes.nameOf(nodeId), why: toBrokerError(error).message });
+        }
+      }),
+    );
+    const entries = facts
+      .toSorted((a, b) => compareHlc(a.hlc, b.hlc) || (a.nodeId < b.nodeId ? -1 : 1))
+      .map((fact) => ({
+        fact,
+        nodeName: nodes.nameOf(fact.nodeId),
+        ...(fact.peerNodeId === undefined ? {} : { peerName: nodes.nameOf(fact.peerNodeId) }),
+      }));
+    return { invocationId, entries, gaps };
+  }
+
+  async ping(node: string): Promise<{ nodeId: NodeId; name: string; address: string; rttMs: number }> {
+    const { nodes, mesh, clock, self } = this.#parts;
+    const nodeId = nodes.find(node);
+    if (nodeId === self.nodeId) return { nodeId, name: self.name(), address: 'this node', rttMs: 0 };
+    const link = mesh().link(nodeId) ?? (await mesh().dialNow(nodeId, askMs));
+    if (link === undefined) throw this.#unreachable(nodeId);
+    const beganMs = clock.monotonic();
+    await link.ask({ type: 'ping' }, askMs);
+    const rttMs = clock.monotonic() - beganMs;
+    const peer = mesh()
+      .peers()
+      .find((each) => each.nodeId === nodeId);
+    return { nodeId, name: nodes.nameOf(nodeId), address: peer?.address ?? '', rttMs };
+  }
+
+  /** A peer's question. What it may see: what it is a party to, and everything if it has the same owner identity. */
+  async answer(link: Link, query: PeerQuery): Promise<PeerAnswer> {
+    const { inspect, read } = this.#parts.store;
+    if (query.type === 'ping') return { type: 'ping' };
+    const refusal = mayInspect(link.peer, this.#parts.self.owner());
+    if (query.type === 'trace') {
+      const facts = await inspect.facts(query.invocationId);
+      const invocation = read.invocation(query.invocationId);
+      const isParty = invocation?.originNodeId === link.peer.nodeId || invocation?.ownerNodeId === link.peer.nodeId;
+      if (!isParty && refusal !== undefined) throw refusal;
+      return { type: 'trace', facts };
+    }
+    if (refusal !== undefined) throw refusal;
+    const page = { limit: query.limit, ...(query.after === undefined ? {} : { after: query.after }) };
+    return query.type === 'flights'
+      ? { type: 'flights', page: await inspect.flights(query.filter, page) }
+      : { type: 'deliveries', page: await inspect.deliveries(query.filter, page) };
+  }
+
+  #elsewhere(node: string | undefined): NodeId | undefined {
+    if (node === undefined) return undefined;
+    const nodeId = this.#parts.nodes.find(node);
+    return nodeId === this.#parts.self.nodeId ? undefined : nodeId;
+  }
+
+  async #ask<Q extends PeerQuery>(nodeId: NodeId, query: Q): Promise<AnswerTo<Q>> {
+    const link = this.#parts.mesh().link(nodeId);
+    if (link === undefined) throw this.#unreachable(nodeId);
+    return link.ask(query, askMs);
+  }
+
+  #unreachable(nodeId: NodeId): BrokerError {
+    const peer = this.#parts
+      .mesh()
+      .peers()
+      .find((each) => each.nodeId === nodeId);
+    const name = this.#parts.nodes.nameOf(nodeId);
+    return unavailable(`${name} can't be reached${peer === undefined || peer.why === '' ? '' : `: ${peer.why}`}`, 'see its state: beckon peers');
+  }
+}

@@ -1,0 +1,100 @@
+/** Hands what arrives on a link to the part that answers for it. */
+import { toBrokerError } from '../domain/errors.ts';
+import type { Link, LinkHandler } from '../domain/mesh-port.ts';
+import type { PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { Inbox } from './inbox.ts';
+import type { Inspection } from './inspection.ts';
+import type { Outbox } from './outbox.ts';
+import type { Registry } from './registry.ts';
+import type { Roster } from './roster.ts';
+
+export interface LinksParts {
+  readonly store: Store;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  readonly registry: Registry;
+  readonly roster: Roster;
+  readonly inspection: Inspection;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Links implements LinkHandler {
+  readonly #parts: LinksParts;
+  readonly #working = new Set<Promise<void>>();
+
+  constructor(parts: LinksParts) {
+    this.#parts = parts;
+  }
+
+  onUp(link: Link): void {
+    const { roster, registry, inbox, outbox, store, clock } = this.#parts;
+    roster.linkUp(link);
+    registry.linkUp(link);
+    inbox.linkUp(link);
+    this.#track(link, outbox.linkUp(link));
+    this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
+  }
+
+  async onMessage(link: Link, message: PeerMessage): Promise<void> {
+    try {
+      await this.#dispatch(link, message);
+    } catch (error) {
+      const known = toBrokerError(error);
+      this.#parts.log.warn({ peer: link.peer.name, type: message.type, code: known.code, err: known }, 'a message of a peer was not taken');
+    }
+  }
+
+  onQuery(link: Link, query: PeerQuery): Promise<PeerAnswer> {
+    return this.#parts.inspection.answer(link, query);
+  }
+
+  onDown(link: Link, why: string): void {
+    const { inbox, outbox, store, clock } = this.#parts;
+    inbox.linkDown(link);
+    this.#track(link, outbox.linkDown(link, why));
+    this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
+  }
+
+  /** Resolves when what links have set off is done. */
+  async settled(): Promise<void> {
+    while (this.#working.size > 0) await Promise.all(this.#working);
+  }
+
+  async #dispatch(link: Link, message: PeerMessage): Promise<void> {
+    const { inbox, outbox, registry, roster } = this.#parts;
+    switch (message.type) {
+      case 'forward':
+        return inbox.forward(link, message);
+      case 'cancel':
+        return inbox.cancel(link, message);
+      case 'sync':
+        return inbox.sync(link, message);
+      case 'event_ack':
+        return inbox.eventAck(link, message);
+      case 'receipt':
+        return outbox.receipt(link, message);
+      case 'reject':
+        return outbox.reject(link, message);
+      case 'sync_reply':
+        return outbox.syncReply(link, message);
+      case 'cancelled_unknown':
+        return outbox.cancelledUnknown(link, message);
+      case 'flight_events':
+        return outbox.events(link, message);
+      case 'registry':
+        return registry.received(link, message);
+      case 'roster':
+        return roster.received(link, message);
+    }
+  }
+
+  #track(link: Link, work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#parts.log.error({ peer: link.peer.name, err: error }, 'work for a link failed'))
+      .finally(() => this.#working.delete(tracked));
+    this.#working.add(tracked);
+  }
+}

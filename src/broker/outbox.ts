@@ -1,0 +1,288 @@
+/**
+ * The origin's side: gets invocations to their owners, stores what the owners say, and never decides alone what only
+ * an owner can know. One instance serves all peers; what belongs to one link ends with it.
+ */
+import { reconcile } from '../domain/reconciliation.ts';
+import { attemptIdOf, flightOfInvocation } from '../domain/ids.ts';
+import type { FlightId, InvocationId, NodeId } from '../domain/ids.ts';
+import type { CancelledUnknown, FlightEvents, Receipt, Reject, SyncItem, SyncReply } from '../domain/messages.ts';
+import { isTerminal } from '../domain/flight.ts';
+import { isTerminalDelivery } from '../domain/delivery.ts';
+import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Clock, Log, UlidSource } from '../domain/ports.ts';
+import type { Flight } from '../domain/records.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { Chronicler } from './chronicler.ts';
+import type { Feed } from './feed.ts';
+import { Window } from './window.ts';
+
+/** Forwards without receipt on one link: more wait in the store. */
+const forwardWindow = 256;
+const pageSize = 500;
+
+export interface OutboxParts {
+  readonly store: Store;
+  readonly mesh: () => Mesh;
+  readonly chronicler: Chronicler;
+  readonly feed: Feed;
+  readonly clock: Clock;
+  readonly ulids: UlidSource;
+  readonly log: Log;
+}
+
+export class Outbox {
+  readonly #parts: OutboxParts;
+  readonly #windows = new Map<Link, Window<InvocationId>>();
+  /** What `openAt` gave, until the owner's view of it arrives. */
+  readonly #asked = new Map<Link, Map<InvocationId, SyncItem>>();
+  /** Callers that will not wait: their flights fail with the link. Not durable: after a restart of this node they are held. */
+  readonly #notHeld = new Map<InvocationId, NodeId>();
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts;
+  }
+
+  async linkUp(link: Link): Promise<void> {
+    this.#windows.set(link, new Window(forwardWindow));
+    this.#asked.set(link, new Map());
+    // Also a barrier: whatever attempt is open now was made on an older link, and is settled when this resolves.
+    await this.#loseAttempts(link.peer.nodeId, 'the link was replaced');
+    await this.#askAboutSent(link, undefined);
+    await this.#forwardUnsent(link);
+  }
+
+  async linkDown(link: Link, why: string): Promise<void> {
+    this.#windows.get(link)?.close();
+    this.#windows.delete(link);
+    this.#asked.delete(link);
+    const { nodeId } = link.peer;
+    if (this.#parts.mesh().link(nodeId) === undefined) await this.#loseAttempts(nodeId, why);
+    for (const [invocationId, ownerNodeId] of this.#notHeld) {
+      if (ownerNodeId === nodeId) await this.#failNotHeld(invocationId, why);
+    }
+  }
+
+  /** A flight was accepted with the plan to send it over `link`, as attempt 1, or to hold it. */
+  accepted(flight: Flight, link: Link | undefined, isHeld: boolean): void {
+    if (!isHeld) this.#notHeld.set(flight.invocationId, flight.ownerNodeId);
+    const current = this.#parts.mesh().link(flight.ownerNodeId);
+    if (link !== undefined && link === current) this.#forward(link, flight.invocationId, 1);
+    else if (current !== undefined) void this.#settle(this.#forwardUnsent(current));
+    else if (!isHeld) void this.#settle(this.#failNotHeld(flight.invocationId, 'the link was lost'));
+  }
+
+  /** The user's cancel, stored already. `confirmed` when the flight never left this node and so ended at once. */
+  async cancel(flight: Flight): Promise<'confirmed' | 'asked'> {
+    const ended = await this.#parts.store.write.endAtOrigin({
+      stamp: this.#parts.chronicler.stamp(),
+      flightId: flight.id,
+      outcome: { state: 'cancelled', ended: 0 },
+      delivery: { status: 'cancelled', reason: 'cancelled' },
+      unlessSent: true,
+    });
+    if (ended !== undefined) {
+      this.#changed(ended);
+      return 'confirmed';
+    }
+    const link = this.#parts.mesh().link(flight.ownerNodeId);
+    if (link !== undefined) this.#sendCancel(link, flight.invocationId);
+    return 'asked';
+  }
+
+  async receipt(link: Link, message: Receipt): Promise<void> {
+    this.#received(link, message.invocationId);
+    const flight = await this.#parts.store.write.receipt({
+      stamp: this.#parts.chronicler.stampAfter(message.hlc),
+      invocationId: message.invocationId,
+      fromNodeId: link.peer.nodeId,
+      receivedAtMs: message.receivedAtMs,
+    });
+    if (flight !== undefined) this.#changed(flight);
+  }
+
+  async reject(link: Link, message: Reject): Promise<void> {
+    this.#received(link, message.invocationId);
+    const flight = await this.#parts.store.write.reject({
+      stamp: this.#parts.chronicler.stampAfter(message.hlc),
+      invocationId: message.invocationId,
+      fromNodeId: link.peer.nodeId,
+      reason: message.reason,
+      error: message.error,
+    });
+    if (flight !== undefined) this.#changed(flight);
+  }
+
+  /** Stores, then acknowledges. Work that goes on although this origin has ended the flight is told to stop. */
+  async events(link: Link, message: FlightEvents): Promise<void> {
+    const { invocationId, receivedAtMs, events } = message;
+    const last = events.at(-1);
+    const stamp = last === undefined ? this.#parts.chronicler.stamp() : this.#parts.chronicler.stampAfter(last.hlc);
+    const result = await this.#parts.store.write.applyEvents({ stamp, invocationId, fromNodeId: link.peer.nodeId, receivedAtMs, events });
+    this.#received(link, invocationId);
+    if (result === undefined) {
+      link.send({ type: 'event_ack', invocationId, seq: 0, unknown: true });
+      return;
+    }
+    const { flight } = result;
+    this.#changed(flight);
+    link.send({ type: 'event_ack', invocationId, seq: flight.lastSeq, unknown: false });
+    const goesOn = events.every((each) => each.body.kind !== 'finished');
+    if (goesOn && flight.verdictBy === 'origin' && flight.state !== 'indeterminate') this.#sendCancel(link, invocationId);
+  }
+
+  async syncReply(link: Link, message: SyncReply): Promise<void> {
+    const asked = this.#asked.get(link);
+    if (asked === undefined) return;
+    for (const owner of message.items) {
+      const origin = asked.get(owner.invocationId);
+      if (origin === undefined) continue;
+      asked.delete(owner.invocationId);
+      const step = reconcile(owner, origin);
+      if (step === 'send') await this.#sendAgain(link, owner.invocationId);
+      else if (step === 'cancel') this.#sendCancel(link, owner.invocationId);
+      else if (step === 'indeterminate') await this.#ownerForgot(link, owner.invocationId);
+    }
+    if (asked.size === 0) {
+      const lastItem = message.items.at(-1);
+      if (lastItem !== undefined) await this.#askAboutSent(link, lastItem.invocationId);
+    }
+  }
+
+  /** The owner never had it and never will: the cancel is confirmed. */
+  async cancelledUnknown(link: Link, message: CancelledUnknown): Promise<void> {
+    const flight = this.#parts.store.read.flight(flightOfInvocation(message.invocationId));
+    if (flight === undefined || flight.ownerNodeId !== link.peer.nodeId || flight.cancelRequestedAtMs === undefined) return;
+    this.#received(link, message.invocationId);
+    const ended = await this.#parts.store.write.endAtOrigin({
+      stamp: this.#parts.chronicler.stampAfter(message.hlc),
+      flightId: flight.id,
+      outcome: { state: 'cancelled', ended: 0 },
+      delivery: { status: 'cancelled', reason: 'cancelled' },
+      unlessSent: false,
+    });
+    if (ended !== undefined) this.#changed(ended);
+  }
+
+  async #askAboutSent(link: Link, after: InvocationId | undefined): Promise<void> {
+    const asked = this.#asked.get(link);
+    const items = this.#parts.store.read.openAt(link.peer.nodeId, after, pageSize);
+    if (asked === undefined || items.length === 0) return;
+    for (const item of items) asked.set(item.invocationId, item);
+    link.send({ type: 'sync', items });
+    return Promise.resolve();
+  }
+
+  async #forwardUnsent(link: Link): Promise<void> {
+    let after: InvocationId | undefined;
+    while (link.isUp) {
+      const page = this.#parts.store.read.unsent(link.peer.nodeId, after, pageSize);
+      for (const invocationId of page) {
+        const delivery = this.#parts.store.read.delivery(invocationId);
+        if (delivery?.attempts === 0) await this.#attempt(link, invocationId, 1);
+      }
+      after = page.at(-1);
+      if (page.length < pageSize) return;
+    }
+  }
+
+  async #sendAgain(link: Link, invocationId: InvocationId): Promise<void> {
+    const delivery = this.#parts.store.read.delivery(invocationId);
+    if (delivery === undefined || isTerminalDelivery(delivery.status)) return;
+    await this.#attempt(link, invocationId, delivery.attempts + 1);
+  }
+
+  /** Waits only for room in the window; the attempt itself goes on by itself. */
+  async #attempt(link: Link, invocationId: InvocationId, number: number): Promise<void> {
+    const window = this.#windows.get(link);
+    if (window === undefined || window.has(invocationId)) return;
+    await window.room();
+    if (!link.isUp || window.has(invocationId)) return;
+    window.add(invocationId);
+    void this.#settle(this.#beginAndForward(link, window, invocationId, number));
+  }
+
+  async #beginAndForward(link: Link, window: Window<InvocationId>, invocationId: InvocationId, number: number): Promise<void> {
+    const { store, chronicler, ulids } = this.#parts;
+    const begun = await store.write.beginAttempt({ stamp: chronicler.stamp(), invocationId, attemptId: attemptIdOf(ulids.next()) });
+    if (!begun) {
+      window.remove(invocationId);
+      return;
+    }
+    this.#parts.feed.changed(flightOfInvocation(invocationId));
+    if (this.#parts.mesh().link(link.peer.nodeId) === link) this.#forward(link, invocationId, number);
+    // The link went while the attempt was written, and the attempts that were lost with it were collected before.
+    else await this.#loseAttempts(link.peer.nodeId, 'the link was lost');
+  }
+
+  #forward(link: Link, invocationId: InvocationId, attempt: number): void {
+    const { store, chronicler, clock } = this.#parts;
+    const invocation = store.read.invocation(invocationId);
+    const task = store.read.task(invocationId);
+    const flight = store.read.flight(flightOfInvocation(invocationId));
+    if (invocation === undefined || task === undefined || flight === undefined || isTerminal(flight.state)) return;
+    this.#windows.get(link)?.add(invocationId);
+    const now = clock.now();
+    const limits = {
+      ...invocation.limits,
+      holdMs: Math.max(0, flight.holdUntilMs - now),
+      totalMs: Math.max(0, flight.totalUntilMs - now),
+    };
+    link.send({ type: 'forward', invocation: { ...invocation, limits }, task, attempt, hlc: chronicler.stamp().hlc });
+  }
+
+  async #loseAttempts(toNodeId: NodeId, detail: string): Promise<void> {
+    await this.#parts.store.write.loseAttempts({ stamp: this.#parts.chronicler.stamp(), toNodeId, reason: 'peer_unreachable', detail });
+    this.#parts.feed.wakeAll();
+  }
+
+  async #failNotHeld(invocationId: InvocationId, why: string): Promise<void> {
+    this.#notHeld.delete(invocationId);
+    const ended = await this.#parts.store.write.endAtOrigin({
+      stamp: this.#parts.chronicler.stamp(),
+      flightId: flightOfInvocation(invocationId),
+      outcome: { state: 'failed', error: { code: 'unavailable', message: `the link was lost before the receipt (${why}), and --no-hold forbids waiting` } },
+      delivery: { status: 'dead', reason: 'peer_unreachable' },
+      unlessSent: false,
+    });
+    if (ended !== undefined) this.#changed(ended);
+  }
+
+  async #ownerForgot(link: Link, invocationId: InvocationId): Promise<void> {
+    const ended = await this.#parts.store.write.endAtOrigin({
+      stamp: this.#parts.chronicler.stamp(),
+      flightId: flightOfInvocation(invocationId),
+      outcome: {
+        state: 'indeterminate',
+        error: {
+          code: 'unavailable',
+          message: `${link.peer.name} acknowledged it and now knows nothing of it: its store was put back to an older state`,
+          hint: 'it may have run: see what it did before you invoke it again',
+        },
+      },
+      delivery: undefined,
+      unlessSent: false,
+    });
+    if (ended !== undefined) this.#changed(ended);
+  }
+
+  #sendCancel(link: Link, invocationId: InvocationId): void {
+    link.send({ type: 'cancel', invocationId, hlc: this.#parts.chronicler.stamp().hlc });
+  }
+
+  #received(link: Link, invocationId: InvocationId): void {
+    this.#notHeld.delete(invocationId);
+    this.#windows.get(link)?.remove(invocationId);
+  }
+
+  #changed(flight: { readonly id: FlightId }): void {
+    this.#parts.feed.changed(flight.id);
+  }
+
+  async #settle(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'forwarding stopped; it is tried again with the next link');
+    }
+  }
+}

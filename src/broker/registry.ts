@@ -1,0 +1,161 @@
+/**
+ * Which instances exist: this node's own, told to every peer as signed records when a link comes up and on change, and
+ * what peers signed. A registration has one writer, its node.
+ */
+import { parseAddress } from '../domain/address.ts';
+import type { Candidate } from '../domain/candidate.ts';
+import { BrokerError } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { Registry as RegistryMessage } from '../domain/messages.ts';
+import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Clock, RecordSeal } from '../domain/ports.ts';
+import type { Registration, RegistrySnapshot } from '../domain/registration.ts';
+import type { Member, Store, StoredRegistration } from '../domain/store-port.ts';
+import type { PeerIdentity } from '../domain/trust.ts';
+import type { Self } from './self.ts';
+
+/** Of one node, in its whole set. */
+export const registrationsPerNode = 5_000;
+
+export interface RegistryParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly seal: RecordSeal;
+  readonly mesh: () => Mesh;
+  readonly clock: Clock;
+}
+
+export class Registry {
+  readonly #parts: RegistryParts;
+  #version = 0;
+  #snapshot: RegistrySnapshot | undefined;
+
+  constructor(parts: RegistryParts) {
+    this.#parts = parts;
+  }
+
+  linkUp(link: Link): void {
+    link.send({ type: 'registry', snapshot: this.#current() });
+  }
+
+  /** Own registrations, or the node's name, have changed. */
+  changed(): void {
+    this.#version += 1;
+    this.#snapshot = undefined;
+    const links = this.#parts.mesh().links();
+    if (links.length === 0) return;
+    const snapshot = this.#current();
+    for (const link of links) link.send({ type: 'registry', snapshot });
+  }
+
+  /** @throws BrokerError `unauthenticated` or `invalid`: nothing of the set is believed then */
+  async received(link: Link, { snapshot }: RegistryMessage): Promise<void> {
+    const { peer } = link;
+    const head = this.#parts.seal.openHead(snapshot.head, peer.publicKey);
+    if (head.nodeId !== peer.nodeId) throw forged(peer, 'a head of another node');
+    if (head.count !== snapshot.records.length || head.count > registrationsPerNode) throw forged(peer, 'a set that its head does not count');
+    if (head.rootHash !== this.#parts.seal.rootHash(snapshot.records)) throw forged(peer, 'a set that its head does not name');
+    const records = snapshot.records.map((record): StoredRegistration => {
+      const registration = this.#parts.seal.openRegistration(record, peer.publicKey);
+      checkOwn(registration, peer);
+      return { registration, record };
+    });
+    await this.#parts.store.write.saveRegistry({ head, signedHead: snapshot.head, records, atMs: this.#parts.clock.now() });
+  }
+
+  /** All instances known here, with what is known of their nodes now. */
+  candidates(): Candidate[] {
+    const { store, self, mesh, clock } = this.#parts;
+    const now = clock.now();
+    const own = store.read.ownRegistrations().map((registration) =>
+      candidateOf(registration, { name: self.name(), owner: self.owner(), owned: true, state: 'here', lastSeenMs: now }),
+    );
+    const members = store.read.members();
+    const byId = new Map(members.map((member) => [member.nodeId, member]));
+    const holders = nameHolders(members);
+    const peers = new Map(mesh().peers().map((peer) => [peer.nodeId, peer]));
+    for (const { registration } of store.read.registrations()) {
+      const member = byId.get(registration.nodeId);
+      if (member === undefined || registration.nodeId === self.nodeId) continue;
+      const peer = peers.get(registration.nodeId);
+      own.push(
+        candidateOf(registration, {
+          name: member.name,
+          owner: member.owner,
+          owned: holders.get(member.name) === member.nodeId,
+          state: peer?.state ?? 'unreachable',
+          lastSeenMs: Math.max(peer?.lastSeenMs ?? 0, member.lastSeenMs ?? 0),
+          ...(peer?.rttMs === undefined ? {} : { rttMs: peer.rttMs }),
+        }),
+      );
+    }
+    return own;
+  }
+
+  #current(): RegistrySnapshot {
+    this.#snapshot ??= this.#seal();
+    return this.#snapshot;
+  }
+
+  #seal(): RegistrySnapshot {
+    const { seal, self, store } = this.#parts;
+    const records = store.read
+      .ownRegistrations()
+      .filter((each) => each.visibility === 'mesh')
+      .map((each) => seal.sealRegistration(each));
+    const head = { nodeId: self.nodeId, epoch: self.epoch, version: this.#version, count: records.length, rootHash: seal.rootHash(records) };
+    return { head: seal.sealHead(head), records };
+  }
+}
+
+interface NodeFacts {
+  readonly name: string;
+  readonly owner: string;
+  readonly owned: boolean;
+  readonly state: Candidate['nodeState'];
+  readonly lastSeenMs: number;
+  readonly rttMs?: number;
+}
+
+function candidateOf(registration: Registration, node: NodeFacts): Candidate {
+  const { agent, workspace } = parseAddress(registration.address);
+  return {
+    address: registration.address,
+    agent,
+    workspace: workspace ?? '',
+    nodeId: registration.nodeId,
+    nodeName: node.name,
+    nodeNameOwned: node.owned,
+    owner: node.owner,
+    harness: registration.harness,
+    capabilities: registration.capabilities,
+    labels: registration.labels,
+    isDefault: registration.isDefault,
+    available: registration.available,
+    ...(registration.unavailableWhy === undefined ? {} : { unavailableWhy: registration.unavailableWhy }),
+    nodeState: node.state,
+    lastSeenMs: node.lastSeenMs,
+    ...(node.rttMs === undefined ? {} : { rttMs: node.rttMs }),
+  };
+}
+
+/** Of several members with one name, the earliest certificate holds it. */
+function nameHolders(members: readonly Member[]): ReadonlyMap<string, NodeId> {
+  const holders = new Map<string, Member>();
+  for (const member of members) {
+    const held = holders.get(member.name);
+    const isEarlier = held === undefined || member.notBeforeMs < held.notBeforeMs || (member.notBeforeMs === held.notBeforeMs && member.nodeId < held.nodeId);
+    if (isEarlier) holders.set(member.name, member);
+  }
+  return new Map([...holders].map(([name, member]) => [name, member.nodeId]));
+}
+
+function checkOwn(registration: Registration, peer: PeerIdentity): void {
+  if (registration.nodeId !== peer.nodeId) throw forged(peer, 'a registration of another node');
+  const { node, workspace } = parseAddress(registration.address);
+  if (node !== peer.name || workspace === undefined) throw forged(peer, `the address ${registration.address}, which is not its own`);
+}
+
+function forged(peer: PeerIdentity, what: string): BrokerError {
+  return new BrokerError('unauthenticated', `${peer.name} sent ${what}`);
+}

@@ -1,0 +1,12 @@
+/** Who this node is. Name, owner and mesh change when it joins one; everything that needs them asks here. */
+import type { MeshId, NodeId } from '../domain/ids.ts';
+
+export interface Self {
+  readonly nodeId: NodeId;
+  /** This boot. */
+  readonly epoch: number;
+  readonly version: string;
+  name(): string;
+  owner(): string;
+  mesh(): { readonly id: MeshId; readonly name: string } | undefined;
+}
