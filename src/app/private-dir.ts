@@ -1,6 +1,7 @@
 /** A directory that is the user's alone. */
 import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { BrokerError, denied } from '../domain/errors.ts';
 
 /**
@@ -10,7 +11,9 @@ import { BrokerError, denied } from '../domain/errors.ts';
  * @throws BrokerError `denied` when it is another user's, can be written by others, or is a link; `invalid` when it is
  * no directory; `unavailable` when it can't be made or opened
  */
-export async function ensurePrivateDir(path: string, uid: number | undefined = process.getuid?.()): Promise<void> {
+export async function ensurePrivateDir(wanted: string, uid: number | undefined = process.getuid?.()): Promise<void> {
+  // Without a slash at its end, which would have the link followed after all.
+  const path = resolve(wanted);
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
