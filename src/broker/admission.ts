@@ -21,6 +21,8 @@ interface Wish {
   readonly nodeId: NodeId;
   readonly name: string;
   readonly secretHash: string;
+  /** host:port where it says it listens. */
+  readonly addresses: readonly string[];
 }
 
 interface Granted {
@@ -62,7 +64,7 @@ export class Admission {
     const membership = store.read.membership();
     if (membership === undefined) throw denied(refusal);
     const { notBeforeMs } = verify(chain);
-    const member: Member = { nodeId: wish.nodeId, name: granted.name, owner: granted.owner, chain, notBeforeMs, addresses: [] };
+    const member: Member = { nodeId: wish.nodeId, name: granted.name, owner: granted.owner, chain, notBeforeMs, addresses: wish.addresses };
     await store.write.redeemInvite({ stamp: chronicler.stamp(), secretHash: wish.secretHash, member });
     onMembers([member]);
     const others = store.read.members().filter((each) => each.nodeId !== wish.nodeId && each.nodeId !== self.nodeId);

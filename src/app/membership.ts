@@ -1,0 +1,129 @@
+/** Making, opening and entering a mesh: keys and certificates meet the store and the network port here. */
+import { createMesh, meshIdentityOf, openIssuer } from '../trust/mesh-authority.ts';
+import type { Issuer } from '../trust/mesh-authority.ts';
+import { enrol } from '../trust/enrol.ts';
+import { fingerprintOf, flawOfOwner } from '../trust/certificate.ts';
+import { decodeToken, encodeToken, hashOfSecret, newSecret } from '../trust/token.ts';
+import type { NodeKey } from '../trust/node-key.ts';
+import type { BrokerApi } from '../broker/api.ts';
+import type { Chronicler } from '../broker/chronicler.ts';
+import { conflict, denied, invalid, unavailable } from '../domain/errors.ts';
+import { formatHostPort } from '../domain/host-port.ts';
+import type { HostPort } from '../domain/host-port.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import type { Member, Membership, Store } from '../domain/store-port.ts';
+import type { MeshIdentity } from '../domain/trust.ts';
+
+const inviteMs = 60 * 60 * 1000;
+const longestInviteMs = 30 * 24 * 60 * 60 * 1000;
+const meshName = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/;
+
+export interface MembershipParts {
+  readonly store: Store;
+  readonly trustDir: string;
+  readonly nodeKey: NodeKey;
+  readonly clock: Clock;
+  readonly chronicler: Chronicler;
+  readonly log: Log;
+  readonly nodeName: () => string;
+  /** Of a node without a mesh: the person at this machine. */
+  readonly person: string;
+  /** Where peers can reach this node; may be empty while it is down. */
+  readonly addresses: () => readonly HostPort[];
+  /** The node is a member from now on. */
+  readonly onJoined: (identity: MeshIdentity, members: readonly Member[]) => void;
+}
+
+export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'> {
+  readonly #parts: MembershipParts;
+  #issuer: Issuer | undefined;
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+  }
+
+  get issuer(): Issuer | undefined {
+    return this.#issuer;
+  }
+
+  /** The identity that the store holds. @throws BrokerError when certificates and keys do not fit */
+  async load(): Promise<MeshIdentity | undefined> {
+    const membership = this.#parts.store.read.membership();
+    return membership === undefined ? undefined : this.#take(membership);
+  }
+
+  async createMesh(input: { name?: string; new: boolean }): ReturnType<BrokerApi['createMesh']> {
+    const { store, trustDir, nodeKey, clock, chronicler, person, onJoined } = this.#parts;
+    this.#refuseSecond();
+    const nodeName = this.#parts.nodeName();
+    const name = input.name ?? `${person}-mesh`;
+    if (!meshName.test(name)) throw invalid(`${JSON.stringify(name)} can't be the name of a mesh`, 'letters, digits, space . _ -, at most 64');
+    const made = await createMesh({ directory: trustDir, nodeKey, nodeName, owner: person, nowMs: clock.now() });
+    const membership: Membership = { meshId: made.meshId, meshName: name, name: nodeName, owner: person, rootDer: made.root, chain: made.chain, isIssuer: true };
+    await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members: [], what: 'mesh.created' });
+    onJoined(await this.#take(membership), []);
+    return { meshId: made.meshId, name, owner: person, nodeName };
+  }
+
+  async createInvite(input: { ttlMs?: number; forPerson?: string }): ReturnType<BrokerApi['createInvite']> {
+    const { store, clock, chronicler } = this.#parts;
+    const membership = store.read.membership();
+    if (membership === undefined) throw conflict('this node is in no mesh yet', 'make one: beckon mesh create');
+    if (this.#issuer === undefined) throw denied('this node can’t admit others: it is no issuer', 'run beckon mesh invite on the node that made the mesh');
+    const ttlMs = input.ttlMs ?? inviteMs;
+    if (ttlMs > longestInviteMs) throw invalid('a token lives 30 days at most', 'for example: --ttl 1h');
+    const owner = input.forPerson ?? membership.owner;
+    const flaw = flawOfOwner(owner);
+    if (flaw !== undefined) throw invalid(`--for ${JSON.stringify(owner)}: ${flaw}`);
+    const addresses = this.#parts.addresses();
+    if (addresses.length === 0) throw unavailable('nobody could reach this node with a token: it listens nowhere', 'start it first: beckon up --listen ADDRESS:7423');
+    const secret = newSecret();
+    const expiresAtMs = clock.now() + ttlMs;
+    const token = encodeToken({ rootFingerprint: fingerprintOf(membership.rootDer), secret, addresses });
+    await store.write.addInvite({ stamp: chronicler.stamp(), invite: { secretHash: hashOfSecret(secret), owner, expiresAtMs } });
+    return { token, expiresAtMs, addresses: addresses.map(formatHostPort) };
+  }
+
+  async joinMesh(token: string): ReturnType<BrokerApi['joinMesh']> {
+    const { store, nodeKey, clock, chronicler, onJoined } = this.#parts;
+    const invitation = decodeToken(token.trim());
+    this.#refuseSecond();
+    const admission = await enrol({ invitation, nodeKey, name: this.#parts.nodeName(), addresses: this.#parts.addresses(), clock });
+    const { identity } = admission;
+    const membership: Membership = {
+      meshId: admission.meshId,
+      meshName: admission.meshName,
+      name: identity.name,
+      owner: identity.owner,
+      rootDer: admission.root,
+      chain: admission.chain,
+      isIssuer: false,
+    };
+    const members = admission.members.map((each): Member => ({
+      nodeId: each.identity.nodeId,
+      name: each.identity.name,
+      owner: each.identity.owner,
+      chain: each.chain,
+      notBeforeMs: each.identity.notBeforeMs,
+      addresses: each.addresses.map(formatHostPort),
+    }));
+    await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members, what: 'mesh.joined' });
+    onJoined(await this.#take(membership), members);
+    return { meshId: admission.meshId, meshName: admission.meshName, nodeName: identity.name, owner: identity.owner };
+  }
+
+  #refuseSecond(): void {
+    const membership = this.#parts.store.read.membership();
+    if (membership !== undefined) throw conflict(`this node is in the mesh ${membership.meshName} already`, 'see who else is: beckon mesh members');
+  }
+
+  async #take(membership: Membership): Promise<MeshIdentity> {
+    const { trustDir, nodeKey, clock } = this.#parts;
+    this.#issuer = membership.isIssuer ? await openIssuer(trustDir, membership.rootDer, membership.chain.issuer) : undefined;
+    if (membership.isIssuer && this.#issuer === undefined) {
+      this.#parts.log.warn({ meshId: membership.meshId }, 'the issuer key is gone: this node can admit nobody');
+    }
+    return meshIdentityOf(nodeKey, { name: membership.meshName, root: membership.rootDer, chain: membership.chain }, clock.now());
+  }
+}
+

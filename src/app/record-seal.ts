@@ -1,0 +1,43 @@
+/** The wire form of replicated records, signed with the node's key. */
+import { createHash } from 'node:crypto';
+import { BrokerError } from '../domain/errors.ts';
+import type { MeshId } from '../domain/ids.ts';
+import type { RecordSeal } from '../domain/ports.ts';
+import type { SignedRecord } from '../domain/registration.ts';
+import * as wire from '../gen/beckon/v1/record.ts';
+import { decodeRegistration, decodeRegistryHead, encodeRegistration, encodeRegistryHead } from '../rpc/records.ts';
+import { verifySignature } from '../trust/node-key.ts';
+import type { NodeKey } from '../trust/node-key.ts';
+
+const longestRecord = 64 * 1024;
+
+/** @param meshId of the mesh that this node is in; without one nothing is sealed or opened */
+export function createRecordSeal(nodeKey: NodeKey, meshId: () => MeshId | undefined): RecordSeal {
+  const signed = (domain: string, payload: Uint8Array): Buffer => {
+    const mesh = meshId();
+    if (mesh === undefined) throw new BrokerError('internal', 'records are signed for a mesh, and this node is in none');
+    return Buffer.concat([Buffer.from(`beckon-${domain}-v1\0${mesh}\0`), payload]);
+  };
+  const seal = (domain: string, payload: Uint8Array): SignedRecord => ({ payload, signature: nodeKey.sign(signed(domain, payload)) });
+  const open = <T>(domain: string, record: SignedRecord, signer: Uint8Array, decode: (payload: Uint8Array) => T): T => {
+    if (record.payload.length > longestRecord) throw new BrokerError('invalid', `a ${domain} of ${record.payload.length} bytes is too large`);
+    if (!verifySignature(signer, signed(domain, record.payload), record.signature)) {
+      throw new BrokerError('unauthenticated', `the signature of a ${domain} is not its owner's`);
+    }
+    try {
+      return decode(record.payload);
+    } catch (error) {
+      throw error instanceof BrokerError ? error : new BrokerError('invalid', `a ${domain} is malformed`, { cause: error });
+    }
+  };
+  return {
+    sealRegistration: (registration) => seal('registration', wire.Registration.encode(encodeRegistration(registration)).finish()),
+    sealHead: (head) => seal('head', wire.RegistryHead.encode(encodeRegistryHead(head)).finish()),
+    openRegistration: (record, signer) => open('registration', record, signer, (payload) => decodeRegistration(wire.Registration.decode(payload))),
+    openHead: (record, signer) => open('head', record, signer, (payload) => decodeRegistryHead(wire.RegistryHead.decode(payload))),
+    rootHash: (records) => {
+      const hashes = records.map((each) => createHash('sha256').update(each.payload).digest('hex')).toSorted();
+      return createHash('sha256').update(hashes.join('\n')).digest('hex');
+    },
+  };
+}
