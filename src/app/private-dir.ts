@@ -23,8 +23,8 @@ export async function ensurePrivateDir(wanted: string, uid: number | undefined =
   } catch (error) {
     if (error instanceof BrokerError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    // Linux answers ENOTDIR for a link, since O_DIRECTORY is asked of the link itself.
-    if (code === 'ELOOP' || (code === 'ENOTDIR' && (await isLink(path)))) throw refused(path, 'it is a symbolic link', 'put the directory itself there, or name its target');
+    // A link shows as ELOOP, ENOTDIR (O_DIRECTORY is asked of the link itself) or, without a target, ENOENT or EEXIST.
+    if (await isLink(path)) throw refused(path, 'it is a symbolic link', 'put the directory itself there, or name its target');
     if (code === 'EEXIST' || code === 'ENOTDIR') throw new BrokerError('invalid', `${path} is not a directory`, { hint: 'move it away', cause: error });
     throw new BrokerError('unavailable', `the directory ${path} can’t be used: ${code}`, { hint: 'check that the directory above it exists and can be written', cause: error });
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createSystemClock } from '../../src/app/system-clock.ts';
+import { maxOutputChunk } from '../../src/domain/flight-event.ts';
 import { agentIdOf } from '../../src/domain/ids.ts';
 import type { Endpoint } from '../../src/domain/invocation.ts';
 import { CommandHarness } from '../../src/harness/command.ts';
@@ -76,6 +77,13 @@ describe('how a command ends', () => {
   test('what it printed last is not lost when it fails', async () => {
     const { stdout, stderr } = await outcome(shell('echo out; echo err >&2; exit 1'));
     expect([stdout, stderr]).toEqual(['out\n', 'err\n']);
+  });
+
+  test('stopped before its process was made, it never runs', async () => {
+    const run = harness.start(requestOf(shell('touch ran')), new Collected());
+    expect(await run.stop(5000)).toBe(0);
+    expect(await run.ended).toMatchObject({ error: { code: 'cancelled' } });
+    expect(await readdir(root)).not.toContain('ran');
   });
 
   test('TERM comes first, KILL when the grace is over', async () => {
@@ -230,18 +238,31 @@ describe('what a command prints', () => {
 
   test('200 MB into a slow sink take no more memory than a few pieces', async () => {
     let bytes = 0;
-    let mostBytes = 0;
+    let waiting = 0;
+    let mostWaiting = 0;
+    let mostMemory = 0;
+    // One piece after the other, however many are offered: what is not taken back-pressure of piles up here.
+    let last: Promise<void> = Promise.resolve();
+    const take = async (piece: Uint8Array): Promise<void> => {
+      await nextTurn();
+      bytes += piece.length;
+      waiting -= piece.length;
+      mostMemory = Math.max(mostMemory, process.memoryUsage().arrayBuffers);
+    };
     const before = process.memoryUsage().arrayBuffers;
     const run = harness.start(requestOf(shell('head -c 200000000 /dev/zero')), {
-      output: async (_stream, piece) => {
-        bytes += piece.length;
-        await nextTurn();
-        mostBytes = Math.max(mostBytes, process.memoryUsage().arrayBuffers - before);
+      output: (_stream, piece) => {
+        waiting += piece.length;
+        mostWaiting = Math.max(mostWaiting, waiting);
+        last = last.then(() => take(piece));
+        return last;
       },
     });
     expect(await run.ended).toEqual({ exitCode: 0 });
     expect(bytes).toBe(200_000_000);
-    expect(mostBytes).toBeLessThan(100_000_000);
+    expect(mostWaiting).toBeLessThanOrEqual(maxOutputChunk);
+    // Garbage counts too until it is collected.
+    expect(mostMemory - before).toBeLessThan(100_000_000);
   });
 
   test('each stream keeps its own order while both are busy', async () => {
