@@ -6,7 +6,7 @@ import { BrokerError } from '../domain/errors.ts';
 
 const schema = z.strictObject({
   name: z.string().optional(),
-  listen: z.string().optional(),
+  listen: z.array(z.string()).optional(),
   gossipListen: z.string().optional(),
   seeds: z.array(z.string()).optional(),
   tailscale: z.string().optional(),
@@ -15,7 +15,7 @@ const schema = z.strictObject({
 export interface UpFlags {
   readonly name?: string;
   /** host:port */
-  readonly listen?: string;
+  readonly listen?: readonly string[];
   readonly gossipListen?: string;
   /** host:port */
   readonly seeds?: readonly string[];

@@ -45,7 +45,6 @@ export class Admission {
     this.#parts = parts;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- errors are to be rejections
   async quote(wish: Wish): Promise<Granted> {
     const { store, self, clock } = this.#parts;
     const invite = store.read.invite(wish.secretHash);

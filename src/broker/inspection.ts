@@ -1,5 +1,6 @@
 /** What happened, here and on other nodes: lists, deliveries, and one timeline of an invocation. */
-import { BrokerError, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
+import { notFound, toBrokerError, unavailable } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { Fact } from '../domain/event.ts';
 import { compareHlc } from '../domain/hlc.ts';
 import { deliveryOfFlight, parseIdArgument } from '../domain/ids.ts';

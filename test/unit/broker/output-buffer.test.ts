@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { Chronicler } from '../../../src/broker/chronicler.ts';
+import { OutputBuffer } from '../../../src/broker/output-buffer.ts';
+import { flightIdOf } from '../../../src/domain/ids.ts';
+import type { StoreWrites } from '../../../src/domain/store-port.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const flightId = flightIdOf('01J9Z6M3T4V8Q2X7K5B1C0D9EF');
+type Append = Parameters<StoreWrites['appendOutput']>[0];
+
+/** A store whose commits a test lets through one by one. */
+function gatedStore(): { write: Pick<StoreWrites, 'appendOutput'>; commits: Append[]; settle: (error?: Error) => Promise<void> } {
+  const commits: Append[] = [];
+  const open: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  return {
+    commits,
+    write: {
+      appendOutput: (input) => {
+        commits.push(input);
+        return new Promise((resolve, reject) => open.push({ resolve: () => resolve([]), reject }));
+      },
+    },
+    settle: async (error) => {
+      const next = open.shift();
+      if (error === undefined) next?.resolve();
+      else next?.reject(error);
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+function bufferOn(write: Pick<StoreWrites, 'appendOutput'>): { buffer: OutputBuffer; stored: () => number } {
+  let stored = 0;
+  const buffer = new OutputBuffer(flightId, { write, chronicler: new Chronicler(new FakeClock()), onStored: () => (stored += 1) });
+  return { buffer, stored: () => stored };
+}
+
+const bytes = (size: number, value = 0): Uint8Array => new Uint8Array(size).fill(value);
+
+describe('OutputBuffer', () => {
+  it('puts what arrives during a commit into the next one, in order', async () => {
+    const store = gatedStore();
+    const { buffer, stored } = bufferOn(store.write);
+    void buffer.add('stdout', bytes(1, 1));
+    await new Promise((resolve) => setImmediate(resolve));
+    void buffer.add('stderr', bytes(1, 2));
+    void buffer.add('stdout', bytes(1, 3));
+    expect(store.commits).toHaveLength(1);
+    await store.settle();
+    expect(store.commits).toHaveLength(2);
+    await store.settle();
+    await buffer.flush();
+    expect(store.commits.flatMap((each) => each.chunks.map((chunk) => chunk.bytes[0]))).toEqual([1, 2, 3]);
+    expect(stored()).toBe(2);
+  });
+
+  it('lets the agent go on only when there is room', async () => {
+    const store = gatedStore();
+    const { buffer } = bufferOn(store.write);
+    const adds = Array.from({ length: 40 }, () => buffer.add('stdout', bytes(32 * 1024)));
+    let allAdded = false;
+    void Promise.all(adds).then(() => {
+      allAdded = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(allAdded).toBe(false);
+    for (let i = 0; i < 3; i += 1) await store.settle();
+    expect(allAdded).toBe(true);
+    for (let i = 0; i < 3; i += 1) await store.settle();
+    await buffer.flush();
+    expect(store.commits.every((each) => each.chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0) <= 288 * 1024)).toBe(true);
+  });
+
+  it('fails every add and flush once the store has failed', async () => {
+    const store = gatedStore();
+    const { buffer } = bufferOn(store.write);
+    await buffer.add('stdout', bytes(1));
+    await new Promise((resolve) => setImmediate(resolve));
+    await store.settle(new Error('disk full'));
+    await expect(buffer.flush()).rejects.toThrow('disk full');
+    await expect(buffer.add('stdout', bytes(1))).rejects.toThrow('disk full');
+  });
+});
