@@ -29,6 +29,7 @@ export interface LinkHandler {
 
 /** A peer as `beckon peers` shows it. */
 export interface PeerView {
+  /** The empty text for a seed that has not shown who it is; `name` is then its address. */
   readonly nodeId: NodeId;
   readonly name: string;
   readonly state: PeerState;

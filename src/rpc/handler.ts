@@ -2,7 +2,7 @@
  * How every gRPC handler is written: the caller is its first argument, made by `authenticate` from the connection, so
  * that a handler without a caller can't be written. Errors become statuses here and nowhere else.
  */
-import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
+import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
 import { toBrokerError } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import { toStatus } from './status.ts';
@@ -61,6 +61,20 @@ export function serverStream<Caller, Request, Response>(
         if (!abort.signal.aborted) call.emit('error', failure(edge, thrown, call.getPath()));
       },
     );
+  };
+}
+
+/** `handle` takes the call over; the errors it throws at once end it. */
+export function duplex<Caller, Request, Response>(
+  edge: Edge<Caller>,
+  handle: (caller: Caller, call: ServerDuplexStream<Request, Response>) => void,
+): handleBidiStreamingCall<Request, Response> {
+  return (call) => {
+    try {
+      handle(edge.authenticate(call), call);
+    } catch (thrown) {
+      call.emit('error', failure(edge, thrown, call.getPath()));
+    }
   };
 }
 

@@ -1,0 +1,92 @@
+/**
+ * Puts tasks together that arrive in pieces, and keeps the order of what is said about their invocations. The head
+ * comes on the control stream and the pieces on the data stream, so either may be first. Everything is bounded; what
+ * breaks a bound or the order throws BrokerError `invalid`, and the session ends.
+ */
+import { invalid } from '../domain/errors.ts';
+import type { InvocationId } from '../domain/ids.ts';
+import { maxTaskBytes } from '../domain/invocation.ts';
+import type { ControlMessage, Forward } from '../domain/messages.ts';
+import { Task } from '../gen/beckon/v1/record.ts';
+import { decodeTask } from '../rpc/work.ts';
+import { completeForward } from './control-frames.ts';
+import type { ForwardHead, Piece } from './control-frames.ts';
+
+export const largestPiece = 32 * 1024;
+/** A task of the largest size with the names of its files. */
+export const largestEncodedTask = maxTaskBytes + 2 * 1024 * 1024;
+/** Bytes in assembly for one peer. A sender finishes one task before it starts the next. */
+const mostBytes = 2 * largestEncodedTask;
+const mostTasks = 4096;
+const mostHeld = 4096;
+
+interface Entry {
+  head: ForwardHead | undefined;
+  readonly pieces: Uint8Array[];
+  received: number;
+  readonly held: ControlMessage[];
+}
+
+/** A task that is whole, and what was said about its invocation meanwhile. */
+export interface Assembled {
+  readonly forward: Forward;
+  readonly bytes: number;
+  readonly held: readonly ControlMessage[];
+}
+
+export class Assembly {
+  readonly #entries = new Map<InvocationId, Entry>();
+  #bytes = 0;
+  #held = 0;
+
+  announce(head: ForwardHead): Assembled | undefined {
+    if (head.taskBytes === 0 || head.taskBytes > largestEncodedTask) throw invalid(`a task of ${head.taskBytes} bytes was announced`);
+    const entry = this.#entry(head.invocation.id);
+    if (entry.head !== undefined) throw invalid(`the task of ${head.invocation.id} was announced twice`);
+    entry.head = head;
+    return this.#completed(head.invocation.id, entry);
+  }
+
+  add(piece: Piece): Assembled | undefined {
+    const entry = this.#entry(piece.invocationId);
+    const { length } = piece.content;
+    if (length > largestPiece) throw invalid(`a piece of a task has ${length} bytes, more than ${largestPiece}`);
+    if (piece.offset !== entry.received) {
+      throw invalid(`a piece of the task of ${piece.invocationId} starts at ${piece.offset}, not at ${entry.received}`);
+    }
+    if (this.#bytes + length > mostBytes) throw invalid('more tasks at once than a peer may send in pieces');
+    entry.pieces.push(piece.content);
+    entry.received += length;
+    this.#bytes += length;
+    return this.#completed(piece.invocationId, entry);
+  }
+
+  /** True when the message must wait for the task of its invocation: it then comes with `Assembled`. */
+  hold(invocationId: InvocationId, message: ControlMessage): boolean {
+    const entry = this.#entries.get(invocationId);
+    if (entry === undefined) return false;
+    if (this.#held >= mostHeld) throw invalid('too much was said about tasks that have not arrived');
+    this.#held += 1;
+    entry.held.push(message);
+    return true;
+  }
+
+  #entry(invocationId: InvocationId): Entry {
+    const known = this.#entries.get(invocationId);
+    if (known !== undefined) return known;
+    if (this.#entries.size >= mostTasks) throw invalid('more tasks at once than a peer may send in pieces');
+    const entry: Entry = { head: undefined, pieces: [], received: 0, held: [] };
+    this.#entries.set(invocationId, entry);
+    return entry;
+  }
+
+  #completed(invocationId: InvocationId, { head, pieces, received, held }: Entry): Assembled | undefined {
+    if (head === undefined || received < head.taskBytes) return undefined;
+    if (received > head.taskBytes) throw invalid(`the task of ${invocationId} has more bytes than announced`);
+    this.#entries.delete(invocationId);
+    this.#bytes -= received;
+    this.#held -= held.length;
+    const task = decodeTask(Task.decode(Buffer.concat(pieces)));
+    return { forward: completeForward(head, task), bytes: received, held };
+  }
+}

@@ -1,0 +1,26 @@
+/** Which of two sessions with one peer stays. Both ends decide by what both know, and so decide alike. */
+import type { NodeId } from '../domain/ids.ts';
+
+export interface Claim {
+  /** The peer's boot epoch. */
+  readonly epoch: number;
+  /** The peer's boot nonce. */
+  readonly bootNonce: string;
+  readonly dialledBy: NodeId;
+}
+
+/**
+ * - `take_new`: the peer was restarted, or redialled because it knows that the old one is dead, or the new one is the
+ *   one that the lower node id dialled;
+ * - `keep_old`: the other way round;
+ * - `clone`: two processes hold the key of one node at once. The first stays.
+ */
+export type Choice = 'take_new' | 'keep_old' | 'clone';
+
+export function choose(old: Claim, fresh: Claim): Choice {
+  if (fresh.epoch > old.epoch) return 'take_new';
+  // An older boot of a node whose newer boot is connected: nobody but a copy of it can be calling.
+  if (fresh.epoch < old.epoch || fresh.bootNonce !== old.bootNonce) return 'clone';
+  if (fresh.dialledBy === old.dialledBy) return 'take_new';
+  return fresh.dialledBy < old.dialledBy ? 'take_new' : 'keep_old';
+}

@@ -1,0 +1,110 @@
+/** Questions between nodes and their answers, wire and domain. Decoders throw BrokerError `invalid` or `incompatible`. */
+import { BrokerError } from '../domain/errors.ts';
+import { isInvocationId } from '../domain/ids.ts';
+import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
+import type * as wire from '../gen/beckon/v1/mesh.ts';
+import { deliveryState, flightState } from '../rpc/enums.ts';
+import { id, list, optionalId, optionalText, optionalWhole, present, required, whole } from '../rpc/fields.ts';
+import { decodeDelivery, decodeFact, decodeFlight, encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
+
+const mostFacts = 100_000;
+const mostItems = 1000;
+
+export function encodeQuery(query: PeerQuery): wire.Query['query'] {
+  switch (query.type) {
+    case 'ping':
+      return { $case: 'ping', value: {} };
+    case 'trace':
+      return { $case: 'trace', value: { invocationId: query.invocationId } };
+    case 'flights': {
+      const { state, agent } = query.filter;
+      return {
+        $case: 'flights',
+        value: { state: flightState.toWire(state), agent: agent ?? '', limit: query.limit, after: query.after ?? '' },
+      };
+    }
+    case 'deliveries': {
+      const { status, invocationId, sinceMs } = query.filter;
+      return {
+        $case: 'deliveries',
+        value: {
+          status: deliveryState.toWire(status),
+          invocationId: invocationId ?? '',
+          sinceMs,
+          limit: query.limit,
+          after: query.after ?? '',
+        },
+      };
+    }
+  }
+}
+
+/** A question that only a newer version knows is `incompatible`. */
+export function decodeQuery(query: wire.Query['query']): PeerQuery {
+  switch (query?.$case) {
+    case 'ping':
+      return { type: 'ping' };
+    case 'trace':
+      return { type: 'trace', invocationId: id(isInvocationId, query.value.invocationId, 'trace.invocation_id') };
+    case 'flights': {
+      const { state, agent, limit, after } = query.value;
+      return {
+        type: 'flights',
+        filter: present({ state: flightState.optionalFromWire(state), agent: optionalText(agent, 'flights.agent') }),
+        ...page(limit, after),
+      };
+    }
+    case 'deliveries': {
+      const { status, invocationId, sinceMs, limit, after } = query.value;
+      return {
+        type: 'deliveries',
+        filter: present({
+          status: deliveryState.optionalFromWire(status),
+          invocationId: optionalId(isInvocationId, invocationId, 'deliveries.invocation_id'),
+          sinceMs: optionalWhole(sinceMs, 'deliveries.since_ms'),
+        }),
+        ...page(limit, after),
+      };
+    }
+    case undefined:
+      throw new BrokerError('incompatible', 'this node does not know that question', { hint: 'update Beckon on it' });
+  }
+}
+
+export function encodeAnswer(answer: PeerAnswer): NonNullable<wire.Answer['answer']> {
+  switch (answer.type) {
+    case 'ping':
+      return { $case: 'ping', value: {} };
+    case 'trace':
+      return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
+    case 'flights':
+      return { $case: 'flights', value: { flights: answer.page.items.map(encodeFlight), next: answer.page.next ?? '' } };
+    case 'deliveries':
+      return {
+        $case: 'deliveries',
+        value: { deliveries: answer.page.items.map(encodeDelivery), next: answer.page.next ?? '' },
+      };
+  }
+}
+
+export function decodeAnswer(message: wire.Answer['answer']): PeerAnswer {
+  const answer = required(message, 'answer');
+  switch (answer.$case) {
+    case 'ping':
+      return { type: 'ping' };
+    case 'trace':
+      return { type: 'trace', facts: list(answer.value.facts, 'trace.facts', mostFacts).map(decodeFact) };
+    case 'flights': {
+      const items = list(answer.value.flights, 'flights', mostItems).map(decodeFlight);
+      return { type: 'flights', page: { items, ...present({ next: optionalText(answer.value.next, 'next') }) } };
+    }
+    case 'deliveries': {
+      const items = list(answer.value.deliveries, 'deliveries', mostItems).map(decodeDelivery);
+      return { type: 'deliveries', page: { items, ...present({ next: optionalText(answer.value.next, 'next') }) } };
+    }
+  }
+}
+
+function page(limit: number, after: string): { limit: number; after?: string } {
+  return { limit: Math.min(mostItems, Math.max(1, whole(limit, 'limit'))), ...present({ after: optionalText(after, 'after') }) };
+}

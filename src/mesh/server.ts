@@ -1,0 +1,156 @@
+/**
+ * The acceptor's side: a gRPC server that listens nowhere. Connections come in with the identity that was proven on
+ * them, and a call is its connection's or nobody's.
+ */
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { ConnectionInjector } from '@grpc/grpc-js/build/src/server.js';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { BrokerError, invalid } from '../domain/errors.ts';
+import { formatHostPort } from '../domain/host-port.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
+import type { PeerIdentity } from '../domain/trust.ts';
+import { DataRequest } from '../gen/beckon/v1/mesh.ts';
+import type * as wire from '../gen/beckon/v1/mesh.ts';
+import { duplex } from '../rpc/handler.ts';
+import type { Calling, Edge } from '../rpc/handler.ts';
+import { FrameStream } from './frame-stream.ts';
+import { messageLimits, rawMesh } from './service.ts';
+
+/** A connection without a session is cut after this. */
+const idleMs = 5_000;
+/** How long a connection may stay after its session said goodbye. */
+const lingerMs = 500;
+/** Connections of one node at once: one is enough, a few overlap when it redials. */
+const mostPerNode = 8;
+
+/** The caller of a handler: a member, and the connection it proved itself on. */
+export interface Arrival {
+  readonly peer: PeerIdentity;
+  /** host:port of the other end. */
+  readonly address: string;
+  /** A session uses the connection from now on. */
+  claim(): void;
+  /** Closes the connection: soon, so that a last word gets through, or at once. */
+  hangUp(isOrderly: boolean): void;
+}
+
+export interface MeshServerParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onControl: (arrival: Arrival, call: Duplex) => void;
+  /** @throws BrokerError when the session is not one of this peer's that waits for its data stream */
+  readonly onData: (arrival: Arrival, sessionId: string, stream: FrameStream, rest: readonly wire.DataFrame[]) => void;
+  /** What the data stream of a session sends, once it has one. */
+  readonly pullData: (stream: FrameStream) => Uint8Array | undefined;
+}
+
+interface Connection extends Arrival {
+  readonly socket: TLSSocket;
+  readonly fingerprint: string;
+}
+
+export class MeshServer {
+  readonly #parts: MeshServerParts;
+  /** By what a call tells of its connection: the other end's address and port. */
+  readonly #connections = new Map<string, Connection>();
+  #server: Server | undefined;
+  #injector: ConnectionInjector | undefined;
+
+  constructor(parts: MeshServerParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    if (this.#server !== undefined) return;
+    const edge: Edge<Arrival> = {
+      authenticate: (call) => this.#authenticate(call),
+      onFault: (error, path) => this.#parts.log.error({ path, err: error }, 'a peer’s call failed'),
+    };
+    const server = new Server({ ...messageLimits, 'grpc.max_concurrent_streams': 8 });
+    server.addService(rawMesh, {
+      control: duplex<Arrival, Buffer, Buffer>(edge, (arrival, call) => {
+        arrival.claim();
+        this.#parts.onControl(arrival, call as unknown as Duplex);
+      }),
+      data: duplex<Arrival, Buffer, Buffer>(edge, (arrival, call) => this.#dataCall(arrival, call as unknown as Duplex)),
+    });
+    this.#server = server;
+    this.#injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  stop(): void {
+    for (const { socket } of this.#connections.values()) socket.destroy();
+    this.#connections.clear();
+    this.#injector?.destroy();
+    this.#server?.forceShutdown();
+    this.#injector = undefined;
+    this.#server = undefined;
+  }
+
+  /** @param peer what the socket's own verified certificate says */
+  inject(socket: TLSSocket, peer: PeerIdentity): void {
+    const { remoteAddress, remotePort } = socket;
+    const certificate = socket.getPeerX509Certificate();
+    if (this.#injector === undefined || remoteAddress === undefined || remotePort === undefined || certificate === undefined) {
+      socket.destroy();
+      return;
+    }
+    if (this.#countOf(peer.nodeId) >= mostPerNode) {
+      this.#parts.log.warn({ peer: peer.name, address: remoteAddress }, 'too many connections of one peer: refused another');
+      socket.destroy();
+      return;
+    }
+    const key = `${remoteAddress}:${remotePort}`;
+    let cancelIdle: CancelTimer = this.#parts.clock.setTimer(idleMs, () => socket.destroy());
+    const connection: Connection = {
+      peer,
+      socket,
+      fingerprint: certificate.fingerprint256,
+      address: formatHostPort({ host: remoteAddress, port: remotePort }),
+      claim: () => cancelIdle(),
+      hangUp: (isOrderly) => {
+        cancelIdle();
+        if (!isOrderly) socket.destroy();
+        else cancelIdle = this.#parts.clock.setTimer(lingerMs, () => socket.destroy());
+      },
+    };
+    this.#connections.set(key, connection);
+    socket.once('close', () => {
+      cancelIdle();
+      if (this.#connections.get(key) === connection) this.#connections.delete(key);
+    });
+    socket.setNoDelay(true);
+    this.#injector.injectConnection(socket);
+  }
+
+  #authenticate(call: Calling): Arrival {
+    const connection = this.#connections.get(call.getPeer());
+    const fingerprint = call.getAuthContext().sslPeerCertificate?.fingerprint256;
+    if (connection === undefined || fingerprint === undefined || fingerprint !== connection.fingerprint) {
+      throw new BrokerError('unauthenticated', 'this connection is no member’s');
+    }
+    return connection;
+  }
+
+  #dataCall(arrival: Arrival, call: Duplex): void {
+    const stream: FrameStream = new FrameStream(call, () => this.#parts.pullData(stream), {
+      message: (bytes) => {
+        try {
+          const [first, ...rest] = DataRequest.decode(bytes).frames;
+          if (first?.frame?.$case !== 'hello') throw invalid('a data stream must name its session first');
+          this.#parts.onData(arrival, first.frame.value.sessionId.toString('hex'), stream, rest);
+        } catch (error) {
+          this.#parts.log.warn({ peer: arrival.peer.name, address: arrival.address, err: error }, 'a data stream was refused');
+          stream.finish();
+        }
+      },
+      ended: () => undefined,
+    });
+  }
+
+  #countOf(nodeId: NodeId): number {
+    return [...this.#connections.values()].filter(({ peer }) => peer.nodeId === nodeId).length;
+  }
+}

@@ -1,0 +1,31 @@
+/** The mesh service with messages as raw bytes: a session decodes them itself, so that it can answer for what is wrong. */
+import { makeGenericClientConstructor } from '@grpc/grpc-js';
+import type { ChannelOptions, ServiceDefinition } from '@grpc/grpc-js';
+import { MeshServiceService } from '../gen/beckon/v1/mesh.ts';
+import { largestMessage } from './frame-stream.ts';
+
+const same = (bytes: Buffer): Buffer => bytes;
+
+function raw(path: string) {
+  return {
+    path,
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  } as const;
+}
+
+export const rawMesh = {
+  control: raw(MeshServiceService.control.path),
+  data: raw(MeshServiceService.data.path),
+} satisfies ServiceDefinition;
+
+export const RawClient = makeGenericClientConstructor(rawMesh, 'beckon.v1.MeshService');
+
+export const messageLimits: ChannelOptions = {
+  'grpc.max_receive_message_length': largestMessage,
+  'grpc.max_send_message_length': largestMessage,
+};

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { testMesh } from '../contract/trust/mesh-fixture.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { forwardOf, newInvocationId, someHlc, TestNode } from './session-fixture.ts';
+
+describe('a session', () => {
+  test('comes up between two members and carries messages both ways, in order, under the name of the certificate', async () => {
+    await using authority = await testMesh();
+    await using desktop = await new TestNode(await authority.member('desktop')).start();
+    await using laptop = await new TestNode(await authority.member('laptop'), { seeds: [desktop.address] }).start();
+    const link = await laptop.linkTo(desktop);
+    const back = await desktop.linkTo(laptop);
+    const ids = Array.from({ length: 200 }, newInvocationId);
+    for (const invocationId of ids) link.send({ type: 'cancel', invocationId, hlc: someHlc });
+    for (const invocationId of ids) back.send({ type: 'event_ack', invocationId, seq: 3, unknown: false });
+    await waitFor('all to arrive', () => desktop.messages.length === 200 && laptop.messages.length === 200);
+    expect(desktop.messages).toEqual(ids.map((invocationId) => ({ type: 'cancel', invocationId, hlc: someHlc })));
+    expect(laptop.messages).toEqual(ids.map((invocationId) => ({ type: 'event_ack', invocationId, seq: 3, unknown: false })));
+    expect(new Set(desktop.senders.map(({ name }) => name))).toEqual(new Set(['laptop']));
+    expect(link.peer.nodeId).toBe(desktop.identity.nodeId);
+    expect(laptop.mesh.peers()).toMatchObject([{ name: 'desktop', state: 'alive', path: 'outbound', source: 'seed', address: desktop.address }]);
+    expect(desktop.mesh.peers()).toMatchObject([{ name: 'laptop', state: 'alive', path: 'inbound', source: 'inbound' }]);
+  });
+
+  test('a task of 16 MiB arrives whole, and what is said about it later arrives after it', async () => {
+    await using authority = await testMesh();
+    await using desktop = await new TestNode(await authority.member('desktop')).start();
+    await using laptop = await new TestNode(await authority.member('laptop'), { seeds: [desktop.address] }).start();
+    const link = await laptop.linkTo(desktop);
+    const text = Uint8Array.from({ length: 12 * 1024 * 1024 }, (_, index) => (index * 31) % 251);
+    const file = Uint8Array.from({ length: 4 * 1024 * 1024 }, (_, index) => (index * 17) % 241);
+    const forward = forwardOf(laptop, desktop, text, [{ name: 'notes.txt', bytes: file }]);
+    const invocationId = forward.invocation.id;
+    const other = newInvocationId();
+    link.send(forward);
+    link.send({ type: 'cancel', invocationId, hlc: someHlc });
+    link.send({ type: 'cancel', invocationId: other, hlc: someHlc });
+    await waitFor('all to arrive', () => desktop.messages.length === 3, { timeoutMs: 15_000 });
+    const order = desktop.messages.map((message) => ('invocationId' in message ? [message.type, message.invocationId] : [message.type]));
+    expect(order).toEqual([['cancel', other], ['forward'], ['cancel', invocationId]]);
+    const arrived = desktop.messages[1];
+    if (arrived?.type !== 'forward') throw new Error('no forward');
+    expect(arrived.invocation).toEqual(forward.invocation);
+    expect(Buffer.compare(arrived.task.text, text)).toBe(0);
+    expect(arrived.task.files.map(({ name }) => name)).toEqual(['notes.txt']);
+    expect(Buffer.compare(arrived.task.files[0]?.bytes ?? new Uint8Array(), file)).toBe(0);
+  });
+
+  test('a stopped node says goodbye: its peer calls it unreachable at once, and alive when it is back', async () => {
+    await using authority = await testMesh();
+    const identity = await authority.member('desktop');
+    const desktop = await new TestNode(identity).start();
+    await using laptop = await new TestNode(await authority.member('laptop'), { seeds: [desktop.address] }).start();
+    await laptop.linkTo(desktop);
+    await desktop[Symbol.asyncDispose]();
+    await laptop.becomes(desktop, 'unreachable', 1000);
+    expect(laptop.downs).toHaveLength(1);
+    await using _again = await new TestNode(identity, { epoch: 2, listen: Number(desktop.address.split(':')[1]) }).start();
+    await laptop.becomes(desktop, 'alive', 2000);
+    expect(laptop.ups).toHaveLength(2);
+  });
+});
