@@ -7,7 +7,7 @@ import type { AttemptId, FlightId, InvocationId, MeshId, NodeId } from './ids.ts
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
 import type { ErrorInfo } from './errors.ts';
-import type { Fact, Stamp } from './event.ts';
+import type { EventKind, Fact, Stamp } from './event.ts';
 import type { FlightEvent, Outcome, OutputStream } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
 import type { Hlc } from './hlc.ts';
@@ -75,6 +75,8 @@ export interface StoredRegistration {
 export interface StoreWrites {
   /** Starts a boot: epoch = max(stored + 1, now). `lastHlc` is the greatest in `events`. */
   boot(input: { stamp: Stamp; nodeId: NodeId; version: string }): Promise<{ epoch: number }>;
+  /** A fact that changes no record: `node.stopped`, `invocation.refused`. */
+  note(input: { stamp: Stamp; what: EventKind; invocationId?: InvocationId; peerNodeId?: NodeId; detail?: Readonly<Record<string, string>> }): Promise<void>;
 
   /** @throws `conflict` for a key with another payload, `overload` when the local queue is full (nothing is stored) */
   accept(input: AcceptInput): Promise<{ flight: Flight; deduplicated: boolean }>;
@@ -164,7 +166,8 @@ export interface StoreReads {
   queuedCount(address: string): number;
   /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
   due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];
-  nextDeadlineMs(): number | undefined;
+  /** The earliest deadline later than `afterMs`. */
+  nextDeadlineMs(afterMs?: number): number | undefined;
   endpoints(): readonly Endpoint[];
   endpoint(address: string): Endpoint | undefined;
   ownRegistrations(): readonly Registration[];

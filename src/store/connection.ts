@@ -1,0 +1,35 @@
+/** The two kinds of connection: the one that writes, and those that read. */
+import Database from 'better-sqlite3';
+
+export type Connection = Database.Database;
+
+/** 'BEKN': tells a database of ours from another program's. */
+export const applicationId = 0x42_45_4b_4e;
+
+/** Pages written to the log between checkpoints: 32 MiB. Fewer, and pages that many commits touch are copied too often. */
+const checkpointPages = 8192;
+
+/**
+ * Every commit on it is on the disk before it returns: WAL with a sync of the log at each commit; on macOS, where
+ * fsync stops at the drive's cache, with F_FULLFSYNC.
+ */
+export function openWriting(path: string): Connection {
+  const db = new Database(path, { fileMustExist: true, timeout: 0 });
+  db.pragma('foreign_keys = ON');
+  db.pragma('synchronous = FULL');
+  db.pragma('fullfsync = 1');
+  db.pragma('checkpoint_fullfsync = 1');
+  db.pragma('cache_size = -16000');
+  db.pragma('temp_store = MEMORY');
+  db.pragma(`wal_autocheckpoint = ${checkpointPages}`);
+  db.pragma('journal_size_limit = 67108864');
+  return db;
+}
+
+/** Sees what is committed, which here means what is on the disk. */
+export function openReading(path: string): Connection {
+  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 1000 });
+  db.pragma('cache_size = -4000');
+  db.pragma('temp_store = MEMORY');
+  return db;
+}

@@ -1,0 +1,80 @@
+/** Facts: appended with every change of a durable record, never changed. */
+import { createHash } from 'node:crypto';
+import type { EventKind, Fact, Stamp } from '../domain/event.ts';
+import type { Hlc } from '../domain/hlc.ts';
+import { eventIdOf } from '../domain/ids.ts';
+import type { EventId, InvocationId, NodeId } from '../domain/ids.ts';
+import type { Connection } from './connection.ts';
+import type { NodeNumbers } from './caches.ts';
+import { optional } from './flight-row.ts';
+
+export type FactDetail = Readonly<Record<string, string>>;
+
+export class FactTable {
+  readonly #insert;
+  readonly #node: number;
+
+  /** @param node the number of this node, whose facts these are */
+  constructor(db: Connection, node: number) {
+    this.#node = node;
+    this.#insert = db.prepare(
+      'INSERT INTO events (at_ms, hlc, node, what, invocation_id, peer, detail) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    );
+  }
+
+  append(stamp: Stamp, what: EventKind, about: { invocation?: InvocationId; peer?: number | null; detail?: FactDetail } = {}): void {
+    const detail = about.detail === undefined ? '{}' : JSON.stringify(about.detail);
+    this.#insert.run(stamp.atMs, stamp.hlc, this.#node, what, about.invocation ?? null, about.peer ?? null, detail);
+  }
+}
+
+interface FactRow {
+  readonly number: number;
+  readonly at_ms: number;
+  readonly hlc: Hlc;
+  readonly node: number;
+  readonly what: EventKind;
+  readonly invocation_id: InvocationId | null;
+  readonly peer: number | null;
+  readonly detail: string;
+}
+
+export function factReads(db: Connection, nodes: NodeNumbers) {
+  const ofInvocation = db.prepare<[InvocationId], FactRow>('SELECT * FROM events WHERE invocation_id = ? ORDER BY number');
+  // Stamps are given in nearly the order in which facts are written, so the greatest is among the newest.
+  const greatest = db.prepare<[], { hlc: Hlc | null }>(
+    'SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)',
+  );
+  return {
+    facts: (id: InvocationId): Fact[] => ofInvocation.all(id).map((row) => factOf(row, nodes)),
+    lastHlc: (): Hlc | undefined => greatest.get()?.hlc ?? undefined,
+  };
+}
+
+function factOf(row: FactRow, nodes: NodeNumbers): Fact {
+  const nodeId = nodes.idOf(row.node);
+  return {
+    id: eventId(row.at_ms, nodeId, row.number),
+    atMs: row.at_ms,
+    hlc: row.hlc,
+    nodeId,
+    what: row.what,
+    ...optional('invocationId', row.invocation_id),
+    ...(row.peer === null ? {} : { peerNodeId: nodes.idOf(row.peer) }),
+    detail: JSON.parse(row.detail) as FactDetail,
+  };
+}
+
+const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** A ULID in form: the fact's time, then 40 bits of the node's hash and 40 of the row's number. So it need not be stored. */
+function eventId(atMs: number, nodeId: NodeId, number: number): EventId {
+  const node = createHash('sha256').update(nodeId).digest().subarray(0, 5);
+  let bits = (BigInt(atMs) << 80n) | (BigInt(`0x${node.toString('hex')}`) << 40n) | BigInt(number);
+  let text = '';
+  for (let count = 0; count < 26; count += 1) {
+    text = `${crockford[Number(bits & 31n)]}${text}`;
+    bits >>= 5n;
+  }
+  return eventIdOf(text);
+}

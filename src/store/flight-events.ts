@@ -1,0 +1,163 @@
+/** What owners report of flights, output included. */
+import { internal } from '../domain/errors.ts';
+import type { FlightEvent, FlightEventBody, OutputStream } from '../domain/flight-event.ts';
+import type { TerminalFlightState, WaitingReason } from '../domain/flight.ts';
+import type { Hlc } from '../domain/hlc.ts';
+import type { InvocationId } from '../domain/ids.ts';
+import type { Connection } from './connection.ts';
+import { optional, parseError } from './flight-row.ts';
+
+interface EventRow {
+  readonly seq: number;
+  readonly at_ms: number;
+  readonly hlc: Hlc;
+  readonly kind: FlightEventBody['kind'];
+  readonly run: number | null;
+  readonly stream: OutputStream | null;
+  readonly reason: WaitingReason | null;
+  readonly request: string | null;
+  readonly prompt: string | null;
+  readonly choices: string | null;
+  readonly until_ms: number | null;
+  readonly state: TerminalFlightState | null;
+  readonly exit_code: number | null;
+  readonly signal: string | null;
+  readonly error: string | null;
+  readonly ended: number | null;
+  readonly bytes: Uint8Array | null;
+}
+
+export class FlightEventTable {
+  readonly #insertOutput;
+  readonly #insertRun;
+  readonly #insertWaiting;
+  readonly #insertFinished;
+
+  constructor(db: Connection) {
+    const insert = (columns: string, values: string) =>
+      db.prepare(`INSERT INTO flight_events (invocation_id, seq, at_ms, hlc, kind${columns}) VALUES (?, ?, ?, ?, ?${values})`);
+    this.#insertOutput = insert(', stream, bytes', ', ?, ?');
+    this.#insertRun = insert(', run', ', ?');
+    this.#insertWaiting = insert(', reason, request, prompt, choices, until_ms', ', ?, ?, ?, ?, ?');
+    this.#insertFinished = insert(', state, exit_code, signal, error, ended', ', ?, ?, ?, ?, ?');
+  }
+
+  insert(id: InvocationId, { seq, atMs, hlc, body }: FlightEvent): void {
+    switch (body.kind) {
+      case 'output':
+        this.#insertOutput.run(id, seq, atMs, hlc, body.kind, body.stream, body.bytes);
+        return;
+      case 'started':
+      case 'requeued':
+        this.#insertRun.run(id, seq, atMs, hlc, body.kind, body.run);
+        return;
+      case 'resumed':
+        this.#insertRun.run(id, seq, atMs, hlc, body.kind, null);
+        return;
+      case 'waiting':
+        this.#insertWaiting.run(
+          id, seq, atMs, hlc, body.kind, body.reason, body.request, body.prompt, JSON.stringify(body.choices), body.untilMs ?? null,
+        );
+        return;
+      case 'finished':
+        this.#insertFinished.run(
+          id, seq, atMs, hlc, body.kind, body.state, body.exitCode ?? null, body.signal ?? null,
+          body.error === undefined ? null : JSON.stringify(body.error), body.ended ?? null,
+        );
+        return;
+    }
+  }
+}
+
+export interface OutputPiece {
+  readonly bytes: Uint8Array;
+  /** Of the last chunk in `bytes`, or where the search ended. */
+  readonly lastSeq: number;
+  /** Nothing more is stored here of this stream. */
+  readonly done: boolean;
+}
+
+export function flightEventReads(db: Connection) {
+  const after = db.prepare<[InvocationId, number], EventRow>('SELECT * FROM flight_events WHERE invocation_id = ? AND seq > ? ORDER BY seq');
+  const output = db.prepare<[InvocationId, number, OutputStream], { seq: number; bytes: Uint8Array }>(`
+    SELECT seq, bytes FROM flight_events WHERE invocation_id = ? AND seq > ? AND stream = ? ORDER BY seq`);
+  return {
+    events(id: InvocationId, afterSeq: number, maxBytes: number): FlightEvent[] {
+      const events: FlightEvent[] = [];
+      let bytes = 0;
+      for (const row of after.iterate(id, afterSeq)) {
+        bytes += row.bytes?.length ?? 0;
+        if (events.length > 0 && (bytes > maxBytes || events.length >= mostEvents)) break;
+        events.push(eventOf(row));
+      }
+      return events;
+    },
+    output(id: InvocationId, stream: OutputStream, afterSeq: number, maxBytes: number): OutputPiece {
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      let lastSeq = afterSeq;
+      let done = true;
+      for (const { seq, bytes } of output.iterate(id, afterSeq, stream)) {
+        if (chunks.length > 0 && size + bytes.length > maxBytes) {
+          done = false;
+          break;
+        }
+        chunks.push(bytes);
+        size += bytes.length;
+        lastSeq = seq;
+      }
+      return { bytes: joined(chunks, size), lastSeq, done };
+    },
+  };
+}
+
+/** Small events count too: a read on the main thread stays short. */
+const mostEvents = 1024;
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+function eventOf(row: EventRow): FlightEvent {
+  return { seq: row.seq, atMs: row.at_ms, hlc: row.hlc, body: bodyOf(row) };
+}
+
+function bodyOf(row: EventRow): FlightEventBody {
+  switch (row.kind) {
+    case 'output':
+      if (row.stream === null || row.bytes === null) break;
+      return { kind: row.kind, stream: row.stream, bytes: row.bytes };
+    case 'started':
+    case 'requeued':
+      return { kind: row.kind, run: row.run ?? 0 };
+    case 'resumed':
+      return { kind: row.kind };
+    case 'waiting':
+      if (row.reason === null) break;
+      return {
+        kind: row.kind,
+        reason: row.reason,
+        request: row.request ?? '',
+        prompt: row.prompt ?? '',
+        choices: JSON.parse(row.choices ?? '[]') as string[],
+        ...optional('untilMs', row.until_ms),
+      };
+    case 'finished':
+      if (row.state === null) break;
+      return {
+        kind: row.kind,
+        state: row.state,
+        ...optional('exitCode', row.exit_code),
+        ...optional('signal', row.signal),
+        ...optional('error', parseError(row.error)),
+        ...optional('ended', row.ended),
+      };
+  }
+  throw internal(`the stored event ${row.seq} of a flight is not whole`);
+}

@@ -1,0 +1,126 @@
+/** Flights: what the writer does with their rows, and the reads by index. */
+import type { FlightState } from '../domain/flight.ts';
+import type { InvocationId } from '../domain/ids.ts';
+import type { Connection } from './connection.ts';
+import type { QueueCounts, StateTally } from './caches.ts';
+import { dueAtMs } from './flight-row.ts';
+import type { FlightRow } from './flight-row.ts';
+
+const ofInvocation = 'i.caller, i.rerunnable, i.hold_ms, i.total_ms, i.run_ms, i.idle_ms';
+export const flightColumns = `f.*, ${ofInvocation}`;
+const byId = `SELECT ${flightColumns} FROM flights f JOIN invocations i ON i.id = f.invocation_id WHERE f.invocation_id = ?`;
+
+/** Above every id. */
+export const lastId = 'inv_~';
+
+export class FlightTable {
+  readonly #get;
+  readonly #insert;
+  readonly #save;
+  readonly #saveOutput;
+  readonly #saveAcked;
+  readonly #active;
+  readonly #queued;
+  readonly #queues: QueueCounts;
+  readonly #tally: StateTally;
+
+  constructor(db: Connection, queues: QueueCounts, tally: StateTally) {
+    this.#queues = queues;
+    this.#tally = tally;
+    this.#get = db.prepare<[InvocationId], FlightRow>(byId);
+    this.#insert = db.prepare(`
+      INSERT INTO flights (invocation_id, origin, owner, peer, owned, target, agent, state, run, last_seq, acked_seq,
+        hold_until_ms, total_until_ms, due_at_ms, accepted_at_ms, sent_at_ms, received_at_ms, stdout_bytes, stderr_bytes)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0)`);
+    this.#save = db.prepare(`
+      UPDATE flights SET state = ?, run = ?, last_seq = ?, due_at_ms = ?, sent_at_ms = ?, received_at_ms = ?, started_at_ms = ?,
+        finished_at_ms = ?, cancel_requested_at_ms = ?, verdict_by = ?, exit_code = ?, signal = ?, error = ?, ended = ?,
+        waiting_reason = ?, waiting_request = ?, waiting_prompt = ?, waiting_choices = ?, waiting_since_ms = ?,
+        waiting_until_ms = ?, stdout_bytes = ?, stderr_bytes = ?
+      WHERE invocation_id = ?`);
+    this.#saveOutput = db.prepare('UPDATE flights SET last_seq = ?, stdout_bytes = ?, stderr_bytes = ? WHERE invocation_id = ?');
+    this.#saveAcked = db.prepare('UPDATE flights SET acked_seq = ? WHERE invocation_id = ?');
+    this.#active = db.prepare<[string, number], { invocation_id: InvocationId }>(
+      'SELECT invocation_id FROM flights WHERE state = ? AND owner = ? ORDER BY invocation_id',
+    );
+    this.#queued = db.prepare<[string], { invocation_id: InvocationId }>(queuedSql);
+  }
+
+  get(id: InvocationId): FlightRow | undefined {
+    return this.#get.get(id);
+  }
+
+  insert(row: FlightRow): void {
+    this.#insert.run(
+      row.invocation_id, row.origin, row.owner, row.peer, row.owned, row.target, row.agent, row.state, row.acked_seq,
+      row.hold_until_ms, row.total_until_ms, dueAtMs(row), row.accepted_at_ms, row.sent_at_ms, row.received_at_ms,
+    );
+    this.#tally.moved(undefined, row.state);
+    if (row.owned === 1) this.#queues.change(row.target, 1);
+  }
+
+  /** @param from the state that the row has in the database */
+  save(row: FlightRow, from: FlightState): void {
+    this.#save.run(
+      row.state, row.run, row.last_seq, dueAtMs(row), row.sent_at_ms, row.received_at_ms, row.started_at_ms,
+      row.finished_at_ms, row.cancel_requested_at_ms, row.verdict_by, row.exit_code, row.signal, row.error, row.ended,
+      row.waiting_reason, row.waiting_request, row.waiting_prompt, row.waiting_choices, row.waiting_since_ms,
+      row.waiting_until_ms, row.stdout_bytes, row.stderr_bytes, row.invocation_id,
+    );
+    if (row.state === from) return;
+    this.#tally.moved(from, row.state);
+    if (row.owned === 0) return;
+    if (from === 'queued') this.#queues.change(row.target, -1);
+    if (row.state === 'queued') this.#queues.change(row.target, 1);
+  }
+
+  /** As `save`, when only output was added. */
+  saveOutput(row: FlightRow): void {
+    this.#saveOutput.run(row.last_seq, row.stdout_bytes, row.stderr_bytes, row.invocation_id);
+  }
+
+  saveAcked(id: InvocationId, seq: number): void {
+    this.#saveAcked.run(seq, id);
+  }
+
+  /** Owned by that node and in that state, oldest first. */
+  ownedIn(state: FlightState, owner: number): InvocationId[] {
+    return this.#active.all(state, owner).map((each) => each.invocation_id);
+  }
+
+  queued(target: string): InvocationId[] {
+    return this.#queued.all(target).map((each) => each.invocation_id);
+  }
+}
+
+const queuedSql = "SELECT invocation_id FROM flights WHERE target = ? AND state = 'queued' AND owned = 1 ORDER BY invocation_id";
+
+/** Each by index and bounded by its limit or by what is open, never by history. */
+export function flightReads(db: Connection) {
+  return {
+    get: db.prepare<[InvocationId], FlightRow>(byId),
+    bySuffix: db.prepare<[string, string], { invocation_id: InvocationId }>(`
+      SELECT invocation_id FROM flights WHERE substr(invocation_id, -4) = ? AND invocation_id LIKE '%' || ?
+      ORDER BY invocation_id DESC LIMIT 2`),
+    newest: db.prepare<[string], { invocation_id: InvocationId }>(
+      'SELECT invocation_id FROM flights WHERE invocation_id < ? ORDER BY invocation_id DESC LIMIT 1',
+    ),
+    sent: db.prepare<[number, string, number], { invocation_id: InvocationId; received: 0 | 1; last_seq: number; cancelled: 0 | 1 }>(`
+      SELECT invocation_id, received_at_ms IS NOT NULL AS received, last_seq, cancel_requested_at_ms IS NOT NULL AS cancelled
+      FROM flights WHERE owner = ? AND sent_at_ms IS NOT NULL AND finished_at_ms IS NULL AND invocation_id > ?
+      ORDER BY invocation_id LIMIT ?`),
+    unacknowledged: db.prepare<[number, string, number], { invocation_id: InvocationId; acked_seq: number; last_seq: number }>(`
+      SELECT invocation_id, acked_seq, last_seq FROM flights
+      WHERE origin = ? AND acked_seq < last_seq AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
+    queued: db.prepare<[string, number], { invocation_id: InvocationId }>(`${queuedSql} LIMIT ?`),
+    queuedCount: db.prepare<[string], { count: number }>(
+      "SELECT count(*) AS count FROM flights WHERE target = ? AND state = 'queued' AND owned = 1",
+    ),
+    due: db.prepare<[number, number], { invocation_id: InvocationId; hold_until_ms: number; due_at_ms: number; run: number; state: FlightState; owned: 0 | 1; sent_at_ms: number | null }>(`
+      SELECT invocation_id, hold_until_ms, due_at_ms, run, state, owned, sent_at_ms
+      FROM flights WHERE due_at_ms <= ? ORDER BY due_at_ms LIMIT ?`),
+    nextDue: db.prepare<[number], { due_at_ms: number }>(
+      'SELECT due_at_ms FROM flights WHERE due_at_ms > ? ORDER BY due_at_ms LIMIT 1',
+    ),
+  };
+}

@@ -1,0 +1,95 @@
+/** Invocations and their payloads. */
+import type { InvocationId } from '../domain/ids.ts';
+import type { Invocation, SessionChoice, Task } from '../domain/invocation.ts';
+import type { Connection } from './connection.ts';
+import type { NodeNumbers } from './caches.ts';
+import { optional } from './flight-row.ts';
+
+interface InvocationRow {
+  readonly id: InvocationId;
+  readonly origin: number;
+  readonly owner: number;
+  readonly caller: string;
+  readonly address_typed: string;
+  readonly target: string;
+  readonly session_mode: SessionChoice['mode'];
+  readonly session_name: string | null;
+  readonly hold_ms: number;
+  readonly total_ms: number;
+  readonly run_ms: number | null;
+  readonly idle_ms: number | null;
+  readonly rerunnable: 0 | 1;
+  readonly parent_id: InvocationId | null;
+  readonly root_id: InvocationId;
+  readonly depth: number;
+  readonly redrive_of: InvocationId | null;
+  readonly accepted_at_ms: number;
+}
+
+export class InvocationTable {
+  readonly #insert;
+  readonly #insertPayload;
+  readonly #insertFile;
+
+  constructor(db: Connection) {
+    this.#insert = db.prepare(`
+      INSERT INTO invocations (id, origin, owner, caller, address_typed, target, session_mode, session_name, hold_ms,
+        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, redrive_of, accepted_at_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#insertPayload = db.prepare('INSERT INTO payloads (invocation_id, files, text) VALUES (?, ?, ?)');
+    this.#insertFile = db.prepare('INSERT INTO payload_files (invocation_id, position, name, bytes) VALUES (?, ?, ?, ?)');
+  }
+
+  insert(each: Invocation, origin: number, owner: number, task: Task): void {
+    const { limits, ancestry, session } = each;
+    this.#insert.run(
+      each.id, origin, owner, each.caller, each.addressTyped, each.target, session.mode,
+      session.mode === 'named' ? session.name : null, limits.holdMs, limits.totalMs, limits.runMs ?? null,
+      limits.idleMs ?? null, each.rerunnable ? 1 : 0, ancestry.parentId ?? null, ancestry.rootId, ancestry.depth,
+      each.redriveOf ?? null, each.acceptedAtMs,
+    );
+    this.#insertPayload.run(each.id, task.files.length, task.text);
+    for (const [position, file] of task.files.entries()) this.#insertFile.run(each.id, position, file.name, file.bytes);
+  }
+}
+
+export function invocationReads(db: Connection, nodes: NodeNumbers) {
+  const get = db.prepare<[InvocationId], InvocationRow>('SELECT * FROM invocations WHERE id = ?');
+  const text = db.prepare<[InvocationId], { files: number; text: Uint8Array }>('SELECT files, text FROM payloads WHERE invocation_id = ?');
+  const files = db.prepare<[InvocationId], { name: string; bytes: Uint8Array }>(
+    'SELECT name, bytes FROM payload_files WHERE invocation_id = ? ORDER BY position',
+  );
+  return {
+    invocation(id: InvocationId): Invocation | undefined {
+      const row = get.get(id);
+      return row === undefined ? undefined : invocationOf(row, nodes);
+    },
+    task(id: InvocationId): Task | undefined {
+      const payload = text.get(id);
+      if (payload === undefined) return undefined;
+      return { text: payload.text, files: payload.files === 0 ? [] : files.all(id) };
+    },
+  };
+}
+
+function invocationOf(row: InvocationRow, nodes: NodeNumbers): Invocation {
+  return {
+    id: row.id,
+    originNodeId: nodes.idOf(row.origin),
+    ownerNodeId: nodes.idOf(row.owner),
+    caller: row.caller,
+    addressTyped: row.address_typed,
+    target: row.target,
+    session: row.session_mode === 'named' ? { mode: 'named', name: row.session_name ?? '' } : { mode: row.session_mode },
+    limits: {
+      holdMs: row.hold_ms,
+      totalMs: row.total_ms,
+      ...optional('runMs', row.run_ms),
+      ...optional('idleMs', row.idle_ms),
+    },
+    rerunnable: row.rerunnable === 1,
+    ancestry: { ...optional('parentId', row.parent_id), rootId: row.root_id, depth: row.depth },
+    ...optional('redriveOf', row.redrive_of),
+    acceptedAtMs: row.accepted_at_ms,
+  };
+}

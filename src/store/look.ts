@@ -1,0 +1,132 @@
+/**
+ * A first look at a database file, which changes nothing: not its bytes, not its neighbours. What can't be used is
+ * refused here, before anything is opened for writing.
+ */
+import { closeSync, fstatSync, lstatSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import Database from 'better-sqlite3';
+import { BrokerError, denied, unavailable } from '../domain/errors.ts';
+import { applicationId } from './connection.ts';
+import { fromSqlite, isSqliteError } from './sqlite-errors.ts';
+
+const headerBytes = 100;
+const magic = 'SQLite format 3\0';
+/** A log left behind means that the last shutdown was unclean. Up to this size the whole file is checked then. */
+const mostCheckedBytes = 32 * 1024 * 1024;
+
+/**
+ * @param newest the newest schema version that this program knows
+ * @returns `none` when there is no file or an empty one
+ * @throws BrokerError `denied` for another owner or a mode that lets others in, `incompatible` for a newer or foreign
+ * database, `invalid` for a damaged one, `conflict` when another process holds it, `unavailable` when it can't be read
+ */
+export function look(path: string, newest: number): 'none' | 'ours' {
+  const stat = checkFile(path);
+  if (stat === undefined || stat.size === 0) return 'none';
+  checkHeader(path, stat, newest);
+  checkInside(path, stat);
+  return 'ours';
+}
+
+function checkFile(path: string): Stats | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  if (!stat.isFile()) throw denied(`the database ${path} is refused: it is not a regular file`, 'move it away');
+  const uid = process.getuid?.();
+  if (uid !== undefined && stat.uid !== uid) {
+    throw denied(`the database ${path} is refused: it belongs to user ${stat.uid}, and the node runs as ${uid}`, `sudo chown ${uid} ${path}`);
+  }
+  if ((stat.mode & 0o077) !== 0) {
+    const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
+    throw denied(`the database ${path} is refused: its mode is ${mode}, so others may read or change it`, `chmod 600 ${path}`);
+  }
+  return stat;
+}
+
+/** The header of the main file, as https://sqlite.org/fileformat2.html gives it. Migrations keep its version true. */
+function checkHeader(path: string, stat: Stats, newest: number): void {
+  const header = readHeader(path);
+  if (header.length < headerBytes || header.toString('latin1', 0, 16) !== magic) throw damaged(path, 'it is not a SQLite database');
+  const application = header.readUInt32BE(68);
+  if (application !== applicationId) throw foreign(path);
+  const version = header.readUInt32BE(60);
+  if (version > newest) {
+    throw new BrokerError('incompatible', `the database ${path} has schema version ${version}, and this program knows versions up to ${newest}`, {
+      hint: 'run the newer beckon that wrote it, or restore the backup beside it',
+      detail: { version: String(version), newest: String(newest) },
+    });
+  }
+  const rawPageSize = header.readUInt16BE(16);
+  const pageSize = rawPageSize === 1 ? 65_536 : rawPageSize;
+  const isCountValid = header.readUInt32BE(24) === header.readUInt32BE(92);
+  const promised = header.readUInt32BE(28) * pageSize;
+  if (isCountValid && promised > stat.size && !hasLog(path)) {
+    throw damaged(path, `it has ${stat.size} bytes where its header promises ${promised}`);
+  }
+}
+
+function readHeader(path: string): Buffer {
+  const buffer = Buffer.alloc(headerBytes);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return buffer.subarray(0, fstatSync(file).isFile() ? readSync(file, buffer, 0, headerBytes, 0) : 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch (thrown) {
+    throw unavailable(`the database ${path} can't be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+}
+
+/** Opens it without writing: reads the schema and asks for the lock that writing needs. */
+function checkInside(path: string, stat: Stats): void {
+  const log = hasLog(path);
+  const hadIndex = isThere(`${path}-shm`);
+  let db: Database.Database | undefined;
+  try {
+    // A connection that may write takes its neighbours away when it closes, but would also empty a log into the file.
+    db = new Database(path, { readonly: log, fileMustExist: true, timeout: 0 });
+    db.prepare('SELECT count(*) FROM sqlite_schema').get();
+    if (log && stat.size <= mostCheckedBytes) {
+      const found = String(db.pragma('quick_check(1)', { simple: true }));
+      if (found !== 'ok') throw damaged(path, found);
+    }
+    if (!log) db.exec('BEGIN IMMEDIATE; ROLLBACK');
+  } catch (thrown) {
+    throw refusal(path, thrown);
+  } finally {
+    db?.close();
+    if (log && !hadIndex) rmSync(`${path}-shm`, { force: true });
+  }
+}
+
+export function refusal(path: string, thrown: unknown): BrokerError {
+  if (isSqliteError(thrown) && /^SQLITE_(BUSY|LOCKED)/.test(thrown.code)) {
+    return new BrokerError('conflict', `the database ${path} is in use by another process`, {
+      hint: 'close the program that has it open', cause: thrown,
+    });
+  }
+  if (isSqliteError(thrown) && /^SQLITE_(CORRUPT|NOTADB|ERROR)/.test(thrown.code)) return damaged(path, thrown.message, thrown);
+  return fromSqlite(thrown, `opening the database ${path}`);
+}
+
+function hasLog(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function damaged(path: string, why: string, cause?: unknown): BrokerError {
+  return new BrokerError('invalid', `the database ${path} is damaged: ${why}`, {
+    hint: 'it was left as it is: restore a backup, or move it away to begin anew', cause,
+  });
+}
+
+function foreign(path: string): BrokerError {
+  return new BrokerError('incompatible', `the database ${path} is not one of beckon's`, {
+    hint: 'it was left as it is: move it away',
+  });
+}

@@ -1,0 +1,52 @@
+/** The schema's versions, and the way from an older one to the newest. */
+import { existsSync, openSync, closeSync } from 'node:fs';
+import { internal } from '../domain/errors.ts';
+import { applicationId } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { schema0001 } from './schema-0001.ts';
+
+/** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
+export const migrations: readonly string[] = [schema0001];
+
+export const schemaVersion = migrations.length;
+
+export function versionOf(db: Connection): number {
+  return Number(db.pragma('user_version', { simple: true }));
+}
+
+/**
+ * Brings the database to the newest version, a transaction a step. A database that holds anything is copied first, to
+ * a file beside it. Outside WAL while it lasts, so that the version in the file's header is never behind the log.
+ * @returns the path of the backup, when there was something to back up and to change
+ */
+export function migrate(db: Connection, path: string, steps: readonly string[] = migrations): string | undefined {
+  const from = versionOf(db);
+  if (from > steps.length) throw internal(`schema version ${from} is not known`);
+  let backup: string | undefined;
+  if (from < steps.length) {
+    if (from > 0) backup = backUp(db, path, from);
+    db.pragma('journal_mode = DELETE');
+    for (const [index, sql] of steps.entries()) {
+      if (index >= from) step(db, sql, index + 1);
+    }
+  }
+  db.pragma('journal_mode = WAL');
+  return backup;
+}
+
+function step(db: Connection, sql: string, version: number): void {
+  db.transaction(() => {
+    db.exec(sql);
+    db.pragma(`application_id = ${applicationId}`);
+    db.pragma(`user_version = ${version}`);
+  }).exclusive();
+}
+
+function backUp(db: Connection, path: string, version: number): string {
+  let backup = `${path}.v${version}.backup`;
+  for (let count = 2; existsSync(backup); count += 1) backup = `${path}.v${version}-${count}.backup`;
+  // VACUUM INTO takes an empty file as it is: made here, it is never readable by others.
+  closeSync(openSync(backup, 'wx', 0o600));
+  db.prepare('VACUUM INTO ?').run(backup);
+  return backup;
+}

@@ -1,0 +1,57 @@
+/** The row that a flight begins as, at its origin or at its owner. */
+import { BrokerError } from '../domain/errors.ts';
+import type { Invocation } from '../domain/invocation.ts';
+import type { FlightRow } from './flight-row.ts';
+import { agentIn } from './flight-row.ts';
+
+/** `atMs`: when its limits begin to count here. */
+export function newFlightRow(each: Invocation, nodes: { origin: number; owner: number; self: number }, atMs: number): FlightRow {
+  const { origin, owner, self } = nodes;
+  const isOwned = owner === self;
+  return {
+    invocation_id: each.id,
+    origin,
+    owner,
+    peer: origin === owner ? null : isOwned ? origin : owner,
+    owned: isOwned ? 1 : 0,
+    target: each.target,
+    agent: agentIn(each.target),
+    state: 'queued',
+    run: 0,
+    last_seq: 0,
+    acked_seq: isOwned && origin !== owner ? 0 : null,
+    hold_until_ms: atMs + each.limits.holdMs,
+    total_until_ms: atMs + each.limits.totalMs,
+    accepted_at_ms: each.acceptedAtMs,
+    sent_at_ms: null,
+    received_at_ms: isOwned ? atMs : null,
+    started_at_ms: null,
+    finished_at_ms: null,
+    cancel_requested_at_ms: null,
+    verdict_by: null,
+    exit_code: null,
+    signal: null,
+    error: null,
+    ended: null,
+    waiting_reason: null,
+    waiting_request: null,
+    waiting_prompt: null,
+    waiting_choices: null,
+    waiting_since_ms: null,
+    waiting_until_ms: null,
+    stdout_bytes: 0,
+    stderr_bytes: 0,
+    caller: each.caller,
+    rerunnable: each.rerunnable ? 1 : 0,
+    hold_ms: each.limits.holdMs,
+    total_ms: each.limits.totalMs,
+    run_ms: each.limits.runMs ?? null,
+    idle_ms: each.limits.idleMs ?? null,
+  };
+}
+
+/** @throws BrokerError `overload` when as many wait for the agent as may */
+export function checkQueue(waiting: number, limit: number, target: string): void {
+  if (waiting < limit) return;
+  throw new BrokerError('overload', `${waiting} invocations wait for ${target} already`, { hint: 'try again later' });
+}

@@ -1,0 +1,40 @@
+/** From a path to the connection that writes, with the newest schema. */
+import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { unavailable } from '../domain/errors.ts';
+import { openWriting } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { look, refusal } from './look.ts';
+import { migrate, migrations } from './migrations.ts';
+
+/**
+ * A file that is missing is made, mode 0600; its directory must exist.
+ * @throws BrokerError as `look` does, with the file as it was
+ */
+export function openDatabase(path: string, steps: readonly string[] = migrations): Connection {
+  if (look(path, steps.length) === 'none') make(path);
+  let db: Connection | undefined;
+  try {
+    db = openWriting(path);
+    migrate(db, path, steps);
+    db.exec('BEGIN IMMEDIATE; ROLLBACK');
+    return db;
+  } catch (thrown) {
+    db?.close();
+    throw refusal(path, thrown);
+  }
+}
+
+/** The file and its name are on the disk before anything is stored in it. */
+function make(path: string): void {
+  try {
+    const file = openSync(path, 'a', 0o600);
+    fsyncSync(file);
+    closeSync(file);
+    const directory = openSync(dirname(path), 'r');
+    fsyncSync(directory);
+    closeSync(directory);
+  } catch (thrown) {
+    throw unavailable(`the database ${path} can't be made: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+}

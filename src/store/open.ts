@@ -1,0 +1,47 @@
+/** The store: one thread that writes, short reads here, long ones on a thread of their own. */
+import type { NodeId } from '../domain/ids.ts';
+import type { Log } from '../domain/ports.ts';
+import type { Store } from '../domain/store-port.ts';
+import { openReading } from './connection.ts';
+import { Inspection } from './inspection.ts';
+import { refusal } from './look.ts';
+import { readerOver } from './reader.ts';
+import { WorkerChannel } from './worker-channel.ts';
+import { writerOver } from './writer.ts';
+
+export { schemaVersion } from './migrations.ts';
+
+export interface OpenStore {
+  /** The database file. Missing: it is made, mode 0600, in a directory that exists. */
+  readonly path: string;
+  /** This node: whose facts the store writes. */
+  readonly nodeId: NodeId;
+  readonly log: Log;
+}
+
+/**
+ * The caller holds the node's lock: see `acquireLock`.
+ * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
+ * (another owner, or open to others), `unavailable`; the file is then as it was.
+ */
+export async function openStore({ path, nodeId, log }: OpenStore): Promise<Store> {
+  const channel = await WorkerChannel.start('writer-worker', { path, nodeId }, log);
+  try {
+    const db = openReading(path);
+    const inspection = new Inspection({ path, nodeId, log });
+    return {
+      write: writerOver(channel),
+      read: readerOver(db),
+      inspect: inspection,
+      async close() {
+        await inspection.close();
+        if (db.open) db.close();
+        // Last: the last connection to go takes the log with it.
+        await channel.close();
+      },
+    };
+  } catch (thrown) {
+    await channel.close();
+    throw refusal(path, thrown);
+  }
+}

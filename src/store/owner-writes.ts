@@ -1,0 +1,142 @@
+/** What the owner of an agent stores of the flights it runs: receipt, runs, output, verdicts, what the origin has got. */
+import { conflict, denied, internal, notFound } from '../domain/errors.ts';
+import type { ErrorInfo } from '../domain/errors.ts';
+import type { Stamp } from '../domain/event.ts';
+import { isTerminal } from '../domain/flight.ts';
+import type { FlightEvent, FlightEventBody } from '../domain/flight-event.ts';
+import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
+import type { FlightId } from '../domain/ids.ts';
+import type { Flight } from '../domain/records.ts';
+import { afterRestart } from '../domain/reconciliation.ts';
+import { takeEvent } from './flight-life.ts';
+import { flightOf } from './flight-row.ts';
+import type { FlightRow } from './flight-row.ts';
+import { checkQueue, newFlightRow } from './new-flight.ts';
+import type { Input, Wire } from './protocol.ts';
+import type { Tables } from './tables.ts';
+
+const diedWhileRunning: ErrorInfo = {
+  code: 'unavailable',
+  message: 'the node stopped while this ran: it may or may not have done its work',
+};
+
+export class OwnerWrites {
+  readonly #tables: Tables;
+
+  constructor(tables: Tables) {
+    this.#tables = tables;
+  }
+
+  receive({ stamp, invocation, task, queueLimit }: Input<'receive'>): Wire<'receive'> {
+    const { nodes, self, flights, invocations, tombstones, queues, facts } = this.#tables;
+    const origin = nodes.of(invocation.originNodeId);
+    const owner = nodes.of(invocation.ownerNodeId);
+    if (origin === self || owner !== self) throw internal(`${invocation.id} is not for this node to receive`);
+    const known = flights.get(invocation.id);
+    if (known !== undefined) {
+      if (known.origin !== origin) throw conflict(`${invocation.id} is known here from another node`);
+      return { flight: flightOf(known, nodes), fresh: false };
+    }
+    if (tombstones.has(origin, invocation.id)) return 'cancelled';
+    checkQueue(queues.of(invocation.target), queueLimit, invocation.target);
+    const row = newFlightRow(invocation, { origin, owner, self }, stamp.atMs);
+    invocations.insert(invocation, origin, owner, task);
+    flights.insert(row);
+    facts.append(stamp, 'invocation.received', { invocation: invocation.id, peer: origin, detail: { target: row.target } });
+    return { flight: flightOf(row, nodes), fresh: true };
+  }
+
+  start({ stamp, flightId }: Input<'start'>): { flight: Flight; event: FlightEvent } | undefined {
+    const row = this.#owned(flightId);
+    if (row.state !== 'queued') return undefined;
+    return this.#report(row, stamp, { kind: 'started', run: row.run + 1 });
+  }
+
+  /** @returns the seq of the first chunk */
+  appendOutput({ flightId, chunks }: Input<'appendOutput'>): Wire<'appendOutput'> {
+    const { flights, flightEvents } = this.#tables;
+    const row = this.#owned(flightId);
+    if (row.state !== 'running' && row.state !== 'waiting') throw conflict(`${flightId} takes no output: it is ${row.state}`);
+    const first = row.last_seq + 1;
+    for (const { stream, bytes, stamp } of chunks) {
+      const event: FlightEvent = { seq: row.last_seq + 1, ...stamp, body: { kind: 'output', stream, bytes } };
+      takeEvent(row, event);
+      flightEvents.insert(row.invocation_id, event);
+    }
+    flights.saveOutput(row);
+    return first;
+  }
+
+  finish({ stamp, flightId, outcome }: Input<'finish'>): { flight: Flight; event: FlightEvent } | undefined {
+    const row = this.#owned(flightId);
+    return isTerminal(row.state) ? undefined : this.#report(row, stamp, { kind: 'finished', ...outcome });
+  }
+
+  receiveCancel({ stamp, invocationId, originNodeId }: Input<'receiveCancel'>): Flight | 'tombstone' {
+    const { nodes, flights, tombstones, facts } = this.#tables;
+    const origin = nodes.of(originNodeId);
+    const row = flights.get(invocationId);
+    if (row === undefined) {
+      tombstones.leave(origin, invocationId, stamp.atMs);
+      return 'tombstone';
+    }
+    if (row.origin !== origin) throw denied(`${invocationId} is not for this node to cancel`);
+    if (!isTerminal(row.state) && row.cancel_requested_at_ms === null) {
+      row.cancel_requested_at_ms = stamp.atMs;
+      flights.save(row, row.state);
+      facts.append(stamp, 'flight.cancel_requested', { invocation: invocationId, peer: origin, detail: { by: 'origin' } });
+    }
+    return flightOf(row, nodes);
+  }
+
+  acknowledged({ flightId, originNodeId, seq }: Input<'acknowledged'>): void {
+    const { nodes, flights } = this.#tables;
+    const id = invocationOfFlight(flightId);
+    const row = flights.get(id);
+    if (row === undefined || row.acked_seq === null) return;
+    if (row.origin !== nodes.find(originNodeId)) throw denied(`${flightId} is not for this node to acknowledge`);
+    const acked = Math.min(seq, row.last_seq);
+    if (acked > row.acked_seq) flights.saveAcked(id, acked);
+  }
+
+  recover({ stamp, nodeId }: Input<'recover'>): { indeterminate: FlightId[]; requeued: FlightId[] } {
+    const { nodes, flights } = this.#tables;
+    const owner = nodes.of(nodeId);
+    const found = { indeterminate: [] as FlightId[], requeued: [] as FlightId[] };
+    // Each list is read before any of it moves.
+    const ids = (['waking', 'running', 'waiting'] as const).flatMap((state) => flights.ownedIn(state, owner));
+    for (const id of ids) {
+      const row = flights.get(id);
+      if (row === undefined) continue;
+      // What its caller wanted ended does not run a second time.
+      const mayRerun = row.rerunnable === 1 && row.cancel_requested_at_ms === null;
+      if (afterRestart(row.state, mayRerun) === 'requeue') {
+        this.#report(row, stamp, { kind: 'requeued', run: row.run + 1 });
+        found.requeued.push(flightOfInvocation(id));
+      } else {
+        this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning });
+        found.indeterminate.push(flightOfInvocation(id));
+      }
+    }
+    return found;
+  }
+
+  /** Gives the next seq to an event, takes it into the flight and stores both. */
+  #report(row: FlightRow, stamp: Stamp, body: FlightEventBody): { flight: Flight; event: FlightEvent } {
+    const { flights, flightEvents, facts, nodes } = this.#tables;
+    const event: FlightEvent = { seq: row.last_seq + 1, atMs: stamp.atMs, hlc: stamp.hlc, body };
+    const { state } = row;
+    const change = takeEvent(row, event);
+    flightEvents.insert(row.invocation_id, event);
+    flights.save(row, state);
+    if (change !== undefined) facts.append(stamp, change.what, { invocation: row.invocation_id, peer: row.peer, detail: change.detail });
+    return { flight: flightOf(row, nodes), event };
+  }
+
+  #owned(flightId: FlightId): FlightRow {
+    const row = this.#tables.flights.get(invocationOfFlight(flightId));
+    if (row === undefined) throw notFound(`no flight ${flightId} here`);
+    if (row.owned === 0) throw internal(`${flightId} is not owned by this node`);
+    return row;
+  }
+}

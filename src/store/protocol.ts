@@ -1,0 +1,35 @@
+/** What passes between the main thread and the store's workers. */
+import type { ErrorInfo } from '../domain/errors.ts';
+import type { StoreInspection, StoreWrites } from '../domain/store-port.ts';
+
+export type WriteName = keyof StoreWrites;
+export type Input<Name extends WriteName> = Parameters<StoreWrites[Name]>[0];
+export type Result<Name extends WriteName> = Awaited<ReturnType<StoreWrites[Name]>>;
+
+/** Where the worker's answer is smaller than the result: what the caller holds already does not travel back. */
+interface Compact {
+  /** The seq of the first chunk. */
+  readonly appendOutput: number;
+  /** The seqs of the events that were new. */
+  readonly applyEvents: { readonly flight: NonNullable<Result<'applyEvents'>>['flight']; readonly applied: readonly number[] } | undefined;
+}
+export type Wire<Name extends WriteName> = Name extends keyof Compact ? Compact[Name] : Result<Name>;
+
+export type QuestionName = keyof StoreInspection;
+
+export interface Request {
+  readonly id: number;
+  readonly name: string;
+  readonly input: unknown;
+  /** About how many bytes the input holds. */
+  readonly size: number;
+}
+
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: ErrorInfo; readonly cause?: string };
+
+/** Main thread to worker: work, or the wish that it ends. */
+export type ToWorker = readonly Request[] | 'close';
+/** Worker to main thread. */
+export type FromWorker = readonly Answer[] | 'ready' | { readonly failed: ErrorInfo };

@@ -1,0 +1,88 @@
+/** The short reads of the port, on the calling thread: each by index and bounded, and only of what is durable. */
+import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
+import type { InvocationId, NodeId } from '../domain/ids.ts';
+import type { Flight } from '../domain/records.ts';
+import type { StoreReads } from '../domain/store-port.ts';
+import { agentReads } from './agents.ts';
+import { NodeNumbers } from './caches.ts';
+import type { Connection } from './connection.ts';
+import { deliveryReads } from './deliveries.ts';
+import { factReads } from './events.ts';
+import { flightEventReads } from './flight-events.ts';
+import { flightOf, isHeld } from './flight-row.ts';
+import { flightReads, lastId } from './flights.ts';
+import { keyedRead } from './idempotency.ts';
+import { invocationReads } from './invocations.ts';
+import { registrationReads } from './registrations.ts';
+import { trustReads } from './trust.ts';
+
+/** Before every id. */
+const firstId = '';
+
+export function readerOver(db: Connection): StoreReads {
+  const nodes = new NodeNumbers(db);
+  const flights = flightReads(db);
+  const invocations = invocationReads(db, nodes);
+  const keys = keyedRead(db);
+  const flightEvents = flightEventReads(db);
+  const deliveries = deliveryReads(db, nodes);
+  const facts = factReads(db, nodes);
+  const agents = agentReads(db, nodes);
+  const registry = registrationReads(db, nodes);
+  const trust = trustReads(db, nodes);
+
+  const flight = (id: InvocationId): Flight | undefined => {
+    const row = flights.get.get(id);
+    return row === undefined ? undefined : flightOf(row, nodes);
+  };
+  const known = (ids: readonly { readonly invocation_id: InvocationId }[]): Flight[] =>
+    ids.map((each) => flight(each.invocation_id)).filter((each) => each !== undefined);
+  /** The rows that `read` gives of a node, if the store has it at all. */
+  const ofNode = <Row>(nodeId: NodeId, read: (number: number) => Row[]): Row[] => {
+    const number = nodes.find(nodeId);
+    return number === undefined ? [] : read(number);
+  };
+
+  return {
+    lastHlc: facts.lastHlc,
+    flight: (id) => flight(invocationOfFlight(id)),
+    flightsBySuffix: (suffix) => (/^[0-9A-Z]{4,26}$/.test(suffix) ? known(flights.bySuffix.all(suffix.slice(-4), suffix)) : []),
+    newestFlight: () => known(flights.newest.all(lastId))[0],
+    keyed: (caller, key) => keys.get(caller, key),
+    invocation: (id) => invocations.invocation(id),
+    task: (id) => invocations.task(id),
+    events: (id, afterSeq, maxBytes) => flightEvents.events(invocationOfFlight(id), afterSeq, maxBytes),
+    delivery: (id) => deliveries.delivery(id),
+    unsent: (toNodeId, after, limit) => ofNode(toNodeId, (to) => deliveries.deferred(to, after ?? firstId, limit)),
+    openAt: (ownerNodeId, after, limit) =>
+      ofNode(ownerNodeId, (owner) => flights.sent.all(owner, after ?? firstId, limit)).map((row) => ({
+        invocationId: row.invocation_id,
+        receipted: row.received === 1,
+        lastSeq: row.last_seq,
+        cancelRequested: row.cancelled === 1,
+      })),
+    unacknowledged: (originNodeId, after, limit) =>
+      ofNode(originNodeId, (origin) => flights.unacknowledged.all(origin, after ?? firstId, limit)).map((row) => ({
+        invocationId: row.invocation_id,
+        ackedSeq: row.acked_seq,
+        lastSeq: row.last_seq,
+      })),
+    queued: (address, limit) => flights.queued.all(address, limit).map((row) => flightOfInvocation(row.invocation_id)),
+    queuedCount: (address) => flights.queuedCount.get(address)?.count ?? 0,
+    due: (nowMs, limit) =>
+      flights.due.all(nowMs, limit).map((row) => ({
+        flightId: flightOfInvocation(row.invocation_id),
+        which: isHeld(row) && row.hold_until_ms <= nowMs ? 'hold' : 'total',
+      })),
+    nextDeadlineMs: (afterMs = 0) => flights.nextDue.get(afterMs)?.due_at_ms,
+    endpoints: agents.endpoints,
+    endpoint: (address) => agents.endpoint(address),
+    ownRegistrations: agents.registrations,
+    registryHead: (nodeId) => registry.head(nodeId),
+    registrations: (nodeId) => registry.registrations(nodeId),
+    invite: (secretHash) => trust.invite(secretHash),
+    membership: () => trust.membership(),
+    members: trust.members,
+    member: (nodeId) => trust.member(nodeId),
+  };
+}

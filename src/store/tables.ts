@@ -1,0 +1,59 @@
+/** All that the writer's one connection writes to. */
+import type { NodeId } from '../domain/ids.ts';
+import { AgentTable } from './agents.ts';
+import { GrowingNodeNumbers, QueueCounts, StateTally } from './caches.ts';
+import type { Connection } from './connection.ts';
+import { DeliveryTable } from './deliveries.ts';
+import { FactTable } from './events.ts';
+import { FlightEventTable } from './flight-events.ts';
+import { FlightTable } from './flights.ts';
+import { IdempotencyTable } from './idempotency.ts';
+import { InvocationTable } from './invocations.ts';
+import { NodeTable } from './nodes.ts';
+import { RegistrationTable } from './registrations.ts';
+import { TombstoneTable } from './tombstones.ts';
+import { TrustTable } from './trust.ts';
+
+export interface Tables {
+  readonly nodes: GrowingNodeNumbers;
+  /** The number of this node. */
+  readonly self: number;
+  readonly queues: QueueCounts;
+  readonly tally: StateTally;
+  readonly facts: FactTable;
+  readonly boots: NodeTable;
+  readonly invocations: InvocationTable;
+  readonly idempotency: IdempotencyTable;
+  readonly flights: FlightTable;
+  readonly flightEvents: FlightEventTable;
+  readonly deliveries: DeliveryTable;
+  readonly tombstones: TombstoneTable;
+  readonly agents: AgentTable;
+  readonly registrations: RegistrationTable;
+  readonly trust: TrustTable;
+}
+
+export function openTables(db: Connection, nodeId: NodeId): Tables {
+  const nodes = new GrowingNodeNumbers(db);
+  const self = nodes.of(nodeId);
+  const queues = new QueueCounts(db);
+  const tally = new StateTally(db);
+  const facts = new FactTable(db, self);
+  return {
+    nodes,
+    self,
+    queues,
+    tally,
+    facts,
+    boots: new NodeTable(db, nodes, facts),
+    invocations: new InvocationTable(db),
+    idempotency: new IdempotencyTable(db),
+    flights: new FlightTable(db, queues, tally),
+    flightEvents: new FlightEventTable(db),
+    deliveries: new DeliveryTable(db),
+    tombstones: new TombstoneTable(db),
+    agents: new AgentTable(db, nodes, facts),
+    registrations: new RegistrationTable(db, nodes),
+    trust: new TrustTable(db, nodes, facts),
+  };
+}

@@ -1,0 +1,185 @@
+/** The mesh this node is in, its members, and the invitations it gave. */
+import { conflict, denied, notFound } from '../domain/errors.ts';
+import type { Stamp } from '../domain/event.ts';
+import type { MeshId, NodeId } from '../domain/ids.ts';
+import type { Invite, Member, Membership } from '../domain/store-port.ts';
+import type { CertificateChain } from '../domain/trust.ts';
+import type { Connection } from './connection.ts';
+import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
+import type { FactTable } from './events.ts';
+import { optional } from './flight-row.ts';
+import { Refusal } from './refusal.ts';
+
+interface MeshRow {
+  readonly id: MeshId;
+  readonly mesh_name: string;
+  readonly name: string;
+  readonly owner: string;
+  readonly root: Uint8Array;
+  readonly leaf: Uint8Array;
+  readonly issuer: Uint8Array;
+  readonly is_issuer: 0 | 1;
+}
+
+interface MemberRow {
+  readonly node: number;
+  readonly name: string;
+  readonly owner: string;
+  readonly leaf: Uint8Array;
+  readonly issuer: Uint8Array;
+  readonly not_before_ms: number;
+  readonly addresses: string;
+  readonly last_seen_ms: number | null;
+}
+
+interface InviteRow {
+  readonly owner: string;
+  readonly expires_at_ms: number;
+  readonly used_at_ms: number | null;
+}
+
+export class TrustTable {
+  readonly #nodes: GrowingNodeNumbers;
+  readonly #facts: FactTable;
+  readonly #mesh;
+  readonly #insertMesh;
+  readonly #replaceChain;
+  readonly #member;
+  readonly #saveMember;
+  readonly #saveAddresses;
+  readonly #saw;
+  readonly #insertInvite;
+  readonly #invite;
+  readonly #useInvite;
+
+  constructor(db: Connection, nodes: GrowingNodeNumbers, facts: FactTable) {
+    this.#nodes = nodes;
+    this.#facts = facts;
+    this.#mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh');
+    this.#insertMesh = db.prepare(`
+      INSERT INTO mesh (one, id, mesh_name, name, owner, root, leaf, issuer, is_issuer, since_ms) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#replaceChain = db.prepare('UPDATE mesh SET name = ?, leaf = ?, issuer = ?');
+    this.#member = db.prepare<[number], MemberRow>('SELECT * FROM members WHERE node = ?');
+    this.#saveMember = db.prepare(`
+      INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (node) DO UPDATE SET name = excluded.name, owner = excluded.owner, leaf = excluded.leaf, issuer = excluded.issuer,
+        not_before_ms = excluded.not_before_ms, addresses = excluded.addresses,
+        last_seen_ms = coalesce(excluded.last_seen_ms, last_seen_ms)`);
+    this.#saveAddresses = db.prepare('UPDATE members SET addresses = ? WHERE node = ?');
+    this.#saw = db.prepare<[number, number]>('UPDATE members SET last_seen_ms = max(coalesce(last_seen_ms, 0), ?) WHERE node = ?');
+    this.#insertInvite = db.prepare('INSERT INTO invites (secret_hash, owner, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)');
+    this.#invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
+    this.#useInvite = db.prepare('UPDATE invites SET used_at_ms = ?, used_by = ? WHERE secret_hash = ?');
+  }
+
+  saveMembership(input: { stamp: Stamp; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): void {
+    const { stamp, membership, members, what } = input;
+    const known = this.#mesh.get();
+    if (known !== undefined) throw conflict(`this node is in the mesh ${known.mesh_name} already`, 'leave it first: beckon mesh leave');
+    const { meshId, meshName, name, owner, rootDer, chain, isIssuer } = membership;
+    this.#insertMesh.run(meshId, meshName, name, owner, rootDer, chain.leaf, chain.issuer, isIssuer ? 1 : 0, stamp.atMs);
+    for (const member of members) this.#save(member);
+    this.#facts.append(stamp, what, { detail: { mesh: meshName, meshId } });
+  }
+
+  replaceOwnChain({ name, chain }: { name: string; chain: CertificateChain }): void {
+    if (this.#replaceChain.run(name, chain.leaf, chain.issuer).changes === 0) throw notFound('this node is in no mesh');
+  }
+
+  addInvite({ stamp, invite }: { stamp: Stamp; invite: Invite }): void {
+    this.#insertInvite.run(invite.secretHash, invite.owner, stamp.atMs, invite.expiresAtMs);
+    this.#facts.append(stamp, 'invite.created', { detail: { owner: invite.owner } });
+  }
+
+  redeemInvite({ stamp, secretHash, member }: { stamp: Stamp; secretHash: string; member: Member }): void | Refusal {
+    const invite = this.#invite.get(secretHash);
+    if (invite === undefined) return this.#refuse(stamp, member, 'this node gave no such invitation');
+    if (invite.used_at_ms !== null) return this.#refuse(stamp, member, 'the invitation was used already');
+    if (stamp.atMs >= invite.expires_at_ms) return this.#refuse(stamp, member, 'the invitation is past its end');
+    const node = this.#nodes.of(member.nodeId);
+    this.#useInvite.run(stamp.atMs, node, secretHash);
+    this.#save(member);
+    this.#facts.append(stamp, 'member.admitted', { peer: node, detail: { name: member.name, owner: member.owner } });
+  }
+
+  saveMembers({ stamp, members }: { stamp: Stamp; members: readonly Member[] }): NodeId[] {
+    const changed: NodeId[] = [];
+    for (const member of members) {
+      const node = this.#nodes.of(member.nodeId);
+      const known = this.#member.get(node);
+      if (known === undefined || member.notBeforeMs > known.not_before_ms) {
+        this.#save(member);
+        changed.push(member.nodeId);
+        if (known === undefined) {
+          this.#facts.append(stamp, 'member.admitted', { peer: node, detail: { name: member.name, owner: member.owner } });
+        }
+        continue;
+      }
+      const addresses = JSON.stringify(member.addresses);
+      const isSame = member.notBeforeMs === known.not_before_ms;
+      if (isSame && member.addresses.length > 0 && addresses !== known.addresses) this.#saveAddresses.run(addresses, node);
+    }
+    return changed;
+  }
+
+  saw({ nodeId, atMs }: { nodeId: NodeId; atMs: number }): void {
+    const node = this.#nodes.find(nodeId);
+    if (node !== undefined) this.#saw.run(atMs, node);
+  }
+
+  /** The refusal is a fact of its own, and stays. */
+  #refuse(stamp: Stamp, member: Member, why: string): Refusal {
+    this.#facts.append(stamp, 'invite.refused', { detail: { name: member.name, nodeId: member.nodeId, why } });
+    return new Refusal(denied(why, 'ask for a new one: beckon mesh invite'));
+  }
+
+  #save(member: Member): void {
+    const { chain, addresses } = member;
+    this.#saveMember.run(
+      this.#nodes.of(member.nodeId), member.name, member.owner, chain.leaf, chain.issuer, member.notBeforeMs,
+      JSON.stringify(addresses), member.lastSeenMs ?? null,
+    );
+  }
+}
+
+export function trustReads(db: Connection, nodes: NodeNumbers) {
+  const mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh WHERE one = 1');
+  const members = db.prepare<[], MemberRow>('SELECT * FROM members ORDER BY name, node');
+  const member = db.prepare<[number], MemberRow>('SELECT * FROM members WHERE node = ?');
+  const memberOf = (row: MemberRow): Member => ({
+    nodeId: nodes.idOf(row.node),
+    name: row.name,
+    owner: row.owner,
+    chain: { leaf: row.leaf, issuer: row.issuer },
+    notBeforeMs: row.not_before_ms,
+    addresses: JSON.parse(row.addresses) as string[],
+    ...optional('lastSeenMs', row.last_seen_ms),
+  });
+  const invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
+  return {
+    invite(secretHash: string): (Invite & { readonly usedAtMs?: number }) | undefined {
+      const row = invite.get(secretHash);
+      if (row === undefined) return undefined;
+      return { secretHash, owner: row.owner, expiresAtMs: row.expires_at_ms, ...optional('usedAtMs', row.used_at_ms) };
+    },
+    membership(): Membership | undefined {
+      const row = mesh.get();
+      if (row === undefined) return undefined;
+      return {
+        meshId: row.id,
+        meshName: row.mesh_name,
+        name: row.name,
+        owner: row.owner,
+        rootDer: row.root,
+        chain: { leaf: row.leaf, issuer: row.issuer },
+        isIssuer: row.is_issuer === 1,
+      };
+    },
+    members: (): Member[] => members.all().map(memberOf),
+    member(nodeId: NodeId): Member | undefined {
+      const number = nodes.find(nodeId);
+      const row = number === undefined ? undefined : member.get(number);
+      return row === undefined ? undefined : memberOf(row);
+    },
+  };
+}

@@ -1,0 +1,128 @@
+/** Requests to one of the store's workers, and their answers. */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { BrokerError, fromInfo, unavailable } from '../domain/errors.ts';
+import type { Log } from '../domain/ports.ts';
+import type { Answer, FromWorker, Request, ToWorker } from './protocol.ts';
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: BrokerError) => void;
+}
+
+/** The worker's file lies beside this one, as a source or as build output. */
+const urlOf = (name: string): URL => new URL(`./${name}${extname(import.meta.url)}`, import.meta.url);
+
+export class WorkerChannel {
+  readonly #worker: Worker;
+  readonly #log: Log;
+  readonly #pending = new Map<number, Pending>();
+  readonly #ended: Promise<void>;
+  #ready: Pending | undefined;
+  #outgoing: Request[] = [];
+  #transfers: ArrayBuffer[] = [];
+  #isScheduled = false;
+  #nextId = 1;
+  #gone: BrokerError | undefined;
+
+  /** Starts the worker and resolves when it can work. @throws BrokerError what the worker could not do at its start */
+  static async start(name: string, workerData: unknown, log: Log): Promise<WorkerChannel> {
+    const channel = new WorkerChannel(new Worker(urlOf(name), { workerData, name: `beckon ${name}` }), log);
+    try {
+      await new Promise((resolve, reject: Pending['reject']) => {
+        channel.#ready = { resolve, reject };
+      });
+      return channel;
+    } catch (thrown) {
+      await channel.#ended;
+      throw thrown;
+    }
+  }
+
+  private constructor(worker: Worker, log: Log) {
+    this.#worker = worker;
+    this.#log = log;
+    worker.on('message', (message: FromWorker) => {
+      this.#take(message);
+    });
+    worker.on('error', (thrown) => {
+      this.#log.error({ err: thrown }, 'a worker of the store died');
+      this.#lose(new BrokerError('unavailable', 'the store stopped by itself', { cause: thrown }));
+    });
+    this.#ended = new Promise((resolve) => {
+      worker.on('exit', () => {
+        this.#lose(unavailable('the store is closed'));
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Requests of one turn of the event loop leave together, in order.
+   * @param transfers buffers that the worker takes over: only such as nobody else holds
+   */
+  ask(name: string, input: unknown, size = 0, transfers: readonly ArrayBuffer[] = []): Promise<unknown> {
+    if (this.#gone !== undefined) return Promise.reject(this.#gone);
+    const id = this.#nextId;
+    this.#nextId += 1;
+    this.#outgoing.push({ id, name, input, size });
+    for (const buffer of transfers) this.#transfers.push(buffer);
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      setImmediate(() => {
+        this.#flush();
+      });
+    }
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+    });
+  }
+
+  /** Resolves when all that was asked is answered and the worker has ended. Again: the same. */
+  async close(): Promise<void> {
+    if (this.#gone === undefined) {
+      this.#flush();
+      this.#gone = unavailable('the store is closed');
+      this.#post('close');
+    }
+    await this.#ended;
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    const [requests, transfers] = [this.#outgoing, this.#transfers];
+    if (requests.length === 0) return;
+    this.#outgoing = [];
+    this.#transfers = [];
+    this.#post(requests, transfers);
+  }
+
+  #post(message: ToWorker, transfers: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfers);
+  }
+
+  #take(message: FromWorker): void {
+    if (message === 'ready') this.#ready?.resolve(undefined);
+    else if ('failed' in message) this.#ready?.reject(fromInfo(message.failed));
+    else for (const answer of message) this.#settle(answer);
+  }
+
+  #settle(answer: Answer): void {
+    const pending = this.#pending.get(answer.id);
+    this.#pending.delete(answer.id);
+    if (pending === undefined) return;
+    if (!('error' in answer)) {
+      pending.resolve(answer.value);
+      return;
+    }
+    if (answer.cause !== undefined) this.#log.error({ code: answer.error.code, cause: answer.cause }, answer.error.message);
+    pending.reject(fromInfo(answer.error));
+  }
+
+  #lose(error: BrokerError): void {
+    this.#gone ??= error;
+    this.#ready?.reject(error);
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+}

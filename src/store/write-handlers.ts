@@ -1,0 +1,82 @@
+/** Each write of the port, as it is done inside the writer's transaction. */
+import { internal } from '../domain/errors.ts';
+import { flightOfInvocation } from '../domain/ids.ts';
+import { OriginWrites } from './origin-writes.ts';
+import { OwnerWrites } from './owner-writes.ts';
+import type { Input, Wire, WriteName } from './protocol.ts';
+import type { Refusal } from './refusal.ts';
+import type { Tables } from './tables.ts';
+
+export type WriteHandlers = { readonly [Name in WriteName]: (input: Input<Name>) => Wire<Name> | Refusal };
+
+export function writeHandlers(tables: Tables): WriteHandlers {
+  const origin = new OriginWrites(tables);
+  const owner = new OwnerWrites(tables);
+  const { agents, boots, facts, flights, nodes, registrations, trust } = tables;
+  return {
+    boot: (input) => boots.boot(input),
+    note: ({ stamp, what, invocationId, peerNodeId, detail }) => {
+      facts.append(stamp, what, {
+        ...(invocationId === undefined ? {} : { invocation: invocationId }),
+        ...(peerNodeId === undefined ? {} : { peer: nodes.of(peerNodeId) }),
+        ...(detail === undefined ? {} : { detail }),
+      });
+    },
+    accept: (input) => origin.accept(input),
+    receive: (input) => owner.receive(input),
+    beginAttempt: (input) => origin.beginAttempt(input),
+    loseAttempts: (input) => origin.loseAttempts(input),
+    defer: (input) => {
+      origin.defer(input);
+    },
+    receipt: (input) => origin.receipt(input),
+    reject: (input) => origin.reject(input),
+    endAtOrigin: (input) => origin.endAtOrigin(input),
+    applyEvents: (input) => origin.applyEvents(input),
+    requestCancel: (input) => origin.requestCancel(input),
+    start: (input) => owner.start(input),
+    appendOutput: (input) => owner.appendOutput(input),
+    finish: (input) => owner.finish(input),
+    receiveCancel: (input) => owner.receiveCancel(input),
+    acknowledged: (input) => {
+      owner.acknowledged(input);
+    },
+    recover: (input) => {
+      origin.loseAllAttempts(input.stamp);
+      return owner.recover(input);
+    },
+    addAgent: (input) => agents.add(input),
+    removeAgent: ({ stamp, address }) => {
+      agents.remove(stamp, address);
+      return { held: flights.queued(address).map(flightOfInvocation) };
+    },
+    setAvailability: (input) => {
+      agents.setAvailability(input);
+    },
+    saveRegistry: (input) => registrations.save(input),
+    saveMembership: (input) => {
+      trust.saveMembership(input);
+    },
+    replaceOwnChain: (input) => {
+      trust.replaceOwnChain(input);
+    },
+    addInvite: (input) => {
+      trust.addInvite(input);
+    },
+    redeemInvite: (input) => trust.redeemInvite(input),
+    saveMembers: (input) => trust.saveMembers(input),
+    saw: (input) => {
+      trust.saw(input);
+    },
+  };
+}
+
+/** @throws BrokerError `internal` for a name that is no write */
+export function performWith(handlers: WriteHandlers): (name: string, input: unknown) => unknown {
+  const byName = handlers as unknown as Readonly<Record<string, ((input: unknown) => unknown) | undefined>>;
+  return (name, input) => {
+    const handler = Object.hasOwn(handlers, name) ? byName[name] : undefined;
+    if (handler === undefined) throw internal(`the store has no write ${name}`);
+    return handler(input);
+  };
+}

@@ -1,0 +1,56 @@
+/** The thread that owns the one connection which writes. */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { internal, toBrokerError } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { Connection } from './connection.ts';
+import { GroupCommit, nextBatch } from './group-commit.ts';
+import { openDatabase } from './open-database.ts';
+import type { FromWorker, Request, ToWorker } from './protocol.ts';
+import { openTables } from './tables.ts';
+import { performWith, writeHandlers } from './write-handlers.ts';
+import { memoryOf } from './writer-memory.ts';
+
+const port = parentPort ?? fail('the writer runs as a worker only');
+const post = (message: FromWorker): void => {
+  port.postMessage(message);
+};
+
+function fail(why: string): never {
+  throw internal(why);
+}
+
+function serve(db: Connection, nodeId: NodeId): void {
+  const tables = openTables(db, nodeId);
+  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(tables)) });
+  const waiting: Request[] = [];
+  let isClosing = false;
+  const take = (message: ToWorker): void => {
+    if (message === 'close') isClosing = true;
+    else waiting.push(...message);
+  };
+  /** What arrived while the last commit was on its way to the disk shares the next. */
+  const takeArrived = (): void => {
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(next.message as ToWorker);
+  };
+  port.on('message', (message: ToWorker) => {
+    take(message);
+    takeArrived();
+    while (waiting.length > 0) {
+      post(group.commit(nextBatch(waiting)));
+      takeArrived();
+    }
+    if (isClosing) {
+      db.close();
+      port.close();
+    }
+  });
+}
+
+try {
+  const { path, nodeId } = workerData as { path: string; nodeId: NodeId };
+  serve(openDatabase(path), nodeId);
+  post('ready');
+} catch (thrown) {
+  post({ failed: toBrokerError(thrown).toInfo() });
+  port.close();
+}

@@ -1,0 +1,122 @@
+/** A real store in a directory of its own, with ids and stamps that are made in order. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Stamp } from '../../src/domain/event.ts';
+import { HybridClock } from '../../src/domain/hlc.ts';
+import { attemptIdOf, invocationIdOf, nodeIdOfPublicKey } from '../../src/domain/ids.ts';
+import type { AttemptId, InvocationId, NodeId, Ulid } from '../../src/domain/ids.ts';
+import type { Invocation, Task } from '../../src/domain/invocation.ts';
+import type { Log } from '../../src/domain/ports.ts';
+import type { AcceptInput, AcceptPlan, Store } from '../../src/domain/store-port.ts';
+import { openStore } from '../../src/store/open.ts';
+
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A node id, the same each time for the same number. */
+export function nodeIdFor(number: number): NodeId {
+  const key = new Uint8Array(32);
+  new DataView(key.buffer).setUint32(0, number);
+  return nodeIdOfPublicKey(key);
+}
+
+export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** Ids and stamps of one node: time goes on by a millisecond a call, unless it is set. */
+export class Story {
+  nowMs: number;
+  readonly #clock = new HybridClock();
+  #count = 0;
+
+  constructor(startMs = 1_700_000_000_000) {
+    this.nowMs = startMs;
+  }
+
+  stamp(): Stamp {
+    this.nowMs += 1;
+    return { atMs: this.nowMs, hlc: this.#clock.tick(this.nowMs) };
+  }
+
+  ulid(): Ulid {
+    this.#count += 1;
+    return base32(this.nowMs, 10) + base32(this.#count, 16) as Ulid;
+  }
+
+  invocationId(): InvocationId {
+    return invocationIdOf(this.ulid());
+  }
+
+  attemptId(): AttemptId {
+    return attemptIdOf(this.ulid());
+  }
+
+  invocation(between: { origin: NodeId; owner: NodeId }, changes: Partial<Invocation> = {}): Invocation {
+    const id = changes.id ?? this.invocationId();
+    return {
+      id,
+      originNodeId: between.origin,
+      ownerNodeId: between.owner,
+      caller: 'uid:501',
+      addressTyped: 'fabric',
+      target: '@fabric@laptop#main',
+      session: { mode: 'new' },
+      limits: { holdMs: 3_600_000, totalMs: 7_200_000 },
+      rerunnable: false,
+      ancestry: { rootId: id, depth: 0 },
+      acceptedAtMs: this.nowMs,
+      ...changes,
+    };
+  }
+
+  accept(invocation: Invocation, plan: AcceptPlan = { kind: 'local', queueLimit: 1000 }, changes: Partial<AcceptInput> = {}): AcceptInput {
+    return { stamp: this.stamp(), invocation, task: textTask('do it'), payloadHash: 'hash', plan, ...changes };
+  }
+}
+
+export const textTask = (text: string): Task => ({ text: utf8(text), files: [] });
+
+function base32(value: number, length: number): string {
+  let rest = value;
+  let text = '';
+  for (let count = 0; count < length; count += 1) {
+    text = `${crockford[rest % 32]}${text}`;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
+
+export interface TempStore {
+  readonly store: Store;
+  readonly path: string;
+  readonly directory: string;
+  readonly nodeId: NodeId;
+  /** Closes the store and opens it again on the same file. */
+  reopen(): Promise<Store>;
+  /** Closes and removes all. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export async function openTempStore(nodeId: NodeId = nodeIdFor(1), log: Log = silentLog): Promise<TempStore> {
+  const directory = mkdtempSync(join(tmpdir(), 'beckon-store-'));
+  const path = join(directory, 'beckon.db');
+  let store = await openStore({ path, nodeId, log });
+  return {
+    get store() {
+      return store;
+    },
+    path,
+    directory,
+    nodeId,
+    async reopen() {
+      await store.close();
+      store = await openStore({ path, nodeId, log });
+      return store;
+    },
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
