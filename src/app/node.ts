@@ -1,0 +1,221 @@
+/** One node: all parts, made and joined here, started in order and stopped in reverse. */
+import { hostname, userInfo } from 'node:os';
+import { Broker } from '../broker/broker.ts';
+import { Chronicler } from '../broker/chronicler.ts';
+import type { Self } from '../broker/self.ts';
+import { ControlServer } from '../control/server.ts';
+import { createProjectProbe } from '../discovery/project.ts';
+import { readSeeds } from '../discovery/seeds.ts';
+import { nameFrom, parseName } from '../domain/address.ts';
+import { formatHostPort } from '../domain/host-port.ts';
+import { asMeshId } from '../domain/ids.ts';
+import type { MeshId } from '../domain/ids.ts';
+import type { Log } from '../domain/ports.ts';
+import type { Store } from '../domain/store-port.ts';
+import { createHarnesses } from '../harness/registry.ts';
+import { acquireLock } from '../store/lock.ts';
+import { openStore } from '../store/open.ts';
+import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
+import { loadOrCreateNodeKey } from '../trust/node-key.ts';
+import { isLoopback, listenAddresses } from './listen.ts';
+import { MeshMembership } from './membership.ts';
+import { Network } from './network.ts';
+import type { Paths } from './paths.ts';
+import { ensurePrivateDir } from './private-dir.ts';
+import { createRecordSeal } from './record-seal.ts';
+import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
+import type { UpFlags } from './remembered.ts';
+import { renameNode } from './rename.ts';
+import { createSystemClock } from './system-clock.ts';
+import { systemDigest } from './system-digest.ts';
+import { systemRandom } from './system-random.ts';
+import { createSystemUlids } from './system-ulids.ts';
+
+export interface NodeOptions {
+  readonly paths: Paths;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Of this `up`: each replaces what was remembered. `join`, a token, never is. */
+  readonly given: UpFlags & { readonly join?: string };
+  /** Holds the lock and answers on the control socket, without network and without running work. */
+  readonly offline?: boolean;
+  readonly version: string;
+  readonly pid: number;
+  readonly log: Log;
+}
+
+export interface RunningNode {
+  readonly ready: { readonly node: string; readonly nodeId: string; readonly listen: string | null; readonly gossipListen: null; readonly socket: string };
+  /** What its owner should know, one sentence each. */
+  readonly notes: readonly string[];
+  /** Resolves when it has stopped; rejects when stopping failed. */
+  readonly stopped: Promise<void>;
+  /** Drains first; again, or with `force`: what runs becomes `indeterminate`. */
+  stop(force: boolean): Promise<void>;
+}
+
+/** @throws BrokerError naming what keeps the node from running; whatever was begun is undone */
+export async function runNode(options: NodeOptions): Promise<RunningNode> {
+  const { paths, env, given, offline = false, version, pid, log } = options;
+  await using undo = new AsyncDisposableStack();
+  const clock = createSystemClock();
+  const ulids = createSystemUlids(clock);
+
+  await ensurePrivateDir(paths.stateDir);
+  await ensurePrivateDir(paths.trustDir);
+  const lock = acquireLock(paths.lockFile);
+  undo.defer(() => lock.release());
+  const { join, ...givenFlags } = given;
+  const flagsFile = rememberedPath(paths.stateDir);
+  const remembered = await readRemembered(flagsFile);
+  const flags = mergeFlags(remembered, givenFlags);
+  const listen = listenAddresses(flags.listen);
+  const seeds = readSeeds(flags.seeds ?? []);
+  const wishedName = flags.name === undefined ? undefined : parseName(flags.name);
+
+  const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log });
+  undo.defer(() => store.close());
+  const chronicler = new Chronicler(clock, store.read.lastHlc());
+  const { epoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId: nodeKey.nodeId, version });
+
+  const membership = new MeshMembership({
+    store,
+    trustDir: paths.trustDir,
+    nodeKey,
+    clock,
+    chronicler,
+    log,
+    nodeName: () => self.name(),
+    person: personOf(),
+    addresses: () => (offline ? listen.filter((each) => each.port !== 0) : network.addresses()),
+    onJoined: (identity, members) => {
+      network.setIdentity(identity);
+      network.addMembers(members);
+    },
+  });
+  const unjoinedName = wishedName ?? nameFrom(hostname().split('.')[0] ?? '') ?? 'node';
+  const self = selfOf({ store, nodeId: nodeKey.nodeId, epoch, version, unjoinedName });
+  if (wishedName !== undefined) await renameNode({ store, membership, nodeKey, chronicler, clock, to: wishedName });
+  const identity = await membership.load();
+
+  const network: Network = new Network({
+    nodeId: nodeKey.nodeId,
+    epoch,
+    version,
+    listen,
+    seeds,
+    identity,
+    issuer: () => membership.issuer,
+    admission: () => broker.admission,
+    links: {
+      onUp: (link) => broker.links.onUp(link),
+      onMessage: (link, message) => broker.links.onMessage(link, message),
+      onQuery: (link, query) => broker.links.onQuery(link, query),
+      onDown: (link, why) => broker.links.onDown(link, why),
+    },
+    chronicler,
+    clock,
+    random: systemRandom,
+    log,
+  });
+  network.addMembers(store.read.members());
+
+  let requestStop: (force: boolean) => void = () => undefined;
+  const broker: Broker = new Broker({
+    self,
+    store,
+    mesh: () => network.mesh,
+    harnesses: createHarnesses({ clock, environment: env, log }),
+    seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
+    probe: createProjectProbe(env['PATH'] ?? '/usr/bin:/bin'),
+    chronicler,
+    clock,
+    ulids,
+    digest: systemDigest,
+    log,
+    meshUseCases: membership,
+    verify: (chain) => verifyChain(chain, rootOf(store), clock.now()),
+    ownAddresses: () => network.addresses().map(formatHostPort),
+    onMembers: (members) => network.addMembers(members),
+    pid,
+    onShutdown: (forced) => requestStop(forced),
+  });
+  const control = new ControlServer({ api: broker, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
+
+  undo.defer(() => broker.stop());
+  if (!offline) {
+    // Before any peer can hand over work: what is running in the store now was left by a node that died.
+    await broker.start();
+    undo.defer(() => network.stop());
+    await network.start();
+  }
+  await control.start();
+  undo.defer(() => control.stop());
+  if (join !== undefined) await membership.joinMesh(join);
+  if (!offline) await writeRemembered(flagsFile, flags);
+  log.info({ node: self.name(), nodeId: nodeKey.nodeId, epoch, version }, 'the node is up');
+
+  const running = undo.move();
+  const stopped = Promise.withResolvers<void>();
+  let isStopping = false;
+  requestStop = (forced) => {
+    if (forced) broker.force();
+    if (isStopping) return;
+    isStopping = true;
+    void broker
+      .drain()
+      .then(() => running.disposeAsync())
+      .then(() => log.info({ node: self.name() }, 'the node is down'))
+      .then(stopped.resolve, stopped.reject);
+  };
+  const addresses = network.addresses();
+  return {
+    ready: {
+      node: self.name(),
+      nodeId: nodeKey.nodeId,
+      listen: addresses[0] === undefined ? null : formatHostPort(addresses[0]),
+      gossipListen: null,
+      socket: paths.socketPath,
+    },
+    notes: addresses.length > 0 && addresses.every(isLoopback) ? [loopbackNote] : [],
+    stopped: stopped.promise,
+    stop: (forced) => {
+      requestStop(forced);
+      return stopped.promise;
+    },
+  };
+}
+
+const loopbackNote = 'it listens on this machine only: to be reached from others, give beckon up --listen ADDRESS:7423';
+
+interface SelfParts {
+  readonly store: Store;
+  readonly nodeId: Self['nodeId'];
+  readonly epoch: number;
+  readonly version: string;
+  readonly unjoinedName: string;
+}
+
+function selfOf({ store, nodeId, epoch, version, unjoinedName }: SelfParts): Self {
+  return {
+    nodeId,
+    epoch,
+    version,
+    name: () => store.read.membership()?.name ?? unjoinedName,
+    owner: () => store.read.membership()?.owner ?? personOf(),
+    mesh: (): { id: MeshId; name: string } | undefined => {
+      const membership = store.read.membership();
+      return membership === undefined ? undefined : { id: asMeshId(membership.meshId), name: membership.meshName };
+    },
+  };
+}
+
+/** The person at this machine, as its user name has it. */
+function personOf(): string {
+  const name = userInfo().username;
+  return flawOfOwner(name) === undefined ? name : 'owner';
+}
+
+function rootOf(store: Store): Uint8Array {
+  return store.read.membership()?.rootDer ?? new Uint8Array();
+}
