@@ -348,7 +348,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   #dialFailed({ address, isSeed, nodes, why }: TargetView, error: BrokerError): void {
-    this.#parts.log.info({ address, isSeed, err: error.cause }, `${address} can't be reached: ${why}`);
+    this.#parts.log.info({ address, isSeed, code: error.code }, `${address} can't be reached: ${why}`);
     for (const nodeId of nodes) {
       if (this.#live.has(nodeId)) continue;
       this.#peers.note(nodeId, { address });

@@ -115,6 +115,6 @@ export function connect(
 /** grpc-js wraps the socket's own words in its own, which say nothing to a person. */
 function describe(error: unknown): BrokerError {
   if (!isServiceError(error)) return toBrokerError(error);
-  const words = /Last error: (.*?)\. Resolution note:/s.exec(error.details)?.[1] ?? error.details;
+  const words = /Last error: (?:Error: )?(.*?)\. Resolution note:/s.exec(error.details)?.[1] ?? error.details;
   return new BrokerError('unavailable', words === '' ? 'the connection could not be made' : words, { cause: error });
 }

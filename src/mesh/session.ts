@@ -30,6 +30,9 @@ const mostQueuedControl = 64 * 1024 * 1024;
 /** Questions of the peer that are being answered at once. */
 const mostAnswering = 16;
 
+/** How long a session whose data stream ended waits for the reason. */
+const lastWordMs = 500;
+
 /** Why a session is over. */
 export interface SessionEnd {
   /** For people. */
@@ -176,10 +179,7 @@ export class Session implements Link {
     const { clock } = this.#parts;
     const now = clock.monotonic();
     if (isGrace || this.#inflow.controlIsPaused) this.#liveness.grace(now);
-    if (this.isUp && now - this.#heartbeat.sentAtMs >= heartbeatEveryMs) {
-      this.#heartbeat = { number: this.#heartbeat.number + 1, sentAtMs: now, isAnswered: false };
-      this.#queueUrgent({ $case: 'heartbeat', value: { number: this.#heartbeat.number } });
-    }
+    if (this.isUp && now - this.#heartbeat.sentAtMs >= heartbeatEveryMs) this.#sendHeartbeat();
     const state = this.#liveness.at(now);
     if (state === 'dead') {
       this.#end('no sign of life');
@@ -197,6 +197,11 @@ export class Session implements Link {
   /** Ends it without a word: the peer can't hear. */
   cut(why: string): void {
     this.#end(why);
+  }
+
+  #sendHeartbeat(): void {
+    this.#heartbeat = { number: this.#heartbeat.number + 1, sentAtMs: this.#parts.clock.monotonic(), isAnswered: false };
+    this.#queueUrgent({ $case: 'heartbeat', value: { number: this.#heartbeat.number } });
   }
 
   #sendHello(sessionId: string): void {
@@ -310,6 +315,7 @@ export class Session implements Link {
       this.#data = new FrameStream(openData(), () => this.#outlet.pull(), this.#dataSink());
       this.#data.wake();
     }
+    this.#sendHeartbeat();
     owner.up(this);
   }
 
@@ -320,7 +326,8 @@ export class Session implements Link {
           const { frames } = DataRequest.decode(bytes);
           this.#dataFrames(frames, bytes.length / Math.max(1, frames.length));
         }),
-      ended: (error) => this.#end(error?.message ?? 'the peer closed the data stream'),
+      // The control stream ends at the same moment and knows why: its word may still be on the way.
+      ended: (error) => void this.#parts.clock.setTimer(lastWordMs, () => this.#end(error?.message ?? 'the peer closed the data stream')),
     };
   }
 

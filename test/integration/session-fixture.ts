@@ -22,7 +22,7 @@ export function fastClock(factor = 10): Clock {
   const startedAt = performance.now();
   const passed = (): number => (performance.now() - startedAt) * factor;
   return {
-    now: () => startMs + passed(),
+    now: () => Math.trunc(startMs + passed()),
     monotonic: passed,
     setTimer: (ms, fn) => {
       const timer = setTimeout(fn, ms / factor).unref();
