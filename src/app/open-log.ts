@@ -1,16 +1,14 @@
-/** Where the log of a node in this process goes. */
+/** The log of a node, in its file. */
 import { openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Log } from '../domain/ports.ts';
-import { createLog, silentLog } from './log.ts';
+import { createLog } from './log.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 
-const standardError = 2;
+export { silentLog } from './log.ts';
 
-/** Nowhere, to `file`, or to stderr, which a service manager or `up --detach` collects. @throws BrokerError */
-export async function openNodeLog({ isSilent, file }: { readonly isSilent: boolean; readonly file: string | undefined }): Promise<Log> {
-  if (isSilent) return silentLog;
-  if (file === undefined) return createLog(standardError);
-  await ensurePrivateDir(dirname(file));
-  return createLog(openSync(file, 'a', 0o600));
+/** Appends; its directory is made when it is missing. @throws BrokerError when the directory can't be trusted */
+export async function openNodeLog(path: string): Promise<Log> {
+  await ensurePrivateDir(dirname(path));
+  return createLog(openSync(path, 'a', 0o600));
 }

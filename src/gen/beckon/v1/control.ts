@@ -138,6 +138,7 @@ export interface Endpoint {
   path: string;
   permissions: string;
   isolate: boolean;
+  agentId: string;
 }
 
 export interface AgentPresence {
@@ -199,7 +200,8 @@ export interface ResolveRequest {
 }
 
 export interface ResolveResponse {
-  target: string;
+  /** One, or with `all` as many as match. */
+  targets: string[];
   candidates: ResolvedCandidate[];
   error: ErrorInfo | undefined;
 }
@@ -1277,7 +1279,7 @@ export const AgentDetail: MessageFns<AgentDetail> = {
 };
 
 function createBaseEndpoint(): Endpoint {
-  return { cwd: "", argv: [], env: [], path: "", permissions: "", isolate: false };
+  return { cwd: "", argv: [], env: [], path: "", permissions: "", isolate: false, agentId: "" };
 }
 
 export const Endpoint: MessageFns<Endpoint> = {
@@ -1299,6 +1301,9 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     if (message.isolate !== false) {
       writer.uint32(48).bool(message.isolate);
+    }
+    if (message.agentId !== "") {
+      writer.uint32(58).string(message.agentId);
     }
     return writer;
   },
@@ -1362,6 +1367,14 @@ export const Endpoint: MessageFns<Endpoint> = {
             }
 
             message.isolate = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.agentId = reader.string();
             continue;
           }
         }
@@ -2006,13 +2019,13 @@ export const ResolveRequest: MessageFns<ResolveRequest> = {
 };
 
 function createBaseResolveResponse(): ResolveResponse {
-  return { target: "", candidates: [], error: undefined };
+  return { targets: [], candidates: [], error: undefined };
 }
 
 export const ResolveResponse: MessageFns<ResolveResponse> = {
   encode(message: ResolveResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.target !== "") {
-      writer.uint32(10).string(message.target);
+    for (const v of message.targets) {
+      writer.uint32(10).string(v!);
     }
     for (const v of message.candidates) {
       ResolvedCandidate.encode(v!, writer.uint32(18).fork()).join();
@@ -2041,7 +2054,7 @@ export const ResolveResponse: MessageFns<ResolveResponse> = {
               break;
             }
 
-            message.target = reader.string();
+            message.targets.push(reader.string());
             continue;
           }
           case 2: {

@@ -1,0 +1,234 @@
+/** Agents: agent add, rm, show; agents; resolve. */
+import type { Command } from 'commander';
+import { resolve as absolute } from 'node:path';
+import { parseAddress, shellAddress } from '../domain/address.ts';
+import { formatDuration } from '../domain/duration.ts';
+import { fromInfo, invalid } from '../domain/errors.ts';
+import { permissions } from '../domain/invocation.ts';
+import type { Permissions } from '../domain/invocation.ts';
+import { parseName, parseNodeRef } from '../domain/name.ts';
+import { visibilities } from '../domain/registration.ts';
+import type { Visibility } from '../domain/registration.ts';
+import { quoted } from '../domain/text.ts';
+import { encodeWorkspace, readWorkspace } from '../domain/workspace.ts';
+import type { AgentView } from '../client/types.ts';
+import { paintState } from './colour.ts';
+import { withNode } from './context.ts';
+import type { Context } from './context.ts';
+import { exitOfError, exitOk } from './exit.ts';
+import { agentDocument, errorDocument } from './json.ts';
+import { addPaging, checkAddress, checkLabel, choice, examples, flag, labelsOf, list, pageOf, parsed, repeated, text } from './options.ts';
+import type { OptionValues, Register } from './options.ts';
+import { addSelectors, selectorOf } from './selector.ts';
+import { relativeTime } from './output.ts';
+import { facts, table } from './table.ts';
+
+const harnesses = ['command', 'acp', 'attached', 'claude', 'codex', 'gemini', 'opencode'];
+
+export function defineAgents(program: Command, on: Register): void {
+  const agent = program.command('agent').description('Agents of this machine.').addHelpText('after', examples('beckon agent add -- ./agent.sh', 'beckon agent rm fabric'));
+  on(
+    agent
+      .command('add')
+      .argument('[name]', 'what to call it; without it, the name of the project directory')
+      .usage('[name] [options] [-- CMD...]')
+      .description('Make an agent callable. Works while the node is down, too.')
+      .addOption(parsed('--workspace <w>', 'a label; without it, the git branch of --cwd', workspaceOf))
+      .addOption(choice('--harness <h>', 'how it is run', harnesses))
+      .option('--cwd <dir>', 'where it works; without it, here')
+      .addOption(choice('--permissions <p>', 'what it may do without asking', permissions))
+      .option('--isolate', 'give each flight its own git worktree')
+      .option('--default', 'the instance that an address without a workspace means')
+      .addOption(repeated('--env <name[=value]>', 'a variable for it: of the node, or with this value', checkEnv))
+      .addOption(repeated('--label <k=v>', 'a label to find it by', checkLabel))
+      .addOption(repeated('--cap <c>', 'something it can do', parseName))
+      .addOption(choice('--visibility <v>', 'who sees it', visibilities))
+      .addHelpText(
+        'after',
+        examples('beckon agent add -- ./agent.sh', 'beckon agent add fabric --cwd ~/src/fabric --default -- claude -p', 'beckon agent add tests --label team=web -- sh -c "npm test"'),
+      ),
+    add,
+  );
+  on(
+    agent
+      .command('rm')
+      .argument('<address>')
+      .description('Unlist an agent at once: held work fails, running work finishes.')
+      .addHelpText('after', examples('beckon agent rm fabric')),
+    remove,
+  );
+  on(agent.command('show').argument('<address>').description('Show one agent.').addHelpText('after', examples('beckon agent show fabric@laptop/main')), show);
+  on(
+    addPaging(
+      program
+        .command('agents')
+        .description('List the agents of all nodes.')
+        .addOption(parsed('--node <node>', 'only those of this node', checkNode)),
+    ).addHelpText('after', examples('beckon agents', 'beckon agents --node laptop --json')),
+    agents,
+  );
+  on(
+    addSelectors(
+      program
+        .command('resolve')
+        .argument('<address>', 'or . for the agent of this directory')
+        .description('Show which agent an address means.')
+        .option('--explain', 'each candidate and why it was chosen or passed over'),
+      { all: true },
+    ).addHelpText('after', examples('beckon resolve fabric', 'beckon resolve fabric --explain')),
+    resolve,
+  );
+}
+
+async function add(context: Context, args: readonly string[], options: OptionValues): Promise<number> {
+  const { host, out } = context;
+  const name = args[0] === undefined ? undefined : parseName(args[0]);
+  const workspace = text(options, 'workspace');
+  const harness = text(options, 'harness');
+  const spec = {
+    ...(name === undefined ? {} : { name }),
+    ...(workspace === undefined ? {} : { workspace }),
+    ...(harness === undefined ? {} : { harness }),
+    cwd: absolute(host.cwd, text(options, 'cwd') ?? '.'),
+    permissions: (text(options, 'permissions') ?? 'ask') as Permissions,
+    isolate: flag(options, 'isolate'),
+    isDefault: flag(options, 'default'),
+    env: list(options, 'env'),
+    labels: labelsOf(list(options, 'label')),
+    capabilities: list(options, 'cap'),
+    visibility: (text(options, 'visibility') ?? 'mesh') as Visibility,
+    argv: context.behindDashes,
+    path: host.env['PATH'] ?? '',
+    description: '',
+  };
+  const { agent, added } = await withNode(context, (client) => client.addAgent(spec), { offline: true });
+  const { registration } = agent;
+  if (out.isJson) {
+    await out.json({ agent: agentDocument(agent), added });
+    return exitOk;
+  }
+  await out.line(registration.address);
+  if (!registration.available) out.note(`${out.noteColours.yellow('warning:')} it can't be called yet: ${registration.unavailableWhy ?? 'it is not available'}`);
+  if (!added) out.note(out.dim('it was there already'));
+  out.note(out.dim(`call it: beckon invoke ${shellAddress(parseAddress(registration.address))} "…"`));
+  return exitOk;
+}
+
+async function remove(context: Context, [address = '']: readonly string[]): Promise<number> {
+  const { out } = context;
+  checkAddress(address);
+  const removed = await withNode(context, (client) => client.removeAgent(address));
+  if (out.isJson) await out.json(removed);
+  else {
+    await out.line(`${removed.address} is unlisted`);
+    if (removed.heldFailed > 0) out.note(`${removed.heldFailed} held ${removed.heldFailed === 1 ? 'invocation' : 'invocations'} failed with agent_offline`);
+  }
+  return exitOk;
+}
+
+async function show(context: Context, [address = '']: readonly string[]): Promise<number> {
+  const { out, host } = context;
+  checkAddress(address);
+  const view = await withNode(context, (client) => client.getAgent(address));
+  if (out.isJson) {
+    await out.json({ agent: agentDocument(view) });
+    return exitOk;
+  }
+  const { registration, endpoint } = view;
+  await facts(out, [
+    ['address', registration.address],
+    ['node', `${view.nodeName} (${view.state})`],
+    ['owner', view.owner],
+    ['harness', registration.harness],
+    ['available', registration.available ? 'yes' : `no: ${registration.unavailableWhy ?? 'unknown'}`],
+    ['default', registration.isDefault ? 'yes' : 'no'],
+    ['visibility', registration.visibility],
+    ['capabilities', registration.capabilities.join(', ')],
+    ['labels', Object.entries(registration.labels).map(([key, value]) => `${key}=${value}`).join(', ')],
+    ['description', registration.description],
+    ['last seen', view.lastSeenMs === undefined ? undefined : relativeTime(view.lastSeenMs, host.clock.now(), formatDuration)],
+    ['directory', endpoint?.cwd],
+    ['command', endpoint?.argv.map(shellWord).join(' ')],
+    ['permissions', endpoint?.permissions],
+    ['isolate', endpoint === undefined ? undefined : endpoint.isolate ? 'yes' : 'no'],
+  ]);
+  return exitOk;
+}
+
+async function agents(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
+  const { out } = context;
+  const node = text(options, 'node');
+  const page = await withNode(context, (client) => client.listAgents(node === undefined ? {} : { node }, pageOf(options)));
+  if (out.isJson) {
+    await out.json({ agents: page.items.map(agentDocument), ...(page.next === undefined ? {} : { next: page.next }) });
+    return exitOk;
+  }
+  if (page.items.length === 0) {
+    out.note(node === undefined ? 'no agents yet: add one in its project directory with beckon agent add -- CMD' : `no agents on ${node}`);
+    return exitOk;
+  }
+  await table(out, ['address', 'node', 'harness', 'state', 'available'], page.items.map((view) => row(context, view)));
+  if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
+  return exitOk;
+}
+
+function row({ out }: Context, view: AgentView): Parameters<typeof table>[2][number] {
+  const { registration } = view;
+  const available = registration.available ? 'yes' : `no: ${registration.unavailableWhy ?? 'unknown'}`;
+  return [
+    registration.address,
+    view.nodeName,
+    registration.harness,
+    paintState(out.colours, view.state),
+    { text: available, paint: registration.available ? out.colours.green : out.colours.red },
+  ];
+}
+
+async function resolve(context: Context, [address = '']: readonly string[], options: OptionValues): Promise<number> {
+  const { out } = context;
+  checkAddress(address);
+  const result = await withNode(context, (client) => client.resolve(selectorOf(context, address, options)));
+  const { targets, candidates, error } = result;
+  if (out.isJson) {
+    const [target] = targets;
+    await out.json({
+      ...(target === undefined ? {} : { target }),
+      ...(targets.length > 1 ? { targets } : {}),
+      candidates,
+      ...(error === undefined ? {} : { error: errorDocument(error) }),
+    });
+    return error === undefined ? exitOk : exitOfError(error.code);
+  }
+  for (const target of targets) await out.line(target);
+  if (flag(options, 'explain')) {
+    await table(
+      out,
+      ['candidate', 'chosen', 'why'],
+      candidates.map((each) => [each.address, paintState(out.colours, each.chosen ? 'yes' : 'no'), each.why]),
+    );
+  }
+  if (error !== undefined) throw fromInfo(error);
+  return exitOk;
+}
+
+function workspaceOf(given: string): string {
+  const read = readWorkspace(given);
+  return 'workspace' in read ? read.workspace : encodeWorkspace(given);
+}
+
+function checkNode(given: string): string {
+  parseNodeRef(given);
+  return given;
+}
+
+const variable = /^[A-Za-z_][A-Za-z0-9_]*(=|$)/;
+
+function checkEnv(given: string): string {
+  if (variable.test(given)) return given;
+  throw invalid(`${quoted(given)} is not NAME or NAME=VALUE`);
+}
+
+/** A word as a shell would take it. */
+function shellWord(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

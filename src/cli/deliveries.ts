@@ -1,0 +1,131 @@
+/** Transport: deliveries; delivery show. */
+import type { Command } from 'commander';
+import { formatDuration, parseDuration } from '../domain/duration.ts';
+import { deliveryStates } from '../domain/delivery.ts';
+import type { DeliveryState } from '../domain/delivery.ts';
+import { BrokerError, invalid } from '../domain/errors.ts';
+import { quoted } from '../domain/text.ts';
+import { paintState } from './colour.ts';
+import { withNode } from './context.ts';
+import type { Context } from './context.ts';
+import { exitOk } from './exit.ts';
+import { attemptDocument, deliveryDocument } from './json.ts';
+import { nodeNames } from './names.ts';
+import { addPaging, checkId, choice, examples, pageOf, parsed, text } from './options.ts';
+import type { OptionValues, Register } from './options.ts';
+import { localTime, relativeTime } from './output.ts';
+import { facts, table } from './table.ts';
+
+export function defineDeliveries(program: Command, on: Register): void {
+  on(
+    addPaging(
+      program
+        .command('deliveries')
+        .description('List how invocations were carried to their agents, newest first.')
+        .addOption(choice('--status <s>', 'only those in this state', deliveryStates))
+        .addOption(parsed('--invocation <id>', 'only those of this invocation', checkId))
+        .addOption(parsed('--since <t>', 'only those made since a time, or in the last so long', checkSince))
+        .option('--node <node>', 'ask that node'),
+    ).addHelpText('after', examples('beckon deliveries', 'beckon deliveries --status deferred', 'beckon deliveries --since 1h --json')),
+    deliveries,
+  );
+  const delivery = program.command('delivery').description('One delivery: the transport of one invocation.').addHelpText('after', examples('beckon delivery show last'));
+  on(
+    delivery
+      .command('show')
+      .argument('<id>', 'an id of the delivery or its invocation, 4 or more last characters of one, or last')
+      .description('Show a delivery and each attempt.')
+      .addHelpText('after', examples('beckon delivery show last', 'beckon delivery show 8Q2X --json')),
+    show,
+  );
+}
+
+async function deliveries(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
+  const { out, host } = context;
+  const [status, invocation] = [text(options, 'status') as DeliveryState | undefined, text(options, 'invocation')];
+  const [node, since] = [text(options, 'node'), text(options, 'since')];
+  const filter = {
+    ...(status === undefined ? {} : { status }),
+    ...(invocation === undefined ? {} : { invocation }),
+    ...(node === undefined ? {} : { node }),
+    ...(since === undefined ? {} : { sinceMs: sinceMs(since, host.clock.now()) }),
+  };
+  const { page, names } = await withNode(context, async (client) => ({ page: await client.listDeliveries(filter, pageOf(options)), names: await nodeNames(client) }));
+  if (out.isJson) {
+    await out.json({ deliveries: page.items.map((each) => deliveryDocument(each, names)), ...(page.next === undefined ? {} : { next: page.next }) });
+    return exitOk;
+  }
+  if (page.items.length === 0) {
+    out.note(status === undefined && invocation === undefined && since === undefined ? 'no deliveries yet: make one with beckon invoke ADDRESS "what to do"' : 'no deliveries match');
+    return exitOk;
+  }
+  const nowMs = host.clock.now();
+  await table(
+    out,
+    ['delivery', 'status', 'from', 'target', 'attempts', 'updated', 'why'],
+    page.items.map((each) => [
+      each.id,
+      paintState(out.colours, each.status),
+      names[each.fromNodeId] ?? `${each.fromNodeId.slice(0, 12)}…`,
+      each.target,
+      String(each.attempts),
+      relativeTime(each.updatedAtMs, nowMs, formatDuration),
+      [each.failureReason, each.failureDetail].filter((part) => part !== undefined && part !== '').join(': '),
+    ]),
+  );
+  if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
+  return exitOk;
+}
+
+async function show(context: Context, [id = '']: readonly string[]): Promise<number> {
+  const { out } = context;
+  checkId(id);
+  const { delivery, attempts, names } = await withNode(context, async (client) => ({ ...(await client.getDelivery(id)), names: await nodeNames(client) }));
+  if (out.isJson) {
+    await out.json({ delivery: deliveryDocument(delivery, names), attempts: attempts.map(attemptDocument) });
+    return exitOk;
+  }
+  await facts(out, [
+    ['delivery', delivery.id],
+    ['invocation', delivery.invocationId],
+    ['status', delivery.status],
+    ['from', names[delivery.fromNodeId] ?? delivery.fromNodeId],
+    ['to', names[delivery.toNodeId] ?? delivery.toNodeId],
+    ['target', delivery.target],
+    ['made', localTime(delivery.createdAtMs)],
+    ['updated', localTime(delivery.updatedAtMs)],
+    ['received', delivery.receivedAtMs === undefined ? 'not yet' : localTime(delivery.receivedAtMs)],
+    ['why', [delivery.failureReason, delivery.failureDetail].filter((part) => part !== undefined && part !== '').join(': ')],
+  ]);
+  if (attempts.length === 0) return exitOk;
+  await out.line();
+  await table(
+    out,
+    ['attempt', 'started', 'ended', 'outcome', 'why'],
+    attempts.map((attempt) => [
+      String(attempt.number),
+      localTime(attempt.startedAtMs),
+      attempt.endedAtMs === undefined ? '-' : localTime(attempt.endedAtMs),
+      attempt.outcome ?? 'under way',
+      attempt.why ?? '',
+    ]),
+  );
+  return exitOk;
+}
+
+const isoForm = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$/;
+
+function checkSince(given: string): string {
+  if (isoForm.test(given) && !Number.isNaN(Date.parse(given))) return given;
+  try {
+    parseDuration(given);
+    return given;
+  } catch (thrown) {
+    if (!(thrown instanceof BrokerError)) throw thrown;
+    throw invalid(`${quoted(given)} is neither a duration nor a time`, 'for example 1h, or 2026-03-01T14:00:00Z');
+  }
+}
+
+function sinceMs(given: string, nowMs: number): number {
+  return isoForm.test(given) ? Math.max(0, Date.parse(given)) : nowMs - parseDuration(given);
+}

@@ -1,0 +1,58 @@
+/** Exit codes: the one place that knows the table of the command line. */
+import type { ErrorCode } from '../domain/errors.ts';
+import type { FlightState } from '../domain/flight.ts';
+import type { Flight } from '../domain/records.ts';
+
+export const exitOk = 0;
+export const exitWorkFailed = 1;
+export const exitStillGoing = 10;
+export const exitInternal = 70;
+
+export const exitCodes: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 70];
+
+export function exitOfError(code: ErrorCode): number {
+  switch (code) {
+    case 'deadline':
+      return 1;
+    case 'invalid':
+      return 2;
+    case 'not_found':
+    case 'ambiguous':
+      return 3;
+    case 'unavailable':
+      return 4;
+    case 'denied':
+    case 'unauthenticated':
+      return 5;
+    case 'conflict':
+      return 6;
+    case 'cancelled':
+      return 7;
+    case 'overload':
+      return 11;
+    case 'internal':
+    case 'incompatible':
+      return 70;
+  }
+}
+
+/** How `invoke`, `flight wait` and `flight follow` end. A failure without an error is the agent's own: 1. */
+export function exitOfFlight(flight: { readonly state: FlightState; readonly error?: Flight['error'] }): number {
+  switch (flight.state) {
+    case 'completed':
+      return exitOk;
+    case 'failed':
+      return flight.error === undefined ? exitWorkFailed : exitOfError(flight.error.code);
+    case 'cancelled':
+      return 7;
+    case 'expired':
+      return 8;
+    case 'indeterminate':
+      return 9;
+    case 'queued':
+    case 'waking':
+    case 'running':
+    case 'waiting':
+      return exitStillGoing;
+  }
+}

@@ -1,0 +1,198 @@
+/** A flight as it goes: the answer on stdout, the rest on stderr; or one JSON object a line. */
+import { parseAddress } from '../domain/address.ts';
+import { formatDuration } from '../domain/duration.ts';
+import { BrokerError, fromInfo } from '../domain/errors.ts';
+import type { FlightEventBody } from '../domain/flight-event.ts';
+import type { Flight } from '../domain/records.ts';
+import { neutralise } from '../domain/text.ts';
+import type { FlightUpdate } from '../client/types.ts';
+import type { Context } from './context.ts';
+import { bytesFields, errorDocument, outputFields } from './json.ts';
+import { isoTime, localTime } from './output.ts';
+import { TerminalText } from './terminal-text.ts';
+
+export interface ViewOptions {
+  /** Nothing on stderr but errors and the agent's own words. */
+  readonly quiet: boolean;
+  /** Control sequences reach the terminal. */
+  readonly raw: boolean;
+  /** Say at the end how it ended, even when all went well. */
+  readonly closing?: boolean;
+}
+
+type Finished = Extract<FlightUpdate, { type: 'finished' }>;
+
+export class FlightView {
+  readonly #context: Context;
+  readonly #options: ViewOptions;
+  readonly #texts = { stdout: new TerminalText(), stderr: new TerminalText() };
+  #target = '';
+  #wasHeld = false;
+
+  constructor(context: Context, options: ViewOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  /** @throws ReaderGone */
+  async show(update: FlightUpdate): Promise<void> {
+    if (this.#context.out.isJson) await this.#document(update);
+    else await this.#words(update);
+  }
+
+  async #document(update: FlightUpdate): Promise<void> {
+    const { out } = this.#context;
+    switch (update.type) {
+      case 'accepted': {
+        const { invocationId, flightId, target, deduplicated } = update;
+        return await out.event('accepted', { invocationId, flightId, target, deduplicated }, update.atMs);
+      }
+      case 'held':
+        return await out.event('held', { why: update.why, until: isoTime(update.untilMs) }, update.atMs);
+      case 'received':
+        return await out.event('received', { node: update.nodeName, nodeId: update.nodeId }, update.atMs);
+      case 'event':
+        return await this.#eventDocument(update.event.body, update.event.seq, update.atMs);
+      case 'finished':
+        return await out.event('finished', finishedFields(update), update.atMs);
+    }
+  }
+
+  async #eventDocument(body: FlightEventBody, seq: number, atMs: number): Promise<void> {
+    const { out } = this.#context;
+    switch (body.kind) {
+      case 'started':
+      case 'requeued':
+        return await out.event(body.kind, { seq, run: body.run }, atMs);
+      case 'output':
+        return await out.event('output', { seq, stream: body.stream, ...bytesFields(body.bytes) }, atMs);
+      case 'waiting': {
+        const { reason, request, prompt, choices } = body;
+        return await out.event('waiting', { seq, reason, request, prompt, choices }, atMs);
+      }
+      case 'resumed':
+        return await out.event('resumed', { seq }, atMs);
+      case 'finished':
+        // The update of that name says it, with what the origin made of it.
+        return;
+    }
+  }
+
+  async #words(update: FlightUpdate): Promise<void> {
+    switch (update.type) {
+      case 'accepted':
+        this.#target = update.target;
+        this.#note(`${update.target}  ${update.invocationId}${update.deduplicated ? '  (accepted before with this key: following that one)' : ''}`);
+        return;
+      case 'held':
+        this.#wasHeld = true;
+        this.#note(`waiting for ${nodeOf(this.#target)}: ${update.why}; held until ${localTime(update.untilMs)}`);
+        return;
+      case 'received':
+        if (this.#wasHeld) this.#note(`received by ${update.nodeName}`);
+        return;
+      case 'event':
+        return await this.#eventWords(update.event.body);
+      case 'finished':
+        await this.#flush();
+        this.#closing(update.flight);
+    }
+  }
+
+  async #eventWords(body: FlightEventBody): Promise<void> {
+    switch (body.kind) {
+      case 'started':
+        if (this.#wasHeld) this.#note('started');
+        return;
+      case 'output':
+        return await this.#output(body.stream, body.bytes);
+      case 'waiting':
+        this.#note(`waiting for ${body.reason}: ${body.prompt}${body.choices.length === 0 ? '' : ` (${body.choices.join(', ')})`}`);
+        return;
+      case 'resumed':
+        this.#note('resumed');
+        return;
+      case 'requeued':
+        this.#note(`its node restarted in the middle of it: run ${body.run} begins`);
+        return;
+      case 'finished':
+        return;
+    }
+  }
+
+  async #output(stream: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> {
+    const { out, host } = this.#context;
+    const content = host.tty[stream] && !this.#options.raw ? this.#texts[stream].push(bytes) : bytes;
+    if (stream === 'stdout') await out.write(content);
+    else await out.writeError(content);
+  }
+
+  /** What was held back of an unfinished character, and the end of the last line. */
+  async #flush(): Promise<void> {
+    const { out, host } = this.#context;
+    if (this.#options.raw) return;
+    const { stdout, stderr } = this.#texts;
+    if (host.tty.stderr) await out.writeError(stderr.end() + (stderr.endsLine ? '' : '\n'));
+    if (host.tty.stdout) await out.write(stdout.end() + (stdout.endsLine ? '' : '\n'));
+  }
+
+  #closing(flight: Flight): void {
+    const { out, host } = this.#context;
+    const error = failureOf(flight);
+    if (error !== undefined) return out.error(error);
+    if (this.#options.closing === true || host.tty.stderr) {
+      const tookMs = (flight.finishedAtMs ?? flight.acceptedAtMs) - flight.acceptedAtMs;
+      this.#note(`${flight.state} in ${formatDuration(tookMs)}`);
+    }
+  }
+
+  #note(text: string): void {
+    const { out } = this.#context;
+    if (!this.#options.quiet) out.note(out.dim(neutralise(text)));
+  }
+}
+
+export function finishedFields({ flight, output, truncated }: Finished): Record<string, unknown> {
+  return {
+    state: flight.state,
+    ...outputFields(output, truncated),
+    ...(flight.exitCode === undefined ? {} : { exitCode: flight.exitCode }),
+    ...(flight.signal === undefined ? {} : { signal: flight.signal }),
+    ...(flight.ended === undefined ? {} : { ended: flight.ended }),
+    ...(flight.error === undefined ? {} : { error: errorDocument(flight.error) }),
+  };
+}
+
+/** Why a flight that is over did not complete, as a line for people; undefined when it did. */
+export function failureOf(flight: Flight): BrokerError | undefined {
+  const look = `beckon flight show ${flight.id.slice(-6)}`;
+  const words = (message: string, hint = look): BrokerError => {
+    const own = flight.error;
+    // A line that only the owner can write is better than one of ours.
+    return own === undefined
+      ? new BrokerError('internal', message, { hint })
+      : fromInfo({ ...own, message: `${message}: ${own.message}`, hint: own.hint ?? hint });
+  };
+  switch (flight.state) {
+    case 'failed':
+      if (flight.error !== undefined) return fromInfo({ ...flight.error, hint: flight.error.hint ?? look });
+      if (flight.signal !== undefined) return words(`the agent died of ${flight.signal}`);
+      return words(`the agent failed${flight.exitCode === undefined ? '' : `: it exited with ${flight.exitCode}`}`);
+    case 'cancelled':
+      return words(`cancelled${flight.ended === undefined || flight.ended === 0 ? '' : `; processes ended: ${flight.ended}`}`);
+    case 'expired':
+      return words('expired before it could start', 'give it longer with --hold, or see beckon peers');
+    case 'indeterminate':
+      return words('indeterminate: it may have run', `see what it did before you invoke it again: ${look}`);
+    case 'completed':
+    case 'queued':
+    case 'waking':
+    case 'running':
+    case 'waiting':
+      return undefined;
+  }
+}
+
+function nodeOf(target: string): string {
+  return parseAddress(target).node ?? target;
+}

@@ -1,0 +1,243 @@
+/** Flights: flights; flight show, follow, output, wait, cancel; trace. */
+import type { Command } from 'commander';
+import { formatDuration } from '../domain/duration.ts';
+import { invalid } from '../domain/errors.ts';
+import { flightStates, isTerminal } from '../domain/flight.ts';
+import type { FlightState } from '../domain/flight.ts';
+import { outputStreams } from '../domain/flight-event.ts';
+import type { OutputStream } from '../domain/flight-event.ts';
+import { paintState } from './colour.ts';
+import { withNode } from './context.ts';
+import type { Context } from './context.ts';
+import { exitOfFlight, exitOk, exitStillGoing } from './exit.ts';
+import { failureOf } from './flight-view.ts';
+import { bytesFields, flightDocument, flightShowDocument, traceDocument } from './json.ts';
+import { nodeNames } from './names.ts';
+import { addPaging, checkId, choice, duration, examples, flag, number, pageOf, text } from './options.ts';
+import type { OptionValues, Register } from './options.ts';
+import { localTime, relativeTime } from './output.ts';
+import { facts, table } from './table.ts';
+import { TerminalText } from './terminal-text.ts';
+import { watch } from './watch.ts';
+
+const idHelp = 'an id of the flight or its invocation, 4 or more last characters of one, or last';
+const cancelWaitMs = 30_000;
+/** One JSON document holds the whole output, and a string has an end. */
+const mostDocumentBytes = 256 * 1024 * 1024;
+
+export function defineFlights(program: Command, on: Register): void {
+  on(
+    addPaging(
+      program
+        .command('flights')
+        .description('List what this node originated or owns, newest first.')
+        .addOption(choice('--state <s>', 'only those in this state', flightStates))
+        .option('--agent <a>', 'only those of this agent')
+        .option('--node <node>', 'ask that node'),
+    ).addHelpText('after', examples('beckon flights', 'beckon flights --state running', 'beckon flights --limit 1000 --json')),
+    flights,
+  );
+  const flight = program.command('flight').description('One flight: the life of one invocation.').addHelpText('after', examples('beckon flight show last', 'beckon flight follow 8Q2X'));
+  on(flight.command('show').argument('<id>', idHelp).description('Show a flight and its receipts.').addHelpText('after', examples('beckon flight show last', 'beckon flight show 8Q2X --json')), show);
+  on(
+    flight
+      .command('follow')
+      .argument('<id>', idHelp)
+      .description('Show a flight from its beginning to its end. It exits as the flight ends.')
+      .option('-q, --quiet', 'only the answer, and errors')
+      .option('--raw', 'pass control sequences to the terminal')
+      .addHelpText('after', examples('beckon flight follow last')),
+    follow,
+  );
+  on(
+    flight
+      .command('output')
+      .argument('<id>', idHelp)
+      .description('Print all that the agent has written.')
+      .addOption(choice('--stream <stream>', 'stdout unless given', outputStreams))
+      .option('--raw', 'pass control sequences to the terminal')
+      .addHelpText('after', examples('beckon flight output last > answer.txt', 'beckon flight output 8Q2X --stream stderr')),
+    output,
+  );
+  on(
+    flight
+      .command('wait')
+      .argument('<id>', idHelp)
+      .description('Wait until a flight is over. It exits as the flight ends, and with 10 when the time is up.')
+      .addOption(duration('--timeout <duration>', 'wait no longer than this'))
+      .addHelpText('after', examples('beckon flight wait last --timeout 10m')),
+    wait,
+  );
+  on(
+    flight
+      .command('cancel')
+      .argument('<id>', idHelp)
+      .description("End a flight. Waits up to 30s for its owner's word; without it the request stands.")
+      .addHelpText('after', examples('beckon flight cancel last')),
+    cancel,
+  );
+  on(
+    program
+      .command('trace')
+      .argument('<invocation>', idHelp)
+      .description('Show one invocation on every node it touched, in one timeline.')
+      .addHelpText('after', examples('beckon trace last', 'beckon trace 8Q2X --json')),
+    trace,
+  );
+}
+
+async function flights(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
+  const { out, host } = context;
+  const [state, agent, node] = [text(options, 'state') as FlightState | undefined, text(options, 'agent'), text(options, 'node')];
+  const filter = { ...(state === undefined ? {} : { state }), ...(agent === undefined ? {} : { agent }), ...(node === undefined ? {} : { node }) };
+  const { page, names } = await withNode(context, async (client) => ({
+    page: await client.listFlights(filter, pageOf(options)),
+    names: out.isJson ? await nodeNames(client) : {},
+  }));
+  if (out.isJson) {
+    await out.json({ flights: page.items.map((each) => flightDocument(each, names)), ...(page.next === undefined ? {} : { next: page.next }) });
+    return exitOk;
+  }
+  if (page.items.length === 0) {
+    const isFiltered = state !== undefined || agent !== undefined;
+    out.note(isFiltered ? 'no flights match' : 'no flights yet: make one with beckon invoke ADDRESS "what to do"');
+    return exitOk;
+  }
+  const nowMs = host.clock.now();
+  await table(
+    out,
+    ['flight', 'state', 'target', 'accepted', 'took'],
+    page.items.map((each) => [
+      each.id,
+      paintState(out.colours, each.state),
+      each.target,
+      relativeTime(each.acceptedAtMs, nowMs, formatDuration),
+      each.startedAtMs === undefined ? '-' : formatDuration(Math.max(0, (each.finishedAtMs ?? nowMs) - each.startedAtMs)),
+    ]),
+  );
+  if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
+  return exitOk;
+}
+
+async function show(context: Context, [id = '']: readonly string[]): Promise<number> {
+  const { out } = context;
+  checkId(id);
+  const detail = await withNode(context, (client) => client.getFlight(id));
+  if (out.isJson) {
+    await out.json(flightShowDocument(detail));
+    return exitOk;
+  }
+  const { flight, delivery } = detail;
+  const at = (ms: number | undefined, where: string): string => (ms === undefined ? 'not yet' : `${localTime(ms)} on ${where}`);
+  const failure = failureOf(flight);
+  await facts(out, [
+    ['flight', flight.id],
+    ['invocation', flight.invocationId],
+    ['state', flight.state],
+    ['target', flight.target],
+    ['caller', `${flight.caller} on ${detail.originName}`],
+    ['accepted', at(flight.acceptedAtMs, detail.originName)],
+    ['received', at(flight.receivedAtMs, detail.ownerName)],
+    ['started', at(flight.startedAtMs, detail.ownerName)],
+    ['finished', at(flight.finishedAtMs, flight.verdictBy === 'origin' ? detail.originName : detail.ownerName)],
+    ['delivery', `${delivery.status} after ${delivery.attempts} ${delivery.attempts === 1 ? 'attempt' : 'attempts'}${delivery.failureReason === undefined ? '' : `: ${delivery.failureReason}`}`],
+    ['held until', isTerminal(flight.state) || flight.startedAtMs !== undefined ? undefined : localTime(flight.holdUntilMs)],
+    ['run', flight.run > 1 ? String(flight.run) : undefined],
+    ['exit code', flight.exitCode?.toString()],
+    ['why', failure?.message],
+    ['output', `${flight.stdoutBytes} bytes: beckon flight output ${flight.id.slice(-6)}`],
+  ]);
+  return exitOk;
+}
+
+async function follow(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {
+  checkId(id);
+  const view = { quiet: flag(options, 'quiet'), raw: flag(options, 'raw') };
+  return await withNode(context, (client) => watch(context, client, (signal) => client.follow(id, { signal }), { ...view, onSignal: 'detach' }));
+}
+
+async function output(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {
+  const { out, host } = context;
+  checkId(id);
+  const stream = (text(options, 'stream') ?? 'stdout') as OutputStream;
+  return await withNode(context, async (client) => {
+    if (out.isJson) {
+      const pieces: Uint8Array[] = [];
+      let total = 0;
+      for await (const piece of client.output(id, stream)) {
+        total += piece.length;
+        if (total > mostDocumentBytes) throw invalid('the output is too large for one JSON document', 'leave --json away');
+        pieces.push(piece);
+      }
+      const bytes = Buffer.concat(pieces);
+      const content = bytesFields(bytes);
+      await out.json({ stream, ...('text' in content ? { output: content.text } : content) });
+      return exitOk;
+    }
+    const harmless = host.tty.stdout && !flag(options, 'raw') ? new TerminalText() : undefined;
+    for await (const piece of client.output(id, stream, { signal: out.readerGone })) await out.write(harmless?.push(piece) ?? piece);
+    if (harmless !== undefined) await out.write(harmless.end() + (harmless.endsLine ? '' : '\n'));
+    return exitOk;
+  });
+}
+
+async function wait(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {
+  const { out, host } = context;
+  checkId(id);
+  const timeoutMs = number(options, 'timeout');
+  const letGo = new AbortController();
+  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => letGo.abort());
+  const cancelTimer = timeoutMs === undefined ? undefined : host.clock.setTimer(timeoutMs, () => letGo.abort());
+  try {
+    return await withNode(context, async (client) => {
+      // No event is after this one, so that only the end is sent.
+      for await (const update of client.follow(id, { afterSeq: Number.MAX_SAFE_INTEGER, signal: letGo.signal })) void update;
+      const detail = await client.getFlight(id);
+      const { flight } = detail;
+      if (out.isJson) await out.json(flightShowDocument(detail));
+      else if (isTerminal(flight.state)) {
+        await out.line(flight.state);
+        const failure = failureOf(flight);
+        if (failure !== undefined) out.error(failure);
+      } else out.note(`it is still ${flight.state}: beckon flight follow ${flight.id.slice(-6)}`);
+      return exitOfFlight(flight);
+    });
+  } finally {
+    cancelTimer?.();
+    release();
+  }
+}
+
+async function cancel(context: Context, [id = '']: readonly string[]): Promise<number> {
+  const { out } = context;
+  checkId(id);
+  const { flight, confirmed } = await withNode(context, (client) => client.cancelFlight(id, cancelWaitMs));
+  if (out.isJson) await out.json({ flightId: flight.id, state: flight.state, confirmed, ended: flight.ended ?? 0 });
+  else if (confirmed) await out.line(`${flight.id} is ${flight.state}${(flight.ended ?? 0) === 0 ? '' : `; processes ended: ${flight.ended}`}`);
+  else out.note('not confirmed: its node has not answered yet; the request stands');
+  return confirmed ? exitOk : exitStillGoing;
+}
+
+async function trace(context: Context, [invocation = '']: readonly string[]): Promise<number> {
+  const { out } = context;
+  checkId(invocation);
+  const found = await withNode(context, (client) => client.trace(invocation));
+  if (out.isJson) {
+    await out.json(traceDocument(found));
+    return exitOk;
+  }
+  const start = found.entries[0]?.fact.atMs ?? 0;
+  await table(
+    out,
+    ['at', 'after', 'node', 'what', 'detail'],
+    found.entries.map(({ fact, nodeName, peerName }) => [
+      localTime(fact.atMs),
+      formatDuration(fact.atMs - start),
+      nodeName,
+      fact.what,
+      [...(peerName === undefined ? [] : [`${peerName}:`]), ...Object.entries(fact.detail).map(([key, value]) => `${key}=${value}`)].join(' '),
+    ]),
+  );
+  for (const gap of found.gaps) out.note(`${out.noteColours.yellow('gap:')} ${gap.nodeName}: ${gap.why}`);
+  return exitOk;
+}

@@ -1,0 +1,75 @@
+/** All that the command line touches of its process, so that a test can be the process. */
+import type { Readable, Writable } from 'node:stream';
+import type { Clock } from '../domain/ports.ts';
+
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+/** What `up` was given, as typed: only these replace what the node remembers. */
+export interface GivenFlags {
+  readonly name?: string;
+  readonly listen?: readonly string[];
+  readonly seeds?: readonly string[];
+  /** An invitation token; never remembered. */
+  readonly join?: string;
+  readonly tailscale?: string;
+  readonly gossipListen?: string;
+}
+
+export interface Ready {
+  readonly node: string;
+  readonly nodeId: string;
+  readonly listen: string | null;
+  readonly gossipListen: string | null;
+  readonly socket: string;
+}
+
+export interface RunningNode {
+  readonly ready: Ready;
+  /** What its owner should know, one sentence each. */
+  readonly notes: readonly string[];
+  /** Resolves when it has stopped, by `stop` or by a client's request. */
+  readonly stopped: Promise<void>;
+  stop(force: boolean): Promise<void>;
+}
+
+/** A node in a process of its own, detached from this terminal. */
+export interface DetachedNode {
+  /** Its stdout, in text: the ready line, or an error document. */
+  readonly stdout: AsyncIterable<string>;
+  /** Resolves with its exit code when it ends, null when a signal ended it. */
+  readonly exited: Promise<number | null>;
+  /** Lets it go on without this process. */
+  release(): void;
+}
+
+export interface NodeProcess {
+  /** Starts a node in this process. `offline`: no network, for commands that also work while the node is down. */
+  run(options: { readonly given: GivenFlags; readonly offline: boolean }): Promise<RunningNode>;
+  /** Starts this program again with `args`, in its own session, `stdin` as its input. */
+  spawn(args: readonly string[], stdin: string): Promise<DetachedNode>;
+  isAlive(pid: number): boolean;
+  /** False when nothing is left at the control socket's path. */
+  hasSocket(): boolean;
+}
+
+/** One key, or undefined when the terminal is gone. */
+export type ReadKey = (signal: AbortSignal) => Promise<string | undefined>;
+
+export interface Host {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly tty: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly clock: Clock;
+  readonly version: string;
+  /** @throws BrokerError `invalid` when the place for state can't be used */
+  readonly socketPath: () => string;
+  readonly logPath: () => string;
+  /** Calls `handler` for each of the signals until the returned function is called. */
+  onSignal(signals: readonly StopSignal[], handler: (signal: StopSignal) => void): () => void;
+  /** Reads keys from the person at the terminal, even when stdin is something else; undefined without a terminal. */
+  readonly readKey: ReadKey | undefined;
+  readonly node: NodeProcess;
+}

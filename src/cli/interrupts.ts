@@ -1,0 +1,146 @@
+/** Ctrl-C and its kin while a flight is watched: letting go, or a cancel and the truth about it. */
+import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import type { FlightId } from '../domain/ids.ts';
+import type { NodeClient } from '../client/types.ts';
+import type { Context } from './context.ts';
+import type { StopSignal } from './host.ts';
+import { after } from './wait.ts';
+
+export type OnSignal = 'cancel' | 'detach';
+
+export interface InterruptOptions {
+  /** What a signal does; undefined: a terminal is asked, and without one it cancels. */
+  readonly onSignal: OnSignal | undefined;
+  readonly quiet: boolean;
+}
+
+const cancelWaitMs = 30_000;
+/** How long the last word of a confirmed cancel may take to come through the stream. */
+const lastWordMs = 5_000;
+
+export class Interrupts {
+  readonly #context: Context;
+  readonly #client: NodeClient;
+  readonly #options: InterruptOptions;
+  readonly #reading = new AbortController();
+  #flightId: FlightId | undefined;
+  #wanted: OnSignal | undefined;
+  #question: AbortController | undefined;
+  #answered: Promise<void> = Promise.resolve();
+  #release: (() => void) | undefined;
+
+  constructor(context: Context, client: NodeClient, options: InterruptOptions) {
+    this.#context = context;
+    this.#client = client;
+    this.#options = options;
+  }
+
+  /** Aborts when the flight is let go. */
+  get reading(): AbortSignal {
+    return this.#reading.signal;
+  }
+
+  /** Resolves when no question stands on the terminal. */
+  get quiet(): Promise<void> {
+    return this.#answered;
+  }
+
+  start(): void {
+    const { host, out } = this.#context;
+    this.#release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => this.#onSignal(signal));
+    out.readerGone.addEventListener('abort', () => this.#reading.abort(), { once: true });
+  }
+
+  stop(): void {
+    this.#release?.();
+    this.#question?.abort();
+  }
+
+  accepted(flightId: FlightId): void {
+    this.#flightId = flightId;
+    // Wanted before there was anything to cancel or to leave.
+    if (this.#wanted !== undefined) this.#carryOut(this.#wanted);
+  }
+
+  #onSignal(signal: StopSignal): void {
+    if (signal === 'SIGHUP') return this.#want('detach');
+    if (this.#wanted === 'cancel') return this.#leave('the cancel is not confirmed: the request stands');
+    if (this.#wanted === 'detach') return this.#leave('let go before the node had answered: look with beckon flights');
+    if (this.#question !== undefined) {
+      this.#question.abort();
+      return this.#want('cancel');
+    }
+    const { readKey } = this.#context.host;
+    const isAsked = signal === 'SIGINT' && this.#options.onSignal === undefined && readKey !== undefined;
+    if (isAsked) this.#answered = this.#ask(readKey);
+    else this.#want(this.#options.onSignal ?? 'cancel');
+  }
+
+  async #ask(readKey: NonNullable<Context['host']['readKey']>): Promise<void> {
+    const { stderr } = this.#context.host;
+    const { noteColours: paint } = this.#context.out;
+    const question = new AbortController();
+    this.#question = question;
+    stderr.write(`\n${paint.bold('d')}etach, ${paint.bold('c')}ancel or ${paint.bold('k')}eep waiting? `);
+    const answer = await this.#answer(readKey, question.signal);
+    this.#question = undefined;
+    if (question.signal.aborted) return;
+    stderr.write(`${answer}\n`);
+    if (answer !== 'keep') this.#want(answer);
+  }
+
+  async #answer(readKey: NonNullable<Context['host']['readKey']>, signal: AbortSignal): Promise<OnSignal | 'keep'> {
+    while (!signal.aborted) {
+      const key = await readKey(signal);
+      if (key === undefined || key.toLowerCase() === 'd') return 'detach';
+      // Ctrl-C arrives as a character where the terminal hands over every key.
+      if (key === '\u0003' || key.toLowerCase() === 'c') return 'cancel';
+      if (key.toLowerCase() === 'k' || key === '\r' || key === '\n' || key === '\u001b') return 'keep';
+    }
+    return 'keep';
+  }
+
+  #want(what: OnSignal): void {
+    this.#wanted = what;
+    if (this.#flightId !== undefined) this.#carryOut(what);
+  }
+
+  #carryOut(what: OnSignal): void {
+    const id = this.#flightId;
+    if (id === undefined) return;
+    if (what === 'detach') return this.#leave(`let go, it goes on: beckon flight follow ${id.slice(-6)}`, 'detached');
+    this.#note('cancelling…');
+    this.#cancel(id).catch((thrown: unknown) => this.#leave(`the cancel failed: ${toBrokerError(thrown).message}`));
+  }
+
+  async #cancel(id: FlightId): Promise<void> {
+    try {
+      const { confirmed } = await this.#client.cancelFlight(id, cancelWaitMs);
+      if (!confirmed) return this.#leave('the cancel is not confirmed: its node has not answered; the request stands', 'cancel_requested');
+      this.#note('the cancel is confirmed');
+      await after(this.#context.host.clock, lastWordMs);
+      this.#reading.abort();
+    } catch (thrown) {
+      // It ended by itself; the stream says how.
+      if (thrown instanceof BrokerError && thrown.code === 'conflict') return;
+      throw thrown;
+    }
+  }
+
+  /** Ends the reading; the flight goes on. */
+  #leave(words: string, type = 'detached'): void {
+    if (this.#reading.signal.aborted) return;
+    const { out } = this.#context;
+    if (out.isJson) {
+      const confirmed = type === 'cancel_requested' ? { confirmed: false } : {};
+      // Nobody may be reading any more; then there is nobody to tell.
+      out.event(type, { ...(this.#flightId === undefined ? {} : { flightId: this.#flightId }), ...confirmed }).catch(() => undefined);
+    } else out.note(words);
+    this.#reading.abort();
+  }
+
+  #note(text: string): void {
+    const { out } = this.#context;
+    if (!out.isJson && !this.#options.quiet) out.note(out.dim(text));
+  }
+}

@@ -1,0 +1,95 @@
+/** `invoke`. */
+import type { Command } from 'commander';
+import { invalid } from '../domain/errors.ts';
+import type { SessionChoice } from '../domain/invocation.ts';
+import type { InvokeRequest, NodeClient } from '../client/types.ts';
+import { withNode } from './context.ts';
+import type { Context } from './context.ts';
+import { exitOk } from './exit.ts';
+import type { OnSignal } from './interrupts.ts';
+import { checkAddress, choice, duration, examples, flag, list, number, parsed, repeated, text } from './options.ts';
+import type { OptionValues, Register } from './options.ts';
+import { addSelectors, selectorOf } from './selector.ts';
+import { readTask } from './task.ts';
+import { watch } from './watch.ts';
+
+export function defineInvoke(program: Command, on: Register): void {
+  const command = program
+    .command('invoke')
+    .usage('ADDRESS [TASK|-] [options]')
+    .argument('<address>', 'such as fabric@laptop/main; . is the agent of this directory')
+    .argument('[task...]', 'what to do, as one argument; - or nothing: stdin')
+    .description('Have an agent do something, and show its answer as it comes.')
+    .addOption(repeated('-f, --file <file>', 'send this file along; - is stdin; may be given again'))
+    .addOption(parsed('--key <k>', 'accept only once for this key; again: follow the first', checkKey))
+    .option('--continue', "go on in the agent's last session")
+    .option('--session <id>', 'go on in this session')
+    .addOption(duration('--hold <duration>', 'how long it may wait to be started (24h by default)'))
+    .option('--no-hold', 'fail at once when the node of the agent is not reachable')
+    .addOption(duration('--run-limit <duration>', 'end it when it has run so long'))
+    .option('--rerunnable', 'run it again by itself if its node dies in the middle')
+    .option('--detach', 'print the invocation id and leave')
+    .addOption(choice('--on-signal <what>', 'what INT and TERM do, without asking', ['cancel', 'detach']))
+    .option('-q, --quiet', 'only the answer, and errors')
+    .option('--raw', 'pass control sequences to the terminal');
+  on(
+    addSelectors(command, { all: false }).addHelpText(
+      'after',
+      examples('beckon invoke fabric@laptop/main "run the tests"', 'git diff | beckon invoke reviewer "review this" -f -', 'beckon invoke . --detach < task.md') +
+        '\nIt exits as the work ended: 0 completed, 1 the agent failed, 7 cancelled, 8 expired, 9 indeterminate, 10 let go.\n',
+    ),
+    invoke,
+  );
+}
+
+async function invoke(context: Context, [address = '', ...words]: readonly string[], options: OptionValues): Promise<number> {
+  checkAddress(address);
+  const session = sessionOf(options);
+  const task = await readTask(context, address, words, list(options, 'file'));
+  const key = text(options, 'key');
+  const holdMs = typeof options['hold'] === 'number' ? options['hold'] : undefined;
+  const runLimitMs = number(options, 'runLimit');
+  const request: InvokeRequest = {
+    selector: selectorOf(context, address, options),
+    task,
+    session,
+    noHold: options['hold'] === false,
+    rerunnable: flag(options, 'rerunnable'),
+    detach: flag(options, 'detach'),
+    ...(key === undefined ? {} : { key }),
+    ...(holdMs === undefined ? {} : { holdMs }),
+    ...(runLimitMs === undefined ? {} : { runLimitMs }),
+  };
+  const quiet = flag(options, 'quiet');
+  return await withNode(context, async (client) => {
+    if (request.detach === true) return await detached(context, client, request, quiet);
+    const onSignal = text(options, 'onSignal') as OnSignal | undefined;
+    return await watch(context, client, (signal) => client.invoke(request, { signal }), { quiet, raw: flag(options, 'raw'), onSignal });
+  });
+}
+
+async function detached({ out }: Context, client: NodeClient, request: InvokeRequest, quiet: boolean): Promise<number> {
+  for await (const update of client.invoke(request)) {
+    if (update.type !== 'accepted') continue;
+    const { invocationId, flightId, target, deduplicated } = update;
+    if (out.isJson) await out.event('accepted', { invocationId, flightId, target, deduplicated }, update.atMs);
+    else {
+      if (!quiet) out.note(out.dim(`${target}${deduplicated ? '  (accepted before with this key)' : ''}`));
+      await out.line(invocationId);
+    }
+  }
+  return exitOk;
+}
+
+function sessionOf(options: OptionValues): SessionChoice {
+  const name = text(options, 'session');
+  const goesOn = flag(options, 'continue');
+  if (name !== undefined && goesOn) throw invalid('--continue and --session exclude each other', 'give one of them');
+  if (name === '') throw invalid('--session: the id is empty');
+  return name !== undefined ? { mode: 'named', name } : goesOn ? { mode: 'continue' } : { mode: 'new' };
+}
+
+function checkKey(key: string): string {
+  if (key !== '' && key.length <= 200) return key;
+  throw invalid('a key has 1 to 200 characters');
+}

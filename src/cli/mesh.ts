@@ -1,0 +1,104 @@
+/** Who belongs: mesh create, invite, join, members. */
+import type { Command } from 'commander';
+import { invalid } from '../domain/errors.ts';
+import { withNode } from './context.ts';
+import type { Context } from './context.ts';
+import { exitOk } from './exit.ts';
+import { paintState } from './colour.ts';
+import { duration, examples, flag, number, text } from './options.ts';
+import type { OptionValues, Register } from './options.ts';
+import { isoTime, localTime } from './output.ts';
+import { readText } from './stdin.ts';
+import { table } from './table.ts';
+
+const longestToken = 64 * 1024;
+
+export function defineMesh(program: Command, on: Register): void {
+  const mesh = program.command('mesh').description('The machines that belong together.').addHelpText('after', examples('beckon mesh create', 'beckon mesh invite'));
+  on(
+    mesh
+      .command('create')
+      .argument('[name]', 'what to call the mesh')
+      .description("Make a mesh with this node as its first member. Works while the node is down, too.")
+      .option('--new', 'even though there is a mesh that this node could join')
+      .addHelpText('after', examples('beckon mesh create', 'beckon mesh create home')),
+    create,
+  );
+  on(
+    mesh
+      .command('invite')
+      .description('Make a token that lets one machine join, once. Works while the node is down, too.')
+      .addOption(duration('--ttl <duration>', 'how long it may be used'))
+      .option('--for <person>', "the owner of the joining machine; without it, this node's owner")
+      .addHelpText('after', examples('beckon mesh invite', 'beckon mesh invite --ttl 1h --for ada@example.com')),
+    invite,
+  );
+  on(
+    mesh
+      .command('join')
+      .argument('<token>', 'from beckon mesh invite on the other machine; - reads it from stdin')
+      .description('Join a mesh with an invitation. Works while the node is down, too.')
+      .addHelpText('after', examples('beckon mesh join TOKEN', 'beckon mesh join - < token')),
+    join,
+  );
+  on(mesh.command('members').description('List the machines of the mesh.').addHelpText('after', examples('beckon mesh members', 'beckon mesh members --json')), members);
+}
+
+async function create(context: Context, [name]: readonly string[], options: OptionValues): Promise<number> {
+  const { out } = context;
+  const input = { new: flag(options, 'new'), ...(name === undefined ? {} : { name }) };
+  const made = await withNode(context, (client) => client.createMesh(input), { offline: true });
+  if (out.isJson) await out.json({ mesh: { id: made.meshId, name: made.name }, node: made.nodeName, owner: made.owner });
+  else {
+    await out.line(`mesh ${made.name} is made; ${made.nodeName} is its first member, owned by ${made.owner}`);
+    out.note(`${out.noteColours.cyan('next:')} beckon mesh invite, here; then on the other machine: beckon up --join TOKEN`);
+  }
+  return exitOk;
+}
+
+async function invite(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
+  const { out } = context;
+  const ttlMs = number(options, 'ttl');
+  const forPerson = text(options, 'for');
+  const input = { ...(ttlMs === undefined ? {} : { ttlMs }), ...(forPerson === undefined ? {} : { forPerson }) };
+  const made = await withNode(context, (client) => client.createInvite(input), { offline: true });
+  if (out.isJson) {
+    await out.json({ token: made.token, expiresAt: isoTime(made.expiresAtMs), addresses: made.addresses });
+    return exitOk;
+  }
+  // The token alone, so that $(beckon mesh invite) is one.
+  await out.line(made.token);
+  out.note(out.dim(`for one machine, until ${localTime(made.expiresAtMs)}; it will ask at ${made.addresses.join(', ') || 'no address: is this node up?'}`));
+  out.note(`${out.noteColours.cyan('next:')} on the other machine: beckon up --detach --join TOKEN`);
+  return exitOk;
+}
+
+async function join(context: Context, [typed = '']: readonly string[]): Promise<number> {
+  const { host, out } = context;
+  if (typed === '-' && host.tty.stdin) throw invalid('- reads the token from stdin, and that is this terminal', 'give it so: beckon mesh join - < token');
+  const token = (typed === '-' ? await readText(host.stdin, longestToken) : typed).trim();
+  if (token === '') throw invalid('the token is empty', 'make one on the other machine: beckon mesh invite');
+  const joined = await withNode(context, (client) => client.joinMesh(token), { offline: true });
+  if (out.isJson) await out.json({ mesh: { id: joined.meshId, name: joined.meshName }, node: joined.nodeName, owner: joined.owner });
+  else await out.line(`${joined.nodeName} is a member of ${joined.meshName} now, owned by ${joined.owner}`);
+  return exitOk;
+}
+
+async function members(context: Context): Promise<number> {
+  const { out } = context;
+  const found = await withNode(context, (client) => client.members());
+  if (out.isJson) {
+    await out.json({ members: found.map(({ name, nodeId, owner, state }) => ({ name, nodeId, owner, state })) });
+    return exitOk;
+  }
+  if (found.length === 0) {
+    out.note('this node is in no mesh: beckon mesh create, or beckon mesh join TOKEN');
+    return exitOk;
+  }
+  await table(
+    out,
+    ['name', 'state', 'owner', 'node id'],
+    found.map((member) => [member.name, paintState(out.colours, member.state), member.owner, member.nodeId]),
+  );
+  return exitOk;
+}

@@ -1,0 +1,103 @@
+/** The node itself: up, down, restart, status, version. */
+import type { Command } from 'commander';
+import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
+import { parseName } from '../domain/name.ts';
+import { formatDuration } from '../domain/duration.ts';
+import { withNode } from './context.ts';
+import type { Context } from './context.ts';
+import { exitOk } from './exit.ts';
+import { statusDocument } from './json.ts';
+import { duration, examples, flag, number, parsed, repeated } from './options.ts';
+import type { OptionValues, Register } from './options.ts';
+import { facts } from './table.ts';
+
+const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given));
+
+export function addUpOptions(command: Command): Command {
+  return command
+    .addOption(parsed('--name <name>', 'call this node so', parseName))
+    .addOption(repeated('--listen <host:port>', 'listen there only', checkHostPort))
+    .addOption(parsed('--gossip-listen <host:port>', 'listen there for gossip', checkHostPort))
+    .addOption(repeated('--seed <host:port>', 'where other nodes of the mesh may be; may be given again', checkHostPort))
+    .option('--tailscale <how>', 'auto, off, or the socket of tailscaled');
+}
+
+export function defineNode(program: Command, on: Register): void {
+  on(
+    addUpOptions(program.command('up'))
+      .description("Start this machine's node, in the foreground unless --detach. What is given is remembered.")
+      .option('--join <token>', 'join a mesh with this invitation; - reads it from stdin')
+      .option('--detach', 'return when it is ready, and leave it running')
+      .addHelpText('after', examples('beckon up --detach', 'beckon up --name laptop --listen 192.168.1.5:7423', 'beckon up --join - < token')),
+    async (context, _args, options) => {
+      const { up } = await import('./up.ts');
+      return await up(context, options);
+    },
+  );
+  on(
+    program
+      .command('down')
+      .description('Stop the node: it takes no new work and waits for what runs here.')
+      .option('--force', 'end what runs; its flights become indeterminate')
+      .addOption(duration('--timeout <duration>', 'wait so long (60s by default); it goes on draining'))
+      .addHelpText('after', examples('beckon down', 'beckon down --timeout 5m', 'beckon down --force')),
+    async (context, _args, options) => {
+      const { down } = await import('./down.ts');
+      return await down(context, { force: flag(options, 'force'), timeoutMs: number(options, 'timeout') });
+    },
+  );
+  on(
+    program
+      .command('restart')
+      .description('Stop the node and start it again, detached, as it was started.')
+      .option('--force', 'end what runs; its flights become indeterminate')
+      .addOption(duration('--timeout <duration>', 'wait so long for what runs here (60s by default)'))
+      .addHelpText('after', examples('beckon restart')),
+    async (context, _args, options) => await restart(context, options),
+  );
+  on(
+    program.command('status').description('Show the node, its mesh, its peers and flights.').addHelpText('after', examples('beckon status', 'beckon status --json')),
+    status,
+  );
+  on(
+    program.command('version').description('Print the version.').addHelpText('after', examples('beckon version --json')),
+    async ({ host, out }) => {
+      if (out.isJson) await out.json({ version: host.version });
+      else await out.line(`beckon ${host.version}`);
+      return exitOk;
+    },
+  );
+}
+
+async function restart(context: Context, options: OptionValues): Promise<number> {
+  const { stopIfRunning } = await import('./down.ts');
+  const { startDetached } = await import('./up.ts');
+  const code = await stopIfRunning(context, { force: flag(options, 'force'), timeoutMs: number(options, 'timeout') });
+  return code === exitOk ? await startDetached(context, [], '') : code;
+}
+
+async function status(context: Context): Promise<number> {
+  const { out } = context;
+  const now = await withNode(context, (client) => client.status());
+  if (out.isJson) {
+    await out.json(statusDocument(now));
+    return exitOk;
+  }
+  const counts = (of: Readonly<Record<string, number>>): string =>
+    Object.entries(of)
+      .filter(([, count]) => count > 0)
+      .map(([state, count]) => `${count} ${state}`)
+      .join(', ') || 'none';
+  await facts(out, [
+    ['node', `${now.name}${now.draining ? ' (draining: takes no new work)' : ''}`],
+    ['id', now.nodeId],
+    ['owner', now.owner],
+    ['mesh', now.mesh?.name ?? 'none: beckon mesh create, or beckon mesh join TOKEN'],
+    ['listening', now.listen.join(', ') || 'nowhere'],
+    ['up for', formatDuration(context.host.clock.now() - now.epoch)],
+    ['version', `${now.version}, process ${now.pid}`],
+    ['peers', counts(now.peers)],
+    ['flights', counts(now.flights)],
+  ]);
+  return exitOk;
+}

@@ -1,0 +1,59 @@
+/** All commands, as commander knows them. */
+import { Command, Help } from 'commander';
+import type { Context } from './context.ts';
+import { defineAgents } from './agents.ts';
+import { defineDeliveries } from './deliveries.ts';
+import { defineFlights } from './flights.ts';
+import { defineInvoke } from './invoke-command.ts';
+import { defineMesh } from './mesh.ts';
+import { defineNode } from './node.ts';
+import { examples } from './options.ts';
+import type { Register } from './options.ts';
+import { definePeers } from './peers.ts';
+
+/** `done` is told the exit code of the command that ran. */
+export function buildProgram(context: Context, done: (exitCode: number) => void): Command {
+  const program = new Command('beckon');
+  configure(program, context)
+    .description('Call an agent that runs on another of your machines.')
+    .usage('COMMAND [options]')
+    .version(context.host.version, '-V, --version', 'print the version')
+    .option('--json', 'print JSON on stdout, errors too')
+    .helpCommand('help [command]', 'show the help of a command')
+    .addHelpText(
+      'after',
+      examples('beckon up --detach', 'beckon agent add -- ./agent.sh', 'beckon invoke fabric@laptop/main "run the tests"') +
+        '\nbeckon COMMAND --help says more about a command.\n',
+    );
+  const on: Register = (command, action) => {
+    command.action(async () => {
+      const args = command.processedArgs.flat().filter((word): word is string => typeof word === 'string');
+      done(await action(context, args, command.optsWithGlobals()));
+    });
+  };
+  for (const define of [defineNode, defineMesh, definePeers, defineAgents, defineInvoke, defineFlights, defineDeliveries]) define(program, on);
+  for (const command of everyCommand(program)) configure(command, context);
+  return program;
+}
+
+function configure(command: Command, { host, out }: Context): Command {
+  return command
+    .exitOverride()
+    .configureHelp({
+      showGlobalOptions: true,
+      visibleGlobalOptions: (of) => new Help().visibleGlobalOptions.call({ showGlobalOptions: true }, of).filter(({ long }) => long === '--json'),
+    })
+    .configureOutput({
+      writeOut: (text) => void host.stdout.write(text),
+      writeErr: () => undefined,
+      outputError: () => undefined,
+      getOutHelpWidth: () => Math.min(out.columns, 120),
+      getErrHelpWidth: () => Math.min(out.columns, 120),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+}
+
+function everyCommand(command: Command): Command[] {
+  return command.commands.flatMap((each) => [each, ...everyCommand(each)]);
+}

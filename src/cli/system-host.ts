@@ -1,0 +1,155 @@
+/** The host on a real process. Nothing is touched before it is asked for. */
+import { spawn } from 'node:child_process';
+import { closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { ReadStream } from 'node:tty';
+import { BrokerError, internal } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { DetachedNode, Host, NodeProcess, ReadKey, StopSignal } from './host.ts';
+
+export interface HostParts {
+  readonly process: NodeJS.Process;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly socketPath: () => string;
+  readonly logPath: () => string;
+  /** Where a detached node works, made when it is missing; and its environment. */
+  readonly home: () => Promise<{ readonly cwd: string; readonly env: NodeJS.ProcessEnv }>;
+  readonly run: NodeProcess['run'];
+}
+
+export function systemHost(parts: HostParts): Host {
+  const { process: own, clock, version, socketPath, logPath } = parts;
+  const tty = { stdin: own.stdin.isTTY === true, stdout: own.stdout.isTTY === true, stderr: own.stderr.isTTY === true };
+  return {
+    stdin: own.stdin,
+    stdout: own.stdout,
+    stderr: own.stderr,
+    tty,
+    env: own.env,
+    get cwd() {
+      return own.cwd();
+    },
+    clock,
+    version,
+    socketPath,
+    logPath,
+    onSignal: (signals, handler) => onSignal(own, signals, handler),
+    get readKey() {
+      return tty.stderr ? keysOf(own.stdin, tty.stdin) : undefined;
+    },
+    node: {
+      run: parts.run,
+      spawn: (args, stdin) => spawnNode(parts, args, stdin),
+      isAlive: (pid) => isAlive(own, pid),
+      hasSocket: () => existsSync(socketPath()),
+    },
+  };
+}
+
+function onSignal(own: NodeJS.Process, signals: readonly StopSignal[], handler: (signal: StopSignal) => void): () => void {
+  const listeners = signals.map((signal) => ({ signal, listener: () => handler(signal) }));
+  for (const { signal, listener } of listeners) own.on(signal, listener);
+  return () => {
+    for (const { signal, listener } of listeners) own.off(signal, listener);
+  };
+}
+
+const terminalPath = '/dev/tty';
+
+/** Keys come from stdin if that is the terminal; a pipe on stdin leaves the person at /dev/tty. */
+function keysOf(stdin: NodeJS.ReadStream, isTerminal: boolean): ReadKey | undefined {
+  if (isTerminal) return (signal) => readKey(stdin, signal);
+  const descriptor = openTerminal();
+  if (descriptor === undefined) return undefined;
+  closeSync(descriptor);
+  return async (signal) => {
+    const opened = openTerminal();
+    if (opened === undefined) return undefined;
+    const terminal = new ReadStream(opened);
+    try {
+      return await readKey(terminal, signal);
+    } finally {
+      terminal.destroy();
+    }
+  };
+}
+
+function openTerminal(): number | undefined {
+  try {
+    return openSync(terminalPath, constants.O_RDONLY | constants.O_NOCTTY);
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown) return undefined;
+    throw thrown;
+  }
+}
+
+function readKey(terminal: ReadStream, signal: AbortSignal): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const done = (key: string | undefined): void => {
+      terminal.off('data', onData);
+      terminal.off('end', onEnd);
+      terminal.off('error', onEnd);
+      signal.removeEventListener('abort', onEnd);
+      terminal.setRawMode(false);
+      terminal.pause();
+      resolve(key);
+    };
+    const onData = (chunk: Buffer | string): void => done(String(chunk).charAt(0));
+    const onEnd = (): void => done(undefined);
+    terminal.setRawMode(true);
+    terminal.on('data', onData);
+    terminal.on('end', onEnd);
+    terminal.on('error', onEnd);
+    signal.addEventListener('abort', onEnd);
+    terminal.resume();
+  });
+}
+
+async function spawnNode({ process: own, home, logPath }: HostParts, args: readonly string[], stdin: string): Promise<DetachedNode> {
+  const { cwd, env } = await home();
+  const log = await open(logPath(), 'a', 0o600).catch((cause: unknown) => {
+    throw new BrokerError('unavailable', `the log ${logPath()} can't be written`, { hint: 'check its directory, or set BECKON_HOME', cause });
+  });
+  try {
+    const program = own.argv[1] ?? '';
+    const child = spawn(own.execPath, [...own.execArgv, program, ...args], { cwd, env, detached: true, stdio: ['pipe', 'pipe', log.fd] });
+    const { stdin: input, stdout: output } = child;
+    if (input === null || output === null) throw internal('a piped child has no pipes');
+    const exited = new Promise<number | null>((resolve) => {
+      child.once('exit', (code) => resolve(code));
+      child.once('error', () => resolve(null));
+    });
+    // A child that is gone already says why on its stdout, or in its log.
+    input.on('error', () => undefined);
+    input.end(stdin);
+    output.setEncoding('utf8');
+    return {
+      stdout: output as AsyncIterable<string>,
+      exited,
+      release: () => {
+        output.destroy();
+        child.unref();
+      },
+    };
+  } finally {
+    await log.close();
+  }
+}
+
+/** False for a zombie as well: it holds nothing any more, though nobody has asked how it ended. */
+function isAlive(own: NodeJS.Process, pid: number): boolean {
+  try {
+    own.kill(pid, 0);
+  } catch (thrown) {
+    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM';
+  }
+  if (own.platform !== 'linux') return true;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.charAt(stat.lastIndexOf(')') + 2) !== 'Z';
+  } catch (thrown) {
+    // Gone between the two looks, or there is no /proc to look at.
+    return thrown instanceof Error && 'code' in thrown && thrown.code !== 'ENOENT' && thrown.code !== 'ESRCH';
+  }
+}

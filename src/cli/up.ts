@@ -1,0 +1,166 @@
+/** `up`: the node in this process, or in one of its own. */
+import { BrokerError, fromInfo, internal, invalid } from '../domain/errors.ts';
+import type { Context } from './context.ts';
+import { exitOk, exitStillGoing } from './exit.ts';
+import type { GivenFlags, Ready } from './host.ts';
+import { flag, text } from './options.ts';
+import type { OptionValues } from './options.ts';
+import { readText } from './stdin.ts';
+import { after } from './wait.ts';
+
+const longestToken = 64 * 1024;
+/** How long to go on reading what a node that failed to start has to say. */
+const lastWordsMs = 2000;
+
+export async function up(context: Context, options: OptionValues): Promise<number> {
+  const { host, out } = context;
+  noteUnused(context, options);
+  const typed = text(options, 'join');
+  const join = typed === '-' ? await readToken(context) : typed;
+  const given: GivenFlags = {
+    ...pick('name', text(options, 'name')),
+    ...pick('listen', options['listen'] as readonly string[] | undefined),
+    ...pick('seeds', options['seed'] as readonly string[] | undefined),
+    ...pick('tailscale', text(options, 'tailscale')),
+    ...pick('gossipListen', text(options, 'gossipListen')),
+    ...pick('join', join),
+  };
+  if (flag(options, 'detach')) return await startDetached(context, flagsOf(given), join ?? '');
+  return await foreground(context, given, () => host.node.run({ given, offline: false }), out.isJson);
+}
+
+async function foreground(
+  { host, out }: Context,
+  given: GivenFlags,
+  run: () => ReturnType<Context['host']['node']['run']>,
+  isQuiet: boolean,
+): Promise<number> {
+  let stops = 0;
+  let stop: ((force: boolean) => void) | undefined;
+  // Before the node starts, so that a signal in between is not lost.
+  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => {
+    stops += 1;
+    stop?.(stops > 1);
+  });
+  try {
+    const node = await run();
+    const failures: unknown[] = [];
+    stop = (force) => {
+      if (!isQuiet) out.note(force ? 'stopping now: what runs becomes indeterminate' : out.dim('stopping: no new work; again to stop at once'));
+      node.stop(force).catch((thrown: unknown) => failures.push(thrown));
+    };
+    await out.event('ready', ready(node.ready));
+    if (!isQuiet) {
+      for (const note of node.notes) out.note(note);
+      out.note(out.dim(`${node.ready.node} is up${given.join === undefined ? '' : ' and has joined'}; stop it with Ctrl-C or beckon down`));
+    }
+    if (stops > 0) stop(stops > 1);
+    await node.stopped;
+    if (failures.length > 0) throw failures[0];
+    return exitOk;
+  } finally {
+    release();
+  }
+}
+
+/** Starts this program again as a process of its own; prints its ready line, or reports what it failed with. */
+export async function startDetached({ host, out }: Context, flags: readonly string[], stdin: string): Promise<number> {
+  const child = await host.node.spawn(['up', '--json', ...flags], stdin);
+  let isLeft = false;
+  let leave: (() => void) | undefined;
+  const left = new Promise<undefined>((resolve) => {
+    leave = () => resolve(undefined);
+  });
+  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => {
+    isLeft = true;
+    leave?.();
+  });
+  try {
+    const line = await Promise.race([firstLine(child.stdout), left]);
+    child.release();
+    if (isLeft) {
+      out.note('the node goes on starting; see beckon status');
+      return exitStillGoing;
+    }
+    const document = parse(line ?? '');
+    if (isReady(document)) {
+      await out.line(line);
+      if (!out.isJson) out.note(out.dim(`${document.node} is up; stop it with beckon down, its log is ${host.logPath()}`));
+      return exitOk;
+    }
+    const error = errorOf(document);
+    if (error !== undefined) throw error;
+    const code = await Promise.race([child.exited, after(host.clock, lastWordsMs).then(() => null)]);
+    throw new BrokerError('internal', `the node ended before it was ready${code === null ? '' : `, with ${code}`}`, {
+      hint: `its log says why: ${host.logPath()}`,
+    });
+  } finally {
+    release();
+  }
+}
+
+function noteUnused({ out }: Context, options: OptionValues): void {
+  const tailscale = text(options, 'tailscale');
+  if (tailscale !== undefined && tailscale !== 'off') out.note(`--tailscale ${tailscale} is remembered, but this version does not use Tailscale yet`);
+  if (text(options, 'gossipListen') !== undefined) out.note('--gossip-listen is remembered, but this version does not gossip yet');
+}
+
+async function readToken({ host }: Context): Promise<string> {
+  if (host.tty.stdin) throw invalid('--join - reads the token from stdin, and that is this terminal', 'give it so: beckon up --join - < token');
+  const token = (await readText(host.stdin, longestToken)).trim();
+  if (token === '') throw invalid('there is no token on stdin', 'make one on the other machine: beckon mesh invite');
+  return token;
+}
+
+function flagsOf(given: GivenFlags): string[] {
+  return [
+    ...(given.name === undefined ? [] : [`--name=${given.name}`]),
+    ...(given.listen ?? []).map((each) => `--listen=${each}`),
+    ...(given.seeds ?? []).map((each) => `--seed=${each}`),
+    ...(given.tailscale === undefined ? [] : [`--tailscale=${given.tailscale}`]),
+    ...(given.gossipListen === undefined ? [] : [`--gossip-listen=${given.gossipListen}`]),
+    // Not as an argument: every user of the machine can read those.
+    ...(given.join === undefined ? [] : ['--join=-']),
+  ];
+}
+
+function pick<Key extends keyof GivenFlags>(key: Key, value: GivenFlags[Key] | undefined): Partial<GivenFlags> {
+  return value === undefined ? {} : { [key]: value };
+}
+
+function ready({ node, nodeId, listen, gossipListen, socket }: Ready): object {
+  return { node, nodeId, listen, gossipListen, socket };
+}
+
+/** The first line, or all there is when the stream ends without one. */
+async function firstLine(chunks: AsyncIterable<string>): Promise<string> {
+  let text = '';
+  for await (const chunk of chunks) {
+    text += chunk;
+    const end = text.indexOf('\n');
+    if (end >= 0) return text.slice(0, end);
+  }
+  return text;
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return undefined;
+    throw thrown;
+  }
+}
+
+function isReady(document: unknown): document is { node: string } {
+  return typeof document === 'object' && document !== null && 'type' in document && document.type === 'ready' && 'node' in document;
+}
+
+function errorOf(document: unknown): BrokerError | undefined {
+  if (typeof document !== 'object' || document === null || !('error' in document)) return undefined;
+  const { error } = document;
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return internal('the node failed without saying why');
+  const { code, message } = error;
+  const hint = 'hint' in error && typeof error.hint === 'string' ? { hint: error.hint } : {};
+  return fromInfo({ code: String(code), message: String(message), ...hint });
+}

@@ -1,0 +1,180 @@
+/** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
+import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView } from '../broker/api.ts';
+import { invalid } from '../domain/errors.ts';
+import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
+import type { DeliveryId } from '../domain/ids.ts';
+import { permissions } from '../domain/invocation.ts';
+import type { PeerView } from '../domain/mesh-port.ts';
+import { isPeerState } from '../domain/peer.ts';
+import type { DeliveryAttempt } from '../domain/records.ts';
+import { quoted } from '../domain/text.ts';
+import { AttemptOutcome } from '../gen/beckon/v1/control.ts';
+import type * as wire from '../gen/beckon/v1/control.ts';
+import { flightState, peerState } from '../rpc/enums.ts';
+import { decodeErrorInfo } from '../rpc/error-info.ts';
+import { bytes, id, present, required } from '../rpc/fields.ts';
+import { decodeDelivery, decodeFact, decodeFlight, decodeRegistration } from '../rpc/records.ts';
+import { decodeFlightEvent, decodeInvocation } from '../rpc/work.ts';
+
+export function decodeStatus(message: wire.GetStatusResponse): NodeStatus {
+  return {
+    nodeId: asNodeId(message.nodeId),
+    name: message.name,
+    owner: message.owner,
+    epoch: message.epoch,
+    version: message.version,
+    ...(message.meshId === '' ? {} : { mesh: { id: asMeshId(message.meshId), name: message.meshName } }),
+    peers: Object.fromEntries(message.peers.map(({ state, count }) => [peerState.fromWire(state), count])),
+    flights: Object.fromEntries(message.flights.map(({ state, count }) => [flightState.fromWire(state), count])),
+    pid: message.pid,
+    listen: message.listen,
+    draining: message.draining,
+  };
+}
+
+export function decodeAgent(message: wire.AgentDetail | undefined): AgentView {
+  const detail = required(message, 'agent');
+  const registration = decodeRegistration(required(detail.registration, 'agent.registration'));
+  const presence = required(detail.presence, 'agent.presence');
+  return {
+    registration,
+    nodeName: presence.nodeName,
+    owner: presence.owner,
+    state: decodePresence(presence.state),
+    ...present({
+      lastSeenMs: presence.lastSeenMs,
+      endpoint: detail.endpoint === undefined ? undefined : decodeEndpoint(registration, detail.endpoint),
+    }),
+  };
+}
+
+function decodePresence(state: string): AgentView['state'] {
+  if (state === 'here') return state;
+  return presenceOf(state);
+}
+
+function decodeEndpoint(registration: AgentView['registration'], message: wire.Endpoint): NonNullable<AgentView['endpoint']> {
+  const permission = permissions.find((each) => each === message.permissions);
+  if (permission === undefined) throw invalid('endpoint.permissions is none that this version knows');
+  return {
+    agentId: id(isAgentId, message.agentId, 'endpoint.agent_id'),
+    address: registration.address,
+    harness: registration.harness,
+    cwd: message.cwd,
+    argv: message.argv,
+    env: message.env,
+    path: message.path,
+    permissions: permission,
+    isolate: message.isolate,
+  };
+}
+
+export function decodeResolved(message: wire.ResolveResponse): ResolveResult {
+  return {
+    targets: message.targets,
+    candidates: message.candidates.map(({ address, chosen, why }) => ({ address, chosen, why })),
+    ...(message.error === undefined ? {} : { error: decodeErrorInfo(message.error) }),
+  };
+}
+
+export function decodeUpdate(message: wire.FlightUpdate | undefined): FlightUpdate {
+  const { atMs, update } = required(message, 'update');
+  switch (update?.$case) {
+    case 'accepted': {
+      const { invocationId, flightId, target, deduplicated } = update.value;
+      return {
+        type: 'accepted',
+        atMs,
+        invocationId: id(isInvocationId, invocationId, 'accepted.invocation_id'),
+        flightId: id(isFlightId, flightId, 'accepted.flight_id'),
+        target,
+        deduplicated,
+      };
+    }
+    case 'held':
+      return { type: 'held', atMs, why: update.value.why, untilMs: update.value.untilMs };
+    case 'received':
+      return { type: 'received', atMs, nodeId: asNodeId(update.value.nodeId), nodeName: update.value.nodeName };
+    case 'event':
+      return { type: 'event', atMs, event: decodeFlightEvent(update.value) };
+    case 'finished': {
+      const { flight, output, truncated } = update.value;
+      return { type: 'finished', atMs, flight: decodeFlight(required(flight, 'finished.flight')), output: bytes(output), truncated };
+    }
+    case undefined:
+      throw invalid('the update is of a kind that this version of Beckon does not know');
+  }
+}
+
+export function decodeDetail(message: wire.GetFlightResponse): FlightDetail {
+  return {
+    flight: decodeFlight(required(message.flight, 'flight')),
+    delivery: decodeDelivery(required(message.delivery, 'delivery')),
+    invocation: decodeInvocation(required(message.invocation, 'invocation')),
+    output: bytes(message.output),
+    truncated: message.truncated,
+    originName: message.originName,
+    ownerName: message.ownerName,
+  };
+}
+
+const outcomes = new Map<number, NonNullable<DeliveryAttempt['outcome']>>([
+  [AttemptOutcome.RECEIVED, 'received'],
+  [AttemptOutcome.REJECTED, 'rejected'],
+  [AttemptOutcome.LOST, 'lost'],
+]);
+
+export function decodeAttempt(deliveryId: DeliveryId, message: wire.DeliveryAttempt): DeliveryAttempt {
+  return {
+    id: id(isAttemptId, message.id, 'attempt.id'),
+    deliveryId,
+    number: message.number,
+    startedAtMs: message.startedAtMs,
+    ...present({
+      endedAtMs: message.endedAtMs,
+      outcome: outcomes.get(message.outcome),
+      why: message.why === '' ? undefined : message.why,
+    }),
+  };
+}
+
+export function decodeTrace(message: wire.TraceResponse): TraceView {
+  return {
+    invocationId: id(isInvocationId, message.invocationId, 'invocation_id'),
+    entries: message.entries.map(({ fact, nodeName, peerName }) => ({
+      fact: decodeFact(required(fact, 'entry.fact')),
+      nodeName,
+      ...(peerName === '' ? {} : { peerName }),
+    })),
+    gaps: message.gaps.map(({ nodeId, nodeName, why }) => ({ nodeId: asNodeId(nodeId), nodeName, why })),
+  };
+}
+
+export function decodePeer(message: wire.Peer): PeerView {
+  const path = message.path === 'outbound' || message.path === 'inbound' ? message.path : undefined;
+  return {
+    nodeId: asNodeId(message.nodeId),
+    name: message.name,
+    state: peerState.fromWire(message.state),
+    why: message.why,
+    sinceMs: message.sinceMs,
+    ...present({
+      address: message.address === '' ? undefined : message.address,
+      path,
+      source: message.source === '' ? undefined : message.source,
+      rttMs: message.rttMs,
+      lastSeenMs: message.lastSeenMs,
+      version: message.version === '' ? undefined : message.version,
+    }),
+  };
+}
+
+export function decodeMember(message: wire.Member): MemberView {
+  const { name, owner } = message;
+  return { name, nodeId: asNodeId(message.nodeId), owner, state: message.isSelf ? 'self' : presenceOf(message.state) };
+}
+
+function presenceOf(state: string): PeerView['state'] {
+  if (isPeerState(state)) return state;
+  throw invalid(`${quoted(state)} is no state that this version of Beckon knows`);
+}

@@ -1,0 +1,214 @@
+/** The client on grpc-js: one channel to the control socket. */
+import { credentials, status as grpcStatus } from '@grpc/grpc-js';
+import type { ClientReadableStream } from '@grpc/grpc-js';
+import { BrokerError, unavailable } from '../domain/errors.ts';
+import { asMeshId, asNodeId } from '../domain/ids.ts';
+import type { OutputStream } from '../domain/flight-event.ts';
+import type { Page } from '../domain/records.ts';
+import { ControlServiceClient, ControlServiceService as calls } from '../gen/beckon/v1/control.ts';
+import { deliveryState, flightState, outputStream } from '../rpc/enums.ts';
+import { callUnary, readStream } from '../rpc/call.ts';
+import { bytes, present, required } from '../rpc/fields.ts';
+import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
+import { isServiceError } from '../rpc/status.ts';
+import { decodeAgent, decodeAttempt, decodeDetail, decodeMember, decodePeer, decodeResolved, decodeStatus, decodeTrace, decodeUpdate } from './answers.ts';
+import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
+import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
+
+const maxMessageBytes = 20 * 1024 * 1024;
+
+/** What a node takes at most to answer from its own store. */
+const quickMs = 60_000;
+/** Answers that need another machine. */
+const remoteMs = 120_000;
+
+interface UnaryCall<Request, Response> {
+  readonly path: string;
+  readonly requestSerialize: (request: Request) => Buffer;
+  readonly responseDeserialize: (content: Buffer) => Response;
+}
+
+export class GrpcNodeClient implements NodeClient {
+  readonly #client: ControlServiceClient;
+
+  constructor(socketPath: string) {
+    this.#client = new ControlServiceClient(`unix:${socketPath}`, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': maxMessageBytes,
+      'grpc.max_send_message_length': maxMessageBytes,
+      'grpc.enable_retries': 0,
+      'grpc.enable_http_proxy': 0,
+    });
+  }
+
+  async status(): ReturnType<NodeClient['status']> {
+    return decodeStatus(await this.#ask(calls.getStatus, {}));
+  }
+
+  async shutdown(force: boolean): ReturnType<NodeClient['shutdown']> {
+    const { pid, running } = await this.#ask(calls.shutdown, { force });
+    return { pid, running };
+  }
+
+  async addAgent(spec: Parameters<NodeClient['addAgent']>[0]): ReturnType<NodeClient['addAgent']> {
+    const { agent, added } = await this.#ask(calls.addAgent, encodeSpec(spec));
+    return { agent: decodeAgent(agent), added };
+  }
+
+  async removeAgent(address: string): ReturnType<NodeClient['removeAgent']> {
+    const { heldFailed, ...rest } = await this.#ask(calls.removeAgent, { address });
+    return { address: rest.address, heldFailed };
+  }
+
+  async getAgent(address: string): ReturnType<NodeClient['getAgent']> {
+    return decodeAgent((await this.#ask(calls.getAgent, { address })).agent);
+  }
+
+  async listAgents(...[filter, page]: Parameters<NodeClient['listAgents']>): ReturnType<NodeClient['listAgents']> {
+    const request = { node: filter.node ?? '', limit: page.limit, after: page.after ?? '' };
+    const { agents, next } = await this.#ask(calls.listAgents, request);
+    return pageOf(agents.map(decodeAgent), next);
+  }
+
+  async resolve(selector: Parameters<NodeClient['resolve']>[0]): ReturnType<NodeClient['resolve']> {
+    return decodeResolved(await this.#ask(calls.resolve, { selector: encodeSelector(selector) }, remoteMs));
+  }
+
+  async *invoke(request: InvokeRequest, { signal }: StreamOptions = {}): ReturnType<NodeClient['invoke']> {
+    const call = this.#client.invoke(encodeInvoke(request));
+    for await (const { update } of stream(call, signal)) yield decodeUpdate(update);
+  }
+
+  async *follow(id: string, options: StreamOptions & { readonly afterSeq?: number } = {}): ReturnType<NodeClient['follow']> {
+    const call = this.#client.followFlight({ id, afterSeq: options.afterSeq ?? 0 });
+    for await (const { update } of stream(call, options.signal)) yield decodeUpdate(update);
+  }
+
+  async *output(id: string, which: OutputStream, { signal }: StreamOptions = {}): ReturnType<NodeClient['output']> {
+    const call = this.#client.readOutput({ id, stream: outputStream.toWire(which) });
+    for await (const { content } of stream(call, signal)) yield bytes(content);
+  }
+
+  async listFlights(...[filter, page]: Parameters<NodeClient['listFlights']>): ReturnType<NodeClient['listFlights']> {
+    const { flights, next } = await this.#ask(calls.listFlights,
+      {
+        state: flightState.toWire(filter.state),
+        agent: filter.agent ?? '',
+        node: filter.node ?? '',
+        limit: page.limit,
+        after: page.after ?? '',
+      },
+      remoteMs,
+    );
+    return pageOf(flights.map(decodeFlight), next);
+  }
+
+  async getFlight(id: string): ReturnType<NodeClient['getFlight']> {
+    return decodeDetail(await this.#ask(calls.getFlight, { id }));
+  }
+
+  async cancelFlight(id: string, waitMs: number): ReturnType<NodeClient['cancelFlight']> {
+    const { flight, confirmed } = await this.#ask(calls.cancelFlight, { id, waitMs }, waitMs + quickMs);
+    return { flight: decodeFlight(required(flight, 'flight')), confirmed };
+  }
+
+  async listDeliveries(...[filter, page]: Parameters<NodeClient['listDeliveries']>): ReturnType<NodeClient['listDeliveries']> {
+    const { deliveries, next } = await this.#ask(calls.listDeliveries,
+      {
+        node: filter.node ?? '',
+        status: deliveryState.toWire(filter.status),
+        invocation: filter.invocation ?? filter.invocationId ?? '',
+        sinceMs: filter.sinceMs,
+        limit: page.limit,
+        after: page.after ?? '',
+      },
+      remoteMs,
+    );
+    return pageOf(deliveries.map(decodeDelivery), next);
+  }
+
+  async getDelivery(idArgument: string): ReturnType<NodeClient['getDelivery']> {
+    const { delivery, attempts } = await this.#ask(calls.getDelivery, { id: idArgument });
+    const decoded = decodeDelivery(required(delivery, 'delivery'));
+    return { delivery: decoded, attempts: attempts.map((attempt) => decodeAttempt(decoded.id, attempt)) };
+  }
+
+  async trace(invocation: string): ReturnType<NodeClient['trace']> {
+    return decodeTrace(await this.#ask(calls.trace, { invocation }, remoteMs));
+  }
+
+  async peers(): ReturnType<NodeClient['peers']> {
+    return (await this.#ask(calls.listPeers, {})).peers.map(decodePeer);
+  }
+
+  async ping(node: string): ReturnType<NodeClient['ping']> {
+    const { nodeId, name, address, rttMs } = await this.#ask(calls.ping, { node }, remoteMs);
+    return { nodeId: asNodeId(nodeId), name, address, rttMs };
+  }
+
+  async createMesh(input: Parameters<NodeClient['createMesh']>[0]): ReturnType<NodeClient['createMesh']> {
+    const { meshId, name, owner, nodeName } = await this.#ask(calls.createMesh, { name: input.name ?? '', new: input.new });
+    return { meshId: asMeshId(meshId), name, owner, nodeName };
+  }
+
+  async createInvite(input: Parameters<NodeClient['createInvite']>[0]): ReturnType<NodeClient['createInvite']> {
+    const request = { ttlMs: input.ttlMs, forPerson: input.forPerson ?? '' };
+    const { token, expiresAtMs, addresses } = await this.#ask(calls.createInvite, request);
+    return { token, expiresAtMs, addresses };
+  }
+
+  async joinMesh(token: string): ReturnType<NodeClient['joinMesh']> {
+    const { meshId, meshName, nodeName, owner } = await this.#ask(calls.joinMesh, { token }, remoteMs);
+    return { meshId: asMeshId(meshId), meshName, nodeName, owner };
+  }
+
+  async members(): ReturnType<NodeClient['members']> {
+    return (await this.#ask(calls.listMembers, {})).members.map(decodeMember);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async #ask<Request, Response>(call: UnaryCall<Request, Response>, request: Request, timeoutMs = quickMs): Promise<Response> {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const { path, requestSerialize, responseDeserialize } = call;
+    try {
+      return await callUnary<Request, Response>(
+        (asked, metadata, options, done) =>
+          this.#client.makeUnaryRequest(path, requestSerialize, responseDeserialize, asked, metadata, options, (error, answer) =>
+            done(error, answer as Response),
+          ),
+        request,
+        { signal },
+      );
+    } catch (thrown) {
+      if (signal.aborted) throw unavailable('the node here does not answer', 'see whether it is busy or stopped: beckon status');
+      throw asOurs(thrown);
+    }
+  }
+}
+
+function pageOf<Item>(items: readonly Item[], next: string): Page<Item> {
+  return { items, ...present({ next: next === '' ? undefined : next }) };
+}
+
+/** Ends without an error when `signal` aborts. */
+async function* stream<Response>(call: ClientReadableStream<Response>, signal: AbortSignal | undefined): AsyncGenerator<Response> {
+  try {
+    yield* readStream(call, signal);
+  } catch (thrown) {
+    if (signal?.aborted !== true) throw asOurs(thrown);
+  }
+}
+
+/** A failure that no handler of the node wrote is the loss of the node itself. */
+function asOurs(thrown: unknown): unknown {
+  if (!(thrown instanceof BrokerError) || !isServiceError(thrown.cause)) return thrown;
+  const { code } = thrown.cause;
+  if (code === grpcStatus.RESOURCE_EXHAUSTED) return new BrokerError('invalid', 'the request is larger than a node takes', { cause: thrown.cause });
+  if (code === grpcStatus.UNIMPLEMENTED) {
+    return new BrokerError('incompatible', 'the node here is of another version and does not know this', { hint: 'restart it: beckon restart', cause: thrown.cause });
+  }
+  if (code === grpcStatus.INVALID_ARGUMENT) return thrown;
+  return new BrokerError('unavailable', 'the node here went away', { hint: 'look: beckon status; what was accepted is not lost', cause: thrown.cause });
+}

@@ -1,0 +1,52 @@
+/** What a client asks, as messages. */
+import type { AgentSpec, Selector } from '../broker/api.ts';
+import type * as wire from '../gen/beckon/v1/control.ts';
+import { visibility } from '../rpc/enums.ts';
+import { encodeSession, encodeTask } from '../rpc/work.ts';
+import type { InvokeRequest } from './types.ts';
+
+export function encodeSpec(spec: AgentSpec): wire.AddAgentRequest {
+  return {
+    name: spec.name ?? '',
+    workspace: spec.workspace,
+    harness: spec.harness ?? '',
+    cwd: spec.cwd,
+    permissions: spec.permissions,
+    isolate: spec.isolate,
+    isDefault: spec.isDefault,
+    env: [...spec.env],
+    labels: { ...spec.labels },
+    capabilities: [...spec.capabilities],
+    visibility: visibility.toWire(spec.visibility),
+    argv: [...spec.argv],
+    path: spec.path,
+    description: spec.description,
+  };
+}
+
+export function encodeSelector(selector: Selector): wire.Selector {
+  return {
+    address: selector.address,
+    any: selector.any,
+    all: selector.all,
+    anyOwner: selector.anyOwner,
+    harness: selector.harness ?? '',
+    capabilities: [...selector.capabilities],
+    labels: { ...selector.labels },
+    cwd: selector.cwd,
+  };
+}
+
+export function encodeInvoke(request: InvokeRequest): wire.InvokeRequest {
+  return {
+    selector: encodeSelector(request.selector),
+    task: encodeTask(request.task),
+    key: request.key ?? '',
+    session: encodeSession(request.session),
+    holdMs: request.holdMs,
+    noHold: request.noHold,
+    runLimitMs: request.runLimitMs,
+    rerunnable: request.rerunnable,
+    detach: request.detach ?? false,
+  };
+}

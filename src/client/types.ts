@@ -1,0 +1,52 @@
+/** What a client of a node sees: the node's use cases in the words of the domain. */
+import type { BrokerApi, FlightUpdate, InvokeInput, NodeStatus } from '../broker/api.ts';
+import type { OutputStream } from '../domain/flight-event.ts';
+
+export type { AgentSpec, AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, Selector, TraceView } from '../broker/api.ts';
+
+export interface InvokeRequest extends Omit<InvokeInput, 'caller'> {
+  /** End the stream after `accepted`; the flight goes on. */
+  readonly detach?: boolean;
+}
+
+/** `signal` ends the reading, never the flight. */
+export interface StreamOptions {
+  readonly signal?: AbortSignal;
+}
+
+type Same = Pick<
+  BrokerApi,
+  | 'shutdown'
+  | 'addAgent'
+  | 'removeAgent'
+  | 'getAgent'
+  | 'listAgents'
+  | 'resolve'
+  | 'listFlights'
+  | 'getFlight'
+  | 'cancelFlight'
+  | 'listDeliveries'
+  | 'getDelivery'
+  | 'trace'
+  | 'peers'
+  | 'ping'
+  | 'createMesh'
+  | 'createInvite'
+  | 'joinMesh'
+  | 'members'
+>;
+
+/**
+ * A connection to the node of this machine. Each method rejects, and each stream throws, a BrokerError: the node's own,
+ * or `unavailable` when no node runs here, it went away, or it did not answer in time.
+ */
+export interface NodeClient extends Same {
+  status(): Promise<NodeStatus>;
+  /** `accepted` first, once the invocation is durable, then all that happens to the flight; `finished` is the last. */
+  invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
+  /** The flight from its beginning, or after `afterSeq`. */
+  follow(idArgument: string, options?: StreamOptions & { readonly afterSeq?: number }): AsyncIterable<FlightUpdate>;
+  /** All that is stored of one output stream, in order. */
+  output(idArgument: string, stream: OutputStream, options?: StreamOptions): AsyncIterable<Uint8Array>;
+  close(): void;
+}

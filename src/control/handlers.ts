@@ -1,0 +1,97 @@
+/** The control service: each call is authenticated, read, passed to its use case, and its answer written. */
+import type { BrokerApi, LocalCaller } from '../broker/api.ts';
+import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
+import { outputStream } from '../rpc/enums.ts';
+import { buffer, optionalText, present, whole } from '../rpc/fields.ts';
+import { serverStream, unary } from '../rpc/handler.ts';
+import type { Edge } from '../rpc/handler.ts';
+import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
+import { encodeInvocation } from '../rpc/work.ts';
+import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeSelector, decodeSpec } from './requests.ts';
+import { encodeAgent, encodeAttempt, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate } from './views.ts';
+
+const longestCancelWaitMs = 5 * 60_000;
+
+/** Letting go of a stream ends the reading and never the flight. */
+export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): ControlServiceServer {
+  return {
+    getStatus: unary(edge, async () => encodeStatus(await api.status())),
+    shutdown: unary(edge, async (_caller, { force }) => api.shutdown(force)),
+
+    addAgent: unary(edge, async (_caller, request) => {
+      const { agent, added } = await api.addAgent(decodeSpec(request));
+      return { agent: encodeAgent(agent), added };
+    }),
+    removeAgent: unary(edge, async (_caller, { address }) => api.removeAgent(address)),
+    getAgent: unary(edge, async (_caller, { address }) => ({ agent: encodeAgent(await api.getAgent(address)) })),
+    listAgents: unary(edge, async (_caller, request) => {
+      const page = await api.listAgents(present({ node: optionalText(request.node, 'node') }), decodePage(request));
+      return { agents: page.items.map(encodeAgent), next: page.next ?? '' };
+    }),
+    resolve: unary(edge, async (_caller, request) => encodeResolved(await api.resolve(decodeSelector(request.selector)))),
+
+    invoke: serverStream(edge, async function* (caller, request, signal) {
+      const { flight, deduplicated } = await api.invoke(decodeInvoke(caller, request));
+      for await (const update of api.follow(flight.id, { afterSeq: 0, deduplicated, signal })) {
+        yield { update: encodeUpdate(update) };
+        if (request.detach) return;
+      }
+    }),
+    followFlight: serverStream(edge, async function* (_caller, request, signal) {
+      const flight = await api.findFlight(request.id);
+      const afterSeq = whole(request.afterSeq, 'after_seq');
+      for await (const update of api.follow(flight.id, { afterSeq, deduplicated: false, signal })) yield { update: encodeUpdate(update) };
+    }),
+    listFlights: unary(edge, async (_caller, request) => {
+      const page = await api.listFlights(decodeFlightFilter(request), decodePage(request));
+      return { flights: page.items.map(encodeFlight), next: page.next ?? '' };
+    }),
+    getFlight: unary(edge, async (_caller, { id }) => {
+      const detail = await api.getFlight(id);
+      return {
+        flight: encodeFlight(detail.flight),
+        delivery: encodeDelivery(detail.delivery),
+        invocation: encodeInvocation(detail.invocation),
+        output: buffer(detail.output),
+        truncated: detail.truncated,
+        originName: detail.originName,
+        ownerName: detail.ownerName,
+      };
+    }),
+    readOutput: serverStream(edge, async function* (_caller, request, signal) {
+      const flight = await api.findFlight(request.id);
+      const stream = outputStream.optionalFromWire(request.stream) ?? 'stdout';
+      for await (const content of api.output(flight.id, stream)) {
+        if (signal.aborted) return;
+        yield { content: buffer(content) };
+      }
+    }),
+    cancelFlight: unary(edge, async (_caller, { id, waitMs }) => {
+      const { flight, confirmed } = await api.cancelFlight(id, Math.min(whole(waitMs, 'wait_ms'), longestCancelWaitMs));
+      return { flight: encodeFlight(flight), confirmed };
+    }),
+
+    listDeliveries: unary(edge, async (_caller, request) => {
+      const page = await api.listDeliveries(decodeDeliveryFilter(request), decodePage(request));
+      return { deliveries: page.items.map(encodeDelivery), next: page.next ?? '' };
+    }),
+    getDelivery: unary(edge, async (_caller, { id }) => {
+      const { delivery, attempts } = await api.getDelivery(id);
+      return { delivery: encodeDelivery(delivery), attempts: attempts.map(encodeAttempt) };
+    }),
+    trace: unary(edge, async (_caller, { invocation }) => encodeTrace(await api.trace(invocation))),
+    listPeers: unary(edge, async () => ({ peers: (await api.peers()).map(encodePeer) })),
+    ping: unary(edge, async (_caller, { node }) => api.ping(node)),
+
+    createMesh: unary(edge, async (_caller, request) =>
+      api.createMesh({ new: request.new, ...present({ name: optionalText(request.name, 'name') }) }),
+    ),
+    createInvite: unary(edge, async (_caller, { ttlMs, forPerson }) => {
+      const input = present({ ttlMs: ttlMs === undefined ? undefined : whole(ttlMs, 'ttl_ms'), forPerson: optionalText(forPerson, 'for_person') });
+      const { addresses, ...rest } = await api.createInvite(input);
+      return { ...rest, addresses: [...addresses] };
+    }),
+    joinMesh: unary(edge, async (_caller, { token }) => api.joinMesh(token)),
+    listMembers: unary(edge, async () => ({ members: (await api.members()).map(encodeMember) })),
+  };
+}

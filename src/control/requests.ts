@@ -1,0 +1,94 @@
+/** What clients ask, as input of the use cases. Readers throw BrokerError `invalid`, naming the field. */
+import type { AgentSpec, BrokerApi, InvokeInput, LocalCaller, Selector } from '../broker/api.ts';
+import { invalid } from '../domain/errors.ts';
+import { checkTaskSize, permissions } from '../domain/invocation.ts';
+import type { PageRequest } from '../domain/records.ts';
+import { quoted } from '../domain/text.ts';
+import type * as wire from '../gen/beckon/v1/control.ts';
+import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
+import { list, name, optionalText, optionalWhole, present, required, text, texts, whole } from '../rpc/fields.ts';
+import { decodeSession, decodeTask } from '../rpc/work.ts';
+
+const longestPath = 4096;
+const longestWord = 128 * 1024;
+const defaultLimit = 100;
+const maxLimit = 1000;
+
+export function decodeSpec(message: wire.AddAgentRequest): AgentSpec {
+  const permission = permissions.find((each) => each === (message.permissions === '' ? 'ask' : message.permissions));
+  if (permission === undefined) throw invalid(`permissions are one of ${permissions.join(', ')}, not ${quoted(message.permissions)}`);
+  return {
+    cwd: text(name(message.cwd, 'cwd'), 'cwd', longestPath),
+    permissions: permission,
+    isolate: message.isolate,
+    isDefault: message.isDefault,
+    env: list(message.env, 'env', 1000).map((each) => text(each, 'env', longestWord)),
+    labels: texts(message.labels, 'labels'),
+    capabilities: list(message.capabilities, 'capabilities', 100).map((each) => name(each, 'capability')),
+    visibility: visibility.optionalFromWire(message.visibility) ?? 'mesh',
+    argv: list(message.argv, 'argv', 10_000).map((each) => text(each, 'argv', longestWord)),
+    path: text(message.path, 'path', longestWord),
+    description: text(message.description, 'description', 1000),
+    ...present({
+      name: optionalText(message.name, 'name'),
+      workspace: message.workspace === undefined ? undefined : text(message.workspace, 'workspace', 1024),
+      harness: optionalText(message.harness, 'harness'),
+    }),
+  };
+}
+
+export function decodeSelector(message: wire.Selector | undefined): Selector {
+  const selector = required(message, 'selector');
+  return {
+    address: text(selector.address, 'address', longestPath),
+    any: selector.any,
+    all: selector.all,
+    anyOwner: selector.anyOwner,
+    capabilities: list(selector.capabilities, 'capabilities', 100).map((each) => name(each, 'capability')),
+    labels: texts(selector.labels, 'labels'),
+    cwd: text(selector.cwd, 'cwd', longestPath),
+    ...present({ harness: optionalText(selector.harness, 'harness') }),
+  };
+}
+
+export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest): InvokeInput {
+  const task = decodeTask(required(message.task, 'task'));
+  checkTaskSize(task);
+  return {
+    caller,
+    selector: decodeSelector(message.selector),
+    task,
+    session: decodeSession(message.session),
+    noHold: message.noHold,
+    rerunnable: message.rerunnable,
+    ...present({
+      key: optionalText(message.key, 'key'),
+      holdMs: optionalWhole(message.holdMs, 'hold_ms'),
+      runLimitMs: optionalWhole(message.runLimitMs, 'run_limit_ms'),
+    }),
+  };
+}
+
+/** A client that says no limit gets the usual one. */
+export function decodePage(message: { readonly limit: number; readonly after: string }): PageRequest {
+  const limit = message.limit === 0 ? defaultLimit : whole(message.limit, 'limit');
+  if (limit > maxLimit) throw invalid(`a page has 1 to ${maxLimit} entries, not ${limit}`);
+  return { limit, ...present({ after: optionalText(message.after, 'after') }) };
+}
+
+export function decodeFlightFilter(message: wire.ListFlightsRequest): Parameters<BrokerApi['listFlights']>[0] {
+  return present({
+    state: flightState.optionalFromWire(message.state),
+    agent: optionalText(message.agent, 'agent'),
+    node: optionalText(message.node, 'node'),
+  });
+}
+
+export function decodeDeliveryFilter(message: wire.ListDeliveriesRequest): Parameters<BrokerApi['listDeliveries']>[0] {
+  return present({
+    status: deliveryState.optionalFromWire(message.status),
+    invocation: optionalText(message.invocation, 'invocation'),
+    sinceMs: optionalWhole(message.sinceMs, 'since_ms'),
+    node: optionalText(message.node, 'node'),
+  });
+}

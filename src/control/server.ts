@@ -1,0 +1,82 @@
+/** The local API on a unix socket that only this user can open. */
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { chmod } from 'node:fs/promises';
+import type { BrokerApi } from '../broker/api.ts';
+import { BrokerError } from '../domain/errors.ts';
+import type { Clock, Log, Startable } from '../domain/ports.ts';
+import { ControlServiceService } from '../gen/beckon/v1/control.ts';
+import { authenticate } from './authenticate.ts';
+import { controlHandlers } from './handlers.ts';
+import { claimSocketPath, removeSocket } from './socket-path.ts';
+
+/** A task of 16 MiB and all that goes with it. */
+const maxMessageBytes = 20 * 1024 * 1024;
+/** What `stop` gives to calls that are about to end, so that their last word gets out. */
+const graceMs = 500;
+
+export interface ControlServerParts {
+  readonly api: BrokerApi;
+  readonly socketPath: string;
+  readonly uid: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class ControlServer implements Startable {
+  readonly #parts: ControlServerParts;
+  #server: Server | undefined;
+
+  constructor(parts: ControlServerParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws BrokerError of `claimSocketPath` */
+  async start(): Promise<void> {
+    if (this.#server !== undefined) return;
+    const { api, socketPath, uid, log } = this.#parts;
+    await claimSocketPath(socketPath, uid);
+    const server = new Server({
+      'grpc.max_receive_message_length': maxMessageBytes,
+      'grpc.max_send_message_length': maxMessageBytes,
+      // One connection a command, many commands: none of them may end another's.
+      'grpc.max_concurrent_streams': 10_000,
+    });
+    server.addService(
+      ControlServiceService,
+      controlHandlers(api, {
+        authenticate: authenticate(uid),
+        onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
+      }),
+    );
+    try {
+      await bind(server, socketPath);
+      await chmod(socketPath, 0o600);
+    } catch (error) {
+      server.forceShutdown();
+      throw new BrokerError('unavailable', `the control socket ${socketPath} can't be opened`, { hint: 'set BECKON_HOME to a directory of your own', cause: error });
+    }
+    this.#server = server;
+  }
+
+  /** Ends every call that is still open after half a second; what they followed goes on. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#parts.clock.setTimer(graceMs, () => server.forceShutdown());
+      server.tryShutdown(() => {
+        cancel();
+        resolve();
+      });
+    });
+    server.forceShutdown();
+    await removeSocket(this.#parts.socketPath);
+  }
+}
+
+function bind(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => (error === null ? resolve() : reject(error)));
+  });
+}

@@ -1,0 +1,134 @@
+/** What the use cases answer, as messages. */
+import type { AgentView, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView } from '../broker/api.ts';
+import { flightStates } from '../domain/flight.ts';
+import type { PeerView } from '../domain/mesh-port.ts';
+import { peerStates } from '../domain/peer.ts';
+import type { DeliveryAttempt } from '../domain/records.ts';
+import { AttemptOutcome } from '../gen/beckon/v1/control.ts';
+import type * as wire from '../gen/beckon/v1/control.ts';
+import { flightState, peerState } from '../rpc/enums.ts';
+import { encodeErrorInfo } from '../rpc/error-info.ts';
+import { buffer } from '../rpc/fields.ts';
+import { encodeFact, encodeFlight, encodeRegistration } from '../rpc/records.ts';
+import { encodeFlightEvent } from '../rpc/work.ts';
+
+export function encodeStatus(status: NodeStatus): wire.GetStatusResponse {
+  return {
+    nodeId: status.nodeId,
+    name: status.name,
+    owner: status.owner,
+    epoch: status.epoch,
+    version: status.version,
+    meshId: status.mesh?.id ?? '',
+    meshName: status.mesh?.name ?? '',
+    peers: peerStates.flatMap((state) => {
+      const count = status.peers[state];
+      return count === undefined ? [] : [{ state: peerState.toWire(state), count }];
+    }),
+    flights: flightStates.flatMap((state) => {
+      const count = status.flights[state];
+      return count === undefined ? [] : [{ state: flightState.toWire(state), count }];
+    }),
+    pid: status.pid,
+    listen: [...status.listen],
+    draining: status.draining,
+  };
+}
+
+export function encodeAgent(view: AgentView): wire.AgentDetail {
+  const { endpoint } = view;
+  return {
+    registration: encodeRegistration(view.registration),
+    endpoint:
+      endpoint === undefined
+        ? undefined
+        : {
+            agentId: endpoint.agentId,
+            cwd: endpoint.cwd,
+            argv: [...endpoint.argv],
+            env: [...endpoint.env],
+            path: endpoint.path,
+            permissions: endpoint.permissions,
+            isolate: endpoint.isolate,
+          },
+    presence: { nodeName: view.nodeName, owner: view.owner, state: view.state, lastSeenMs: view.lastSeenMs },
+  };
+}
+
+export function encodeResolved(result: ResolveResult): wire.ResolveResponse {
+  return {
+    targets: [...result.targets],
+    candidates: result.candidates.map((each) => ({ ...each })),
+    error: result.error === undefined ? undefined : encodeErrorInfo(result.error),
+  };
+}
+
+export function encodeUpdate(update: FlightUpdate): wire.FlightUpdate {
+  return { atMs: update.atMs, update: encodeStep(update) };
+}
+
+function encodeStep(update: FlightUpdate): wire.FlightUpdate['update'] {
+  switch (update.type) {
+    case 'accepted': {
+      const { invocationId, flightId, target, deduplicated } = update;
+      return { $case: 'accepted', value: { invocationId, flightId, target, deduplicated } };
+    }
+    case 'held':
+      return { $case: 'held', value: { why: update.why, untilMs: update.untilMs } };
+    case 'received':
+      return { $case: 'received', value: { nodeId: update.nodeId, nodeName: update.nodeName } };
+    case 'event':
+      return { $case: 'event', value: encodeFlightEvent(update.event) };
+    case 'finished':
+      return {
+        $case: 'finished',
+        value: { flight: encodeFlight(update.flight), output: buffer(update.output), truncated: update.truncated },
+      };
+  }
+}
+
+const outcomes = {
+  received: AttemptOutcome.RECEIVED,
+  rejected: AttemptOutcome.REJECTED,
+  lost: AttemptOutcome.LOST,
+} as const;
+
+export function encodeAttempt(attempt: DeliveryAttempt): wire.DeliveryAttempt {
+  return {
+    id: attempt.id,
+    number: attempt.number,
+    startedAtMs: attempt.startedAtMs,
+    endedAtMs: attempt.endedAtMs,
+    outcome: attempt.outcome === undefined ? AttemptOutcome.UNSPECIFIED : outcomes[attempt.outcome],
+    why: attempt.why ?? '',
+  };
+}
+
+export function encodeTrace(trace: TraceView): wire.TraceResponse {
+  return {
+    invocationId: trace.invocationId,
+    entries: trace.entries.map(({ fact, nodeName, peerName }) => ({ fact: encodeFact(fact), nodeName, peerName: peerName ?? '' })),
+    gaps: trace.gaps.map((gap) => ({ ...gap })),
+  };
+}
+
+export function encodePeer(peer: PeerView): wire.Peer {
+  return {
+    name: peer.name,
+    nodeId: peer.nodeId,
+    state: peerState.toWire(peer.state),
+    why: peer.why,
+    sinceMs: peer.sinceMs,
+    address: peer.address ?? '',
+    path: peer.path ?? '',
+    source: peer.source ?? '',
+    rttMs: peer.rttMs,
+    lastSeenMs: peer.lastSeenMs,
+    version: peer.version ?? '',
+  };
+}
+
+export function encodeMember({ name, nodeId, owner, state }: MemberView): wire.Member {
+  const isSelf = state === 'self';
+  return { name, nodeId, owner, state, isSelf };
+}

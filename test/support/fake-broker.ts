@@ -1,0 +1,404 @@
+/** A BrokerApi in memory: flights play the script that their task names. */
+import type { AgentSpec, AgentView, BrokerApi, FlightDetail, FlightUpdate, InvokeInput, NodeStatus, ResolveResult, Selector } from '../../src/broker/api.ts';
+import { BrokerError, conflict, notFound } from '../../src/domain/errors.ts';
+import type { ErrorCode } from '../../src/domain/errors.ts';
+import type { FlightEventBody, Outcome } from '../../src/domain/flight-event.ts';
+import { isTerminal } from '../../src/domain/flight.ts';
+import type { Hlc } from '../../src/domain/hlc.ts';
+import { asMeshId, attemptIdOf, deliveryOfInvocation, eventIdOf, flightOfInvocation, invocationIdOf, nodeIdOfPublicKey, parseIdArgument, ulidOf } from '../../src/domain/ids.ts';
+import type { AgentId, FlightId } from '../../src/domain/ids.ts';
+import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
+
+export const laptop = nodeIdOfPublicKey(new Uint8Array(32).fill(1));
+export const desktop = nodeIdOfPublicKey(new Uint8Array(32).fill(2));
+const startMs = Date.UTC(2026, 2, 1, 14, 0, 0);
+const hlc = '019ca9e8b400-0000' as Hlc;
+
+interface Played {
+  flight: Flight;
+  readonly updates: FlightUpdate[];
+  readonly input: InvokeInput;
+  wake: () => void;
+  changed: Promise<void>;
+}
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+export class FakeBroker implements BrokerApi {
+  readonly invoked: InvokeInput[] = [];
+  readonly specs: AgentSpec[] = [];
+  readonly joined: string[] = [];
+  readonly cancelled: string[] = [];
+  /** The next call of any use case throws this. */
+  failure: BrokerError | undefined;
+  candidates: ResolveResult['candidates'] = [{ address: '@fabric@laptop#main', chosen: true, why: 'the only one' }];
+  onShutdown: (force: boolean) => void = () => undefined;
+  /** False: the owner never answers a cancel. */
+  answersCancel = true;
+  readonly #flights = new Map<FlightId, Played>();
+  readonly #byKey = new Map<string, FlightId>();
+  #count = 0;
+
+  #check(): void {
+    const failure = this.failure;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+
+  async status(): Promise<NodeStatus> {
+    this.#check();
+    const counts: Record<string, number> = {};
+    for (const { flight } of this.#flights.values()) counts[flight.state] = (counts[flight.state] ?? 0) + 1;
+    return {
+      nodeId: laptop,
+      name: 'laptop',
+      owner: 'ada',
+      epoch: startMs,
+      version: '1.2.3',
+      mesh: { id: asMeshId('mesh1'), name: 'home' },
+      peers: { alive: 1 },
+      flights: counts,
+      pid: 4242,
+      listen: ['127.0.0.1:7423'],
+      draining: false,
+    };
+  }
+
+  async shutdown(force: boolean): Promise<{ pid: number; running: number }> {
+    this.#check();
+    this.onShutdown(force);
+    return { pid: 4242, running: force ? 0 : 2 };
+  }
+
+  async addAgent(spec: AgentSpec): Promise<{ agent: AgentView; added: boolean }> {
+    this.#check();
+    this.specs.push(spec);
+    return { agent: this.#view(spec.name ?? 'fabric', spec), added: this.specs.length === 1 };
+  }
+
+  async removeAgent(address: string): Promise<{ address: string; heldFailed: number }> {
+    this.#check();
+    return { address, heldFailed: 2 };
+  }
+
+  async getAgent(address: string): Promise<AgentView> {
+    this.#check();
+    if (!address.includes('fabric')) throw notFound(`no agent ${address}`, 'list them: beckon agents');
+    return this.#view('fabric', this.specs[0]);
+  }
+
+  async listAgents(_filter: { node?: string }, page: PageRequest): Promise<Page<AgentView>> {
+    this.#check();
+    const items = this.specs.map((spec) => this.#view(spec.name ?? 'fabric', spec)).slice(0, page.limit);
+    return items.length < this.specs.length ? { items, next: 'cursor1' } : { items };
+  }
+
+  async resolve(selector: Selector): Promise<ResolveResult> {
+    this.#check();
+    const chosen = this.candidates.filter((each) => each.chosen).map((each) => each.address);
+    const error = chosen.length > 0 ? undefined : { code: 'not_found' as const, message: `no agent matches ${selector.address}`, hint: 'list them: beckon agents' };
+    return { targets: chosen, candidates: this.candidates, ...(error === undefined ? {} : { error }) };
+  }
+
+  async invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean }> {
+    this.#check();
+    const known = input.key === undefined ? undefined : this.#byKey.get(input.key);
+    if (known !== undefined) return { flight: this.#played(known).flight, deduplicated: true };
+    this.invoked.push(input);
+    this.#count += 1;
+    const id = invocationIdOf(`01J9Z6M3T4V8Q2X7K5B1C0${String(this.#count).padStart(4, '0')}`);
+    const flight: Flight = {
+      id: flightOfInvocation(id),
+      invocationId: id,
+      target: '@fabric@laptop#main',
+      originNodeId: laptop,
+      ownerNodeId: desktop,
+      caller: input.caller.id,
+      state: 'queued',
+      run: 0,
+      lastSeq: 0,
+      rerunnable: input.rerunnable,
+      limits: { holdMs: 1000, totalMs: 2000 },
+      holdUntilMs: startMs + 1000,
+      totalUntilMs: startMs + 2000,
+      acceptedAtMs: startMs,
+      stdoutBytes: 0,
+      stderrBytes: 0,
+    };
+    const played: Played = { flight, updates: [], input, wake: () => undefined, changed: Promise.resolve() };
+    this.#arm(played);
+    this.#flights.set(flight.id, played);
+    if (input.key !== undefined) this.#byKey.set(input.key, flight.id);
+    this.#play(played, new TextDecoder().decode(input.task.text));
+    return { flight, deduplicated: false };
+  }
+
+  async *follow(flightId: FlightId, options: { afterSeq: number; deduplicated: boolean; signal: AbortSignal }): AsyncIterable<FlightUpdate> {
+    const played = this.#played(flightId);
+    const { invocationId, target } = played.flight;
+    yield { type: 'accepted', atMs: startMs, invocationId, flightId, target, deduplicated: options.deduplicated };
+    let at = 0;
+    const aborted = new Promise<void>((resolve) => options.signal.addEventListener('abort', () => resolve(), { once: true }));
+    while (!options.signal.aborted) {
+      const update = played.updates[at];
+      if (update === undefined) {
+        await Promise.race([played.changed, aborted]);
+        continue;
+      }
+      at += 1;
+      if (update.type === 'event' && update.event.seq <= options.afterSeq) continue;
+      yield update;
+      if (update.type === 'finished') return;
+    }
+  }
+
+  async findFlight(idArgument: string): Promise<Flight> {
+    this.#check();
+    return this.#found(idArgument).flight;
+  }
+
+  async listFlights(_filter: object, page: PageRequest): Promise<Page<Flight>> {
+    this.#check();
+    const all = [...this.#flights.values()].map(({ flight }) => flight).reverse();
+    const start = page.after === undefined ? 0 : Number(page.after);
+    const items = all.slice(start, start + page.limit);
+    return start + page.limit < all.length ? { items, next: String(start + page.limit) } : { items };
+  }
+
+  async getFlight(idArgument: string): Promise<FlightDetail> {
+    this.#check();
+    const { flight, input } = this.#found(idArgument);
+    const output = this.#outputOf(flight.id, 'stdout');
+    return {
+      flight,
+      delivery: this.#delivery(flight),
+      invocation: {
+        id: flight.invocationId,
+        originNodeId: flight.originNodeId,
+        caller: flight.caller,
+        addressTyped: input.selector.address,
+        target: flight.target,
+        ownerNodeId: flight.ownerNodeId,
+        session: input.session,
+        limits: flight.limits,
+        rerunnable: flight.rerunnable,
+        ancestry: { rootId: flight.invocationId, depth: 0 },
+        acceptedAtMs: flight.acceptedAtMs,
+      },
+      output: output.subarray(0, 65_536),
+      truncated: output.length > 65_536,
+      originName: 'laptop',
+      ownerName: 'desktop',
+    };
+  }
+
+  async *output(flightId: FlightId, stream: 'stdout' | 'stderr'): AsyncIterable<Uint8Array> {
+    const all = this.#outputOf(flightId, stream);
+    for (let at = 0; at < all.length; at += 10_000) yield all.subarray(at, at + 10_000);
+  }
+
+  async cancelFlight(idArgument: string): Promise<{ flight: Flight; confirmed: boolean }> {
+    this.#check();
+    const played = this.#found(idArgument);
+    if (isTerminal(played.flight.state)) throw conflict(`the flight is ${played.flight.state} already`);
+    this.cancelled.push(played.flight.id);
+    if (!this.answersCancel) return { flight: played.flight, confirmed: false };
+    this.#finish(played, { state: 'cancelled', ended: 3 });
+    return { flight: played.flight, confirmed: true };
+  }
+
+  async listDeliveries(_filter: object, page: PageRequest): Promise<Page<Delivery>> {
+    this.#check();
+    return { items: [...this.#flights.values()].map(({ flight }) => this.#delivery(flight)).slice(0, page.limit) };
+  }
+
+  async getDelivery(idArgument: string): ReturnType<BrokerApi['getDelivery']> {
+    const { flight } = this.#found(idArgument);
+    const delivery = this.#delivery(flight);
+    const id = attemptIdOf(ulidOf(flight.id));
+    return { delivery, attempts: [{ id, deliveryId: delivery.id, number: 1, startedAtMs: startMs, endedAtMs: startMs + 5, outcome: 'received', why: '' }] };
+  }
+
+  async trace(idArgument: string): ReturnType<BrokerApi['trace']> {
+    const { flight } = this.#found(idArgument);
+    const { invocationId } = flight;
+    const id = eventIdOf(ulidOf(flight.id));
+    return {
+      invocationId,
+      entries: [{ fact: { id, nodeId: laptop, what: 'invocation.accepted', invocationId, peerNodeId: desktop, detail: { target: flight.target }, atMs: startMs, hlc }, nodeName: 'laptop', peerName: 'desktop' }],
+      gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is unreachable' }],
+    };
+  }
+
+  async peers(): ReturnType<BrokerApi['peers']> {
+    this.#check();
+    return [{ nodeId: desktop, name: 'desktop', state: 'alive', why: 'linked', sinceMs: startMs, address: '127.0.0.1:7424', path: 'outbound', source: 'seed', rttMs: 1.25, lastSeenMs: startMs, version: '1.2.3' }];
+  }
+
+  async ping(node: string): ReturnType<BrokerApi['ping']> {
+    if (node !== 'desktop') throw notFound(`no node ${node}`);
+    return { nodeId: desktop, name: 'desktop', address: '127.0.0.1:7424', rttMs: 0.5 };
+  }
+
+  async createMesh(input: { name?: string }): ReturnType<BrokerApi['createMesh']> {
+    this.#check();
+    return { meshId: asMeshId('mesh1'), name: input.name ?? 'home', owner: 'ada', nodeName: 'laptop' };
+  }
+
+  async createInvite(input: { ttlMs?: number }): ReturnType<BrokerApi['createInvite']> {
+    return { token: 'bkn1.token', expiresAtMs: startMs + (input.ttlMs ?? 60_000), addresses: ['127.0.0.1:7423'] };
+  }
+
+  async joinMesh(token: string): ReturnType<BrokerApi['joinMesh']> {
+    this.#check();
+    this.joined.push(token);
+    return { meshId: asMeshId('mesh1'), meshName: 'home', nodeName: 'laptop', owner: 'ada' };
+  }
+
+  async members(): ReturnType<BrokerApi['members']> {
+    return [
+      { name: 'laptop', nodeId: laptop, owner: 'ada', state: 'self' },
+      { name: 'desktop', nodeId: desktop, owner: 'ada', state: 'alive' },
+    ];
+  }
+
+  /** Ends a flight that was left running. */
+  complete(idArgument: string): void {
+    this.#finish(this.#found(idArgument), { state: 'completed', exitCode: 0 });
+  }
+
+  #view(name: string, spec: AgentSpec | undefined): AgentView {
+    const address = `@${name}@laptop#main`;
+    return {
+      registration: {
+        address,
+        nodeId: laptop,
+        harness: spec?.harness ?? 'command',
+        capabilities: spec?.capabilities ?? [],
+        labels: spec?.labels ?? {},
+        visibility: spec?.visibility ?? 'mesh',
+        description: '',
+        isDefault: spec?.isDefault ?? false,
+        available: spec?.argv[0] !== 'nowhere',
+        ...(spec?.argv[0] === 'nowhere' ? { unavailableWhy: 'nowhere is not on PATH' } : {}),
+      },
+      endpoint: {
+        agentId: 'agt_01J9Z6M3T4V8Q2X7K5B1C0D9EF' as AgentId,
+        address,
+        harness: spec?.harness ?? 'command',
+        cwd: spec?.cwd ?? '/',
+        argv: spec?.argv ?? [],
+        env: spec?.env ?? [],
+        path: spec?.path ?? '',
+        permissions: spec?.permissions ?? 'ask',
+        isolate: spec?.isolate ?? false,
+      },
+      nodeName: 'laptop',
+      owner: 'ada',
+      state: 'here',
+    };
+  }
+
+  #delivery(flight: Flight): Delivery {
+    return {
+      id: deliveryOfInvocation(flight.invocationId),
+      invocationId: flight.invocationId,
+      fromNodeId: laptop,
+      toNodeId: desktop,
+      target: flight.target,
+      status: flight.receivedAtMs === undefined ? 'deferred' : 'received',
+      attempts: 1,
+      createdAtMs: startMs,
+      updatedAtMs: startMs,
+    };
+  }
+
+  #played(id: FlightId): Played {
+    const played = this.#flights.get(id);
+    if (played === undefined) throw notFound(`no flight ${id}`);
+    return played;
+  }
+
+  #found(idArgument: string): Played {
+    const argument = parseIdArgument(idArgument);
+    const all = [...this.#flights.values()];
+    const fits = ({ flight }: Played): boolean =>
+      argument.kind === 'last' ? true : ulidOf(flight.id).endsWith(argument.kind === 'id' ? argument.ulid : argument.suffix);
+    const found = all.findLast(fits);
+    if (found === undefined) throw notFound(`nothing here has the id ${idArgument}`, 'list them: beckon flights');
+    return found;
+  }
+
+  #outputOf(id: FlightId, stream: 'stdout' | 'stderr'): Uint8Array {
+    return Buffer.concat(
+      this.#played(id).updates.flatMap((update) =>
+        update.type === 'event' && update.event.body.kind === 'output' && update.event.body.stream === stream ? [update.event.body.bytes] : [],
+      ),
+    );
+  }
+
+  #arm(played: Played): void {
+    played.changed = new Promise((resolve) => {
+      played.wake = resolve;
+    });
+  }
+
+  #tell(played: Played, update: FlightUpdate): void {
+    played.updates.push(update);
+    const { wake } = played;
+    this.#arm(played);
+    wake();
+  }
+
+  #event(played: Played, body: FlightEventBody): void {
+    const seq = played.flight.lastSeq + 1;
+    played.flight = { ...played.flight, lastSeq: seq };
+    this.#tell(played, { type: 'event', atMs: startMs + seq, event: { seq, atMs: startMs + seq, hlc, body } });
+  }
+
+  #finish(played: Played, outcome: Outcome): void {
+    this.#event(played, { kind: 'finished', ...outcome });
+    played.flight = { ...played.flight, ...outcome, finishedAtMs: startMs + 500, verdictBy: 'owner' };
+    const output = this.#outputOf(played.flight.id, 'stdout');
+    this.#tell(played, { type: 'finished', atMs: startMs + 500, flight: played.flight, output: output.subarray(0, 65_536), truncated: output.length > 65_536 });
+  }
+
+  #start(played: Played): void {
+    played.flight = { ...played.flight, state: 'running', run: 1, receivedAtMs: startMs + 1, startedAtMs: startMs + 2 };
+    this.#tell(played, { type: 'received', atMs: startMs + 1, nodeId: desktop, nodeName: 'desktop' });
+    this.#event(played, { kind: 'started', run: 1 });
+  }
+
+  /** `echo TEXT`, `exit N`, `signal NAME`, `error CODE`, `end STATE`, `held`, `hang`, `bytes HEX…`, `big N`. */
+  #play(played: Played, script: string): void {
+    const [verb = '', ...rest] = script.split(' ');
+    const words = rest.join(' ');
+    const print = (bytes: Uint8Array, stream: 'stdout' | 'stderr' = 'stdout'): void => this.#event(played, { kind: 'output', stream, bytes });
+    if (verb === 'held') {
+      this.#tell(played, { type: 'held', atMs: startMs, why: 'laptop is unreachable', untilMs: startMs + 1000 });
+      if (words === 'forever') return;
+    }
+    if (verb === 'end') return this.#finish(played, { state: words as Outcome['state'] });
+    this.#start(played);
+    switch (verb) {
+      case 'hang':
+        return print(encode('working\n'));
+      case 'exit':
+        print(encode('on stderr\n'), 'stderr');
+        return this.#finish(played, { state: words === '0' ? 'completed' : 'failed', exitCode: Number(words) });
+      case 'signal':
+        return this.#finish(played, { state: 'failed', signal: words });
+      case 'error':
+        return this.#finish(played, { state: 'failed', error: new BrokerError(words as ErrorCode, `it failed with ${words}`).toInfo() });
+      case 'bytes':
+        for (const piece of rest) print(Uint8Array.from(Buffer.from(piece, 'hex')));
+        break;
+      case 'big':
+        for (let left = Number(words); left > 0; left -= 32_768) print(new Uint8Array(Math.min(left, 32_768)).fill(0x61));
+        break;
+      default:
+        print(encode(`${words}\n`));
+    }
+    this.#finish(played, { state: 'completed', exitCode: 0 });
+  }
+}
