@@ -48,7 +48,8 @@ export class Admission {
   async quote(wish: Wish): Promise<Granted> {
     const { store, self, clock } = this.#parts;
     const invite = store.read.invite(wish.secretHash);
-    if (invite === undefined || invite.usedAtMs !== undefined || invite.expiresAtMs <= clock.now()) {
+    const isUsed = invite?.usedBy !== undefined && invite.usedBy !== wish.nodeId;
+    if (invite === undefined || isUsed || invite.expiresAtMs <= clock.now()) {
       throw denied(refusal, 'ask for a new one: beckon mesh invite');
     }
     const holder = wish.name === self.name() ? self.nodeId : store.read.members().find((each) => each.name === wish.name)?.nodeId;

@@ -133,7 +133,10 @@ export interface StoreWrites {
   /** A new certificate for this node in the mesh it is in (renewal, rename). */
   replaceOwnChain(input: { stamp: Stamp; name: string; chain: CertificateChain }): Promise<void>;
   addInvite(input: { stamp: Stamp; invite: Invite }): Promise<void>;
-  /** Consumes the invite and records the member in one transaction. @throws `denied` for a used, late or unknown one */
+  /**
+   * Consumes the invite and records the member in one transaction. The node that used it may, until its end, use it
+   * again: its answer may have been lost. @throws `denied` for one that is used, late or unknown
+   */
   redeemInvite(input: { stamp: Stamp; secretHash: string; member: Member }): Promise<void>;
   /** Members learned from peers (already verified). Returns those that were new or newer. */
   saveMembers(input: { stamp: Stamp; members: readonly Member[] }): Promise<readonly NodeId[]>;
@@ -174,7 +177,7 @@ export interface StoreReads {
   /** Own head first, then peers'. */
   registryHead(nodeId: NodeId): { head: RegistryHead; signedHead: SignedRecord } | undefined;
   registrations(nodeId?: NodeId): readonly StoredRegistration[];
-  invite(secretHash: string): (Invite & { readonly usedAtMs?: number }) | undefined;
+  invite(secretHash: string): (Invite & { readonly usedBy?: NodeId }) | undefined;
   membership(): Membership | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;

@@ -108,9 +108,11 @@ function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
 
 /** The JSON text of any of these messages. */
 export function encodeMessage(message: object): string {
-  return JSON.stringify(message, (_key, value: unknown) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : value,
-  );
+  return JSON.stringify(message, function (this: Record<string, unknown>, key, value: unknown) {
+    // As it was before a Buffer's own toJSON had its say.
+    const original = this[key];
+    return original instanceof Uint8Array ? Buffer.from(original).toString('base64url') : value;
+  });
 }
 
 /** @throws BrokerError `invalid`, naming the field. */
