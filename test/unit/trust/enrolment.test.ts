@@ -153,4 +153,11 @@ describe('enrolment', () => {
     const handler = enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => undefined, desk: desk().desk });
     await expect(handler(request())).rejects.toMatchObject({ code: 'unavailable' });
   });
+
+  test('bytes travel as bytes, whatever kind of array holds them', () => {
+    const bytes = [1, 2, 255];
+    for (const each of [Uint8Array.from(bytes), Buffer.from(bytes)]) {
+      expect(encodeMessage({ root: each, members: [{ chain: { leaf: each } }] })).toBe('{"root":"AQL_","members":[{"chain":{"leaf":"AQL_"}}]}');
+    }
+  });
 });
