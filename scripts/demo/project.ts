@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Echo, prompt } from './narration.ts';
 
 const files = {
   'greet.ts': `export function greeting(name: string): string {
@@ -51,6 +52,14 @@ export class Project {
   /** The newest commit of the branch. */
   head(): string {
     return this.git('rev-parse', this.branch);
+  }
+
+  /** The same, for the audience. */
+  show(machine: string, ...args: readonly string[]): void {
+    prompt(machine, `git ${args.join(' ')}`);
+    const echo = new Echo('stdout');
+    echo.add(this.git(...args));
+    echo.end();
   }
 
   git(...args: readonly string[]): string {
