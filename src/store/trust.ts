@@ -36,6 +36,7 @@ interface InviteRow {
   readonly owner: string;
   readonly expires_at_ms: number;
   readonly used_at_ms: number | null;
+  readonly used_by: number | null;
 }
 
 export class TrustTable {
@@ -94,9 +95,9 @@ export class TrustTable {
   redeemInvite({ stamp, secretHash, member }: { stamp: Stamp; secretHash: string; member: Member }): void | Refusal {
     const invite = this.#invite.get(secretHash);
     if (invite === undefined) return this.#refuse(stamp, member, 'this node gave no such invitation');
-    if (invite.used_at_ms !== null) return this.#refuse(stamp, member, 'the invitation was used already');
-    if (stamp.atMs >= invite.expires_at_ms) return this.#refuse(stamp, member, 'the invitation is past its end');
     const node = this.#nodes.of(member.nodeId);
+    if (invite.used_at_ms !== null && invite.used_by !== node) return this.#refuse(stamp, member, 'the invitation was used already');
+    if (stamp.atMs >= invite.expires_at_ms) return this.#refuse(stamp, member, 'the invitation is past its end');
     this.#useInvite.run(stamp.atMs, node, secretHash);
     this.#save(member);
     this.#facts.append(stamp, 'member.admitted', { peer: node, detail: { name: member.name, owner: member.owner } });
@@ -157,10 +158,10 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
   });
   const invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
   return {
-    invite(secretHash: string): (Invite & { readonly usedAtMs?: number }) | undefined {
+    invite(secretHash: string): (Invite & { readonly usedBy?: NodeId }) | undefined {
       const row = invite.get(secretHash);
       if (row === undefined) return undefined;
-      return { secretHash, owner: row.owner, expiresAtMs: row.expires_at_ms, ...optional('usedAtMs', row.used_at_ms) };
+      return { secretHash, owner: row.owner, expiresAtMs: row.expires_at_ms, ...(row.used_by === null ? {} : { usedBy: nodes.idOf(row.used_by) }) };
     },
     membership(): Membership | undefined {
       const row = mesh.get();
