@@ -23,7 +23,7 @@ export async function withNode<Result>(
   const { connect } = await import('../client/connect.ts');
   let client: NodeClient;
   try {
-    client = await connect({ socketPath: host.socketPath() });
+    client = await connect({ socketPath: host.socketPath(), now: () => host.clock.now() });
   } catch (thrown) {
     const isAbsent = thrown instanceof BrokerError && thrown.code === 'unavailable';
     if (!isAbsent || options.offline !== true) throw thrown;
@@ -40,7 +40,7 @@ async function offline<Result>(host: Host, use: (client: NodeClient) => Promise<
   const { connect } = await import('../client/connect.ts');
   const node = await host.node.run({ given: {}, offline: true });
   try {
-    const client = await connect({ socketPath: node.ready.socket });
+    const client = await connect({ socketPath: node.ready.socket, now: () => host.clock.now() });
     try {
       return await use(client);
     } finally {

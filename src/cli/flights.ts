@@ -6,6 +6,7 @@ import { flightStates, isTerminal } from '../domain/flight.ts';
 import type { FlightState } from '../domain/flight.ts';
 import { outputStreams } from '../domain/flight-event.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
+import type { Delivery } from '../domain/records.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -140,7 +141,7 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['received', at(flight.receivedAtMs, detail.ownerName)],
     ['started', at(flight.startedAtMs, detail.ownerName)],
     ['finished', at(flight.finishedAtMs, flight.verdictBy === 'origin' ? detail.originName : detail.ownerName)],
-    ['delivery', `${delivery.status} after ${delivery.attempts} ${delivery.attempts === 1 ? 'attempt' : 'attempts'}${delivery.failureReason === undefined ? '' : `: ${delivery.failureReason}`}`],
+    ['delivery', transport(delivery)],
     ['held until', isTerminal(flight.state) || flight.startedAtMs !== undefined ? undefined : localTime(flight.holdUntilMs)],
     ['run', flight.run > 1 ? String(flight.run) : undefined],
     ['exit code', flight.exitCode?.toString()],
@@ -148,6 +149,12 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['output', `${flight.stdoutBytes} bytes: beckon flight output ${flight.id.slice(-6)}`],
   ]);
   return exitOk;
+}
+
+function transport({ status, attempts, failureReason }: Delivery): string {
+  // The owner is the origin: nothing was carried anywhere.
+  if (attempts === 0 && status === 'received') return 'on the same node';
+  return `${status} after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}${failureReason === undefined ? '' : `: ${failureReason}`}`;
 }
 
 async function follow(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import pc from 'picocolors';
-import { BrokerError } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import { neutralise } from '../domain/text.ts';
 import type { Host } from './host.ts';
 
@@ -81,7 +81,7 @@ export class Output {
     for (const candidate of error.candidates ?? []) {
       const facts = [
         candidate.state,
-        candidate.lastSeenMs === undefined ? undefined : `last seen ${localTime(candidate.lastSeenMs)}`,
+        candidate.lastSeenMs === undefined || candidate.state === 'here' ? undefined : `last seen ${localTime(candidate.lastSeenMs)}`,
         candidate.why,
       ].filter((fact) => fact !== undefined && fact !== '');
       this.note(`  ${neutralise(candidate.address)}${facts.length === 0 ? '' : dim(`  ${neutralise(facts.join(', '))}`)}`);

@@ -7,6 +7,8 @@ import type { NodeClient } from './types.ts';
 export interface ConnectOptions {
   /** The node's control socket. */
   readonly socketPath: string;
+  /** The wall clock, ms. Without it no call has a deadline. */
+  readonly now?: () => number;
 }
 
 export function noNodeHere(cause?: unknown): BrokerError {
@@ -14,9 +16,9 @@ export function noNodeHere(cause?: unknown): BrokerError {
 }
 
 /** @throws BrokerError `unavailable` when no node listens there, `denied` when it is another user's */
-export async function connect({ socketPath }: ConnectOptions): Promise<NodeClient> {
+export async function connect({ socketPath, now }: ConnectOptions): Promise<NodeClient> {
   await knock(socketPath);
-  return new GrpcNodeClient(socketPath);
+  return new GrpcNodeClient(socketPath, now);
 }
 
 /** A plain connection first: it tells in a moment, and in plain words, what a gRPC channel would retry on. */

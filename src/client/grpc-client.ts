@@ -1,7 +1,7 @@
 /** The client on grpc-js: one channel to the control socket. */
 import { credentials, status as grpcStatus } from '@grpc/grpc-js';
 import type { ClientReadableStream } from '@grpc/grpc-js';
-import { BrokerError, unavailable } from '../domain/errors.ts';
+import { BrokerError } from '../domain/errors.ts';
 import { asMeshId, asNodeId } from '../domain/ids.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { Page } from '../domain/records.ts';
@@ -30,8 +30,11 @@ interface UnaryCall<Request, Response> {
 
 export class GrpcNodeClient implements NodeClient {
   readonly #client: ControlServiceClient;
+  readonly #now: (() => number) | undefined;
 
-  constructor(socketPath: string) {
+  /** @param now the wall clock, ms; without it no call has a deadline */
+  constructor(socketPath: string, now: (() => number) | undefined) {
+    this.#now = now;
     this.#client = new ControlServiceClient(`unix:${socketPath}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
@@ -170,7 +173,6 @@ export class GrpcNodeClient implements NodeClient {
   }
 
   async #ask<Request, Response>(call: UnaryCall<Request, Response>, request: Request, timeoutMs = quickMs): Promise<Response> {
-    const signal = AbortSignal.timeout(timeoutMs);
     const { path, requestSerialize, responseDeserialize } = call;
     try {
       return await callUnary<Request, Response>(
@@ -179,10 +181,9 @@ export class GrpcNodeClient implements NodeClient {
             done(error, answer as Response),
           ),
         request,
-        { signal },
+        this.#now === undefined ? {} : { timeoutMs, nowMs: this.#now() },
       );
     } catch (thrown) {
-      if (signal.aborted) throw unavailable('the node here does not answer', 'see whether it is busy or stopped: beckon status');
       throw asOurs(thrown);
     }
   }
@@ -208,6 +209,9 @@ function asOurs(thrown: unknown): unknown {
   if (code === grpcStatus.RESOURCE_EXHAUSTED) return new BrokerError('invalid', 'the request is larger than a node takes', { cause: thrown.cause });
   if (code === grpcStatus.UNIMPLEMENTED) {
     return new BrokerError('incompatible', 'the node here is of another version and does not know this', { hint: 'restart it: beckon restart', cause: thrown.cause });
+  }
+  if (code === grpcStatus.DEADLINE_EXCEEDED) {
+    return new BrokerError('unavailable', 'the node here does not answer', { hint: 'see whether its process is stopped or very busy', cause: thrown.cause });
   }
   if (code === grpcStatus.INVALID_ARGUMENT) return thrown;
   return new BrokerError('unavailable', 'the node here went away', { hint: 'look: beckon status; what was accepted is not lost', cause: thrown.cause });

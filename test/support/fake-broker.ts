@@ -262,11 +262,6 @@ export class FakeBroker implements BrokerApi {
     ];
   }
 
-  /** Ends a flight that was left running. */
-  complete(idArgument: string): void {
-    this.#finish(this.#found(idArgument), { state: 'completed', exitCode: 0 });
-  }
-
   #view(name: string, spec: AgentSpec | undefined): AgentView {
     const address = `@${name}@laptop#main`;
     return {

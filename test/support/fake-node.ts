@@ -1,0 +1,39 @@
+/** A control server on a real socket over a FakeBroker. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSystemClock } from '../../src/app/system-clock.ts';
+import { ControlServer } from '../../src/control/server.ts';
+import { CliProcess } from './cli-host.ts';
+import type { HostOptions } from './cli-host.ts';
+import { FakeBroker } from './fake-broker.ts';
+
+const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+export class FakeNode {
+  readonly directory = mkdtempSync(join(tmpdir(), 'beckon-control-'));
+  readonly socketPath = join(this.directory, 'run', 'control.sock');
+  readonly broker = new FakeBroker();
+  readonly server = new ControlServer({ api: this.broker, socketPath: this.socketPath, uid: process.getuid?.() ?? 0, clock: createSystemClock(), log });
+
+  async start(): Promise<this> {
+    await this.server.start();
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    await this.server.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  process(options: Partial<HostOptions> = {}): CliProcess {
+    return new CliProcess({ socketPath: this.socketPath, ...options });
+  }
+
+  /** Runs one command to its end. */
+  async run(argv: readonly string[], options: Partial<HostOptions> = {}): Promise<CliProcess & { code: number }> {
+    const ran = this.process(options);
+    const code = await ran.run(...argv);
+    return Object.assign(ran, { code });
+  }
+}

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import type { DetachedNode, GivenFlags, RunningNode } from '../../../src/cli/host.ts';
+import { CliProcess } from '../../support/cli-host.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+const ready = { node: 'laptop', nodeId: 'k51x', listen: '127.0.0.1:7423', gossipListen: null, socket: '/run/control.sock' };
+
+function fakeNode(): { node: RunningNode; stops: boolean[]; down: () => void } {
+  const stopped = Promise.withResolvers<void>();
+  const stops: boolean[] = [];
+  const node: RunningNode = {
+    ready,
+    notes: ['it listens on this machine only'],
+    stopped: stopped.promise,
+    stop: (force) => {
+      stops.push(force);
+      if (force) stopped.resolve();
+      return stopped.promise;
+    },
+  };
+  return { node, stops, down: () => stopped.resolve() };
+}
+
+test('up prints one ready line, passes on what was given, and nothing else', async () => {
+  const { node, down } = fakeNode();
+  let given: GivenFlags = {};
+  const ran = new CliProcess({
+    socketPath: '/nowhere',
+    stdin: 'token-from-stdin\n',
+    run: (options) => {
+      given = options.given;
+      return Promise.resolve(node);
+    },
+  });
+  const ended = ran.run('up', '--name', 'Laptop', '--listen', '127.0.0.1:0', '--seed', 'a:1', '--seed', 'b:2', '--join', '-', '--tailscale', 'off');
+  await waitFor('the ready line', () => ran.stdout !== '');
+  down();
+  expect(await ended).toBe(0);
+  expect(ran.json).toEqual({ type: 'ready', at: expect.any(String), ...ready });
+  expect(given).toEqual({ name: 'laptop', listen: ['127.0.0.1:0'], seeds: ['a:1', 'b:2'], join: 'token-from-stdin', tailscale: 'off' });
+  expect(ran.stderr).toMatch(/^it listens on this machine only\nlaptop is up and has joined;/);
+});
+
+test('flags of later versions are taken with a note', async () => {
+  const { node, down } = fakeNode();
+  const ran = new CliProcess({ socketPath: '/nowhere', run: () => Promise.resolve(node) });
+  const ended = ran.run('up', '--tailscale', 'auto', '--gossip-listen', '127.0.0.1:0');
+  await waitFor('the ready line', () => ran.stdout !== '');
+  down();
+  expect(await ended).toBe(0);
+  expect(ran.stderr.split('\n', 2)).toEqual([
+    '--tailscale auto is remembered, but this version does not use Tailscale yet',
+    '--gossip-listen is remembered, but this version does not gossip yet',
+  ]);
+});
+
+test('a first signal drains, a second one forces', async () => {
+  const { node, stops } = fakeNode();
+  const ran = new CliProcess({ socketPath: '/nowhere', run: () => Promise.resolve(node) });
+  const ended = ran.run('up');
+  await waitFor('the ready line', () => ran.stdout !== '');
+  ran.signal('SIGTERM');
+  ran.signal('SIGINT');
+  expect(await ended).toBe(0);
+  expect(stops).toEqual([false, true]);
+});
+
+const detached = (stdout: readonly string[], seen: { args?: readonly string[]; stdin?: string }, code: number | null = null) => (args: readonly string[], stdin: string): Promise<DetachedNode> => {
+  Object.assign(seen, { args, stdin });
+  return Promise.resolve({ stdout: ReadableStream.from(stdout) as unknown as AsyncIterable<string>, exited: Promise.resolve(code), release: () => undefined });
+};
+
+test('up --detach passes its flags on, the token by stdin only, and prints the line of its child', async () => {
+  const seen: { args?: readonly string[]; stdin?: string } = {};
+  const line = JSON.stringify({ type: 'ready', ...ready });
+  const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([line.slice(0, 10), `${line.slice(10)}\n`], seen) });
+  expect(await ran.run('up', '--detach', '--join', 'secret', '--name', 'n', '--json')).toBe(0);
+  expect(ran.stdout).toBe(`${line}\n`);
+  expect(seen).toEqual({ args: ['up', '--json', '--name=n', '--join=-'], stdin: 'secret' });
+});
+
+test('what the child failed with is what up --detach fails with', async () => {
+  const error = { code: 'denied', message: 'the token was used', hint: 'make another' };
+  const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([`${JSON.stringify({ type: 'error', error })}\n`], {}) });
+  expect([await ran.run('up', '--detach'), ran.stderr]).toEqual([5, 'error: the token was used\nhint: make another\n']);
+});
+
+test('a child that ends without a word is reported with its log', async () => {
+  const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([], {}, 70) });
+  expect([await ran.run('up', '--detach'), ran.stderr]).toEqual([70, 'error: the node ended before it was ready, with 70\nhint: its log says why: /nowhere/node.log\n']);
+});
