@@ -103,7 +103,6 @@ export async function invokeWork({ laptop, project }: Stage): Promise<void> {
 export async function sleepAndWake({ laptop, server, project }: Stage): Promise<string> {
   heading('3. Call a machine that is down');
   await server.do(['down']);
-  server.hasStopped();
   await laptop.until<{ peers: readonly Named[] }>('the laptop sees that the server is gone', ['peers'], ({ peers }) =>
     peers.some(({ name, state }) => name === 'server' && state !== 'alive'),
   );

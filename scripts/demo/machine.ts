@@ -14,6 +14,12 @@ const longestCommandMs = 30_000;
 /** How long to wait for what should become true, ms. */
 const longestWaitMs = 20_000;
 const pollMs = 150;
+/** A node that was starting when the demo was interrupted is up after this, or never, ms. */
+const longestStartMs = 8_000;
+
+/** Exit codes. */
+const unavailable = 4;
+const letGo = 10;
 
 export const beckon = join(root, 'scripts', 'beckon');
 
@@ -49,7 +55,8 @@ export class Machine {
   readonly name: string;
   readonly home: string;
   readonly #children = new Set<ChildProcess>();
-  #mayRun = false;
+  /** Whether a node of this machine runs: `perhaps` when the demo was interrupted while it started. */
+  #runs: 'no' | 'perhaps' | 'yes' = 'no';
 
   constructor(name: string, home: string) {
     this.name = name;
@@ -59,7 +66,7 @@ export class Machine {
   start(args: readonly string[], options: Options = {}): Running {
     const { cwd, stdin = '', quiet = false, typed, onStdout } = options;
     if (!quiet) prompt(this.name, typed ?? ['beckon', ...args.map(shellWord)].join(' '));
-    if (args[0] === 'up') this.#mayRun = true;
+    if (args[0] === 'up') this.#runs = 'perhaps';
     const child = spawn(beckon, args, { cwd: cwd ?? this.home, env: { ...cleanEnvironment(), BECKON_HOME: this.home }, stdio: 'pipe' });
     this.#children.add(child);
     const written = { stdout: '', stderr: '' };
@@ -85,6 +92,8 @@ export class Machine {
       child.once('close', (code) => {
         clearTimeout(timer);
         this.#children.delete(child);
+        if (args[0] === 'up') this.#runs = code === 0 ? 'yes' : code === null || code === letGo ? 'perhaps' : 'no';
+        if (args[0] === 'down' && code === 0) this.#runs = 'no';
         resolve({ code, ...written });
       });
     });
@@ -124,14 +133,15 @@ export class Machine {
   /** Ends whatever of this machine still runs. Never rejects. */
   async stop(): Promise<void> {
     for (const child of this.#children) child.kill();
-    if (!this.#mayRun) return;
-    // A node that was starting when the demo was interrupted can be asked to stop only once it is up.
-    for (let tries = 0; tries < 10 && this.#mayRun; tries += 1) {
+    const end = Date.now() + longestStartMs;
+    while (this.#runs !== 'no') {
       const code = await this.#stopCode();
-      this.#mayRun = code !== 0 && !(code === 4 && tries > 2);
-      if (this.#mayRun) await wait(300);
+      if (code === unavailable && (this.#runs === 'yes' || Date.now() > end)) return;
+      if (code !== 0 && code !== unavailable) break;
+      // It can be asked to stop only once it is up.
+      if (code !== 0) await wait(pollMs);
     }
-    if (this.#mayRun) failed(`the node ${this.name} could not be stopped: BECKON_HOME=${this.home} ${beckon} down --force`);
+    if (this.#runs !== 'no') failed(`the node ${this.name} could not be stopped: BECKON_HOME=${this.home} ${beckon} down --force`);
   }
 
   async #stopCode(): Promise<number | null> {
@@ -148,11 +158,6 @@ export class Machine {
     const logs = join(this.home, 'logs');
     if (!existsSync(logs)) return [];
     return readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), 'utf8').trim().split('\n').slice(-5));
-  }
-
-  /** It was stopped on purpose: nothing is left to stop. */
-  hasStopped(): void {
-    this.#mayRun = false;
   }
 }
 
