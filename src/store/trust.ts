@@ -95,9 +95,10 @@ export class TrustTable {
   redeemInvite({ stamp, secretHash, member }: { stamp: Stamp; secretHash: string; member: Member }): void | Refusal {
     const invite = this.#invite.get(secretHash);
     if (invite === undefined) return this.#refuse(stamp, member, 'this node gave no such invitation');
-    const node = this.#nodes.of(member.nodeId);
-    if (invite.used_at_ms !== null && invite.used_by !== node) return this.#refuse(stamp, member, 'the invitation was used already');
+    const isAgain = invite.used_by !== null && invite.used_by === this.#nodes.find(member.nodeId);
+    if (invite.used_at_ms !== null && !isAgain) return this.#refuse(stamp, member, 'the invitation was used already');
     if (stamp.atMs >= invite.expires_at_ms) return this.#refuse(stamp, member, 'the invitation is past its end');
+    const node = this.#nodes.of(member.nodeId);
     this.#useInvite.run(stamp.atMs, node, secretHash);
     this.#save(member);
     this.#facts.append(stamp, 'member.admitted', { peer: node, detail: { name: member.name, owner: member.owner } });

@@ -1,0 +1,179 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { agentIdOf } from '../../src/domain/ids.ts';
+import type { MeshId } from '../../src/domain/ids.ts';
+import type { Endpoint } from '../../src/domain/invocation.ts';
+import type { Registration, SignedRecord } from '../../src/domain/registration.ts';
+import type { Member, Membership, Store, StoredRegistration } from '../../src/domain/store-port.ts';
+import { nodeIdFor, openTempStore, Story, utf8 } from '../support/temp-store.ts';
+import type { TempStore } from '../support/temp-store.ts';
+
+const [me, desktop] = [nodeIdFor(1), nodeIdFor(2)];
+const address = '@fabric@laptop#main';
+
+let temp: TempStore;
+let store: Store;
+let story: Story;
+
+beforeEach(async () => {
+  temp = await openTempStore(me);
+  store = temp.store;
+  story = new Story();
+});
+
+afterEach(async () => {
+  await temp[Symbol.asyncDispose]();
+});
+
+const endpoint = (changes: Partial<Endpoint> = {}): Endpoint => ({
+  agentId: agentIdOf(story.ulid()), address, harness: 'command', cwd: '/src/fabric', argv: ['cat', '-'], env: ['A=b', 'HOME'],
+  path: '/bin', permissions: 'ask', isolate: false, ...changes,
+});
+const registration = (changes: Partial<Registration> = {}): Registration => ({
+  address, nodeId: me, harness: 'command', capabilities: ['go'], labels: { team: 'a', os: 'linux' }, visibility: 'mesh',
+  description: 'd', isDefault: true, available: true, ...changes,
+});
+const signed = (text: string): SignedRecord => ({ payload: utf8(text), signature: utf8(`${text}!`) });
+
+describe('agents', () => {
+  test('are read back as they were added, also after a restart', async () => {
+    const [one, other] = [endpoint(), endpoint({ address: '@other@laptop#main', isolate: true })];
+    await store.write.addAgent({ stamp: story.stamp(), endpoint: one, registration: registration() });
+    const away = registration({ address: other.address, available: false, unavailableWhy: 'no such command', isDefault: false });
+    await store.write.addAgent({ stamp: story.stamp(), endpoint: other, registration: away });
+    store = await temp.reopen();
+    expect(store.read.endpoint(address)).toEqual(one);
+    expect(store.read.endpoints()).toEqual([one, other]);
+    expect(store.read.ownRegistrations()).toEqual([registration(), away]);
+    expect(store.read.endpoint('@none@laptop#main')).toBeUndefined();
+  });
+
+  test('the same again is no change; what was asked differently is a conflict', async () => {
+    await store.write.addAgent({ stamp: story.stamp(), endpoint: endpoint(), registration: registration() });
+    const again = { endpoint: endpoint({ path: '/usr/bin' }), registration: registration({ labels: { os: 'linux', team: 'a' }, available: false }) };
+    expect(await store.write.addAgent({ stamp: story.stamp(), ...again })).toEqual({ added: false });
+    expect(store.read.ownRegistrations()).toEqual([registration()]);
+    const changes: [Partial<Endpoint>, Partial<Registration>][] = [
+      [{ argv: ['cat'] }, {}], [{ env: [] }, {}], [{ cwd: '/' }, {}], [{ permissions: 'full' }, {}], [{ isolate: true }, {}],
+      [{}, { capabilities: [] }], [{}, { labels: {} }], [{}, { visibility: 'node' }], [{}, { description: '' }], [{}, { isDefault: false }],
+    ];
+    for (const [ofEndpoint, ofRegistration] of changes) {
+      const write = store.write.addAgent({ stamp: story.stamp(), endpoint: endpoint(ofEndpoint), registration: registration(ofRegistration) });
+      await expect(write).rejects.toMatchObject({ code: 'conflict' });
+    }
+  });
+
+  test('a removal names what it held and is refused for the unknown', async () => {
+    await store.write.addAgent({ stamp: story.stamp(), endpoint: endpoint(), registration: registration() });
+    const held = await store.write.accept(story.accept(story.invocation({ origin: me, owner: me })));
+    const ran = await store.write.accept(story.accept(story.invocation({ origin: me, owner: me })));
+    await store.write.start({ stamp: story.stamp(), flightId: ran.flight.id });
+    expect(await store.write.removeAgent({ stamp: story.stamp(), address })).toEqual({ held: [held.flight.id] });
+    expect(store.read.endpoints()).toEqual([]);
+    expect(store.read.ownRegistrations()).toEqual([]);
+    await expect(store.write.removeAgent({ stamp: story.stamp(), address })).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('availability comes and goes with its reason', async () => {
+    await store.write.addAgent({ stamp: story.stamp(), endpoint: endpoint(), registration: registration() });
+    await store.write.setAvailability({ address, available: false, why: 'gone' });
+    expect(store.read.ownRegistrations()).toEqual([registration({ available: false, unavailableWhy: 'gone' })]);
+    await store.write.setAvailability({ address, available: true });
+    expect(store.read.ownRegistrations()).toEqual([registration()]);
+  });
+});
+
+describe('the registry', () => {
+  const records = (...names: string[]): StoredRegistration[] =>
+    names.map((name) => ({ registration: registration({ address: `@${name}@desktop#main`, nodeId: desktop }), record: signed(name) }));
+  const save = (epoch: number, version: number, list: StoredRegistration[]) => store.write.saveRegistry({
+    head: { nodeId: desktop, epoch, version, count: list.length, rootHash: 'ab' }, signedHead: signed(`${epoch}.${version}`), records: list, atMs: 1,
+  });
+
+  test('keeps an owner’s newest set, verbatim, whatever order the sets come in', async () => {
+    expect(await save(5, 2, records('a', 'b'))).toBe(true);
+    for (const [epoch, version] of [[5, 2], [5, 1], [4, 9]] as const) expect(await save(epoch, version, records('x'))).toBe(false);
+    expect(store.read.registrations(desktop).map((each) => each.registration.address)).toEqual(['@a@desktop#main', '@b@desktop#main']);
+    expect(await save(5, 3, records('b'))).toBe(true);
+    expect(await save(6, 0, records('c'))).toBe(true);
+    const [only, ...more] = store.read.registrations();
+    expect(more).toEqual([]);
+    expect(only?.registration).toEqual(registration({ address: '@c@desktop#main', nodeId: desktop }));
+    expect(Buffer.from(only!.record.payload).toString()).toBe('c');
+    expect(Buffer.from(only!.record.signature).toString()).toBe('c!');
+    const head = store.read.registryHead(desktop);
+    expect(head?.head).toEqual({ nodeId: desktop, epoch: 6, version: 0, count: 1, rootHash: 'ab' });
+    expect(Buffer.from(head!.signedHead.payload).toString()).toBe('6.0');
+    expect(store.read.registryHead(me)).toBeUndefined();
+    expect(store.read.registrations(me)).toEqual([]);
+  });
+
+  test('a set that can not be stored whole leaves the old one', async () => {
+    await save(1, 1, records('a'));
+    await expect(save(2, 1, records('b', 'b'))).rejects.toMatchObject({ code: 'conflict' });
+    expect(store.read.registrations().map((each) => each.registration.address)).toEqual(['@a@desktop#main']);
+    expect(store.read.registryHead(desktop)?.head.epoch).toBe(1);
+  });
+});
+
+describe('trust', () => {
+  const chain = (text: string) => ({ leaf: utf8(`${text} leaf`), issuer: utf8('issuer') });
+  const membership = (): Membership => ({
+    meshId: 'mesh1' as MeshId, meshName: 'home', name: 'laptop', owner: 'ada', rootDer: utf8('root'), chain: chain('laptop'), isIssuer: true,
+  });
+  const member = (changes: Partial<Member> = {}): Member => ({
+    nodeId: desktop, name: 'desktop', owner: 'ada', chain: chain('desktop'), notBeforeMs: 100, addresses: ['10.0.0.2:7423'], ...changes,
+  });
+  const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_, each: unknown) =>
+    typeof each === 'object' && each !== null && 'type' in each && each.type === 'Buffer' ? Object.values(Buffer.from((each as unknown as { data: number[] }).data)) : ArrayBuffer.isView(each) ? Object.values(each) : each));
+
+  test('a node joins one mesh', async () => {
+    const self = member({ nodeId: me, name: 'laptop' });
+    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [self], what: 'mesh.created' });
+    expect(plain(store.read.membership())).toEqual(plain(membership()));
+    expect(plain(store.read.members())).toEqual(plain([self]));
+    const again = store.write.saveMembership({ stamp: story.stamp(), membership: { ...membership(), meshName: 'other' }, members: [member()], what: 'mesh.joined' });
+    await expect(again).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('home') });
+    expect(store.read.members()).toHaveLength(1);
+    await store.write.replaceOwnChain({ stamp: story.stamp(), name: 'lap', chain: chain('new') });
+    expect(plain(store.read.membership())).toEqual(plain({ ...membership(), name: 'lap', chain: chain('new') }));
+  });
+
+  test('without a mesh there is no chain to replace', async () => {
+    await expect(store.write.replaceOwnChain({ stamp: story.stamp(), name: 'lap', chain: chain('new') })).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('an invitation admits one node, in time', async () => {
+    const expiresAtMs = story.nowMs + 1000;
+    await store.write.addInvite({ stamp: story.stamp(), invite: { secretHash: 's1', owner: 'ada', expiresAtMs } });
+    await store.write.addInvite({ stamp: story.stamp(), invite: { secretHash: 's2', owner: 'ada', expiresAtMs } });
+    const redeem = (secretHash: string, nodeId = desktop) =>
+      store.write.redeemInvite({ stamp: story.stamp(), secretHash, member: member({ nodeId }) });
+    await expect(redeem('none')).rejects.toMatchObject({ code: 'denied' });
+    const both = await Promise.allSettled([redeem('s1'), redeem('s1', nodeIdFor(3))]);
+    expect(both.map((each) => each.status)).toEqual(['fulfilled', 'rejected']);
+    expect(store.read.invite('s1')).toEqual({ secretHash: 's1', owner: 'ada', expiresAtMs, usedBy: desktop });
+    await redeem('s1');
+    expect(store.read.invite('s2')).toEqual({ secretHash: 's2', owner: 'ada', expiresAtMs });
+    story.nowMs = expiresAtMs;
+    await expect(redeem('s2', nodeIdFor(4))).rejects.toMatchObject({ code: 'denied' });
+    expect(store.read.members().map((each) => each.nodeId)).toEqual([desktop]);
+    await expect(redeem('s1')).rejects.toMatchObject({ code: 'denied' });
+    expect(store.read.member(nodeIdFor(3))).toBeUndefined();
+  });
+
+  test('of two certificates of a member the later one is kept', async () => {
+    const save = (...members: Member[]) => store.write.saveMembers({ stamp: story.stamp(), members });
+    expect(await save(member())).toEqual([desktop]);
+    expect(await save(member())).toEqual([]);
+    expect(await save(member({ notBeforeMs: 99, name: 'old' }))).toEqual([]);
+    expect(await save(member({ addresses: ['10.0.0.9:1'] }))).toEqual([]);
+    expect(store.read.member(desktop)).toMatchObject({ name: 'desktop', addresses: ['10.0.0.9:1'] });
+    expect(await save(member({ notBeforeMs: 101, name: 'desk' }), member({ nodeId: nodeIdFor(3) }))).toEqual([desktop, nodeIdFor(3)]);
+    expect(store.read.member(desktop)).toMatchObject({ name: 'desk', notBeforeMs: 101 });
+    await store.write.saw({ nodeId: desktop, atMs: 50 });
+    await store.write.saw({ nodeId: desktop, atMs: 40 });
+    expect(store.read.member(desktop)?.lastSeenMs).toBe(50);
+    await save(member({ notBeforeMs: 102 }));
+    expect(store.read.member(desktop)?.lastSeenMs).toBe(50);
+  });
+});
