@@ -98,7 +98,8 @@ export type FlightUpdate =
 
 export interface FlightDetail {
   readonly flight: Flight;
-  readonly delivery: Delivery;
+  /** Kept by the origin: an owner has none of work that came from elsewhere. */
+  readonly delivery?: Delivery;
   readonly invocation: Invocation;
   /** Stdout up to 64 KiB. */
   readonly output: Uint8Array;

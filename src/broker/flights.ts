@@ -61,11 +61,11 @@ export class Flights {
     const { store, nameOf } = this.#parts;
     const invocation = store.read.invocation(flight.invocationId);
     const delivery = store.read.delivery(flight.invocationId);
-    if (invocation === undefined || delivery === undefined) throw notFound(`the records of ${flight.id} are incomplete`);
+    if (invocation === undefined) throw notFound(`the records of ${flight.id} are incomplete`);
     return {
       flight,
       invocation,
-      delivery,
+      ...(delivery === undefined ? {} : { delivery }),
       ...(await shownOutput(store, flight)),
       originName: nameOf(flight.originNodeId),
       ownerName: nameOf(flight.ownerNodeId),

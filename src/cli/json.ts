@@ -138,7 +138,10 @@ export function flightShowDocument(detail: FlightDetail): object {
     flight: { ...flightDocument(flight, names), ...outputFields(detail.output, detail.truncated) },
     receipts: {
       accepted: receipt(flight.acceptedAtMs, detail.originName, { invocationId: flight.invocationId, nodeId: flight.originNodeId }),
-      received: receipt(flight.receivedAtMs, detail.ownerName, { nodeId: flight.ownerNodeId, deliveryId: delivery.id, attempts: delivery.attempts }),
+      received: receipt(flight.receivedAtMs, detail.ownerName, {
+        nodeId: flight.ownerNodeId,
+        ...(delivery === undefined ? {} : { deliveryId: delivery.id, attempts: delivery.attempts }),
+      }),
       started: receipt(flight.startedAtMs, detail.ownerName, { nodeId: flight.ownerNodeId, run: flight.run }),
       finished: receipt(
         flight.finishedAtMs,

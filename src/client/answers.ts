@@ -109,7 +109,7 @@ export function decodeUpdate(message: wire.FlightUpdate | undefined): FlightUpda
 export function decodeDetail(message: wire.GetFlightResponse): FlightDetail {
   return {
     flight: decodeFlight(required(message.flight, 'flight')),
-    delivery: decodeDelivery(required(message.delivery, 'delivery')),
+    ...(message.delivery === undefined ? {} : { delivery: decodeDelivery(message.delivery) }),
     invocation: decodeInvocation(required(message.invocation, 'invocation')),
     output: bytes(message.output),
     truncated: message.truncated,

@@ -50,7 +50,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
       const detail = await api.getFlight(id);
       return {
         flight: encodeFlight(detail.flight),
-        delivery: encodeDelivery(detail.delivery),
+        delivery: detail.delivery === undefined ? undefined : encodeDelivery(detail.delivery),
         invocation: encodeInvocation(detail.invocation),
         output: buffer(detail.output),
         truncated: detail.truncated,
