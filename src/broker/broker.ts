@@ -1,5 +1,4 @@
 /** One node's core: every part, and the use cases that local clients call. */
-import { toBrokerError } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
@@ -18,6 +17,7 @@ import type { Chronicler } from './chronicler.ts';
 import { Deadlines } from './deadlines.ts';
 import { Feed } from './feed.ts';
 import { Flights } from './flights.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
@@ -54,8 +54,6 @@ export interface BrokerParts {
   readonly onShutdown: (force: boolean) => void;
 }
 
-const availabilityEveryMs = 30_000;
-
 export class Broker implements BrokerApi, Startable {
   readonly links: Links;
   readonly admission: Admission;
@@ -65,6 +63,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #runner: Runner;
   readonly #outbox: Outbox;
   readonly #deadlines: Deadlines;
+  readonly #housekeeping: Housekeeping;
   readonly #nodes: Nodes;
   readonly #agents: Agents;
   readonly #resolver: Resolver;
@@ -73,7 +72,6 @@ export class Broker implements BrokerApi, Startable {
   readonly #inspection: Inspection;
   readonly #forced = new AbortController();
   #isDraining = false;
-  #cancelRefresh: (() => void) | undefined;
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
@@ -83,7 +81,7 @@ export class Broker implements BrokerApi, Startable {
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
     this.#runner = new Runner({ store, harnesses, chronicler, feed, clock, log, onEvents: (flight) => inbox.flightChanged(flight) });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, feed, log, isDraining });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
@@ -120,6 +118,15 @@ export class Broker implements BrokerApi, Startable {
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
     const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
+    this.#housekeeping = new Housekeeping({
+      clock,
+      log,
+      chores: [
+        { name: 'ask owners that did not answer', run: () => this.#outbox.askUnanswered() },
+        { name: 'send again what origins did not store', run: () => inbox.resendStalled() },
+        { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
+      ],
+    });
     this.links = new Links({ store, inbox, outbox: this.#outbox, registry: this.registry, roster, inspection: this.#inspection, clock, log });
   }
 
@@ -130,7 +137,7 @@ export class Broker implements BrokerApi, Startable {
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
-    this.#refreshLater();
+    await this.#housekeeping.start();
     this.#runner.wakeAll();
   }
 
@@ -146,9 +153,9 @@ export class Broker implements BrokerApi, Startable {
 
   async stop(): Promise<void> {
     this.#isDraining = true;
-    this.#cancelRefresh?.();
     this.force();
     await this.#runner.drain(this.#forced.signal);
+    await this.#housekeeping.stop();
     await this.#deadlines.stop();
     await this.links.settled();
     this.#feed.wakeAll();
@@ -245,16 +252,5 @@ export class Broker implements BrokerApi, Startable {
   #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
     if (delivery.status !== 'deferred') return undefined;
     return `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
-  }
-
-  #refreshLater(): void {
-    this.#cancelRefresh = this.#parts.clock.setTimer(availabilityEveryMs, () => {
-      void this.#agents
-        .refreshAvailability()
-        .catch((error: unknown) => this.#parts.log.warn({ err: toBrokerError(error) }, 'looking at the agents failed'))
-        .finally(() => {
-          if (!this.#isDraining) this.#refreshLater();
-        });
-    });
   }
 }

@@ -78,7 +78,7 @@ export class Deadlines implements Startable {
       const flight = store.read.flight(flightId);
       if (flight !== undefined && !isTerminal(flight.state)) await this.#enforce(flight, which);
     }
-    const nextMs = store.read.nextDeadlineMs();
+    const nextMs = store.read.nextDeadlineMs(clock.now());
     this.#arm(due.length === batch ? 0 : nextMs === undefined ? longestWaitMs : nextMs - clock.now());
   }
 

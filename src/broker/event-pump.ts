@@ -8,7 +8,7 @@ import type { InvocationId } from '../domain/ids.ts';
 import type { EventAck } from '../domain/messages.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
 import type { Link } from '../domain/mesh-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 
 /** Unacknowledged output of one flight, bytes: its credit. */
@@ -17,6 +17,8 @@ const batchBytes = 64 * 1024;
 /** Acknowledgements are stored when a flight is done or this much has been covered; the rest would be sent again after a restart. */
 const storeAckEveryBytes = 4 * 1024 * 1024;
 const bytesPerEvent = 64;
+/** An origin that acknowledges nothing for so long could not store what it got: it gets it again. */
+export const stalledMs = 20_000;
 
 interface Cursor {
   sentSeq: number;
@@ -25,10 +27,13 @@ interface Cursor {
   readonly unacked: { readonly seq: number; readonly bytes: number }[];
   unackedBytes: number;
   ackedSinceStored: number;
+  /** Monotonic ms of the last sending or acknowledgement. */
+  movedAtMs: number;
 }
 
 export interface EventPumpParts {
   readonly store: Store;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -57,15 +62,21 @@ export class EventPump {
 
   /** The origin says that it has events through `seq`, and no more. */
   resumeFrom(invocationId: InvocationId, seq: number): void {
-    this.#cursors.set(invocationId, { sentSeq: seq, ackedSeq: seq, unacked: [], unackedBytes: 0, ackedSinceStored: 0 });
+    this.#cursors.set(invocationId, this.#cursorAt(seq));
     this.kick(invocationId);
+  }
+
+  /** Call now and then. */
+  resendStalled(): void {
+    const nowMs = this.#parts.clock.monotonic();
+    for (const [invocationId, cursor] of this.#cursors) {
+      if (cursor.unacked.length > 0 && nowMs - cursor.movedAtMs >= stalledMs) this.resumeFrom(invocationId, cursor.ackedSeq);
+    }
   }
 
   /** The flight has new events in the store. */
   kick(invocationId: InvocationId): void {
-    if (!this.#cursors.has(invocationId)) {
-      this.#cursors.set(invocationId, { sentSeq: 0, ackedSeq: 0, unacked: [], unackedBytes: 0, ackedSinceStored: 0 });
-    }
+    if (!this.#cursors.has(invocationId)) this.#cursors.set(invocationId, this.#cursorAt(0));
     this.#ready.add(invocationId);
     if (this.#pumping) return;
     this.#pumping = true;
@@ -88,7 +99,12 @@ export class EventPump {
     await this.#parts.store.write.acknowledged({ flightId: flight.id, originNodeId, seq });
   }
 
+  #cursorAt(seq: number): Cursor {
+    return { sentSeq: seq, ackedSeq: seq, unacked: [], unackedBytes: 0, ackedSinceStored: 0, movedAtMs: this.#parts.clock.monotonic() };
+  }
+
   #release(cursor: Cursor, seq: number): void {
+    cursor.movedAtMs = this.#parts.clock.monotonic();
     cursor.ackedSeq = Math.max(cursor.ackedSeq, seq);
     cursor.sentSeq = Math.max(cursor.sentSeq, seq);
     let covered = 0;
@@ -128,6 +144,7 @@ export class EventPump {
     cursor.sentSeq = last.seq;
     cursor.unacked.push({ seq: last.seq, bytes });
     cursor.unackedBytes += bytes;
+    cursor.movedAtMs = this.#parts.clock.monotonic();
     // Back at the end of the set: others get their turn first.
     this.#ready.add(invocationId);
     await this.#link.sendEvents({ type: 'flight_events', invocationId, receivedAtMs: flight.receivedAtMs ?? flight.acceptedAtMs, events });

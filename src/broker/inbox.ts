@@ -9,12 +9,11 @@ import { flightOfInvocation } from '../domain/ids.ts';
 import type { InvocationId } from '../domain/ids.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
-import type { Feed } from './feed.ts';
 import { mayInvoke } from './policy.ts';
 import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
@@ -28,7 +27,7 @@ export interface InboxParts {
   readonly self: Self;
   readonly chronicler: Chronicler;
   readonly runner: Runner;
-  readonly feed: Feed;
+  readonly clock: Clock;
   readonly log: Log;
   readonly isDraining: () => boolean;
 }
@@ -42,9 +41,14 @@ export class Inbox {
   }
 
   linkUp(link: Link): void {
-    const pump = new EventPump(link, { store: this.#parts.store, log: this.#parts.log });
+    const pump = new EventPump(link, this.#parts);
     this.#pumps.set(link, pump);
     pump.resume();
+  }
+
+  /** Call now and then: what an origin could not store when it came goes out again. */
+  resendStalled(): void {
+    for (const pump of this.#pumps.values()) pump.resendStalled();
   }
 
   linkDown(link: Link): void {

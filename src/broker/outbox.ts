@@ -19,6 +19,8 @@ import { Window } from './window.ts';
 /** Forwards without receipt on one link: more wait in the store. */
 const forwardWindow = 256;
 const pageSize = 500;
+/** What was forwarded, or asked to be cancelled, and not answered for so long is asked about. */
+const unansweredMs = 20_000;
 
 export interface OutboxParts {
   readonly store: Store;
@@ -30,31 +32,39 @@ export interface OutboxParts {
   readonly log: Log;
 }
 
+/** What belongs to one link and ends with it. */
+interface Side {
+  /** Forwarded, without receipt. */
+  readonly window: Window<InvocationId>;
+  /** What the owner was asked about, until its view arrives. */
+  readonly asked: Map<InvocationId, SyncItem>;
+  /** The last of the page that is being asked about: the next page follows its answer. */
+  pageEnd: InvocationId | undefined;
+}
+
 export class Outbox {
   readonly #parts: OutboxParts;
-  readonly #windows = new Map<Link, Window<InvocationId>>();
-  /** What `openAt` gave, until the owner's view of it arrives. */
-  readonly #asked = new Map<Link, Map<InvocationId, SyncItem>>();
+  readonly #sides = new Map<Link, Side>();
   /** Callers that will not wait: their flights fail with the link. Not durable: after a restart of this node they are held. */
   readonly #notHeld = new Map<InvocationId, NodeId>();
+  /** Cancels that were sent, until the flight is seen to end. */
+  readonly #cancelling = new Map<InvocationId, NodeId>();
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
   }
 
   async linkUp(link: Link): Promise<void> {
-    this.#windows.set(link, new Window(forwardWindow));
-    this.#asked.set(link, new Map());
+    this.#sides.set(link, { window: new Window(forwardWindow), asked: new Map(), pageEnd: undefined });
     // Also a barrier: whatever attempt is open now was made on an older link, and is settled when this resolves.
     await this.#loseAttempts(link.peer.nodeId, 'the link was replaced');
-    await this.#askAboutSent(link, undefined);
+    this.#askAboutSent(link, undefined);
     await this.#forwardUnsent(link);
   }
 
   async linkDown(link: Link, why: string): Promise<void> {
-    this.#windows.get(link)?.close();
-    this.#windows.delete(link);
-    this.#asked.delete(link);
+    this.#sides.get(link)?.window.close();
+    this.#sides.delete(link);
     const { nodeId } = link.peer;
     if (this.#parts.mesh().link(nodeId) === undefined) await this.#loseAttempts(nodeId, why);
     for (const [invocationId, ownerNodeId] of this.#notHeld) {
@@ -85,8 +95,30 @@ export class Outbox {
       return 'confirmed';
     }
     const link = this.#parts.mesh().link(flight.ownerNodeId);
+    this.#cancelling.set(flight.invocationId, flight.ownerNodeId);
     if (link !== undefined) this.#sendCancel(link, flight.invocationId);
     return 'asked';
+  }
+
+  /** Call now and then: an owner whose store failed for a while has said nothing, and nothing else would ask it again. */
+  askUnanswered(): void {
+    const { mesh, clock, store } = this.#parts;
+    for (const [link, { window, asked }] of this.#sides) {
+      for (const invocationId of window.olderThan(clock.monotonic() - unansweredMs)) {
+        const flight = store.read.flight(flightOfInvocation(invocationId));
+        window.remove(invocationId);
+        if (flight === undefined || isTerminal(flight.state)) continue;
+        const item = { invocationId, receipted: flight.receivedAtMs !== undefined, lastSeq: flight.lastSeq, cancelRequested: flight.cancelRequestedAtMs !== undefined };
+        asked.set(invocationId, item);
+        link.send({ type: 'sync', items: [item] });
+      }
+    }
+    for (const [invocationId, ownerNodeId] of this.#cancelling) {
+      const flight = store.read.flight(flightOfInvocation(invocationId));
+      const link = mesh().link(ownerNodeId);
+      if (flight === undefined || isTerminal(flight.state)) this.#cancelling.delete(invocationId);
+      else if (link !== undefined) this.#sendCancel(link, invocationId);
+    }
   }
 
   async receipt(link: Link, message: Receipt): Promise<void> {
@@ -131,21 +163,19 @@ export class Outbox {
   }
 
   async syncReply(link: Link, message: SyncReply): Promise<void> {
-    const asked = this.#asked.get(link);
-    if (asked === undefined) return;
+    const side = this.#sides.get(link);
+    if (side === undefined) return;
     for (const owner of message.items) {
-      const origin = asked.get(owner.invocationId);
+      const origin = side.asked.get(owner.invocationId);
       if (origin === undefined) continue;
-      asked.delete(owner.invocationId);
+      side.asked.delete(owner.invocationId);
       const step = reconcile(owner, origin);
       if (step === 'send') await this.#sendAgain(link, owner.invocationId);
       else if (step === 'cancel') this.#sendCancel(link, owner.invocationId);
       else if (step === 'indeterminate') await this.#ownerForgot(link, owner.invocationId);
     }
-    if (asked.size === 0) {
-      const lastItem = message.items.at(-1);
-      if (lastItem !== undefined) await this.#askAboutSent(link, lastItem.invocationId);
-    }
+    const last = message.items.at(-1)?.invocationId;
+    if (last !== undefined && last === side.pageEnd) this.#askAboutSent(link, last);
   }
 
   /** The owner never had it and never will: the cancel is confirmed. */
@@ -163,13 +193,14 @@ export class Outbox {
     if (ended !== undefined) this.#changed(ended);
   }
 
-  async #askAboutSent(link: Link, after: InvocationId | undefined): Promise<void> {
-    const asked = this.#asked.get(link);
+  #askAboutSent(link: Link, after: InvocationId | undefined): void {
+    const side = this.#sides.get(link);
+    if (side === undefined) return;
     const items = this.#parts.store.read.openAt(link.peer.nodeId, after, pageSize);
-    if (asked === undefined || items.length === 0) return;
-    for (const item of items) asked.set(item.invocationId, item);
+    side.pageEnd = items.at(-1)?.invocationId;
+    if (items.length === 0) return;
+    for (const item of items) side.asked.set(item.invocationId, item);
     link.send({ type: 'sync', items });
-    return Promise.resolve();
   }
 
   async #forwardUnsent(link: Link): Promise<void> {
@@ -193,11 +224,11 @@ export class Outbox {
 
   /** Waits only for room in the window; the attempt itself goes on by itself. */
   async #attempt(link: Link, invocationId: InvocationId, number: number): Promise<void> {
-    const window = this.#windows.get(link);
+    const window = this.#sides.get(link)?.window;
     if (window === undefined || window.has(invocationId)) return;
     await window.room();
     if (!link.isUp || window.has(invocationId)) return;
-    window.add(invocationId);
+    window.add(invocationId, this.#parts.clock.monotonic());
     void this.#settle(this.#beginAndForward(link, window, invocationId, number));
   }
 
@@ -220,7 +251,7 @@ export class Outbox {
     const task = store.read.task(invocationId);
     const flight = store.read.flight(flightOfInvocation(invocationId));
     if (invocation === undefined || task === undefined || flight === undefined || isTerminal(flight.state)) return;
-    this.#windows.get(link)?.add(invocationId);
+    this.#sides.get(link)?.window.add(invocationId, clock.monotonic());
     const now = clock.now();
     const limits = {
       ...invocation.limits,
@@ -271,7 +302,7 @@ export class Outbox {
 
   #received(link: Link, invocationId: InvocationId): void {
     this.#notHeld.delete(invocationId);
-    this.#windows.get(link)?.remove(invocationId);
+    this.#sides.get(link)?.window.remove(invocationId);
   }
 
   #changed(flight: { readonly id: FlightId }): void {

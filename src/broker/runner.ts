@@ -3,6 +3,7 @@
  * exactly one verdict: the agent's own end, a limit, a cancel, or a stop of the node.
  */
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Harness, Run, RunEnd } from '../domain/harness-port.ts';
@@ -22,6 +23,8 @@ export const runsPerAgent = 4;
 export const runsPerNode = 32;
 /** From TERM to KILL. */
 export const stopGraceMs = 5000;
+/** Between tries to write down what the store would not take, and before its agent's next run. */
+const storeRetryMs = 2000;
 
 export interface RunnerParts {
   readonly store: Store;
@@ -52,6 +55,8 @@ export class Runner {
   /** Agents that found the node full. */
   readonly #starved = new Set<string>();
   #accepting = true;
+  /** Aborted when the node stops at once: nothing is waited for any more. */
+  #forced = new AbortController().signal;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -102,6 +107,7 @@ export class Runner {
   /** Starts nothing more. Resolves when nothing runs; `force` ends what runs as `indeterminate`. */
   async drain(force: AbortSignal): Promise<void> {
     this.#accepting = false;
+    this.#forced = force;
     const end = (): void => {
       for (const active of this.#active.values()) this.#stop(active, 'node stopped');
     };
@@ -118,7 +124,8 @@ export class Runner {
     this.#perAgent.set(target, (this.#perAgent.get(target) ?? 0) + 1);
     const done = this.#fly(active)
       .catch((error: unknown) => {
-        this.#parts.log.error({ flightId: flight.id, err: error }, 'a run could not be carried through');
+        this.#parts.log.error({ flightId: flight.id, err: error }, 'a run could not be started; it stays queued');
+        return this.#pause(storeRetryMs);
       })
       .finally(() => {
         this.#active.delete(flight.id);
@@ -188,8 +195,35 @@ export class Runner {
     const end = await run.ended;
     limits.clear();
     const ended = active.ended === undefined ? undefined : await active.ended;
-    await buffer.flush();
-    await this.#finish(flight, active.cause === undefined ? outcomeOf(end) : verdictOn(active.cause, ended ?? 0));
+    const verdict = active.cause === undefined ? outcomeOf(end) : verdictOn(active.cause, ended ?? 0);
+    const isWhole = await buffer.flush().then(
+      () => true,
+      () => false,
+    );
+    await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+  }
+
+  /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
+  async #finishSurely(flight: Flight, outcome: Outcome): Promise<void> {
+    for (;;) {
+      try {
+        await this.#finish(flight, outcome);
+        return;
+      } catch (error) {
+        this.#parts.log.error({ flightId: flight.id, err: error }, 'the end of a run could not be stored; trying again');
+        if (this.#forced.aborted) return;
+        await this.#pause(storeRetryMs);
+      }
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const forced = this.#forced;
+    if (forced.aborted) return;
+    await new Promise<void>((resolve) => {
+      const cancelTimer = this.#parts.clock.setTimer(ms, resolve);
+      forced.addEventListener('abort', () => (cancelTimer(), resolve()), { once: true });
+    });
   }
 
   #stop(active: ActiveRun, cause: StopCause): void {
@@ -209,6 +243,12 @@ export class Runner {
     this.#parts.onEvents(flight);
   }
 }
+
+const outputLost: ErrorInfo = {
+  code: 'unavailable',
+  message: 'its node could not store all of its output',
+  hint: 'make room on the disk of that node; what was stored is in flight output',
+};
 
 /** @returns the agent's own end as the flight's outcome. A failure of the agent itself carries no error code. */
 function outcomeOf(end: RunEnd): Outcome {

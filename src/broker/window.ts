@@ -1,7 +1,8 @@
 /** How many of something may be on the way at once; whoever wants to add one more waits for room. */
 export class Window<Item> {
   readonly #size: number;
-  readonly #items = new Set<Item>();
+  /** Each with the time it was added, oldest first. */
+  readonly #items = new Map<Item, number>();
   #waiting: (() => void)[] = [];
   #closed = false;
 
@@ -19,8 +20,13 @@ export class Window<Item> {
   }
 
   /** Goes over the size when it must: what is on the way already has to be counted. */
-  add(item: Item): void {
-    this.#items.add(item);
+  add(item: Item, nowMs: number): void {
+    this.#items.set(item, nowMs);
+  }
+
+  /** What was added at `untilMs` or before and has not left. */
+  olderThan(untilMs: number): Item[] {
+    return [...this.#items].filter(([, addedAtMs]) => addedAtMs <= untilMs).map(([item]) => item);
   }
 
   remove(item: Item): void {

@@ -4,8 +4,8 @@ import { Window } from '../../../src/broker/window.ts';
 describe('Window', () => {
   it('makes the next one wait until something has left', async () => {
     const window = new Window<number>(2);
-    window.add(1);
-    window.add(2);
+    window.add(1, 0);
+    window.add(2, 0);
     let hasRoom = false;
     const room = window.room().then(() => {
       hasRoom = true;
