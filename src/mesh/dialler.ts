@@ -20,6 +20,7 @@ const baseMs = 500;
  */
 const capMs = { recent: 2_000, seed: 5_000, other: 15_000 } as const;
 const recentMs = 3_600_000;
+const soonMs = 100;
 
 export type DialResult =
   | { readonly kind: 'up'; readonly peer: PeerIdentity }
@@ -121,13 +122,13 @@ export class Dialler {
     }
   }
 
-  /** Tries soon, whatever the backoff says: all targets, or those of one node. */
-  wake(nodeId?: NodeId): void {
+  /** Tries again, whatever the backoff says: all targets, or those of one node, now or as late as ever. */
+  wake(nodeId?: NodeId, when: 'soon' | 'late' = 'soon'): void {
     for (const target of this.#targets.values()) {
       if (nodeId !== undefined && !nodesOf(target).has(nodeId)) continue;
       target.failures = 0;
       // Not all at the same moment: the other side may be dialling too.
-      this.#schedule(target, Math.ceil(this.#parts.random() * 100));
+      this.#schedule(target, Math.ceil(this.#parts.random() * (when === 'soon' ? soonMs : capMs.other)));
     }
   }
 

@@ -77,6 +77,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   #watch: StallWatch | undefined;
   #cancelTick: CancelTimer | undefined;
   #isRunning = false;
+  /** Aborts dials. */
+  #stopping = new AbortController();
 
   constructor(parts: MeshParts) {
     const { clock, random, log } = parts;
@@ -106,6 +108,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   start(): Promise<void> {
     if (this.#isRunning) return Promise.resolve();
     this.#isRunning = true;
+    this.#stopping = new AbortController();
     const { clock } = this.#parts;
     this.#server.start();
     this.#watch = new StallWatch(clock.monotonic(), clock.now());
@@ -118,6 +121,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     if (!this.#isRunning) return;
     this.#isRunning = false;
     this.#cancelTick?.();
+    this.#stopping.abort();
     const stopped = this.#dialler.stop();
     const closed = [...this.#open.keys()].map((session) => session.closed);
     this.#closeAll('this node is stopping');
@@ -238,7 +242,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     if (end.wasUp) this.#peers.note(peer.nodeId, { lastSeenMs: session.lastHeardWallMs });
     if (!this.#live.has(peer.nodeId)) this.#judge(session, end);
     if (end.wasUp) this.#call('down', peer, () => this.#parts.handler.onDown(session, end.why));
-    if (isLast && this.#isRunning && end.farewell !== 'protocol' && end.farewell !== 'clone') this.#dialler.wake(peer.nodeId);
+    // What ended for a reason that will be there again is not tried again at once.
+    if (isLast) this.#dialler.wake(peer.nodeId, end.farewell === 'protocol' || end.farewell === 'clone' ? 'late' : 'soon');
   }
 
   /** What the end of a session says of its peer. */
@@ -246,7 +251,6 @@ class SessionMesh implements NodeMesh, SessionOwner {
     if (end.farewell === 'incompatible') {
       this.#peers.discovered(peer, path === 'inbound' ? 'inbound' : this.#sourceOf(address));
       this.#peers.note(peer.nodeId, { address, path });
-      this.#peers.move(peer.nodeId, 'alive', 'connected');
       this.#peers.move(peer.nodeId, 'incompatible', end.why);
     } else if (end.wasUp) {
       const isGone = (end.farewell === 'stopping' && end.saidBy === 'peer') || end.why === silence;
@@ -293,12 +297,13 @@ class SessionMesh implements NodeMesh, SessionOwner {
     let known: DialResult | undefined;
     let outbound: Outbound;
     try {
-      outbound = await connect(address, identity, this.#parts.tls, this.#parts.clock, (peer) => {
+      const onServer = (peer: PeerIdentity): void => {
         if (peer.nodeId === identity.nodeId) known = { kind: 'self' };
         else if (this.#live.has(peer.nodeId) || this.#greeting.has(peer.nodeId)) known = { kind: 'linked', peer };
         if (known !== undefined) throw conflict('no connection is needed');
         this.#greeting.add(peer.nodeId);
-      });
+      };
+      outbound = await connect(address, identity, { makeTls: this.#parts.tls, clock: this.#parts.clock, signal: this.#stopping.signal, onServer });
     } catch (error) {
       if (known !== undefined) return known;
       throw error;

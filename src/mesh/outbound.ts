@@ -29,6 +29,14 @@ export interface Outbound {
   readonly hangUp: (isOrderly: boolean) => void;
 }
 
+export interface ConnectParts {
+  readonly makeTls: MakeTls;
+  readonly clock: Clock;
+  /** Gives the try up. */
+  readonly signal: AbortSignal;
+  readonly onServer: (peer: PeerIdentity) => void;
+}
+
 // Nothing of the environment (proxies), of DNS (service configs) or of other channels has a say in a connection.
 // The name is never compared: a node is its key.
 const channelOptions: ChannelOptions = {
@@ -45,15 +53,13 @@ const channelOptions: ChannelOptions = {
 
 /**
  * Connects once. The control call is open but nothing was sent on it.
- * @param onServer as in `MakeTls`
+ * `onServer` is as in `MakeTls`.
  * @throws BrokerError `unavailable` when nobody answers, `unauthenticated` when it is no member, or what `onServer` threw
  */
 export function connect(
   address: string,
   identity: MeshIdentity,
-  makeTls: MakeTls,
-  clock: Clock,
-  onServer: (peer: PeerIdentity) => void,
+  { makeTls, clock, signal, onServer }: ConnectParts,
 ): Promise<Outbound> {
   return new Promise((resolve, reject) => {
     let refusal: Error | undefined;
@@ -82,6 +88,7 @@ export function connect(
     const close = (): void => {
       cancelTimer();
       cancelLinger();
+      signal.removeEventListener('abort', onAbort);
       control.cancel();
       data?.cancel();
       client.close();
@@ -94,9 +101,13 @@ export function connect(
     const cancelTimer = clock.setTimer(dialTimeoutMs, () => failed(unavailable(`no answer within ${dialTimeoutMs / 1000} s`)));
     const onError = (error: ServiceError): void => failed(refusal === undefined ? describe(error) : toBrokerError(refusal));
     control.once('error', onError);
+    const onAbort = (): void => failed(unavailable('this node is stopping'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
 
     const connected = (peer: PeerIdentity) => (): void => {
       cancelTimer();
+      signal.removeEventListener('abort', onAbort);
       control.off('error', onError);
       resolve({
         peer,

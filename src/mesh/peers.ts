@@ -9,7 +9,11 @@ import type { TargetView } from './dialler.ts';
 /** A link that is gone is redialled for this long before its peer is called unreachable. */
 const missingAfterMs = 10_000;
 
-type Known = { -readonly [Key in keyof PeerView]: PeerView[Key] } & { changedAtMs: number };
+interface Known {
+  view: PeerView;
+  /** Monotonic ms of the last change of state. */
+  changedAtMs: number;
+}
 
 export class PeerTable {
   readonly #clock: Clock;
@@ -30,59 +34,56 @@ export class PeerTable {
   discovered({ nodeId, name }: { readonly nodeId: NodeId; readonly name: string }, source: string): void {
     const known = this.#peers.get(nodeId);
     if (known !== undefined) {
-      known.name = name;
+      known.view = { ...known.view, name };
       return;
     }
     this.#peers.set(nodeId, {
-      nodeId,
-      name,
-      state: 'discovered',
-      why: 'not reached yet',
-      sinceMs: this.#clock.now(),
+      view: { nodeId, name, state: 'discovered', why: 'not reached yet', sinceMs: this.#clock.now(), source },
       changedAtMs: this.#clock.monotonic(),
-      source,
     });
   }
 
   note(nodeId: NodeId, facts: Partial<Pick<PeerView, 'address' | 'path' | 'source' | 'rttMs' | 'lastSeenMs' | 'version'>>): void {
     const known = this.#peers.get(nodeId);
-    if (known !== undefined) Object.assign(known, facts);
+    if (known !== undefined) known.view = { ...known.view, ...facts };
   }
 
   /** Moves through the states between where the table of moves asks for it. Not to be moved from there, it stays. */
   move(nodeId: NodeId, to: PeerState, why: string): void {
     const known = this.#peers.get(nodeId);
     if (known === undefined) return;
-    if (known.state === to) {
-      known.why = why;
+    if (known.view.state === to) {
+      known.view = { ...known.view, why };
       return;
     }
-    const step = canMovePeer(known.state, to) ? undefined : between(known.state, to);
+    const step = canMovePeer(known.view.state, to) ? undefined : between(known.view.state, to);
     if (step !== undefined) this.move(nodeId, step, why);
-    if (!canMovePeer(known.state, to)) return;
-    const from = known.state;
-    Object.assign(known, { state: to, why, sinceMs: this.#clock.now(), changedAtMs: this.#clock.monotonic() });
-    this.#onMove(view(known), from);
+    const from = known.view.state;
+    if (!canMovePeer(from, to)) return;
+    known.view = { ...known.view, state: to, why, sinceMs: this.#clock.now() };
+    known.changedAtMs = this.#clock.monotonic();
+    this.#onMove(known.view, from);
   }
 
   state(nodeId: NodeId): PeerState | undefined {
-    return this.#peers.get(nodeId)?.state;
+    return this.#peers.get(nodeId)?.view.state;
   }
 
   lastSeenMs(nodeId: NodeId): number | undefined {
-    return this.#peers.get(nodeId)?.lastSeenMs;
+    return this.#peers.get(nodeId)?.view.lastSeenMs;
   }
 
   /** Suspects without a link become unreachable in the end. */
   expire(isLinked: (nodeId: NodeId) => boolean): void {
     const now = this.#clock.monotonic();
-    for (const { nodeId, state, why, changedAtMs } of this.#peers.values()) {
+    for (const { view, changedAtMs } of this.#peers.values()) {
+      const { nodeId, state, why } = view;
       if (state === 'suspect' && !isLinked(nodeId) && now - changedAtMs >= missingAfterMs) this.move(nodeId, 'unreachable', why);
     }
   }
 
   views(): PeerView[] {
-    return [...this.#peers.values()].map(view);
+    return [...this.#peers.values()].map(({ view }) => view);
   }
 }
 
@@ -94,9 +95,6 @@ export function strangerView({ address, why, sinceMs, failures }: TargetView): P
 
 function between(from: PeerState, to: PeerState): PeerState | undefined {
   if (from === 'alive' && to === 'unreachable') return 'suspect';
-  return from === 'left' || from === 'removed' ? 'discovered' : undefined;
-}
-
-function view({ changedAtMs: _, ...rest }: Known): PeerView {
-  return rest;
+  // A member again: only a session proves it.
+  return to === 'alive' && (from === 'left' || from === 'removed') ? 'discovered' : undefined;
 }

@@ -27,6 +27,8 @@ import type { Duplex } from 'node:stream';
 
 /** Control frames queued beyond this mean a peer that reads too slowly to be worth keeping, bytes. */
 const mostQueuedControl = 64 * 1024 * 1024;
+/** A dialler opens its data stream as soon as it is greeted. */
+const dataWithinMs = 5_000;
 /** Questions of the peer that are being answered at once. */
 const mostAnswering = 16;
 
@@ -90,6 +92,7 @@ export class Session implements Link {
   #state: 'opening' | 'up' | 'down' = 'opening';
   #hello: PeerHello | undefined;
   #answering = 0;
+  #upAtMs = 0;
   #heartbeat = { number: 0, sentAtMs: 0, isAnswered: true };
 
   constructor(parts: SessionParts) {
@@ -179,6 +182,7 @@ export class Session implements Link {
     const { clock } = this.#parts;
     const now = clock.monotonic();
     if (isGrace || this.#inflow.controlIsPaused) this.#liveness.grace(now);
+    if (this.wantsData && now - this.#upAtMs > dataWithinMs) this.close('protocol', 'the data stream was never opened');
     if (this.isUp && now - this.#heartbeat.sentAtMs >= heartbeatEveryMs) this.#sendHeartbeat();
     const state = this.#liveness.at(now);
     if (state === 'dead') {
@@ -310,6 +314,7 @@ export class Session implements Link {
     if (refusal !== undefined) return this.close(refusal.farewell, refusal.detail);
     if (sessionId === undefined) this.#sendHello(hello.sessionId);
     this.#state = 'up';
+    this.#upAtMs = this.#parts.clock.monotonic();
     if (openData !== undefined) {
       this.#outlet.addFirst({ frame: { $case: 'hello', value: { sessionId: Buffer.from(hello.sessionId, 'hex') } } });
       this.#data = new FrameStream(openData(), () => this.#outlet.pull(), this.#dataSink());

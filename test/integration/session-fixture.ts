@@ -52,6 +52,8 @@ export class TestNode implements AsyncDisposable {
   onQuery: (query: PeerQuery) => Promise<PeerAnswer> = () => Promise.resolve({ type: 'ping' });
   isRemembering = true;
   address = '';
+  /** Whether others are told where this node listens. */
+  isTelling = true;
   readonly #listen: number;
 
   constructor(identity: MeshIdentity, { clock = fastClock(), seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0 }: NodeOptions = {}) {
@@ -68,7 +70,7 @@ export class TestNode implements AsyncDisposable {
         epoch,
         bootNonce,
         version: '0.0.0-test',
-        addresses: () => (this.address === '' ? [] : [this.address]),
+        addresses: () => (this.isTelling && this.address !== '' ? [this.address] : []),
         hlc: () => encodeHlc({ ms: Math.trunc(clock.now()), counter: 0 }),
       },
       tls: clientTls,

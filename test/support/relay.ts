@@ -58,16 +58,16 @@ export class Relay implements AsyncDisposable {
     ] as const) {
       this.#sockets.add(from);
       from.setNoDelay(true);
-      from.on('error', () => to.destroy());
+      from.on('error', () => undefined);
       from.on('close', () => {
         this.#sockets.delete(from);
-        to.destroy();
+        if (!this.isBlackHole) to.destroy();
       });
-      void this.#copy(from, to);
+      this.#copy(from, to);
     }
   }
 
-  async #copy(from: Socket, to: Socket): Promise<void> {
+  #copy(from: Socket, to: Socket): void {
     let last = Promise.resolve();
     from.on('data', (bytes: Buffer) => {
       if (this.isBlackHole) return;
@@ -81,6 +81,6 @@ export class Relay implements AsyncDisposable {
       const wait = delay(this.delayMs);
       last = last.then(() => wait).then(() => void (to.destroyed || to.write(bytes)));
     });
-    from.on('end', () => to.end());
+    from.on('end', () => this.isBlackHole || to.end());
   }
 }

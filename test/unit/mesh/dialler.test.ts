@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import { unavailable } from '../../../src/domain/errors.ts';
+import type { NodeId } from '../../../src/domain/ids.ts';
+import type { PeerIdentity } from '../../../src/domain/trust.ts';
+import { Dialler } from '../../../src/mesh/dialler.ts';
+import type { DialResult } from '../../../src/mesh/dialler.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const desktop = 'desktop' as NodeId;
+const answered = (nodeId: NodeId): DialResult => ({ kind: 'up', peer: { nodeId } as PeerIdentity });
+
+function scene() {
+  const clock = new FakeClock();
+  const dials: { address: string; atMs: number }[] = [];
+  const failures: string[] = [];
+  const linked = new Set<NodeId>();
+  const lastSeen = new Map<NodeId, number>();
+  const scripted = { dial: (_address: string): Promise<DialResult> => Promise.reject(unavailable('refused')) };
+  const dialler = new Dialler({
+    clock,
+    random: () => 0.999,
+    dial: (address) => {
+      dials.push({ address, atMs: clock.monotonic() });
+      return scripted.dial(address);
+    },
+    isLinked: (nodeId) => linked.has(nodeId),
+    lastSeenMs: (nodeId) => lastSeen.get(nodeId),
+    onFailure: ({ address, why }) => void failures.push(`${address}: ${why}`),
+  });
+  const gaps = (): number[] => dials.slice(1).map(({ atMs }, index) => atMs - (dials[index]?.atMs ?? 0));
+  return { clock, dials, failures, linked, lastSeen, scripted, dialler, gaps };
+}
+
+describe('the dialler', () => {
+  test('waits longer after each failure, up to 5 s for a seed, and tells the reason once per change', async () => {
+    const { clock, dialler, failures, gaps, scripted } = scene();
+    dialler.setSeeds(['a:1']);
+    dialler.start();
+    await clock.advance(60_000);
+    expect(gaps().slice(0, 5)).toEqual([500, 999, 1998, 3996, 4995]);
+    expect(Math.max(...gaps())).toBeLessThanOrEqual(5_000);
+    expect(failures).toEqual(['a:1: refused']);
+    scripted.dial = () => Promise.reject(unavailable('another reason'));
+    await clock.advance(20_000);
+    expect(failures).toEqual(['a:1: refused', 'a:1: another reason']);
+    await dialler.stop();
+    expect(clock.pending).toBe(0);
+  });
+
+  test('tries a node that was here within the hour at least every 2 s, one long gone every 15 s', async () => {
+    const { clock, dialler, lastSeen, gaps, dials } = scene();
+    lastSeen.set(desktop, clock.now());
+    dialler.setAddresses(desktop, ['d:1']);
+    dialler.start();
+    await clock.advance(1_800_000);
+    expect(Math.max(...gaps())).toBeLessThanOrEqual(2_000);
+    await clock.advance(3_600_000);
+    dials.length = 0;
+    await clock.advance(60_000);
+    expect(Math.max(...gaps())).toBeGreaterThan(10_000);
+    expect(Math.max(...gaps())).toBeLessThanOrEqual(15_000);
+  });
+
+  test('leaves a node with a live link alone, and tries at once when it is woken', async () => {
+    const { clock, dialler, linked, dials, scripted } = scene();
+    scripted.dial = () => {
+      linked.add(desktop);
+      return Promise.resolve(answered(desktop));
+    };
+    dialler.setSeeds(['s:1']);
+    dialler.start();
+    await clock.advance(60_000);
+    expect(dials).toHaveLength(1);
+    linked.delete(desktop);
+    dialler.wake(desktop);
+    await clock.advance(100);
+    expect(dials).toHaveLength(2);
+  });
+
+  test('never dials this node again', async () => {
+    const { clock, dialler, dials, scripted } = scene();
+    scripted.dial = () => Promise.resolve({ kind: 'self' });
+    dialler.setSeeds(['me:1']);
+    dialler.start();
+    await clock.advance(600_000);
+    expect(dials).toHaveLength(1);
+  });
+
+  test('has at most sixteen dials under way, and gets round to all', async () => {
+    const { clock, dialler, dials, scripted } = scene();
+    let underWay = 0;
+    let most = 0;
+    scripted.dial = () => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      return new Promise((_resolve, reject) =>
+        clock.setTimer(3000, () => {
+          underWay -= 1;
+          reject(unavailable('silent'));
+        }),
+      );
+    };
+    dialler.setSeeds(Array.from({ length: 50 }, (_, index) => `s${index}:1`));
+    dialler.start();
+    await clock.advance(15_000);
+    expect(most).toBe(16);
+    expect(new Set(dials.map(({ address }) => address)).size).toBe(50);
+  });
+
+  test('an address that somebody else claims too is not dialled for it again and again', async () => {
+    const { clock, dialler, dials, scripted, linked } = scene();
+    linked.add(desktop);
+    scripted.dial = () => Promise.resolve(answered(desktop));
+    dialler.setAddresses(desktop, ['d:1']);
+    dialler.setAddresses('liar' as NodeId, ['d:1']);
+    dialler.start();
+    await clock.advance(120_000);
+    expect(dials).toHaveLength(1);
+  });
+
+  test('forgets addresses that nobody names any more', async () => {
+    const { clock, dialler, dials } = scene();
+    dialler.setAddresses(desktop, ['old:1']);
+    dialler.start();
+    await clock.advance(100);
+    dialler.setAddresses(desktop, ['new:1']);
+    dials.length = 0;
+    await clock.advance(30_000);
+    expect(new Set(dials.map(({ address }) => address))).toEqual(new Set(['new:1']));
+  });
+
+  test('one try now joins the try that is under way', async () => {
+    const { dialler, dials, scripted, clock } = scene();
+    dialler.setAddresses(desktop, ['d:1']);
+    dialler.start();
+    await clock.advance(10);
+    dials.length = 0;
+    let finish = (): void => undefined;
+    scripted.dial = () => new Promise((resolve) => (finish = () => resolve(answered(desktop))));
+    const both = Promise.all([dialler.dialNow(desktop), dialler.dialNow(desktop)]);
+    finish();
+    expect(await both).toEqual([true, true]);
+    expect(dials).toHaveLength(1);
+    expect(await dialler.dialNow('nobody' as NodeId)).toBe(false);
+  });
+});
