@@ -11,10 +11,9 @@ class Parcel {
   /** What the records around the bytes take, about. */
   size = 512;
 
-  /** A copy that is a buffer of its own; the caller's stays whole. */
+  /** A copy that is a buffer of its own: the caller's stays whole, and may be used again at once. */
   pack(bytes: Uint8Array): Uint8Array {
     this.size += bytes.length;
-    if (bytes.length < leastTransfer && bytes.length === bytes.buffer.byteLength) return bytes;
     const copy = new Uint8Array(bytes);
     if (copy.length >= leastTransfer) this.transfers.push(copy.buffer);
     return copy;
