@@ -1,7 +1,7 @@
 /** A flight as it goes: the answer on stdout, the rest on stderr; or one JSON object a line. */
 import { parseAddress } from '../domain/address.ts';
 import { formatDuration } from '../domain/duration.ts';
-import { BrokerError, fromInfo } from '../domain/errors.ts';
+import { BrokerError } from '../domain/errors.ts';
 import type { FlightEventBody } from '../domain/flight-event.ts';
 import type { Flight } from '../domain/records.ts';
 import { neutralise } from '../domain/text.ts';
@@ -9,6 +9,7 @@ import type { FlightUpdate } from '../client/types.ts';
 import type { Context } from './context.ts';
 import { bytesFields, errorDocument, outputFields } from './json.ts';
 import { isoTime, localTime } from './output.ts';
+import type { Output } from './output.ts';
 import { TerminalText } from './terminal-text.ts';
 
 export interface ViewOptions {
@@ -16,8 +17,6 @@ export interface ViewOptions {
   readonly quiet: boolean;
   /** Control sequences reach the terminal. */
   readonly raw: boolean;
-  /** Say at the end how it ended, even when all went well. */
-  readonly closing?: boolean;
 }
 
 type Finished = Extract<FlightUpdate, { type: 'finished' }>;
@@ -138,11 +137,10 @@ export class FlightView {
 
   #closing(flight: Flight): void {
     const { out, host } = this.#context;
-    const error = failureOf(flight);
-    if (error !== undefined) return out.error(error);
-    if (this.#options.closing === true || host.tty.stderr) {
+    tellFailure(out, flight);
+    if (flight.state === 'completed' && host.tty.stderr) {
       const tookMs = (flight.finishedAtMs ?? flight.acceptedAtMs) - flight.acceptedAtMs;
-      this.#note(`${flight.state} in ${formatDuration(tookMs)}`);
+      this.#note(`completed in ${formatDuration(tookMs)}`);
     }
   }
 
@@ -163,27 +161,32 @@ export function finishedFields({ flight, output, truncated }: Finished): Record<
   };
 }
 
-/** Why a flight that is over did not complete, as a line for people; undefined when it did. */
+/** Says on stderr how a flight that did not complete ended; nothing when it did, or goes on. */
+export function tellFailure(out: Output, flight: Flight): void {
+  const failure = failureOf(flight);
+  if (failure === undefined) return;
+  // Someone wanted it so.
+  if (flight.state === 'cancelled') out.note(neutralise(failure.message));
+  else out.error(failure);
+}
+
+/** Why a flight that is over did not complete, in a line for people; undefined when it did. */
 export function failureOf(flight: Flight): BrokerError | undefined {
   const look = `beckon flight show ${flight.id.slice(-6)}`;
-  const words = (message: string, hint = look): BrokerError => {
-    const own = flight.error;
-    // A line that only the owner can write is better than one of ours.
-    return own === undefined
-      ? new BrokerError('internal', message, { hint })
-      : fromInfo({ ...own, message: `${message}: ${own.message}`, hint: own.hint ?? hint });
-  };
+  const { error } = flight;
+  const words = (message: string, hint = look): BrokerError => new BrokerError(error?.code ?? 'internal', message, { ...error, hint: error?.hint ?? hint });
+  const because = error === undefined ? '' : `: ${error.message}`;
   switch (flight.state) {
     case 'failed':
-      if (flight.error !== undefined) return fromInfo({ ...flight.error, hint: flight.error.hint ?? look });
+      if (error !== undefined) return words(error.message);
       if (flight.signal !== undefined) return words(`the agent died of ${flight.signal}`);
       return words(`the agent failed${flight.exitCode === undefined ? '' : `: it exited with ${flight.exitCode}`}`);
     case 'cancelled':
       return words(`cancelled${flight.ended === undefined || flight.ended === 0 ? '' : `; processes ended: ${flight.ended}`}`);
     case 'expired':
-      return words('expired before it could start', 'give it longer with --hold, or see beckon peers');
+      return words(`expired, never started${because}`, 'give it longer with --hold, or see beckon peers');
     case 'indeterminate':
-      return words('indeterminate: it may have run', `see what it did before you invoke it again: ${look}`);
+      return words(`indeterminate, it may have run${because}`, `see what it did before you invoke it again: ${look}`);
     case 'completed':
     case 'queued':
     case 'waking':

@@ -11,7 +11,7 @@ import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOfFlight, exitOk, exitStillGoing } from './exit.ts';
-import { failureOf } from './flight-view.ts';
+import { failureOf, tellFailure } from './flight-view.ts';
 import { bytesFields, flightDocument, flightShowDocument, traceDocument } from './json.ts';
 import { nodeNames } from './names.ts';
 import { addPaging, checkId, choice, duration, examples, flag, number, pageOf, text } from './options.ts';
@@ -141,7 +141,7 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['received', at(flight.receivedAtMs, detail.ownerName)],
     ['started', at(flight.startedAtMs, detail.ownerName)],
     ['finished', at(flight.finishedAtMs, flight.verdictBy === 'origin' ? detail.originName : detail.ownerName)],
-    ['delivery', transport(delivery)],
+    ['delivery', delivery === undefined ? undefined : transport(delivery)],
     ['held until', isTerminal(flight.state) || flight.startedAtMs !== undefined ? undefined : localTime(flight.holdUntilMs)],
     ['run', flight.run > 1 ? String(flight.run) : undefined],
     ['exit code', flight.exitCode?.toString()],
@@ -204,8 +204,7 @@ async function wait(context: Context, [id = '']: readonly string[], options: Opt
       if (out.isJson) await out.json(flightShowDocument(detail));
       else if (isTerminal(flight.state)) {
         await out.line(flight.state);
-        const failure = failureOf(flight);
-        if (failure !== undefined) out.error(failure);
+        tellFailure(out, flight);
       } else out.note(`it is still ${flight.state}: beckon flight follow ${flight.id.slice(-6)}`);
       return exitOfFlight(flight);
     });

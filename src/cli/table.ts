@@ -25,7 +25,8 @@ export async function table(out: Output, heads: readonly string[], rows: readonl
         const padding = isLast ? '' : ' '.repeat((widths[column] ?? 0) - widthOf(text));
         return `${paint === undefined ? text : paint(text)}${padding}`;
       })
-      .join(gap);
+      .join(gap)
+      .trimEnd();
   await out.line(render(heads.map((head) => ({ text: head.toUpperCase(), paint: out.colours.dim }))));
   for (const row of cells) await out.line(render(row));
 }

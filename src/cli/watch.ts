@@ -36,5 +36,5 @@ export async function watch(
   } finally {
     interrupts.stop();
   }
-  return ended === undefined || interrupts.reading.aborted ? exitStillGoing : exitOfFlight(ended);
+  return ended === undefined ? exitStillGoing : exitOfFlight(ended);
 }
