@@ -20,7 +20,8 @@ const baseMs = 500;
  */
 const capMs = { recent: 2_000, seed: 5_000, other: 15_000 } as const;
 const recentMs = 3_600_000;
-const soonMs = 100;
+/** Tries that were woken together are spread over this. */
+const spreadMs = 100;
 
 export type DialResult =
   | { readonly kind: 'up'; readonly peer: PeerIdentity }
@@ -122,13 +123,13 @@ export class Dialler {
     }
   }
 
-  /** Tries again, whatever the backoff says: all targets, or those of one node, now or as late as ever. */
-  wake(nodeId?: NodeId, when: 'soon' | 'late' = 'soon'): void {
+  /** Tries again after that time, whatever the backoff says: all targets, or those of one node. */
+  wake(nodeId?: NodeId, afterMs = 0): void {
     for (const target of this.#targets.values()) {
       if (nodeId !== undefined && !nodesOf(target).has(nodeId)) continue;
       target.failures = 0;
       // Not all at the same moment: the other side may be dialling too.
-      this.#schedule(target, Math.ceil(this.#parts.random() * (when === 'soon' ? soonMs : capMs.other)));
+      this.#schedule(target, afterMs + Math.ceil(this.#parts.random() * spreadMs));
     }
   }
 

@@ -242,8 +242,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     if (end.wasUp) this.#peers.note(peer.nodeId, { lastSeenMs: session.lastHeardWallMs });
     if (!this.#live.has(peer.nodeId)) this.#judge(session, end);
     if (end.wasUp) this.#call('down', peer, () => this.#parts.handler.onDown(session, end.why));
-    // What ended for a reason that will be there again is not tried again at once.
-    if (isLast) this.#dialler.wake(peer.nodeId, end.farewell === 'protocol' || end.farewell === 'clone' ? 'late' : 'soon');
+    if (isLast) this.#dialler.wake(peer.nodeId, this.#redialAfterMs(peer.nodeId, end));
   }
 
   /** What the end of a session says of its peer. */
@@ -256,6 +255,13 @@ class SessionMesh implements NodeMesh, SessionOwner {
       const isGone = (end.farewell === 'stopping' && end.saidBy === 'peer') || end.why === silence;
       this.#peers.move(peer.nodeId, isGone ? 'unreachable' : 'suspect', end.why);
     }
+  }
+
+  #redialAfterMs(nodeId: NodeId, { farewell }: SessionEnd): number {
+    // A reason that will be there again: no hurry.
+    if (farewell === 'protocol' || farewell === 'clone') return 10_000;
+    // Both sides have lost the link: the lower id goes first, so that they rarely meet.
+    return this.#identity !== undefined && this.#identity.nodeId > nodeId ? 250 : 0;
   }
 
   #tick(): void {

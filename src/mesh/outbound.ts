@@ -7,7 +7,7 @@ import { BrokerError, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { isServiceError } from '../rpc/status.ts';
-import { messageLimits, RawClient } from './service.ts';
+import { messageLimits, RawClient, windowBytes } from './service.ts';
 
 /** Until the other end has proven who it is, ms. */
 export const dialTimeoutMs = 3_000;
@@ -48,7 +48,7 @@ const channelOptions: ChannelOptions = {
   'grpc.enable_retries': 0,
   'grpc.use_local_subchannel_pool': 1,
   'grpc.service_config_disable_resolution': 1,
-  'grpc-node.flow_control_window': 256 * 1024,
+  'grpc-node.flow_control_window': windowBytes,
 };
 
 /**

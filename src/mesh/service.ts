@@ -25,6 +25,12 @@ export const rawMesh = {
 
 export const RawClient = makeGenericClientConstructor(rawMesh, 'beckon.v1.MeshService');
 
+/**
+ * What a sender may have on the wire unread, a stream and a connection, bytes: what can stand in front of a heartbeat.
+ * At 20 ms round trip that is about 10 MB/s.
+ */
+export const windowBytes = 256 * 1024;
+
 export const messageLimits: ChannelOptions = {
   'grpc.max_receive_message_length': largestMessage,
   'grpc.max_send_message_length': largestMessage,

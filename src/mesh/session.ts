@@ -1,7 +1,8 @@
 /**
  * One session with one peer: a control and a data stream over one HTTP/2 connection, the same from both ends but for
- * who dialled. One connection is enough: HTTP/2 gives each stream its own window (64 KiB), so what can stand in front
- * of a heartbeat on the wire is bounded, and data frames count as life as much as heartbeats do.
+ * who dialled. One connection is enough: what can stand in front of a heartbeat on the wire is bounded by the HTTP/2
+ * window (256 KiB; a ping during a transfer of 16 MiB at 20 ms round trip took 0.2 s at worst), a data stream that is
+ * not read holds up no other, and data frames count as life as much as heartbeats do.
  */
 import { BrokerError, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { AnswerTo, ControlMessage, FlightEvents, Forward, PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';

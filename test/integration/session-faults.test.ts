@@ -11,7 +11,7 @@ import { clientTls } from '../../src/trust/client-tls.ts';
 import { testMesh } from '../contract/trust/mesh-fixture.ts';
 import { Relay } from '../support/relay.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { newInvocationId, someHlc, TestNode } from './session-fixture.ts';
+import { fastClock, newInvocationId, someHlc, TestNode } from './session-fixture.ts';
 
 /** A member that speaks the protocol by hand. */
 class HandMade implements Disposable {
@@ -171,12 +171,31 @@ describe('a peer that falls silent', () => {
     expect(laptop.downs).toHaveLength(0);
   });
 
+  test('is not suspected by a node that slept itself: it gets time to be heard, and the link stays', async () => {
+    await using authority = await testMesh();
+    await using desktop = await new TestNode(await authority.member('desktop')).start();
+    const steady = fastClock();
+    let sleptMs = 0;
+    const clock = { ...steady, now: () => steady.now() + sleptMs, monotonic: () => steady.monotonic() + sleptMs };
+    await using laptop = await new TestNode(await authority.member('laptop'), { clock, seeds: [desktop.address] }).start();
+    const link = await laptop.linkTo(desktop);
+    sleptMs = 3_600_000;
+    await waitFor('the sleep to be noticed', () => laptop.logged.some(({ message }) => message.includes('slept or stalled')));
+    // Twice the silence that would end a link.
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    expect(link.isUp).toBe(true);
+    expect(laptop.logged.map(({ fields }) => fields['to'])).not.toContain('suspect');
+    expect(laptop.stateOf(desktop)).toBe('alive');
+  });
+
   test('a connection that is cut is made again at once', async () => {
     await using authority = await testMesh();
     await using desktop = await new TestNode(await authority.member('desktop')).start();
     await using relay = await Relay.start(() => parseHostPort(desktop.address));
     desktop.isTelling = false;
-    await using laptop = await new TestNode(await authority.member('laptop'), { seeds: [relay.address] }).start();
+    await using laptop = new TestNode(await authority.member('laptop'), { seeds: [relay.address] });
+    laptop.isTelling = false;
+    await laptop.start();
     await laptop.linkTo(desktop);
     relay.cut();
     await waitFor('the link to be down', () => laptop.downs.length === 1);
