@@ -5,13 +5,13 @@ import type { ErrorCode } from '../../src/domain/errors.ts';
 import type { FlightEventBody, Outcome } from '../../src/domain/flight-event.ts';
 import { isTerminal } from '../../src/domain/flight.ts';
 import type { Hlc } from '../../src/domain/hlc.ts';
-import { asMeshId, attemptIdOf, deliveryOfInvocation, eventIdOf, flightOfInvocation, invocationIdOf, nodeIdOfPublicKey, parseIdArgument, ulidOf } from '../../src/domain/ids.ts';
-import type { AgentId, FlightId } from '../../src/domain/ids.ts';
+import { asMeshId, attemptIdOf, eventIdOf, flightOfInvocation, invocationIdOf, parseIdArgument, ulidOf } from '../../src/domain/ids.ts';
+import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
+import { agentView, deliveryOf, desktop, laptop, startMs } from './fake-records.ts';
 
-export const laptop = nodeIdOfPublicKey(new Uint8Array(32).fill(1));
-export const desktop = nodeIdOfPublicKey(new Uint8Array(32).fill(2));
-const startMs = Date.UTC(2026, 2, 1, 14, 0, 0);
+export { desktop, laptop } from './fake-records.ts';
+
 const hlc = '019ca9e8b400-0000' as Hlc;
 
 interface Played {
@@ -33,6 +33,9 @@ export class FakeBroker implements BrokerApi {
   failure: BrokerError | undefined;
   candidates: ResolveResult['candidates'] = [{ address: '@fabric@laptop#main', chosen: true, why: 'the only one' }];
   onShutdown: (force: boolean) => void = () => undefined;
+  /** Streams being read, and updates taken from them, over all. */
+  following = 0;
+  pulled = 0;
   /** False: the owner never answers a cancel. */
   answersCancel = true;
   readonly #flights = new Map<FlightId, Played>();
@@ -73,7 +76,7 @@ export class FakeBroker implements BrokerApi {
   async addAgent(spec: AgentSpec): Promise<{ agent: AgentView; added: boolean }> {
     this.#check();
     this.specs.push(spec);
-    return { agent: this.#view(spec.name ?? 'fabric', spec), added: this.specs.length === 1 };
+    return { agent: agentView(spec.name ?? 'fabric', spec), added: this.specs.length === 1 };
   }
 
   async removeAgent(address: string): Promise<{ address: string; heldFailed: number }> {
@@ -84,12 +87,12 @@ export class FakeBroker implements BrokerApi {
   async getAgent(address: string): Promise<AgentView> {
     this.#check();
     if (!address.includes('fabric')) throw notFound(`no agent ${address}`, 'list them: beckon agents');
-    return this.#view('fabric', this.specs[0]);
+    return agentView('fabric', this.specs[0]);
   }
 
   async listAgents(_filter: { node?: string }, page: PageRequest): Promise<Page<AgentView>> {
     this.#check();
-    const items = this.specs.map((spec) => this.#view(spec.name ?? 'fabric', spec)).slice(0, page.limit);
+    const items = this.specs.map((spec) => agentView(spec.name ?? 'fabric', spec)).slice(0, page.limit);
     return items.length < this.specs.length ? { items, next: 'cursor1' } : { items };
   }
 
@@ -137,16 +140,25 @@ export class FakeBroker implements BrokerApi {
     const played = this.#played(flightId);
     const { invocationId, target } = played.flight;
     yield { type: 'accepted', atMs: startMs, invocationId, flightId, target, deduplicated: options.deduplicated };
-    let at = 0;
-    const aborted = new Promise<void>((resolve) => options.signal.addEventListener('abort', () => resolve(), { once: true }));
-    while (!options.signal.aborted) {
+    this.following += 1;
+    try {
+      yield* this.#steps(played, options.afterSeq, options.signal);
+    } finally {
+      this.following -= 1;
+    }
+  }
+
+  async *#steps(played: Played, afterSeq: number, signal: AbortSignal): AsyncIterable<FlightUpdate> {
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    for (let at = 0; !signal.aborted; ) {
       const update = played.updates[at];
       if (update === undefined) {
         await Promise.race([played.changed, aborted]);
         continue;
       }
       at += 1;
-      if (update.type === 'event' && update.event.seq <= options.afterSeq) continue;
+      this.pulled += 1;
+      if (update.type === 'event' && update.event.seq <= afterSeq) continue;
       yield update;
       if (update.type === 'finished') return;
     }
@@ -171,7 +183,7 @@ export class FakeBroker implements BrokerApi {
     const output = this.#outputOf(flight.id, 'stdout');
     return {
       flight,
-      delivery: this.#delivery(flight),
+      delivery: deliveryOf(flight),
       invocation: {
         id: flight.invocationId,
         originNodeId: flight.originNodeId,
@@ -209,12 +221,12 @@ export class FakeBroker implements BrokerApi {
 
   async listDeliveries(_filter: object, page: PageRequest): Promise<Page<Delivery>> {
     this.#check();
-    return { items: [...this.#flights.values()].map(({ flight }) => this.#delivery(flight)).slice(0, page.limit) };
+    return { items: [...this.#flights.values()].map(({ flight }) => deliveryOf(flight)).slice(0, page.limit) };
   }
 
   async getDelivery(idArgument: string): ReturnType<BrokerApi['getDelivery']> {
     const { flight } = this.#found(idArgument);
-    const delivery = this.#delivery(flight);
+    const delivery = deliveryOf(flight);
     const id = attemptIdOf(ulidOf(flight.id));
     return { delivery, attempts: [{ id, deliveryId: delivery.id, number: 1, startedAtMs: startMs, endedAtMs: startMs + 5, outcome: 'received', why: '' }] };
   }
@@ -262,52 +274,6 @@ export class FakeBroker implements BrokerApi {
     ];
   }
 
-  #view(name: string, spec: AgentSpec | undefined): AgentView {
-    const address = `@${name}@laptop#main`;
-    return {
-      registration: {
-        address,
-        nodeId: laptop,
-        harness: spec?.harness ?? 'command',
-        capabilities: spec?.capabilities ?? [],
-        labels: spec?.labels ?? {},
-        visibility: spec?.visibility ?? 'mesh',
-        description: '',
-        isDefault: spec?.isDefault ?? false,
-        available: spec?.argv[0] !== 'nowhere',
-        ...(spec?.argv[0] === 'nowhere' ? { unavailableWhy: 'nowhere is not on PATH' } : {}),
-      },
-      endpoint: {
-        agentId: 'agt_01J9Z6M3T4V8Q2X7K5B1C0D9EF' as AgentId,
-        address,
-        harness: spec?.harness ?? 'command',
-        cwd: spec?.cwd ?? '/',
-        argv: spec?.argv ?? [],
-        env: spec?.env ?? [],
-        path: spec?.path ?? '',
-        permissions: spec?.permissions ?? 'ask',
-        isolate: spec?.isolate ?? false,
-      },
-      nodeName: 'laptop',
-      owner: 'ada',
-      state: 'here',
-    };
-  }
-
-  #delivery(flight: Flight): Delivery {
-    return {
-      id: deliveryOfInvocation(flight.invocationId),
-      invocationId: flight.invocationId,
-      fromNodeId: laptop,
-      toNodeId: desktop,
-      target: flight.target,
-      status: flight.receivedAtMs === undefined ? 'deferred' : 'received',
-      attempts: 1,
-      createdAtMs: startMs,
-      updatedAtMs: startMs,
-    };
-  }
-
   #played(id: FlightId): Played {
     const played = this.#flights.get(id);
     if (played === undefined) throw notFound(`no flight ${id}`);
@@ -325,9 +291,11 @@ export class FakeBroker implements BrokerApi {
   }
 
   #outputOf(id: FlightId, stream: 'stdout' | 'stderr'): Uint8Array {
-    return Buffer.concat(
-      this.#played(id).updates.flatMap((update) =>
-        update.type === 'event' && update.event.body.kind === 'output' && update.event.body.stream === stream ? [update.event.body.bytes] : [],
+    return new Uint8Array(
+      Buffer.concat(
+        this.#played(id).updates.flatMap((update) =>
+          update.type === 'event' && update.event.body.kind === 'output' && update.event.body.stream === stream ? [update.event.body.bytes] : [],
+        ),
       ),
     );
   }
