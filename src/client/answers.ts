@@ -8,8 +8,9 @@ import type { PeerView } from '../domain/mesh-port.ts';
 import { isPeerState } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
-import { AttemptOutcome } from '../gen/beckon/v1/control.ts';
+import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { bytes, id, present, required } from '../rpc/fields.ts';
@@ -124,7 +125,7 @@ const outcomes = new Map<number, NonNullable<DeliveryAttempt['outcome']>>([
   [AttemptOutcome.LOST, 'lost'],
 ]);
 
-export function decodeAttempt(deliveryId: DeliveryId, message: wire.DeliveryAttempt): DeliveryAttempt {
+export function decodeAttempt(deliveryId: DeliveryId, message: inspection.DeliveryAttempt): DeliveryAttempt {
   return {
     id: id(isAttemptId, message.id, 'attempt.id'),
     deliveryId,
@@ -138,7 +139,7 @@ export function decodeAttempt(deliveryId: DeliveryId, message: wire.DeliveryAtte
   };
 }
 
-export function decodeTrace(message: wire.TraceResponse): TraceView {
+export function decodeTrace(message: inspection.TraceResponse): TraceView {
   return {
     invocationId: id(isInvocationId, message.invocationId, 'invocation_id'),
     entries: message.entries.map(({ fact, nodeName, peerName }) => ({
@@ -150,7 +151,7 @@ export function decodeTrace(message: wire.TraceResponse): TraceView {
   };
 }
 
-export function decodePeer(message: wire.Peer): PeerView {
+export function decodePeer(message: inspection.Peer): PeerView {
   const path = message.path === 'outbound' || message.path === 'inbound' ? message.path : undefined;
   return {
     nodeId: asNodeId(message.nodeId),

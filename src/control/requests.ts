@@ -5,6 +5,7 @@ import { checkTaskSize, permissions } from '../domain/invocation.ts';
 import type { PageRequest } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
 import { list, name, optionalText, optionalWhole, present, required, text, texts, whole } from '../rpc/fields.ts';
 import { decodeSession, decodeTask } from '../rpc/work.ts';
@@ -84,7 +85,7 @@ export function decodeFlightFilter(message: wire.ListFlightsRequest): Parameters
   });
 }
 
-export function decodeDeliveryFilter(message: wire.ListDeliveriesRequest): Parameters<BrokerApi['listDeliveries']>[0] {
+export function decodeDeliveryFilter(message: inspection.ListDeliveriesRequest): Parameters<BrokerApi['listDeliveries']>[0] {
   return present({
     status: deliveryState.optionalFromWire(message.status),
     invocation: optionalText(message.invocation, 'invocation'),

@@ -4,8 +4,9 @@ import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import { peerStates } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
-import { AttemptOutcome } from '../gen/beckon/v1/control.ts';
+import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
 import { encodeErrorInfo } from '../rpc/error-info.ts';
 import { buffer } from '../rpc/fields.ts';
@@ -93,7 +94,7 @@ const outcomes = {
   lost: AttemptOutcome.LOST,
 } as const;
 
-export function encodeAttempt(attempt: DeliveryAttempt): wire.DeliveryAttempt {
+export function encodeAttempt(attempt: DeliveryAttempt): inspection.DeliveryAttempt {
   return {
     id: attempt.id,
     number: attempt.number,
@@ -104,7 +105,7 @@ export function encodeAttempt(attempt: DeliveryAttempt): wire.DeliveryAttempt {
   };
 }
 
-export function encodeTrace(trace: TraceView): wire.TraceResponse {
+export function encodeTrace(trace: TraceView): inspection.TraceResponse {
   return {
     invocationId: trace.invocationId,
     entries: trace.entries.map(({ fact, nodeName, peerName }) => ({ fact: encodeFact(fact), nodeName, peerName: peerName ?? '' })),
@@ -112,7 +113,7 @@ export function encodeTrace(trace: TraceView): wire.TraceResponse {
   };
 }
 
-export function encodePeer(peer: PeerView): wire.Peer {
+export function encodePeer(peer: PeerView): inspection.Peer {
   return {
     name: peer.name,
     nodeId: peer.nodeId,
