@@ -165,7 +165,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     void broker
       .drain()
       .then(() => running.disposeAsync())
-      .then(() => log.info({ node: self.name() }, 'the node is down'))
+      .then(() => log.info({ nodeId: nodeKey.nodeId }, 'the node is down'))
       .then(stopped.resolve, stopped.reject);
   };
   const addresses = network.addresses();
