@@ -134,7 +134,7 @@ export class Interrupts {
     if (out.isJson) {
       const confirmed = type === 'cancel_requested' ? { confirmed: false } : {};
       // Nobody may be reading any more; then there is nobody to tell.
-      out.event(type, { ...(this.#flightId === undefined ? {} : { flightId: this.#flightId }), ...confirmed }).catch(() => undefined);
+      void Promise.allSettled([out.event(type, { ...(this.#flightId === undefined ? {} : { flightId: this.#flightId }), ...confirmed })]);
     } else out.note(words);
     this.#reading.abort();
   }

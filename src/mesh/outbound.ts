@@ -7,7 +7,7 @@ import { BrokerError, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { isServiceError } from '../rpc/status.ts';
-import { messageLimits, RawClient, windowBytes } from './service.ts';
+import { messageLimits, RawClient, windowBytes } from './raw-mesh.ts';
 
 /** Until the other end has proven who it is, ms. */
 export const dialTimeoutMs = 3_000;

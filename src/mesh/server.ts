@@ -3,7 +3,6 @@
  * them, and a call is its connection's or nobody's.
  */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import type { ConnectionInjector } from '@grpc/grpc-js/build/src/server.js';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -17,7 +16,7 @@ import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { duplex } from '../rpc/handler.ts';
 import type { Calling, Edge } from '../rpc/handler.ts';
 import { FrameStream } from './frame-stream.ts';
-import { messageLimits, rawMesh, windowBytes } from './service.ts';
+import { messageLimits, rawMesh, windowBytes } from './raw-mesh.ts';
 
 /** A connection without a session is cut after this. */
 const idleMs = 5_000;
@@ -57,7 +56,7 @@ export class MeshServer {
   /** By what a call tells of its connection: the other end's address and port. */
   readonly #connections = new Map<string, Connection>();
   #server: Server | undefined;
-  #injector: ConnectionInjector | undefined;
+  #injector: ReturnType<Server['createConnectionInjector']> | undefined;
 
   constructor(parts: MeshServerParts) {
     this.#parts = parts;

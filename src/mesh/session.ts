@@ -29,7 +29,7 @@ import type { Duplex } from 'node:stream';
 /** Control frames queued beyond this mean a peer that reads too slowly to be worth keeping, bytes. */
 const mostQueuedControl = 64 * 1024 * 1024;
 /** A dialler opens its data stream as soon as it is greeted. */
-const dataWithinMs = 5_000;
+const dataWithinMs = 10_000;
 /** Questions of the peer that are being answered at once. */
 const mostAnswering = 16;
 
@@ -182,6 +182,7 @@ export class Session implements Link {
   tick(isGrace: boolean): 'alive' | 'suspect' {
     const { clock } = this.#parts;
     const now = clock.monotonic();
+    if (isGrace) this.#upAtMs = now;
     if (isGrace || this.#inflow.controlIsPaused) this.#liveness.grace(now);
     if (this.wantsData && now - this.#upAtMs > dataWithinMs) this.close('protocol', 'the data stream was never opened');
     if (this.isUp && now - this.#heartbeat.sentAtMs >= heartbeatEveryMs) this.#sendHeartbeat();

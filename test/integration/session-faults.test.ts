@@ -6,7 +6,7 @@ import { parseHostPort } from '../../src/domain/host-port.ts';
 import type { MeshIdentity } from '../../src/domain/trust.ts';
 import { ControlRequest, DataRequest, GoodbyeReason } from '../../src/gen/beckon/v1/mesh.ts';
 import type { ControlFrame, Hello } from '../../src/gen/beckon/v1/mesh.ts';
-import { RawClient } from '../../src/mesh/service.ts';
+import { RawClient } from '../../src/mesh/raw-mesh.ts';
 import { clientTls } from '../../src/trust/client-tls.ts';
 import { testMesh } from '../contract/trust/mesh-fixture.ts';
 import { Relay } from '../support/relay.ts';
