@@ -95,7 +95,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   });
   const unjoinedName = wishedName ?? nameFrom(hostname().split('.')[0] ?? '') ?? 'node';
   const self = selfOf({ store, nodeId: nodeKey.nodeId, epoch, version, unjoinedName });
-  if (wishedName !== undefined) await renameNode({ store, membership, nodeKey, chronicler, clock, to: wishedName });
+  if (wishedName !== undefined) await renameNode({ store, membership, nodeKey, chronicler, clock, ulids, to: wishedName });
   const identity = await membership.load();
 
   const network: Network = new Network({

@@ -2,7 +2,8 @@
 import type { Chronicler } from '../broker/chronicler.ts';
 import { formatAddress, parseAddress, shellAddress } from '../domain/address.ts';
 import { conflict } from '../domain/errors.ts';
-import type { Clock } from '../domain/ports.ts';
+import { agentIdOf } from '../domain/ids.ts';
+import type { Clock, UlidSource } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { NodeKey } from '../trust/node-key.ts';
 import type { MeshMembership } from './membership.ts';
@@ -13,6 +14,7 @@ export interface RenameParts {
   readonly nodeKey: NodeKey;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
+  readonly ulids: UlidSource;
   readonly to: string;
 }
 
@@ -21,7 +23,7 @@ export interface RenameParts {
  * @throws BrokerError `conflict` when work is queued for an agent under the old name, when another member has the name,
  * or when this node can't issue itself a certificate
  */
-export async function renameNode({ store, membership, nodeKey, chronicler, clock, to }: RenameParts): Promise<void> {
+export async function renameNode({ store, membership, nodeKey, chronicler, clock, ulids, to }: RenameParts): Promise<void> {
   const current = store.read.membership();
   const misnamed = store.read.endpoints().filter((each) => parseAddress(each.address).node !== to);
   for (const { address } of misnamed) {
@@ -44,7 +46,8 @@ export async function renameNode({ store, membership, nodeKey, chronicler, clock
     const registration = store.read.ownRegistrations().find((each) => each.address === endpoint.address);
     if (registration === undefined) continue;
     const address = formatAddress({ ...parseAddress(endpoint.address), node: to });
-    await store.write.addAgent({ stamp: chronicler.stamp(), endpoint: { ...endpoint, address }, registration: { ...registration, address } });
+    const agentId = agentIdOf(ulids.next());
+    await store.write.addAgent({ stamp: chronicler.stamp(), endpoint: { ...endpoint, agentId, address }, registration: { ...registration, address } });
     await store.write.removeAgent({ stamp: chronicler.stamp(), address: endpoint.address });
   }
 }
