@@ -61,7 +61,7 @@ export function parseError(text: string | null): ErrorInfo | null {
   return text === null ? null : (JSON.parse(text) as ErrorInfo);
 }
 
-export function flightOf(row: FlightRow, nodes: NodeNumbers): Flight {
+export function flightOf(row: FlightRow, nodes: Pick<NodeNumbers, 'idOf'>): Flight {
   return {
     id: flightOfInvocation(row.invocation_id),
     invocationId: row.invocation_id,

@@ -1,8 +1,9 @@
 /** The row that a flight begins as, at its origin or at its owner. */
 import { BrokerError } from '../domain/errors.ts';
 import type { Invocation } from '../domain/invocation.ts';
+import type { Flight } from '../domain/records.ts';
+import { agentIn, flightOf } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
-import { agentIn } from './flight-row.ts';
 
 /** `atMs`: when its limits begin to count here. */
 export function newFlightRow(each: Invocation, nodes: { origin: number; owner: number; self: number }, atMs: number): FlightRow {
@@ -48,6 +49,14 @@ export function newFlightRow(each: Invocation, nodes: { origin: number; owner: n
     run_ms: each.limits.runMs ?? null,
     idle_ms: each.limits.idleMs ?? null,
   };
+}
+
+/** The record of that row, made where the invocation is at hand instead of sent between threads. */
+export function newFlight(each: Invocation, isOwned: boolean, atMs: number): Flight {
+  const [origin, owner] = [0, 1];
+  const isLocal = each.originNodeId === each.ownerNodeId;
+  const row = newFlightRow(each, { origin, owner: isLocal ? origin : owner, self: isOwned && !isLocal ? owner : origin }, atMs);
+  return flightOf(row, { idOf: (number) => (number === origin ? each.originNodeId : each.ownerNodeId) });
 }
 
 /** @throws BrokerError `overload` when as many wait for the agent as may */

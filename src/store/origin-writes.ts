@@ -43,14 +43,14 @@ export class OriginWrites {
     if (key !== undefined) idempotency.insert(invocation.caller, key, { invocationId: invocation.id, payloadHash });
     flights.insert(row);
     this.#plan(input, row);
-    return { flight: flightOf(row, nodes), deduplicated: false };
+    return undefined;
   }
 
   #again(id: InvocationId, isSame: boolean): Wire<'accept'> {
     if (!isSame) throw conflict(`this key stands for another request, ${id}`, 'use another key, or send the same request');
     const row = this.#tables.flights.get(id);
     if (row === undefined) throw conflict(`this key stands for ${id}, whose records were pruned`, 'use another key');
-    return { flight: flightOf(row, this.#tables.nodes), deduplicated: true };
+    return flightOf(row, this.#tables.nodes);
   }
 
   #plan({ stamp, invocation, plan }: AcceptInput, row: FlightRow): void {

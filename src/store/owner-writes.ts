@@ -35,7 +35,7 @@ export class OwnerWrites {
     const known = flights.get(invocation.id);
     if (known !== undefined) {
       if (known.origin !== origin) throw conflict(`${invocation.id} is known here from another node`);
-      return { flight: flightOf(known, nodes), fresh: false };
+      return flightOf(known, nodes);
     }
     if (tombstones.has(origin, invocation.id)) return 'cancelled';
     checkQueue(queues.of(invocation.target), queueLimit, invocation.target);
@@ -43,7 +43,7 @@ export class OwnerWrites {
     invocations.insert(invocation, origin, owner, task);
     flights.insert(row);
     facts.append(stamp, 'invocation.received', { invocation: invocation.id, peer: origin, detail: { target: row.target } });
-    return { flight: flightOf(row, nodes), fresh: true };
+    return undefined;
   }
 
   start({ stamp, flightId }: Input<'start'>): { flight: Flight; event: FlightEvent } | undefined {

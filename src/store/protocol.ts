@@ -1,5 +1,6 @@
 /** What passes between the main thread and the store's workers. */
 import type { ErrorInfo } from '../domain/errors.ts';
+import type { Flight } from '../domain/records.ts';
 import type { StoreInspection, StoreWrites } from '../domain/store-port.ts';
 
 export type WriteName = keyof StoreWrites;
@@ -8,6 +9,9 @@ export type Result<Name extends WriteName> = Awaited<ReturnType<StoreWrites[Name
 
 /** Where the worker's answer is smaller than the result: what the caller holds already does not travel back. */
 interface Compact {
+  /** The flight that the key stands for; nothing when the input's is new. */
+  readonly accept: Flight | undefined;
+  readonly receive: Flight | 'cancelled' | undefined;
   /** The seq of the first chunk. */
   readonly appendOutput: number;
   /** The seqs of the events that were new. */

@@ -2,6 +2,7 @@
 import type { FlightEvent } from '../domain/flight-event.ts';
 import type { Task } from '../domain/invocation.ts';
 import type { StoreWrites } from '../domain/store-port.ts';
+import { newFlight } from './new-flight.ts';
 import type { Input, Wire, WriteName } from './protocol.ts';
 import type { WorkerChannel } from './worker-channel.ts';
 
@@ -39,13 +40,19 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
   return {
     boot: plain('boot'),
     note: plain('note'),
-    accept(input) {
+    async accept(input) {
       const parcel = new Parcel();
-      return send('accept', { ...input, task: parcel.packTask(input.task) }, parcel);
+      const known = await send('accept', { ...input, task: parcel.packTask(input.task) }, parcel);
+      const { invocation, plan, stamp } = input;
+      return known === undefined
+        ? { flight: newFlight(invocation, plan.kind === 'local', stamp.atMs), deduplicated: false }
+        : { flight: known, deduplicated: true };
     },
-    receive(input) {
+    async receive(input) {
       const parcel = new Parcel();
-      return send('receive', { ...input, task: parcel.packTask(input.task) }, parcel);
+      const known = await send('receive', { ...input, task: parcel.packTask(input.task) }, parcel);
+      if (known === 'cancelled') return known;
+      return known === undefined ? { flight: newFlight(input.invocation, true, input.stamp.atMs), fresh: true } : { flight: known, fresh: false };
     },
     beginAttempt: plain('beginAttempt'),
     loseAttempts: plain('loseAttempts'),

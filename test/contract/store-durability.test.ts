@@ -29,7 +29,8 @@ async function acceptUntilKilled(path: string, startMs: number, count: number): 
     said += text;
     if (said.split('\n').length > count) child.kill('SIGKILL');
   });
-  await once(child, 'close');
+  const [, signal] = (await once(child, 'close')) as [unknown, string];
+  expect(signal).toBe('SIGKILL');
   return said.split('\n').slice(0, -1) as FlightId[];
 }
 

@@ -1,5 +1,4 @@
 /** A process that accepts invocations, many at once, and says the id of each that the store acknowledged, until it is killed. */
-import { writeSync } from 'node:fs';
 import { openStore } from '../../src/store/open.ts';
 import { nodeIdFor, silentLog, Story } from './temp-store.ts';
 
@@ -11,7 +10,7 @@ const story = new Story(Number(startMs));
 async function lane(): Promise<never> {
   for (;;) {
     const { flight } = await store.write.accept(story.accept(story.invocation({ origin: me, owner: me }), { kind: 'local', queueLimit: 1e9 }));
-    writeSync(1, `${flight.id}\n`);
+    process.stdout.write(`${flight.id}\n`);
   }
 }
 
