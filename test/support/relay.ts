@@ -1,6 +1,6 @@
 /**
- * A TCP relay between two nodes, for the faults that a loopback does not have: delay, a connection that is cut, and one
- * that stays open while nothing gets through (a cable pulled, a machine asleep).
+ * A TCP relay between two nodes, for the faults that a loopback does not have: delay, a connection that is cut, at any
+ * byte, and one that stays open while nothing gets through (a cable pulled, a machine asleep).
  */
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
@@ -11,6 +11,10 @@ export class Relay implements AsyncDisposable {
   delayMs = 0;
   /** Nothing gets through, in either direction; connections stay open and new ones are taken. What was swallowed is lost. */
   isBlackHole = false;
+  /** New connections are reset. */
+  isRefusing = false;
+  /** All connections are reset once so many more bytes have gone through, in both directions together. */
+  cutAfterBytes: number | undefined;
   /** Connections that were taken, ever. */
   accepted = 0;
   readonly #server: Server;
@@ -41,6 +45,7 @@ export class Relay implements AsyncDisposable {
   /** Lets everything through again; a connection that lost bytes is reset, as TCP itself would have resent or given up. */
   heal(): void {
     this.isBlackHole = false;
+    this.isRefusing = false;
     this.cut();
   }
 
@@ -51,6 +56,11 @@ export class Relay implements AsyncDisposable {
 
   #join(inbound: Socket, target: { readonly host: string; readonly port: number }): void {
     this.accepted += 1;
+    if (this.isRefusing) {
+      inbound.on('error', () => undefined);
+      inbound.resetAndDestroy();
+      return;
+    }
     const outbound = connect(target);
     for (const [from, to] of [
       [inbound, outbound],
@@ -69,18 +79,38 @@ export class Relay implements AsyncDisposable {
 
   #copy(from: Socket, to: Socket): void {
     let last = Promise.resolve();
-    from.on('data', (bytes: Buffer) => {
+    let delayed = 0;
+    from.on('data', (arrived: Buffer) => {
       if (this.isBlackHole) return;
-      if (this.delayMs === 0) {
+      const bytes = this.#counted(arrived);
+      // What comes after delayed bytes stays behind them.
+      if (this.delayMs === 0 && delayed === 0) {
         if (!to.write(bytes)) {
           from.pause();
           to.once('drain', () => from.resume());
         }
         return;
       }
+      delayed += 1;
       const wait = delay(this.delayMs);
-      last = last.then(() => wait).then(() => void (to.destroyed || to.write(bytes)));
+      last = last.then(() => wait).then(() => {
+        delayed -= 1;
+        if (!to.destroyed) to.write(bytes);
+      });
     });
     from.on('end', () => this.isBlackHole || to.end());
+  }
+
+  /** What may still go through of these bytes. */
+  #counted(bytes: Buffer): Buffer {
+    if (this.cutAfterBytes === undefined) return bytes;
+    const allowed = bytes.subarray(0, this.cutAfterBytes);
+    this.cutAfterBytes -= allowed.length;
+    if (allowed.length < bytes.length) {
+      this.cutAfterBytes = undefined;
+      // After these have left.
+      setImmediate(() => this.cut());
+    }
+    return allowed;
   }
 }
