@@ -151,7 +151,9 @@ export class Acceptance {
 
   #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
     if (target.nodeId === this.#parts.self.nodeId) return { kind: 'local', queueLimit };
-    if (link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId)) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };
+    const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
+    if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };
+    if (isLive) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };
     return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now` };
   }
 }

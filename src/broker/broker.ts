@@ -251,6 +251,7 @@ export class Broker implements BrokerApi, Startable {
   /** Only a delivery that waits for a link is held; one on its way is not. */
   #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
     if (delivery.status !== 'deferred') return undefined;
-    return `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
+    const isOverload = delivery.failureReason === 'overload' && delivery.failureDetail !== undefined;
+    return isOverload ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
   }
 }

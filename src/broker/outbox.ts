@@ -14,10 +14,11 @@ import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
+import { taskBytes } from '../domain/invocation.ts';
 import { Window } from './window.ts';
 
-/** Forwards without receipt on one link: more wait in the store. */
-const forwardWindow = 256;
+/** Forwards without receipt on one link: what is more waits in the store. */
+const forwardWindow = { items: 256, bytes: 32 * 1024 * 1024 };
 const pageSize = 500;
 /** What was forwarded, or asked to be cancelled, and not answered for so long is asked about. */
 const unansweredMs = 20_000;
@@ -40,6 +41,8 @@ interface Side {
   readonly asked: Map<InvocationId, SyncItem>;
   /** The last of the page that is being asked about: the next page follows its answer. */
   pageEnd: InvocationId | undefined;
+  /** What was never sent is being sent; `again` when more came meanwhile. */
+  draining: 'no' | 'yes' | 'again';
 }
 
 export class Outbox {
@@ -55,7 +58,7 @@ export class Outbox {
   }
 
   async linkUp(link: Link): Promise<void> {
-    this.#sides.set(link, { window: new Window(forwardWindow), asked: new Map(), pageEnd: undefined });
+    this.#sides.set(link, { window: new Window(forwardWindow), asked: new Map(), pageEnd: undefined, draining: 'no' });
     // Also a barrier: whatever attempt is open now was made on an older link, and is settled when this resolves.
     await this.#loseAttempts(link.peer.nodeId, 'the link was replaced');
     this.#askAboutSent(link, undefined);
@@ -70,6 +73,11 @@ export class Outbox {
     for (const [invocationId, ownerNodeId] of this.#notHeld) {
       if (ownerNodeId === nodeId) await this.#failNotHeld(invocationId, why);
     }
+  }
+
+  /** Whether an invocation that is accepted now may go out over the link at once. */
+  hasRoom(link: Link): boolean {
+    return this.#sides.get(link)?.window.hasRoom ?? false;
   }
 
   /** A flight was accepted with the plan to send it over `link`, as attempt 1, or to hold it. */
@@ -204,6 +212,27 @@ export class Outbox {
   }
 
   async #forwardUnsent(link: Link): Promise<void> {
+    const side = this.#sides.get(link);
+    if (side === undefined) return;
+    if (side.draining !== 'no') {
+      side.draining = 'again';
+      return;
+    }
+    try {
+      do {
+        side.draining = 'yes';
+        await this.#drainUnsent(link);
+      } while (this.#isAgain(side));
+    } finally {
+      side.draining = 'no';
+    }
+  }
+
+  #isAgain({ draining }: Side): boolean {
+    return draining === 'again';
+  }
+
+  async #drainUnsent(link: Link): Promise<void> {
     let after: InvocationId | undefined;
     while (link.isUp) {
       const page = this.#parts.store.read.unsent(link.peer.nodeId, after, pageSize);
@@ -228,7 +257,8 @@ export class Outbox {
     if (window === undefined || window.has(invocationId)) return;
     await window.room();
     if (!link.isUp || window.has(invocationId)) return;
-    window.add(invocationId, this.#parts.clock.monotonic());
+    const task = this.#parts.store.read.task(invocationId);
+    window.add(invocationId, { addedAtMs: this.#parts.clock.monotonic(), bytes: task === undefined ? 0 : taskBytes(task) });
     void this.#settle(this.#beginAndForward(link, window, invocationId, number));
   }
 
@@ -251,7 +281,7 @@ export class Outbox {
     const task = store.read.task(invocationId);
     const flight = store.read.flight(flightOfInvocation(invocationId));
     if (invocation === undefined || task === undefined || flight === undefined || isTerminal(flight.state)) return;
-    this.#sides.get(link)?.window.add(invocationId, clock.monotonic());
+    this.#sides.get(link)?.window.add(invocationId, { addedAtMs: clock.monotonic(), bytes: taskBytes(task) });
     const now = clock.now();
     const limits = {
       ...invocation.limits,

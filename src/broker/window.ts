@@ -1,36 +1,58 @@
-/** How many of something may be on the way at once; whoever wants to add one more waits for room. */
+/** How much may be on the way at once, in items and in bytes; whoever wants to add more waits for room. */
+interface Entry {
+  readonly addedAtMs: number;
+  readonly bytes: number;
+}
+
+export interface WindowSize {
+  readonly items: number;
+  readonly bytes: number;
+}
+
 export class Window<Item> {
-  readonly #size: number;
-  /** Each with the time it was added, oldest first. */
-  readonly #items = new Map<Item, number>();
+  readonly #size: WindowSize;
+  /** Oldest first. */
+  readonly #entries = new Map<Item, Entry>();
+  #bytes = 0;
   #waiting: (() => void)[] = [];
   #closed = false;
 
-  constructor(size: number) {
+  constructor(size: WindowSize) {
     this.#size = size;
   }
 
   has(item: Item): boolean {
-    return this.#items.has(item);
+    return this.#entries.has(item);
+  }
+
+  /** True when one more may be added: the last one may go over the bytes, however large it is. */
+  get hasRoom(): boolean {
+    return this.#entries.size < this.#size.items && this.#bytes < this.#size.bytes;
   }
 
   /** Resolves when there is room, or the window was closed. */
   async room(): Promise<void> {
-    while (!this.#closed && this.#items.size >= this.#size) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (!this.#closed && !this.hasRoom) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** Goes over the size when it must: what is on the way already has to be counted. */
-  add(item: Item, nowMs: number): void {
-    this.#items.set(item, nowMs);
+  add(item: Item, entry: Entry): void {
+    this.remove(item);
+    this.#entries.set(item, entry);
+    this.#bytes += entry.bytes;
   }
 
   /** What was added at `untilMs` or before and has not left. */
   olderThan(untilMs: number): Item[] {
-    return [...this.#items].filter(([, addedAtMs]) => addedAtMs <= untilMs).map(([item]) => item);
+    return [...this.#entries].filter(([, entry]) => entry.addedAtMs <= untilMs).map(([item]) => item);
   }
 
   remove(item: Item): void {
-    if (this.#items.delete(item)) this.#wake();
+    const entry = this.#entries.get(item);
+    if (entry === undefined) return;
+    this.#entries.delete(item);
+    this.#bytes -= entry.bytes;
+    if (this.hasRoom) this.#wake();
   }
 
   close(): void {

@@ -79,9 +79,14 @@ export interface Endpoint {
 export const permissions = ['ask', 'edit', 'full'] as const;
 export type Permissions = (typeof permissions)[number];
 
+/** With its files. */
+export function taskBytes(task: Task): number {
+  return task.files.reduce((sum, file) => sum + file.bytes.length, task.text.length);
+}
+
 /** @throws BrokerError `invalid` when the task and its files are over 16 MiB together */
 export function checkTaskSize(task: Task): void {
-  const bytes = task.files.reduce((sum, file) => sum + file.bytes.length, task.text.length);
+  const bytes = taskBytes(task);
   if (bytes > maxTaskBytes)
     throw invalid(`the task has ${bytes} bytes, more than the ${maxTaskBytes} allowed`, 'put large input into a file on the agent’s machine and name it in the task');
 }
