@@ -2,6 +2,8 @@
 import Database from 'better-sqlite3';
 
 export type Connection = Database.Database;
+/** A prepared statement: what it is bound to, and what a row of it is. */
+export type Statement<Values extends unknown[], Row> = Database.Statement<Values, Row>;
 
 /** 'BEKN': tells a database of ours from another program's. */
 export const applicationId = 0x42_45_4b_4e;

@@ -1,7 +1,7 @@
 /** Flights: what the writer does with their rows, and the reads by index. */
 import type { FlightState } from '../domain/flight.ts';
 import type { InvocationId } from '../domain/ids.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Statement } from './connection.ts';
 import type { QueueCounts, StateTally } from './caches.ts';
 import { dueAtMs } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
@@ -95,31 +95,48 @@ export class FlightTable {
 
 const queuedSql = "SELECT invocation_id FROM flights WHERE target = ? AND state = 'queued' AND owned = 1 ORDER BY invocation_id";
 
+interface IdRow {
+  readonly invocation_id: InvocationId;
+}
+
+export interface FlightReads {
+  readonly get: Statement<[InvocationId], FlightRow>;
+  /** The last four characters, then the whole suffix. */
+  readonly bySuffix: Statement<[string, string], IdRow>;
+  readonly newest: Statement<[string], IdRow>;
+  readonly sent: Statement<[number, string, number], IdRow & { readonly received: 0 | 1; readonly last_seq: number; readonly cancelled: 0 | 1 }>;
+  readonly unacknowledged: Statement<[number, string, number], IdRow & { readonly acked_seq: number; readonly last_seq: number }>;
+  readonly queued: Statement<[string, number], IdRow>;
+  readonly queuedCount: Statement<[string], { readonly count: number }>;
+  readonly due: Statement<[number, number], Pick<FlightRow, 'invocation_id' | 'hold_until_ms' | 'run' | 'state' | 'owned' | 'sent_at_ms'>>;
+  readonly nextDue: Statement<[number], { readonly due_at_ms: number }>;
+}
+
 /** Each by index and bounded by its limit or by what is open, never by history. */
-export function flightReads(db: Connection) {
+export function flightReads(db: Connection): FlightReads {
   return {
-    get: db.prepare<[InvocationId], FlightRow>(byId),
-    bySuffix: db.prepare<[string, string], { invocation_id: InvocationId }>(`
+    get: db.prepare(byId),
+    bySuffix: db.prepare(`
       SELECT invocation_id FROM flights WHERE substr(invocation_id, -4) = ? AND invocation_id LIKE '%' || ?
       ORDER BY invocation_id DESC LIMIT 2`),
-    newest: db.prepare<[string], { invocation_id: InvocationId }>(
+    newest: db.prepare(
       'SELECT invocation_id FROM flights WHERE invocation_id < ? ORDER BY invocation_id DESC LIMIT 1',
     ),
-    sent: db.prepare<[number, string, number], { invocation_id: InvocationId; received: 0 | 1; last_seq: number; cancelled: 0 | 1 }>(`
+    sent: db.prepare(`
       SELECT invocation_id, received_at_ms IS NOT NULL AS received, last_seq, cancel_requested_at_ms IS NOT NULL AS cancelled
       FROM flights WHERE owner = ? AND sent_at_ms IS NOT NULL AND finished_at_ms IS NULL AND invocation_id > ?
       ORDER BY invocation_id LIMIT ?`),
-    unacknowledged: db.prepare<[number, string, number], { invocation_id: InvocationId; acked_seq: number; last_seq: number }>(`
+    unacknowledged: db.prepare(`
       SELECT invocation_id, acked_seq, last_seq FROM flights
       WHERE origin = ? AND acked_seq < last_seq AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
-    queued: db.prepare<[string, number], { invocation_id: InvocationId }>(`${queuedSql} LIMIT ?`),
-    queuedCount: db.prepare<[string], { count: number }>(
+    queued: db.prepare(`${queuedSql} LIMIT ?`),
+    queuedCount: db.prepare(
       "SELECT count(*) AS count FROM flights WHERE target = ? AND state = 'queued' AND owned = 1",
     ),
-    due: db.prepare<[number, number], { invocation_id: InvocationId; hold_until_ms: number; due_at_ms: number; run: number; state: FlightState; owned: 0 | 1; sent_at_ms: number | null }>(`
-      SELECT invocation_id, hold_until_ms, due_at_ms, run, state, owned, sent_at_ms
+    due: db.prepare(`
+      SELECT invocation_id, hold_until_ms, run, state, owned, sent_at_ms
       FROM flights WHERE due_at_ms <= ? ORDER BY due_at_ms LIMIT ?`),
-    nextDue: db.prepare<[number], { due_at_ms: number }>(
+    nextDue: db.prepare(
       'SELECT due_at_ms FROM flights WHERE due_at_ms > ? ORDER BY due_at_ms LIMIT 1',
     ),
   };

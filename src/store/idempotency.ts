@@ -1,13 +1,13 @@
 /** Idempotency keys, scoped by caller. They outlive the records that they led to. */
 import type { InvocationId } from '../domain/ids.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Statement } from './connection.ts';
 
 export interface Keyed {
   readonly invocationId: InvocationId;
   readonly payloadHash: string;
 }
 
-export function keyedRead(db: Connection) {
+export function keyedRead(db: Connection): Statement<[string, string], Keyed> {
   return db.prepare<[string, string], Keyed>(
     'SELECT invocation_id AS invocationId, payload_hash AS payloadHash FROM idempotency WHERE caller = ? AND key = ?',
   );

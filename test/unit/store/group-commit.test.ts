@@ -12,18 +12,31 @@ const accept = (changes: { queueLimit?: number; text?: string; owner?: number; c
   const plan = changes.owner === undefined ? { kind: 'local', queueLimit: changes.queueLimit ?? 1000 } as const : { kind: 'defer', reason: 'timeout', detail: '' } as const;
   return { id: invocation.id, request: request('accept', story.accept(invocation, plan, { task: textTask(changes.text ?? 'x') })) };
 };
-/** Fails inside SQLite after it has written rows: the id is there already. */
+/** Fails at its first row: the id is there already. */
 const colliding = (id: string): Request =>
   request('accept', story.accept(story.invocation({ origin: me, owner: me }, { id: id as never })));
+
+/** Fails at its last row, when the others are written. */
+const halfway = (): Request => {
+  const registration = {
+    address: '@a@desktop#main', nodeId: nodeIdFor(2), harness: 'command', capabilities: [], labels: {}, visibility: 'mesh' as const,
+    description: '', isDefault: false, available: true,
+  };
+  const record = { payload: new Uint8Array(1), signature: new Uint8Array(1) };
+  const head = { nodeId: nodeIdFor(2), epoch: 1, version: 1, count: 2, rootHash: '' };
+  return request('saveRegistry', { head, signedHead: record, records: [{ registration, record }, { registration, record }], atMs: 1 });
+};
 
 describe('a batch', () => {
   test('is one transaction, and a member that fails does so alone', () => {
     const steps: string[] = [];
     const { commit, read } = scratchWriter(me, (label) => steps.push(label));
     const [a, b, c] = [accept(), accept(), accept()];
-    const answers = commit(a.request, colliding(a.id), b.request, { id: 99, name: 'no such', input: {}, size: 1 }, c.request);
-    expect(answers.map(codeOf)).toEqual(['ok', 'conflict', 'ok', 'internal', 'ok']);
-    expect(answers[3]?.id).toBe(99);
+    const answers = commit(a.request, colliding(a.id), halfway(), b.request, { id: 99, name: 'no such', input: {}, size: 1 }, c.request);
+    expect(answers.map(codeOf)).toEqual(['ok', 'conflict', 'conflict', 'ok', 'internal', 'ok']);
+    expect(read.registryHead(nodeIdFor(2))).toBeUndefined();
+    expect(read.registrations()).toEqual([]);
+    expect(answers[4]?.id).toBe(99);
     expect(steps).toEqual(['before-begin', 'before-commit', 'after-commit']);
     expect([a, b, c].map(({ id }) => read.flight(flightOfInvocation(id as never))?.state)).toEqual(['queued', 'queued', 'queued']);
   });
