@@ -113,7 +113,7 @@ export class Broker implements BrokerApi, Startable {
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
     });
-    this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, nameOf });
+    this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
     const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });

@@ -4,7 +4,7 @@ import { isTerminal } from '../domain/flight.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import { flightIdOf, parseIdArgument } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
-import type { Clock } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { FlightDetail } from './api.ts';
@@ -25,6 +25,7 @@ export interface FlightsParts {
   readonly runner: Runner;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
+  readonly log: Log;
   readonly nameOf: (nodeId: Flight['ownerNodeId']) => string;
 }
 
@@ -84,12 +85,13 @@ export class Flights {
   }
 
   async cancel(argument: string, by: string, waitMs: number): Promise<{ flight: Flight; confirmed: boolean }> {
-    const { store, self, chronicler, runner, outbox } = this.#parts;
+    const { store, self, chronicler, runner, outbox, log } = this.#parts;
     const found = this.find(argument);
     if (isTerminal(found.state)) throw conflict(`it has ended already: ${found.state}`, `see how: beckon flight show ${found.id}`);
     const flight = await store.write.requestCancel({ stamp: chronicler.stamp(), flightId: found.id, by });
     this.#parts.feed.changed(flight.id);
-    if (flight.ownerNodeId === self.nodeId) void runner.end(flight.id, 'cancel');
+    // The request is durable: what fails here is done when the agent's next run would begin.
+    if (flight.ownerNodeId === self.nodeId) runner.end(flight.id, 'cancel').catch((error: unknown) => log.error({ flightId: flight.id, err: error }, 'a cancel could not be carried out yet'));
     else await outbox.cancel(flight);
     const now = await this.#terminalWithin(flight.id, waitMs);
     return { flight: now, confirmed: isTerminal(now.state) };
