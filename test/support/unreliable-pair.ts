@@ -1,0 +1,330 @@
+/**
+ * Two cores with real stores and, between them, sessions that a test takes in hand: each message is delivered, kept
+ * back, delivered twice, delivered late over a session that is gone, or lost with it. Either node can die at any time.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createRecordSeal } from '../../src/app/record-seal.ts';
+import { systemDigest } from '../../src/app/system-digest.ts';
+import { createSystemUlids } from '../../src/app/system-ulids.ts';
+import { Broker } from '../../src/broker/broker.ts';
+import { Chronicler } from '../../src/broker/chronicler.ts';
+import { internal, unavailable } from '../../src/domain/errors.ts';
+import { asMeshId } from '../../src/domain/ids.ts';
+import type { InvocationId } from '../../src/domain/ids.ts';
+import type { Harness, Run, RunEnd, RunRequest, RunSink } from '../../src/domain/harness-port.ts';
+import type { Link, Mesh } from '../../src/domain/mesh-port.ts';
+import type { PeerMessage } from '../../src/domain/messages.ts';
+import type { Store } from '../../src/domain/store-port.ts';
+import type { PeerIdentity } from '../../src/domain/trust.ts';
+import { openStore } from '../../src/store/open.ts';
+import { generateNodeKey } from '../../src/trust/node-key.ts';
+import { FakeClock } from './fake-clock.ts';
+import { silentLog } from './temp-store.ts';
+
+const meshId = asMeshId('redelivery');
+const version = '0.0.0-test';
+export const agentName = 'echo';
+
+/** A run that prints and ends when it is told to. */
+class HeldRun implements Run {
+  readonly request: RunRequest;
+  readonly ended: Promise<RunEnd>;
+  readonly #sink: RunSink;
+  #end: (end: RunEnd) => void = () => undefined;
+  isOver = false;
+
+  constructor(request: RunRequest, sink: RunSink) {
+    this.request = request;
+    this.#sink = sink;
+    this.ended = new Promise((resolve) => {
+      this.#end = (end) => {
+        this.isOver = true;
+        resolve(end);
+      };
+    });
+  }
+
+  async print(text: string): Promise<void> {
+    if (!this.isOver) await this.#sink.output('stdout', new TextEncoder().encode(text));
+  }
+
+  end(): void {
+    this.#end({ exitCode: 0 });
+  }
+
+  stop(): Promise<number> {
+    const count = this.isOver ? 0 : 1;
+    this.#end({ signal: 'SIGTERM' });
+    return Promise.resolve(count);
+  }
+}
+
+/** One end of a session. */
+class HandLink implements Link {
+  readonly peer: PeerIdentity;
+  readonly epoch: number;
+  readonly boot: number;
+  readonly out: PeerMessage[] = [];
+  isUp = true;
+  /** Still up, but nothing it sends arrives. */
+  isCut = false;
+
+  constructor(peer: PeerIdentity, epoch: number, boot: number) {
+    this.peer = peer;
+    this.epoch = epoch;
+    this.boot = boot;
+  }
+
+  send(message: PeerMessage): void {
+    if (this.isUp && !this.isCut) this.out.push(message);
+  }
+
+  sendEvents(message: PeerMessage): Promise<void> {
+    this.send(message);
+    return Promise.resolve();
+  }
+
+  ask(): Promise<never> {
+    return Promise.reject(unavailable('nobody answers questions here'));
+  }
+}
+
+export class Machine {
+  readonly name: string;
+  readonly identity: PeerIdentity;
+  /** What the agents did in the world: it outlives the node. */
+  readonly effects: { readonly invocationId: InvocationId; readonly run: number }[] = [];
+  boot = 0;
+  link: HandLink | undefined;
+  readonly #key = generateNodeKey();
+  readonly #path: string;
+  readonly #clock: FakeClock;
+  #runs: HeldRun[] = [];
+  #running: { readonly store: Store; readonly broker: Broker } | undefined;
+  #peer: Machine | undefined;
+
+  constructor(name: string, directory: string, clock: FakeClock) {
+    this.name = name;
+    this.#path = join(directory, `${name}.db`);
+    this.#clock = clock;
+    this.identity = { meshId, nodeId: this.#key.nodeId, name, owner: 'ada', serial: '01', notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER, publicKey: this.#key.publicKey };
+  }
+
+  get broker(): Broker {
+    return this.#node.broker;
+  }
+
+  get store(): Store {
+    return this.#node.store;
+  }
+
+  get runs(): readonly HeldRun[] {
+    return this.#runs.filter((each) => !each.isOver);
+  }
+
+  async start(peer: Machine): Promise<void> {
+    this.#peer = peer;
+    this.boot += 1;
+    const { nodeId } = this.identity;
+    const store = await openStore({ path: this.#path, nodeId, log: silentLog });
+    const clock = this.#clock;
+    const chronicler = new Chronicler(clock, store.read.lastHlc());
+    const { epoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId, version });
+    await store.write.saveMembers({ stamp: chronicler.stamp(), members: [memberOf(peer.identity)] });
+    const broker: Broker = new Broker({
+      self: { nodeId, epoch, version, name: () => this.name, owner: () => 'ada', mesh: () => ({ id: meshId, name: 'home' }) },
+      store,
+      mesh: () => this.#mesh(),
+      harnesses: new Map([['command', this.#harness(this.boot)]]),
+      seal: createRecordSeal(this.#key, () => meshId),
+      probe: { directory: (path) => Promise.resolve(path), branch: () => Promise.resolve(undefined) },
+      chronicler,
+      clock,
+      ulids: createSystemUlids(clock),
+      digest: systemDigest,
+      log: silentLog,
+      meshUseCases: { createMesh: never, createInvite: never, joinMesh: never },
+      verify: () => this.identity,
+      ownAddresses: () => [],
+      onMembers: () => undefined,
+      pid: 1,
+      onShutdown: () => undefined,
+    });
+    this.#running = { store, broker };
+    await broker.start();
+    if (this.boot > 1) return;
+    await broker.addAgent({
+      name: agentName, workspace: 'main', harness: 'command', cwd: '/', permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {},
+      capabilities: [], visibility: 'mesh', argv: ['true'], path: '/bin', description: '',
+    });
+  }
+
+  /** What is committed stays; all else is gone, and nobody is told. */
+  async die(): Promise<void> {
+    const { store } = this.#node;
+    this.#runs = [];
+    if (this.link !== undefined) this.link.isUp = false;
+    this.link = undefined;
+    this.boot += 1;
+    await store.close();
+    this.#running = undefined;
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    await running?.broker.stop();
+    await running?.store.close();
+  }
+
+  get #node(): { readonly store: Store; readonly broker: Broker } {
+    if (this.#running === undefined) throw new Error(`${this.name} does not run`);
+    return this.#running;
+  }
+
+  #mesh(): Mesh {
+    return {
+      link: (nodeId) => (nodeId === this.#peer?.identity.nodeId ? this.link : undefined),
+      links: () => (this.link === undefined ? [] : [this.link]),
+      peers: () => [],
+      dialNow: () => Promise.resolve(this.link),
+    };
+  }
+
+  #harness(boot: number): Harness {
+    return {
+      name: 'command',
+      check: () => Promise.resolve({ available: true }),
+      start: (request, sink) => {
+        const run = new HeldRun(request, sink);
+        if (boot !== this.boot) return run;
+        this.effects.push({ invocationId: request.invocationId, run: request.run });
+        this.#runs.push(run);
+        return run;
+      },
+    };
+  }
+}
+
+interface Late {
+  readonly to: Machine;
+  readonly link: HandLink;
+  readonly boot: number;
+  readonly message: PeerMessage;
+}
+
+export class UnreliablePair implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly left: Machine;
+  readonly right: Machine;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'beckon-pair-'));
+  /** Delivered already, or held up on a session that has ended. */
+  readonly #late: Late[] = [];
+
+  constructor() {
+    this.left = new Machine('left', this.#directory, this.clock);
+    this.right = new Machine('right', this.#directory, this.clock);
+  }
+
+  async start(): Promise<this> {
+    await this.left.start(this.right);
+    await this.right.start(this.left);
+    return this;
+  }
+
+  other(machine: Machine): Machine {
+    return machine === this.left ? this.right : this.left;
+  }
+
+  /** A new session; it takes the place of one that is still there. */
+  connect(): void {
+    const olds = [this.left, this.right].map((machine) => ({ machine, old: machine.link }));
+    for (const { machine, old } of olds) {
+      machine.link = new HandLink(this.other(machine).identity, this.other(machine).boot, machine.boot);
+      if (old !== undefined) {
+        old.isUp = false;
+        machine.broker.links.onDown(old, 'replaced');
+      }
+    }
+    for (const { machine } of olds) if (machine.link !== undefined) machine.broker.links.onUp(machine.link);
+  }
+
+  /** What is on its way is held up from now on, and neither side knows yet. */
+  cut(): void {
+    for (const machine of [this.left, this.right]) {
+      const { link } = machine;
+      if (link === undefined) continue;
+      link.isCut = true;
+      this.#holdUp(machine, link);
+    }
+  }
+
+  /** One side finds that its session is gone. */
+  notice(machine: Machine): void {
+    const { link } = machine;
+    if (link === undefined) return;
+    this.#holdUp(machine, link);
+    link.isUp = false;
+    machine.link = undefined;
+    const far = this.other(machine).link;
+    if (far !== undefined) far.isCut = true;
+    machine.broker.links.onDown(link, 'lost');
+  }
+
+  /** Delivers the oldest messages that this machine has sent; `again` keeps each for a second delivery. */
+  async deliver(from: Machine, count: number, again: boolean): Promise<number> {
+    const to = this.other(from);
+    const arrived = from.link?.out.splice(0, count) ?? [];
+    for (const message of arrived) {
+      if (to.link === undefined) continue;
+      if (again) this.#late.push({ to, link: to.link, boot: to.boot, message });
+      void to.broker.links.onMessage(to.link, message);
+    }
+    await nextTurn();
+    return arrived.length;
+  }
+
+  /** Delivers one that was held up or kept, in whatever order, to a receiver that has not died since. */
+  deliverLate(which: number): void {
+    const late = this.#late.splice(which % Math.max(1, this.#late.length), 1)[0];
+    if (late !== undefined && late.boot === late.to.boot) void late.to.broker.links.onMessage(late.link, late.message);
+  }
+
+  async die(machine: Machine): Promise<void> {
+    const far = this.other(machine).link;
+    if (far !== undefined) far.isCut = true;
+    await machine.die();
+    await machine.start(this.other(machine));
+  }
+
+  /** Everything gets through, and every agent comes to its end. */
+  async peace(): Promise<void> {
+    for (const machine of [this.left, this.right]) {
+      for (const run of machine.runs) run.end();
+      while ((await this.deliver(machine, 100, false)) > 0) await nextTurn();
+    }
+    await nextTurn();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const machine of [this.left, this.right]) await machine.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #holdUp(from: Machine, link: HandLink): void {
+    const to = this.other(from);
+    for (const message of link.out.splice(0)) if (to.link !== undefined) this.#late.push({ to, link: to.link, boot: to.boot, message });
+  }
+}
+
+function memberOf(identity: PeerIdentity) {
+  const { nodeId, name, owner, notBeforeMs } = identity;
+  return { nodeId, name, owner, notBeforeMs, chain: { leaf: new Uint8Array(), issuer: new Uint8Array() }, addresses: [] };
+}
+
+function never(): Promise<never> {
+  return Promise.reject(internal('a mesh is not made here'));
+}
