@@ -301,16 +301,19 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const identity = this.#identity;
     if (identity === undefined || !this.#isRunning) throw unavailable('this node is in no mesh');
     let known: DialResult | undefined;
+    let greeted: NodeId | undefined;
     let outbound: Outbound;
     try {
       const onServer = (peer: PeerIdentity): void => {
         if (peer.nodeId === identity.nodeId) known = { kind: 'self' };
         else if (this.#live.has(peer.nodeId) || this.#greeting.has(peer.nodeId)) known = { kind: 'linked', peer };
         if (known !== undefined) throw conflict('no connection is needed');
-        this.#greeting.add(peer.nodeId);
+        greeted = peer.nodeId;
+        this.#greeting.add(greeted);
       };
       outbound = await connect(address, identity, { makeTls: this.#parts.tls, clock: this.#parts.clock, signal: this.#stopping.signal, onServer });
     } catch (error) {
+      if (greeted !== undefined) this.#greeting.delete(greeted);
       if (known !== undefined) return known;
       throw error;
     }

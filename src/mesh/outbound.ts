@@ -64,6 +64,7 @@ export function connect(
   return new Promise((resolve, reject) => {
     let refusal: Error | undefined;
     let server: PeerIdentity | undefined;
+    let isOver = false;
     const tls = makeTls(identity, {
       onServer: (peer) => {
         onServer(peer);
@@ -71,6 +72,8 @@ export function connect(
       },
     });
     const checkServerIdentity: PeerTls['checkServerIdentity'] = (host, certificate) => {
+      // A connection under way outlives the try that was given up: who answers it then is nobody's business.
+      if (isOver) return unavailable('the try was given up');
       refusal = tls.checkServerIdentity(host, certificate);
       if (refusal === undefined && server !== undefined) queueMicrotask(connected(server));
       return refusal;
@@ -86,6 +89,7 @@ export function connect(
     const control = open('control');
     let data: ClientDuplexStream<Buffer, Buffer> | undefined;
     const close = (): void => {
+      isOver = true;
       cancelTimer();
       cancelLinger();
       signal.removeEventListener('abort', onAbort);
