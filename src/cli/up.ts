@@ -4,6 +4,7 @@ import type { Context } from './context.ts';
 import { exitOk, exitStillGoing } from './exit.ts';
 import type { GivenFlags, Ready } from './host.ts';
 import { flag, text } from './options.ts';
+import { ReaderGone } from './output.ts';
 import type { OptionValues } from './options.ts';
 import { readText } from './stdin.ts';
 import { after } from './wait.ts';
@@ -49,7 +50,7 @@ async function foreground(
       if (!isQuiet) out.note(force ? 'stopping now: what runs becomes indeterminate' : out.dim('stopping: no new work; again to stop at once'));
       node.stop(force).catch((thrown: unknown) => failures.push(thrown));
     };
-    await out.event('ready', ready(node.ready));
+    await told(out.event('ready', ready(node.ready)));
     if (!isQuiet) {
       for (const note of node.notes) out.note(note);
       out.note(out.dim(`${node.ready.node} is up${given.join === undefined ? '' : ' and has joined'}; stop it with Ctrl-C or beckon down`));
@@ -60,6 +61,15 @@ async function foreground(
     return exitOk;
   } finally {
     release();
+  }
+}
+
+/** A node needs no reader: `up --detach` may have been interrupted before it read the ready line. */
+async function told(writing: Promise<void>): Promise<void> {
+  try {
+    await writing;
+  } catch (thrown) {
+    if (!(thrown instanceof ReaderGone)) throw thrown;
   }
 }
 

@@ -89,3 +89,17 @@ test('a child that ends without a word is reported with its log', async () => {
   const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([], {}, 70) });
   expect([await ran.run('up', '--detach'), ran.stderr]).toEqual([70, 'error: the node ended before it was ready, with 70\nhint: its log says why: /nowhere/node.log\n']);
 });
+
+test('a node whose ready line nobody reads goes on: up --detach may have been interrupted', async () => {
+  const { node, stops, down } = fakeNode();
+  const ran = new CliProcess({ socketPath: '/nowhere', readsBytes: 0, run: () => Promise.resolve(node) });
+  let code: number | undefined;
+  const ended = ran.run('up').then((ended) => {
+    code = ended;
+  });
+  await waitFor('the line for people', () => ran.stderr.includes('laptop is up'));
+  expect([code, stops]).toEqual([undefined, []]);
+  down();
+  await ended;
+  expect(code).toBe(0);
+});
