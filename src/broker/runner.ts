@@ -145,6 +145,8 @@ export class Runner {
     const { store, chronicler } = this.#parts;
     const { flight } = active;
     if (flight.cancelRequestedAtMs !== undefined) return this.#finish(flight, { state: 'cancelled', ended: 0 });
+    // Nobody looks at deadlines while the node is down, and an invocation may take long to get here.
+    if (flight.run === 0 && flight.holdUntilMs <= this.#parts.clock.now()) return this.#finish(flight, { state: 'expired', error: expiredError() });
     const prepared = this.#prepare(flight);
     if (prepared instanceof BrokerError) return this.#finish(flight, { state: 'failed', error: prepared.toInfo() });
     const started = await store.write.start({ stamp: chronicler.stamp(), flightId: flight.id });

@@ -44,7 +44,8 @@ export class Faults {
       await this.#bring(fault);
       this.#count(fault.kind);
     } catch (error) {
-      this.failures.push(`${describe(fault)}: ${error instanceof Error ? error.message : String(error)}`);
+      const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
+      this.failures.push(`${describe(fault)}: ${error instanceof Error ? error.message : String(error)}${cause}`);
     }
   }
 
