@@ -157,7 +157,7 @@ export class Machine {
   lastWords(): string[] {
     const logs = join(this.home, 'logs');
     if (!existsSync(logs)) return [];
-    return readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), 'utf8').trim().split('\n').slice(-5));
+    return readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), 'utf8').split('\n').filter((line) => line !== '').slice(-5));
   }
 }
 
