@@ -7,5 +7,5 @@ export function usageError(thrown: CommanderError): BrokerError {
   if (thrown.code === 'commander.help') return invalid('a command is missing', 'see its commands with --help');
   const [first = '', ...rest] = thrown.message.replace(/^error: /, '').split('\n');
   const suggestion = /Did you mean (.+)\?/.exec(rest.join(' '))?.[1]?.replace(/^one of /, '');
-  return invalid(first, suggestion === undefined ? 'see --help' : `did you mean ${suggestion}?`);
+  return invalid(first, suggestion === undefined ? 'every command has --help' : `did you mean ${suggestion}?`);
 }
