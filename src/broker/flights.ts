@@ -90,9 +90,10 @@ export class Flights {
     if (isTerminal(found.state)) throw conflict(`it has ended already: ${found.state}`, `see how: beckon flight show ${found.id}`);
     const flight = await store.write.requestCancel({ stamp: chronicler.stamp(), flightId: found.id, by });
     this.#parts.feed.changed(flight.id);
+    if (isTerminal(flight.state)) return { flight, confirmed: true };
     // The request is durable: what fails here is done when the agent's next run would begin.
     if (flight.ownerNodeId === self.nodeId) runner.end(flight.id, 'cancel').catch((error: unknown) => log.error({ flightId: flight.id, err: error }, 'a cancel could not be carried out yet'));
-    else await outbox.cancel(flight);
+    else outbox.cancel(flight);
     const now = await this.#terminalWithin(flight.id, waitMs);
     return { flight: now, confirmed: isTerminal(now.state) };
   }

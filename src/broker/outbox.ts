@@ -89,23 +89,11 @@ export class Outbox {
     else if (!isHeld) void this.#settle(this.#failNotHeld(flight.invocationId, 'the link was lost'));
   }
 
-  /** The user's cancel, stored already. `confirmed` when the flight never left this node and so ended at once. */
-  async cancel(flight: Flight): Promise<'confirmed' | 'asked'> {
-    const ended = await this.#parts.store.write.endAtOrigin({
-      stamp: this.#parts.chronicler.stamp(),
-      flightId: flight.id,
-      outcome: { state: 'cancelled', ended: 0 },
-      delivery: { status: 'cancelled', reason: 'cancelled' },
-      unlessSent: true,
-    });
-    if (ended !== undefined) {
-      this.#changed(ended);
-      return 'confirmed';
-    }
+  /** The user's cancel of what was sent, stored already. It is repeated until the owner has answered. */
+  cancel(flight: Flight): void {
     const link = this.#parts.mesh().link(flight.ownerNodeId);
     this.#cancelling.set(flight.invocationId, flight.ownerNodeId);
     if (link !== undefined) this.#sendCancel(link, flight.invocationId);
-    return 'asked';
   }
 
   /** Call now and then: an owner whose store failed for a while has said nothing, and nothing else would ask it again. */
@@ -248,7 +236,9 @@ export class Outbox {
   async #sendAgain(link: Link, invocationId: InvocationId): Promise<void> {
     const delivery = this.#parts.store.read.delivery(invocationId);
     if (delivery === undefined || isTerminalDelivery(delivery.status)) return;
-    await this.#attempt(link, invocationId, delivery.attempts + 1);
+    // The owner could not take it when it came over this very link: the same attempt goes out again.
+    if (delivery.status === 'sent') this.#forward(link, invocationId, delivery.attempts);
+    else await this.#attempt(link, invocationId, delivery.attempts + 1);
   }
 
   /** Waits only for room in the window; the attempt itself goes on by itself. */

@@ -105,7 +105,10 @@ export interface StoreWrites {
    * @throws `denied` when `fromNodeId` is not the owner
    */
   applyEvents(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; receivedAtMs: number; events: readonly FlightEvent[] }): Promise<{ flight: Flight; applied: readonly FlightEvent[] } | undefined>;
-  /** Durable wish to end it. Returns the flight as it now is; `conflict` when terminal, naming the state. Again: no change. */
+  /**
+   * Durable wish to end it, and the end itself of one for another node that was never sent. Returns the flight as it now
+   * is; `conflict` when terminal, naming the state. Again: no change.
+   */
   requestCancel(input: { stamp: Stamp; flightId: FlightId; by: string }): Promise<Flight>;
 
   /** `queued → running`, run + 1, event `started`. Undefined when it is not queued any more. */

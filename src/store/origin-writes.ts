@@ -199,7 +199,10 @@ export class OriginWrites {
       flights.save(flight, flight.state);
       facts.append(stamp, 'flight.cancel_requested', { invocation: flight.invocation_id, peer: flight.peer, detail: { by } });
     }
-    return flightOf(flight, nodes);
+    if (flight.owned === 1 || flight.sent_at_ms !== null) return flightOf(flight, nodes);
+    // It never left: no crash can come between the wish and the end.
+    const delivery = { status: 'cancelled', reason: 'cancelled' } as const;
+    return this.endAtOrigin({ stamp, flightId, outcome: { state: 'cancelled', ended: 0 }, delivery, unlessSent: true }) ?? flightOf(flight, nodes);
   }
 
   /** The owner has it: said by a receipt, or by its events. True when the flight's row is changed and to be saved. */

@@ -198,9 +198,12 @@ describe('transport', () => {
     })));
   });
 
-  test('a cancel that was asked for keeps the invocation from being sent', async () => {
+  test('a cancel of what was never sent is its end, in the same commit, and it is never sent', async () => {
     const { id } = await accepted(hold);
-    await store.write.requestCancel({ stamp: story.stamp(), flightId: flightOfInvocation(id), by: 'uid:501' });
+    const ended = await store.write.requestCancel({ stamp: story.stamp(), flightId: flightOfInvocation(id), by: 'uid:501' });
+    expect(ended).toMatchObject({ state: 'cancelled', verdictBy: 'origin', ended: 0 });
+    expect(store.read.delivery(id)?.status).toBe('cancelled');
+    expect(await whatOf(id)).toEqual(expect.arrayContaining(['flight.cancel_requested', 'delivery.cancelled', 'flight.finished']));
     expect(await store.write.beginAttempt({ stamp: story.stamp(), invocationId: id, attemptId: story.attemptId() })).toBe(false);
   });
 });
