@@ -10,7 +10,7 @@ import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import type { Member } from '../domain/store-port.ts';
 import type { MeshIdentity } from '../domain/trust.ts';
 import { createMesh } from '../mesh/mesh.ts';
-import type { NodeMesh } from '../mesh/mesh.ts';
+import type { NodeMesh } from '../mesh/node-mesh.ts';
 import { clientTls } from '../trust/client-tls.ts';
 import { Entrance } from '../trust/entrance.ts';
 import { enrolmentHandler } from '../trust/enrolment.ts';

@@ -11,7 +11,8 @@ import { duration, examples, flag, number, parsed, repeated } from './options.ts
 import type { OptionValues, Register } from './options.ts';
 import { facts } from './table.ts';
 
-const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given));
+const meshPort = 7423;
+const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given, meshPort));
 
 export function addUpOptions(command: Command): Command {
   return command

@@ -19,7 +19,7 @@ export function ambiguousError(address: Address, matches: readonly Candidate[]):
   const paste = first === undefined ? '' : `, such as ${shellAddress(parseAddress(first.address))}`;
   return new BrokerError('ambiguous', `${formatAddress(address)} means ${matches.length} instances`, {
     candidates: shown.slice(0, mostShown).map((each) => asErrorCandidate(each)),
-    hint: `give one of them in full${paste}, or use --any or --all`,
+    hint: `give one of them in full${paste}, or let --any choose`,
   });
 }
 

@@ -4,18 +4,18 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
-import type { Link, LinkHandler, Mesh, PeerView } from '../domain/mesh-port.ts';
-import type { CancelTimer, Clock, Log, Random, Startable } from '../domain/ports.ts';
+import type { Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
+import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { Dialler } from './dialler.ts';
 import type { DialResult, TargetView } from './dialler.ts';
 import { choose } from './election.ts';
 import type { FrameStream } from './frame-stream.ts';
-import type { OwnHello } from './hello.ts';
 import { StallWatch, suspectAfterMs, tickMs } from './liveness.ts';
 import { connect, dialTimeoutMs } from './outbound.ts';
-import type { MakeTls, Outbound } from './outbound.ts';
+import type { Outbound } from './outbound.ts';
+import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
 import { PeerTable, strangerView } from './peers.ts';
 import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
@@ -24,37 +24,6 @@ import type { SessionEnd, SessionOwner } from './session.ts';
 
 /** How long `stop` waits for goodbyes to get through. */
 const farewellMs = 1_000;
-
-export interface MeshParts {
-  /** Undefined: this node is in no mesh (yet): see `setIdentity`. */
-  readonly identity: MeshIdentity | undefined;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  /** host:port, as `readSeeds` gives them. */
-  readonly seeds: readonly string[];
-  readonly handler: LinkHandler;
-  readonly hello: OwnHello;
-  readonly tls: MakeTls;
-}
-
-/** A member as this node has learned of it; the identity comes from a verified certificate. */
-export interface MemberAt {
-  readonly identity: Pick<PeerIdentity, 'nodeId' | 'name'>;
-  /** host:port of each listener. */
-  readonly addresses: readonly string[];
-}
-
-export interface NodeMesh extends Mesh, Startable {
-  /** A connection whose peer was verified and is this `peer`; the mesh owns the socket from now on. */
-  accept(socket: TLSSocket, peer: PeerIdentity): void;
-  /** Speaks as this member from the next connection on. Another mesh, or none, ends all sessions. */
-  setIdentity(identity: MeshIdentity | undefined): void;
-  /** Adds members, or their new addresses. This node itself is skipped. */
-  addMembers(members: readonly MemberAt[]): void;
-  /** Replaces the seeds. */
-  setSeeds(seeds: readonly string[]): void;
-}
 
 export function createMesh(parts: MeshParts): NodeMesh {
   return new SessionMesh(parts);

@@ -10,7 +10,7 @@ import type { InvocationId } from '../../src/domain/ids.ts';
 import { encodeHlc } from '../../src/domain/hlc.ts';
 import type { Forward } from '../../src/domain/messages.ts';
 import { createMesh } from '../../src/mesh/mesh.ts';
-import type { NodeMesh } from '../../src/mesh/mesh.ts';
+import type { NodeMesh } from '../../src/mesh/node-mesh.ts';
 import { clientTls } from '../../src/trust/client-tls.ts';
 import { Front } from '../../src/trust/front.ts';
 import { waitFor } from '../support/wait-for.ts';

@@ -166,7 +166,7 @@ describe('without a node', () => {
     expect(resolution.ok ? undefined : resolution.error.toInfo()).toEqual({
       code: 'ambiguous',
       message: '@fabric means 4 instances',
-      hint: 'give one of them in full, such as fabric@laptop/x, or use --any or --all',
+      hint: 'give one of them in full, such as fabric@laptop/x, or let --any choose',
       candidates: [
         { address: '@fabric@laptop#x', state: 'here', lastSeenMs: nowMs },
         { address: '@fabric@laptop#y', state: 'here', lastSeenMs: nowMs - 1, why: 'no such command' },

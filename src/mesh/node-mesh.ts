@@ -1,0 +1,38 @@
+/** What the network of a node needs, and what it offers to whoever wires it. */
+import type { TLSSocket } from 'node:tls';
+import type { LinkHandler, Mesh } from '../domain/mesh-port.ts';
+import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
+import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
+import type { OwnHello } from './hello.ts';
+import type { MakeTls } from './outbound.ts';
+
+export interface MeshParts {
+  /** Undefined: this node is in no mesh (yet): see `setIdentity`. */
+  readonly identity: MeshIdentity | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** host:port, as `readSeeds` gives them. */
+  readonly seeds: readonly string[];
+  readonly handler: LinkHandler;
+  readonly hello: OwnHello;
+  readonly tls: MakeTls;
+}
+
+/** A member as this node has learned of it; the identity comes from a verified certificate. */
+export interface MemberAt {
+  readonly identity: Pick<PeerIdentity, 'nodeId' | 'name'>;
+  /** host:port of each listener. */
+  readonly addresses: readonly string[];
+}
+
+export interface NodeMesh extends Mesh, Startable {
+  /** A connection whose peer was verified and is this `peer`; the mesh owns the socket from now on. */
+  accept(socket: TLSSocket, peer: PeerIdentity): void;
+  /** Speaks as this member from the next connection on. Another mesh, or none, ends all sessions. */
+  setIdentity(identity: MeshIdentity | undefined): void;
+  /** Adds members, or their new addresses. This node itself is skipped. */
+  addMembers(members: readonly MemberAt[]): void;
+  /** Replaces the seeds. */
+  setSeeds(seeds: readonly string[]): void;
+}
