@@ -75,7 +75,7 @@ export class Acceptance {
     if (deduplicated) return { flight, deduplicated };
     this.#parts.onDeadline(flight);
     if (plan.kind === 'local') this.#parts.runner.wake(target.address);
-    else this.#parts.outbox.accepted(flight, link, !input.noHold);
+    else this.#parts.outbox.accepted(flight, plan.kind === 'send' ? link : undefined, !input.noHold);
     return { flight, deduplicated };
   }
 
