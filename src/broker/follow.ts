@@ -44,6 +44,8 @@ export async function* follow(parts: FollowParts, flightId: FlightId, options: F
       toldReceived = true;
       const { ownerNodeId: nodeId } = flight;
       yield { type: 'received', atMs: flight.receivedAtMs, nodeId, nodeName: parts.nameOf(nodeId) };
+      // The reader took its time: what was read before is old.
+      continue;
     }
     const delivery = toldReceived || isTerminal(flight.state) ? undefined : store.read.delivery(flight.invocationId);
     const why = delivery === undefined ? undefined : parts.heldWhy(flight, delivery);
