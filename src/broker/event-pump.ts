@@ -27,7 +27,7 @@ interface Cursor {
   readonly unacked: { readonly seq: number; readonly bytes: number }[];
   unackedBytes: number;
   ackedSinceStored: number;
-  /** Monotonic ms of the last sending or acknowledgement. */
+  /** Monotonic ms since when the oldest of `unacked` waits, at the most. */
   movedAtMs: number;
 }
 
@@ -104,7 +104,8 @@ export class EventPump {
   }
 
   #release(cursor: Cursor, seq: number): void {
-    cursor.movedAtMs = this.#parts.clock.monotonic();
+    // An acknowledgement of nothing new is the word of an origin that could not store what came before.
+    if (seq > cursor.ackedSeq) cursor.movedAtMs = this.#parts.clock.monotonic();
     cursor.ackedSeq = Math.max(cursor.ackedSeq, seq);
     cursor.sentSeq = Math.max(cursor.sentSeq, seq);
     let covered = 0;
@@ -142,9 +143,9 @@ export class EventPump {
     if (last === undefined) return;
     const bytes = events.reduce((sum, each) => sum + sizeOf(each), 0);
     cursor.sentSeq = last.seq;
+    if (cursor.unacked.length === 0) cursor.movedAtMs = this.#parts.clock.monotonic();
     cursor.unacked.push({ seq: last.seq, bytes });
     cursor.unackedBytes += bytes;
-    cursor.movedAtMs = this.#parts.clock.monotonic();
     // Back at the end of the set: others get their turn first.
     this.#ready.add(invocationId);
     await this.#link.sendEvents({ type: 'flight_events', invocationId, receivedAtMs: flight.receivedAtMs ?? flight.acceptedAtMs, events });
