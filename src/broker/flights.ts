@@ -95,7 +95,8 @@ export class Flights {
     if (flight.ownerNodeId === self.nodeId) runner.end(flight.id, 'cancel').catch((error: unknown) => log.error({ flightId: flight.id, err: error }, 'a cancel could not be carried out yet'));
     else outbox.cancel(flight);
     const now = await this.#terminalWithin(flight.id, waitMs);
-    return { flight: now, confirmed: isTerminal(now.state) };
+    // An `indeterminate` of this side's own is nobody's word that it has ended.
+    return { flight: now, confirmed: isTerminal(now.state) && (now.state !== 'indeterminate' || now.verdictBy === 'owner') };
   }
 
   async #terminalWithin(flightId: FlightId, waitMs: number): Promise<Flight> {

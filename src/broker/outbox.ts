@@ -52,6 +52,8 @@ export class Outbox {
   readonly #notHeld = new Map<InvocationId, NodeId>();
   /** Cancels that were sent, until the flight is seen to end. */
   readonly #cancelling = new Map<InvocationId, NodeId>();
+  /** Not held, so ended here; the owner, which may have them, is told with its next link. */
+  readonly #givenUp = new Map<InvocationId, NodeId>();
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
@@ -61,6 +63,7 @@ export class Outbox {
     this.#sides.set(link, { window: new Window(forwardWindow), asked: new Map(), pageEnd: undefined, draining: 'no' });
     // Also a barrier: whatever attempt is open now was made on an older link, and is settled when this resolves.
     await this.#loseAttempts(link.peer.nodeId, 'the link was replaced');
+    for (const [invocationId, ownerNodeId] of this.#givenUp) if (ownerNodeId === link.peer.nodeId) this.#sendCancel(link, invocationId);
     this.#askAboutSent(link, undefined);
     await this.#forwardUnsent(link);
   }
@@ -155,7 +158,8 @@ export class Outbox {
     this.#changed(flight);
     link.send({ type: 'event_ack', invocationId, seq: flight.lastSeq, unknown: false });
     const goesOn = events.every((each) => each.body.kind !== 'finished');
-    if (goesOn && flight.verdictBy === 'origin' && flight.state !== 'indeterminate') this.#sendCancel(link, invocationId);
+    if (!goesOn) this.#givenUp.delete(invocationId);
+    else if (flight.verdictBy === 'origin' && flight.state !== 'indeterminate') this.#sendCancel(link, invocationId);
   }
 
   async syncReply(link: Link, message: SyncReply): Promise<void> {
@@ -177,8 +181,11 @@ export class Outbox {
   /** The owner never had it and never will: the cancel is confirmed. */
   async cancelledUnknown(link: Link, message: CancelledUnknown): Promise<void> {
     const flight = this.#parts.store.read.flight(flightOfInvocation(message.invocationId));
+    if (flight?.ownerNodeId === link.peer.nodeId) this.#givenUp.delete(message.invocationId);
     if (flight === undefined || flight.ownerNodeId !== link.peer.nodeId || flight.cancelRequestedAtMs === undefined) return;
     this.#received(link, message.invocationId);
+    // It had it once, and its store was put back: nobody knows what became of it.
+    if (flight.receivedAtMs !== undefined) return this.#ownerForgot(link, message.invocationId);
     const ended = await this.#parts.store.write.endAtOrigin({
       stamp: this.#parts.chronicler.stampAfter(message.hlc),
       flightId: flight.id,
@@ -295,7 +302,9 @@ export class Outbox {
       delivery: { status: 'dead', reason: 'peer_unreachable' },
       unlessSent: false,
     });
-    if (ended !== undefined) this.#changed(ended);
+    if (ended === undefined) return;
+    this.#givenUp.set(invocationId, ended.ownerNodeId);
+    this.#changed(ended);
   }
 
   async #ownerForgot(link: Link, invocationId: InvocationId): Promise<void> {
