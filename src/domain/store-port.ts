@@ -73,7 +73,7 @@ export interface StoredRegistration {
 }
 
 export interface StoreWrites {
-  /** Starts a boot: epoch = max(stored + 1, now). `lastHlc` is the greatest in `events`. */
+  /** Starts a boot: epoch = max(stored + 1, now). `lastHlc` is the greatest that is stored. */
   boot(input: { stamp: Stamp; nodeId: NodeId; version: string }): Promise<{ epoch: number }>;
   /** A fact that changes no record: `node.stopped`, `invocation.refused`. */
   note(input: { stamp: Stamp; what: EventKind; invocationId?: InvocationId; peerNodeId?: NodeId; detail?: Readonly<Record<string, string>> }): Promise<void>;

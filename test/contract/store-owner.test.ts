@@ -220,6 +220,12 @@ describe('a restart', () => {
     await store.write.note({ stamp: last, what: 'node.stopped' });
     store = await temp.reopen();
     expect(store.read.lastHlc()).toBe(last.hlc);
+    // Output is written without a fact: what was running when the node died may have the last word.
+    const flightId = await running();
+    const printed = story.stamp();
+    await store.write.appendOutput({ flightId, chunks: [{ stream: 'stdout', bytes: utf8('late'), stamp: printed }] });
+    store = await temp.reopen();
+    expect(store.read.lastHlc()).toBe(printed.hlc);
   });
 });
 
