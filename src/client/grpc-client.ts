@@ -40,6 +40,10 @@ export class GrpcNodeClient implements NodeClient {
       'grpc.max_send_message_length': maxMessageBytes,
       'grpc.enable_retries': 0,
       'grpc.enable_http_proxy': 0,
+      // Not the connection of another client in this process, which may be waiting to try again. A local socket costs nothing to try.
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 1000,
     });
   }
 
