@@ -29,6 +29,7 @@ export default defineConfig({
       project('contract', 15_000),
       project('integration', 30_000),
       project('system', 90_000, true),
+      project('chaos', 90_000, true),
     ],
   },
 });

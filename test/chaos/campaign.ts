@@ -30,6 +30,8 @@ export interface CampaignOptions {
   readonly durationMs: number;
   readonly callersPerNode: number;
   readonly tell: (text: string) => void;
+  /** Gives it up; what it started is ended all the same. */
+  readonly signal: AbortSignal;
   /** The directory stays, for whoever wants to look. */
   readonly keep: boolean;
 }
@@ -41,7 +43,10 @@ const peaceMs = 120_000;
 
 export async function campaign(options: CampaignOptions): Promise<Verdict> {
   await using field = new Field(options);
-  return await field.play();
+  const givenUp = new Promise<never>((_, reject) => {
+    options.signal.addEventListener('abort', () => reject(new Error('the campaign was given up')), { once: true });
+  });
+  return await Promise.race([field.play(), givenUp]);
 }
 
 class Field implements AsyncDisposable {

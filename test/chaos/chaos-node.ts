@@ -1,7 +1,7 @@
 /** A node of a campaign: a real process that is killed, stopped, filled up and started again. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { connect } from '../../src/client/index.ts';
@@ -80,9 +80,7 @@ export class ChaosNode {
     child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-4000)));
     child.once('close', (code, signal) => {
       this.#child = undefined;
-      const words = `${name} ended by itself: ${signal ?? code} ${out.slice(-1000)} ${said}`;
-      appendFileSync(join(this.place.steering, 'ends.log'), `${words}\n`);
-      if (!this.#isExpectedToEnd) this.surprises.push(words);
+      if (!this.#isExpectedToEnd) this.surprises.push(`${name} ended by itself: ${signal ?? code} ${out.slice(-1000)} ${said}`);
     });
     await waitFor(`${name} to be ready`, () => out.includes('"type":"ready"') || this.#child !== child, { timeoutMs: readyMs, pollMs: 25 });
     if (this.#child !== child) throw new Error(`${name} did not start: ${out} ${said}`);

@@ -18,7 +18,9 @@ if (!Number.isSafeInteger(seed) || !(minutes > 0) || !Number.isSafeInteger(calle
   process.exit(2);
 }
 console.log(`seed ${seed}: replay with npm run test:chaos -- --seed ${seed} --minutes ${minutes}${values.callers === '3' ? '' : ` --callers ${callersPerNode}`}`);
-const verdict = await campaign({ seed, durationMs: minutes * 60_000, callersPerNode, keep: values.keep, tell: (text) => console.log(text) });
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+const verdict = await campaign({ seed, durationMs: minutes * 60_000, callersPerNode, keep: values.keep, signal: interrupted.signal, tell: (text) => console.log(text) });
 for (const line of verdict.report()) console.log(line);
 console.log(`${verdict.passed} passed, ${verdict.failed} failed`);
 process.exit(verdict.failed > 0 ? 1 : 0);
