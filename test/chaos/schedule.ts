@@ -37,6 +37,8 @@ export interface PlanOptions {
 
 /** From the end of one fault to the next of the same node or link, ms: at least this. */
 const restMs = 1500;
+/** Longer than a session survives silence, and than a peer is merely suspect. */
+const longestMs = 22_000;
 /** What a node takes to be back, about. */
 const bootMs = 1500;
 
@@ -47,7 +49,7 @@ export function plan(dice: Dice, { durationMs, nodes, smallDisks }: PlanOptions)
   const freeAt = new Map<string, number>();
   const planned: Planned[] = [];
   for (let atMs = dice.between(500, 1500); atMs < durationMs; atMs += dice.between(300, 3000)) {
-    const fault = throwFault(dice, dice.pick(kinds), { node: dice.pick(nodes), pair: dice.pick(pairs), smallDisks });
+    const fault = throwFault(dice, dice.pick(kinds), { node: dice.pick(nodes), pair: dice.pick(pairs), smallDisks, longestMs: Math.max(4000, Math.min(longestMs, durationMs / 4)) });
     const where = placeOf(fault);
     if ((freeAt.get(where) ?? 0) > atMs) continue;
     freeAt.set(where, atMs + fault.forMs + restMs + ('node' in fault ? bootMs : 0));
@@ -61,10 +63,10 @@ export function placeOf(fault: Fault): string {
   return 'node' in fault ? fault.node : fault.between.join('-');
 }
 
-function throwFault(dice: Dice, kind: FaultKind, at: { readonly node: string; readonly pair: Pair; readonly smallDisks: readonly string[] }): Fault {
+function throwFault(dice: Dice, kind: FaultKind, at: { readonly node: string; readonly pair: Pair; readonly smallDisks: readonly string[]; readonly longestMs: number }): Fault {
   const { node, pair: between } = at;
   // Short ones find other faults than those that are longer than a session survives.
-  const forMs = dice.chance(0.25) ? dice.between(10_000, 22_000) : dice.between(50, 4000);
+  const forMs = Math.min(at.longestMs, dice.chance(0.25) ? dice.between(10_000, longestMs) : dice.between(50, 4000));
   switch (kind) {
     case 'kill':
       return { kind, node, forMs: Math.min(forMs, 8000) };

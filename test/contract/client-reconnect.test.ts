@@ -4,7 +4,8 @@ import { connect } from '../../src/client/index.ts';
 import { FakeNode } from '../support/fake-node.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const { now } = createSystemClock();
+const clock = createSystemClock();
+const now = (): number => clock.now();
 
 test('whoever connects to a node that is back is answered, however often others of the same process found it gone', async () => {
   const node = await new FakeNode().start();
