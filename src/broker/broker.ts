@@ -71,7 +71,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #flights: Flights;
   readonly #inspection: Inspection;
   readonly #forced = new AbortController();
-  #isDraining = false;
+  /** No new work: not yet, or not any more. */
+  #isDraining = true;
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
@@ -138,6 +139,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
+    this.#isDraining = false;
     this.#runner.wakeAll();
   }
 
