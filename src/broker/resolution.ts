@@ -1,6 +1,6 @@
 /** From what a person typed to instances: the pure rules, fed with what this node knows now. */
 import { parseAddress, shellAddress } from '../domain/address.ts';
-import { invalid, notFound } from '../domain/errors.ts';
+import { BrokerError, invalid, notFound } from '../domain/errors.ts';
 import { resolve } from '../domain/resolve.ts';
 import type { Candidate, Resolution } from '../domain/resolve.ts';
 import type { Clock, ProjectProbe } from '../domain/ports.ts';
@@ -81,7 +81,11 @@ export class Resolver {
     const [first, second] = holding;
     if (first === undefined) throw notFound(`no agent of this node works in ${directory}`, 'register one here: beckon agent add -- COMMAND');
     if (second !== undefined && second.cwd === first.cwd) {
-      throw invalid(`several agents work in ${first.cwd}`, `name one: ${holding.filter((each) => each.cwd === first.cwd).map((each) => shellAddress(parseAddress(each.address))).join(', ')}`);
+      const here = holding.filter((each) => each.cwd === first.cwd).map((each) => each.address);
+      throw new BrokerError('ambiguous', `several agents work in ${first.cwd}`, {
+        hint: `name one: ${here.map((address) => shellAddress(parseAddress(address))).join(', ')}`,
+        candidates: here.map((address) => ({ address })),
+      });
     }
     return first.address;
   }
