@@ -17,7 +17,7 @@ import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
 import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
-import { isLoopback, listenAddresses } from './listen.ts';
+import { isLoopback, listenAddresses, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
 import { Network } from './network.ts';
 import type { Paths } from './paths.ts';
@@ -87,7 +87,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     log,
     nodeName: () => self.name(),
     person: personOf(),
-    addresses: () => (offline ? listen.filter((each) => each.port !== 0) : network.addresses()),
+    addresses: () => (offline ? reachableAddresses(listen.filter((each) => each.port !== 0)) : network.addresses()),
     onJoined: (identity, members) => {
       network.setIdentity(identity);
       network.addMembers(members);
@@ -120,7 +120,11 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   });
   network.addMembers(store.read.members());
 
-  let requestStop: (force: boolean) => void = () => undefined;
+  // Asked for before the node is up, say while it joins: done as soon as it is.
+  let early: { force: boolean } | undefined;
+  let requestStop = (force: boolean): void => {
+    early = { force: force || early?.force === true };
+  };
   const broker: Broker = new Broker({
     self,
     store,
@@ -168,6 +172,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       .then(() => log.info({ nodeId: nodeKey.nodeId }, 'the node is down'))
       .then(stopped.resolve, stopped.reject);
   };
+  if (early !== undefined) requestStop(early.force);
   const addresses = network.addresses();
   return {
     ready: {

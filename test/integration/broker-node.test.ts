@@ -1,0 +1,144 @@
+/** Whole nodes in this process, each in a home of its own. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect as open, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { silentLog } from '../../src/app/log.ts';
+import { runNode } from '../../src/app/node.ts';
+import type { NodeOptions, RunningNode } from '../../src/app/node.ts';
+import { paths } from '../../src/app/paths.ts';
+import { rememberedPath, writeRemembered } from '../../src/app/remembered.ts';
+import { connect } from '../../src/client/connect.ts';
+import type { AgentSpec, InvokeRequest, NodeClient } from '../../src/client/types.ts';
+import { parseHostPort } from '../../src/domain/host-port.ts';
+import type { HostPort } from '../../src/domain/host-port.ts';
+import { decodeToken, encodeToken } from '../../src/trust/token.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+class Homes implements AsyncDisposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'bkn-'));
+  readonly #nodes: RunningNode[] = [];
+
+  paths(name: string): NodeOptions['paths'] {
+    return paths({ BECKON_HOME: join(this.#directory, name) }, 'linux', '/nowhere', process.getuid?.() ?? 0);
+  }
+
+  async run(name: string, given: NodeOptions['given'] = {}, offline = false): Promise<RunningNode> {
+    const env = { PATH: process.env['PATH'] };
+    const node = await runNode({ paths: this.paths(name), env, given: offline ? given : { name, listen: ['127.0.0.1:0'], ...given }, offline, version: '0.0.0-test', pid: 1, log: silentLog });
+    this.#nodes.push(node);
+    return node;
+  }
+
+  async client(name: string): Promise<NodeClient & Disposable> {
+    const client = await connect({ socketPath: this.paths(name).socketPath });
+    return Object.assign(client, { [Symbol.dispose]: () => client.close() });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.#nodes) await node.stop(true);
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function agent(name: string, more: Partial<AgentSpec> = {}): AgentSpec {
+  return {
+    name, workspace: 'main', cwd: tmpdir(), permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh',
+    argv: ['cat'], path: '/usr/bin:/bin', description: '', ...more,
+  };
+}
+
+function request(address: string, text: string, key?: string): InvokeRequest {
+  return {
+    selector: { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: tmpdir() },
+    task: { text: new TextEncoder().encode(text), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, ...(key === undefined ? {} : { key }),
+  };
+}
+
+async function lastOf<Item>(items: AsyncIterable<Item>): Promise<Item | undefined> {
+  let last: Item | undefined;
+  for await (const item of items) last = item;
+  return last;
+}
+
+/** Takes connections at once, and lets them through when `opened` resolves. */
+async function doorTo(target: HostPort, opened: Promise<undefined>): Promise<{ readonly address: HostPort } & AsyncDisposable> {
+  const taken: Socket[] = [];
+  const server = createServer((outside) => {
+    taken.push(outside);
+    outside.on('error', () => undefined);
+    void opened.then(() => {
+      const inside = open(target);
+      inside.on('error', () => undefined);
+      outside.pipe(inside).pipe(outside);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: { host: '127.0.0.1', port },
+    [Symbol.asyncDispose]: () => {
+      for (const socket of taken) socket.destroy();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+test('a node that is asked to stop while it joins stops when it has joined', async () => {
+  await using homes = new Homes();
+  const issuer = await homes.run('laptop');
+  using atIssuer = await homes.client('laptop');
+  await atIssuer.createMesh({ new: false });
+  const { token } = await atIssuer.createInvite({});
+  const gate = Promise.withResolvers<undefined>();
+  await using door = await doorTo(parseHostPort(issuer.ready.listen ?? ''), gate.promise);
+  const joining = homes.run('desktop', { join: encodeToken({ ...decodeToken(token), addresses: [door.address] }) });
+  using atJoiner = await waitFor('the control socket', () => homes.client('desktop'));
+  await atJoiner.shutdown(false);
+  gate.resolve(undefined);
+  await (await joining).stopped;
+});
+
+test('G10: a node that only lends its store to a command takes no work', async () => {
+  await using homes = new Homes();
+  await homes.run('laptop', {}, true);
+  using client = await homes.client('laptop');
+  const { agent: added } = await client.addAgent(agent('fabric'));
+  await expect(lastOf(client.invoke(request(added.registration.address, 'hello')))).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('a token that is made while the node is down names addresses that others can reach', async () => {
+  await using homes = new Homes();
+  const { stateDir } = homes.paths('laptop');
+  await (await homes.run('laptop')).stop(true);
+  await writeRemembered(rememberedPath(stateDir), { listen: ['0.0.0.0:7423'] });
+  await homes.run('laptop', {}, true);
+  using client = await homes.client('laptop');
+  await client.createMesh({ new: false });
+  const { addresses } = await client.createInvite({});
+  expect(addresses).not.toContain('0.0.0.0:7423');
+  expect(addresses.length).toBeGreaterThan(0);
+});
+
+test('G11: the directory of several agents means none of them, and the answer names each', async () => {
+  await using homes = new Homes();
+  await homes.run('laptop');
+  using client = await homes.client('laptop');
+  for (const name of ['fabric', 'tests']) await client.addAgent(agent(name));
+  const candidates = [{ address: '@fabric@laptop#main' }, { address: '@tests@laptop#main' }];
+  await expect(lastOf(client.invoke(request('.', 'hello')))).rejects.toMatchObject({ code: 'ambiguous', candidates });
+});
+
+test('G2: a key stands for its first request, also when the agent is gone: the same follows it, another is a conflict', async () => {
+  await using homes = new Homes();
+  await homes.run('laptop');
+  using client = await homes.client('laptop');
+  await client.addAgent(agent('fabric'));
+  const first = await lastOf(client.invoke(request('fabric', 'hello', 'k')));
+  await client.removeAgent('fabric');
+  expect(await lastOf(client.invoke(request('fabric', 'hello', 'k')))).toEqual(first);
+  await expect(lastOf(client.invoke(request('fabric', 'good bye', 'k')))).rejects.toMatchObject({ code: 'conflict' });
+  await expect(lastOf(client.invoke(request('@fabric@laptop#main', 'hello', 'k')))).rejects.toMatchObject({ code: 'conflict' });
+});
