@@ -125,6 +125,7 @@ export class Broker implements BrokerApi, Startable {
       chores: [
         { name: 'ask owners that did not answer', run: () => this.#outbox.askUnanswered() },
         { name: 'send again what origins did not store', run: () => inbox.resendStalled() },
+        { name: 'start what waits', run: () => this.#runner.wakeAll() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
       ],
     });

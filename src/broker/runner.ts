@@ -66,8 +66,16 @@ export class Runner {
     return this.#active.size;
   }
 
-  /** Work may have been queued for the agent, or a place has come free. */
+  /** Work may have been queued for the agent, or a place has come free. A store that can't be read now is asked again by the next `wakeAll`. */
   wake(address: string): void {
+    try {
+      this.#fill(address);
+    } catch (error) {
+      this.#parts.log.error({ agent: address, err: error }, 'the queue of an agent could not be read; it is looked at again');
+    }
+  }
+
+  #fill(address: string): void {
     while (this.#accepting && (this.#perAgent.get(address) ?? 0) < runsPerAgent) {
       if (this.#active.size >= runsPerNode) {
         this.#starved.add(address);
@@ -80,6 +88,7 @@ export class Runner {
     }
   }
 
+  /** At start, and now and then. */
   wakeAll(): void {
     for (const endpoint of this.#parts.store.read.endpoints()) this.wake(endpoint.address);
   }

@@ -190,3 +190,26 @@ test('G6: output that the origin could not store once reaches it while the agent
   expect(right.runs).toHaveLength(1);
   expect(failures).toBeGreaterThan(1);
 });
+
+test('G5: what waits for an agent starts although its queue could not be read when a place came free', async () => {
+  await using pair = await linkedPair();
+  const { right } = pair;
+  const ids: InvocationId[] = [];
+  for (let each = 0; each < 5; each += 1) ids.push((await right.broker.invoke(input(right))).flight.invocationId);
+  await waitFor('four to run', () => right.runs.length === 4);
+  const queued = right.store.read.queued.bind(right.store.read);
+  let isBroken = true;
+  const broken = (...args: Parameters<typeof queued>): ReturnType<typeof queued> => {
+    if (isBroken) throw unavailable('the disk can not be read');
+    return queued(...args);
+  };
+  Object.assign(right.store.read, { queued: broken });
+  for (const run of right.runs) run.end();
+  await waitFor('the four to end', () => ids.slice(0, 4).every((id) => flightAt(right, id)?.state === 'completed'));
+  await nextTurn();
+  isBroken = false;
+  await waitFor('the fifth to run', async () => {
+    await pair.clock.advance(1000);
+    return right.runs.length === 1;
+  });
+});
