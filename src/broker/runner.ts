@@ -10,6 +10,7 @@ import type { Harness, Run, RunEnd } from '../domain/harness-port.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -35,9 +36,11 @@ export interface RunnerParts {
   readonly log: Log;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
+  /** False for one whose turn has not come: `wakeAll` follows when it has. */
+  readonly mayStart: (flight: Flight) => boolean;
 }
 
-type StopCause = 'cancel' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
+type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
 
 interface ActiveRun {
   readonly flight: Flight;
@@ -83,7 +86,7 @@ export class Runner {
       }
       const next = this.#parts.store.read.queued(address, runsPerAgent + 1).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
-      if (flight === undefined || flight.state !== 'queued') return;
+      if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
       this.#begin(flight);
     }
   }
@@ -94,7 +97,7 @@ export class Runner {
   }
 
   /** Ends a flight owned here, whatever it is at. Resolves when its verdict is durable. A finished one is left alone. */
-  async end(flightId: FlightId, cause: 'cancel' | 'total deadline'): Promise<void> {
+  async end(flightId: FlightId, cause: 'cancel' | 'total deadline' | 'rolled back'): Promise<void> {
     const active = this.#active.get(flightId);
     if (active !== undefined) {
       this.#stop(active, cause);
@@ -103,6 +106,7 @@ export class Runner {
     }
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state)) return;
+    if (cause === 'rolled back') return this.#finish(flight, verdictOn(cause, 0));
     await this.#finish(flight, cause === 'cancel' ? { state: 'cancelled', ended: 0 } : { state: 'expired', error: expiredError() });
   }
 
@@ -272,6 +276,8 @@ function verdictOn(cause: StopCause, ended: number): Outcome {
   switch (cause) {
     case 'cancel':
       return { state: 'cancelled', ended };
+    case 'rolled back':
+      return { state: 'indeterminate', ended, error: mayHaveRun };
     case 'node stopped':
       return {
         state: 'indeterminate',
