@@ -52,6 +52,11 @@ export class OwnerWrites {
     return this.#report(row, stamp, { kind: 'started', run: row.run + 1 });
   }
 
+  recordProcess({ flightId, process }: Input<'recordProcess'>): void {
+    const row = this.#owned(flightId);
+    if (row.state === 'running' || row.state === 'waiting') this.#tables.flightProcesses.insert(row.invocation_id, process);
+  }
+
   /** @returns the seq of the first chunk */
   appendOutput({ flightId, chunks }: Input<'appendOutput'>): Wire<'appendOutput'> {
     const { flights, flightEvents } = this.#tables;
@@ -99,9 +104,10 @@ export class OwnerWrites {
     if (acked > row.acked_seq) flights.saveAcked(id, acked);
   }
 
-  recover({ stamp, nodeId }: Input<'recover'>): { indeterminate: FlightId[]; requeued: FlightId[] } {
-    const { nodes, flights } = this.#tables;
+  recover({ stamp, nodeId, ended }: Input<'recover'>): { indeterminate: FlightId[]; requeued: FlightId[] } {
+    const { nodes, flights, flightProcesses } = this.#tables;
     const owner = nodes.of(nodeId);
+    flightProcesses.forgetAll();
     const found = { indeterminate: [] as FlightId[], requeued: [] as FlightId[] };
     // Each list is read before any of it moves.
     const ids = (['waking', 'running', 'waiting'] as const).flatMap((state) => flights.ownedIn(state, owner));
@@ -114,7 +120,8 @@ export class OwnerWrites {
         this.#report(row, stamp, { kind: 'requeued', run: row.run + 1 });
         found.requeued.push(flightOfInvocation(id));
       } else {
-        this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning });
+        const count = ended?.get(flightOfInvocation(id));
+        this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning, ...(count === undefined ? {} : { ended: count }) });
         found.indeterminate.push(flightOfInvocation(id));
       }
     }
@@ -123,12 +130,13 @@ export class OwnerWrites {
 
   /** Gives the next seq to an event, takes it into the flight and stores both. */
   #report(row: FlightRow, stamp: Stamp, body: FlightEventBody): { flight: Flight; event: FlightEvent } {
-    const { flights, flightEvents, facts, nodes } = this.#tables;
+    const { flights, flightEvents, flightProcesses, facts, nodes } = this.#tables;
     const event: FlightEvent = { seq: row.last_seq + 1, atMs: stamp.atMs, hlc: stamp.hlc, body };
     const { state } = row;
     const change = takeEvent(row, event);
     flightEvents.insert(row.invocation_id, event);
     flights.save(row, state);
+    if (isTerminal(row.state)) flightProcesses.forget(row.invocation_id);
     if (change !== undefined) facts.append(stamp, change.what, { invocation: row.invocation_id, peer: row.peer, detail: change.detail });
     return { flight: flightOf(row, nodes), event };
   }
