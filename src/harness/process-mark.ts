@@ -6,10 +6,10 @@
 import { readFileSync } from 'node:fs';
 import type { ProcessMark } from '../domain/harness-port.ts';
 
-/** Undefined where there is no /proc, and for a process that is gone. Must be asked for before the process is waited for. */
+/** Undefined where there is no /proc. One that has ended already has a mark until it is waited for: it may leave children. */
 export function markOf(pid: number): ProcessMark | undefined {
   const bootId = currentBootId();
-  const startedAt = startOf(pid);
+  const startedAt = fieldsOf(pid)?.start;
   return bootId === undefined || startedAt === undefined ? undefined : { pid, session: pid, startedAt, bootId };
 }
 
@@ -20,14 +20,24 @@ export function currentBootId(): string | undefined {
 
 /** Clock ticks from boot to its start; undefined when it does not run, as it is with the dead that nobody waited for. */
 export function startOf(pid: number): string | undefined {
+  const fields = fieldsOf(pid);
+  return fields === undefined || /^[ZXx]/.test(fields.state) ? undefined : fields.start;
+}
+
+function fieldsOf(pid: number): StatFields | undefined {
   const stat = contentOf(`/proc/${pid}/stat`);
-  return stat === undefined ? undefined : parseStart(stat);
+  return stat === undefined ? undefined : parseStatFields(stat);
+}
+
+export interface StatFields {
+  readonly state: string;
+  readonly start: string;
 }
 
 /** proc_pid_stat(5): the state is field 3 and the start time field 22, counted behind the name, which may hold anything. */
-export function parseStart(stat: string): string | undefined {
+export function parseStatFields(stat: string): StatFields {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return /^[ZXx]/.test(fields[0] ?? '') ? undefined : fields[22 - 3];
+  return { state: fields[0] ?? '', start: fields[22 - 3] ?? '' };
 }
 
 /** Whether it was started with exactly this variable. False when its environment can't be read. */

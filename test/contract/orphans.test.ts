@@ -37,9 +37,9 @@ describe.skipIf(process.platform !== 'linux')('orphans (Linux)', () => {
   afterEach(() => killAll(processesNaming(sign)));
 
   test('the recorded process is ended with its children, also with those that made groups and sessions of their own', async () => {
-    const left = await started(`${sleep} & set -m; ${sleep} & setsid sleep 600 & echo $$ $!; wait`);
-    await waitFor('all to run', () => processesNaming(sign).length >= 3);
-    expect((await orphans.sweep([left], graceMs)).get(flightId)).toBeGreaterThanOrEqual(4);
+    const left = await started(`${sleep} & set -m; ${sleep} & set +m; setsid bash -c 'exec -a ${sign} sleep 600' & echo $$ $!; wait`);
+    await waitFor('all to run', () => processesNaming(sign).filter(({ command }) => command.trim() === `${sign} 600`).length === 3);
+    expect((await orphans.sweep([left], graceMs)).get(flightId)).toBe(4);
     expect(left.pids.filter(isRunning)).toEqual([]);
     expect(processesNaming(sign)).toEqual([]);
   });

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ProcessMark } from '../../src/domain/harness-port.ts';
 import { flightOfInvocation } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
+import { rowCounts } from '../support/database.ts';
 import { nodeIdFor, openTempStore, Story } from '../support/temp-store.ts';
 import type { TempStore } from '../support/temp-store.ts';
 
@@ -33,6 +34,7 @@ test('a process is known until its flight ends, and over a restart', async () =>
   expect(temp.store.read.processes()).toEqual([{ flightId, ...mark }]);
   await temp.store.write.finish({ stamp: story.stamp(), flightId, outcome: { state: 'completed', exitCode: 0 } });
   expect(temp.store.read.processes()).toEqual([]);
+  expect(rowCounts(temp.path)).toMatchObject({ flight_processes: 0 });
 });
 
 test('a process that is told of after the end of its flight is not kept', async () => {

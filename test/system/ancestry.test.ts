@@ -63,7 +63,7 @@ describe('agents that call agents', () => {
   test('an agent sees its own flight and its children, and nothing else', async () => {
     const strange = (await laptop.beckon(['invoke', 'echo@desktop/main', 'x', '--detach'])).text.trim();
     await laptop.beckon(['flight', 'wait', strange]);
-    for (const command of ['show', 'output', 'wait', 'follow', 'cancel']) expect(await hand(`flight ${command} ${strange}`), command).toMatch(/is not for @hand@laptop#main[\s\S]*exit 5/);
+    for (const command of ['show', 'output', 'wait', 'follow', 'cancel']) expect(await hand(`flight ${command} ${strange}`)).toMatch(/is not for @hand@laptop#main[\s\S]*exit 5/);
     expect(await hand(`trace ${strange}`)).toContain('exit 5');
     expect(await hand('flight show $BECKON_FLIGHT_ID')).toContain('exit 0');
     expect(await hand('trace $BECKON_INVOCATION_ID')).toContain('exit 0');

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { currentBootId, hasVariable, markOf, parseStart, startOf } from '../../../src/harness/process-mark.ts';
+import { currentBootId, hasVariable, markOf, parseStatFields, startOf } from '../../../src/harness/process-mark.ts';
 
 describe.skipIf(process.platform !== 'linux')('the mark of a process (Linux)', () => {
   test('is the same each time, and another for another process', () => {
@@ -11,6 +11,15 @@ describe.skipIf(process.platform !== 'linux')('the mark of a process (Linux)', (
     expect(markOf(process.ppid)?.startedAt).not.toBe(mark?.startedAt);
   });
 
+  test('one that has ended has its mark until it is waited for, and does not run', async () => {
+    const child = spawn('/bin/true');
+    const pid = child.pid ?? 0;
+    // In this turn nobody has waited for it.
+    while (startOf(pid) !== undefined);
+    expect(markOf(pid)).toMatchObject({ pid, startedAt: expect.stringMatching(/^\d+$/) });
+    await once(child, 'exit');
+  });
+
   test('there is none of a process that is gone', async () => {
     const child = spawn('/bin/true');
     await once(child, 'exit');
@@ -18,10 +27,9 @@ describe.skipIf(process.platform !== 'linux')('the mark of a process (Linux)', (
     expect(startOf(child.pid ?? 0)).toBeUndefined();
   });
 
-  test('the start is read right whatever the program is called; the dead have none', () => {
+  test('the start is read right whatever the program is called', () => {
     const behind = 'S 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 12345 99';
-    expect(parseStart(`7 (a) Z 2 3) ${behind}`)).toBe('12345');
-    expect(parseStart(`7 (sh) ${behind.replace('S', 'Z')}`)).toBeUndefined();
+    expect(parseStatFields(`7 (a) Z 2 3) ${behind}`)).toEqual({ state: 'S', start: '12345' });
   });
 
   test('a variable is found by its whole name and value only', () => {
