@@ -84,6 +84,7 @@ describe('agents that call agents', () => {
     'mesh join bkn1.x',
     'down',
     'down --force',
+    'restart',
     'deliveries',
   ])('an agent may not: %s', async (command) => {
     const text = await hand(command);
