@@ -35,7 +35,7 @@ describe.skipIf(process.platform !== 'linux')('a node that was killed while agen
     const rerun = (await laptop.beckon(['invoke', 'again', 'work', '--rerunnable', '--detach'])).text.trim();
     await waitFor('the rerunnable one to run', () => sleepers().includes('sleep 605'));
     // The same program, as somebody else would have started it.
-    const bystander = spawn('/bin/sleep', ['606'], { detached: true, stdio: 'ignore', cwd: cluster.directory });
+    const bystander = spawn('sleep', ['606'], { detached: true, stdio: 'ignore', cwd: cluster.directory });
     await laptop.kill9();
     expect(sleepers()).toEqual(expect.arrayContaining(['sleep 600', 'sleep 601', 'sleep 602', 'sleep 605']));
 
