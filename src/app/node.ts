@@ -13,11 +13,12 @@ import { asMeshId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
-import { createHarnesses } from '../harness/registry.ts';
+import { createHarnesses, createOrphans } from '../harness/registry.ts';
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
 import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
+import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { isLoopback, listenAddresses, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
@@ -146,6 +147,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     store,
     mesh: () => network.mesh,
     harnesses: createHarnesses({ clock, environment: env, log }),
+    orphans: createOrphans({ clock, log }),
+    flightTokens: createFlightTokens(flightTokenSecret(nodeKey)),
+    home: paths.stateDir,
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe: createProjectProbe(env['PATH'] ?? '/usr/bin:/bin'),
     chronicler,

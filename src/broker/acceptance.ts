@@ -2,6 +2,7 @@
  * Accepting an invocation: everything the origin can know is an error here, before anything is stored; afterwards the
  * flight exists and ends in a state that can be read.
  */
+import { ancestryOf, flawOfChain } from '../domain/ancestry.ts';
 import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
 import { shellAddress, parseAddress } from '../domain/address.ts';
 import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
@@ -61,6 +62,7 @@ export class Acceptance {
     const known = this.#known(input, payloadHash);
     if (known !== undefined) return { flight: known, deduplicated: true };
     const target = await this.#parts.resolver.one(input.selector);
+    this.#checkChain(input, target);
     await this.#checkAvailable(target);
     const link = await this.#linkTo(target, input.noHold);
     const plan = this.#planFor(target, link);
@@ -96,9 +98,16 @@ export class Acceptance {
       session: input.session,
       limits,
       rerunnable: input.rerunnable,
-      ancestry: { rootId: id, depth: 0 },
+      ancestry: ancestryOf(id, input.caller.flight),
       acceptedAtMs: this.#parts.clock.now(),
     };
+  }
+
+  /** An agent that asks for itself by way of others would never end. */
+  #checkChain({ caller }: InvokeInput, target: Candidate): void {
+    if (caller.flight === undefined) return;
+    const flaw = flawOfChain(target.address, ancestryOf(caller.flight.invocationId, caller.flight));
+    if (flaw !== undefined) throw flaw;
   }
 
   /** The first flight of the key, whatever has become of its agent. */

@@ -1,4 +1,5 @@
 /** The use cases of a node, as its local clients reach them through the control socket. */
+import type { Parent } from '../domain/ancestry.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { FlightEvent, OutputStream } from '../domain/flight-event.ts';
 import type { FlightState } from '../domain/flight.ts';
@@ -15,6 +16,12 @@ import type { Registration, Visibility } from '../domain/registration.ts';
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
 export interface LocalCaller {
   readonly id: string;
+  /** The flight whose process calls. It sees its own and what it led to, and changes nothing of the node. */
+  readonly flight?: CallingFlight;
+}
+
+export interface CallingFlight extends Parent {
+  readonly flightId: FlightId;
 }
 
 export interface NodeStatus {
@@ -125,6 +132,11 @@ export interface MemberView {
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
 export interface BrokerApi {
+  /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
+  flightCaller(token: string): LocalCaller;
+  /** @throws `denied` when the flight is neither the caller's own nor what it led to; what `findFlight` throws */
+  checkFamily(caller: CallingFlight, idArgument: string): Promise<void>;
+
   status(): Promise<NodeStatus>;
   /** Begins to drain (with `force`: ends running work as `indeterminate`); the process ends by itself afterwards. */
   shutdown(force: boolean): Promise<{ pid: number; running: number }>;
@@ -143,11 +155,12 @@ export interface BrokerApi {
    */
   follow(flightId: FlightId, options: { afterSeq: number; deduplicated: boolean; signal: AbortSignal }): AsyncIterable<FlightUpdate>;
   findFlight(idArgument: string): Promise<Flight>;
-  listFlights(filter: FlightFilter & { node?: string }, page: PageRequest): Promise<Page<Flight>>;
+  /** `family`: only this invocation and what it led to. */
+  listFlights(filter: FlightFilter & { node?: string; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   getFlight(idArgument: string): Promise<FlightDetail>;
   output(flightId: FlightId, stream: OutputStream): AsyncIterable<Uint8Array>;
   /** Waits up to `waitMs` for the owner's word. @throws `conflict` when it has ended, naming the state */
-  cancelFlight(idArgument: string, waitMs: number): Promise<{ flight: Flight; confirmed: boolean }>;
+  cancelFlight(idArgument: string, waitMs: number, by?: string): Promise<{ flight: Flight; confirmed: boolean }>;
 
   listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): Promise<Page<Delivery>>;
   getDelivery(idArgument: string): Promise<{ delivery: Delivery; attempts: readonly DeliveryAttempt[] }>;

@@ -1,8 +1,10 @@
 /** One node's core: every part, and the use cases that local clients call. */
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
-import type { Harness } from '../domain/harness-port.ts';
-import type { DeliveryFilter, FlightFilter } from '../domain/messages.ts';
+import type { Harness, Orphans } from '../domain/harness-port.ts';
+import type { FlightTokens } from '../domain/flight-token.ts';
+import type { Invocation } from '../domain/invocation.ts';
+import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSource } from '../domain/ports.ts';
 import type { PeerState } from '../domain/peer.ts';
@@ -16,6 +18,8 @@ import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { Deadlines } from './deadlines.ts';
 import { Feed } from './feed.ts';
+import { FlightCallers } from './flight-callers.ts';
+import { flightEnvironment } from './flight-environment.ts';
 import { Flights } from './flights.ts';
 import type { Chore } from './housekeeping.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -31,7 +35,7 @@ import { Registry } from './registry.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
 import { Roster } from './roster.ts';
-import { Runner } from './runner.ts';
+import { Runner, stopGraceMs } from './runner.ts';
 import type { Self } from './self.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
@@ -42,6 +46,10 @@ export interface BrokerParts {
   readonly store: Store;
   readonly mesh: () => Mesh;
   readonly harnesses: ReadonlyMap<string, Harness>;
+  readonly orphans: Orphans;
+  readonly flightTokens: FlightTokens;
+  /** Where this node has its state. */
+  readonly home: string;
   readonly seal: RecordSeal;
   readonly probe: ProjectProbe;
   readonly chronicler: Chronicler;
@@ -78,6 +86,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
   readonly #flights: Flights;
+  readonly #callers: FlightCallers;
   readonly #inspection: Inspection;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
@@ -90,7 +99,20 @@ export class Broker implements BrokerApi, Startable {
     const isDraining = (): boolean => this.#isDraining;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
-    this.#runner = new Runner({ store, harnesses, chronicler, feed, clock, log, onEvents: (flight) => inbox.flightChanged(flight), mayStart: (flight) => this.#rollback.mayStart(flight) });
+    this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
+    const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
+      flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
+    this.#runner = new Runner({
+      store,
+      harnesses,
+      chronicler,
+      feed,
+      clock,
+      log,
+      environmentOf,
+      onEvents: (flight) => inbox.flightChanged(flight),
+      mayStart: (flight) => this.#rollback.mayStart(flight),
+    });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
@@ -149,8 +171,10 @@ export class Broker implements BrokerApi, Startable {
 
   /** What a dead node left running is settled first; then queued work starts. */
   async start(): Promise<void> {
-    const { store, chronicler, self, log } = this.#parts;
-    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId });
+    const { store, chronicler, self, log, orphans } = this.#parts;
+    const ended = await orphans.sweep(store.read.processes(), stopGraceMs);
+    for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
+    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended });
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
@@ -237,7 +261,13 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve().then(() => this.#flights.find(id));
   }
 
-  listFlights(filter: FlightFilter & { node?: string }, page: PageRequest): ReturnType<BrokerApi['listFlights']> {
+  readonly flightCaller: BrokerApi['flightCaller'] = (token) => this.#callers.callerOf(token);
+
+  async checkFamily(...[caller, id]: Parameters<BrokerApi['checkFamily']>): Promise<void> {
+    return Promise.resolve().then(() => this.#callers.checkFamily(caller, this.#flights.find(id)));
+  }
+
+  listFlights(filter: Parameters<BrokerApi['listFlights']>[0], page: PageRequest): ReturnType<BrokerApi['listFlights']> {
     return this.#inspection.listFlights(filter, page);
   }
 

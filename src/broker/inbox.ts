@@ -2,6 +2,7 @@
  * The owner's side: judges what peers forward, stores it once, and answers for it. Who asks is the link's verified
  * peer; what a message says of itself only has to agree.
  */
+import { flawOfChain } from '../domain/ancestry.ts';
 import { BrokerError, denied, toBrokerError } from '../domain/errors.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -143,7 +144,9 @@ export class Inbox {
     if (registered === undefined || registered.visibility === 'node') {
       return { reason: 'agent_offline', error: agentGone(invocation.target) };
     }
-    return undefined;
+    // Its origin should not have taken it: the chain may have come by nodes that count otherwise.
+    const flaw = flawOfChain(invocation.target, invocation.ancestry);
+    return flaw === undefined ? undefined : { reason: 'peer_rejected', error: flaw };
   }
 
   #reject(link: Link, invocationId: InvocationId, reason: FailureReason, error: BrokerError): void {

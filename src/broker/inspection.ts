@@ -1,11 +1,11 @@
 /** What happened, here and on other nodes: lists, deliveries, and one timeline of an invocation. */
-import { notFound, toBrokerError, unavailable } from '../domain/errors.ts';
+import { denied, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Fact } from '../domain/event.ts';
 import { compareHlc } from '../domain/hlc.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { deliveryOfFlight, flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
-import type { NodeId } from '../domain/ids.ts';
+import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { AnswerTo, DeliveryFilter, FlightFilter, PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -35,10 +35,12 @@ export class Inspection {
     this.#parts = parts;
   }
 
-  async listFlights(filter: FlightFilter & { node?: string }, page: PageRequest): Promise<Page<Flight>> {
-    const { node, ...rest } = filter;
+  async listFlights(filter: FlightFilter & { node?: string; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>> {
+    const { node, ...here } = filter;
     const there = this.#elsewhere(node);
-    if (there === undefined) return this.#parts.store.inspect.flights(rest, page);
+    if (there === undefined) return this.#parts.store.inspect.flights(here, page);
+    const { family, ...rest } = here;
+    if (family !== undefined) throw denied('a process of a flight sees what is known on its own node', 'leave out --node');
     return (await this.#ask(there, { type: 'flights', filter: rest, ...page })).page;
   }
 

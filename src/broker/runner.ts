@@ -6,16 +6,15 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
-import type { Harness, Run, RunEnd } from '../domain/harness-port.ts';
+import type { Harness, ProcessMark, Run, RunEnd } from '../domain/harness-port.ts';
 import type { FlightId } from '../domain/ids.ts';
-import type { Endpoint } from '../domain/invocation.ts';
+import type { Endpoint, Invocation } from '../domain/invocation.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
-import { flightEnvironment } from './flight-environment.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { RunLimits } from './run-limits.ts';
 
@@ -34,6 +33,7 @@ export interface RunnerParts {
   readonly feed: Feed;
   readonly clock: Clock;
   readonly log: Log;
+  readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
@@ -196,9 +196,10 @@ export class Runner {
         endpoint,
         task,
         session: invocation.session,
-        flightEnv: flightEnvironment(invocation, flight),
+        flightEnv: this.#parts.environmentOf(invocation, flight),
       },
       {
+        spawned: (process) => this.#record(flight, process),
         output: async (stream, bytes) => {
           limits.sawOutput();
           await buffer.add(stream, bytes);
@@ -216,6 +217,13 @@ export class Runner {
       () => false,
     );
     await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+  }
+
+  /** For the next start, should this node die before the agent ends. Nothing waits for it. */
+  #record(flight: Flight, process: ProcessMark): void {
+    this.#parts.store.write.recordProcess({ flightId: flight.id, process }).catch((error: unknown) => {
+      this.#parts.log.warn({ flightId: flight.id, pid: process.pid, err: error }, 'the process of a run could not be recorded; if the node dies now, it stays');
+    });
   }
 
   /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */

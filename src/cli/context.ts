@@ -1,5 +1,7 @@
 /** What a command is given, and how it reaches a node. */
 import { BrokerError } from '../domain/errors.ts';
+import { flightTokenVariable } from '../domain/flight-token.ts';
+import type { ConnectOptions } from '../client/connect.ts';
 import type { NodeClient } from '../client/types.ts';
 import type { Host } from './host.ts';
 import type { Output } from './output.ts';
@@ -23,7 +25,7 @@ export async function withNode<Result>(
   const { connect } = await import('../client/connect.ts');
   let client: NodeClient;
   try {
-    client = await connect({ socketPath: host.socketPath(), now: () => host.clock.now() });
+    client = await connect(toNode(host, host.socketPath()));
   } catch (thrown) {
     const isAbsent = thrown instanceof BrokerError && thrown.code === 'unavailable';
     if (!isAbsent || options.offline !== true) throw thrown;
@@ -40,7 +42,7 @@ async function offline<Result>(host: Host, use: (client: NodeClient) => Promise<
   const { connect } = await import('../client/connect.ts');
   const node = await host.node.run({ given: {}, offline: true });
   try {
-    const client = await connect({ socketPath: node.ready.socket, now: () => host.clock.now() });
+    const client = await connect(toNode(host, node.ready.socket));
     try {
       return await use(client);
     } finally {
@@ -49,4 +51,9 @@ async function offline<Result>(host: Host, use: (client: NodeClient) => Promise<
   } finally {
     await node.stop(false);
   }
+}
+
+function toNode({ clock, env }: Host, socketPath: string): ConnectOptions {
+  const flightToken = env[flightTokenVariable];
+  return { socketPath, now: () => clock.now(), ...(flightToken === undefined || flightToken === '' ? {} : { flightToken }) };
 }

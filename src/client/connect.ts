@@ -9,6 +9,8 @@ export interface ConnectOptions {
   readonly socketPath: string;
   /** The wall clock, ms. Without it no call has a deadline. */
   readonly now?: () => number;
+  /** `BECKON_TOKEN` of the environment, in a process of a flight: what it invokes is then known to come of that flight. */
+  readonly flightToken?: string;
 }
 
 export function noNodeHere(cause?: unknown): BrokerError {
@@ -16,9 +18,9 @@ export function noNodeHere(cause?: unknown): BrokerError {
 }
 
 /** @throws BrokerError `unavailable` when no node listens there, `denied` when it is another user's */
-export async function connect({ socketPath, now }: ConnectOptions): Promise<NodeClient> {
+export async function connect({ socketPath, now, flightToken }: ConnectOptions): Promise<NodeClient> {
   await knock(socketPath);
-  return new GrpcNodeClient(socketPath, now);
+  return new GrpcNodeClient(socketPath, now, flightToken);
 }
 
 /** A plain connection first: it tells in a moment, and in plain words, what a gRPC channel would retry on. */

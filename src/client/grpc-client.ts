@@ -8,6 +8,7 @@ import type { Page } from '../domain/records.ts';
 import { ControlServiceClient, ControlServiceService as calls } from '../gen/beckon/v1/control.ts';
 import { deliveryState, flightState, outputStream } from '../rpc/enums.ts';
 import { callUnary, readStream } from '../rpc/call.ts';
+import { showFlightToken } from '../rpc/flight-token.ts';
 import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
@@ -35,7 +36,7 @@ export class GrpcNodeClient implements NodeClient {
   readonly #now: (() => number) | undefined;
 
   /** @param now the wall clock, ms; without it no call has a deadline */
-  constructor(socketPath: string, now: (() => number) | undefined) {
+  constructor(socketPath: string, now: (() => number) | undefined, flightToken: string | undefined) {
     this.#now = now;
     this.#client = new ControlServiceClient(`unix:${socketPath}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': maxMessageBytes,
@@ -46,6 +47,7 @@ export class GrpcNodeClient implements NodeClient {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 1000,
+      ...(flightToken === undefined ? {} : { interceptors: [showFlightToken(flightToken)] }),
     });
   }
 

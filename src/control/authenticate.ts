@@ -1,12 +1,51 @@
-/** Who calls through the control socket. */
-import type { LocalCaller } from '../broker/api.ts';
+/** Who calls through the control socket, and what a process of a flight may call. */
+import type { BrokerApi, LocalCaller } from '../broker/api.ts';
+import { denied } from '../domain/errors.ts';
+import { flightTokenVariable } from '../domain/flight-token.ts';
+import type { ControlServiceService } from '../gen/beckon/v1/control.ts';
 import type { Calling } from '../rpc/handler.ts';
+import { flightTokenHeader } from '../rpc/flight-token.ts';
 
 /**
- * Only this user can open the socket, so whoever got through is this user. Processes of a flight will be told apart
- * here, by a token in the call's metadata, and nowhere else.
+ * All that is open to a process of a flight. What stands here not is refused, so that a call that is added one day is
+ * closed to it until somebody decides otherwise. Of flights it has its own and what it led to: the handlers see to that.
  */
-export function authenticate(uid: number): (call: Calling) => LocalCaller {
-  const caller: LocalCaller = { id: `uid:${uid}` };
-  return () => caller;
+const openToFlights: ReadonlySet<string> = new Set<keyof typeof ControlServiceService>([
+  'getStatus',
+  'listAgents',
+  'getAgent',
+  'resolve',
+  'listPeers',
+  'invoke',
+  'followFlight',
+  'listFlights',
+  'getFlight',
+  'readOutput',
+  'cancelFlight',
+  'trace',
+]);
+
+/**
+ * Only this user can open the socket, so whoever got through is this user. Processes of a flight are told apart here, by
+ * a token in the call's metadata, and nowhere else. That stops accidents, not malice: a process of this user can leave
+ * the token out.
+ */
+export function authenticate(uid: number, api: Pick<BrokerApi, 'flightCaller'>): (call: Calling) => LocalCaller {
+  const user: LocalCaller = { id: `uid:${uid}` };
+  return (call) => {
+    const [token] = call.metadata.get(flightTokenHeader);
+    if (token === undefined) return user;
+    const caller = api.flightCaller(String(token));
+    const called = methodOf(call.getPath());
+    if (!openToFlights.has(called)) {
+      throw denied(`an agent at work may not do this: it is not among what ${flightTokenVariable} opens`, 'do it yourself, outside of the flight');
+    }
+    return caller;
+  };
+}
+
+/** `/beckon.v1.ControlService/GetStatus` is `getStatus`. */
+function methodOf(path: string): string {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return name.charAt(0).toLowerCase() + name.slice(1);
 }

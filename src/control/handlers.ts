@@ -1,5 +1,5 @@
 /** The control service: each call is authenticated, read, passed to its use case, and its answer written. */
-import type { BrokerApi, LocalCaller } from '../broker/api.ts';
+import type { AgentView, BrokerApi, LocalCaller } from '../broker/api.ts';
 import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
 import { outputStream } from '../rpc/enums.ts';
 import { buffer, optionalText, present, whole } from '../rpc/fields.ts';
@@ -14,6 +14,10 @@ const longestCancelWaitMs = 5 * 60_000;
 
 /** Letting go of a stream ends the reading and never the flight. */
 export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): ControlServiceServer {
+  /** Of flights, a process of one has its own and what it led to. */
+  const checkFamily = async ({ flight }: LocalCaller, id: string): Promise<void> => {
+    if (flight !== undefined) await api.checkFamily(flight, id);
+  };
   return {
     getStatus: unary(edge, async () => encodeStatus(await api.status())),
     shutdown: unary(edge, async (_caller, { force }) => api.shutdown(force)),
@@ -23,10 +27,10 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
       return { agent: encodeAgent(agent), added };
     }),
     removeAgent: unary(edge, async (_caller, { address }) => api.removeAgent(address)),
-    getAgent: unary(edge, async (_caller, { address }) => ({ agent: encodeAgent(await api.getAgent(address)) })),
-    listAgents: unary(edge, async (_caller, request) => {
+    getAgent: unary(edge, async (caller, { address }) => ({ agent: encodeAgent(shownTo(caller, await api.getAgent(address))) })),
+    listAgents: unary(edge, async (caller, request) => {
       const page = await api.listAgents(present({ node: optionalText(request.node, 'node') }), decodePage(request));
-      return { agents: page.items.map(encodeAgent), next: page.next ?? '' };
+      return { agents: page.items.map((each) => encodeAgent(shownTo(caller, each))), next: page.next ?? '' };
     }),
     resolve: unary(edge, async (_caller, request) => encodeResolved(await api.resolve(decodeSelector(request.selector)))),
 
@@ -37,16 +41,19 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
         if (request.detach) return;
       }
     }),
-    followFlight: serverStream(edge, async function* (_caller, request, signal) {
+    followFlight: serverStream(edge, async function* (caller, request, signal) {
+      await checkFamily(caller, request.id);
       const flight = await api.findFlight(request.id);
       const afterSeq = whole(request.afterSeq, 'after_seq');
       for await (const update of api.follow(flight.id, { afterSeq, deduplicated: false, signal })) yield { update: encodeUpdate(update) };
     }),
-    listFlights: unary(edge, async (_caller, request) => {
-      const page = await api.listFlights(decodeFlightFilter(request), decodePage(request));
+    listFlights: unary(edge, async ({ flight }, request) => {
+      const family = present({ family: flight?.invocationId });
+      const page = await api.listFlights({ ...decodeFlightFilter(request), ...family }, decodePage(request));
       return { flights: page.items.map(encodeFlight), next: page.next ?? '' };
     }),
-    getFlight: unary(edge, async (_caller, { id }) => {
+    getFlight: unary(edge, async (caller, { id }) => {
+      await checkFamily(caller, id);
       const detail = await api.getFlight(id);
       return {
         flight: encodeFlight(detail.flight),
@@ -58,7 +65,8 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
         ownerName: detail.ownerName,
       };
     }),
-    readOutput: serverStream(edge, async function* (_caller, request, signal) {
+    readOutput: serverStream(edge, async function* (caller, request, signal) {
+      await checkFamily(caller, request.id);
       const flight = await api.findFlight(request.id);
       const stream = outputStream.optionalFromWire(request.stream) ?? 'stdout';
       for await (const content of api.output(flight.id, stream)) {
@@ -66,8 +74,10 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
         yield { content: buffer(content) };
       }
     }),
-    cancelFlight: unary(edge, async (_caller, { id, waitMs }) => {
-      const { flight, confirmed } = await api.cancelFlight(id, Math.min(whole(waitMs, 'wait_ms'), longestCancelWaitMs));
+    cancelFlight: unary(edge, async (caller, { id, waitMs }) => {
+      await checkFamily(caller, id);
+      const by = caller.flight === undefined ? 'local' : caller.id;
+      const { flight, confirmed } = await api.cancelFlight(id, Math.min(whole(waitMs, 'wait_ms'), longestCancelWaitMs), by);
       return { flight: encodeFlight(flight), confirmed };
     }),
 
@@ -79,7 +89,10 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
       const { delivery, attempts } = await api.getDelivery(id);
       return { delivery: encodeDelivery(delivery), attempts: attempts.map(encodeAttempt) };
     }),
-    trace: unary(edge, async (_caller, { invocation }) => encodeTrace(await api.trace(invocation))),
+    trace: unary(edge, async (caller, { invocation }) => {
+      await checkFamily(caller, invocation);
+      return encodeTrace(await api.trace(invocation));
+    }),
     listPeers: unary(edge, async () => ({ peers: (await api.peers()).map(encodePeer) })),
     ping: unary(edge, async (_caller, { node }) => api.ping(node)),
 
@@ -99,4 +112,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
     joinMesh: unary(edge, async (_caller, { token }) => api.joinMesh(token)),
     listMembers: unary(edge, async () => ({ members: (await api.members()).map(encodeMember) })),
   };
+}
+
+/** An endpoint holds other agents' environments: nothing for a process of a flight. */
+function shownTo(caller: LocalCaller, view: AgentView): AgentView {
+  if (caller.flight === undefined) return view;
+  const { endpoint: _hidden, ...rest } = view;
+  return rest;
 }

@@ -44,7 +44,7 @@ export class ControlServer implements Startable {
     server.addService(
       ControlServiceService,
       controlHandlers(api, {
-        authenticate: authenticate(uid),
+        authenticate: authenticate(uid, api),
         onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
       }),
     );

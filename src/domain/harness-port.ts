@@ -15,7 +15,34 @@ export interface RunRequest {
   readonly flightEnv: Readonly<Record<string, string>>;
 }
 
+/** One process among all that this machine has run: a number alone comes again. */
+export interface ProcessMark {
+  /** Leads its group and session. */
+  readonly pid: number;
+  readonly session: number;
+  /** As the platform tells it: compared, never computed with. */
+  readonly startedAt: string;
+  /** Of the machine's current boot. */
+  readonly bootId: string;
+}
+
+export interface FlightProcess extends ProcessMark {
+  readonly flightId: FlightId;
+}
+
+/** Processes whose node died. */
+export interface Orphans {
+  /**
+   * Ends, with its whole group and session, each process that is still the recorded one: same boot, pid, start time,
+   * and the flight's id in its environment. Any mismatch leaves it alone.
+   * @returns how many processes of each flight were ended; flights without any are left out
+   */
+  sweep(left: readonly FlightProcess[], graceMs: number): Promise<ReadonlyMap<FlightId, number>>;
+}
+
 export interface RunSink {
+  /** The agent's process is there. Not called where the platform gives no mark that holds. */
+  spawned?(process: ProcessMark): void;
   /**
    * Output in order, pieces of at most `maxOutputChunk` bytes that never cut a UTF-8 character.
    * @returns resolves when there is room for more: await it before reading on.

@@ -40,6 +40,8 @@ export interface Ancestry {
   readonly parentId?: InvocationId;
   readonly rootId: InvocationId;
   readonly depth: number;
+  /** Targets of its ancestors, canonical, the root first; as many as `depth`. */
+  readonly path: readonly string[];
 }
 
 export interface Invocation {

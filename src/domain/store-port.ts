@@ -10,6 +10,7 @@ import type { ErrorInfo } from './errors.ts';
 import type { EventKind, Fact, Stamp } from './event.ts';
 import type { FlightEvent, Outcome, OutputStream } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
+import type { FlightProcess, ProcessMark } from './harness-port.ts';
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
@@ -158,6 +159,8 @@ export interface StoreWrites {
 
   /** `queued → running`, run + 1, event `started`. Undefined when it is not queued any more. */
   start(input: { stamp: Stamp; flightId: FlightId }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  /** A process of a flight that runs here, until the flight ends. One that has ended by now is left alone. */
+  recordProcess(input: { flightId: FlightId; process: ProcessMark }): Promise<void>;
   appendOutput(input: { flightId: FlightId; chunks: readonly OutputChunk[] }): Promise<readonly FlightEvent[]>;
   /** The owner's terminal event. Undefined when terminal already. */
   finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
@@ -165,8 +168,8 @@ export interface StoreWrites {
   receiveCancel(input: { stamp: Stamp; invocationId: InvocationId; originNodeId: NodeId }): Promise<Flight | 'tombstone'>;
   /** The origin holds events through `seq`. */
   acknowledged(input: { flightId: FlightId; originNodeId: NodeId; seq: number }): Promise<void>;
-  /** At start: work of ours that was running or waiting when the node died becomes `indeterminate`, or queued again if rerunnable. */
-  recover(input: { stamp: Stamp; nodeId: NodeId }): Promise<{ indeterminate: readonly FlightId[]; requeued: readonly FlightId[] }>;
+  /** At start: work of ours that was running or waiting when the node died becomes `indeterminate`, or queued again if rerunnable. `ended`: processes found and ended, by flight. */
+  recover(input: { stamp: Stamp; nodeId: NodeId; ended?: ReadonlyMap<FlightId, number> }): Promise<{ indeterminate: readonly FlightId[]; requeued: readonly FlightId[] }>;
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
   addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
@@ -228,6 +231,8 @@ export interface StoreReads {
   due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];
   /** The earliest deadline later than `afterMs`. */
   nextDeadlineMs(afterMs?: number): number | undefined;
+  /** Recorded processes of flights that have not ended. */
+  processes(): readonly FlightProcess[];
   endpoints(): readonly Endpoint[];
   endpoint(address: string): Endpoint | undefined;
   ownRegistrations(): readonly Registration[];
@@ -242,7 +247,8 @@ export interface StoreReads {
 
 /** Long reads, on a thread of their own. */
 export interface StoreInspection {
-  flights(filter: FlightFilter & { nodeId?: NodeId }, page: PageRequest): Promise<Page<Flight>>;
+  /** `family`: only this invocation and what it led to, as far as it is stored here. */
+  flights(filter: FlightFilter & { nodeId?: NodeId; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;
   deliveriesBySuffix(suffix: string): Promise<readonly Delivery[]>;
   attempts(invocationId: InvocationId): Promise<readonly DeliveryAttempt[]>;

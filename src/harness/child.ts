@@ -3,9 +3,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { BrokerError, invalid, unavailable } from '../domain/errors.ts';
-import type { RunEnd } from '../domain/harness-port.ts';
+import type { ProcessMark, RunEnd } from '../domain/harness-port.ts';
 import { quoted } from '../domain/text.ts';
 import { codeOf } from './executable.ts';
+import { markOf } from './process-mark.ts';
 import { stdinFile, type OutputPipes, type OutputPipeStock } from './pipes.ts';
 
 export interface ChildPlan {
@@ -21,6 +22,8 @@ export interface ChildPlan {
 
 export interface Child {
   readonly pid: number;
+  /** Undefined where the platform gives none. */
+  readonly mark: ProcessMark | undefined;
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** Resolves once the process was waited for. */
@@ -80,7 +83,8 @@ async function taskOnStdin(temporary: string, bytes: Uint8Array): Promise<number
 }
 
 async function started(child: ChildProcess, plan: ChildPlan, outputs: OutputPipes | undefined): Promise<Child> {
-  // Asked for in this turn, before any event can have come.
+  // Both asked for in this turn, before any event can have come and the process been waited for.
+  const mark = child.pid === undefined ? undefined : markOf(child.pid);
   const exited = new Promise<Pick<RunEnd, 'exitCode' | 'signal'>>((resolve) => {
     child.once('exit', (exitCode, signal) => resolve(signal === null ? { exitCode: exitCode ?? 0 } : { signal }));
   });
@@ -95,7 +99,7 @@ async function started(child: ChildProcess, plan: ChildPlan, outputs: OutputPipe
     });
   });
   if (child.pid === undefined || stdout === null || stderr === null) throw new Error('a spawned child has a pid and its streams');
-  return { pid: child.pid, stdout, stderr, exited };
+  return { pid: child.pid, mark, stdout, stderr, exited };
 }
 
 /** Exported for its tests: most of these can't be brought about at will. */

@@ -125,6 +125,7 @@ class CommandRun implements Run {
       return how;
     });
     this.#launched.resolve(group);
+    if (child.mark !== undefined) this.#sink.spawned?.(child.mark);
     const pumps = [new OutputPump(child.stdout, 'stdout', this.#sink, clock), new OutputPump(child.stderr, 'stderr', this.#sink, clock)];
     const printed = Promise.all(pumps.map((pump) => pump.run()));
     // Whoever takes the output can't: nothing this agent does reaches anybody.

@@ -1,8 +1,9 @@
 /** All harnesses of this node, by the name that an endpoint carries. */
-import type { Harness } from '../domain/harness-port.ts';
+import type { Harness, Orphans } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import { CommandHarness } from './command.ts';
 import type { Environment } from './environment.ts';
+import { OrphanSweep } from './orphans.ts';
 import { processTable } from './process-table.ts';
 
 export interface HarnessPorts {
@@ -15,4 +16,9 @@ export interface HarnessPorts {
 export function createHarnesses(ports: HarnessPorts): ReadonlyMap<string, Harness> {
   const harnesses = [new CommandHarness({ ...ports, readProcesses: processTable(process.platform) })];
   return new Map(harnesses.map((harness) => [harness.name, harness]));
+}
+
+/** What ends the processes that a node which died left running. */
+export function createOrphans({ clock, log }: Pick<HarnessPorts, 'clock' | 'log'>): Orphans {
+  return new OrphanSweep({ clock, readProcesses: processTable(process.platform), ...(log === undefined ? {} : { log }) });
 }

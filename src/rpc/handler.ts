@@ -2,7 +2,7 @@
  * How every gRPC handler is written: the caller is its first argument, made by `authenticate` from the connection, so
  * that a handler without a caller can't be written. Errors become statuses here and nowhere else.
  */
-import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import type { Metadata, handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
 import { toBrokerError } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import { toStatus } from './status.ts';
@@ -12,6 +12,7 @@ export interface Calling {
   getPeer(): string;
   getAuthContext(): ReturnType<ServerWritableStream<unknown, unknown>['getAuthContext']>;
   getPath(): string;
+  readonly metadata: Metadata;
 }
 
 export interface Edge<Caller> {

@@ -11,6 +11,8 @@ import { buffer, bytes, clockValue, id, list, name, optionalId, optionalText, op
 
 /** Files of one task; far more than anybody attaches, and few enough to hold in memory. */
 const mostFiles = 1000;
+/** More than a node of any version accepts: what is over its own limit it refuses with a reason. */
+const mostAncestors = 64;
 
 export function encodeTask(task: Task): wire.Task {
   return {
@@ -70,6 +72,7 @@ export function encodeInvocation(invocation: Invocation): wire.Invocation {
     depth: ancestry.depth,
     redriveOf: invocation.redriveOf ?? '',
     acceptedAtMs: invocation.acceptedAtMs,
+    ancestorTargets: [...ancestry.path],
   };
 }
 
@@ -87,6 +90,7 @@ export function decodeInvocation(message: wire.Invocation): Invocation {
     ancestry: {
       rootId: id(isInvocationId, message.rootId, 'invocation.root_id'),
       depth: whole(message.depth, 'invocation.depth'),
+      path: list(message.ancestorTargets, 'invocation.ancestor_targets', mostAncestors).map((each) => name(each, 'invocation.ancestor_targets')),
       ...present({ parentId: optionalId(isInvocationId, message.parentId, 'invocation.parent_id') }),
     },
     acceptedAtMs: whole(message.acceptedAtMs, 'invocation.accepted_at_ms'),

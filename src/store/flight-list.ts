@@ -26,11 +26,14 @@ interface Condition {
   readonly values: readonly (string | number)[];
 }
 
+type Filter = FlightFilter & { readonly nodeId?: NodeId; readonly family?: InvocationId };
+
 export class FlightList {
   readonly #db: Connection;
   readonly #nodes: NodeNumbers;
   readonly #self: NodeId;
   readonly #reads;
+  readonly #children;
   readonly #walks = new Map<string, ReturnType<FlightList['prepare']>>();
 
   constructor(db: Connection, nodes: NodeNumbers, self: NodeId) {
@@ -38,9 +41,10 @@ export class FlightList {
     this.#nodes = nodes;
     this.#self = self;
     this.#reads = flightReads(db);
+    this.#children = db.prepare<[string], { id: InvocationId }>('SELECT id FROM invocations WHERE parent_id = ?');
   }
 
-  page(filter: FlightFilter & { nodeId?: NodeId }, { limit, after }: PageRequest): Page<Flight> {
+  page(filter: Filter, { limit, after }: PageRequest): Page<Flight> {
     checkLimit(limit);
     const before = after === undefined ? lastId : decodeCursor('flights', after);
     const ids = this.#ids(filter, before, limit + 1);
@@ -53,9 +57,10 @@ export class FlightList {
     return { items, ...(ids.length > limit && last !== undefined ? { next: encodeCursor('flights', last) } : {}) };
   }
 
-  #ids(filter: FlightFilter & { nodeId?: NodeId }, before: string, count: number): InvocationId[] {
+  #ids(filter: Filter, before: string, count: number): InvocationId[] {
     const conditions = this.#conditions(filter);
     if (conditions === undefined) return [];
+    if (filter.family !== undefined) return this.#ofFamily(filter.family, filter.state, conditions, before, count);
     const [first] = conditions;
     if (first === undefined && filter.state === undefined) return this.#walk('1', '', [before, count]);
     const states: readonly FlightState[] = filter.state === undefined ? flightStates : [filter.state];
@@ -70,8 +75,21 @@ export class FlightList {
     return ids.toSorted((a, b) => (a < b ? 1 : -1)).slice(0, count);
   }
 
+  /** By way of the children's index: a family is small beside all that is stored. */
+  #ofFamily(head: InvocationId, state: FlightState | undefined, conditions: readonly Condition[], before: string, count: number): InvocationId[] {
+    const family = new Set([head]);
+    for (const id of family) for (const child of this.#children.all(id)) family.add(child.id);
+    const sql = conditions.map((each) => ` AND ${each.sql}`).join('');
+    const values = conditions.flatMap((each) => each.values);
+    const where = `invocation_id = ?${state === undefined ? '' : ' AND state = ?'}${sql}`;
+    return [...family]
+      .toSorted((a, b) => (a < b ? 1 : -1))
+      .filter((id) => this.#walk(where, '', [id, ...(state === undefined ? [] : [state]), ...values, before, 1]).length > 0)
+      .slice(0, count);
+  }
+
   /** The most selective first: its index is the one walked. Undefined when nothing can match. */
-  #conditions({ agent, nodeId }: FlightFilter & { nodeId?: NodeId }): Condition[] | undefined {
+  #conditions({ agent, nodeId }: Filter): Condition[] | undefined {
     const conditions: Condition[] = [];
     if (agent !== undefined) conditions.push(...agentConditions(agent));
     // Every flight stored here has this node as its origin or its owner.

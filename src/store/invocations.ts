@@ -24,6 +24,8 @@ interface InvocationRow {
   readonly parent_id: InvocationId | null;
   readonly root_id: InvocationId;
   readonly depth: number;
+  /** JSON: the targets of its ancestors. */
+  readonly path: string;
   readonly redrive_of: InvocationId | null;
   readonly accepted_at_ms: number;
 }
@@ -38,8 +40,8 @@ export class InvocationTable {
     this.#stored = stored;
     this.#insert = db.prepare(`
       INSERT INTO invocations (id, origin, owner, caller, address_typed, target, session_mode, session_name, hold_ms,
-        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, redrive_of, accepted_at_ms)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, path, redrive_of, accepted_at_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#insertPayload = db.prepare('INSERT INTO payloads (invocation_id, files, text) VALUES (?, ?, ?)');
     this.#insertFile = db.prepare('INSERT INTO payload_files (invocation_id, position, name, bytes) VALUES (?, ?, ?, ?)');
   }
@@ -50,7 +52,7 @@ export class InvocationTable {
       each.id, origin, owner, each.caller, each.addressTyped, each.target, session.mode,
       session.mode === 'named' ? session.name : null, limits.holdMs, limits.totalMs, limits.runMs ?? null,
       limits.idleMs ?? null, each.rerunnable ? 1 : 0, ancestry.parentId ?? null, ancestry.rootId, ancestry.depth,
-      each.redriveOf ?? null, each.acceptedAtMs,
+      JSON.stringify(ancestry.path), each.redriveOf ?? null, each.acceptedAtMs,
     );
     this.#insertPayload.run(each.id, task.files.length, task.text);
     for (const [position, file] of task.files.entries()) this.#insertFile.run(each.id, position, file.name, file.bytes);
@@ -93,7 +95,7 @@ function invocationOf(row: InvocationRow, nodes: NodeNumbers): Invocation {
       ...optional('idleMs', row.idle_ms),
     },
     rerunnable: row.rerunnable === 1,
-    ancestry: { ...optional('parentId', row.parent_id), rootId: row.root_id, depth: row.depth },
+    ancestry: { ...optional('parentId', row.parent_id), rootId: row.root_id, depth: row.depth, path: JSON.parse(row.path) as string[] },
     ...optional('redriveOf', row.redrive_of),
     acceptedAtMs: row.accepted_at_ms,
   };

@@ -55,6 +55,11 @@ export class OwnerWrites {
     return this.#report(row, stamp, { kind: 'started', run: row.run + 1 });
   }
 
+  recordProcess({ flightId, process }: Input<'recordProcess'>): void {
+    const row = this.#owned(flightId);
+    if (row.state === 'running' || row.state === 'waiting') this.#tables.flightProcesses.insert(row.invocation_id, process);
+  }
+
   /** @returns the seq of the first chunk */
   appendOutput({ flightId, chunks }: Input<'appendOutput'>): Wire<'appendOutput'> {
     const { flights, flightEvents } = this.#tables;
@@ -105,9 +110,10 @@ export class OwnerWrites {
     if (acked > row.acked_seq) flights.saveAcked(id, acked);
   }
 
-  recover({ stamp, nodeId }: Input<'recover'>): { indeterminate: FlightId[]; requeued: FlightId[] } {
-    const { nodes, flights } = this.#tables;
+  recover({ stamp, nodeId, ended }: Input<'recover'>): { indeterminate: FlightId[]; requeued: FlightId[] } {
+    const { nodes, flights, flightProcesses } = this.#tables;
     const owner = nodes.of(nodeId);
+    flightProcesses.forgetAll();
     const found = { indeterminate: [] as FlightId[], requeued: [] as FlightId[] };
     // Each list is read before any of it moves.
     const ids = (['waking', 'running', 'waiting'] as const).flatMap((state) => flights.ownedIn(state, owner));
@@ -120,7 +126,8 @@ export class OwnerWrites {
         this.#report(row, stamp, { kind: 'requeued', run: row.run + 1 });
         found.requeued.push(flightOfInvocation(id));
       } else {
-        this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning });
+        const count = ended?.get(flightOfInvocation(id));
+        this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning, ...(count === undefined ? {} : { ended: count }) });
         found.indeterminate.push(flightOfInvocation(id));
       }
     }

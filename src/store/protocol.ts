@@ -36,6 +36,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   applyEvents: true,
   requestCancel: true,
   start: true,
+  recordProcess: true,
   appendOutput: true,
   finish: true,
   receiveCancel: true,

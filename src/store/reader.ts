@@ -10,6 +10,7 @@ import { deliveryReads } from './deliveries.ts';
 import { factReads } from './events.ts';
 import { flightEventReads } from './flight-events.ts';
 import { flightOf, isHeld } from './flight-row.ts';
+import { flightProcessReads } from './flight-processes.ts';
 import { flightReads, lastId } from './flights.ts';
 import { keyedRead } from './idempotency.ts';
 import { invocationReads } from './invocations.ts';
@@ -84,6 +85,7 @@ export function readerOver(db: Connection): StoreReads {
         which: isHeld(row) && row.hold_until_ms <= nowMs ? 'hold' : 'total',
       })),
     nextDeadlineMs: (afterMs = 0) => flights.nextDue.get(afterMs)?.due_at_ms,
+    processes: flightProcessReads(db).processes,
     endpoints: agents.endpoints,
     endpoint: (address) => agents.endpoint(address),
     ownRegistrations: agents.registrations,

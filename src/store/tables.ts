@@ -6,6 +6,7 @@ import type { Connection } from './connection.ts';
 import { DeliveryTable } from './deliveries.ts';
 import { FactTable } from './events.ts';
 import { FlightEventTable } from './flight-events.ts';
+import { FlightProcessTable } from './flight-processes.ts';
 import { FlightTable } from './flights.ts';
 import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
@@ -28,6 +29,7 @@ export interface Tables {
   readonly idempotency: IdempotencyTable;
   readonly flights: FlightTable;
   readonly flightEvents: FlightEventTable;
+  readonly flightProcesses: FlightProcessTable;
   readonly deliveries: DeliveryTable;
   readonly tombstones: TombstoneTable;
   readonly agents: AgentTable;
@@ -54,6 +56,7 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     idempotency: new IdempotencyTable(db),
     flights: new FlightTable(db, queues, tally),
     flightEvents: new FlightEventTable(db, stored),
+    flightProcesses: new FlightProcessTable(db),
     deliveries: new DeliveryTable(db),
     tombstones: new TombstoneTable(db),
     agents: new AgentTable(db, nodes, facts),

@@ -43,6 +43,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     applyEvents: (input) => origin.applyEvents(input),
     requestCancel: (input) => origin.requestCancel(input),
     start: (input) => owner.start(input),
+    recordProcess: (input) => {
+      owner.recordProcess(input);
+    },
     appendOutput: (input) => owner.appendOutput(input),
     finish: (input) => owner.finish(input),
     receiveCancel: (input) => owner.receiveCancel(input),

@@ -73,6 +73,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     },
     requestCancel: plain('requestCancel'),
     start: plain('start'),
+    recordProcess: plain('recordProcess'),
     async appendOutput({ flightId, chunks }) {
       const parcel = new Parcel();
       const packed = chunks.map((chunk) => ({ ...chunk, bytes: parcel.pack(chunk.bytes) }));

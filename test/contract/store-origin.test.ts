@@ -53,7 +53,7 @@ describe('accepting', () => {
       session: { mode: 'named', name: 'review' },
       limits: { holdMs: 1000, totalMs: 5000, runMs: 400, idleMs: 300 },
       rerunnable: true,
-      ancestry: { parentId: story.invocationId(), rootId: story.invocationId(), depth: 2 },
+      ancestry: { parentId: story.invocationId(), rootId: story.invocationId(), depth: 2, path: ['@a@laptop#main', '@b@desktop#feature/x'] },
       redriveOf: story.invocationId(),
     });
     const task = { text: new Uint8Array([0, 255, 1]), files: [{ name: 'a', bytes: utf8('A') }, { name: 'b', bytes: new Uint8Array(40_000).fill(7) }] };

@@ -156,7 +156,7 @@ export function forwardOf(from: TestNode, to: TestNode, text: Uint8Array, files:
       session: { mode: 'new' },
       limits: { holdMs: 1000, totalMs: 2000 },
       rerunnable: false,
-      ancestry: { rootId: id, depth: 0 },
+      ancestry: { rootId: id, depth: 0, path: [] },
       acceptedAtMs: 5,
     },
     task: { text, files },

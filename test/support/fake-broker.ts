@@ -1,5 +1,5 @@
 /** A BrokerApi in memory: flights play the script that their task names. */
-import type { AgentSpec, AgentView, BrokerApi, FlightDetail, FlightUpdate, InvokeInput, NodeStatus, ResolveResult, Selector } from '../../src/broker/api.ts';
+import type { AgentSpec, AgentView, BrokerApi, FlightDetail, FlightUpdate, InvokeInput, LocalCaller, NodeStatus, ResolveResult, Selector } from '../../src/broker/api.ts';
 import { BrokerError, conflict, notFound } from '../../src/domain/errors.ts';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import type { FlightEventBody, Outcome } from '../../src/domain/flight-event.ts';
@@ -38,6 +38,10 @@ export class FakeBroker implements BrokerApi {
   pulled = 0;
   /** False: the owner never answers a cancel. */
   answersCancel = true;
+  /** Processes of flights, by their token. */
+  readonly callers = new Map<string, LocalCaller>();
+  /** Ids that are theirs, as asked for. */
+  readonly family = new Set<string>();
   readonly #flights = new Map<FlightId, Played>();
   readonly #byKey = new Map<string, FlightId>();
   #count = 0;
@@ -46,6 +50,16 @@ export class FakeBroker implements BrokerApi {
     const failure = this.failure;
     this.failure = undefined;
     if (failure !== undefined) throw failure;
+  }
+
+  flightCaller(token: string): LocalCaller {
+    const caller = this.callers.get(token);
+    if (caller === undefined) throw new BrokerError('unauthenticated', 'no such token');
+    return caller;
+  }
+
+  async checkFamily(_caller: unknown, id: string): Promise<void> {
+    if (!this.family.has(id)) throw new BrokerError('denied', `${id} is not of the family`);
   }
 
   async status(): Promise<NodeStatus> {
@@ -194,7 +208,7 @@ export class FakeBroker implements BrokerApi {
         session: input.session,
         limits: flight.limits,
         rerunnable: flight.rerunnable,
-        ancestry: { rootId: flight.invocationId, depth: 0 },
+        ancestry: { rootId: flight.invocationId, depth: 0, path: [] },
         acceptedAtMs: flight.acceptedAtMs,
       },
       output: output.subarray(0, 65_536),

@@ -64,7 +64,7 @@ export class Story {
       session: { mode: 'new' },
       limits: { holdMs: 3_600_000, totalMs: 7_200_000 },
       rerunnable: false,
-      ancestry: { rootId: id, depth: 0 },
+      ancestry: { rootId: id, depth: 0, path: [] },
       acceptedAtMs: this.nowMs,
       ...changes,
     };

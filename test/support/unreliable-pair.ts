@@ -20,6 +20,7 @@ import type { PeerMessage } from '../../src/domain/messages.ts';
 import type { Store } from '../../src/domain/store-port.ts';
 import type { PeerIdentity } from '../../src/domain/trust.ts';
 import { openStore } from '../../src/store/open.ts';
+import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-tokens.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
 import { FakeClock } from './fake-clock.ts';
 import { silentLog } from './temp-store.ts';
@@ -141,6 +142,9 @@ export class Machine {
       store,
       mesh: () => this.#mesh(),
       harnesses: new Map([['command', this.#harness(this.boot)]]),
+      orphans: { sweep: () => Promise.resolve(new Map()) },
+      flightTokens: createFlightTokens(flightTokenSecret(this.#key)),
+      home: '/',
       seal: createRecordSeal(this.#key, () => meshId),
       probe: { directory: (path) => Promise.resolve(path), branch: () => Promise.resolve(undefined) },
       chronicler,

@@ -60,7 +60,7 @@ export const invocation: fc.Arbitrary<Invocation> = both(
     ),
     limits,
     rerunnable: fc.boolean(),
-    ancestry: both(fc.record({ rootId: invocationId, depth: count }), fc.record({ parentId: invocationId }, optional)),
+    ancestry: both(fc.record({ rootId: invocationId, depth: count, path: fc.array(some, { maxLength: 8 }) }), fc.record({ parentId: invocationId }, optional)),
     acceptedAtMs: number,
   }),
   fc.record({ redriveOf: invocationId }, optional),

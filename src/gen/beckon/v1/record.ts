@@ -311,6 +311,8 @@ export interface Invocation {
   depth: number;
   redriveOf: string;
   acceptedAtMs: number;
+  /** Targets of all that led here, the root first, canonical. */
+  ancestorTargets: string[];
 }
 
 export interface FlightEvent {
@@ -1350,6 +1352,7 @@ function createBaseInvocation(): Invocation {
     depth: 0,
     redriveOf: "",
     acceptedAtMs: 0,
+    ancestorTargets: [],
   };
 }
 
@@ -1396,6 +1399,9 @@ export const Invocation: MessageFns<Invocation> = {
     }
     if (message.acceptedAtMs !== 0) {
       writer.uint32(112).int64(message.acceptedAtMs);
+    }
+    for (const v of message.ancestorTargets) {
+      writer.uint32(122).string(v!);
     }
     return writer;
   },
@@ -1523,6 +1529,14 @@ export const Invocation: MessageFns<Invocation> = {
             }
 
             message.acceptedAtMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.ancestorTargets.push(reader.string());
             continue;
           }
         }

@@ -1,5 +1,5 @@
 /** Pruning, with its sums kept as it goes; what a rolled back store holds back; the epochs of peers. */
-export const schema0004 = `
+export const schema0003 = `
 -- Task and output that are stored here now, bytes. Events through pruned_seq have lost their bytes.
 ALTER TABLE flights ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE flights ADD COLUMN pruned_seq INTEGER NOT NULL DEFAULT 0;

@@ -1,0 +1,124 @@
+/** What the control socket gives to a process of a flight. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { LocalCaller } from '../../src/broker/api.ts';
+import { connect } from '../../src/client/connect.ts';
+import type { NodeClient } from '../../src/client/types.ts';
+import { flightIdOf, invocationIdOf } from '../../src/domain/ids.ts';
+import { ControlServiceService } from '../../src/gen/beckon/v1/control.ts';
+import { FakeNode } from '../support/fake-node.ts';
+
+const ulid = '01J9Z6M3T4V8Q2X7K5B1C0D9EF';
+const invocationId = invocationIdOf(ulid);
+const caller: LocalCaller = {
+  id: 'agent:@fabric@laptop#main',
+  flight: { flightId: flightIdOf(ulid), invocationId, target: '@fabric@laptop#main', ancestry: { rootId: invocationId, depth: 0, path: [] } },
+};
+const selector = { address: 'fabric', any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
+const request = { selector, task: { text: new TextEncoder().encode('hi'), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false } as const;
+const page = { limit: 10 };
+const spec = {
+  cwd: '/', permissions: 'ask', isolate: false, isDefault: false, env: ['KEY=secret'], labels: {}, capabilities: [], visibility: 'mesh', argv: ['cat'], path: '/bin', description: '',
+} as const;
+
+let node: FakeNode;
+let agent: NodeClient;
+let person: NodeClient;
+beforeEach(async () => {
+  node = await new FakeNode().start();
+  node.broker.callers.set('good', caller);
+  agent = await connect({ socketPath: node.socketPath, flightToken: 'good' });
+  person = await connect({ socketPath: node.socketPath });
+});
+afterEach(async () => {
+  agent.close();
+  person.close();
+  await node.stop();
+});
+
+async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+test('an invocation is the agent’s, and a person’s is the user’s', async () => {
+  await all(agent.invoke(request));
+  await all(person.invoke(request));
+  expect(node.broker.invoked.map((each) => each.caller)).toEqual([caller, { id: `uid:${process.getuid?.()}` }]);
+});
+
+test('a token that the node does not know is refused, whatever is asked', async () => {
+  const stranger = await connect({ socketPath: node.socketPath, flightToken: 'bad' });
+  await expect(stranger.status()).rejects.toMatchObject({ code: 'unauthenticated' });
+  await expect(all(stranger.invoke(request))).rejects.toMatchObject({ code: 'unauthenticated' });
+  stranger.close();
+});
+
+describe('calls that change the node, or tell of others', () => {
+  const closed: Readonly<Record<string, (client: NodeClient) => Promise<unknown>>> = {
+    shutdown: (client) => client.shutdown(true),
+    addAgent: (client) => client.addAgent(spec),
+    removeAgent: (client) => client.removeAgent('fabric'),
+    listDeliveries: (client) => client.listDeliveries({}, page),
+    getDelivery: (client) => client.getDelivery('last'),
+    ping: (client) => client.ping('desktop'),
+    createMesh: (client) => client.createMesh({ new: true }),
+    createInvite: (client) => client.createInvite({}),
+    joinMesh: (client) => client.joinMesh('token'),
+    listMembers: (client) => client.members(),
+  };
+
+  test.each(Object.entries(closed))('%s is refused', async (_name, call) => {
+    let isDown = false;
+    node.broker.onShutdown = () => {
+      isDown = true;
+    };
+    await expect(call(agent)).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('an agent at work may not do this') });
+    expect([isDown, node.broker.specs, node.broker.joined]).toEqual([false, [], []]);
+  });
+
+  test('are all calls but those that are known to be open', () => {
+    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace'];
+    expect(Object.keys(ControlServiceService).filter((name) => !open.includes(name)).toSorted()).toEqual(Object.keys(closed).toSorted());
+  });
+});
+
+describe('calls about one flight', () => {
+  const about: Readonly<Record<string, (client: NodeClient, id: string) => Promise<unknown>>> = {
+    follow: (client, id) => all(client.follow(id)),
+    show: (client, id) => client.getFlight(id),
+    output: (client, id) => all(client.output(id, 'stdout')),
+    trace: (client, id) => client.trace(id),
+    cancel: (client, id) => client.cancelFlight(id, 0).catch((error: { code: string }) => (error.code === 'conflict' ? undefined : Promise.reject(error))),
+  };
+
+  test.each(Object.entries(about))('%s: its own family is open, the rest is not', async (_name, call) => {
+    const [accepted] = await all(person.invoke(request));
+    const id = accepted?.type === 'accepted' ? accepted.flightId : '';
+    await expect(call(agent, id)).rejects.toMatchObject({ code: 'denied' });
+    expect(node.broker.cancelled).toEqual([]);
+    node.broker.family.add(id);
+    await call(agent, id);
+    await call(person, id);
+  });
+});
+
+test('a list of flights is asked for the family alone', async () => {
+  const asked: unknown[] = [];
+  const { broker } = node;
+  const list = broker.listFlights.bind(broker);
+  broker.listFlights = (filter, wanted) => {
+    asked.push(filter);
+    return list(filter, wanted);
+  };
+  await agent.listFlights({}, page);
+  await person.listFlights({}, page);
+  expect(asked).toEqual([{ family: invocationId }, {}]);
+});
+
+test('agents are shown without their endpoints, which hold their environments', async () => {
+  await person.addAgent({ ...spec, name: 'fabric' });
+  const shown = async (client: NodeClient) => [await client.getAgent('fabric'), ...(await client.listAgents({}, page)).items].map((each) => each.endpoint !== undefined);
+  expect(await shown(person)).toContain(true);
+  expect(await shown(agent)).not.toContain(true);
+});

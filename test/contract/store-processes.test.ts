@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ProcessMark } from '../../src/domain/harness-port.ts';
+import { flightOfInvocation } from '../../src/domain/ids.ts';
+import type { InvocationId } from '../../src/domain/ids.ts';
+import { rowCounts } from '../support/database.ts';
+import { nodeIdFor, openTempStore, Story } from '../support/temp-store.ts';
+import type { TempStore } from '../support/temp-store.ts';
+
+const me = nodeIdFor(1);
+const mark: ProcessMark = { pid: 4711, session: 4711, startedAt: '123456', bootId: 'b5b1a7f0' };
+let temp: TempStore;
+let story: Story;
+
+beforeEach(async () => {
+  temp = await openTempStore(me);
+  story = new Story();
+});
+afterEach(() => temp[Symbol.asyncDispose]());
+
+async function running(changes: { rerunnable?: boolean; parentId?: InvocationId } = {}): Promise<InvocationId> {
+  const { rerunnable = false, parentId } = changes;
+  const id = story.invocationId();
+  const ancestry = parentId === undefined ? { rootId: id, depth: 0, path: [] } : { parentId, rootId: parentId, depth: 1, path: ['@fabric@laptop#main'] };
+  await temp.store.write.accept(story.accept(story.invocation({ origin: me, owner: me }, { id, rerunnable, ancestry })));
+  await temp.store.write.start({ stamp: story.stamp(), flightId: flightOfInvocation(id) });
+  return id;
+}
+
+test('a process is known until its flight ends, and over a restart', async () => {
+  const flightId = flightOfInvocation(await running());
+  await temp.store.write.recordProcess({ flightId, process: mark });
+  expect(temp.store.read.processes()).toEqual([{ flightId, ...mark }]);
+  await temp.reopen();
+  expect(temp.store.read.processes()).toEqual([{ flightId, ...mark }]);
+  await temp.store.write.finish({ stamp: story.stamp(), flightId, outcome: { state: 'completed', exitCode: 0 } });
+  expect(temp.store.read.processes()).toEqual([]);
+  expect(rowCounts(temp.path)).toMatchObject({ flight_processes: 0 });
+});
+
+test('a process that is told of after the end of its flight is not kept', async () => {
+  const flightId = flightOfInvocation(await running());
+  await temp.store.write.finish({ stamp: story.stamp(), flightId, outcome: { state: 'completed', exitCode: 0 } });
+  await temp.store.write.recordProcess({ flightId, process: mark });
+  expect(temp.store.read.processes()).toEqual([]);
+});
+
+test('a flight may have several, each once', async () => {
+  const flightId = flightOfInvocation(await running());
+  for (const pid of [5, 5, 6]) await temp.store.write.recordProcess({ flightId, process: { ...mark, pid } });
+  expect(temp.store.read.processes().map(({ pid }) => pid)).toEqual([5, 6]);
+});
+
+test('after a start the verdict says how many processes were ended, and none is known any more', async () => {
+  const [swept, untouched, again] = [await running(), await running(), await running({ rerunnable: true })].map(flightOfInvocation);
+  if (swept === undefined || untouched === undefined || again === undefined) throw new Error('three flights');
+  for (const flightId of [swept, untouched, again]) await temp.store.write.recordProcess({ flightId, process: mark });
+  await temp.store.write.recover({ stamp: story.stamp(), nodeId: me, ended: new Map([[swept, 3], [again, 1]]) });
+  expect(temp.store.read.flight(swept)).toMatchObject({ state: 'indeterminate', ended: 3 });
+  expect(temp.store.read.flight(untouched)).toMatchObject({ state: 'indeterminate' });
+  expect(temp.store.read.flight(untouched)).not.toHaveProperty('ended');
+  expect(temp.store.read.flight(again)).toMatchObject({ state: 'queued' });
+  expect(temp.store.read.processes()).toEqual([]);
+});
+
+test('a list of a family has the invocation, its children and theirs, newest first, a page at a time', async () => {
+  const head = await running();
+  const child = await running({ parentId: head });
+  await running();
+  const grandchild = await running({ parentId: child });
+  const list = async (limit: number, after?: string) => temp.store.inspect.flights({ family: head }, { limit, ...(after === undefined ? {} : { after }) });
+  expect((await list(10)).items.map((each) => each.invocationId)).toEqual([grandchild, child, head]);
+  const first = await list(2);
+  expect(first.items.map((each) => each.invocationId)).toEqual([grandchild, child]);
+  expect((await list(2, first.next)).items.map((each) => each.invocationId)).toEqual([head]);
+  await temp.store.write.finish({ stamp: story.stamp(), flightId: flightOfInvocation(child), outcome: { state: 'completed', exitCode: 0 } });
+  const done = await temp.store.inspect.flights({ family: head, state: 'completed', agent: 'fabric' }, { limit: 10 });
+  expect(done.items.map((each) => each.invocationId)).toEqual([child]);
+});

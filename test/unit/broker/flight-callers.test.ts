@@ -1,0 +1,75 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { FlightCallers } from '../../../src/broker/flight-callers.ts';
+import { ancestryOf } from '../../../src/domain/ancestry.ts';
+import { flightStates, isTerminal } from '../../../src/domain/flight.ts';
+import { flightIdOf, flightOfInvocation, invocationOfFlight } from '../../../src/domain/ids.ts';
+import type { FlightId } from '../../../src/domain/ids.ts';
+import type { Invocation } from '../../../src/domain/invocation.ts';
+import type { Flight } from '../../../src/domain/records.ts';
+import type { StoreReads } from '../../../src/domain/store-port.ts';
+import { createFlightTokens } from '../../../src/trust/flight-tokens.ts';
+import { nodeIdFor, Story } from '../../support/temp-store.ts';
+
+const [me, other] = [nodeIdFor(1), nodeIdFor(2)];
+const tokens = createFlightTokens(new Uint8Array(32).fill(7));
+
+describe('processes of flights as callers', () => {
+  let invocations: Map<string, Invocation>;
+  let flights: Map<string, Flight>;
+  let callers: FlightCallers;
+  const story = new Story();
+
+  beforeEach(() => {
+    invocations = new Map();
+    flights = new Map();
+    const read = { flight: (id: FlightId) => flights.get(id), invocation: (id: string) => invocations.get(id) } as unknown as StoreReads;
+    callers = new FlightCallers({ store: { read }, self: { nodeId: me }, tokens });
+  });
+
+  function known(changes: Partial<Flight> = {}, parent?: Invocation): Flight {
+    const id = story.invocationId();
+    const ancestry = ancestryOf(id, parent === undefined ? undefined : { invocationId: parent.id, target: parent.target, ancestry: parent.ancestry });
+    const invocation = story.invocation({ origin: me, owner: me }, { id, ancestry });
+    const flight = { id: flightOfInvocation(id), invocationId: id, ownerNodeId: me, state: 'running', run: 1, ...changes } as Flight;
+    invocations.set(id, invocation);
+    flights.set(flight.id, flight);
+    return flight;
+  }
+  const invocationOf = (flight: Flight): Invocation => invocations.get(flight.invocationId) as Invocation;
+
+  test('are the agent at work, with its place in the chain', () => {
+    const flight = known();
+    expect(callers.callerOf(tokens.of(flight.id, 1))).toEqual({
+      id: 'agent:@fabric@laptop#main',
+      flight: { flightId: flight.id, invocationId: flight.invocationId, target: '@fabric@laptop#main', ancestry: invocationOf(flight).ancestry },
+    });
+  });
+
+  test.each(flightStates)('a token opens as long as its flight runs: %s', (state) => {
+    const flight = known({ state });
+    const call = (): unknown => callers.callerOf(tokens.of(flight.id, 1));
+    if (state === 'queued' || isTerminal(state)) expect(call).toThrow(expect.objectContaining({ code: 'unauthenticated', message: expect.stringContaining(state) }));
+    else expect(call).not.toThrow();
+  });
+
+  test('a token of an earlier run, another node, an unknown flight, or none at all is refused', () => {
+    const [second, elsewhere, unknown] = [known({ run: 2 }), known({ ownerNodeId: other }), flightIdOf(story.ulid())];
+    const forged = `${second.id}.${tokens.of(elsewhere.id, 2).split('.')[1]}`;
+    for (const token of [tokens.of(second.id, 1), tokens.of(elsewhere.id, 1), tokens.of(unknown, 1), forged, '']) {
+      expect(() => callers.callerOf(token)).toThrow(expect.objectContaining({ code: 'unauthenticated', hint: expect.stringContaining('unset BECKON_TOKEN') }));
+    }
+  });
+
+  test('have their own flight and all that came of it, and neither their parent nor their siblings', () => {
+    const root = known();
+    const self = known({}, invocationOf(root));
+    const child = known({}, invocationOf(self));
+    const grandchild = known({}, invocationOf(child));
+    const sibling = known({}, invocationOf(root));
+    const { flight } = callers.callerOf(tokens.of(self.id, 1));
+    if (flight === undefined) throw new Error('a flight');
+    for (const theirs of [self, child, grandchild]) expect(() => callers.checkFamily(flight, theirs)).not.toThrow();
+    for (const others of [root, sibling, known()]) expect(() => callers.checkFamily(flight, others)).toThrow(expect.objectContaining({ code: 'denied' }));
+    expect(invocationOfFlight(self.id)).toBe(flight.invocationId);
+  });
+});

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { Chronicler } from '../../../src/broker/chronicler.ts';
+import { Inbox } from '../../../src/broker/inbox.ts';
+import type { InboxParts } from '../../../src/broker/inbox.ts';
+import type { ControlMessage } from '../../../src/domain/messages.ts';
+import type { Link } from '../../../src/domain/mesh-port.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { nodeIdFor, silentLog, Story, textTask } from '../../support/temp-store.ts';
+
+const [me, origin] = [nodeIdFor(1), nodeIdFor(2)];
+const target = '@fabric@laptop#main';
+
+/** What an owner answers to an invocation with these ancestors. */
+async function answer(depth: number, path: readonly string[]): Promise<{ sent: ControlMessage[]; received: number }> {
+  const story = new Story();
+  const clock = new FakeClock();
+  const sent: ControlMessage[] = [];
+  let received = 0;
+  const store = {
+    read: { ownRegistrations: () => [{ address: target, visibility: 'mesh' }] },
+    write: { receive: async () => ((received += 1), { flight: { receivedAtMs: 1 }, fresh: true }) },
+  };
+  const inbox = new Inbox({
+    store,
+    self: { nodeId: me, owner: () => 'ada', name: () => 'laptop' },
+    chronicler: new Chronicler(clock),
+    runner: { wake: () => undefined },
+    clock,
+    log: silentLog,
+    isDraining: () => false,
+  } as unknown as InboxParts);
+  const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: (message: ControlMessage) => sent.push(message) } as unknown as Link;
+  const root = story.invocationId();
+  const invocation = story.invocation({ origin, owner: me }, { target, ancestry: { parentId: root, rootId: root, depth, path } });
+  await inbox.forward(link, { type: 'forward', invocation, task: textTask('x'), attempt: 1, hlc: story.stamp().hlc });
+  return { sent, received };
+}
+
+test('an owner refuses a cycle that its origin let through, and stores nothing', async () => {
+  const { sent, received } = await answer(2, [target, '@review@desktop#main']);
+  expect(sent).toEqual([expect.objectContaining({ type: 'reject', reason: 'peer_rejected', error: expect.objectContaining({ code: 'conflict', message: expect.stringContaining(`${target} → @review@desktop#main → ${target}`) }) })]);
+  expect(received).toBe(0);
+});
+
+test('an owner refuses a chain that is too deep', async () => {
+  const { sent, received } = await answer(9, ['@review@desktop#main']);
+  expect([sent[0]?.type, received]).toEqual(['reject', 0]);
+});
+
+test('an owner takes a chain that is neither', async () => {
+  const { sent, received } = await answer(1, ['@review@desktop#main']);
+  expect([sent[0]?.type, received]).toEqual(['receipt', 1]);
+});
