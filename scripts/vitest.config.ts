@@ -28,7 +28,7 @@ export default defineConfig({
       project('unit', 10_000),
       project('contract', 15_000),
       project('integration', 30_000),
-      project('system', 90_000, true),
+      project('system', 90_000),
       project('chaos', 90_000, true),
     ],
   },

@@ -166,7 +166,13 @@ export class Runner {
     if (started === undefined) return;
     this.#told(started.flight);
     if (active.cause !== undefined) return this.#finish(started.flight, verdictOn(active.cause, 0));
-    await this.#execute(active, started.flight, prepared);
+    try {
+      await this.#execute(active, started.flight, prepared);
+    } catch (error) {
+      // `started` is written, so an end is owed.
+      this.#parts.log.error({ flightId: flight.id, err: error }, 'a run was lost sight of');
+      await this.#finishSurely(started.flight, { state: 'indeterminate', error: lostSight });
+    }
   }
 
   /** All that can be missing is found before `started` is written. */
@@ -266,6 +272,12 @@ export class Runner {
     this.#parts.onEvents(flight);
   }
 }
+
+const lostSight: ErrorInfo = {
+  code: 'internal',
+  message: 'its node lost sight of it after it was started: it may or may not have done its work',
+  hint: 'the log of that node says why; see what it did before you invoke it again',
+};
 
 const outputLost: ErrorInfo = {
   code: 'unavailable',

@@ -12,7 +12,7 @@ import { claimSocketPath, removeSocket } from './socket-path.ts';
 /** A task of 16 MiB and all that goes with it. */
 const maxMessageBytes = 20 * 1024 * 1024;
 /** What `stop` gives to calls that are about to end, so that their last word gets out. */
-const graceMs = 500;
+const graceMs = 2_000;
 
 export interface ControlServerParts {
   readonly api: BrokerApi;
@@ -58,7 +58,7 @@ export class ControlServer implements Startable {
     this.#server = server;
   }
 
-  /** Ends every call that is still open after half a second; what they followed goes on. */
+  /** Ends every call that is still open after two seconds, so that who waits for an answer that is there gets it on a busy machine too; what they followed goes on. */
   async stop(): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;

@@ -89,8 +89,8 @@ test('G5: a reader that was slow to take the receipt still sees how the flight e
   const { left, right } = pair;
   const { flight } = await left.broker.invoke(input(right));
   await waitFor('the receipt', async () => {
-    await pair.deliver(left, 100, false);
-    await pair.deliver(right, 1, false);
+    await pair.deliver(left, 100);
+    await pair.deliver(right, 1);
     return flightAt(left, flight.invocationId)?.receivedAtMs;
   });
   pair.cut();
@@ -115,8 +115,8 @@ test('G7: a cancel of work that its owner acknowledged and has lost is not calle
   const { left, right } = pair;
   const { flight } = await left.broker.invoke(input(right));
   await waitFor('the receipt', async () => {
-    await pair.deliver(left, 100, false);
-    await pair.deliver(right, 1, false);
+    await pair.deliver(left, 100);
+    await pair.deliver(right, 1);
     return flightAt(left, flight.invocationId)?.receivedAtMs;
   });
   const cancelled = left.broker.cancelFlight(flight.id, 30_000);
@@ -138,14 +138,14 @@ test('G11: what --no-hold gave up on does not run later', async () => {
   // Four others keep the agent busy, so that this one waits at its owner.
   for (let each = 0; each < 4; each += 1) await right.broker.invoke(input(right));
   const { flight } = await left.broker.invoke(input(right, { noHold: true }));
-  await pair.deliver(left, 100, false);
+  await pair.deliver(left, 100);
   await waitFor('right to have it', () => flightAt(right, flight.invocationId));
   pair.notice(left);
   await waitFor('left to give up', () => flightAt(left, flight.invocationId)?.state === 'failed');
   pair.connect();
   await waitFor('it to end at its owner', async () => {
-    await pair.deliver(left, 100, false);
-    await pair.deliver(right, 100, false);
+    await pair.deliver(left, 100);
+    await pair.deliver(right, 100);
     await pair.clock.advance(1000);
     return flightAt(right, flight.invocationId)?.finishedAtMs;
   }, { timeoutMs: 3000 });
@@ -158,8 +158,8 @@ test('G6: output that the origin could not store once reaches it while the agent
   const { flight } = await left.broker.invoke(input(right));
   const passOn = async (): Promise<void> => {
     for (let turn = 0; turn < 5; turn += 1) {
-      await pair.deliver(left, 100, false);
-      await pair.deliver(right, 100, false);
+      await pair.deliver(left, 100);
+      await pair.deliver(right, 100);
     }
   };
   await waitFor('the agent to run', async () => {
@@ -212,4 +212,12 @@ test('G5: what waits for an agent starts although its queue could not be read wh
     await pair.clock.advance(1000);
     return right.runs.length === 1;
   });
+});
+
+test('G5: a run that breaks after its start was written down ends all the same', async () => {
+  await using pair = await linkedPair();
+  const { right } = pair;
+  Object.assign(right.store.read, { task: () => { throw unavailable('the disk can not be read'); } });
+  const { flight } = await right.broker.invoke(input(right));
+  await waitFor('its end', () => flightAt(right, flight.invocationId)?.state === 'indeterminate');
 });

@@ -34,6 +34,7 @@ test('work that reaches its owner after its queue deadline expires and does not 
   const id = await invoke(left, right);
   // It was sent and is lost on the way.
   pair.cut();
+  pair.loseLate();
   pair.notice(left);
   pair.notice(right);
   await pair.clock.advance(holdMs + 1000);

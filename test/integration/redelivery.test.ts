@@ -14,7 +14,7 @@ type Side = 'left' | 'right';
 
 type Step =
   | { readonly do: 'invoke'; readonly at: Side; readonly rerunnable: boolean; readonly key: number | undefined }
-  | { readonly do: 'deliver'; readonly from: Side; readonly count: number; readonly again: boolean }
+  | { readonly do: 'deliver'; readonly from: Side; readonly count: number; readonly again: 'no' | 'at once' | 'later' }
   | { readonly do: 'deliver late'; readonly which: number }
   | { readonly do: 'connect' }
   | { readonly do: 'cut' }
@@ -28,7 +28,7 @@ type Step =
 const side = fc.constantFrom<Side>('left', 'right');
 const often: fc.WeightedArbitrary<Step>[] = [
   { weight: 5, arbitrary: fc.record({ do: fc.constant('invoke' as const), at: side, rerunnable: fc.boolean(), key: fc.option(fc.nat(2), { nil: undefined }) }) },
-  { weight: 12, arbitrary: fc.record({ do: fc.constant('deliver' as const), from: side, count: fc.integer({ min: 1, max: 6 }), again: fc.boolean() }) },
+  { weight: 12, arbitrary: fc.record({ do: fc.constant('deliver' as const), from: side, count: fc.integer({ min: 1, max: 6 }), again: fc.constantFrom('no' as const, 'at once' as const, 'later' as const) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('deliver late' as const), which: fc.nat(30) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('connect' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cut' as const) }) },

@@ -5,6 +5,7 @@ import { kill, processesOf } from './belongings.ts';
 import { Run } from './cli.ts';
 import type { Ended, Json, RunOptions } from './cli.ts';
 import { waitFor } from './wait-for.ts';
+import type { WaitOptions } from './wait-for.ts';
 
 export interface NodePlace {
   readonly name: string;
@@ -139,12 +140,12 @@ export class TestNode {
   }
 
   /** Waits for the peer to be in that state; resolves with the peer as `peers` shows it. */
-  peer(name: string, state: string, timeoutMs = 15_000): Promise<Json> {
+  peer(name: string, state: string, { timeoutMs = 15_000, pollMs = 100 }: WaitOptions = {}): Promise<Json> {
     const look = async (): Promise<Json | undefined> => {
       const { peers } = await this.json(['peers']);
       return (peers as Json[]).find((peer) => peer['name'] === name && peer['state'] === state);
     };
-    return waitFor(`${name} to be ${state} at ${this.name}`, look, { timeoutMs, pollMs: 100 });
+    return waitFor(`${name} to be ${state} at ${this.name}`, look, { timeoutMs, pollMs });
   }
 }
 

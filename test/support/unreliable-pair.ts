@@ -27,6 +27,8 @@ import { silentLog } from './temp-store.ts';
 
 const meshId = asMeshId('redelivery');
 const version = '0.0.0-test';
+/** Of messages that answer messages, before something else gets its turn. */
+const mostRounds = 200;
 export const agentName = 'echo';
 
 /** A run that prints and ends when it is told to. */
@@ -268,6 +270,11 @@ export class UnreliablePair implements AsyncDisposable {
     }
   }
 
+  /** What was held up never arrives. */
+  loseLate(): void {
+    this.#late.length = 0;
+  }
+
   /** One side finds that its session is gone. */
   notice(machine: Machine): void {
     const { link } = machine;
@@ -280,14 +287,16 @@ export class UnreliablePair implements AsyncDisposable {
     machine.broker.links.onDown(link, 'lost');
   }
 
-  /** Delivers the oldest messages that this machine has sent; `again` keeps each for a second delivery. */
-  async deliver(from: Machine, count: number, again: boolean): Promise<number> {
+  /** Delivers the oldest messages that this machine has sent, each once, twice, or once more at some later time. */
+  async deliver(from: Machine, count: number, again: 'no' | 'at once' | 'later' = 'no'): Promise<number> {
     const to = this.other(from);
     const arrived = from.link?.out.splice(0, count) ?? [];
     for (const message of arrived) {
-      if (to.link === undefined) continue;
-      if (again) this.#late.push({ to, link: to.link, boot: to.boot, message });
-      void to.broker.links.onMessage(to.link, message);
+      const { link } = to;
+      if (link === undefined) continue;
+      void to.broker.links.onMessage(link, message);
+      if (again === 'at once') void to.broker.links.onMessage(link, message);
+      if (again === 'later') this.#late.push({ to, link, boot: to.boot, message });
     }
     await nextTurn();
     return arrived.length;
@@ -306,11 +315,12 @@ export class UnreliablePair implements AsyncDisposable {
     await machine.start(this.other(machine));
   }
 
-  /** Everything gets through, and every agent comes to its end. */
+  /** Everything gets through, what is late too, and every agent comes to its end. */
   async peace(): Promise<void> {
+    while (this.#late.length > 0) this.deliverLate(0);
     for (const machine of [this.left, this.right]) {
       for (const run of machine.runs) run.end();
-      while ((await this.deliver(machine, 100, false)) > 0) await nextTurn();
+      for (let rounds = 0; rounds < mostRounds && (await this.deliver(machine, 100)) > 0; rounds += 1) await nextTurn();
     }
     await nextTurn();
   }

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
-import { rowCounts } from '../support/database.ts';
+import { rowCounts, settledRowCounts } from '../support/database.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { because } from '../support/programs.ts';
 import { noTerminal } from '../support/terminal.ts';
@@ -95,7 +95,7 @@ describe('an address', () => {
   });
 
   test('nothing of a refused address is stored', async () => {
-    const before = rowCounts(laptop.databasePath);
+    const [before] = await settledRowCounts(laptop.databasePath);
     for (const address of ['nobody', 'twin@laptop', 'a b']) await laptop.invoke([address, 'x']);
     expect(rowCounts(laptop.databasePath)).toEqual(before);
   });

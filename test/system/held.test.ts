@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runsPerAgent } from '../../src/broker/runner.ts';
 import type { Json } from '../support/cli.ts';
 import { Cluster, waitsFor } from '../support/cluster.ts';
-import { rowCounts } from '../support/database.ts';
+import { rowCounts, settledRowCounts } from '../support/database.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -48,7 +48,7 @@ describe('while the owner is down', () => {
   });
 
   test('an invocation that must not wait is refused before it is accepted', async () => {
-    const before = rowCounts(laptop.databasePath);
+    const [before] = await settledRowCounts(laptop.databasePath);
     const { code, events } = await laptop.invoke(['echo@desktop', 'now', '--no-hold']);
     expect(code).toBe(4);
     expect(events).toMatchObject([{ type: 'error', error: { code: 'unavailable', message: expect.stringContaining('desktop'), hint: expect.any(String) } }]);

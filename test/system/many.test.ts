@@ -32,6 +32,7 @@ const requestOf = (number: number): InvokeRequest => ({
   rerunnable: false,
 });
 
+// The bound is for a machine that has other work too; the time it took is printed.
 test(`${count} invocations at once to the other node: all completed, none lost, none twice`, async () => {
   const client = await connect({ socketPath: laptop.socketPath });
   const beganMs = performance.now();
@@ -62,4 +63,4 @@ test(`${count} invocations at once to the other node: all completed, none lost, 
   }
   expect(rows(laptop.databasePath, 'SELECT status, count(*) AS n FROM deliveries GROUP BY status')).toEqual([{ status: 'received', n: count }]);
   console.log(`${count} invocations of a process each, to the other node and back: ${(tookMs / 1000).toFixed(1)} s, ${Math.round((count * 1000) / tookMs)}/s`);
-});
+}, 180_000);

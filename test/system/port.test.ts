@@ -16,7 +16,7 @@ import { createMesh, issuerKeyPath } from '../../src/trust/mesh-authority.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
 import { decodeToken, encodeToken, newSecret } from '../../src/trust/token.ts';
 import { Cluster } from '../support/cluster.ts';
-import { rowCounts, rows } from '../support/database.ts';
+import { rowCounts, rows, settledRowCounts } from '../support/database.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -28,6 +28,7 @@ let desktop: TestNode;
 beforeAll(async () => {
   ({ cluster, laptop, desktop } = await Cluster.meshed('laptop', 'desktop'));
   await laptop.addAgent('echo', ['/bin/cat']);
+  await waitFor('the agent at the desktop', async () => (await desktop.beckon(['resolve', '@echo@laptop#main'])).code === 0);
 });
 afterAll(() => cluster?.[Symbol.asyncDispose]());
 
@@ -118,8 +119,8 @@ describe('a visitor of the network port is refused, logged once with its address
     ['a connection that says nothing and leaves', () => raw(new Uint8Array()), /closed/],
   ])('%s', async (_who, visitor, why) => {
     const visit = await visitor();
-    const nodes = [laptop, desktop];
-    const before = nodes.map((node) => rowCounts(node.databasePath));
+    const databases = [laptop.databasePath, desktop.databasePath];
+    const before = await settledRowCounts(...databases);
     const local: Local = {};
     const heard = await visit(local);
     // Neither a frame of HTTP/2 nor a 200.
@@ -132,13 +133,13 @@ describe('a visitor of the network port is refused, logged once with its address
     });
     expect(lines, 'once').toHaveLength(1);
     expect(lines[0]).toMatch(why);
-    expect(nodes.map((node) => rowCounts(node.databasePath))).toEqual(before);
+    expect(databases.map(rowCounts)).toEqual(before);
     // And those who belong there still get in.
     expect((await desktop.invoke(['echo@laptop', 'still here'])).last).toMatchObject({ state: 'completed', output: 'still here' });
   });
 
   test('as many strangers as come at once, and members get in meanwhile', async () => {
-    const before = rowCounts(laptop.databasePath);
+    const [before] = await settledRowCounts(laptop.databasePath);
     const visits = Array.from({ length: 100 }, (_, at) => (at % 2 === 0 ? raw(random) : overTls({ ALPNProtocols: ['h2'] }, http2Preface))({}));
     const pinged = desktop.beckon(['ping', 'laptop', '-c', '1']);
     await Promise.all(visits);

