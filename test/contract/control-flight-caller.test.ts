@@ -62,6 +62,7 @@ describe('calls that change the node, or tell of others', () => {
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
     ping: (client) => client.ping('desktop'),
+    backup: (client) => client.backup('/tmp/never.db'),
     createMesh: (client) => client.createMesh({ new: true }),
     createInvite: (client) => client.createInvite({}),
     joinMesh: (client) => client.joinMesh('token'),

@@ -54,6 +54,7 @@ export function storeStory(): readonly StoryStep[] {
   const [local, remote, refused, given] = [own(), sent(), sent(), foreign()];
   add('accept', story.accept(local, { kind: 'local', queueLimit: 10 }, { key: 'k' }));
   add('start', { stamp: stamp(), flightId: flightOf(local) });
+  add('recordProcess', { flightId: flightOf(local), process: { pid: 4711, session: 4711, startedAt: '1', bootId: 'boot' } });
   add('appendOutput', { flightId: flightOf(local), chunks: [{ stream: 'stdout', bytes: utf8('out'), stamp: stamp() }, { stream: 'stderr', bytes: utf8('err'), stamp: stamp() }] });
   add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 } });
 
