@@ -52,19 +52,22 @@ interface FactRow {
 
 export function factReads(db: Connection, nodes: NodeNumbers) {
   const ofInvocation = db.prepare<[InvocationId], FactRow>('SELECT * FROM events WHERE invocation_id = ? ORDER BY number');
-  // Stamps are given in nearly the order in which facts are written, so the greatest is among the newest. Output is
-  // stored without a fact: after it comes the fact of the flight's end, unless it still runs.
-  const greatest = db.prepare<[], { hlc: Hlc | null }>(`
-    SELECT max(hlc) AS hlc FROM (
-      SELECT hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)
-      UNION ALL
-      SELECT e.hlc FROM flights f JOIN flight_events e ON e.invocation_id = f.invocation_id AND e.seq = f.last_seq
-      WHERE f.state IN ('running', 'waiting'))`);
+  // Stamps are given in nearly the order in which facts are written, so the greatest is among the newest.
+  const ofFacts = db.prepare<[], { hlc: Hlc | null }>(
+    'SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)',
+  );
+  // Output is stored without a fact: after it comes the fact of the flight's end, unless it still runs.
+  const ofRunning = db.prepare<[], { hlc: Hlc | null }>(`
+    SELECT max(e.hlc) AS hlc FROM flights f JOIN flight_events e ON e.invocation_id = f.invocation_id AND e.seq = f.last_seq
+    WHERE f.state IN ('running', 'waiting')`);
   const newest = newestFact(db);
   return {
     newestFact: (): number => newest.get()?.number ?? 0,
     facts: (id: InvocationId): Fact[] => ofInvocation.all(id).map((row) => factOf(row, nodes)),
-    lastHlc: (): Hlc | undefined => greatest.get()?.hlc ?? undefined,
+    lastHlc: (): Hlc | undefined => {
+      const [facts, running] = [ofFacts.get()?.hlc ?? undefined, ofRunning.get()?.hlc ?? undefined];
+      return facts === undefined || (running !== undefined && running > facts) ? running : facts;
+    },
   };
 }
 

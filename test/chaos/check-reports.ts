@@ -95,6 +95,7 @@ function checkDelivery({ id, origin, flight, delivery, ownerBooks, owned }: Side
 }
 
 function checkStates({ id, origin, flight, ownerBooks, owned, delivery }: Sides, verdict: Verdict): void {
+  if (!isTerminal(flight.state)) return;
   const evidence = () => ({ id, origin: origin.name, flight, delivery, owned, facts: origin.factsOf.get(id), ownerFacts: ownerBooks?.factsOf.get(id) });
   const events = (ownerBooks ?? origin).eventsOf.get(id) ?? [];
   const told = events.find((each) => each.kind === 'finished')?.state;
