@@ -35,7 +35,8 @@ const host = systemHost({
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');
     const log = offline ? silentLog : await openNodeLog(logPath);
-    return await runNode({ paths, env: process.env, given, offline, version, pid: process.pid, log });
+    const { BECKON_CRASH_AT: crashAt = '' } = process.env;
+    return await runNode({ paths, env: process.env, given, offline, version, pid: process.pid, log, ...(crashAt === '' ? {} : { crashAt }) });
   },
 });
 

@@ -24,6 +24,8 @@ import { RefusalLog } from './refusal-log.ts';
 export interface NetworkParts {
   readonly nodeId: NodeId;
   readonly epoch: number;
+  readonly previousEpoch: number;
+  readonly seenEpochs: (nodeId: NodeId) => readonly number[];
   readonly version: string;
   readonly listen: readonly HostPort[];
   readonly seeds: readonly string[];
@@ -69,6 +71,8 @@ export class Network implements Startable {
       tls: (own, expectation) => clientTls(own, expectation),
       hello: {
         epoch: parts.epoch,
+        previousEpoch: parts.previousEpoch,
+        seenEpochs: parts.seenEpochs,
         bootNonce: new Uint8Array(randomBytes(16)),
         version: parts.version,
         addresses: () => this.addresses().map(formatHostPort),

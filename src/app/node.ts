@@ -2,6 +2,7 @@
 import { hostname, userInfo } from 'node:os';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
+import { rolledBackWords } from '../broker/rollback.ts';
 import type { Self } from '../broker/self.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
@@ -13,6 +14,7 @@ import type { MeshId } from '../domain/ids.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { createHarnesses } from '../harness/registry.ts';
+import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
 import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
@@ -41,6 +43,8 @@ export interface NodeOptions {
   readonly version: string;
   readonly pid: number;
   readonly log: Log;
+  /** For tests: the process kills itself at this step of its store. */
+  readonly crashAt?: string;
 }
 
 export interface RunningNode {
@@ -55,7 +59,7 @@ export interface RunningNode {
 
 /** @throws BrokerError naming what keeps the node from running; whatever was begun is undone */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
-  const { paths, env, given, offline = false, version, pid, log } = options;
+  const { paths, env, given, offline = false, version, pid, log, crashAt } = options;
   await using undo = new AsyncDisposableStack();
   const clock = createSystemClock();
   const ulids = createSystemUlids(clock);
@@ -73,10 +77,18 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const wishedName = flags.name === undefined ? undefined : parseName(flags.name);
 
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log });
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
-  const { epoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId: nodeKey.nodeId, version });
+  const newestEpoch = readEpochFile(paths.epochFile);
+  const { epoch, previousEpoch, rolledBack } = await store.write.boot({
+    stamp: chronicler.stamp(),
+    nodeId: nodeKey.nodeId,
+    version,
+    ...(newestEpoch === undefined ? {} : { newestEpoch }),
+  });
+  writeEpochFile(paths.epochFile, epoch);
+  if (rolledBack) log.error({ previousEpoch, newestEpoch }, rolledBackWords);
 
   const membership = new MeshMembership({
     store,
@@ -94,13 +106,15 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     },
   });
   const unjoinedName = wishedName ?? nameFrom(hostname().split('.')[0] ?? '') ?? 'node';
-  const self = selfOf({ store, nodeId: nodeKey.nodeId, epoch, version, unjoinedName });
+  const self = selfOf({ store, nodeId: nodeKey.nodeId, epoch, previousEpoch, version, unjoinedName });
   if (wishedName !== undefined) await renameNode({ store, membership, nodeKey, chronicler, clock, ulids, to: wishedName });
   const identity = await membership.load();
 
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     epoch,
+    previousEpoch,
+    seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     version,
     listen,
     seeds,
@@ -182,7 +196,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: null,
       socket: paths.socketPath,
     },
-    notes: addresses.length > 0 && addresses.every(isLoopback) ? [loopbackNote] : [],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...(addresses.length > 0 && addresses.every(isLoopback) ? [loopbackNote] : [])],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);
@@ -197,14 +211,16 @@ interface SelfParts {
   readonly store: Store;
   readonly nodeId: Self['nodeId'];
   readonly epoch: number;
+  readonly previousEpoch: number;
   readonly version: string;
   readonly unjoinedName: string;
 }
 
-function selfOf({ store, nodeId, epoch, version, unjoinedName }: SelfParts): Self {
+function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: SelfParts): Self {
   return {
     nodeId,
     epoch,
+    previousEpoch,
     version,
     name: () => store.read.membership()?.name ?? unjoinedName,
     owner: () => store.read.membership()?.owner ?? personOf(),

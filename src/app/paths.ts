@@ -9,6 +9,8 @@ export interface Paths {
   /** Database, keys, lock, logs. */
   readonly stateDir: string;
   readonly dbFile: string;
+  /** The newest epoch of this node, kept outside the database. */
+  readonly epochFile: string;
   readonly lockFile: string;
   /** The node's own key. */
   readonly keyFile: string;
@@ -51,6 +53,7 @@ function below(stateDir: string, configFile: string, uid: number): Paths {
     configFile,
     stateDir,
     dbFile: join(stateDir, 'beckon.db'),
+    epochFile: join(stateDir, 'beckon.epoch'),
     lockFile: join(stateDir, 'beckon.lock'),
     keyFile: join(trustDir, 'node.key'),
     trustDir,

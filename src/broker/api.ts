@@ -9,6 +9,7 @@ import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Fact } from '../domain/event.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
+import type { BackupReport } from '../domain/store-port.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
 
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
@@ -154,6 +155,9 @@ export interface BrokerApi {
   peers(): Promise<readonly PeerView[]>;
   /** @throws `not_found` for an unknown node, `unavailable` when it does not answer */
   ping(node: string): Promise<{ nodeId: NodeId; name: string; address: string; rttMs: number }>;
+
+  /** To a new file at this absolute path. @throws as `Store.backup` does */
+  backup(path: string): Promise<BackupReport>;
 
   createMesh(input: { name?: string; new: boolean }): Promise<{ meshId: MeshId; name: string; owner: string; nodeName: string }>;
   createInvite(input: { ttlMs?: number; forPerson?: string }): Promise<{ token: string; expiresAtMs: number; addresses: readonly string[] }>;

@@ -24,8 +24,11 @@ import { Inspection } from './inspection.ts';
 import { Links } from './links.ts';
 import { Nodes } from './nodes.ts';
 import { Outbox } from './outbox.ts';
+import { defaultRetention, Pruning } from './pruning.ts';
+import type { Retention } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { Resolver } from './resolution.ts';
+import { Rollback } from './rollback.ts';
 import { Roster } from './roster.ts';
 import { Runner } from './runner.ts';
 import type { Self } from './self.ts';
@@ -50,6 +53,8 @@ export interface BrokerParts {
   readonly ownAddresses: () => readonly string[];
   readonly onMembers: (members: readonly Member[]) => void;
   readonly pid: number;
+  /** How long what is over is kept. */
+  readonly retention?: Retention;
   /** Asked for by a client; the node stops itself afterwards. */
   readonly onShutdown: (force: boolean) => void;
 }
@@ -64,6 +69,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #outbox: Outbox;
   readonly #deadlines: Deadlines;
   readonly #housekeeping: Housekeeping;
+  readonly #rollback: Rollback;
   readonly #nodes: Nodes;
   readonly #agents: Agents;
   readonly #resolver: Resolver;
@@ -82,7 +88,10 @@ export class Broker implements BrokerApi, Startable {
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
     this.#runner = new Runner({ store, harnesses, chronicler, feed, clock, log, onEvents: (flight) => inbox.flightChanged(flight) });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback });
+    const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
+    this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, log, onChanged });
+    const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
@@ -127,9 +136,11 @@ export class Broker implements BrokerApi, Startable {
         { name: 'send again what origins did not store', run: () => inbox.resendStalled() },
         { name: 'start what waits', run: () => this.#runner.wakeAll() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
+        { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
+        { name: 'prune', run: () => pruning.run() },
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, registry: this.registry, roster, inspection: this.#inspection, clock, log });
+    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry, roster, inspection: this.#inspection, clock, log });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -200,6 +211,7 @@ export class Broker implements BrokerApi, Startable {
   readonly getDelivery: BrokerApi['getDelivery'] = (id) => this.#inspection.getDelivery(id);
   readonly trace: BrokerApi['trace'] = (id) => this.#inspection.trace(id);
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);
+  readonly backup: BrokerApi['backup'] = (path) => this.#parts.store.backup(path);
   readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
   readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
   readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);

@@ -57,7 +57,9 @@ export async function* follow(parts: FollowParts, flightId: FlightId, options: F
     const events = store.read.events(flightId, seq, batchBytes);
     for (const event of events) {
       seq = event.seq;
-      if (event.body.kind !== 'finished') yield { type: 'event', atMs: event.atMs, event };
+      // Output that was pruned has left its place, and nothing in it.
+      const isPruned = event.body.kind === 'output' && event.body.bytes.length === 0;
+      if (event.body.kind !== 'finished' && !isPruned) yield { type: 'event', atMs: event.atMs, event };
     }
     if (events.length > 0) continue;
     // The flight was read before its events, so a terminal one has none that are still to come.
@@ -86,7 +88,7 @@ export async function shownOutput(store: Store, flight: Flight): Promise<{ outpu
     all.set(piece, at);
     at += piece.length;
   }
-  return { output: all.subarray(0, shownOutputBytes), truncated: flight.stdoutBytes > shownOutputBytes };
+  return { output: all.subarray(0, shownOutputBytes), truncated: total < flight.stdoutBytes || flight.stdoutBytes > shownOutputBytes };
 }
 
 export function readFlight(store: Store, flightId: FlightId): Flight {

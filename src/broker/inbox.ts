@@ -15,6 +15,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
 import { mayInvoke } from './policy.ts';
+import type { Rollback } from './rollback.ts';
 import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
@@ -30,6 +31,7 @@ export interface InboxParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly isDraining: () => boolean;
+  readonly rollback: () => Rollback;
 }
 
 export class Inbox {
@@ -98,21 +100,28 @@ export class Inbox {
   }
 
   /** What this owner holds of each; events follow from where the origin's end. */
-  sync(link: Link, message: Sync): void {
+  async sync(link: Link, message: Sync): Promise<void> {
     const items: SyncReply['items'][number][] = [];
     const pump = this.#pumps.get(link);
-    for (const { invocationId, lastSeq } of message.items) {
+    const behind: { flight: Flight; originSeq: number }[] = [];
+    const lost: InvocationId[] = [];
+    for (const { invocationId, lastSeq, receipted } of message.items) {
       const flight = this.#parts.store.read.flight(flightOfInvocation(invocationId));
       if (flight === undefined || flight.originNodeId !== link.peer.nodeId || flight.ownerNodeId !== this.#parts.self.nodeId) {
         items.push({ invocationId, state: 'unknown', run: 0, lastSeq: 0 });
+        if (receipted) lost.push(invocationId);
         continue;
       }
       items.push({ invocationId, state: flight.state, run: flight.run, lastSeq: flight.lastSeq });
       // A receipt that was lost with the last link is said again.
       link.send({ type: 'receipt', invocationId, receivedAtMs: flight.receivedAtMs ?? flight.acceptedAtMs, hlc: this.#parts.chronicler.stamp().hlc });
       if (flight.lastSeq > lastSeq) pump?.resumeFrom(invocationId, lastSeq);
+      if (flight.lastSeq < lastSeq) behind.push({ flight, originSeq: lastSeq });
     }
     link.send({ type: 'sync_reply', items });
+    const rollback = this.#parts.rollback();
+    if (lost[0] !== undefined) await rollback.suspect(link, `${link.peer.name} has this node's receipt of ${lost[0]}, and this store knows nothing of it`);
+    for (const { flight, originSeq } of behind) await rollback.isBehind(link, flight, originSeq);
   }
 
   async eventAck(link: Link, message: EventAck): Promise<void> {

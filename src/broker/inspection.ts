@@ -3,7 +3,8 @@ import { notFound, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Fact } from '../domain/event.ts';
 import { compareHlc } from '../domain/hlc.ts';
-import { deliveryOfFlight, parseIdArgument } from '../domain/ids.ts';
+import { isTerminal } from '../domain/flight.ts';
+import { deliveryOfFlight, flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { AnswerTo, DeliveryFilter, FlightFilter, PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
@@ -105,6 +106,12 @@ export class Inspection {
     const { inspect, read } = this.#parts.store;
     if (query.type === 'ping') return { type: 'ping' };
     const refusal = mayInspect(link.peer, this.#parts.self.owner());
+    if (query.type === 'standings') {
+      const known = query.invocationIds.map((each) => read.flight(flightOfInvocation(each))).filter((each) => each !== undefined);
+      // An owner is told of what it was given, and of nothing else.
+      const given = known.filter((each) => each.originNodeId === this.#parts.self.nodeId && each.ownerNodeId === link.peer.nodeId);
+      return { type: 'standings', standings: given.map(({ invocationId, lastSeq, state }) => ({ invocationId, lastSeq, terminal: isTerminal(state) })) };
+    }
     if (query.type === 'trace') {
       const facts = await inspect.facts(query.invocationId);
       const invocation = read.invocation(query.invocationId);

@@ -8,12 +8,14 @@ import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
 import type { Outbox } from './outbox.ts';
 import type { Registry } from './registry.ts';
+import type { Rollback } from './rollback.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
   readonly store: Store;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
+  readonly rollback: Rollback;
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
@@ -30,12 +32,14 @@ export class Links implements LinkHandler {
   }
 
   onUp(link: Link): void {
-    const { roster, registry, inbox, outbox, store, clock } = this.#parts;
+    const { roster, registry, inbox, outbox, rollback, store, clock } = this.#parts;
+    // Before its epoch is stored.
+    this.#track(link, rollback.linkUp(link));
     roster.linkUp(link);
     registry.linkUp(link);
     inbox.linkUp(link);
     this.#track(link, outbox.linkUp(link));
-    this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
+    this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now(), epoch: link.epoch }));
   }
 
   async onMessage(link: Link, message: PeerMessage): Promise<void> {

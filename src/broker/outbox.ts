@@ -43,6 +43,8 @@ interface Side {
   pageEnd: InvocationId | undefined;
   /** What was never sent is being sent; `again` when more came meanwhile. */
   draining: 'no' | 'yes' | 'again';
+  /** It spoke of a flight that is not known here: said once. */
+  toldUnknown: boolean;
 }
 
 export class Outbox {
@@ -60,7 +62,7 @@ export class Outbox {
   }
 
   async linkUp(link: Link): Promise<void> {
-    this.#sides.set(link, { window: new Window(forwardWindow), asked: new Map(), pageEnd: undefined, draining: 'no' });
+    this.#sides.set(link, { window: new Window(forwardWindow), asked: new Map(), pageEnd: undefined, draining: 'no', toldUnknown: false });
     // Also a barrier: whatever attempt is open now was made on an older link, and is settled when this resolves.
     await this.#loseAttempts(link.peer.nodeId, 'the link was replaced');
     for (const [invocationId, ownerNodeId] of this.#givenUp) if (ownerNodeId === link.peer.nodeId) this.#sendCancel(link, invocationId);
@@ -152,6 +154,7 @@ export class Outbox {
     this.#received(link, invocationId);
     if (result === undefined) {
       link.send({ type: 'event_ack', invocationId, seq: 0, unknown: true });
+      await this.#unknown(link, invocationId);
       return;
     }
     const { flight } = result;
@@ -315,7 +318,7 @@ export class Outbox {
         state: 'indeterminate',
         error: {
           code: 'unavailable',
-          message: `${link.peer.name} acknowledged it and now knows nothing of it: its store was put back to an older state`,
+          message: `${link.peer.name} acknowledged it and now knows less of it than it had said: its store was put back to an older state`,
           hint: 'it may have run: see what it did before you invoke it again',
         },
       },
@@ -323,6 +326,16 @@ export class Outbox {
       unlessSent: false,
     });
     if (ended !== undefined) this.#changed(ended);
+  }
+
+  /** Its records were pruned, or this store was put back to an older state: its caller can't be told here how it ended. */
+  async #unknown(link: Link, invocationId: InvocationId): Promise<void> {
+    const side = this.#sides.get(link);
+    if (side === undefined || side.toldUnknown) return;
+    side.toldUnknown = true;
+    this.#parts.log.warn({ peer: link.peer.name, invocationId }, 'a peer reports on work of this node that is not known here');
+    const detail = { invocation: invocationId };
+    await this.#parts.store.write.note({ stamp: this.#parts.chronicler.stamp(), what: 'flight.unknown', peerNodeId: link.peer.nodeId, detail });
   }
 
   #sendCancel(link: Link, invocationId: InvocationId): void {

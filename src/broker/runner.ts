@@ -10,6 +10,7 @@ import type { Harness, Run, RunEnd } from '../domain/harness-port.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -37,7 +38,7 @@ export interface RunnerParts {
   readonly onEvents: (flight: Flight) => void;
 }
 
-type StopCause = 'cancel' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
+type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
 
 interface ActiveRun {
   readonly flight: Flight;
@@ -94,7 +95,7 @@ export class Runner {
   }
 
   /** Ends a flight owned here, whatever it is at. Resolves when its verdict is durable. A finished one is left alone. */
-  async end(flightId: FlightId, cause: 'cancel' | 'total deadline'): Promise<void> {
+  async end(flightId: FlightId, cause: 'cancel' | 'total deadline' | 'rolled back'): Promise<void> {
     const active = this.#active.get(flightId);
     if (active !== undefined) {
       this.#stop(active, cause);
@@ -103,6 +104,7 @@ export class Runner {
     }
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state)) return;
+    if (cause === 'rolled back') return this.#finish(flight, verdictOn(cause, 0));
     await this.#finish(flight, cause === 'cancel' ? { state: 'cancelled', ended: 0 } : { state: 'expired', error: expiredError() });
   }
 
@@ -284,6 +286,8 @@ function verdictOn(cause: StopCause, ended: number): Outcome {
   switch (cause) {
     case 'cancel':
       return { state: 'cancelled', ended };
+    case 'rolled back':
+      return { state: 'indeterminate', ended, error: mayHaveRun };
     case 'node stopped':
       return {
         state: 'indeterminate',

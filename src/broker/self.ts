@@ -5,6 +5,8 @@ export interface Self {
   readonly nodeId: NodeId;
   /** This boot. */
   readonly epoch: number;
+  /** What the store had before this boot, 0 for nothing. */
+  readonly previousEpoch: number;
   readonly version: string;
   name(): string;
   owner(): string;

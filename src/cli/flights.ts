@@ -6,7 +6,7 @@ import { flightStates, isTerminal } from '../domain/flight.ts';
 import type { FlightState } from '../domain/flight.ts';
 import { outputStreams } from '../domain/flight-event.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
-import type { Delivery } from '../domain/records.ts';
+import type { Delivery, Flight } from '../domain/records.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -16,7 +16,7 @@ import { bytesFields, flightDocument, flightShowDocument, traceDocument } from '
 import { nodeNames } from './names.ts';
 import { addPaging, checkId, choice, duration, examples, flag, number, pageOf, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
-import { localTime, relativeTime } from './output.ts';
+import { isoTime, localTime, relativeTime } from './output.ts';
 import { facts, table } from './table.ts';
 import { TerminalText } from './terminal-text.ts';
 import { watch } from './watch.ts';
@@ -145,8 +145,8 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['held until', isTerminal(flight.state) || flight.startedAtMs !== undefined ? undefined : localTime(flight.holdUntilMs)],
     ['run', flight.run > 1 ? String(flight.run) : undefined],
     ['exit code', flight.exitCode?.toString()],
-    ['why', failure?.message],
-    ['output', `${flight.stdoutBytes} bytes: beckon flight output ${flight.id.slice(-6)}`],
+    ['why', failure?.message ?? (flight.quarantinedAtMs === undefined ? undefined : 'held back: the store of its node was put back to an older state, and its origin is to be asked first')],
+    ['output', `${flight.stdoutBytes} bytes${flight.prunedAtMs === undefined ? `: beckon flight output ${flight.id.slice(-6)}` : `, pruned ${localTime(flight.prunedAtMs)}`}`],
   ]);
   return exitOk;
 }
@@ -168,24 +168,40 @@ async function output(context: Context, [id = '']: readonly string[], options: O
   checkId(id);
   const stream = (text(options, 'stream') ?? 'stdout') as OutputStream;
   return await withNode(context, async (client) => {
+    const { flight: of } = await client.getFlight(id);
     if (out.isJson) {
       const pieces: Uint8Array[] = [];
       let total = 0;
-      for await (const piece of client.output(id, stream)) {
+      for await (const piece of client.output(of.id, stream)) {
         total += piece.length;
         if (total > mostDocumentBytes) throw invalid('the output is too large for one JSON document', 'leave --json away');
         pieces.push(piece);
       }
       const bytes = Buffer.concat(pieces);
       const content = bytesFields(bytes);
-      await out.json({ stream, ...('text' in content ? { output: content.text } : content) });
+      await out.json({ stream, ...('text' in content ? { output: content.text } : content), ...prunedFields(of, stream, total) });
       return exitOk;
     }
+    let total = 0;
     const harmless = host.tty.stdout && !flag(options, 'raw') ? new TerminalText() : undefined;
-    for await (const piece of client.output(id, stream, { signal: out.readerGone })) await out.write(harmless?.push(piece) ?? piece);
+    for await (const piece of client.output(of.id, stream, { signal: out.readerGone })) {
+      total += piece.length;
+      await out.write(harmless?.push(piece) ?? piece);
+    }
     if (harmless !== undefined) await out.write(harmless.end() + (harmless.endsLine ? '' : '\n'));
+    if ('prunedAt' in prunedFields(of, stream, total)) out.note(`its output was pruned on this node at ${localTime(of.prunedAtMs ?? 0)}: ${total} of ${bytesOf(of, stream)} bytes are left`);
     return exitOk;
   });
+}
+
+/** Empty for output that is whole. */
+function prunedFields(flight: Flight, stream: OutputStream, shownBytes: number): { prunedAt: string; truncated: true } | object {
+  if (flight.prunedAtMs === undefined || shownBytes >= bytesOf(flight, stream)) return {};
+  return { prunedAt: isoTime(flight.prunedAtMs), truncated: true };
+}
+
+function bytesOf(flight: Flight, stream: OutputStream): number {
+  return stream === 'stdout' ? flight.stdoutBytes : flight.stderrBytes;
 }
 
 async function wait(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {

@@ -110,6 +110,8 @@ export function flightDocument(flight: Flight, names: Names = {}): Record<string
     holdUntil: time(flight.holdUntilMs),
     totalUntil: time(flight.totalUntilMs),
     cancelRequestedAt: time(flight.cancelRequestedAtMs),
+    prunedAt: time(flight.prunedAtMs),
+    quarantinedAt: time(flight.quarantinedAtMs),
     verdictBy: flight.verdictBy,
     exitCode: flight.exitCode,
     signal: flight.signal,

@@ -2,6 +2,7 @@
 import { Command, Help } from 'commander';
 import type { Context } from './context.ts';
 import { defineAgents } from './agents.ts';
+import { defineBackup } from './backup.ts';
 import { defineDeliveries } from './deliveries.ts';
 import { defineFlights } from './flights.ts';
 import { defineInvoke } from './invoke-command.ts';
@@ -31,7 +32,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, defineAgents, defineInvoke, defineFlights, defineDeliveries]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, defineAgents, defineInvoke, defineFlights, defineDeliveries, defineBackup]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

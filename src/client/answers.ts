@@ -1,4 +1,5 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
+import type { BackupReport } from '../domain/store-port.ts';
 import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView } from '../broker/api.ts';
 import { invalid } from '../domain/errors.ts';
 import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
@@ -26,11 +27,20 @@ export function decodeStatus(message: wire.GetStatusResponse): NodeStatus {
     version: message.version,
     ...(message.meshId === '' ? {} : { mesh: { id: asMeshId(message.meshId), name: message.meshName } }),
     peers: Object.fromEntries(message.peers.map(({ state, count }) => [peerState.fromWire(state), count])),
-    flights: Object.fromEntries(message.flights.map(({ state, count }) => [flightState.fromWire(state), count])),
+    flights: decodeCounts(message.flights),
     pid: message.pid,
     listen: message.listen,
     draining: message.draining,
   };
+}
+
+function decodeCounts(counts: readonly wire.FlightCount[]): NodeStatus['flights'] {
+  return Object.fromEntries(counts.map(({ state, count }) => [flightState.fromWire(state), count]));
+}
+
+export function decodeBackup(message: wire.BackupResponse): BackupReport {
+  const { path, bytes: size, schemaVersion, epoch, agents, members } = message;
+  return { path, bytes: size, schemaVersion, epoch, agents, members, flights: decodeCounts(message.flights) };
 }
 
 export function decodeAgent(message: wire.AgentDetail | undefined): AgentView {

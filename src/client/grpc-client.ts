@@ -11,7 +11,7 @@ import { callUnary, readStream } from '../rpc/call.ts';
 import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
-import { decodeAgent, decodeAttempt, decodeDetail, decodeMember, decodePeer, decodeResolved, decodeStatus, decodeTrace, decodeUpdate } from './answers.ts';
+import { decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodeResolved, decodeStatus, decodeTrace, decodeUpdate } from './answers.ts';
 import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
@@ -21,6 +21,8 @@ const maxMessageBytes = 20 * 1024 * 1024;
 const quickMs = 60_000;
 /** Answers that need another machine. */
 const remoteMs = 120_000;
+/** Copying and checking a few gigabytes on a slow disk. */
+const backupMs = 3_600_000;
 
 interface UnaryCall<Request, Response> {
   readonly path: string;
@@ -150,6 +152,10 @@ export class GrpcNodeClient implements NodeClient {
   async ping(node: string): ReturnType<NodeClient['ping']> {
     const { nodeId, name, address, rttMs } = await this.#ask(calls.ping, { node }, remoteMs);
     return { nodeId: asNodeId(nodeId), name, address, rttMs };
+  }
+
+  async backup(path: string): ReturnType<NodeClient['backup']> {
+    return decodeBackup(await this.#ask(calls.backup, { path }, backupMs));
   }
 
   async createMesh(input: Parameters<NodeClient['createMesh']>[0]): ReturnType<NodeClient['createMesh']> {

@@ -4,6 +4,8 @@ import type { OutputStream } from '../domain/flight-event.ts';
 
 export type { AgentSpec, AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, Selector, TraceView } from '../broker/api.ts';
 
+export type { BackupReport } from '../domain/store-port.ts';
+
 export interface InvokeRequest extends Omit<InvokeInput, 'caller'> {
   /** End the stream after `accepted`; the flight goes on. */
   readonly detach?: boolean;
@@ -30,6 +32,7 @@ type Same = Pick<
   | 'trace'
   | 'peers'
   | 'ping'
+  | 'backup'
   | 'createMesh'
   | 'createInvite'
   | 'joinMesh'

@@ -8,7 +8,7 @@ import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeSelector, decodeSpec } from './requests.ts';
-import { encodeAgent, encodeAttempt, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate } from './views.ts';
+import { encodeAgent, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate } from './views.ts';
 
 const longestCancelWaitMs = 5 * 60_000;
 
@@ -82,6 +82,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
     trace: unary(edge, async (_caller, { invocation }) => encodeTrace(await api.trace(invocation))),
     listPeers: unary(edge, async () => ({ peers: (await api.peers()).map(encodePeer) })),
     ping: unary(edge, async (_caller, { node }) => api.ping(node)),
+
+    backup: unary(edge, async (_caller, { path }) => {
+      const { flights, ...rest } = await api.backup(path);
+      return { ...rest, flights: encodeCounts(flights) };
+    }),
 
     createMesh: unary(edge, async (_caller, request) =>
       api.createMesh({ new: request.new, ...present({ name: optionalText(request.name, 'name') }) }),

@@ -26,14 +26,18 @@ export function encodeStatus(status: NodeStatus): wire.GetStatusResponse {
       const count = status.peers[state];
       return count === undefined ? [] : [{ state: peerState.toWire(state), count }];
     }),
-    flights: flightStates.flatMap((state) => {
-      const count = status.flights[state];
-      return count === undefined ? [] : [{ state: flightState.toWire(state), count }];
-    }),
+    flights: encodeCounts(status.flights),
     pid: status.pid,
     listen: [...status.listen],
     draining: status.draining,
   };
+}
+
+export function encodeCounts(counts: NodeStatus['flights']): wire.FlightCount[] {
+  return flightStates.flatMap((state) => {
+    const count = counts[state];
+    return count === undefined ? [] : [{ state: flightState.toWire(state), count }];
+  });
 }
 
 export function encodeAgent(view: AgentView): wire.AgentDetail {

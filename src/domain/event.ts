@@ -5,6 +5,9 @@ import type { Hlc } from './hlc.ts';
 export const eventKinds = [
   'node.started',
   'node.stopped',
+  'node.rolled_back',
+  'peer.rolled_back',
+  'store.pruned',
   'mesh.created',
   'mesh.joined',
   'invite.created',
@@ -28,6 +31,9 @@ export const eventKinds = [
   'flight.cancel_requested',
   'flight.finished',
   'flight.refined',
+  'flight.quarantined',
+  'flight.released',
+  'flight.unknown',
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 

@@ -9,6 +9,10 @@ export interface Link {
   readonly peer: PeerIdentity;
   /** The peer's boot epoch. */
   readonly epoch: number;
+  /** What the peer's store had before this boot; undefined when it does not say. */
+  readonly previousEpoch: number | undefined;
+  /** Epochs of this node that the peer saw. */
+  readonly seenEpochs: readonly number[];
   /** Queues on the control stream, in order. On a link that is down it does nothing: `onDown` is the word. */
   send(message: ControlMessage): void;
   /** Queues on the data stream, in order; resolves when there is room for more, or the link is down. */

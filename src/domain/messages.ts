@@ -7,6 +7,7 @@ import type { FlightState } from './flight.ts';
 import type { Hlc } from './hlc.ts';
 import type { InvocationId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
+import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
 import type { RegistrySnapshot } from './registration.ts';
 import type { CertificateChain } from './trust.ts';
@@ -119,12 +120,16 @@ export interface DeliveryFilter {
 export type PeerQuery =
   | { readonly type: 'ping' }
   | { readonly type: 'trace'; readonly invocationId: InvocationId }
+  /** An owner whose store was rolled back asks the origin. */
+  | { readonly type: 'standings'; readonly invocationIds: readonly InvocationId[] }
   | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
   | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
 
 export type PeerAnswer =
   | { readonly type: 'ping' }
   | { readonly type: 'trace'; readonly facts: readonly Fact[] }
+  /** Of those that are known there. */
+  | { readonly type: 'standings'; readonly standings: readonly (OriginStanding & { readonly invocationId: InvocationId })[] }
   | { readonly type: 'flights'; readonly page: Page<Flight> }
   | { readonly type: 'deliveries'; readonly page: Page<Delivery> };
 

@@ -37,6 +37,10 @@ export interface Flight {
   /** Bytes of stdout stored here. */
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
+  /** When task and output were removed here; `stdoutBytes` and `stderrBytes` still say how much it was. */
+  readonly prunedAtMs?: number;
+  /** Since when it waits for its origin's word and is not started: this store was put back to an older state. */
+  readonly quarantinedAtMs?: number;
 }
 
 export interface Delivery {

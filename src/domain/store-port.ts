@@ -12,6 +12,7 @@ import type { FlightEvent, Outcome, OutputStream } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
+import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './records.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 import type { CertificateChain } from './trust.ts';
@@ -72,9 +73,47 @@ export interface StoredRegistration {
   readonly record: SignedRecord;
 }
 
+/** When a flight's bytes, and when its records, have been kept long enough. Times are of its end, this node's clock. */
+export interface PruneLimits {
+  readonly outputsBeforeMs: number;
+  /** Tasks and output stored here, of all flights. */
+  readonly mostBytes: number;
+  readonly recordsBeforeMs: number;
+}
+
+/** What a backup holds. */
+export interface BackupReport {
+  readonly path: string;
+  readonly bytes: number;
+  readonly schemaVersion: number;
+  /** Of the boot in which it was made. */
+  readonly epoch: number;
+  readonly agents: number;
+  readonly members: number;
+  readonly flights: Readonly<Partial<Record<FlightState, number>>>;
+}
+
 export interface StoreWrites {
-  /** Starts a boot: epoch = max(stored + 1, now). `lastHlc` is the greatest that is stored. */
-  boot(input: { stamp: Stamp; nodeId: NodeId; version: string }): Promise<{ epoch: number }>;
+  /**
+   * Starts a boot: epoch = max(stored + 1, newest + 1, now). `newestEpoch`, known from outside the store, that is
+   * greater than the stored one shows that the store was rolled back: then as `rolledBack`, in the same commit.
+   * `previousEpoch` is the one stored before, 0 for none.
+   */
+  boot(input: { stamp: Stamp; nodeId: NodeId; version: string; newestEpoch?: number }): Promise<{ epoch: number; previousEpoch: number; rolledBack: boolean }>;
+  /**
+   * This store was put back to an older state, as a peer can prove. Of what was here before this boot: queued work of
+   * other origins is held back until they were asked, own work that may have run since ends `indeterminate`, both
+   * unless its caller allowed a second run. `fresh` is false when this boot knows it already.
+   */
+  rolledBack(input: { stamp: Stamp; evidence: string; peerNodeId?: NodeId }): Promise<{ fresh: boolean; ended: readonly FlightId[]; quarantined: number }>;
+  /** What the origin of a held back flight has of it: it is released, or ends `indeterminate`. Undefined when it is not held back. */
+  settleQuarantined(input: { stamp: Stamp; flightId: FlightId; origin: OriginStanding | 'unknown' }): Promise<Flight | undefined>;
+  /**
+   * Removes some of what is over: task and output of flights finished before `outputsBeforeMs`, or the oldest while
+   * more than `mostBytes` are stored; records of flights finished before `recordsBeforeMs`. Never of a flight that is
+   * open or not wholly known to its origin; never a key. A short transaction: call it while `prunable`.
+   */
+  prune(input: PruneLimits & { stamp: Stamp }): Promise<{ outputs: number; records: number; bytes: number }>;
   /** A fact that changes no record: `node.stopped`, `invocation.refused`. */
   note(input: { stamp: Stamp; what: EventKind; invocationId?: InvocationId; peerNodeId?: NodeId; detail?: Readonly<Record<string, string>> }): Promise<void>;
 
@@ -143,7 +182,8 @@ export interface StoreWrites {
   redeemInvite(input: { stamp: Stamp; secretHash: string; member: Member }): Promise<void>;
   /** Members learned from peers (already verified). Returns those that were new or newer. */
   saveMembers(input: { stamp: Stamp; members: readonly Member[] }): Promise<readonly NodeId[]>;
-  saw(input: { nodeId: NodeId; atMs: number }): Promise<void>;
+  /** `epoch`: of its boot, when it was heard of. */
+  saw(input: { nodeId: NodeId; atMs: number; epoch?: number }): Promise<void>;
 }
 
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
@@ -167,7 +207,13 @@ export interface StoreReads {
   openAt(ownerNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly SyncItem[];
   /** Of that origin, owned here, with events it has not acknowledged, in id order. */
   unacknowledged(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly { invocationId: InvocationId; ackedSeq: number; lastSeq: number }[];
-  /** Owned here and queued for that agent, oldest first. */
+  /** Of that origin and held back until it was asked, in id order. */
+  quarantined(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly InvocationId[];
+  /** The two newest epochs seen of that node, newest first. */
+  seenEpochs(nodeId: NodeId): readonly number[];
+  /** Whether `prune` would find something. */
+  prunable(limits: PruneLimits): boolean;
+  /** Owned here, queued for that agent and not held back, oldest first. */
   queued(address: string, limit: number): readonly FlightId[];
   queuedCount(address: string): number;
   /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
@@ -202,6 +248,11 @@ export interface Store {
   readonly write: StoreWrites;
   readonly read: StoreReads;
   readonly inspect: StoreInspection;
+  /**
+   * Writes all that is stored at one moment to a new file, mode 0600, and checks it. Writes go on meanwhile.
+   * @throws `conflict` when something is there, `invalid` for a bad path, `unavailable` for a disk that is full or fails
+   */
+  backup(path: string): Promise<BackupReport>;
   /** Resolves when every write in hand has settled and all is closed. */
   close(): Promise<void>;
 }

@@ -1,10 +1,11 @@
 /** The first frame of each side: version, epoch, boot nonce. */
 import { BrokerError, invalid } from '../domain/errors.ts';
 import type { Hlc } from '../domain/hlc.ts';
+import type { NodeId } from '../domain/ids.ts';
 import { parseHostPort } from '../domain/host-port.ts';
 import { GoodbyeReason } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
-import { clockValue, list, name, whole } from '../rpc/fields.ts';
+import { clockValue, list, name, optionalWhole, whole } from '../rpc/fields.ts';
 
 /** Another major version can't be talked to; minor versions add frames and fields that older nodes skip. */
 export const protocol = { major: 1, minor: 0 } as const;
@@ -13,6 +14,10 @@ export const protocol = { major: 1, minor: 0 } as const;
 export interface OwnHello {
   /** Greater at every boot. */
   readonly epoch: number;
+  /** What this node's store had before this boot, 0 for nothing. */
+  readonly previousEpoch: number;
+  /** Of a peer, as far as this node remembers. */
+  readonly seenEpochs: (nodeId: NodeId) => readonly number[];
   /** 16 random bytes a boot. */
   readonly bootNonce: Uint8Array;
   readonly version: string;
@@ -24,6 +29,10 @@ export interface OwnHello {
 export interface PeerHello {
   readonly version: string;
   readonly epoch: number;
+  /** Undefined from a version that does not say. */
+  readonly previousEpoch: number | undefined;
+  /** Epochs of this node that the peer saw. */
+  readonly seenEpochs: readonly number[];
   /** Hexadecimal. */
   readonly bootNonce: string;
   /** Hexadecimal. */
@@ -31,7 +40,7 @@ export interface PeerHello {
   readonly addresses: readonly string[];
 }
 
-export function encodeHello(own: OwnHello, sessionId: string, nowMs: number): wire.Hello {
+export function encodeHello(own: OwnHello, peer: NodeId, sessionId: string, nowMs: number): wire.Hello {
   return {
     protocolMajor: protocol.major,
     protocolMinor: protocol.minor,
@@ -43,6 +52,8 @@ export function encodeHello(own: OwnHello, sessionId: string, nowMs: number): wi
     addresses: [...own.addresses()],
     nowMs,
     hlc: own.hlc(),
+    previousEpoch: own.previousEpoch,
+    seenEpochs: [...own.seenEpochs(peer)],
   };
 }
 
@@ -63,6 +74,8 @@ export function decodeHello(message: wire.Hello, peerName: string, ownVersion: s
   return {
     version,
     epoch: whole(message.epoch, 'hello.epoch'),
+    previousEpoch: optionalWhole(message.previousEpoch, 'hello.previous_epoch'),
+    seenEpochs: list(message.seenEpochs, 'hello.seen_epochs', 16).map((each) => whole(each, 'hello.seen_epochs')),
     bootNonce: message.bootNonce.toString('hex'),
     sessionId: message.sessionId.toString('hex'),
     addresses: list(message.addresses, 'hello.addresses', 32).map((address) => {

@@ -16,6 +16,8 @@ export function encodeQuery(query: PeerQuery): wire.Query['query'] {
       return { $case: 'ping', value: {} };
     case 'trace':
       return { $case: 'trace', value: { invocationId: query.invocationId } };
+    case 'standings':
+      return { $case: 'standings', value: { invocationIds: [...query.invocationIds] } };
     case 'flights': {
       const { state, agent } = query.filter;
       return {
@@ -46,6 +48,10 @@ export function decodeQuery(query: wire.Query['query']): PeerQuery {
       return { type: 'ping' };
     case 'trace':
       return { type: 'trace', invocationId: id(isInvocationId, query.value.invocationId, 'trace.invocation_id') };
+    case 'standings': {
+      const ids = list(query.value.invocationIds, 'standings.invocation_ids', mostItems);
+      return { type: 'standings', invocationIds: ids.map((each) => id(isInvocationId, each, 'standings.invocation_id')) };
+    }
     case 'flights': {
       const { state, agent, limit, after } = query.value;
       return {
@@ -77,6 +83,8 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<wire.Answer['answe
       return { $case: 'ping', value: {} };
     case 'trace':
       return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
+    case 'standings':
+      return { $case: 'standings', value: { standings: answer.standings.map((each) => ({ ...each })) } };
     case 'flights':
       return { $case: 'flights', value: { flights: answer.page.items.map(encodeFlight), next: answer.page.next ?? '' } };
     case 'deliveries':
@@ -94,6 +102,15 @@ export function decodeAnswer(message: wire.Answer['answer']): PeerAnswer {
       return { type: 'ping' };
     case 'trace':
       return { type: 'trace', facts: list(answer.value.facts, 'trace.facts', mostFacts).map(decodeFact) };
+    case 'standings':
+      return {
+        type: 'standings',
+        standings: list(answer.value.standings, 'standings', mostItems).map((each) => ({
+          invocationId: id(isInvocationId, each.invocationId, 'standing.invocation_id'),
+          lastSeq: whole(each.lastSeq, 'standing.last_seq'),
+          terminal: each.terminal,
+        })),
+      };
     case 'flights': {
       const items = list(answer.value.flights, 'flights', mostItems).map(decodeFlight);
       return { type: 'flights', page: { items, ...present({ next: optionalText(answer.value.next, 'next') }) } };

@@ -125,6 +125,14 @@ export class Session implements Link {
     return this.#hello?.epoch ?? 0;
   }
 
+  get previousEpoch(): number | undefined {
+    return this.#hello?.previousEpoch;
+  }
+
+  get seenEpochs(): readonly number[] {
+    return this.#hello?.seenEpochs ?? [];
+  }
+
   /** Resolves when the last word has left and the stream is closed, or the connection is lost. */
   get closed(): Promise<void> {
     return this.#control.closed;
@@ -211,7 +219,7 @@ export class Session implements Link {
   }
 
   #sendHello(sessionId: string): void {
-    this.#queueUrgent({ $case: 'hello', value: encodeHello(this.#parts.own, sessionId, this.#parts.clock.now()) });
+    this.#queueUrgent({ $case: 'hello', value: encodeHello(this.#parts.own, this.peer.nodeId, sessionId, this.#parts.clock.now()) });
   }
 
   #sendForward(message: Forward): void {

@@ -50,6 +50,8 @@ export function encodeFlight(flight: Flight): wire.Flight {
           },
     stdoutBytes: flight.stdoutBytes,
     stderrBytes: flight.stderrBytes,
+    prunedAtMs: flight.prunedAtMs,
+    quarantinedAtMs: flight.quarantinedAtMs,
   };
 }
 
@@ -82,6 +84,8 @@ export function decodeFlight(message: wire.Flight): Flight {
       ended: optionalWhole(message.ended, 'flight.ended'),
       signal: optionalText(message.signal, 'flight.signal'),
       waiting: message.waiting === undefined ? undefined : decodeWaiting(message.waiting),
+      prunedAtMs: optionalWhole(message.prunedAtMs, 'flight.pruned_at_ms'),
+      quarantinedAtMs: optionalWhole(message.quarantinedAtMs, 'flight.quarantined_at_ms'),
     }),
   };
 }

@@ -91,7 +91,7 @@ export class QueueCounts {
 
 /** The moves of flights in one batch, written to `flight_counts` once, before it commits. */
 export class StateTally {
-  readonly #moves: { from: FlightState | undefined; to: FlightState }[] = [];
+  readonly #moves: { from: FlightState | undefined; to: FlightState | undefined }[] = [];
   readonly #add;
 
   constructor(db: Connection) {
@@ -100,7 +100,8 @@ export class StateTally {
     );
   }
 
-  moved(from: FlightState | undefined, to: FlightState): void {
+  /** Undefined: it was not stored before, or is not any more. */
+  moved(from: FlightState | undefined, to: FlightState | undefined): void {
     if (from !== to) this.#moves.push({ from, to });
   }
 
@@ -117,7 +118,7 @@ export class StateTally {
     const add = (state: FlightState, by: number): unknown => sums.set(state, (sums.get(state) ?? 0) + by);
     for (const { from, to } of this.#moves) {
       if (from !== undefined) add(from, -1);
-      add(to, 1);
+      if (to !== undefined) add(to, 1);
     }
     this.#moves.length = 0;
     for (const [state, by] of sums) if (by !== 0) this.#add.run(state, by);

@@ -22,9 +22,10 @@ export class FactTable {
     );
   }
 
-  append(stamp: Stamp, what: EventKind, about: { invocation?: InvocationId; peer?: number | null; detail?: FactDetail } = {}): void {
+  /** @returns the fact's number, greater than those of all before */
+  append(stamp: Stamp, what: EventKind, about: { invocation?: InvocationId; peer?: number | null; detail?: FactDetail } = {}): number {
     const detail = about.detail === undefined ? '{}' : JSON.stringify(about.detail);
-    this.#insert.run(stamp.atMs, stamp.hlc, this.#node, what, about.invocation ?? null, about.peer ?? null, detail);
+    return Number(this.#insert.run(stamp.atMs, stamp.hlc, this.#node, what, about.invocation ?? null, about.peer ?? null, detail).lastInsertRowid);
   }
 }
 

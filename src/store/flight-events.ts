@@ -6,6 +6,7 @@ import type { Hlc } from '../domain/hlc.ts';
 import type { InvocationId } from '../domain/ids.ts';
 import type { Connection } from './connection.ts';
 import { optional, parseError } from './flight-row.ts';
+import type { StoredBytes } from './stored-bytes.ts';
 
 interface EventRow {
   readonly seq: number;
@@ -28,12 +29,14 @@ interface EventRow {
 }
 
 export class FlightEventTable {
+  readonly #stored: StoredBytes;
   readonly #insertOutput;
   readonly #insertRun;
   readonly #insertWaiting;
   readonly #insertFinished;
 
-  constructor(db: Connection) {
+  constructor(db: Connection, stored: StoredBytes) {
+    this.#stored = stored;
     const insert = (columns: string, values: string) =>
       db.prepare(`INSERT INTO flight_events (invocation_id, seq, at_ms, hlc, kind${columns}) VALUES (?, ?, ?, ?, ?${values})`);
     this.#insertOutput = insert(', stream, bytes', ', ?, ?');
@@ -46,6 +49,7 @@ export class FlightEventTable {
     switch (body.kind) {
       case 'output':
         this.#insertOutput.run(id, seq, atMs, hlc, body.kind, body.stream, body.bytes);
+        this.#stored.changed(body.bytes.length);
         return;
       case 'started':
       case 'requeued':

@@ -105,6 +105,7 @@ function describe(outcome: Outcome): FactDetail {
 function countOutput(row: FlightRow, stream: 'stdout' | 'stderr', bytes: number): void {
   if (stream === 'stdout') row.stdout_bytes += bytes;
   else row.stderr_bytes += bytes;
+  row.stored_bytes += bytes;
 }
 
 function stopWaiting(row: FlightRow): void {

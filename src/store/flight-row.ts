@@ -43,6 +43,10 @@ export interface FlightRow {
   waiting_until_ms: number | null;
   stdout_bytes: number;
   stderr_bytes: number;
+  /** Of task and output, those that are stored here now. */
+  stored_bytes: number;
+  readonly pruned_at_ms: number | null;
+  quarantined_at_ms: number | null;
   // Of its invocation.
   readonly caller: string;
   readonly rerunnable: 0 | 1;
@@ -94,6 +98,8 @@ export function flightOf(row: FlightRow, nodes: Pick<NodeNumbers, 'idOf'>): Flig
     ...optional('waiting', waitingOf(row)),
     stdoutBytes: row.stdout_bytes,
     stderrBytes: row.stderr_bytes,
+    ...optional('prunedAtMs', row.pruned_at_ms),
+    ...optional('quarantinedAtMs', row.quarantined_at_ms),
   };
 }
 

@@ -29,8 +29,8 @@ export interface GroupCommitParts {
   readonly db: Connection;
   readonly memory: Memory;
   readonly perform: (name: string, input: unknown) => unknown;
-  /** Called at each labelled step, for tests that let a node die there. */
-  readonly step?: (label: StoreStep) => void;
+  /** Called at each labelled step with the writes of the batch, for tests that let a node die there. */
+  readonly step?: (label: StoreStep, members: readonly Request[]) => void;
 }
 
 export class GroupCommit {
@@ -55,13 +55,13 @@ export class GroupCommit {
     const { memory, step } = this.#parts;
     const { begin, commit } = this.#statements;
     try {
-      step?.('before-begin');
+      step?.('before-begin', members);
       begin.run();
       const answers = members.map((member) => this.#take(member));
       memory.flush();
-      step?.('before-commit');
+      step?.('before-commit', members);
       commit.run();
-      step?.('after-commit');
+      step?.('after-commit', members);
       return answers;
     } catch (thrown) {
       this.#abandon();

@@ -4,6 +4,8 @@ import type { Invocation, SessionChoice, Task } from '../domain/invocation.ts';
 import type { Connection } from './connection.ts';
 import type { NodeNumbers } from './caches.ts';
 import { optional } from './flight-row.ts';
+import { sizeOf } from './new-flight.ts';
+import type { StoredBytes } from './stored-bytes.ts';
 
 interface InvocationRow {
   readonly id: InvocationId;
@@ -27,11 +29,13 @@ interface InvocationRow {
 }
 
 export class InvocationTable {
+  readonly #stored: StoredBytes;
   readonly #insert;
   readonly #insertPayload;
   readonly #insertFile;
 
-  constructor(db: Connection) {
+  constructor(db: Connection, stored: StoredBytes) {
+    this.#stored = stored;
     this.#insert = db.prepare(`
       INSERT INTO invocations (id, origin, owner, caller, address_typed, target, session_mode, session_name, hold_ms,
         total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, redrive_of, accepted_at_ms)
@@ -50,6 +54,7 @@ export class InvocationTable {
     );
     this.#insertPayload.run(each.id, task.files.length, task.text);
     for (const [position, file] of task.files.entries()) this.#insertFile.run(each.id, position, file.name, file.bytes);
+    this.#stored.changed(sizeOf(task));
   }
 }
 

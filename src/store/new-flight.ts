@@ -1,12 +1,12 @@
 /** The row that a flight begins as, at its origin or at its owner. */
 import { BrokerError } from '../domain/errors.ts';
-import type { Invocation } from '../domain/invocation.ts';
+import type { Invocation, Task } from '../domain/invocation.ts';
 import type { Flight } from '../domain/records.ts';
 import { agentIn, flightOf } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 
-/** `atMs`: when its limits begin to count here. */
-export function newFlightRow(each: Invocation, nodes: { origin: number; owner: number; self: number }, atMs: number): FlightRow {
+/** `storedBytes`: of its task. `atMs`: when its limits begin to count here. */
+export function newFlightRow(each: Invocation, storedBytes: number, nodes: { origin: number; owner: number; self: number }, atMs: number): FlightRow {
   const { origin, owner, self } = nodes;
   const isOwned = owner === self;
   return {
@@ -42,6 +42,9 @@ export function newFlightRow(each: Invocation, nodes: { origin: number; owner: n
     waiting_until_ms: null,
     stdout_bytes: 0,
     stderr_bytes: 0,
+    stored_bytes: storedBytes,
+    pruned_at_ms: null,
+    quarantined_at_ms: null,
     caller: each.caller,
     rerunnable: each.rerunnable ? 1 : 0,
     hold_ms: each.limits.holdMs,
@@ -55,8 +58,12 @@ export function newFlightRow(each: Invocation, nodes: { origin: number; owner: n
 export function newFlight(each: Invocation, isOwned: boolean, atMs: number): Flight {
   const [origin, owner] = [0, 1];
   const isLocal = each.originNodeId === each.ownerNodeId;
-  const row = newFlightRow(each, { origin, owner: isLocal ? origin : owner, self: isOwned && !isLocal ? owner : origin }, atMs);
+  const row = newFlightRow(each, 0, { origin, owner: isLocal ? origin : owner, self: isOwned && !isLocal ? owner : origin }, atMs);
   return flightOf(row, { idOf: (number) => (number === origin ? each.originNodeId : each.ownerNodeId) });
+}
+
+export function sizeOf({ text, files }: Task): number {
+  return files.reduce((sum, { bytes }) => sum + bytes.length, text.length);
 }
 
 /** @throws BrokerError `overload` when as many wait for the agent as may */

@@ -2,6 +2,8 @@
 import type { NodeId } from '../domain/ids.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
+import { backUp, Backups } from './backup.ts';
+import type { CrashLabel } from './crash.ts';
 import { openReading } from './connection.ts';
 import { Inspection } from './inspection.ts';
 import { refusal } from './look.ts';
@@ -9,6 +11,7 @@ import { readerOver } from './reader.ts';
 import { WorkerChannel } from './worker-channel.ts';
 import { writerOver } from './writer.ts';
 
+export { crashLabels } from './crash.ts';
 export { schemaVersion } from './migrations.ts';
 
 export interface OpenStore {
@@ -17,6 +20,8 @@ export interface OpenStore {
   /** This node: whose facts the store writes. */
   readonly nodeId: NodeId;
   readonly log: Log;
+  /** For tests: the process kills itself at this step, see `crashLabels`. */
+  readonly crashAt?: CrashLabel;
 }
 
 /**
@@ -24,16 +29,19 @@ export interface OpenStore {
  * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
  * (another owner, or open to others), `unavailable`; the file is then as it was.
  */
-export async function openStore({ path, nodeId, log }: OpenStore): Promise<Store> {
-  const channel = await WorkerChannel.start('writer-worker', { path, nodeId }, log);
+export async function openStore({ path, nodeId, log, crashAt }: OpenStore): Promise<Store> {
+  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log);
   try {
     const db = openReading(path);
+    const backups = new Backups();
     const inspection = new Inspection({ path, nodeId, log });
     return {
       write: writerOver(channel),
       read: readerOver(db),
       inspect: inspection,
+      backup: (to) => backups.track(backUp(path, to, log)),
       async close() {
+        await backups.settled();
         await inspection.close();
         if (db.open) db.close();
         // Last: the last connection to go takes the log with it.

@@ -14,7 +14,7 @@ import type { DeliveryRow } from './deliveries.ts';
 import { end, refine, takeEvent } from './flight-life.ts';
 import { flightOf } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
-import { checkQueue, newFlightRow } from './new-flight.ts';
+import { checkQueue, newFlightRow, sizeOf } from './new-flight.ts';
 import type { Input, Wire } from './protocol.ts';
 import type { Tables } from './tables.ts';
 
@@ -37,7 +37,7 @@ export class OriginWrites {
     if (origin !== self) throw internal('an origin accepts only its own invocations');
     if ((owner === self) !== (plan.kind === 'local')) throw internal(`the plan ${plan.kind} does not fit the owner`);
     if (plan.kind === 'local') checkQueue(queues.of(invocation.target), plan.queueLimit, invocation.target);
-    const row = newFlightRow(invocation, { origin, owner, self }, stamp.atMs);
+    const row = newFlightRow(invocation, sizeOf(input.task), { origin, owner, self }, stamp.atMs);
     if (plan.kind === 'send') row.sent_at_ms = stamp.atMs;
     invocations.insert(invocation, origin, owner, task);
     if (key !== undefined) idempotency.insert(invocation.caller, key, { invocationId: invocation.id, payloadHash });

@@ -7,11 +7,12 @@ import type { FlightEvent, FlightEventBody } from '../domain/flight-event.ts';
 import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
-import { afterRestart } from '../domain/reconciliation.ts';
+import { afterRestart, mayHaveRun } from '../domain/reconciliation.ts';
 import { takeEvent } from './flight-life.ts';
+import { report } from './flight-report.ts';
 import { flightOf } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
-import { checkQueue, newFlightRow } from './new-flight.ts';
+import { checkQueue, newFlightRow, sizeOf } from './new-flight.ts';
 import type { Input, Wire } from './protocol.ts';
 import type { Tables } from './tables.ts';
 
@@ -37,9 +38,11 @@ export class OwnerWrites {
       if (known.origin !== origin) throw conflict(`${invocation.id} is known here from another node`);
       return flightOf(known, nodes);
     }
-    if (tombstones.has(origin, invocation.id)) return 'cancelled';
+    const gone = tombstones.why(origin, invocation.id);
+    if (gone === 'cancelled') return gone;
+    if (gone === 'pruned') throw conflict(`${invocation.id} was taken here before, and its records were pruned`);
     checkQueue(queues.of(invocation.target), queueLimit, invocation.target);
-    const row = newFlightRow(invocation, { origin, owner, self }, stamp.atMs);
+    const row = newFlightRow(invocation, sizeOf(task), { origin, owner, self }, stamp.atMs);
     invocations.insert(invocation, origin, owner, task);
     flights.insert(row);
     facts.append(stamp, 'invocation.received', { invocation: invocation.id, peer: origin, detail: { target: row.target } });
@@ -48,7 +51,7 @@ export class OwnerWrites {
 
   start({ stamp, flightId }: Input<'start'>): { flight: Flight; event: FlightEvent } | undefined {
     const row = this.#owned(flightId);
-    if (row.state !== 'queued') return undefined;
+    if (row.state !== 'queued' || row.quarantined_at_ms !== null) return undefined;
     return this.#report(row, stamp, { kind: 'started', run: row.run + 1 });
   }
 
@@ -69,7 +72,10 @@ export class OwnerWrites {
 
   finish({ stamp, flightId, outcome }: Input<'finish'>): { flight: Flight; event: FlightEvent } | undefined {
     const row = this.#owned(flightId);
-    return isTerminal(row.state) ? undefined : this.#report(row, stamp, { kind: 'finished', ...outcome });
+    if (isTerminal(row.state)) return undefined;
+    // Whatever ends it now: nobody here knows whether it ran.
+    if (row.quarantined_at_ms !== null) return this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: mayHaveRun });
+    return this.#report(row, stamp, { kind: 'finished', ...outcome });
   }
 
   receiveCancel({ stamp, invocationId, originNodeId }: Input<'receiveCancel'>): Flight | 'tombstone' {
@@ -109,7 +115,7 @@ export class OwnerWrites {
       const row = flights.get(id);
       if (row === undefined) continue;
       // What its caller wanted ended does not run a second time.
-      const mayRerun = row.rerunnable === 1 && row.cancel_requested_at_ms === null;
+      const mayRerun = row.rerunnable === 1 && row.cancel_requested_at_ms === null && row.quarantined_at_ms === null;
       if (afterRestart(row.state, mayRerun) === 'requeue') {
         this.#report(row, stamp, { kind: 'requeued', run: row.run + 1 });
         found.requeued.push(flightOfInvocation(id));
@@ -121,16 +127,8 @@ export class OwnerWrites {
     return found;
   }
 
-  /** Gives the next seq to an event, takes it into the flight and stores both. */
   #report(row: FlightRow, stamp: Stamp, body: FlightEventBody): { flight: Flight; event: FlightEvent } {
-    const { flights, flightEvents, facts, nodes } = this.#tables;
-    const event: FlightEvent = { seq: row.last_seq + 1, atMs: stamp.atMs, hlc: stamp.hlc, body };
-    const { state } = row;
-    const change = takeEvent(row, event);
-    flightEvents.insert(row.invocation_id, event);
-    flights.save(row, state);
-    if (change !== undefined) facts.append(stamp, change.what, { invocation: row.invocation_id, peer: row.peer, detail: change.detail });
-    return { flight: flightOf(row, nodes), event };
+    return report(this.#tables, row, stamp, body);
   }
 
   #owned(flightId: FlightId): FlightRow {

@@ -19,6 +19,41 @@ interface Compact {
 }
 export type Wire<Name extends WriteName> = Name extends keyof Compact ? Compact[Name] : Result<Name>;
 
+const writes: Readonly<Record<WriteName, true>> = {
+  boot: true,
+  rolledBack: true,
+  settleQuarantined: true,
+  prune: true,
+  note: true,
+  accept: true,
+  receive: true,
+  beginAttempt: true,
+  loseAttempts: true,
+  defer: true,
+  receipt: true,
+  reject: true,
+  endAtOrigin: true,
+  applyEvents: true,
+  requestCancel: true,
+  start: true,
+  appendOutput: true,
+  finish: true,
+  receiveCancel: true,
+  acknowledged: true,
+  recover: true,
+  addAgent: true,
+  removeAgent: true,
+  setAvailability: true,
+  saveRegistry: true,
+  saveMembership: true,
+  replaceOwnChain: true,
+  addInvite: true,
+  redeemInvite: true,
+  saveMembers: true,
+  saw: true,
+};
+export const writeNames = Object.keys(writes) as readonly WriteName[];
+
 export type QuestionName = keyof StoreInspection;
 
 export interface Request {

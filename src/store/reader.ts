@@ -13,6 +13,8 @@ import { flightOf, isHeld } from './flight-row.ts';
 import { flightReads, lastId } from './flights.ts';
 import { keyedRead } from './idempotency.ts';
 import { invocationReads } from './invocations.ts';
+import { nodeReads } from './nodes.ts';
+import { pruningReads } from './pruning.ts';
 import { registrationReads } from './registrations.ts';
 import { trustReads } from './trust.ts';
 
@@ -30,6 +32,8 @@ export function readerOver(db: Connection): StoreReads {
   const agents = agentReads(db, nodes);
   const registry = registrationReads(db, nodes);
   const trust = trustReads(db, nodes);
+  const epochs = nodeReads(db, nodes);
+  const pruning = pruningReads(db);
 
   const flight = (id: InvocationId): Flight | undefined => {
     const row = flights.get.get(id);
@@ -67,7 +71,11 @@ export function readerOver(db: Connection): StoreReads {
         ackedSeq: row.acked_seq,
         lastSeq: row.last_seq,
       })),
-    queued: (address, limit) => flights.queued.all(address, limit).map((row) => flightOfInvocation(row.invocation_id)),
+    queued: (address, limit) => flights.startable.all(address, limit).map((row) => flightOfInvocation(row.invocation_id)),
+    quarantined: (originNodeId, after, limit) =>
+      ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
+    seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),
+    prunable: (limits) => pruning.prunable(limits),
     queuedCount: (address) => flights.queuedCount.get(address)?.count ?? 0,
     due: (nowMs, limit) =>
       flights.due.all(nowMs, limit).map((row) => ({

@@ -11,6 +11,7 @@ import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
 import { RegistrationTable } from './registrations.ts';
+import { StoredBytes } from './stored-bytes.ts';
 import { TombstoneTable } from './tombstones.ts';
 import { TrustTable } from './trust.ts';
 
@@ -20,6 +21,7 @@ export interface Tables {
   readonly self: number;
   readonly queues: QueueCounts;
   readonly tally: StateTally;
+  readonly stored: StoredBytes;
   readonly facts: FactTable;
   readonly boots: NodeTable;
   readonly invocations: InvocationTable;
@@ -38,18 +40,20 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
   const self = nodes.of(nodeId);
   const queues = new QueueCounts(db);
   const tally = new StateTally(db);
+  const stored = new StoredBytes(db);
   const facts = new FactTable(db, self);
   return {
     nodes,
     self,
     queues,
     tally,
+    stored,
     facts,
     boots: new NodeTable(db, nodes, facts),
-    invocations: new InvocationTable(db),
+    invocations: new InvocationTable(db, stored),
     idempotency: new IdempotencyTable(db),
     flights: new FlightTable(db, queues, tally),
-    flightEvents: new FlightEventTable(db),
+    flightEvents: new FlightEventTable(db, stored),
     deliveries: new DeliveryTable(db),
     tombstones: new TombstoneTable(db),
     agents: new AgentTable(db, nodes, facts),

@@ -3,18 +3,32 @@ import { internal } from '../domain/errors.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import { OriginWrites } from './origin-writes.ts';
 import { OwnerWrites } from './owner-writes.ts';
+import type { Connection } from './connection.ts';
 import type { Input, Wire, WriteName } from './protocol.ts';
+import { PruningWrites } from './pruning.ts';
 import type { Refusal } from './refusal.ts';
+import { RollbackWrites } from './rollback.ts';
 import type { Tables } from './tables.ts';
 
 export type WriteHandlers = { readonly [Name in WriteName]: (input: Input<Name>) => Wire<Name> | Refusal };
 
-export function writeHandlers(tables: Tables): WriteHandlers {
+export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const origin = new OriginWrites(tables);
   const owner = new OwnerWrites(tables);
+  const rollback = new RollbackWrites(db, tables, origin);
+  const pruning = new PruningWrites(db, tables);
   const { agents, boots, facts, flights, nodes, registrations, trust } = tables;
   return {
-    boot: (input) => boots.boot(input),
+    boot: (input) => {
+      const { epoch, previousEpoch, startedFact } = boots.boot(input);
+      const { newestEpoch = 0 } = input;
+      const rolledBack = newestEpoch > previousEpoch;
+      rollback.booted(input, epoch, startedFact, rolledBack ? `it has epoch ${previousEpoch} and was at ${newestEpoch}` : undefined);
+      return { epoch, previousEpoch, rolledBack };
+    },
+    rolledBack: (input) => rollback.rolledBack(input),
+    settleQuarantined: (input) => rollback.settleQuarantined(input),
+    prune: (input) => pruning.prune(input),
     note: ({ stamp, what, invocationId, peerNodeId, detail }) => {
       facts.append(stamp, what, {
         ...(invocationId === undefined ? {} : { invocation: invocationId }),
@@ -67,6 +81,7 @@ export function writeHandlers(tables: Tables): WriteHandlers {
     saveMembers: (input) => trust.saveMembers(input),
     saw: (input) => {
       trust.saw(input);
+      if (input.epoch !== undefined) boots.saw(input.nodeId, input.epoch);
     },
   };
 }

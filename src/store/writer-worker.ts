@@ -2,6 +2,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { internal, toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { crashAt } from './crash.ts';
+import type { CrashLabel } from './crash.ts';
 import type { Connection } from './connection.ts';
 import { GroupCommit, nextBatch } from './group-commit.ts';
 import { openDatabase } from './open-database.ts';
@@ -19,9 +21,15 @@ function fail(why: string): never {
   throw internal(why);
 }
 
-function serve(db: Connection, nodeId: NodeId): void {
+/** As if from outside: nothing of this process runs after it. */
+function die(): void {
+  process.kill(process.pid, 'SIGKILL');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}
+
+function serve(db: Connection, nodeId: NodeId, label: CrashLabel | undefined): void {
   const tables = openTables(db, nodeId);
-  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(tables)) });
+  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(db, tables)), ...(label === undefined ? {} : { step: crashAt(label, die) }) });
   const waiting: Request[] = [];
   let isClosing = false;
   const take = (message: ToWorker): void => {
@@ -47,8 +55,8 @@ function serve(db: Connection, nodeId: NodeId): void {
 }
 
 try {
-  const { path, nodeId } = workerData as { path: string; nodeId: NodeId };
-  serve(openDatabase(path), nodeId);
+  const { path, nodeId, crashAt: label } = workerData as { path: string; nodeId: NodeId; crashAt?: CrashLabel };
+  serve(openDatabase(path), nodeId, label);
   post('ready');
 } catch (thrown) {
   post({ failed: toBrokerError(thrown).toInfo() });

@@ -39,6 +39,9 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
   const plain = <Name extends WriteName>(name: Name) => (input: Input<Name>): Promise<Wire<Name>> => send(name, input);
   return {
     boot: plain('boot'),
+    rolledBack: plain('rolledBack'),
+    settleQuarantined: plain('settleQuarantined'),
+    prune: plain('prune'),
     note: plain('note'),
     async accept(input) {
       const parcel = new Parcel();

@@ -207,10 +207,10 @@ describe('a restart', () => {
 
   test('begins an epoch that is later than every one before', async () => {
     const boot = async (atMs: number) => store.write.boot({ stamp: { ...story.stamp(), atMs }, nodeId: me, version: '1' });
-    expect(await boot(5000)).toEqual({ epoch: 5000 });
-    expect(await boot(4000)).toEqual({ epoch: 5001 });
+    expect(await boot(5000)).toEqual({ epoch: 5000, previousEpoch: 0, rolledBack: false });
+    expect(await boot(4000)).toEqual({ epoch: 5001, previousEpoch: 5000, rolledBack: false });
     store = await temp.reopen();
-    expect(await boot(5000)).toEqual({ epoch: 5002 });
+    expect(await boot(5000)).toEqual({ epoch: 5002, previousEpoch: 5001, rolledBack: false });
   });
 
   test('knows the greatest clock value that was written', async () => {

@@ -68,6 +68,7 @@ const hello: Hello = {
   protocolMinor: 0,
   version: '0.0.0',
   epoch: 5,
+  seenEpochs: [],
   bootNonce: randomBytes(16),
   sessionId: randomBytes(16),
   features: [],

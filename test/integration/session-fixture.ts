@@ -68,6 +68,8 @@ export class TestNode implements AsyncDisposable {
       seeds,
       hello: {
         epoch,
+        previousEpoch: 0,
+        seenEpochs: () => [],
         bootNonce,
         version: '0.0.0-test',
         addresses: () => (this.isTelling && this.address !== '' ? [this.address] : []),

@@ -252,6 +252,11 @@ export class FakeBroker implements BrokerApi {
     return { nodeId: desktop, name: 'desktop', address: '127.0.0.1:7424', rttMs: 0.5 };
   }
 
+  async backup(path: string): ReturnType<BrokerApi['backup']> {
+    this.#check();
+    return { path, bytes: 4096, schemaVersion: 1, epoch: startMs, agents: 1, members: 2, flights: { completed: 3 } };
+  }
+
   async createMesh(input: { name?: string }): ReturnType<BrokerApi['createMesh']> {
     this.#check();
     return { meshId: asMeshId('mesh1'), name: input.name ?? 'home', owner: 'ada', nodeName: 'laptop' };

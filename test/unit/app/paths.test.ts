@@ -9,6 +9,7 @@ describe('where a node keeps what it has', () => {
       configFile: '/srv/b/config.toml',
       stateDir: '/srv/b',
       dbFile: '/srv/b/beckon.db',
+      epochFile: '/srv/b/beckon.epoch',
       lockFile: '/srv/b/beckon.lock',
       keyFile: '/srv/b/trust/node.key',
       trustDir: '/srv/b/trust',

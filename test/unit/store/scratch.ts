@@ -36,7 +36,7 @@ export function scratchWriter(nodeId: NodeId, step?: (label: StoreStep) => void)
   const path = join(scratchDirectory(), 'beckon.db');
   const db = openDatabase(path);
   const tables = openTables(db, nodeId);
-  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(tables)), ...(step === undefined ? {} : { step }) });
+  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(db, tables)), ...(step === undefined ? {} : { step }) });
   const readings: Connection[] = [];
   onTestFinished(() => {
     for (const each of readings) each.close();

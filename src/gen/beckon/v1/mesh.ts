@@ -118,6 +118,12 @@ export interface Hello {
   addresses: string[];
   nowMs: number;
   hlc: string;
+  /** The epoch that the sender's store had before this boot; 0 before the first. Absent from versions that do not say. */
+  previousEpoch?:
+    | number
+    | undefined;
+  /** Epochs of the receiver that the sender has seen: one between the receiver's own two means a rolled back store. */
+  seenEpochs: number[];
 }
 
 export interface Heartbeat {
@@ -215,6 +221,7 @@ export interface Query {
     | { $case: "trace"; value: TraceQuery }
     | { $case: "flights"; value: FlightsQuery }
     | { $case: "deliveries"; value: DeliveriesQuery }
+    | { $case: "standings"; value: StandingsQuery }
     | undefined;
 }
 
@@ -240,6 +247,11 @@ export interface DeliveriesQuery {
   after: string;
 }
 
+/** An owner whose store was rolled back, to an origin: what do you have of these? */
+export interface StandingsQuery {
+  invocationIds: string[];
+}
+
 export interface Answer {
   number: number;
   error: ErrorInfo | undefined;
@@ -248,6 +260,7 @@ export interface Answer {
     | { $case: "trace"; value: TraceAnswer }
     | { $case: "flights"; value: FlightsAnswer }
     | { $case: "deliveries"; value: DeliveriesAnswer }
+    | { $case: "standings"; value: StandingsAnswer }
     | undefined;
 }
 
@@ -266,6 +279,17 @@ export interface FlightsAnswer {
 export interface DeliveriesAnswer {
   deliveries: Delivery[];
   next: string;
+}
+
+export interface StandingsAnswer {
+  standings: Standing[];
+}
+
+/** Those that are not known there are left out. */
+export interface Standing {
+  invocationId: string;
+  lastSeq: number;
+  terminal: boolean;
 }
 
 export interface DataHello {
@@ -763,6 +787,8 @@ function createBaseHello(): Hello {
     addresses: [],
     nowMs: 0,
     hlc: "",
+    previousEpoch: undefined,
+    seenEpochs: [],
   };
 }
 
@@ -797,6 +823,16 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.hlc !== "") {
       writer.uint32(82).string(message.hlc);
+    }
+    if (message.previousEpoch !== undefined) {
+      writer.uint32(88).int64(message.previousEpoch);
+    }
+    if (message.seenEpochs.length !== 0) {
+      writer.uint32(98).fork();
+      for (const v of message.seenEpochs) {
+        writer.int64(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -893,6 +929,32 @@ export const Hello: MessageFns<Hello> = {
 
             message.hlc = reader.string();
             continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.previousEpoch = longToNumber(reader.int64());
+            continue;
+          }
+          case 12: {
+            if (tag === 96) {
+              message.seenEpochs.push(longToNumber(reader.int64()));
+
+              continue;
+            }
+
+            if (tag === 98) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.seenEpochs.push(longToNumber(reader.int64()));
+              }
+
+              continue;
+            }
+
+            break;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -1907,6 +1969,9 @@ export const Query: MessageFns<Query> = {
       case "deliveries":
         DeliveriesQuery.encode(message.query.value, writer.uint32(42).fork()).join();
         break;
+      case "standings":
+        StandingsQuery.encode(message.query.value, writer.uint32(50).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1962,6 +2027,14 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "deliveries", value: DeliveriesQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.query = { $case: "standings", value: StandingsQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2227,6 +2300,52 @@ export const DeliveriesQuery: MessageFns<DeliveriesQuery> = {
   },
 };
 
+function createBaseStandingsQuery(): StandingsQuery {
+  return { invocationIds: [] };
+}
+
+export const StandingsQuery: MessageFns<StandingsQuery> = {
+  encode(message: StandingsQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.invocationIds) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StandingsQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStandingsQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocationIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseAnswer(): Answer {
   return { number: 0, error: undefined, answer: undefined };
 }
@@ -2251,6 +2370,9 @@ export const Answer: MessageFns<Answer> = {
         break;
       case "deliveries":
         DeliveriesAnswer.encode(message.answer.value, writer.uint32(50).fork()).join();
+        break;
+      case "standings":
+        StandingsAnswer.encode(message.answer.value, writer.uint32(58).fork()).join();
         break;
     }
     return writer;
@@ -2315,6 +2437,14 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "deliveries", value: DeliveriesAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.answer = { $case: "standings", value: StandingsAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2510,6 +2640,120 @@ export const DeliveriesAnswer: MessageFns<DeliveriesAnswer> = {
             }
 
             message.next = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStandingsAnswer(): StandingsAnswer {
+  return { standings: [] };
+}
+
+export const StandingsAnswer: MessageFns<StandingsAnswer> = {
+  encode(message: StandingsAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.standings) {
+      Standing.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StandingsAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStandingsAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.standings.push(Standing.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStanding(): Standing {
+  return { invocationId: "", lastSeq: 0, terminal: false };
+}
+
+export const Standing: MessageFns<Standing> = {
+  encode(message: Standing, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocationId !== "") {
+      writer.uint32(10).string(message.invocationId);
+    }
+    if (message.lastSeq !== 0) {
+      writer.uint32(16).int64(message.lastSeq);
+    }
+    if (message.terminal !== false) {
+      writer.uint32(24).bool(message.terminal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Standing {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStanding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.lastSeq = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.terminal = reader.bool();
             continue;
           }
         }

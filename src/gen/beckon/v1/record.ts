@@ -386,6 +386,12 @@ export interface Flight {
   stdoutBytes: number;
   stderrBytes: number;
   signal: string;
+  /** When its task and output were removed here. */
+  prunedAtMs?:
+    | number
+    | undefined;
+  /** Since when it waits for its origin's word, because the store of its owner was put back to an older state. */
+  quarantinedAtMs?: number | undefined;
 }
 
 export interface Waiting {
@@ -2060,6 +2066,8 @@ function createBaseFlight(): Flight {
     stdoutBytes: 0,
     stderrBytes: 0,
     signal: "",
+    prunedAtMs: undefined,
+    quarantinedAtMs: undefined,
   };
 }
 
@@ -2142,6 +2150,12 @@ export const Flight: MessageFns<Flight> = {
     }
     if (message.signal !== "") {
       writer.uint32(210).string(message.signal);
+    }
+    if (message.prunedAtMs !== undefined) {
+      writer.uint32(216).int64(message.prunedAtMs);
+    }
+    if (message.quarantinedAtMs !== undefined) {
+      writer.uint32(224).int64(message.quarantinedAtMs);
     }
     return writer;
   },
@@ -2365,6 +2379,22 @@ export const Flight: MessageFns<Flight> = {
             }
 
             message.signal = reader.string();
+            continue;
+          }
+          case 27: {
+            if (tag !== 216) {
+              break;
+            }
+
+            message.prunedAtMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 28: {
+            if (tag !== 224) {
+              break;
+            }
+
+            message.quarantinedAtMs = longToNumber(reader.int64());
             continue;
           }
         }

@@ -1,0 +1,103 @@
+/** The thread of one backup: it reads one moment of the database, whatever is written meanwhile, and holds up nobody. */
+import { closeSync, fsyncSync, lstatSync, openSync, rmSync, statSync } from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { FlightState } from '../domain/flight.ts';
+import { BrokerError, conflict, internal, invalid, toBrokerError, unavailable } from '../domain/errors.ts';
+import type { BackupReport } from '../domain/store-port.ts';
+import { openReading } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { failure } from './group-commit.ts';
+import { versionOf } from './migrations.ts';
+import type { FromWorker, ToWorker } from './protocol.ts';
+import { fromSqlite } from './sqlite-errors.ts';
+
+const port = parentPort;
+if (port === null) throw internal('a backup runs as a worker only');
+const post = (message: FromWorker): void => {
+  port.postMessage(message);
+};
+
+/** The file is there, whole, checked and on the disk when this returns; after an error there is none. */
+function backUp(db: Connection, path: string): BackupReport {
+  make(path);
+  try {
+    // One read transaction: the log can't be emptied into the database meanwhile, and that is all that others notice.
+    db.prepare('VACUUM INTO ?').run(path);
+    sync(path);
+    sync(dirname(path));
+    return check(path);
+  } catch (thrown) {
+    rmSync(path, { force: true });
+    throw thrown;
+  }
+}
+
+/** VACUUM INTO takes an empty file as it is: made here, it is never readable by others. */
+function make(path: string): void {
+  if (!isAbsolute(path)) throw invalid(`the path of a backup is absolute, and ${path} is not`);
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw conflict(`${path} exists already`, 'name a file that does not: a backup is never written over');
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+    if (code === 'EEXIST') throw conflict(`${path} exists already`, 'name a file that does not: a backup is never written over');
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw new BrokerError('invalid', `there is no directory ${dirname(path)}`, { cause: thrown });
+    throw unavailable(`${path} can't be made: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+}
+
+function sync(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function check(path: string): BackupReport {
+  const copy = openReading(path);
+  try {
+    const found = String(copy.pragma('integrity_check(1)', { simple: true }));
+    if (found !== 'ok') throw unavailable(`the backup is damaged and was removed: ${found}`, 'is the disk sound?');
+    if ((copy.pragma('foreign_key_check') as unknown[]).length > 0) throw unavailable('the backup has records that miss others, and was removed');
+    const count = (table: string): number => (copy.prepare(`SELECT count(*) AS count FROM ${table}`).get() as { count: number }).count;
+    const flights = copy.prepare('SELECT state, count FROM flight_counts WHERE count > 0').all() as { state: FlightState; count: number }[];
+    const epoch = copy.prepare("SELECT value FROM settings WHERE key = 'boot_epoch'").get() as { value: string } | undefined;
+    return {
+      path,
+      bytes: statSync(path).size,
+      schemaVersion: versionOf(copy),
+      epoch: Number(epoch?.value ?? 0),
+      agents: count('agents'),
+      members: count('members'),
+      flights: Object.fromEntries(flights.map((each) => [each.state, each.count])),
+    };
+  } finally {
+    copy.close();
+  }
+}
+
+try {
+  const { path } = workerData as { path: string };
+  const db = openReading(path);
+  port.on('message', (message: ToWorker) => {
+    if (message === 'close') {
+      db.close();
+      port.close();
+      return;
+    }
+    for (const { id, input } of message) {
+      try {
+        post([{ id, value: backUp(db, input as string) }]);
+      } catch (thrown) {
+        post([failure(id, fromSqlite(thrown, 'the backup'))]);
+      }
+    }
+  });
+  post('ready');
+} catch (thrown) {
+  post({ failed: toBrokerError(thrown).toInfo() });
+  port.close();
+}
