@@ -7,11 +7,12 @@ import type { Connection } from '../../../src/store/connection.ts';
 import { inspectionOver } from '../../../src/store/inspection-reads.ts';
 import { readerOver } from '../../../src/store/reader.ts';
 import { openTables } from '../../../src/store/tables.ts';
+import { writeHandlers } from '../../../src/store/write-handlers.ts';
 import { nodeIdFor, Story, textTask } from '../../support/temp-store.ts';
 import { request, scratchWriter } from './scratch.ts';
 
 /** These hold a row an agent, a node, a state; the rest grows. */
-const small = ['agents', 'agent_endpoints', 'a', 'e', 'registrations', 'registry_heads', 'members', 'mesh', 'nodes', 'flight_counts', 'settings'];
+const small = ['agents', 'agent_endpoints', 'a', 'e', 'registrations', 'registry_heads', 'members', 'mesh', 'nodes', 'flight_counts', 'stored_sum', 'settings'];
 /** The newest facts by number, at most 4,096. */
 const bounded = ['SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)'];
 
@@ -61,7 +62,8 @@ test('no statement of the store scans or sorts what grows with history', async (
 
   const said = new Set<string>();
   readerOver(listening(reading, said));
-  openTables(listening(db, said), me);
+  const written = listening(db, said);
+  writeHandlers(written, openTables(written, me));
   const inspection = inspectionOver(listening(reading, said), me);
   const some = <T>(...values: T[]) => fc.option(fc.constantFrom(...values), { nil: undefined });
   const page = { limit: 5 };

@@ -1,0 +1,70 @@
+/** A process that dies at any labelled step of any write: the write is stored whole, or nothing of it. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { crashLabels, openStore } from '../../src/store/open.ts';
+import { parseCrashLabel } from '../../src/store/crash.ts';
+import { writeNames } from '../../src/store/protocol.ts';
+import { storeStory, storyNode } from '../support/store-story.ts';
+import { openTempStore, silentLog } from '../support/temp-store.ts';
+
+const script = fileURLToPath(new URL('../support/store-story-process.ts', import.meta.url));
+const story = storeStory();
+const directory = mkdtempSync(join(tmpdir(), 'beckon-crash-'));
+/** What the store holds before each step of the story, and after the last. */
+const states: string[] = [];
+
+beforeAll(async () => {
+  await using temp = await openTempStore(storyNode);
+  for (const { name, input } of story) {
+    states.push(contentOf(temp.path));
+    await (temp.store.write[name] as (input: unknown) => Promise<unknown>)(input);
+  }
+  states.push(contentOf(temp.path));
+}, 30_000);
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** All rows of all tables, in order. */
+function contentOf(path: string): string {
+  const db = new Database(path, { readonly: true });
+  const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name").pluck().all() as string[];
+  const content = tables.map((table) => [table, db.prepare(`SELECT * FROM ${table}`).raw().all().map((row) => JSON.stringify(row)).toSorted()]);
+  const flaws = [db.pragma('integrity_check', { simple: true }), db.pragma('foreign_key_check')];
+  db.close();
+  return JSON.stringify([content, flaws], undefined, 1);
+}
+
+function play(path: string, from: number, label = ''): ReturnType<typeof spawnSync> {
+  return spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', script, path, String(from), label], { encoding: 'utf8', timeout: 20_000 });
+}
+
+describe('the labels', () => {
+  test('are three steps of every write, and the story has them all', () => {
+    expect(crashLabels).toHaveLength(writeNames.length * 3);
+    expect(new Set(story.map(({ name }) => name))).toEqual(new Set(writeNames));
+    expect(new Set(states).size).toBe(states.length);
+    for (const label of crashLabels) expect(parseCrashLabel(`${label}:2`).nth).toBe(2);
+  });
+
+  test.each(['', 'accept', 'accept:later', 'nothing:after-commit', 'accept:after-commit:0', 'accept:after-commit:1:1'])('%j is none, and no store opens with it', async (label) => {
+    const path = join(directory, 'bad.db');
+    await expect(openStore({ path, nodeId: storyNode, log: silentLog, crashAt: label })).rejects.toMatchObject({ code: 'invalid' });
+  });
+});
+
+test.each(crashLabels)('a process that dies at %s has the write whole or not at all, and goes on from there', (label) => {
+  const { write, step } = parseCrashLabel(label);
+  const at = story.findIndex(({ name }) => name === write);
+  const path = join(directory, `${label.replace(':', '-')}.db`);
+  const died = play(path, 0, label);
+  expect([died.signal, died.stderr]).toEqual(['SIGKILL', '']);
+  const stored = step === 'after-commit' ? at + 1 : at;
+  expect(contentOf(path)).toBe(states[stored]);
+  const ended = play(path, stored);
+  expect([ended.status, ended.stderr]).toEqual([0, '']);
+  expect(contentOf(path)).toBe(states[story.length]);
+}, 30_000);

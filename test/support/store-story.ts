@@ -1,0 +1,92 @@
+/** One of each write that a store knows, in an order in which all are taken. The same each time, to the byte. */
+import type { Registration } from '../../src/domain/registration.ts';
+import { flightOfInvocation } from '../../src/domain/ids.ts';
+import type { Invocation } from '../../src/domain/invocation.ts';
+import type { Member, StoreWrites } from '../../src/domain/store-port.ts';
+import { nodeIdFor, Story, textTask, utf8 } from './temp-store.ts';
+
+export const storyNode = nodeIdFor(1);
+const peer = nodeIdFor(2);
+const address = '@fabric@laptop#main';
+
+export interface StoryStep {
+  readonly name: keyof StoreWrites;
+  readonly input: unknown;
+}
+
+export function storeStory(): readonly StoryStep[] {
+  const story = new Story();
+  const steps: StoryStep[] = [];
+  const add = <Name extends keyof StoreWrites>(name: Name, input: Parameters<StoreWrites[Name]>[0]): void => void steps.push({ name, input });
+  const bytes = new Uint8Array([1, 2, 3]);
+  const chain = { leaf: bytes, issuer: bytes };
+  const member: Member = { nodeId: peer, name: 'desktop', owner: 'ada', chain, notBeforeMs: 1, addresses: ['10.0.0.2:7423'] };
+  const registration: Registration = {
+    address, nodeId: storyNode, harness: 'command', capabilities: [], labels: {}, visibility: 'mesh', description: '', isDefault: false, available: true,
+  };
+  const own = (): Invocation => story.invocation({ origin: storyNode, owner: storyNode });
+  const sent = (): Invocation => story.invocation({ origin: storyNode, owner: peer });
+  const foreign = (): Invocation => story.invocation({ origin: peer, owner: storyNode });
+  const wait = { kind: 'defer', reason: 'peer_unreachable', detail: 'away' } as const;
+  const flightOf = ({ id }: Invocation) => flightOfInvocation(id);
+  const stamp = () => story.stamp();
+
+  add('boot', { stamp: stamp(), nodeId: storyNode, version: '1' });
+  add('saveMembership', {
+    stamp: stamp(), membership: { meshId: 'mesh1' as never, meshName: 'home', name: 'laptop', owner: 'ada', rootDer: bytes, chain, isIssuer: true }, members: [], what: 'mesh.created',
+  });
+  add('replaceOwnChain', { stamp: stamp(), name: 'laptop', chain: { leaf: new Uint8Array([4]), issuer: bytes } });
+  add('addInvite', { stamp: stamp(), invite: { secretHash: 'aa', owner: 'ada', expiresAtMs: 2e15 } });
+  add('redeemInvite', { stamp: stamp(), secretHash: 'aa', member });
+  add('saveMembers', { stamp: stamp(), members: [{ ...member, nodeId: nodeIdFor(3), name: 'server' }] });
+  add('saw', { nodeId: peer, atMs: story.nowMs, epoch: 7 });
+  add('addAgent', {
+    stamp: stamp(), registration,
+    endpoint: { agentId: `agt_${story.ulid()}` as never, address, harness: 'command', cwd: '/', argv: ['cat'], env: [], path: '/bin', permissions: 'ask', isolate: false },
+  });
+  add('setAvailability', { address, available: false, why: 'gone' });
+  add('saveRegistry', {
+    head: { nodeId: peer, epoch: 1, version: 1, count: 1, rootHash: 'ab' }, signedHead: { payload: bytes, signature: bytes },
+    records: [{ registration: { ...registration, nodeId: peer, address: '@fabric@desktop#main' }, record: { payload: bytes, signature: bytes } }], atMs: 1,
+  });
+  add('note', { stamp: stamp(), what: 'invocation.refused', detail: { why: 'x' } });
+
+  const [local, remote, refused, given] = [own(), sent(), sent(), foreign()];
+  add('accept', story.accept(local, { kind: 'local', queueLimit: 10 }, { key: 'k' }));
+  add('start', { stamp: stamp(), flightId: flightOf(local) });
+  add('appendOutput', { flightId: flightOf(local), chunks: [{ stream: 'stdout', bytes: utf8('out'), stamp: stamp() }, { stream: 'stderr', bytes: utf8('err'), stamp: stamp() }] });
+  add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 } });
+
+  add('accept', story.accept(remote, wait));
+  add('defer', { stamp: stamp(), invocationId: remote.id, reason: 'timeout', detail: 'still away' });
+  add('beginAttempt', { stamp: stamp(), invocationId: remote.id, attemptId: story.attemptId() });
+  add('loseAttempts', { stamp: stamp(), toNodeId: peer, reason: 'peer_unreachable', detail: 'gone' });
+  add('beginAttempt', { stamp: stamp(), invocationId: remote.id, attemptId: story.attemptId() });
+  add('receipt', { stamp: stamp(), invocationId: remote.id, fromNodeId: peer, receivedAtMs: 5 });
+  add('requestCancel', { stamp: stamp(), flightId: flightOf(remote), by: 'uid:501' });
+  add('applyEvents', {
+    stamp: stamp(), invocationId: remote.id, fromNodeId: peer, receivedAtMs: 5,
+    events: [{ seq: 1, ...stamp(), body: { kind: 'started', run: 1 } }, { seq: 2, ...stamp(), body: { kind: 'output', stream: 'stdout', bytes: utf8('far') } }],
+  });
+  add('accept', story.accept(refused, { kind: 'send', attemptId: story.attemptId() }));
+  add('reject', { stamp: stamp(), invocationId: refused.id, fromNodeId: peer, reason: 'denied', error: { code: 'denied', message: 'no' } });
+  const dropped = sent();
+  add('accept', story.accept(dropped, wait));
+  add('endAtOrigin', { stamp: stamp(), flightId: flightOf(dropped), outcome: { state: 'expired' }, delivery: { status: 'dead', reason: 'timeout' }, unlessSent: true });
+
+  add('receive', { stamp: stamp(), invocation: given, task: { ...textTask('theirs'), files: [{ name: 'f', bytes }] }, queueLimit: 10 });
+  add('receiveCancel', { stamp: stamp(), invocationId: given.id, originNodeId: peer });
+  add('start', { stamp: stamp(), flightId: flightOf(given) });
+  add('recover', { stamp: stamp(), nodeId: storyNode });
+  add('acknowledged', { flightId: flightOf(given), originNodeId: peer, seq: 2 });
+  add('prune', { stamp: stamp(), outputsBeforeMs: 2e15, mostBytes: 0, recordsBeforeMs: 0 });
+
+  const held = story.invocation({ origin: peer, owner: storyNode }, { rerunnable: true });
+  add('receive', { stamp: stamp(), invocation: held, task: textTask(''), queueLimit: 10 });
+  add('accept', story.accept(own()));
+  add('boot', { stamp: stamp(), nodeId: storyNode, version: '2' });
+  add('rolledBack', { stamp: stamp(), evidence: 'a peer has seen more', peerNodeId: peer });
+  add('settleQuarantined', { stamp: stamp(), flightId: flightOf(held), origin: { lastSeq: 0, terminal: false } });
+  add('removeAgent', { stamp: stamp(), address });
+  return steps;
+}
