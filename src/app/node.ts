@@ -80,15 +80,17 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
-  const newestEpoch = readEpochFile(paths.epochFile);
+  const newest = await readEpochFile(paths.epochFile);
   const { epoch, previousEpoch, rolledBack } = await store.write.boot({
     stamp: chronicler.stamp(),
     nodeId: nodeKey.nodeId,
     version,
-    ...(newestEpoch === undefined ? {} : { newestEpoch }),
+    ...(newest === undefined ? {} : { newest }),
   });
-  writeEpochFile(paths.epochFile, epoch);
-  if (rolledBack) log.error({ previousEpoch, newestEpoch }, rolledBackWords);
+  const keepMark = markKeeper(paths.epochFile, store, epoch);
+  await keepMark();
+  undo.defer(keepMark);
+  if (rolledBack) log.error({ previousEpoch, newest }, rolledBackWords);
 
   const membership = new MeshMembership({
     store,
@@ -156,6 +158,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     pid,
+    chores: [{ name: 'write down how far the store is', run: keepMark }],
     onShutdown: (forced) => requestStop(forced),
   });
   const control = new ControlServer({ api: broker, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
@@ -206,6 +209,17 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 }
 
 const loopbackNote = 'it listens on this machine only: to be reached from others, give beckon up --listen ADDRESS:7423';
+
+/** Writes how far the store has come, when it has come further. */
+function markKeeper(path: string, store: Store, epoch: number): () => Promise<void> {
+  let written = 0;
+  return async () => {
+    const fact = store.read.newestFact();
+    if (fact === written) return;
+    await writeEpochFile(path, { epoch, fact });
+    written = fact;
+  };
+}
 
 interface SelfParts {
   readonly store: Store;

@@ -9,7 +9,7 @@ export interface Paths {
   /** Database, keys, lock, logs. */
   readonly stateDir: string;
   readonly dbFile: string;
-  /** The newest epoch of this node, kept outside the database. */
+  /** How far the database has come, kept outside it. */
   readonly epochFile: string;
   readonly lockFile: string;
   /** The node's own key. */

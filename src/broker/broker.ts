@@ -17,6 +17,7 @@ import type { Chronicler } from './chronicler.ts';
 import { Deadlines } from './deadlines.ts';
 import { Feed } from './feed.ts';
 import { Flights } from './flights.ts';
+import type { Chore } from './housekeeping.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
@@ -53,6 +54,8 @@ export interface BrokerParts {
   readonly ownAddresses: () => readonly string[];
   readonly onMembers: (members: readonly Member[]) => void;
   readonly pid: number;
+  /** What else is looked at now and then. */
+  readonly chores?: readonly Chore[];
   /** How long what is over is kept. */
   readonly retention?: Retention;
   /** Asked for by a client; the node stops itself afterwards. */
@@ -87,10 +90,10 @@ export class Broker implements BrokerApi, Startable {
     const isDraining = (): boolean => this.#isDraining;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
-    this.#runner = new Runner({ store, harnesses, chronicler, feed, clock, log, onEvents: (flight) => inbox.flightChanged(flight) });
+    this.#runner = new Runner({ store, harnesses, chronicler, feed, clock, log, onEvents: (flight) => inbox.flightChanged(flight), mayStart: (flight) => this.#rollback.mayStart(flight) });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
-    this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, log, onChanged });
+    this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
@@ -138,6 +141,7 @@ export class Broker implements BrokerApi, Startable {
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
         { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
         { name: 'prune', run: () => pruning.run() },
+        ...(parts.chores ?? []),
       ],
     });
     this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry, roster, inspection: this.#inspection, clock, log });
@@ -151,6 +155,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
+    await this.#rollback.start();
     this.#isDraining = false;
     this.#runner.wakeAll();
   }
@@ -170,6 +175,7 @@ export class Broker implements BrokerApi, Startable {
     this.force();
     await this.#runner.drain(this.#forced.signal);
     await this.#housekeeping.stop();
+    await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.links.settled();
     this.#feed.wakeAll();

@@ -2,10 +2,10 @@
  * A store that was put back to an older state: learning of it from peers, asking the origins of what is held back, and
  * noticing it of others. See `afterRollback` for what follows.
  */
-import type { FlightId, InvocationId } from '../domain/ids.ts';
-import { flightOfInvocation } from '../domain/ids.ts';
+import type { FlightId, InvocationId, NodeId } from '../domain/ids.ts';
+import { flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { CancelTimer, Clock, Log, Startable, UlidSource } from '../domain/ports.ts';
 import { provesRollback } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -16,6 +16,8 @@ import type { Self } from './self.ts';
 
 const pageSize = 200;
 const askMs = 10_000;
+/** Work that was queued before this boot waits so long for a peer that may know better. */
+export const firstWordMs = 3000;
 
 export interface RollbackParts {
   readonly store: Store;
@@ -23,17 +25,50 @@ export interface RollbackParts {
   readonly mesh: () => Mesh;
   readonly runner: Runner;
   readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly ulids: UlidSource;
   readonly log: Log;
   /** A flight that is kept here changed. */
   readonly onChanged: (flight: Flight) => void;
 }
 
-export class Rollback {
+export class Rollback implements Startable {
   readonly #parts: RollbackParts;
   readonly #asking = new Set<Link>();
+  /** Peers that have had the chance to say that this store was rolled back. */
+  readonly #heard = new Set<NodeId>();
+  #isWaiting = false;
+  /** Own invocations of before this boot have smaller ids. */
+  #bootMark: InvocationId | undefined;
+  #cancelTimer: CancelTimer | undefined;
 
   constructor(parts: RollbackParts) {
     this.#parts = parts;
+  }
+
+  /** A whole directory that was put back tells this node nothing: for a moment peers come first. */
+  start(): Promise<void> {
+    const { store, self, clock, ulids, runner } = this.#parts;
+    if (this.#bootMark !== undefined || store.read.members().every((each) => each.nodeId === self.nodeId)) return Promise.resolve();
+    this.#bootMark = invocationIdOf(ulids.next());
+    this.#isWaiting = true;
+    this.#cancelTimer = clock.setTimer(firstWordMs, () => {
+      this.#isWaiting = false;
+      runner.wakeAll();
+    });
+    return Promise.resolve();
+  }
+
+  stop(): Promise<void> {
+    this.#cancelTimer?.();
+    return Promise.resolve();
+  }
+
+  /** False for a moment after the start, for what was queued before it. */
+  mayStart({ originNodeId, invocationId }: Flight): boolean {
+    if (!this.#isWaiting || this.#bootMark === undefined) return true;
+    if (originNodeId !== this.#parts.self.nodeId) return this.#heard.has(originNodeId);
+    return invocationId > this.#bootMark || this.#heard.size > 0;
   }
 
   /** Call before the peer's epoch is stored: what is stored of it until then is what it is compared with. */
@@ -47,6 +82,8 @@ export class Rollback {
       const detail = { previousEpoch: String(previousEpoch), seen: seen.join(',') };
       await store.write.note({ stamp: chronicler.stamp(), what: 'peer.rolled_back', peerNodeId: peer.nodeId, detail });
     }
+    this.#heard.add(peer.nodeId);
+    if (this.#isWaiting) this.#parts.runner.wakeAll();
     await this.#askAbout(link);
   }
 

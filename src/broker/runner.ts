@@ -36,6 +36,8 @@ export interface RunnerParts {
   readonly log: Log;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
+  /** False for one whose turn has not come: `wakeAll` follows when it has. */
+  readonly mayStart: (flight: Flight) => boolean;
 }
 
 type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
@@ -84,7 +86,7 @@ export class Runner {
       }
       const next = this.#parts.store.read.queued(address, runsPerAgent + 1).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
-      if (flight === undefined || flight.state !== 'queued') return;
+      if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
       this.#begin(flight);
     }
   }

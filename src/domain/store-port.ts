@@ -81,6 +81,12 @@ export interface PruneLimits {
   readonly recordsBeforeMs: number;
 }
 
+/** How far a store has come: its boot, and the number of its newest fact. */
+export interface StoreMark {
+  readonly epoch: number;
+  readonly fact: number;
+}
+
 /** What a backup holds. */
 export interface BackupReport {
   readonly path: string;
@@ -95,11 +101,11 @@ export interface BackupReport {
 
 export interface StoreWrites {
   /**
-   * Starts a boot: epoch = max(stored + 1, newest + 1, now). `newestEpoch`, known from outside the store, that is
-   * greater than the stored one shows that the store was rolled back: then as `rolledBack`, in the same commit.
+   * Starts a boot: epoch = max(stored + 1, newest + 1, now). A store that is behind `newest`, which is known from
+   * outside it, or that was written by `backup`, was rolled back: then as `rolledBack`, in the same commit.
    * `previousEpoch` is the one stored before, 0 for none.
    */
-  boot(input: { stamp: Stamp; nodeId: NodeId; version: string; newestEpoch?: number }): Promise<{ epoch: number; previousEpoch: number; rolledBack: boolean }>;
+  boot(input: { stamp: Stamp; nodeId: NodeId; version: string; newest?: StoreMark }): Promise<{ epoch: number; previousEpoch: number; rolledBack: boolean }>;
   /**
    * This store was put back to an older state, as a peer can prove. Of what was here before this boot: queued work of
    * other origins is held back until they were asked, own work that may have run since ends `indeterminate`, both
@@ -189,6 +195,8 @@ export interface StoreWrites {
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
 export interface StoreReads {
   lastHlc(): Hlc | undefined;
+  /** The number of the newest fact, 0 for none. */
+  newestFact(): number;
   flight(id: FlightId): Flight | undefined;
   /** At most two of those whose ULID ends so, newest first: enough to know that it is ambiguous. */
   flightsBySuffix(suffix: string): readonly Flight[];

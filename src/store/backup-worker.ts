@@ -5,11 +5,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { FlightState } from '../domain/flight.ts';
 import { BrokerError, conflict, internal, invalid, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { BackupReport } from '../domain/store-port.ts';
-import { openReading } from './connection.ts';
+import { openReading, openWriting } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { failure } from './group-commit.ts';
 import { versionOf } from './migrations.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
+import { copiedKey } from './rollback.ts';
 import { fromSqlite } from './sqlite-errors.ts';
 
 const port = parentPort;
@@ -24,6 +25,7 @@ function backUp(db: Connection, path: string): BackupReport {
   try {
     // One read transaction: the log can't be emptied into the database meanwhile, and that is all that others notice.
     db.prepare('VACUUM INTO ?').run(path);
+    mark(path);
     sync(path);
     sync(dirname(path));
     return check(path);
@@ -44,6 +46,17 @@ function make(path: string): void {
     if (code === 'EEXIST') throw conflict(`${path} exists already`, 'name a file that does not: a backup is never written over');
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new BrokerError('invalid', `there is no directory ${dirname(path)}`, { cause: thrown });
     throw unavailable(`${path} can't be made: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+}
+
+/** Whoever puts it back in place is to know that time has gone on since. */
+function mark(path: string): void {
+  const copy = openWriting(path);
+  try {
+    copy.prepare('INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING').run(copiedKey, '');
+    copy.pragma('journal_mode = DELETE');
+  } finally {
+    copy.close();
   }
 }
 

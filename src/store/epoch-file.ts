@@ -1,42 +1,36 @@
 /**
- * The newest epoch that this node has begun, in a small file beside the database: a database that is older was put
- * back by someone.
+ * How far this node's store has come, in a small file beside the database: a database that is behind it was put back to
+ * an older state by someone.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { invalid, unavailable } from '../domain/errors.ts';
+import type { StoreMark } from '../domain/store-port.ts';
 
 /** @returns undefined when there is none. @throws BrokerError `invalid` when it holds something else, `unavailable` */
-export function readEpochFile(path: string): number | undefined {
+export async function readEpochFile(path: string): Promise<StoreMark | undefined> {
   let content: string;
   try {
-    content = readFileSync(path, 'latin1');
+    content = await readFile(path, 'latin1');
   } catch (thrown) {
     if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
     throw unavailable(`${path} can't be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
-  if (!/^\d{1,15}\n$/.test(content)) throw invalid(`${path} holds no epoch`, 'remove it if the database beside it was never put back to an older state');
-  return Number(content);
+  const match = /^(\d{1,15}) (\d{1,15})\n$/.exec(content);
+  if (match === null) throw invalid(`${path} does not say how far the database is`, 'remove it if the database beside it was never put back to an older state');
+  return { epoch: Number(match[1]), fact: Number(match[2]) };
 }
 
-/** On the disk when this returns. @throws BrokerError `unavailable` */
-export function writeEpochFile(path: string, epoch: number): void {
+/** On the disk when this resolves. @throws BrokerError `unavailable` */
+export async function writeEpochFile(path: string, { epoch, fact }: StoreMark): Promise<void> {
   const fresh = `${path}.new`;
   try {
-    const file = openSync(fresh, 'w', 0o600);
-    try {
-      writeSync(file, `${epoch}\n`);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(fresh, path);
-    const directory = openSync(dirname(path), 'r');
-    try {
-      fsyncSync(directory);
-    } finally {
-      closeSync(directory);
-    }
+    await using file = await open(fresh, 'w', 0o600);
+    await file.writeFile(`${epoch} ${fact}\n`);
+    await file.sync();
+    await rename(fresh, path);
+    await using directory = await open(dirname(path), 'r');
+    await directory.sync();
   } catch (thrown) {
     throw unavailable(`${path} can't be written: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }

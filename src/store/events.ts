@@ -10,16 +10,26 @@ import { optional } from './flight-row.ts';
 
 export type FactDetail = Readonly<Record<string, string>>;
 
+function newestFact(db: Connection) {
+  return db.prepare<[], { number: number }>('SELECT number FROM events ORDER BY number DESC LIMIT 1');
+}
+
 export class FactTable {
   readonly #insert;
+  readonly #newest;
   readonly #node: number;
 
   /** @param node the number of this node, whose facts these are */
   constructor(db: Connection, node: number) {
     this.#node = node;
+    this.#newest = newestFact(db);
     this.#insert = db.prepare(
       'INSERT INTO events (at_ms, hlc, node, what, invocation_id, peer, detail) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
+  }
+
+  newest(): number {
+    return this.#newest.get()?.number ?? 0;
   }
 
   /** @returns the fact's number, greater than those of all before */
@@ -50,7 +60,9 @@ export function factReads(db: Connection, nodes: NodeNumbers) {
       UNION ALL
       SELECT e.hlc FROM flights f JOIN flight_events e ON e.invocation_id = f.invocation_id AND e.seq = f.last_seq
       WHERE f.state IN ('running', 'waiting'))`);
+  const newest = newestFact(db);
   return {
+    newestFact: (): number => newest.get()?.number ?? 0,
     facts: (id: InvocationId): Fact[] => ofInvocation.all(id).map((row) => factOf(row, nodes)),
     lastHlc: (): Hlc | undefined => greatest.get()?.hlc ?? undefined,
   };

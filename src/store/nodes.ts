@@ -16,6 +16,8 @@ export interface Boot {
   readonly epoch: number;
   /** 0 for the first. */
   readonly previousEpoch: number;
+  /** The number of the newest fact before it. */
+  readonly previousFact: number;
   /** The number of the fact that it began with. */
   readonly startedFact: number;
 }
@@ -35,13 +37,14 @@ export class NodeTable {
     this.#saw = db.prepare('UPDATE nodes SET prior_epoch = epoch, epoch = ? WHERE number = ?');
   }
 
-  boot({ stamp, nodeId, version, newestEpoch = 0 }: Input<'boot'>): Boot {
+  boot({ stamp, nodeId, version, newest }: Input<'boot'>): Boot {
     const number = this.#nodes.of(nodeId);
     const previousEpoch = this.#epochs.get(number)?.epoch ?? 0;
-    const epoch = Math.max(previousEpoch + 1, newestEpoch + 1, stamp.atMs);
+    const epoch = Math.max(previousEpoch + 1, (newest?.epoch ?? 0) + 1, stamp.atMs);
     this.#boot.run(epoch, version, stamp.atMs, number);
+    const previousFact = this.#facts.newest();
     const startedFact = this.#facts.append(stamp, 'node.started', { detail: { epoch: String(epoch), version } });
-    return { epoch, previousEpoch, startedFact };
+    return { epoch, previousEpoch, previousFact, startedFact };
   }
 
   /** The newest epoch of a peer, and the one before it: together they can show that its store was rolled back. */

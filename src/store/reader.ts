@@ -49,6 +49,7 @@ export function readerOver(db: Connection): StoreReads {
 
   return {
     lastHlc: facts.lastHlc,
+    newestFact: facts.newestFact,
     flight: (id) => flight(invocationOfFlight(id)),
     flightsBySuffix: (suffix) => (/^[0-9A-Z]{4,26}$/.test(suffix) ? known(flights.bySuffix.all(suffix.slice(-4), suffix)) : []),
     newestFlight: () => known(flights.newest.all(lastId))[0],

@@ -5,14 +5,19 @@
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
 import type { FlightId, InvocationId } from '../domain/ids.ts';
+import type { StoreMark } from '../domain/store-port.ts';
 import type { Flight } from '../domain/records.ts';
 import { afterRollback, mayHaveRun } from '../domain/reconciliation.ts';
 import type { Connection } from './connection.ts';
 import { report } from './flight-report.ts';
 import { flightOf } from './flight-row.ts';
+import type { Boot } from './nodes.ts';
 import type { OriginWrites } from './origin-writes.ts';
 import type { Input, Wire } from './protocol.ts';
 import type { Tables } from './tables.ts';
+
+/** Set in a backup, so that a store that begins as one knows it. */
+export const copiedKey = 'copied';
 
 export class RollbackWrites {
   readonly #tables: Tables;
@@ -25,6 +30,7 @@ export class RollbackWrites {
     this.#statements = {
       get: db.prepare<[string], { value: string }>('SELECT value FROM settings WHERE key = ?'),
       set: db.prepare<[string, string]>('INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'),
+      remove: db.prepare<[string]>('DELETE FROM settings WHERE key = ?'),
       firstFact: db.prepare<[InvocationId], { number: number | null }>('SELECT min(number) AS number FROM events WHERE invocation_id = ?'),
       unsent: db.prepare<[], { invocation_id: InvocationId }>(
         "SELECT invocation_id FROM flights WHERE state = 'queued' AND owned = 0 AND sent_at_ms IS NULL ORDER BY invocation_id",
@@ -32,12 +38,24 @@ export class RollbackWrites {
     };
   }
 
-  /** @param startedFact the number of the fact with which this boot began: what has older facts was here before it */
-  booted(input: Input<'boot'>, epoch: number, startedFact: number, evidence: string | undefined): void {
-    const { set } = this.#statements;
+  boot(input: Input<'boot'>): Wire<'boot'> {
+    const { set, remove } = this.#statements;
+    const booted = this.#tables.boots.boot(input);
+    const { epoch, previousEpoch, startedFact } = booted;
+    const evidence = this.#evidence(booted, input.newest);
+    // What has a fact before this one was here before this boot.
     set.run('boot_fact', String(startedFact));
     set.run('boot_epoch', String(epoch));
+    remove.run(copiedKey);
     if (evidence !== undefined) this.#mark({ stamp: input.stamp, evidence }, true);
+    return { epoch, previousEpoch, rolledBack: evidence !== undefined };
+  }
+
+  #evidence({ previousEpoch, previousFact }: Boot, newest: StoreMark | undefined): string | undefined {
+    if (this.#statements.get.get(copiedKey) !== undefined) return 'it was written by a backup';
+    if (newest === undefined || newest.epoch < previousEpoch) return undefined;
+    if (newest.epoch > previousEpoch) return `it is of epoch ${previousEpoch}, and was at ${newest.epoch}`;
+    return newest.fact > previousFact ? `its newest fact is ${previousFact}, and it had ${newest.fact}` : undefined;
   }
 
   /** Told once a boot; again it does nothing. */

@@ -19,13 +19,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const pruning = new PruningWrites(db, tables);
   const { agents, boots, facts, flights, nodes, registrations, trust } = tables;
   return {
-    boot: (input) => {
-      const { epoch, previousEpoch, startedFact } = boots.boot(input);
-      const { newestEpoch = 0 } = input;
-      const rolledBack = newestEpoch > previousEpoch;
-      rollback.booted(input, epoch, startedFact, rolledBack ? `it has epoch ${previousEpoch} and was at ${newestEpoch}` : undefined);
-      return { epoch, previousEpoch, rolledBack };
-    },
+    boot: (input) => rollback.boot(input),
     rolledBack: (input) => rollback.rolledBack(input),
     settleQuarantined: (input) => rollback.settleQuarantined(input),
     prune: (input) => pruning.prune(input),

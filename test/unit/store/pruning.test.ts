@@ -11,7 +11,6 @@ import { codeOf, request, scratchWriter } from './scratch.ts';
 
 const me = nodeIdFor(1);
 const other = nodeIdFor(2);
-const target = '@fabric@laptop#main';
 const never = { outputsBeforeMs: 0, mostBytes: Infinity, recordsBeforeMs: 0 };
 
 type Writer = ReturnType<typeof scratchWriter>;
