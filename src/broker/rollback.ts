@@ -65,8 +65,10 @@ export class Rollback implements Startable {
   }
 
   /** False for a moment after the start, for what was queued before it. */
-  mayStart({ originNodeId, invocationId }: Flight): boolean {
+  mayStart({ originNodeId, invocationId, holdUntilMs }: Flight): boolean {
     if (!this.#isWaiting || this.#bootMark === undefined) return true;
+    // It is not to run but to expire.
+    if (holdUntilMs <= this.#parts.clock.now()) return true;
     if (originNodeId !== this.#parts.self.nodeId) return this.#heard.has(originNodeId);
     return invocationId > this.#bootMark || this.#heard.size > 0;
   }

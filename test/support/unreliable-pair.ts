@@ -68,6 +68,8 @@ class HeldRun implements Run {
 class HandLink implements Link {
   readonly peer: PeerIdentity;
   readonly epoch: number;
+  readonly previousEpoch = undefined;
+  readonly seenEpochs = [];
   readonly boot: number;
   readonly out: PeerMessage[] = [];
   isUp = true;
@@ -134,10 +136,10 @@ export class Machine {
     const store = await openStore({ path: this.#path, nodeId, log: silentLog });
     const clock = this.#clock;
     const chronicler = new Chronicler(clock, store.read.lastHlc());
-    const { epoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId, version });
+    const { epoch, previousEpoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId, version });
     await store.write.saveMembers({ stamp: chronicler.stamp(), members: [memberOf(peer.identity)] });
     const broker: Broker = new Broker({
-      self: { nodeId, epoch, version, name: () => this.name, owner: () => 'ada', mesh: () => ({ id: meshId, name: 'home' }) },
+      self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', mesh: () => ({ id: meshId, name: 'home' }) },
       store,
       mesh: () => this.#mesh(),
       harnesses: new Map([['command', this.#harness(this.boot)]]),

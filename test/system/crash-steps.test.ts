@@ -1,0 +1,87 @@
+/** A node that dies at a labelled step of its store, on either side of a call: the call ends once, in a state that is true. */
+import { existsSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Json } from '../support/cli.ts';
+import { Cluster } from '../support/cluster.ts';
+import type { TestNode } from '../support/node-process.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const steps = ['before-begin', 'before-commit', 'after-commit'] as const;
+let cluster: Cluster;
+let laptop: TestNode;
+let desktop: TestNode;
+
+beforeEach(async () => {
+  const meshed = await Cluster.meshed('laptop', 'desktop');
+  ({ cluster, laptop, desktop } = meshed);
+  const program = cluster.program('noting', `echo ran >> '${cluster.path('effects')}'\nsleep 0.1\necho done`);
+  await desktop.addAgent('noting', [program]);
+  await waitFor('the agent at the laptop', async () => ((await laptop.json(['agents']))['agents'] as Json[]).length === 1, { timeoutMs: 15_000 });
+});
+afterEach(() => cluster?.[Symbol.asyncDispose]());
+
+const effects = (): number => (existsSync(cluster.path('effects')) ? readFileSync(cluster.path('effects'), 'utf8').split('\n').length - 1 : 0);
+
+async function dying(node: TestNode, label: string): Promise<void> {
+  await node.down();
+  await node.up({ env: { BECKON_CRASH_AT: label } });
+  const other = node === laptop ? desktop : laptop;
+  await other.peer(node.name, 'alive');
+  await node.peer(other.name, 'alive');
+}
+
+async function revive(node: TestNode): Promise<void> {
+  await waitFor(`${node.name} to die`, () => node.pid === undefined, { timeoutMs: 20_000 });
+  expect((await node.ended()).signal).toBe('SIGKILL');
+  await node.up();
+}
+
+/** The node may die before it answers. */
+async function invoke(): Promise<void> {
+  await laptop.beckon(['invoke', '@noting@desktop#main', 'x', '--key', 'one', '--detach', '--json']);
+}
+
+/** The same call again: where it ended, and how many there are. */
+async function ends(): Promise<{ state: string; keys: number }> {
+  const again = async (): Promise<Json | undefined> => {
+    const { events, code } = await laptop.invoke(['@noting@desktop#main', 'x', '--key', 'one', '--hold', '60s'], { timeoutMs: 60_000 });
+    const last = events.at(-1);
+    return code === 4 || last?.['type'] !== 'finished' ? undefined : last;
+  };
+  const last = await waitFor('the call to end', again, { timeoutMs: 60_000, pollMs: 200 });
+  const { flights } = await laptop.json(['flights']);
+  return { state: last['state'] as string, keys: (flights as Json[]).length };
+}
+
+/** What ran and was not written down as over may have run: all that can be said is that. */
+const beforeTheEnd = ['start:after-commit', 'appendOutput:before-begin', 'appendOutput:before-commit', 'appendOutput:after-commit', 'finish:before-begin', 'finish:before-commit'];
+
+describe('an owner that dies', () => {
+  const labels = ['receive', 'start', 'appendOutput', 'finish', 'acknowledged'].flatMap((write) => steps.map((step) => `${write}:${step}`));
+  test.each(labels)('at %s', async (label) => {
+    await dying(desktop, label);
+    await invoke();
+    await revive(desktop);
+    expect(await ends()).toEqual({ state: beforeTheEnd.includes(label) ? 'indeterminate' : 'completed', keys: 1 });
+    // Started is written before anything is spawned: what died there may not have run at all.
+    if (label === 'start:after-commit') expect(effects()).toBeLessThanOrEqual(1);
+    else expect(effects()).toBe(1);
+  }, 90_000);
+});
+
+describe('an origin that dies', () => {
+  const labels = ['accept', 'receipt', 'applyEvents'].flatMap((write) => steps.map((step) => `${write}:${step}`));
+  test.each(labels)('at %s', async (label) => {
+    await dying(laptop, label);
+    await invoke();
+    await revive(laptop);
+    expect(await ends()).toEqual({ state: 'completed', keys: 1 });
+    expect(effects()).toBe(1);
+  }, 90_000);
+});
+
+test('a label that is none keeps the node from starting, and says what one looks like', async () => {
+  await desktop.down();
+  const ended = await desktop.beckon(['up', '--listen', desktop.place.listen, '--tailscale', 'off'], { env: { BECKON_CRASH_AT: 'accept:sometime' } });
+  expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining('accept:before-commit')]);
+});
