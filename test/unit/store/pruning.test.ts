@@ -246,5 +246,5 @@ test('whatever is pruned and when, open work is whole, sums are exact, and a key
       expect(work.writer.reading.prepare('SELECT count(*) FROM events WHERE invocation_id = ?').pluck().get(id)).not.toBe(0);
     }
     expect(work.writer.reading.pragma('foreign_key_check')).toEqual([]);
-  }), { numRuns: 20 });
+  }), { numRuns: 20, interruptAfterTimeLimit: 40_000 });
 }, 60_000);
