@@ -48,13 +48,17 @@ export class Rollback implements Startable {
 
   /** A whole directory that was put back tells this node nothing: for a moment peers come first. */
   start(): Promise<void> {
-    const { store, self, clock, ulids, runner } = this.#parts;
+    const { store, self, clock, ulids, runner, log } = this.#parts;
     if (this.#bootMark !== undefined || store.read.members().every((each) => each.nodeId === self.nodeId)) return Promise.resolve();
     this.#bootMark = invocationIdOf(ulids.next());
     this.#isWaiting = true;
     this.#cancelTimer = clock.setTimer(firstWordMs, () => {
       this.#isWaiting = false;
-      runner.wakeAll();
+      try {
+        runner.wakeAll();
+      } catch (error) {
+        log.error({ err: error }, 'what was queued before this start could not be started yet');
+      }
     });
     return Promise.resolve();
   }
