@@ -10,6 +10,7 @@ import { nameFrom, parseName } from '../domain/address.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
+import type { Harness } from '../domain/harness-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { createHarnesses } from '../harness/registry.ts';
@@ -41,6 +42,8 @@ export interface NodeOptions {
   readonly version: string;
   readonly pid: number;
   readonly log: Log;
+  /** Besides those of every node. */
+  readonly harnesses?: readonly Harness[];
 }
 
 export interface RunningNode {
@@ -129,7 +132,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     self,
     store,
     mesh: () => network.mesh,
-    harnesses: createHarnesses({ clock, environment: env, log }),
+    harnesses: new Map([...createHarnesses({ clock, environment: env, log }), ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe: createProjectProbe(env['PATH'] ?? '/usr/bin:/bin'),
     chronicler,

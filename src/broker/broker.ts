@@ -25,10 +25,13 @@ import { Links } from './links.ts';
 import { Nodes } from './nodes.ts';
 import { Outbox } from './outbox.ts';
 import { Registry } from './registry.ts';
+import { redrive } from './redrive.ts';
+import { Replies } from './replies.ts';
 import { Resolver } from './resolution.ts';
 import { Roster } from './roster.ts';
 import { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+import { Waiting } from './waiting.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
 export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
@@ -70,6 +73,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #acceptance: Acceptance;
   readonly #flights: Flights;
   readonly #inspection: Inspection;
+  readonly #replies: Replies;
+  readonly #waiting: Waiting;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
@@ -81,7 +86,7 @@ export class Broker implements BrokerApi, Startable {
     const isDraining = (): boolean => this.#isDraining;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
-    this.#runner = new Runner({ store, harnesses, chronicler, feed, clock, log, onEvents: (flight) => inbox.flightChanged(flight) });
+    this.#runner = new Runner({ store, harnesses, chronicler, feed, clock, ulids, log, onEvents: (flight) => inbox.flightChanged(flight) });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
@@ -116,6 +121,16 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
+    this.#replies = new Replies({
+      ...{ store, self, mesh, feed, chronicler, clock },
+      find: (id) => this.#flights.find(id),
+      onTaken: (flight, request, answer) => {
+        feed.changed(flight.id);
+        inbox.flightChanged(flight);
+        this.#runner.answered(flight.id, request, answer);
+      },
+    });
+    this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
     const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
@@ -124,12 +139,13 @@ export class Broker implements BrokerApi, Startable {
       log,
       chores: [
         { name: 'ask owners that did not answer', run: () => this.#outbox.askUnanswered() },
+        { name: 'say again what people replied', run: () => this.#replies.repeat() },
         { name: 'send again what origins did not store', run: () => inbox.resendStalled() },
         { name: 'start what waits', run: () => this.#runner.wakeAll() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, registry: this.registry, roster, inspection: this.#inspection, clock, log });
+    this.links = new Links({ store, inbox, outbox: this.#outbox, replies: this.#replies, registry: this.registry, roster, inspection: this.#inspection, clock, log });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -196,6 +212,12 @@ export class Broker implements BrokerApi, Startable {
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
+  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#replies.give(input);
+  readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
+  readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
+    const { store } = this.#parts;
+    return redrive({ store, find: (id) => this.#flights.find(id), invoke: (wanted) => this.#acceptance.invoke(wanted) }, input);
+  };
   readonly getFlight: BrokerApi['getFlight'] = (id) => this.#flights.show(id);
   readonly getDelivery: BrokerApi['getDelivery'] = (id) => this.#inspection.getDelivery(id);
   readonly trace: BrokerApi['trace'] = (id) => this.#inspection.trace(id);

@@ -8,12 +8,14 @@ import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
 import type { Outbox } from './outbox.ts';
 import type { Registry } from './registry.ts';
+import type { Replies } from './replies.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
   readonly store: Store;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
+  readonly replies: Replies;
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
@@ -30,10 +32,11 @@ export class Links implements LinkHandler {
   }
 
   onUp(link: Link): void {
-    const { roster, registry, inbox, outbox, store, clock } = this.#parts;
+    const { roster, registry, inbox, outbox, replies, store, clock } = this.#parts;
     roster.linkUp(link);
     registry.linkUp(link);
     inbox.linkUp(link);
+    replies.linkUp(link);
     this.#track(link, outbox.linkUp(link));
     this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
   }
@@ -64,7 +67,7 @@ export class Links implements LinkHandler {
   }
 
   async #dispatch(link: Link, message: PeerMessage): Promise<void> {
-    const { inbox, outbox, registry, roster } = this.#parts;
+    const { inbox, outbox, replies, registry, roster } = this.#parts;
     switch (message.type) {
       case 'forward':
         return inbox.forward(link, message);
@@ -82,6 +85,10 @@ export class Links implements LinkHandler {
         return outbox.syncReply(link, message);
       case 'cancelled_unknown':
         return outbox.cancelledUnknown(link, message);
+      case 'reply':
+        return replies.received(link, message);
+      case 'reply_outcome':
+        return replies.outcome(link, message);
       case 'flight_events':
         return outbox.events(link, message);
       case 'registry':

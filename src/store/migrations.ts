@@ -4,9 +4,10 @@ import { internal } from '../domain/errors.ts';
 import { applicationId } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { schema0001 } from './schema-0001.ts';
+import { schema0003 } from './schema-0003.ts';
 
 /** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
-export const migrations: readonly string[] = [schema0001];
+export const migrations: readonly string[] = [schema0001, schema0003];
 
 export const schemaVersion = migrations.length;
 

@@ -11,6 +11,7 @@ import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
 import { RegistrationTable } from './registrations.ts';
+import { ReplyTable } from './replies.ts';
 import { TombstoneTable } from './tombstones.ts';
 import { TrustTable } from './trust.ts';
 
@@ -28,6 +29,7 @@ export interface Tables {
   readonly flightEvents: FlightEventTable;
   readonly deliveries: DeliveryTable;
   readonly tombstones: TombstoneTable;
+  readonly replies: ReplyTable;
   readonly agents: AgentTable;
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
@@ -52,6 +54,7 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     flightEvents: new FlightEventTable(db),
     deliveries: new DeliveryTable(db),
     tombstones: new TombstoneTable(db),
+    replies: new ReplyTable(db),
     agents: new AgentTable(db, nodes, facts),
     registrations: new RegistrationTable(db, nodes),
     trust: new TrustTable(db, nodes, facts),

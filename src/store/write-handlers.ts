@@ -5,6 +5,7 @@ import { OriginWrites } from './origin-writes.ts';
 import { OwnerWrites } from './owner-writes.ts';
 import type { Input, Wire, WriteName } from './protocol.ts';
 import type { Refusal } from './refusal.ts';
+import { RequestWrites } from './request-writes.ts';
 import type { Tables } from './tables.ts';
 
 export type WriteHandlers = { readonly [Name in WriteName]: (input: Input<Name>) => Wire<Name> | Refusal };
@@ -12,6 +13,7 @@ export type WriteHandlers = { readonly [Name in WriteName]: (input: Input<Name>)
 export function writeHandlers(tables: Tables): WriteHandlers {
   const origin = new OriginWrites(tables);
   const owner = new OwnerWrites(tables);
+  const requests = new RequestWrites(tables);
   const { agents, boots, facts, flights, nodes, registrations, trust } = tables;
   return {
     boot: (input) => boots.boot(input),
@@ -37,6 +39,11 @@ export function writeHandlers(tables: Tables): WriteHandlers {
     start: (input) => owner.start(input),
     appendOutput: (input) => owner.appendOutput(input),
     finish: (input) => owner.finish(input),
+    ask: (input) => requests.ask(input),
+    giveReply: (input) => requests.giveReply(input),
+    receiveReply: (input) => requests.receiveReply(input),
+    settleReply: (input) => requests.settleReply(input),
+    timeOutRequest: (input) => requests.timeOutRequest(input),
     receiveCancel: (input) => owner.receiveCancel(input),
     acknowledged: (input) => {
       owner.acknowledged(input);
