@@ -10,7 +10,7 @@ export class Partition implements Disposable {
   readonly #ports = new Set<number>();
   /** All that was connected over TCP since this began, with its port. */
   readonly #sockets = new Map<Socket, number>();
-  readonly #connect = Socket.prototype.connect as unknown as Connect;
+  readonly #connect = Reflect.get(Socket.prototype, 'connect') as unknown as Connect;
   #isCut = false;
 
   constructor() {
