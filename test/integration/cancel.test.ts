@@ -28,7 +28,8 @@ beforeEach(async () => {
 afterEach(async () => {
   await pair[Symbol.asyncDispose]();
   network[Symbol.dispose]();
-  expect(processesNaming(mark)).toEqual([]);
+  const left = processesNaming(mark);
+  if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}`);
 });
 
 async function addAgent(name: string, script: string): Promise<string> {
