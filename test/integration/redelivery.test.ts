@@ -171,7 +171,7 @@ async function askEverywhere(pair: UnreliablePair, asked: Map<InvocationId, Aske
   for (const at of ['left', 'right', 'left', 'right'] as const) await take(pair, { do: 'invoke', at, rerunnable: false, key: undefined }, asked, []);
   const allAre = (what: string, isSo: (one: Asked) => boolean): Promise<unknown> =>
     waitFor(what, async () => {
-      for (const machine of [pair.left, pair.right]) await pair.deliver(machine, 100, true);
+      for (const machine of [pair.left, pair.right]) await pair.deliver(machine, 100, 'later');
       return [...asked.values()].every(isSo);
     });
   await allAre('all to be at work', ({ owner, id }) => owner.runs.some(({ request }) => request.invocationId === id));
@@ -273,4 +273,33 @@ test('whatever becomes of a reply on its way, its request is answered once, and 
     { ...runsOf, interruptAfterTimeLimit: boundMs },
   );
   expect(answers).toBeGreaterThan(0);
+}, boundMs);
+
+test('a reply given while the nodes are apart goes out as soon as they meet, and so does one whose outcome was lost', async () => {
+  await using pair = await new UnreliablePair().start();
+  const asked = new Map<InvocationId, Asked>();
+  await play(pair, [], async () => askEverywhere(pair, asked).then(async () => {
+    const [one] = asked.values();
+    if (one === undefined) throw new Error('nothing was asked');
+    const { origin, owner } = one;
+    const request = origin.store.read.flight(flightOfInvocation(one.id))?.waiting?.request ?? '';
+    const answers = owner.effects.find((each) => each.invocationId === one.id)?.answers ?? [];
+    for (const machine of [origin, owner]) pair.notice(machine);
+    const replied = origin.broker.replyToFlight({ id: one.id, request, reply: { kind: 'approved' }, by: 'uid:1', waitMs: 60_000 });
+    await waitFor('the reply to be stored', () => origin.store.read.reply(one.id, request) !== undefined);
+    pair.connect();
+    await waitFor('the agent to be told, without a clock that moves', async () => {
+      await pair.deliver(origin, 100, 'later');
+      return answers.length === 1;
+    });
+    // The owner has taken it, and its word is lost with the session.
+    for (const machine of [owner, origin]) pair.notice(machine);
+    pair.connect();
+    await waitFor('the outcome to be told', async () => {
+      for (const machine of [origin, owner]) await pair.deliver(machine, 100, 'no');
+      return origin.store.read.reply(one.id, request)?.isSettled;
+    });
+    expect(await replied).toMatchObject({ confirmed: true });
+    expect(answers).toEqual([{ kind: 'approved', by: `uid:1 on ${origin.name}` }]);
+  }));
 }, boundMs);
