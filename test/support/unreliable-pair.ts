@@ -39,6 +39,8 @@ class HeldRun implements Run {
   #end: (end: RunEnd) => void = () => undefined;
   isOver = false;
   readonly answers: Answer[] = [];
+  /** Gone with its node: nothing reaches it any more. */
+  isDead = false;
 
   constructor(request: RunRequest, sink: RunSink) {
     this.request = request;
@@ -58,7 +60,9 @@ class HeldRun implements Run {
   /** Asks its people, and keeps what they said. */
   ask(): void {
     if (this.isOver) return;
-    void this.#sink.ask({ reason: 'approval', prompt: 'may I?', choices: [], timeoutMs: 60_000 }).then((answer) => this.answers.push(answer));
+    void this.#sink.ask({ reason: 'approval', prompt: 'may I?', choices: [], timeoutMs: 60_000 }).then((answer) => {
+      if (!this.isDead) this.answers.push(answer);
+    });
   }
 
   end(): void {
@@ -175,6 +179,7 @@ export class Machine {
   /** What is committed stays; all else is gone, and nobody is told. */
   async die(): Promise<void> {
     const { store } = this.#node;
+    for (const run of this.#runs) run.isDead = true;
     this.#runs = [];
     if (this.link !== undefined) this.link.isUp = false;
     this.link = undefined;
