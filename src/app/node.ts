@@ -11,6 +11,7 @@ import { nameFrom, parseName } from '../domain/address.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
+import type { Harness } from '../domain/harness-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { createHarnesses, createOrphans } from '../harness/registry.ts';
@@ -46,6 +47,8 @@ export interface NodeOptions {
   readonly log: Log;
   /** For tests: the process kills itself at this step of its store. */
   readonly crashAt?: string;
+  /** Besides those of every node. */
+  readonly harnesses?: readonly Harness[];
 }
 
 export interface RunningNode {
@@ -146,7 +149,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     self,
     store,
     mesh: () => network.mesh,
-    harnesses: createHarnesses({ clock, environment: env, log }),
+    harnesses: new Map([...createHarnesses({ clock, environment: env, log }), ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     orphans: createOrphans({ clock, log }),
     flightTokens: createFlightTokens(flightTokenSecret(nodeKey)),
     home: paths.stateDir,

@@ -92,13 +92,14 @@ export class Acceptance {
       id,
       originNodeId: this.#parts.self.nodeId,
       caller: input.caller.id,
-      addressTyped: input.selector.address,
+      addressTyped: input.addressTyped ?? input.selector.address,
       target: target.address,
       ownerNodeId: target.nodeId as Invocation['ownerNodeId'],
       session: input.session,
       limits,
       rerunnable: input.rerunnable,
       ancestry: ancestryOf(id, input.caller.flight),
+      ...(input.redriveOf === undefined ? {} : { redriveOf: input.redriveOf }),
       acceptedAtMs: this.#parts.clock.now(),
     };
   }

@@ -11,6 +11,7 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Fact } from '../domain/event.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
 import type { BackupReport } from '../domain/store-port.ts';
+import type { Reply } from '../domain/request.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
 
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
@@ -94,6 +95,27 @@ export interface InvokeInput {
   readonly noHold: boolean;
   readonly runLimitMs?: number;
   readonly rerunnable: boolean;
+  /** Set when it makes another one anew: which, and how that one's address was typed. */
+  readonly redriveOf?: InvocationId;
+  readonly addressTyped?: string;
+}
+
+export interface ReplyInput {
+  /** Of the flight, as typed. */
+  readonly id: string;
+  /** As typed; without it the request that is open. */
+  readonly request?: string;
+  readonly reply: Reply;
+  readonly by: string;
+  /** How long to wait for the owner's word. */
+  readonly waitMs: number;
+}
+
+/** Oldest first. */
+export interface WaitingView {
+  /** Each with the node that answered for it: this one, when the flight is known here. */
+  readonly waiting: readonly { readonly flight: Flight; readonly nodeId: NodeId; readonly nodeName: string }[];
+  readonly gaps: TraceView['gaps'];
 }
 
 /** One step of a flight as a caller sees it. `finished` is the last. */
@@ -162,8 +184,14 @@ export interface BrokerApi {
   /** Waits up to `waitMs` for the owner's word. @throws `conflict` when it has ended, naming the state */
   cancelFlight(idArgument: string, waitMs: number, by?: string): Promise<{ flight: Flight; confirmed: boolean }>;
 
+  /** `confirmed` is false when the owner has not said within `waitMs` what it made of it: it stands. @throws `conflict` when it comes too late */
+  replyToFlight(input: ReplyInput): Promise<{ flight: Flight; request: string; confirmed: boolean }>;
+  listWaiting(): Promise<WaitingView>;
+
   listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): Promise<Page<Delivery>>;
   getDelivery(idArgument: string): Promise<{ delivery: Delivery; attempts: readonly DeliveryAttempt[] }>;
+  /** A new invocation of the same. @throws `conflict` when it may run, may have run without `confirmed`, or completed */
+  redriveDelivery(input: { id: string; caller: LocalCaller; confirmed: boolean }): Promise<{ flight: Flight; deduplicated: boolean }>;
   trace(idArgument: string): Promise<TraceView>;
   peers(): Promise<readonly PeerView[]>;
   /** @throws `not_found` for an unknown node, `unavailable` when it does not answer */

@@ -32,11 +32,14 @@ import { Outbox } from './outbox.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import type { Retention } from './pruning.ts';
 import { Registry } from './registry.ts';
+import { redrive } from './redrive.ts';
+import { Replies } from './replies.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
 import { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import type { Self } from './self.ts';
+import { Waiting } from './waiting.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
 export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
@@ -88,6 +91,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #flights: Flights;
   readonly #callers: FlightCallers;
   readonly #inspection: Inspection;
+  readonly #replies: Replies;
+  readonly #waiting: Waiting;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
@@ -108,6 +113,7 @@ export class Broker implements BrokerApi, Startable {
       chronicler,
       feed,
       clock,
+      ulids,
       log,
       environmentOf,
       onEvents: (flight) => inbox.flightChanged(flight),
@@ -150,6 +156,16 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
+    this.#replies = new Replies({
+      ...{ store, self, mesh, feed, chronicler, clock },
+      find: (id) => this.#flights.find(id),
+      onTaken: (flight, request, answer) => {
+        feed.changed(flight.id);
+        inbox.flightChanged(flight);
+        this.#runner.answered(flight.id, request, answer);
+      },
+    });
+    this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
     const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
@@ -158,6 +174,7 @@ export class Broker implements BrokerApi, Startable {
       log,
       chores: [
         { name: 'ask owners that did not answer', run: () => this.#outbox.askUnanswered() },
+        { name: 'say again what people replied', run: () => this.#replies.repeat() },
         { name: 'send again what origins did not store', run: () => inbox.resendStalled() },
         { name: 'start what waits', run: () => this.#runner.wakeAll() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
@@ -166,7 +183,7 @@ export class Broker implements BrokerApi, Startable {
         ...(parts.chores ?? []),
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry, roster, inspection: this.#inspection, clock, log });
+    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, inspection: this.#inspection, clock, log });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -237,6 +254,12 @@ export class Broker implements BrokerApi, Startable {
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
+  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#replies.give(input);
+  readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
+  readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
+    const { store } = this.#parts;
+    return redrive({ store, find: (id) => this.#flights.find(id), invoke: (wanted) => this.#acceptance.invoke(wanted) }, input);
+  };
   readonly getFlight: BrokerApi['getFlight'] = (id) => this.#flights.show(id);
   readonly getDelivery: BrokerApi['getDelivery'] = (id) => this.#inspection.getDelivery(id);
   readonly trace: BrokerApi['trace'] = (id) => this.#inspection.trace(id);

@@ -14,6 +14,7 @@ import { readFlight, shownOutput } from './follow.ts';
 import type { Outbox } from './outbox.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+import { until } from './until.ts';
 
 const outputPieceBytes = 256 * 1024;
 
@@ -87,30 +88,26 @@ export class Flights {
   async cancel(argument: string, by: string, waitMs: number): Promise<{ flight: Flight; confirmed: boolean }> {
     const { store, self, chronicler, runner, outbox, log } = this.#parts;
     const found = this.find(argument);
-    if (isTerminal(found.state)) throw conflict(`it has ended already: ${found.state}`, `see how: beckon flight show ${found.id}`);
+    if (isTerminal(found.state)) throw endedAlready(found);
     const flight = await store.write.requestCancel({ stamp: chronicler.stamp(), flightId: found.id, by });
     this.#parts.feed.changed(flight.id);
     if (isTerminal(flight.state)) return { flight, confirmed: true };
     // The request is durable: what fails here is done when the agent's next run would begin.
     if (flight.ownerNodeId === self.nodeId) runner.end(flight.id, 'cancel').catch((error: unknown) => log.error({ flightId: flight.id, err: error }, 'a cancel could not be carried out yet'));
     else outbox.cancel(flight);
-    const now = await this.#terminalWithin(flight.id, waitMs);
+    const ended = await until(this.#parts, flight.id, waitMs, () => {
+      const now = readFlight(store, flight.id);
+      return isTerminal(now.state) ? now : undefined;
+    });
+    const now = ended ?? readFlight(store, flight.id);
+    // It came to its own end first.
+    if (now.state === 'completed' || now.state === 'failed' || now.state === 'expired') throw endedAlready(now);
     // An `indeterminate` of this side's own is nobody's word that it has ended.
     return { flight: now, confirmed: isTerminal(now.state) && (now.state !== 'indeterminate' || now.verdictBy === 'owner') };
   }
+}
 
-  async #terminalWithin(flightId: FlightId, waitMs: number): Promise<Flight> {
-    const { store, feed, clock } = this.#parts;
-    const over = new AbortController();
-    const cancelTimer = clock.setTimer(waitMs, () => over.abort());
-    try {
-      for (;;) {
-        const flight = readFlight(store, flightId);
-        if (isTerminal(flight.state) || over.signal.aborted) return flight;
-        await feed.next(flightId, over.signal);
-      }
-    } finally {
-      cancelTimer();
-    }
-  }
+/** Before the cancel was asked for, or before it reached the owner. */
+function endedAlready(flight: Flight): BrokerError {
+  return conflict(`it has ended already: ${flight.state}`, `see how: beckon flight show ${flight.id}`);
 }

@@ -9,6 +9,7 @@ import type { Inspection } from './inspection.ts';
 import type { Outbox } from './outbox.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
+import type { Replies } from './replies.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
@@ -16,6 +17,7 @@ export interface LinksParts {
   readonly inbox: Inbox;
   readonly outbox: Outbox;
   readonly rollback: Rollback;
+  readonly replies: Replies;
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
@@ -32,12 +34,13 @@ export class Links implements LinkHandler {
   }
 
   onUp(link: Link): void {
-    const { roster, registry, inbox, outbox, rollback, store, clock } = this.#parts;
+    const { roster, registry, inbox, outbox, replies, rollback, store, clock } = this.#parts;
     // Before its epoch is stored.
     this.#track(link, rollback.linkUp(link));
     roster.linkUp(link);
     registry.linkUp(link);
     inbox.linkUp(link);
+    replies.linkUp(link);
     this.#track(link, outbox.linkUp(link));
     this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now(), epoch: link.epoch }));
   }
@@ -68,7 +71,7 @@ export class Links implements LinkHandler {
   }
 
   async #dispatch(link: Link, message: PeerMessage): Promise<void> {
-    const { inbox, outbox, registry, roster } = this.#parts;
+    const { inbox, outbox, replies, registry, roster } = this.#parts;
     switch (message.type) {
       case 'forward':
         return inbox.forward(link, message);
@@ -86,6 +89,10 @@ export class Links implements LinkHandler {
         return outbox.syncReply(link, message);
       case 'cancelled_unknown':
         return outbox.cancelledUnknown(link, message);
+      case 'reply':
+        return replies.received(link, message);
+      case 'reply_outcome':
+        return replies.outcome(link, message);
       case 'flight_events':
         return outbox.events(link, message);
       case 'registry':

@@ -8,6 +8,8 @@ export class RunLimits {
   readonly #timers: CancelTimer[] = [];
   #lastOutputMs: number;
   #cleared = false;
+  /** Its people are asked: the silence is theirs. */
+  #isWaiting = false;
 
   /** `onOverrun` is called at most once a limit. */
   constructor(clock: Clock, limits: Limits, onOverrun: (which: 'run limit' | 'idle limit') => void) {
@@ -22,6 +24,12 @@ export class RunLimits {
     this.#lastOutputMs = this.#clock.monotonic();
   }
 
+  /** While an agent waits for an answer its silence does not count; the time of the run does. */
+  waits(isWaiting: boolean): void {
+    this.#isWaiting = isWaiting;
+    this.sawOutput();
+  }
+
   clear(): void {
     this.#cleared = true;
     for (const cancel of this.#timers.splice(0)) cancel();
@@ -32,7 +40,7 @@ export class RunLimits {
     const cancel = this.#clock.setTimer(waitMs, () => {
       this.#timers.splice(this.#timers.indexOf(cancel), 1);
       if (this.#cleared || this.#idleMs === undefined) return;
-      const leftMs = this.#lastOutputMs + this.#idleMs - this.#clock.monotonic();
+      const leftMs = this.#isWaiting ? this.#idleMs : this.#lastOutputMs + this.#idleMs - this.#clock.monotonic();
       if (leftMs > 0) this.#watchIdle(leftMs, onOverrun);
       else onOverrun();
     });

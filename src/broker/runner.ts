@@ -9,13 +9,15 @@ import { isTerminal } from '../domain/flight.ts';
 import type { Harness, ProcessMark, Run, RunEnd } from '../domain/harness-port.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
-import type { Clock, Log } from '../domain/ports.ts';
+import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
+import type { Answer } from '../domain/request.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { OutputBuffer } from './output-buffer.ts';
+import { RunRequests } from './requests.ts';
 import { RunLimits } from './run-limits.ts';
 
 /** Runs at once of one agent, and of the node. */
@@ -32,6 +34,7 @@ export interface RunnerParts {
   readonly chronicler: Chronicler;
   readonly feed: Feed;
   readonly clock: Clock;
+  readonly ulids: UlidSource;
   readonly log: Log;
   readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
@@ -45,6 +48,7 @@ type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total 
 interface ActiveRun {
   readonly flight: Flight;
   run: Run | undefined;
+  requests: RunRequests | undefined;
   /** The first cause wins: it makes the verdict. */
   cause: StopCause | undefined;
   ended: Promise<number> | undefined;
@@ -110,6 +114,12 @@ export class Runner {
     await this.#finish(flight, cause === 'cancel' ? { state: 'cancelled', ended: 0 } : { state: 'expired', error: expiredError() });
   }
 
+  /** The store has taken an answer to a request of a flight that runs here. */
+  answered(flightId: FlightId, request: string, answer: Answer): void {
+    const active = this.#active.get(flightId);
+    active?.requests?.answered(request, answer);
+  }
+
   /** A verdict on a flight that is not running here: its agent is gone, its queue deadline has passed. */
   async settleQueued(flightId: FlightId, outcome: Outcome): Promise<void> {
     const flight = this.#parts.store.read.flight(flightId);
@@ -132,7 +142,7 @@ export class Runner {
 
   #begin(flight: Flight): void {
     const { target } = flight;
-    const active: ActiveRun = { flight, run: undefined, cause: undefined, ended: undefined, done: Promise.resolve() };
+    const active: ActiveRun = { flight, run: undefined, requests: undefined, cause: undefined, ended: undefined, done: Promise.resolve() };
     this.#active.set(flight.id, active);
     this.#perAgent.set(target, (this.#perAgent.get(target) ?? 0) + 1);
     const done = this.#fly(active)
@@ -194,6 +204,13 @@ export class Runner {
     }
     const buffer = new OutputBuffer(flight.id, { write: store.write, chronicler, onStored: () => this.#told(flight) });
     const limits = new RunLimits(clock, flight.limits, (cause) => this.#stop(active, cause));
+    const requests = new RunRequests(flight.id, {
+      ...{ write: store.write, chronicler, clock, ulids: this.#parts.ulids, log: this.#parts.log },
+      flush: () => buffer.flush(),
+      onChanged: (changed) => this.#told(changed),
+      onWaiting: (isWaiting) => limits.waits(isWaiting),
+    });
+    active.requests = requests;
     const run = harness.start(
       {
         invocationId: invocation.id,
@@ -210,11 +227,13 @@ export class Runner {
           limits.sawOutput();
           await buffer.add(stream, bytes);
         },
+        ask: (ask) => requests.ask(ask),
       },
     );
     active.run = run;
     if (active.cause !== undefined) active.ended = run.stop(stopGraceMs);
     const end = await run.ended;
+    requests.close();
     limits.clear();
     const ended = active.ended === undefined ? undefined : await active.ended;
     const verdict = active.cause === undefined ? outcomeOf(end) : verdictOn(active.cause, ended ?? 0);
@@ -258,6 +277,7 @@ export class Runner {
   #stop(active: ActiveRun, cause: StopCause): void {
     if (active.cause !== undefined) return;
     active.cause = cause;
+    active.requests?.close();
     active.ended = active.run?.stop(stopGraceMs);
   }
 

@@ -1,4 +1,4 @@
-/** Transport: deliveries; delivery show. */
+/** Transport: deliveries; delivery show, redrive. */
 import type { Command } from 'commander';
 import { formatDuration, parseDuration } from '../domain/duration.ts';
 import { deliveryStates } from '../domain/delivery.ts';
@@ -9,9 +9,10 @@ import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
+import { tellAccepted } from './flight-view.ts';
 import { attemptDocument, deliveryDocument } from './json.ts';
 import { nodeNames } from './names.ts';
-import { addPaging, checkId, choice, examples, pageOf, parsed, text } from './options.ts';
+import { addPaging, checkId, choice, examples, flag, pageOf, parsed, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { localTime, relativeTime } from './output.ts';
 import { facts, table } from './table.ts';
@@ -38,6 +39,21 @@ export function defineDeliveries(program: Command, on: Register): void {
       .addHelpText('after', examples('beckon delivery show last', 'beckon delivery show 8Q2X --json')),
     show,
   );
+  on(
+    delivery
+      .command('redrive')
+      .argument('<id>', 'an id of the delivery or its invocation, 4 or more last characters of one, or last')
+      .option('--yes', 'even though it may have run')
+      .description('Make a new invocation of one that came to nothing: same task, files, session and agent. Print its id.')
+      .addHelpText('after', examples('beckon deliveries --status dead', 'beckon delivery redrive 8Q2X')),
+    redrive,
+  );
+}
+
+async function redrive(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {
+  checkId(id);
+  await tellAccepted(context.out, await withNode(context, (client) => client.redriveDelivery(id, flag(options, 'yes'))));
+  return exitOk;
 }
 
 async function deliveries(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {

@@ -10,6 +10,7 @@ import type { Context } from './context.ts';
 import { bytesFields, errorDocument, outputFields } from './json.ts';
 import { isoTime, localTime } from './output.ts';
 import type { Output } from './output.ts';
+import { commandsFor } from './requests.ts';
 import { TerminalText } from './terminal-text.ts';
 
 export interface ViewOptions {
@@ -26,6 +27,7 @@ export class FlightView {
   readonly #options: ViewOptions;
   readonly #texts = { stdout: new TerminalText(), stderr: new TerminalText() };
   #target = '';
+  #flightId = '';
   #wasHeld = false;
 
   constructor(context: Context, options: ViewOptions) {
@@ -66,8 +68,9 @@ export class FlightView {
       case 'output':
         return await out.event('output', { seq, stream: body.stream, ...bytesFields(body.bytes) }, atMs);
       case 'waiting': {
-        const { reason, request, prompt, choices } = body;
-        return await out.event('waiting', { seq, reason, request, prompt, choices }, atMs);
+        const { reason, request, prompt, choices, untilMs } = body;
+        const until = untilMs === undefined ? {} : { until: isoTime(untilMs) };
+        return await out.event('waiting', { seq, reason, request, prompt, choices, ...until }, atMs);
       }
       case 'resumed':
         return await out.event('resumed', { seq }, atMs);
@@ -81,6 +84,7 @@ export class FlightView {
     switch (update.type) {
       case 'accepted':
         this.#target = update.target;
+        this.#flightId = update.flightId;
         this.#note(`${update.target}  ${update.invocationId}${update.deduplicated ? '  (accepted before with this key: following that one)' : ''}`);
         return;
       case 'held':
@@ -106,7 +110,9 @@ export class FlightView {
       case 'output':
         return await this.#output(body.stream, body.bytes);
       case 'waiting':
-        this.#note(`waiting for ${body.reason}: ${body.prompt}${body.choices.length === 0 ? '' : ` (${body.choices.join(', ')})`}`);
+        // Someone has to act: said even with --quiet.
+        this.#context.out.note(neutralise(`waiting for ${body.reason}: ${body.prompt}${body.choices.length === 0 ? '' : ` (${body.choices.join(', ')})`}`));
+        for (const command of commandsFor(this.#flightId, body)) this.#context.out.note(`  ${command}`);
         return;
       case 'resumed':
         this.#note('resumed');
@@ -148,6 +154,14 @@ export class FlightView {
     const { out } = this.#context;
     if (!this.#options.quiet) out.note(out.dim(neutralise(text)));
   }
+}
+
+/** What a command that leaves at once prints: the invocation's id alone, or the document. */
+export async function tellAccepted(out: Output, update: Extract<FlightUpdate, { type: 'accepted' }>, quiet = false): Promise<void> {
+  const { invocationId, flightId, target, deduplicated } = update;
+  if (out.isJson) return await out.event('accepted', { invocationId, flightId, target, deduplicated }, update.atMs);
+  if (!quiet) out.note(out.dim(`${target}${deduplicated ? '  (accepted before)' : ''}`));
+  await out.line(invocationId);
 }
 
 export function finishedFields({ flight, output, truncated }: Finished): Record<string, unknown> {

@@ -7,6 +7,7 @@ import type { FlightState } from '../domain/flight.ts';
 import { outputStreams } from '../domain/flight-event.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { Delivery, Flight } from '../domain/records.ts';
+import { neutralise } from '../domain/text.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -17,6 +18,7 @@ import { nodeNames } from './names.ts';
 import { addPaging, checkId, choice, duration, examples, flag, number, pageOf, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { isoTime, localTime, relativeTime } from './output.ts';
+import { commandsFor, defineRequests } from './requests.ts';
 import { facts, table } from './table.ts';
 import { TerminalText } from './terminal-text.ts';
 import { watch } from './watch.ts';
@@ -77,6 +79,7 @@ export function defineFlights(program: Command, on: Register): void {
       .addHelpText('after', examples('beckon flight cancel last')),
     cancel,
   );
+  defineRequests(program, flight, on);
   on(
     program
       .command('trace')
@@ -144,6 +147,9 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['delivery', delivery === undefined ? undefined : transport(delivery)],
     ['held until', isTerminal(flight.state) || flight.startedAtMs !== undefined ? undefined : localTime(flight.holdUntilMs)],
     ['run', flight.run > 1 ? String(flight.run) : undefined],
+    ['waits for', flight.waiting === undefined ? undefined : `${flight.waiting.reason}: ${neutralise(flight.waiting.prompt)}`],
+    ...(flight.waiting === undefined ? [] : commandsFor(flight.id, flight.waiting).map((command): [string, string] => ['', command])),
+    ['redrive of', detail.invocation.redriveOf],
     ['exit code', flight.exitCode?.toString()],
     ['why', failure?.message ?? (flight.quarantinedAtMs === undefined ? undefined : 'held back: the store of its node was put back to an older state, and its origin is to be asked first')],
     ['output', `${flight.stdoutBytes} bytes${flight.prunedAtMs === undefined ? `: beckon flight output ${flight.id.slice(-6)}` : `, pruned ${localTime(flight.prunedAtMs)}`}`],

@@ -6,6 +6,7 @@ import type { InvokeRequest, NodeClient } from '../client/types.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
+import { tellAccepted } from './flight-view.ts';
 import type { OnSignal } from './interrupts.ts';
 import { checkAddress, choice, duration, examples, flag, list, number, parsed, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
@@ -71,12 +72,7 @@ async function invoke(context: Context, [address = '', ...words]: readonly strin
 async function detached({ out }: Context, client: NodeClient, request: InvokeRequest, quiet: boolean): Promise<number> {
   for await (const update of client.invoke(request)) {
     if (update.type !== 'accepted') continue;
-    const { invocationId, flightId, target, deduplicated } = update;
-    if (out.isJson) await out.event('accepted', { invocationId, flightId, target, deduplicated }, update.atMs);
-    else {
-      if (!quiet) out.note(out.dim(`${target}${deduplicated ? '  (accepted before with this key)' : ''}`));
-      await out.line(invocationId);
-    }
+    await tellAccepted(out, update, quiet);
   }
   return exitOk;
 }

@@ -3,7 +3,7 @@ import type { ErrorInfo } from '../domain/errors.ts';
 import type { Delivery, DeliveryAttempt, Flight } from '../domain/records.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import { isUtf8, splitUtf8 } from '../domain/text.ts';
-import type { AgentView, FlightDetail, NodeStatus, TraceView } from '../client/types.ts';
+import type { AgentView, FlightDetail, NodeStatus, TraceView, WaitingView } from '../client/types.ts';
 import { isoTime } from './output.ts';
 
 /** Drops what is undefined, so that an optional key is absent rather than null. */
@@ -137,7 +137,7 @@ export function flightShowDocument(detail: FlightDetail): object {
     atMs === undefined ? null : { at: isoTime(atMs), node, ...evidence };
   const finishedBy = flight.verdictBy === 'origin' ? detail.originName : detail.ownerName;
   return {
-    flight: { ...flightDocument(flight, names), ...outputFields(detail.output, detail.truncated) },
+    flight: { ...flightDocument(flight, names), ...present({ redriveOf: detail.invocation.redriveOf }), ...outputFields(detail.output, detail.truncated) },
     receipts: {
       accepted: receipt(flight.acceptedAtMs, detail.originName, { invocationId: flight.invocationId, nodeId: flight.originNodeId }),
       received: receipt(flight.receivedAtMs, detail.ownerName, {
@@ -152,6 +152,21 @@ export function flightShowDocument(detail: FlightDetail): object {
       ),
     },
   };
+}
+
+export function inboxDocument({ waiting, gaps }: WaitingView): object {
+  return {
+    waiting: waiting.flatMap(({ flight, nodeId, nodeName }) =>
+      flight.waiting === undefined
+        ? []
+        : [{ flightId: flight.id, invocationId: flight.invocationId, target: flight.target, ...waitingDocument(flight.waiting), node: nodeName, nodeId }],
+    ),
+    gaps: gaps.map(gapDocument),
+  };
+}
+
+function gapDocument({ nodeId, nodeName, why }: TraceView['gaps'][number]): object {
+  return { node: nodeName, why, nodeId };
 }
 
 export function deliveryDocument(delivery: Delivery, names: Names = {}): Record<string, unknown> {
@@ -216,6 +231,6 @@ export function traceDocument(trace: TraceView): object {
         detail: fact.detail,
       }),
     ),
-    gaps: trace.gaps.map(({ nodeId, nodeName, why }) => ({ node: nodeName, why, nodeId })),
+    gaps: trace.gaps.map(gapDocument),
   };
 }

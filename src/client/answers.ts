@@ -1,6 +1,6 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
-import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView } from '../broker/api.ts';
+import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { invalid } from '../domain/errors.ts';
 import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
 import type { DeliveryId } from '../domain/ids.ts';
@@ -91,17 +91,8 @@ export function decodeResolved(message: wire.ResolveResponse): ResolveResult {
 export function decodeUpdate(message: wire.FlightUpdate | undefined): FlightUpdate {
   const { atMs, update } = required(message, 'update');
   switch (update?.$case) {
-    case 'accepted': {
-      const { invocationId, flightId, target, deduplicated } = update.value;
-      return {
-        type: 'accepted',
-        atMs,
-        invocationId: id(isInvocationId, invocationId, 'accepted.invocation_id'),
-        flightId: id(isFlightId, flightId, 'accepted.flight_id'),
-        target,
-        deduplicated,
-      };
-    }
+    case 'accepted':
+      return decodeAccepted(atMs, update.value);
     case 'held':
       return { type: 'held', atMs, why: update.value.why, untilMs: update.value.untilMs };
     case 'received':
@@ -157,8 +148,31 @@ export function decodeTrace(message: inspection.TraceResponse): TraceView {
       nodeName,
       ...(peerName === '' ? {} : { peerName }),
     })),
-    gaps: message.gaps.map(({ nodeId, nodeName, why }) => ({ nodeId: asNodeId(nodeId), nodeName, why })),
+    gaps: message.gaps.map(decodeGap),
   };
+}
+
+export function decodeWaitingList(message: inspection.ListWaitingResponse): WaitingView {
+  return {
+    waiting: message.waiting.map(({ flight, nodeId, nodeName }) => ({ flight: decodeFlight(required(flight, 'flight')), nodeId: asNodeId(nodeId), nodeName })),
+    gaps: message.gaps.map(decodeGap),
+  };
+}
+
+export function decodeAccepted(atMs: number, message: wire.Accepted): Extract<FlightUpdate, { type: 'accepted' }> {
+  const { invocationId, flightId, target, deduplicated } = message;
+  return {
+    type: 'accepted',
+    atMs,
+    invocationId: id(isInvocationId, invocationId, 'accepted.invocation_id'),
+    flightId: id(isFlightId, flightId, 'accepted.flight_id'),
+    target,
+    deduplicated,
+  };
+}
+
+function decodeGap({ nodeId, nodeName, why }: inspection.TraceGap): TraceView['gaps'][number] {
+  return { nodeId: asNodeId(nodeId), nodeName, why };
 }
 
 export function decodePeer(message: inspection.Peer): PeerView {

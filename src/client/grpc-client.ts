@@ -12,7 +12,8 @@ import { showFlightToken } from '../rpc/flight-token.ts';
 import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
-import { decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodeResolved, decodeStatus, decodeTrace, decodeUpdate } from './answers.ts';
+import { encodeReply } from '../rpc/work.ts';
+import { decodeAccepted, decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodeResolved, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
@@ -120,6 +121,21 @@ export class GrpcNodeClient implements NodeClient {
   async cancelFlight(id: string, waitMs: number): ReturnType<NodeClient['cancelFlight']> {
     const { flight, confirmed } = await this.#ask(calls.cancelFlight, { id, waitMs }, waitMs + quickMs);
     return { flight: decodeFlight(required(flight, 'flight')), confirmed };
+  }
+
+  async replyToFlight({ id, request, reply, waitMs }: Parameters<NodeClient['replyToFlight']>[0]): ReturnType<NodeClient['replyToFlight']> {
+    const asked = { id, request: request ?? '', ...encodeReply(reply), waitMs };
+    const answer = await this.#ask(calls.replyToFlight, asked, waitMs + quickMs);
+    return { flight: decodeFlight(required(answer.flight, 'flight')), request: answer.request, confirmed: answer.confirmed };
+  }
+
+  async listWaiting(): ReturnType<NodeClient['listWaiting']> {
+    return decodeWaitingList(await this.#ask(calls.listWaiting, {}, remoteMs));
+  }
+
+  async redriveDelivery(idArgument: string, confirmed: boolean): ReturnType<NodeClient['redriveDelivery']> {
+    const { atMs, ...accepted } = await this.#ask(calls.redriveDelivery, { id: idArgument, confirmed }, remoteMs);
+    return decodeAccepted(atMs, accepted);
   }
 
   async listDeliveries(...[filter, page]: Parameters<NodeClient['listDeliveries']>): ReturnType<NodeClient['listDeliveries']> {

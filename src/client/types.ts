@@ -1,8 +1,9 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
-import type { BrokerApi, FlightUpdate, InvokeInput, NodeStatus } from '../broker/api.ts';
+import type { BrokerApi, FlightUpdate, InvokeInput, NodeStatus, ReplyInput } from '../broker/api.ts';
+import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
-export type { AgentSpec, AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, Selector, TraceView } from '../broker/api.ts';
+export type { AgentSpec, AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, Selector, TraceView, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
 
@@ -27,6 +28,7 @@ type Same = Pick<
   | 'listFlights'
   | 'getFlight'
   | 'cancelFlight'
+  | 'listWaiting'
   | 'listDeliveries'
   | 'getDelivery'
   | 'trace'
@@ -51,5 +53,9 @@ export interface NodeClient extends Same {
   follow(idArgument: string, options?: StreamOptions & { readonly afterSeq?: number }): AsyncIterable<FlightUpdate>;
   /** All that is stored of one output stream, in order. */
   output(idArgument: string, stream: OutputStream, options?: StreamOptions): AsyncIterable<Uint8Array>;
+  /** Says it to the request that is open, or to the one named, and waits up to `waitMs` for the owner's word. */
+  replyToFlight(request: Omit<ReplyInput, 'by'>): Promise<{ flight: Flight; request: string; confirmed: boolean }>;
+  /** The new invocation that takes the place of one that came to nothing; `confirmed` when that one may have run. */
+  redriveDelivery(idArgument: string, confirmed: boolean): Promise<Extract<FlightUpdate, { type: 'accepted' }>>;
   close(): void;
 }

@@ -7,10 +7,9 @@ import { serverStream, unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
-import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeSelector, decodeSpec } from './requests.ts';
-import { encodeAgent, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate } from './views.ts';
+import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
+import { encodeAgent, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
-const longestCancelWaitMs = 5 * 60_000;
 
 /** Letting go of a stream ends the reading and never the flight. */
 export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): ControlServiceServer {
@@ -77,9 +76,15 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
     cancelFlight: unary(edge, async (caller, { id, waitMs }) => {
       await checkFamily(caller, id);
       const by = caller.flight === undefined ? 'local' : caller.id;
-      const { flight, confirmed } = await api.cancelFlight(id, Math.min(whole(waitMs, 'wait_ms'), longestCancelWaitMs), by);
+      const { flight, confirmed } = await api.cancelFlight(id, Math.min(whole(waitMs, 'wait_ms'), longestWaitMs), by);
       return { flight: encodeFlight(flight), confirmed };
     }),
+
+    replyToFlight: unary(edge, async (caller, request) => {
+      const { flight, ...rest } = await api.replyToFlight(decodeReplyInput(caller, request));
+      return { flight: encodeFlight(flight), ...rest };
+    }),
+    listWaiting: unary(edge, async () => encodeWaiting(await api.listWaiting())),
 
     listDeliveries: unary(edge, async (_caller, request) => {
       const page = await api.listDeliveries(decodeDeliveryFilter(request), decodePage(request));
@@ -88,6 +93,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
     getDelivery: unary(edge, async (_caller, { id }) => {
       const { delivery, attempts } = await api.getDelivery(id);
       return { delivery: encodeDelivery(delivery), attempts: attempts.map(encodeAttempt) };
+    }),
+    redriveDelivery: unary(edge, async (caller, { id, confirmed }) => {
+      const { flight, deduplicated } = await api.redriveDelivery({ id, caller, confirmed });
+      const { invocationId, id: flightId, target, acceptedAtMs } = flight;
+      return { atMs: acceptedAtMs, invocationId, flightId, target, deduplicated };
     }),
     trace: unary(edge, async (caller, { invocation }) => {
       await checkFamily(caller, invocation);

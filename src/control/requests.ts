@@ -1,5 +1,5 @@
 /** What clients ask, as input of the use cases. Readers throw BrokerError `invalid`, naming the field. */
-import type { AgentSpec, BrokerApi, InvokeInput, LocalCaller, Selector } from '../broker/api.ts';
+import type { AgentSpec, BrokerApi, InvokeInput, LocalCaller, ReplyInput, Selector } from '../broker/api.ts';
 import { invalid } from '../domain/errors.ts';
 import { checkTaskSize, permissions } from '../domain/invocation.ts';
 import type { PageRequest } from '../domain/records.ts';
@@ -8,12 +8,14 @@ import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
 import { list, name, optionalText, optionalWhole, present, required, text, texts, whole } from '../rpc/fields.ts';
-import { decodeSession, decodeTask } from '../rpc/work.ts';
+import { decodeReply, decodeSession, decodeTask } from '../rpc/work.ts';
 
 const longestPath = 4096;
 const longestWord = 128 * 1024;
 const defaultLimit = 100;
 const maxLimit = 1000;
+/** For the word of another node. */
+export const longestWaitMs = 5 * 60_000;
 
 export function decodeSpec(message: wire.AddAgentRequest): AgentSpec {
   const permission = permissions.find((each) => each === (message.permissions === '' ? 'ask' : message.permissions));
@@ -67,6 +69,16 @@ export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest): 
       holdMs: optionalWhole(message.holdMs, 'hold_ms'),
       runLimitMs: optionalWhole(message.runLimitMs, 'run_limit_ms'),
     }),
+  };
+}
+
+export function decodeReplyInput(caller: LocalCaller, message: wire.ReplyToFlightRequest): ReplyInput {
+  return {
+    id: message.id,
+    reply: decodeReply(message),
+    by: caller.id,
+    waitMs: Math.min(whole(message.waitMs, 'wait_ms'), longestWaitMs),
+    ...present({ request: optionalText(message.request, 'request') }),
   };
 }
 

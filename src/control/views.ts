@@ -1,5 +1,5 @@
 /** What the use cases answer, as messages. */
-import type { AgentView, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView } from '../broker/api.ts';
+import type { AgentView, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import { peerStates } from '../domain/peer.ts';
@@ -114,6 +114,13 @@ export function encodeTrace(trace: TraceView): inspection.TraceResponse {
     invocationId: trace.invocationId,
     entries: trace.entries.map(({ fact, nodeName, peerName }) => ({ fact: encodeFact(fact), nodeName, peerName: peerName ?? '' })),
     gaps: trace.gaps.map((gap) => ({ ...gap })),
+  };
+}
+
+export function encodeWaiting({ waiting, gaps }: WaitingView): inspection.ListWaitingResponse {
+  return {
+    waiting: waiting.map(({ flight, nodeId, nodeName }) => ({ flight: encodeFlight(flight), nodeId, nodeName })),
+    gaps: gaps.map((gap) => ({ ...gap })),
   };
 }
 

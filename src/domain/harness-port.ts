@@ -3,6 +3,7 @@ import type { ErrorInfo } from './errors.ts';
 import type { OutputStream } from './flight-event.ts';
 import type { FlightId, InvocationId } from './ids.ts';
 import type { Endpoint, SessionChoice, Task } from './invocation.ts';
+import type { Answer, Ask } from './request.ts';
 
 export interface RunRequest {
   readonly invocationId: InvocationId;
@@ -48,6 +49,11 @@ export interface RunSink {
    * @returns resolves when there is room for more: await it before reading on.
    */
   output(stream: OutputStream, bytes: Uint8Array): Promise<void>;
+  /**
+   * Asks the people behind the flight and waits for their word. Never rejects. What was output before is seen before;
+   * one request of a flight is put to them at a time, others stand behind it in order. None outlives its run.
+   */
+  ask(ask: Ask): Promise<Answer>;
 }
 
 /** How the agent's process ended. `error` when it never came up or broke its protocol. */

@@ -19,7 +19,7 @@ export type AttemptId = Branded<'AttemptId'>;
 export type EventId = Branded<'EventId'>;
 export type AgentId = Branded<'AgentId'>;
 
-export const idPrefixes = ['inv', 'flt', 'dlv', 'att', 'evt', 'agt'] as const;
+export const idPrefixes = ['inv', 'flt', 'dlv', 'att', 'evt', 'agt', 'req'] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 
 export type RecordId = InvocationId | FlightId | DeliveryId | AttemptId | EventId | AgentId;
@@ -45,6 +45,8 @@ export const flightIdOf = (ulid: string): FlightId => make('flt', ulid) as Fligh
 export const deliveryIdOf = (ulid: string): DeliveryId => make('dlv', ulid) as DeliveryId;
 export const attemptIdOf = (ulid: string): AttemptId => make('att', ulid) as AttemptId;
 export const eventIdOf = (ulid: string): EventId => make('evt', ulid) as EventId;
+/** Of a request that an agent makes of its people. */
+export const requestIdOf = (ulid: string): string => make('req', ulid);
 export const agentIdOf = (ulid: string): AgentId => make('agt', ulid) as AgentId;
 
 function hasForm(prefix: IdPrefix, text: string): boolean {

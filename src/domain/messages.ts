@@ -10,6 +10,7 @@ import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
 import type { RegistrySnapshot } from './registration.ts';
+import type { Reply } from './request.ts';
 import type { CertificateChain } from './trust.ts';
 
 /** The origin hands work over. Its limits are what is left of them at the moment of sending. */
@@ -81,6 +82,26 @@ export interface FlightEvents {
   readonly events: readonly FlightEvent[];
 }
 
+/** Origin to owner: what a person said to a request. Durable at the origin, repeated until the owner has said what it made of it. */
+export interface GivenReply {
+  readonly type: 'reply';
+  readonly invocationId: InvocationId;
+  readonly request: string;
+  readonly reply: Reply;
+  /** Who said it, at the origin. */
+  readonly by: string;
+  readonly hlc: Hlc;
+}
+
+/** Owner to origin: the reply was taken, or why not. */
+export interface ReplyOutcome {
+  readonly type: 'reply_outcome';
+  readonly invocationId: InvocationId;
+  readonly request: string;
+  readonly error?: ErrorInfo;
+  readonly hlc: Hlc;
+}
+
 /** Origin to owner: stored durably through `seq`. Returns the credit of what it covers. */
 export interface EventAck {
   readonly type: 'event_ack';
@@ -102,7 +123,7 @@ export interface Roster {
   readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
 }
 
-export type ControlMessage = Forward | Receipt | Reject | Sync | SyncReply | Cancel | CancelledUnknown | EventAck | Registry | Roster;
+export type ControlMessage = Forward | Receipt | Reject | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | Roster;
 export type PeerMessage = ControlMessage | FlightEvents;
 
 export interface FlightFilter {

@@ -16,6 +16,7 @@ import type { Endpoint, Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './records.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
+import type { Ask, Reply } from './request.ts';
 import type { CertificateChain } from './trust.ts';
 
 /** How a new invocation leaves: it is ours; a link is up and it goes now (attempt 1); or it waits, and why. */
@@ -100,6 +101,17 @@ export interface BackupReport {
   readonly flights: Readonly<Partial<Record<FlightState, number>>>;
 }
 
+/** A person's reply, kept at the node where it was given until the owner has said what it made of it. */
+export interface StoredReply {
+  readonly invocationId: InvocationId;
+  readonly request: string;
+  readonly reply: Reply;
+  readonly by: string;
+  readonly isSettled: boolean;
+  /** Why the owner did not take it. */
+  readonly error?: ErrorInfo;
+}
+
 export interface StoreWrites {
   /**
    * Starts a boot: epoch = max(stored + 1, newest + 1, now). A store that is behind `newest`, which is known from
@@ -164,6 +176,20 @@ export interface StoreWrites {
   appendOutput(input: { flightId: FlightId; chunks: readonly OutputChunk[] }): Promise<readonly FlightEvent[]>;
   /** The owner's terminal event. Undefined when terminal already. */
   finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  /** `running → waiting`: the request and its event. Undefined when it does not run any more. */
+  ask(input: { stamp: Stamp; flightId: FlightId; request: string; ask: Omit<Ask, 'timeoutMs'>; untilMs: number }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  /**
+   * A reply given at this node. At the owner it is taken at once: `waiting → running`, and `isTaken` tells it from one
+   * that was taken before. Elsewhere it is kept for the owner. The same reply again changes nothing.
+   * @throws `conflict` when the request is not open as far as this node knows, or was answered otherwise; the error of the owner that did not take it
+   */
+  giveReply(input: { stamp: Stamp; flightId: FlightId; request: string; reply: Reply; by: string }): Promise<{ flight: Flight; isSettled: boolean; isTaken: boolean }>;
+  /** A reply that the origin sent to this owner, once however often it comes. @throws `not_found`, `denied` when it is of another origin, `conflict` when it comes too late */
+  receiveReply(input: { stamp: Stamp; invocationId: InvocationId; originNodeId: NodeId; request: string; reply: Reply; by: string }): Promise<{ flight: Flight; isTaken: boolean }>;
+  /** The owner's word on a reply that was given here. False when none waits for it. */
+  settleReply(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; request: string; error?: ErrorInfo }): Promise<boolean>;
+  /** Nobody answered in time: `waiting → running`. Undefined when the request is not open any more. */
+  timeOutRequest(input: { stamp: Stamp; flightId: FlightId; request: string }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** A cancel from the origin: leaves a tombstone when unknown. @throws `denied` when known from another origin */
   receiveCancel(input: { stamp: Stamp; invocationId: InvocationId; originNodeId: NodeId }): Promise<Flight | 'tombstone'>;
   /** The origin holds events through `seq`. */
@@ -212,6 +238,9 @@ export interface StoreReads {
   /** Events after `afterSeq` in order, up to about `maxBytes` of output, at least one if there is one. */
   events(id: FlightId, afterSeq: number, maxBytes: number): readonly FlightEvent[];
   delivery(id: InvocationId): Delivery | undefined;
+  reply(id: InvocationId, request: string): StoredReply | undefined;
+  /** Given here for that owner, which has not yet said what it made of them. */
+  openReplies(ownerNodeId: NodeId, limit: number): readonly StoredReply[];
   /** Not terminal, ours to send, never sent or lost since, oldest first, after the given id. */
   unsent(toNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly InvocationId[];
   /** Sent to that owner and not terminal here, in id order. */

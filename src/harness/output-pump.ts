@@ -14,14 +14,14 @@ const quietMs = 200;
 export class OutputPump {
   readonly #source: Readable;
   readonly #stream: OutputStream;
-  readonly #sink: RunSink;
+  readonly #sink: Pick<RunSink, 'output'>;
   readonly #clock: Clock;
   /** Bytes that may still be read; finite once the run is over but for what lies in the pipe. */
   #budget = Number.POSITIVE_INFINITY;
   #isClosed = false;
   #wake: () => void = () => undefined;
 
-  constructor(source: Readable, stream: OutputStream, sink: RunSink, clock: Clock) {
+  constructor(source: Readable, stream: OutputStream, sink: Pick<RunSink, 'output'>, clock: Clock) {
     this.#source = source;
     this.#stream = stream;
     this.#sink = sink;

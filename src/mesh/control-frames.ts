@@ -7,16 +7,16 @@ import type { Invocation, Task } from '../domain/invocation.ts';
 import type { ControlMessage, FlightEvents, Forward } from '../domain/messages.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { failureReason, flightState } from '../rpc/enums.ts';
-import { decodeErrorInfo, encodeErrorInfo } from '../rpc/error-info.ts';
-import { buffer, bytes, clockValue, id, list, name, required, whole } from '../rpc/fields.ts';
+import { decodeErrorInfo, decodeOptionalErrorInfo, encodeErrorInfo } from '../rpc/error-info.ts';
+import { buffer, bytes, clockValue, id, list, name, present, required, whole } from '../rpc/fields.ts';
 import { decodeSignedRecord, encodeSignedRecord } from '../rpc/records.ts';
-import { decodeFlightEvent, decodeInvocation, decodeTask, encodeFlightEvent, encodeInvocation, encodeTask } from '../rpc/work.ts';
+import { decodeFlightEvent, decodeInvocation, decodeReply, decodeTask, encodeFlightEvent, encodeInvocation, encodeReply, encodeTask } from '../rpc/work.ts';
 
 type Frame = NonNullable<wire.ControlFrame['frame']>;
 /** Frames that are the core's business; the others keep the session itself. */
 export type MessageFrame = Extract<
   Frame,
-  { $case: 'forward' | 'receipt' | 'reject' | 'sync' | 'syncReply' | 'cancel' | 'cancelledUnknown' | 'eventAck' | 'registry' | 'roster' }
+  { $case: 'forward' | 'receipt' | 'reject' | 'sync' | 'syncReply' | 'cancel' | 'cancelledUnknown' | 'reply' | 'replyOutcome' | 'eventAck' | 'registry' | 'roster' }
 >;
 
 /** The largest task that travels inside its `Forward`, encoded, bytes. A larger one follows in pieces. */
@@ -90,6 +90,14 @@ export function encodeControl(message: Exclude<ControlMessage, Forward>): Frame 
       return { $case: 'cancel', value: { invocationId: message.invocationId, hlc: message.hlc } };
     case 'cancelled_unknown':
       return { $case: 'cancelledUnknown', value: { invocationId: message.invocationId, hlc: message.hlc } };
+    case 'reply': {
+      const { invocationId, request, reply, by, hlc } = message;
+      return { $case: 'reply', value: { invocationId, request, ...encodeReply(reply), by, hlc } };
+    }
+    case 'reply_outcome': {
+      const { invocationId, request, error, hlc } = message;
+      return { $case: 'replyOutcome', value: { invocationId, request, error: error === undefined ? undefined : encodeErrorInfo(error), hlc } };
+    }
     case 'event_ack':
       return { $case: 'eventAck', value: { invocationId: message.invocationId, seq: message.seq, unknown: message.unknown } };
     case 'registry':
@@ -154,6 +162,23 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
       return { type: 'cancel', invocationId: invocationId(frame.value), hlc: clockValue(frame.value.hlc) };
     case 'cancelledUnknown':
       return { type: 'cancelled_unknown', invocationId: invocationId(frame.value), hlc: clockValue(frame.value.hlc) };
+    case 'reply':
+      return {
+        type: 'reply',
+        invocationId: invocationId(frame.value),
+        request: name(frame.value.request, 'reply.request'),
+        reply: decodeReply(frame.value),
+        by: name(frame.value.by, 'reply.by'),
+        hlc: clockValue(frame.value.hlc),
+      };
+    case 'replyOutcome':
+      return {
+        type: 'reply_outcome',
+        invocationId: invocationId(frame.value),
+        request: name(frame.value.request, 'reply_outcome.request'),
+        hlc: clockValue(frame.value.hlc),
+        ...present({ error: decodeOptionalErrorInfo(frame.value.error) }),
+      };
     case 'eventAck':
       return {
         type: 'event_ack',

@@ -4,6 +4,7 @@ import { BrokerError, errorCodes, internal, invalid } from '../domain/errors.ts'
 import { outputStreams } from '../domain/flight-event.ts';
 import { flightStates, waitingReasons } from '../domain/flight.ts';
 import { peerStates } from '../domain/peer.ts';
+import { replyKinds } from '../domain/request.ts';
 import { visibilities } from '../domain/registration.ts';
 import { quoted } from '../domain/text.ts';
 import * as wire from '../gen/beckon/v1/record.ts';
@@ -61,6 +62,7 @@ export const failureReason = enumTable('failure reason', failureReasons, wire.Fa
 export const peerState = enumTable('peer state', peerStates, wire.PeerState);
 export const outputStream = enumTable('output stream', outputStreams, wire.OutputStream);
 export const waitingReason = enumTable('waiting reason', waitingReasons, wire.WaitingReason);
+export const replyKind = enumTable('kind of reply', replyKinds, wire.ReplyKind);
 export const visibility = enumTable('visibility', visibilities, wire.Visibility);
 export const verdict = enumTable('verdict', ['owner', 'origin'] as const, wire.Verdict);
 export const sessionMode = enumTable('session mode', ['new', 'continue', 'named'] as const, wire.SessionMode);

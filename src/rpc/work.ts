@@ -4,8 +4,10 @@ import { isTerminal } from '../domain/flight.ts';
 import { invalid } from '../domain/errors.ts';
 import { isInvocationId, isNodeId } from '../domain/ids.ts';
 import type { Invocation, Limits, SessionChoice, Task } from '../domain/invocation.ts';
+import { longestReply } from '../domain/request.ts';
+import type { Reply } from '../domain/request.ts';
 import type * as wire from '../gen/beckon/v1/record.ts';
-import { flightState, outputStream, sessionMode, waitingReason } from './enums.ts';
+import { flightState, outputStream, replyKind, sessionMode, waitingReason } from './enums.ts';
 import { decodeOptionalErrorInfo, encodeErrorInfo } from './error-info.ts';
 import { buffer, bytes, clockValue, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from './fields.ts';
 
@@ -96,6 +98,15 @@ export function decodeInvocation(message: wire.Invocation): Invocation {
     acceptedAtMs: whole(message.acceptedAtMs, 'invocation.accepted_at_ms'),
     ...present({ redriveOf: optionalId(isInvocationId, message.redriveOf, 'invocation.redrive_of') }),
   };
+}
+
+export function encodeReply(reply: Reply): { kind: wire.ReplyKind; text: string } {
+  return { kind: replyKind.toWire(reply.kind), text: reply.kind === 'text' ? reply.text : '' };
+}
+
+export function decodeReply(message: { readonly kind: number; readonly text: string }): Reply {
+  const kind = replyKind.fromWire(message.kind);
+  return kind === 'text' ? { kind, text: text(message.text, 'reply.text', longestReply) } : { kind };
 }
 
 export function encodeFlightEvent(event: FlightEvent): wire.FlightEvent {

@@ -69,7 +69,10 @@ export class OriginWrites {
     };
     deliveries.insert(delivery, plan.kind === 'send' ? plan.attemptId : undefined);
     const about = { invocation: invocation.id, peer: row.peer };
-    facts.append(stamp, 'invocation.accepted', { ...about, detail: { target: row.target, caller: invocation.caller } });
+    const { redriveOf } = invocation;
+    const again = redriveOf === undefined ? {} : { redriveOf };
+    facts.append(stamp, 'invocation.accepted', { ...about, detail: { target: row.target, caller: invocation.caller, ...again } });
+    if (redriveOf !== undefined) facts.append(stamp, 'invocation.redriven', { invocation: redriveOf, peer: row.peer, detail: { as: invocation.id } });
     if (plan.kind === 'local') facts.append(stamp, 'invocation.received', { ...about, detail: { target: row.target } });
     else if (plan.kind === 'send') facts.append(stamp, 'delivery.sent', { ...about, detail: { attempt: '1' } });
     else facts.append(stamp, 'delivery.deferred', { ...about, detail: { reason: plan.reason, why: plan.detail } });

@@ -16,6 +16,7 @@ import { keyedRead } from './idempotency.ts';
 import { invocationReads } from './invocations.ts';
 import { nodeReads } from './nodes.ts';
 import { pruningReads } from './pruning.ts';
+import { replyReads } from './replies.ts';
 import { registrationReads } from './registrations.ts';
 import { trustReads } from './trust.ts';
 
@@ -30,6 +31,7 @@ export function readerOver(db: Connection): StoreReads {
   const flightEvents = flightEventReads(db);
   const deliveries = deliveryReads(db, nodes);
   const facts = factReads(db, nodes);
+  const replies = replyReads(db);
   const agents = agentReads(db, nodes);
   const registry = registrationReads(db, nodes);
   const trust = trustReads(db, nodes);
@@ -59,6 +61,8 @@ export function readerOver(db: Connection): StoreReads {
     task: (id) => invocations.task(id),
     events: (id, afterSeq, maxBytes) => flightEvents.events(invocationOfFlight(id), afterSeq, maxBytes),
     delivery: (id) => deliveries.delivery(id),
+    reply: (id, request) => replies.reply(id, request),
+    openReplies: (ownerNodeId, limit) => ofNode(ownerNodeId, (owner) => replies.open(owner, limit)),
     unsent: (toNodeId, after, limit) => ofNode(toNodeId, (to) => deliveries.deferred(to, after ?? firstId, limit)),
     openAt: (ownerNodeId, after, limit) =>
       ofNode(ownerNodeId, (owner) => flights.sent.all(owner, after ?? firstId, limit)).map((row) => ({

@@ -13,6 +13,7 @@ import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
 import { RegistrationTable } from './registrations.ts';
 import { StoredBytes } from './stored-bytes.ts';
+import { ReplyTable } from './replies.ts';
 import { TombstoneTable } from './tombstones.ts';
 import { TrustTable } from './trust.ts';
 
@@ -32,6 +33,7 @@ export interface Tables {
   readonly flightProcesses: FlightProcessTable;
   readonly deliveries: DeliveryTable;
   readonly tombstones: TombstoneTable;
+  readonly replies: ReplyTable;
   readonly agents: AgentTable;
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
@@ -59,6 +61,7 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     flightProcesses: new FlightProcessTable(db),
     deliveries: new DeliveryTable(db),
     tombstones: new TombstoneTable(db),
+    replies: new ReplyTable(db),
     agents: new AgentTable(db, nodes, facts),
     registrations: new RegistrationTable(db, nodes),
     trust: new TrustTable(db, nodes, facts),

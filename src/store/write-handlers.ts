@@ -8,6 +8,7 @@ import type { Input, Wire, WriteName } from './protocol.ts';
 import { PruningWrites } from './pruning.ts';
 import type { Refusal } from './refusal.ts';
 import { RollbackWrites } from './rollback.ts';
+import { RequestWrites } from './request-writes.ts';
 import type { Tables } from './tables.ts';
 
 export type WriteHandlers = { readonly [Name in WriteName]: (input: Input<Name>) => Wire<Name> | Refusal };
@@ -17,6 +18,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const owner = new OwnerWrites(tables);
   const rollback = new RollbackWrites(db, tables, origin);
   const pruning = new PruningWrites(db, tables);
+  const requests = new RequestWrites(tables);
   const { agents, boots, facts, flights, nodes, registrations, trust } = tables;
   return {
     boot: (input) => rollback.boot(input),
@@ -48,6 +50,11 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     },
     appendOutput: (input) => owner.appendOutput(input),
     finish: (input) => owner.finish(input),
+    ask: (input) => requests.ask(input),
+    giveReply: (input) => requests.giveReply(input),
+    receiveReply: (input) => requests.receiveReply(input),
+    settleReply: (input) => requests.settleReply(input),
+    timeOutRequest: (input) => requests.timeOutRequest(input),
     receiveCancel: (input) => owner.receiveCancel(input),
     acknowledged: (input) => {
       owner.acknowledged(input);

@@ -83,6 +83,11 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
       }));
     },
     finish: plain('finish'),
+    ask: plain('ask'),
+    giveReply: plain('giveReply'),
+    receiveReply: plain('receiveReply'),
+    settleReply: plain('settleReply'),
+    timeOutRequest: plain('timeOutRequest'),
     receiveCancel: plain('receiveCancel'),
     acknowledged: plain('acknowledged'),
     recover: plain('recover'),

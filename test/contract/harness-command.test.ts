@@ -14,7 +14,7 @@ import { createHarnesses } from '../../src/harness/registry.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { isRunning } from '../support/processes.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { Collected, harnessContract, requestOf, type RequestOptions } from './harness.ts';
+import { Collected, harnessContract, nobodyAnswers, requestOf, type RequestOptions } from './harness.ts';
 
 const root = await realpath(await mkdtemp(join(tmpdir(), 'beckon-harness-')));
 const temporary = join(root, 'tmp');
@@ -230,6 +230,7 @@ describe('what a command prints', () => {
         bytes += piece.length;
         hash.update(piece);
       },
+      ask: nobodyAnswers,
     });
     expect(await run.ended).toEqual({ exitCode: 0 });
     expect(bytes).toBe(50_000_000);
@@ -251,6 +252,7 @@ describe('what a command prints', () => {
     };
     const before = process.memoryUsage().arrayBuffers;
     const run = harness.start(requestOf(shell('head -c 200000000 /dev/zero')), {
+      ask: nobodyAnswers,
       output: (_stream, piece) => {
         waiting += piece.length;
         mostWaiting = Math.max(mostWaiting, waiting);

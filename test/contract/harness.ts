@@ -24,6 +24,8 @@ export interface ContractAgents {
   readonly missing: Endpoint;
 }
 
+export const nobodyAnswers: RunSink['ask'] = () => Promise.resolve({ kind: 'timeout' });
+
 /** A sink that keeps what it gets. */
 export class Collected implements RunSink {
   readonly pieces: { readonly stream: string; readonly bytes: Uint8Array }[] = [];
@@ -32,6 +34,8 @@ export class Collected implements RunSink {
   constructor(room: () => Promise<void> = async () => undefined) {
     this.#room = room;
   }
+
+  readonly ask = nobodyAnswers;
 
   async output(stream: string, bytes: Uint8Array): Promise<void> {
     await this.#room();
@@ -139,7 +143,7 @@ export function harnessContract(name: string, harness: Harness, agents: Contract
     });
 
     test('a sink that fails ends the agent and the run, without a rejection', async () => {
-      const run = harness.start(requestOf(agents.lineThenIdle, { task: 'x' }), { output: () => Promise.reject(new Error('disk full')) });
+      const run = harness.start(requestOf(agents.lineThenIdle, { task: 'x' }), { output: () => Promise.reject(new Error('disk full')), ask: nobodyAnswers });
       expect(await run.ended).toMatchObject({ error: { code: 'internal' } });
       expect(await run.stop(0)).toBe(0);
     });

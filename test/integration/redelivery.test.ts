@@ -20,6 +20,8 @@ type Step =
   | { readonly do: 'cut' }
   | { readonly do: 'notice'; readonly at: Side }
   | { readonly do: 'cancel'; readonly which: number }
+  | { readonly do: 'ask'; readonly at: Side }
+  | { readonly do: 'reply'; readonly which: number; readonly at: Side; readonly isYes: boolean }
   | { readonly do: 'print'; readonly at: Side }
   | { readonly do: 'end'; readonly at: Side }
   | { readonly do: 'wait'; readonly ms: number }
@@ -38,6 +40,11 @@ const often: fc.WeightedArbitrary<Step>[] = [
   { weight: 1, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 100, max: 30_000 }) }) },
 ];
 const cancel: fc.WeightedArbitrary<Step> = { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel' as const), which: fc.nat(10) }) };
+const asking: fc.WeightedArbitrary<Step>[] = [
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('ask' as const), at: side }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('reply' as const), which: fc.nat(6), at: side, isYes: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'wait', ms: 61_000 } as const) },
+];
 const die: fc.WeightedArbitrary<Step> = { weight: 1, arbitrary: fc.record({ do: fc.constant('die' as const), at: side }) };
 
 interface Asked {
@@ -48,7 +55,7 @@ interface Asked {
 }
 
 /** Plays the steps, then lets everything get through until all is told. */
-async function play(pair: UnreliablePair, steps: readonly Step[]): Promise<Asked[]> {
+async function play(pair: UnreliablePair, steps: readonly Step[], begin: (asked: Map<InvocationId, Asked>) => Promise<void> = () => Promise.resolve()): Promise<Asked[]> {
   const asked = new Map<InvocationId, Asked>();
   const cancels: Promise<unknown>[] = [];
   pair.connect();
@@ -56,6 +63,7 @@ async function play(pair: UnreliablePair, steps: readonly Step[]): Promise<Asked
     const lists = await Promise.all([pair.left, pair.right].map((each) => each.broker.listAgents({}, { limit: 10 })));
     return lists.every((each) => each.items.length === 2);
   });
+  await begin(asked);
   for (const step of steps) await take(pair, step, asked, cancels);
   pair.connect();
   await peaceUntil(pair, 'everything ends, and its origin has all of it', () => [...asked.values()].every(isTold));
@@ -109,6 +117,25 @@ async function take(pair: UnreliablePair, step: Step, asked: Map<InvocationId, A
       await nextTurn();
       return;
     }
+    case 'ask':
+      for (const run of pair[step.at].runs.slice(0, 2)) run.ask();
+      await nextTurn();
+      return;
+    case 'reply': {
+      const machine = pair[step.at];
+      const all = [...asked.values()].filter(({ id }) => machine.store.read.flight(flightOfInvocation(id))?.waiting !== undefined);
+      const one = all[step.which % Math.max(1, all.length)];
+      const flight = one === undefined ? undefined : machine.store.read.flight(flightOfInvocation(one.id));
+      if (flight?.waiting === undefined) return;
+      const { boot } = machine;
+      const reply = { kind: step.isYes ? ('approved' as const) : ('denied' as const) };
+      const replied = machine.broker.replyToFlight({ id: flight.id, request: flight.waiting.request, reply, by: 'uid:1', waitMs: 0 }).catch((error: unknown) => {
+        if (machine.boot === boot) expect(toBrokerError(error).code).toBe('conflict');
+      });
+      cancels.push(replied);
+      await nextTurn();
+      return;
+    }
     case 'print':
       for (const run of pair[step.at].runs.slice(0, 2)) await run.print(`line of ${run.request.invocationId}\n`);
       return;
@@ -135,8 +162,39 @@ async function peaceUntil(pair: UnreliablePair, what: string, condition: () => b
 function isTold({ origin, owner, id }: Asked): boolean {
   const here = origin.store.read.flight(flightOfInvocation(id));
   const there = owner.store.read.flight(flightOfInvocation(id));
-  if (here === undefined || !isTerminal(here.state)) return false;
+  if (here === undefined || !isTerminal(here.state) || origin.store.read.openReplies(owner.identity.nodeId, 1).length > 0) return false;
   return there === undefined || (isTerminal(there.state) && here.lastSeq === there.lastSeq && owner.store.read.unacknowledged(origin.identity.nodeId, undefined, 1).length === 0);
+}
+
+/** Two agents at work on either side, each with two requests, and their origins know. */
+async function askEverywhere(pair: UnreliablePair, asked: Map<InvocationId, Asked>): Promise<void> {
+  for (const at of ['left', 'right', 'left', 'right'] as const) await take(pair, { do: 'invoke', at, rerunnable: false, key: undefined }, asked, []);
+  const allAre = (what: string, isSo: (one: Asked) => boolean): Promise<unknown> =>
+    waitFor(what, async () => {
+      for (const machine of [pair.left, pair.right]) await pair.deliver(machine, 100, 'later');
+      return [...asked.values()].every(isSo);
+    });
+  await allAre('all to be at work', ({ owner, id }) => owner.runs.some(({ request }) => request.invocationId === id));
+  for (const { runs } of [pair.left, pair.right]) for (const run of [...runs, ...runs]) run.ask();
+  await allAre('all to wait', ({ origin, id }) => origin.store.read.flight(flightOfInvocation(id))?.waiting !== undefined);
+}
+
+/** Each request was answered once at most, the agent was told that answer, and who gave another one was refused. */
+async function checkRequests({ origin, owner, id }: Asked): Promise<number> {
+  const resumed = (await owner.store.inspect.facts(id)).filter((fact) => fact.what === 'flight.resumed');
+  const answered = new Map(resumed.map(({ detail }) => [detail['request'] ?? '', detail['reply']]));
+  expect(answered.size, 'a request is answered once').toBe(resumed.length);
+  const told = owner.effects.filter((each) => each.invocationId === id).flatMap((each) => each.answers.map(({ kind }) => kind)).filter((kind) => kind !== 'ended');
+  // A node that died had no time to tell it.
+  expect([...answered.values()]).toEqual(expect.arrayContaining(told));
+  for (const fact of await origin.store.inspect.facts(id)) {
+    if (fact.what !== 'flight.reply_given') continue;
+    const stored = origin.store.read.reply(id, fact.detail['request'] ?? '');
+    expect(stored?.isSettled, 'the owner has said what it made of it').toBe(true);
+    if (stored?.error === undefined) expect(answered.get(stored?.request ?? '')).toBe(stored?.reply.kind);
+    else expect(stored.error.code).toBe('conflict');
+  }
+  return resumed.length;
 }
 
 function eventsOf(machine: Machine, id: InvocationId): readonly FlightEvent[] {
@@ -200,4 +258,48 @@ test('nodes that die at any moment run nothing twice by themselves, and both sid
     }),
     runsOf,
   );
+}, boundMs);
+
+test('whatever becomes of a reply on its way, its request is answered once, and whoever replied is told what came of it', async () => {
+  let answers = 0;
+  await fc.assert(
+    fc.asyncProperty(stepsOf([...often, ...asking, cancel, die]), async (steps) => {
+      await using pair = await new UnreliablePair().start();
+      for (const one of await play(pair, steps, (asked) => askEverywhere(pair, asked))) {
+        checkOne(one);
+        answers += await checkRequests(one);
+      }
+    }),
+    { ...runsOf, interruptAfterTimeLimit: boundMs },
+  );
+  expect(answers).toBeGreaterThan(0);
+}, boundMs);
+
+test('a reply given while the nodes are apart goes out as soon as they meet, and so does one whose outcome was lost', async () => {
+  await using pair = await new UnreliablePair().start();
+  const asked = new Map<InvocationId, Asked>();
+  await play(pair, [], async () => askEverywhere(pair, asked).then(async () => {
+    const [one] = asked.values();
+    if (one === undefined) throw new Error('nothing was asked');
+    const { origin, owner } = one;
+    const request = origin.store.read.flight(flightOfInvocation(one.id))?.waiting?.request ?? '';
+    const answers = owner.effects.find((each) => each.invocationId === one.id)?.answers ?? [];
+    for (const machine of [origin, owner]) pair.notice(machine);
+    const replied = origin.broker.replyToFlight({ id: one.id, request, reply: { kind: 'approved' }, by: 'uid:1', waitMs: 60_000 });
+    await waitFor('the reply to be stored', () => origin.store.read.reply(one.id, request) !== undefined);
+    pair.connect();
+    await waitFor('the agent to be told, without a clock that moves', async () => {
+      await pair.deliver(origin, 100, 'later');
+      return answers.length === 1;
+    });
+    // The owner has taken it, and its word is lost with the session.
+    for (const machine of [owner, origin]) pair.notice(machine);
+    pair.connect();
+    await waitFor('the outcome to be told', async () => {
+      for (const machine of [origin, owner]) await pair.deliver(machine, 100, 'no');
+      return origin.store.read.reply(one.id, request)?.isSettled;
+    });
+    expect(await replied).toMatchObject({ confirmed: true });
+    expect(answers).toEqual([{ kind: 'approved', by: `uid:1 on ${origin.name}` }]);
+  }));
 }, boundMs);

@@ -1,5 +1,5 @@
 /** A BrokerApi in memory: flights play the script that their task names. */
-import type { AgentSpec, AgentView, BrokerApi, FlightDetail, FlightUpdate, InvokeInput, LocalCaller, NodeStatus, ResolveResult, Selector } from '../../src/broker/api.ts';
+import type { AgentSpec, AgentView, BrokerApi, FlightDetail, FlightUpdate, InvokeInput, LocalCaller, NodeStatus, ReplyInput, ResolveResult, Selector } from '../../src/broker/api.ts';
 import { BrokerError, conflict, notFound } from '../../src/domain/errors.ts';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import type { FlightEventBody, Outcome } from '../../src/domain/flight-event.ts';
@@ -29,6 +29,7 @@ export class FakeBroker implements BrokerApi {
   readonly specs: AgentSpec[] = [];
   readonly joined: string[] = [];
   readonly cancelled: string[] = [];
+  readonly replies: { readonly request: string; readonly reply: ReplyInput['reply']; readonly by: string }[] = [];
   /** The next call of any use case throws this. */
   failure: BrokerError | undefined;
   candidates: ResolveResult['candidates'] = [{ address: '@fabric@laptop#main', chosen: true, why: 'the only one' }];
@@ -36,7 +37,7 @@ export class FakeBroker implements BrokerApi {
   /** Streams being read, and updates taken from them, over all. */
   following = 0;
   pulled = 0;
-  /** False: the owner never answers a cancel. */
+  /** False: the owner never answers a cancel or a reply. */
   answersCancel = true;
   /** Processes of flights, by their token. */
   readonly callers = new Map<string, LocalCaller>();
@@ -233,6 +234,32 @@ export class FakeBroker implements BrokerApi {
     return { flight: played.flight, confirmed: true };
   }
 
+  async replyToFlight({ id, request, reply, by }: ReplyInput): ReturnType<BrokerApi['replyToFlight']> {
+    this.#check();
+    const played = this.#found(id);
+    const { waiting, ...rest } = played.flight;
+    if (waiting === undefined) throw conflict('it waits for nothing now');
+    this.replies.push({ request: request ?? waiting.request, reply, by });
+    if (!this.answersCancel) return { flight: played.flight, request: waiting.request, confirmed: false };
+    played.flight = { ...rest, state: 'running' };
+    this.#event(played, { kind: 'resumed' });
+    this.#finish(played, { state: 'completed', exitCode: 0 });
+    return { flight: played.flight, request: waiting.request, confirmed: true };
+  }
+
+  async listWaiting(): ReturnType<BrokerApi['listWaiting']> {
+    this.#check();
+    const waiting = [...this.#flights.values()].filter(({ flight }) => flight.state === 'waiting').map(({ flight }) => ({ flight, nodeId: laptop, nodeName: 'laptop' }));
+    return { waiting, gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is not reachable' }] };
+  }
+
+  async redriveDelivery({ id, confirmed }: Parameters<BrokerApi['redriveDelivery']>[0]): ReturnType<BrokerApi['redriveDelivery']> {
+    this.#check();
+    const { input, flight } = this.#found(id);
+    if (!confirmed) throw conflict(`it is ${flight.state} and may have run`, 'beckon delivery redrive ID --yes');
+    return this.invoke({ ...input, redriveOf: flight.invocationId });
+  }
+
   async listDeliveries(_filter: object, page: PageRequest): Promise<Page<Delivery>> {
     this.#check();
     return { items: [...this.#flights.values()].map(({ flight }) => deliveryOf(flight)).slice(0, page.limit) };
@@ -351,7 +378,7 @@ export class FakeBroker implements BrokerApi {
     this.#event(played, { kind: 'started', run: 1 });
   }
 
-  /** `echo TEXT`, `exit N`, `signal NAME`, `error CODE`, `end STATE`, `held`, `hang`, `bytes HEX…`, `big N`. */
+  /** `echo TEXT`, `exit N`, `signal NAME`, `error CODE`, `end STATE`, `held`, `hang`, `ask REASON PROMPT`, `bytes HEX…`, `big N`. */
   #play(played: Played, script: string): void {
     const [verb = '', ...rest] = script.split(' ');
     const words = rest.join(' ');
@@ -365,6 +392,12 @@ export class FakeBroker implements BrokerApi {
     switch (verb) {
       case 'hang':
         return print(encode('working\n'));
+      case 'ask': {
+        const [reason, ...prompt] = rest;
+        const asked = { reason: reason === 'input' ? 'input' : 'approval', request: `req_${ulidOf(played.flight.id)}`, prompt: prompt.join(' '), choices: ['once'], untilMs: startMs + 600_000 } as const;
+        played.flight = { ...played.flight, state: 'waiting', waiting: { ...asked, sinceMs: startMs } };
+        return this.#event(played, { kind: 'waiting', ...asked });
+      }
       case 'exit':
         print(encode('on stderr\n'), 'stderr');
         return this.#finish(played, { state: words === '0' ? 'completed' : 'failed', exitCode: Number(words) });

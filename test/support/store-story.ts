@@ -56,7 +56,28 @@ export function storeStory(): readonly StoryStep[] {
   add('start', { stamp: stamp(), flightId: flightOf(local) });
   add('recordProcess', { flightId: flightOf(local), process: { pid: 4711, session: 4711, startedAt: '1', bootId: 'boot' } });
   add('appendOutput', { flightId: flightOf(local), chunks: [{ stream: 'stdout', bytes: utf8('out'), stamp: stamp() }, { stream: 'stderr', bytes: utf8('err'), stamp: stamp() }] });
+  const question = { reason: 'approval', prompt: 'go on?', choices: ['yes', 'no'] } as const;
+  const request = (): string => `req_${story.ulid()}`;
+  const [answered, late, brought, kept] = [request(), request(), request(), request()];
+  add('ask', { stamp: stamp(), flightId: flightOf(local), request: answered, ask: question, untilMs: 2e15 });
+  add('giveReply', { stamp: stamp(), flightId: flightOf(local), request: answered, reply: { kind: 'approved' }, by: 'uid:501' });
+  add('ask', { stamp: stamp(), flightId: flightOf(local), request: late, ask: question, untilMs: 2e15 });
+  add('timeOutRequest', { stamp: stamp(), flightId: flightOf(local), request: late });
   add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 } });
+
+  const [asking, asked] = [foreign(), sent()];
+  add('receive', { stamp: stamp(), invocation: asking, task: textTask('ask me'), queueLimit: 10 });
+  add('start', { stamp: stamp(), flightId: flightOf(asking) });
+  add('ask', { stamp: stamp(), flightId: flightOf(asking), request: brought, ask: question, untilMs: 2e15 });
+  add('receiveReply', { stamp: stamp(), invocationId: asking.id, originNodeId: peer, request: brought, reply: { kind: 'denied' }, by: 'uid:501 on desktop' });
+  add('finish', { stamp: stamp(), flightId: flightOf(asking), outcome: { state: 'completed', exitCode: 0 } });
+  add('accept', story.accept(asked, { kind: 'send', attemptId: story.attemptId() }));
+  add('applyEvents', {
+    stamp: stamp(), invocationId: asked.id, fromNodeId: peer, receivedAtMs: 5,
+    events: [{ seq: 1, ...stamp(), body: { kind: 'started', run: 1 } }, { seq: 2, ...stamp(), body: { kind: 'waiting', request: kept, ...question, untilMs: 2e15 } }],
+  });
+  add('giveReply', { stamp: stamp(), flightId: flightOf(asked), request: kept, reply: { kind: 'approved' }, by: 'uid:501' });
+  add('settleReply', { stamp: stamp(), invocationId: asked.id, fromNodeId: peer, request: kept });
 
   add('accept', story.accept(remote, wait));
   add('defer', { stamp: stamp(), invocationId: remote.id, reason: 'timeout', detail: 'still away' });

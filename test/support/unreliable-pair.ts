@@ -17,6 +17,7 @@ import type { InvocationId } from '../../src/domain/ids.ts';
 import type { Harness, Run, RunEnd, RunRequest, RunSink } from '../../src/domain/harness-port.ts';
 import type { Link, Mesh } from '../../src/domain/mesh-port.ts';
 import type { PeerMessage } from '../../src/domain/messages.ts';
+import type { Answer } from '../../src/domain/request.ts';
 import type { Store } from '../../src/domain/store-port.ts';
 import type { PeerIdentity } from '../../src/domain/trust.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -38,6 +39,9 @@ class HeldRun implements Run {
   readonly #sink: RunSink;
   #end: (end: RunEnd) => void = () => undefined;
   isOver = false;
+  readonly answers: Answer[] = [];
+  /** Gone with its node: nothing reaches it any more. */
+  isDead = false;
 
   constructor(request: RunRequest, sink: RunSink) {
     this.request = request;
@@ -52,6 +56,14 @@ class HeldRun implements Run {
 
   async print(text: string): Promise<void> {
     if (!this.isOver) await this.#sink.output('stdout', new TextEncoder().encode(text));
+  }
+
+  /** Asks its people, and keeps what they said. */
+  ask(): void {
+    if (this.isOver) return;
+    void this.#sink.ask({ reason: 'approval', prompt: 'may I?', choices: [], timeoutMs: 60_000 }).then((answer) => {
+      if (!this.isDead) this.answers.push(answer);
+    });
   }
 
   end(): void {
@@ -101,7 +113,7 @@ export class Machine {
   readonly name: string;
   readonly identity: PeerIdentity;
   /** What the agents did in the world: it outlives the node. */
-  readonly effects: { readonly invocationId: InvocationId; readonly run: number }[] = [];
+  readonly effects: { readonly invocationId: InvocationId; readonly run: number; readonly answers: readonly Answer[] }[] = [];
   boot = 0;
   link: HandLink | undefined;
   readonly #key = generateNodeKey();
@@ -173,6 +185,7 @@ export class Machine {
   /** What is committed stays; all else is gone, and nobody is told. */
   async die(): Promise<void> {
     const { store } = this.#node;
+    for (const run of this.#runs) run.isDead = true;
     this.#runs = [];
     if (this.link !== undefined) this.link.isUp = false;
     this.link = undefined;
@@ -209,7 +222,7 @@ export class Machine {
       start: (request, sink) => {
         const run = new HeldRun(request, sink);
         if (boot !== this.boot) return run;
-        this.effects.push({ invocationId: request.invocationId, run: request.run });
+        this.effects.push({ invocationId: request.invocationId, run: request.run, answers: run.answers });
         this.#runs.push(run);
         return run;
       },

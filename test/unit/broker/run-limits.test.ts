@@ -29,6 +29,21 @@ describe('RunLimits', () => {
     expect(overruns).toEqual(['idle limit']);
   });
 
+  it('does not count the silence of an agent that waits for an answer, and counts anew from the answer', async () => {
+    const clock = new FakeClock();
+    const overruns: string[] = [];
+    const limits = new RunLimits(clock, { ...base, idleMs: 100 }, (which) => overruns.push(which));
+    await clock.advance(50);
+    limits.waits(true);
+    await clock.advance(10_000);
+    expect(overruns).toEqual([]);
+    limits.waits(false);
+    await clock.advance(99);
+    expect(overruns).toEqual([]);
+    await clock.advance(101);
+    expect(overruns).toEqual(['idle limit']);
+  });
+
   it('says nothing and keeps no timer once it is cleared', async () => {
     const clock = new FakeClock();
     const limits = new RunLimits(clock, { ...base, runMs: 10, idleMs: 10 }, () => expect.unreachable());

@@ -30,6 +30,8 @@ const message: fc.Arbitrary<Exclude<ControlMessage, Forward>> = fc.oneof(
   }),
   fc.record({ type: type('cancel'), invocationId, hlc }),
   fc.record({ type: type('cancelled_unknown'), invocationId, hlc }),
+  fc.record({ type: type('reply'), invocationId, request: samples.requestId, reply: samples.reply, by: fc.constant('uid:501'), hlc }),
+  fc.record({ type: type('reply_outcome'), invocationId, request: samples.requestId, error: samples.errorInfo, hlc }, { requiredKeys: ['type', 'invocationId', 'request', 'hlc'] }),
   fc.record({ type: type('event_ack'), invocationId, seq: number, unknown: fc.boolean() }),
   fc.record({ type: type('registry'), snapshot: fc.record({ head: signed, records: fc.array(signed, { maxLength: 4 }) }) }),
   fc.record({

@@ -8,9 +8,10 @@ import type { Fact } from '../../../src/domain/event.ts';
 import type { FlightEvent, FlightEventBody } from '../../../src/domain/flight-event.ts';
 import { flightStates, terminalFlightStates, waitingReasons } from '../../../src/domain/flight.ts';
 import { encodeHlc } from '../../../src/domain/hlc.ts';
-import { deliveryIdOf, eventIdOf, flightIdOf, invocationIdOf, nodeIdOfPublicKey } from '../../../src/domain/ids.ts';
+import { deliveryIdOf, eventIdOf, flightIdOf, invocationIdOf, nodeIdOfPublicKey, requestIdOf } from '../../../src/domain/ids.ts';
 import type { Invocation, Limits, Task } from '../../../src/domain/invocation.ts';
 import type { Delivery, Flight } from '../../../src/domain/records.ts';
+import type { Reply } from '../../../src/domain/request.ts';
 import type { Registration } from '../../../src/domain/registration.ts';
 
 const alphabet = [...'0123456789ABCDEFGHJKMNPQRSTVWXYZ'];
@@ -24,6 +25,11 @@ const bytes = fc.uint8Array({ maxLength: 200 });
 const optional = { requiredKeys: [] as [] };
 
 export const invocationId = ulid.map(invocationIdOf);
+export const requestId = ulid.map(requestIdOf);
+export const reply: fc.Arbitrary<Reply> = fc.oneof(
+  fc.record({ kind: fc.constant('text' as const), text: fc.string() }),
+  fc.record({ kind: fc.constantFrom('approved' as const, 'denied' as const) }),
+);
 export const nodeId = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(nodeIdOfPublicKey);
 export const hlc = fc.record({ ms: fc.nat({ max: 2 ** 48 - 1 }), counter: fc.nat({ max: 2 ** 16 - 1 }) }).map(encodeHlc);
 

@@ -27,8 +27,12 @@ import {
   ListDeliveriesResponse,
   ListPeersRequest,
   ListPeersResponse,
+  ListWaitingRequest,
+  ListWaitingResponse,
   PingRequest,
   PingResponse,
+  RedriveDeliveryRequest,
+  RedriveDeliveryResponse,
   TraceRequest,
   TraceResponse,
 } from "./inspection.ts";
@@ -42,6 +46,7 @@ import {
   OutputStream,
   PeerState,
   Registration,
+  ReplyKind,
   SessionChoice,
   Task,
   Visibility,
@@ -332,6 +337,22 @@ export interface BackupResponse {
   agents: number;
   members: number;
   flights: FlightCount[];
+}
+
+export interface ReplyToFlightRequest {
+  id: string;
+  /** Empty: the one that is open. */
+  request: string;
+  kind: ReplyKind;
+  text: string;
+  waitMs: number;
+}
+
+export interface ReplyToFlightResponse {
+  flight: Flight | undefined;
+  request: string;
+  /** False: stored here, and the owner has not said yet what it made of it. */
+  confirmed: boolean;
 }
 
 export interface CreateMeshRequest {
@@ -3426,6 +3447,164 @@ export const BackupResponse: MessageFns<BackupResponse> = {
   },
 };
 
+function createBaseReplyToFlightRequest(): ReplyToFlightRequest {
+  return { id: "", request: "", kind: 0, text: "", waitMs: 0 };
+}
+
+export const ReplyToFlightRequest: MessageFns<ReplyToFlightRequest> = {
+  encode(message: ReplyToFlightRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.request !== "") {
+      writer.uint32(18).string(message.request);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(24).int32(message.kind);
+    }
+    if (message.text !== "") {
+      writer.uint32(34).string(message.text);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(40).int64(message.waitMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplyToFlightRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplyToFlightRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.waitMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReplyToFlightResponse(): ReplyToFlightResponse {
+  return { flight: undefined, request: "", confirmed: false };
+}
+
+export const ReplyToFlightResponse: MessageFns<ReplyToFlightResponse> = {
+  encode(message: ReplyToFlightResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.flight !== undefined) {
+      Flight.encode(message.flight, writer.uint32(10).fork()).join();
+    }
+    if (message.request !== "") {
+      writer.uint32(18).string(message.request);
+    }
+    if (message.confirmed !== false) {
+      writer.uint32(24).bool(message.confirmed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplyToFlightResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplyToFlightResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.flight = Flight.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.confirmed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseCreateMeshRequest(): CreateMeshRequest {
   return { name: "", new: false };
 }
@@ -4107,6 +4286,26 @@ export const ControlServiceService = {
       Buffer.from(CancelFlightResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelFlightResponse => CancelFlightResponse.decode(value),
   },
+  /** Waits up to `wait_ms` for the owner's word. */
+  replyToFlight: {
+    path: "/beckon.v1.ControlService/ReplyToFlight" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReplyToFlightRequest): Buffer => Buffer.from(ReplyToFlightRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReplyToFlightRequest => ReplyToFlightRequest.decode(value),
+    responseSerialize: (value: ReplyToFlightResponse): Buffer =>
+      Buffer.from(ReplyToFlightResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReplyToFlightResponse => ReplyToFlightResponse.decode(value),
+  },
+  listWaiting: {
+    path: "/beckon.v1.ControlService/ListWaiting" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListWaitingRequest): Buffer => Buffer.from(ListWaitingRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListWaitingRequest => ListWaitingRequest.decode(value),
+    responseSerialize: (value: ListWaitingResponse): Buffer => Buffer.from(ListWaitingResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListWaitingResponse => ListWaitingResponse.decode(value),
+  },
   listDeliveries: {
     path: "/beckon.v1.ControlService/ListDeliveries" as const,
     requestStream: false as const,
@@ -4126,6 +4325,18 @@ export const ControlServiceService = {
     requestDeserialize: (value: Buffer): GetDeliveryRequest => GetDeliveryRequest.decode(value),
     responseSerialize: (value: GetDeliveryResponse): Buffer => Buffer.from(GetDeliveryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetDeliveryResponse => GetDeliveryResponse.decode(value),
+  },
+  /** Makes a new invocation of what a dead delivery, or a flight that never ran, was to do. */
+  redriveDelivery: {
+    path: "/beckon.v1.ControlService/RedriveDelivery" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RedriveDeliveryRequest): Buffer =>
+      Buffer.from(RedriveDeliveryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RedriveDeliveryRequest => RedriveDeliveryRequest.decode(value),
+    responseSerialize: (value: RedriveDeliveryResponse): Buffer =>
+      Buffer.from(RedriveDeliveryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RedriveDeliveryResponse => RedriveDeliveryResponse.decode(value),
   },
   trace: {
     path: "/beckon.v1.ControlService/Trace" as const,
@@ -4220,8 +4431,13 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   readOutput: handleServerStreamingCall<ReadOutputRequest, ReadOutputResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   cancelFlight: handleUnaryCall<CancelFlightRequest, CancelFlightResponse>;
+  /** Waits up to `wait_ms` for the owner's word. */
+  replyToFlight: handleUnaryCall<ReplyToFlightRequest, ReplyToFlightResponse>;
+  listWaiting: handleUnaryCall<ListWaitingRequest, ListWaitingResponse>;
   listDeliveries: handleUnaryCall<ListDeliveriesRequest, ListDeliveriesResponse>;
   getDelivery: handleUnaryCall<GetDeliveryRequest, GetDeliveryResponse>;
+  /** Makes a new invocation of what a dead delivery, or a flight that never ran, was to do. */
+  redriveDelivery: handleUnaryCall<RedriveDeliveryRequest, RedriveDeliveryResponse>;
   trace: handleUnaryCall<TraceRequest, TraceResponse>;
   listPeers: handleUnaryCall<ListPeersRequest, ListPeersResponse>;
   ping: handleUnaryCall<PingRequest, PingResponse>;
@@ -4408,6 +4624,37 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelFlightResponse) => void,
   ): ClientUnaryCall;
+  /** Waits up to `wait_ms` for the owner's word. */
+  replyToFlight(
+    request: ReplyToFlightRequest,
+    callback: (error: ServiceError | null, response: ReplyToFlightResponse) => void,
+  ): ClientUnaryCall;
+  replyToFlight(
+    request: ReplyToFlightRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReplyToFlightResponse) => void,
+  ): ClientUnaryCall;
+  replyToFlight(
+    request: ReplyToFlightRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReplyToFlightResponse) => void,
+  ): ClientUnaryCall;
+  listWaiting(
+    request: ListWaitingRequest,
+    callback: (error: ServiceError | null, response: ListWaitingResponse) => void,
+  ): ClientUnaryCall;
+  listWaiting(
+    request: ListWaitingRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListWaitingResponse) => void,
+  ): ClientUnaryCall;
+  listWaiting(
+    request: ListWaitingRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListWaitingResponse) => void,
+  ): ClientUnaryCall;
   listDeliveries(
     request: ListDeliveriesRequest,
     callback: (error: ServiceError | null, response: ListDeliveriesResponse) => void,
@@ -4437,6 +4684,22 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetDeliveryResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes a new invocation of what a dead delivery, or a flight that never ran, was to do. */
+  redriveDelivery(
+    request: RedriveDeliveryRequest,
+    callback: (error: ServiceError | null, response: RedriveDeliveryResponse) => void,
+  ): ClientUnaryCall;
+  redriveDelivery(
+    request: RedriveDeliveryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RedriveDeliveryResponse) => void,
+  ): ClientUnaryCall;
+  redriveDelivery(
+    request: RedriveDeliveryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RedriveDeliveryResponse) => void,
   ): ClientUnaryCall;
   trace(
     request: TraceRequest,

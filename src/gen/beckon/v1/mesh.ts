@@ -28,6 +28,7 @@ import {
   FlightEvent,
   FlightState,
   Invocation,
+  ReplyKind,
   SignedRecord,
   Task,
 } from "./record.ts";
@@ -92,6 +93,8 @@ export interface ControlFrame {
     | { $case: "roster"; value: Roster }
     | { $case: "query"; value: Query }
     | { $case: "answer"; value: Answer }
+    | { $case: "reply"; value: Reply }
+    | { $case: "replyOutcome"; value: ReplyOutcome }
     | undefined;
 }
 
@@ -191,6 +194,24 @@ export interface Cancel {
 
 export interface CancelledUnknown {
   invocationId: string;
+  hlc: string;
+}
+
+/** What a person said to a request of the flight. Repeated until its outcome comes. */
+export interface Reply {
+  invocationId: string;
+  request: string;
+  kind: ReplyKind;
+  text: string;
+  by: string;
+  hlc: string;
+}
+
+/** No error: the agent was told. */
+export interface ReplyOutcome {
+  invocationId: string;
+  request: string;
+  error: ErrorInfo | undefined;
   hlc: string;
 }
 
@@ -547,6 +568,12 @@ export const ControlFrame: MessageFns<ControlFrame> = {
       case "answer":
         Answer.encode(message.frame.value, writer.uint32(130).fork()).join();
         break;
+      case "reply":
+        Reply.encode(message.frame.value, writer.uint32(162).fork()).join();
+        break;
+      case "replyOutcome":
+        ReplyOutcome.encode(message.frame.value, writer.uint32(170).fork()).join();
+        break;
     }
     return writer;
   },
@@ -690,6 +717,22 @@ export const ControlFrame: MessageFns<ControlFrame> = {
             }
 
             message.frame = { $case: "answer", value: Answer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.frame = { $case: "reply", value: Reply.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.frame = { $case: "replyOutcome", value: ReplyOutcome.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1700,6 +1743,186 @@ export const CancelledUnknown: MessageFns<CancelledUnknown> = {
           }
           case 2: {
             if (tag !== 18) {
+              break;
+            }
+
+            message.hlc = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReply(): Reply {
+  return { invocationId: "", request: "", kind: 0, text: "", by: "", hlc: "" };
+}
+
+export const Reply: MessageFns<Reply> = {
+  encode(message: Reply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocationId !== "") {
+      writer.uint32(10).string(message.invocationId);
+    }
+    if (message.request !== "") {
+      writer.uint32(18).string(message.request);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(24).int32(message.kind);
+    }
+    if (message.text !== "") {
+      writer.uint32(34).string(message.text);
+    }
+    if (message.by !== "") {
+      writer.uint32(42).string(message.by);
+    }
+    if (message.hlc !== "") {
+      writer.uint32(50).string(message.hlc);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Reply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.hlc = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReplyOutcome(): ReplyOutcome {
+  return { invocationId: "", request: "", error: undefined, hlc: "" };
+}
+
+export const ReplyOutcome: MessageFns<ReplyOutcome> = {
+  encode(message: ReplyOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocationId !== "") {
+      writer.uint32(10).string(message.invocationId);
+    }
+    if (message.request !== "") {
+      writer.uint32(18).string(message.request);
+    }
+    if (message.error !== undefined) {
+      ErrorInfo.encode(message.error, writer.uint32(26).fork()).join();
+    }
+    if (message.hlc !== "") {
+      writer.uint32(34).string(message.hlc);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplyOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplyOutcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.error = ErrorInfo.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
               break;
             }
 

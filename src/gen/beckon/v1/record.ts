@@ -179,6 +179,18 @@ export namespace WaitingReason {
   export type UNRECOGNIZED = typeof WaitingReason.UNRECOGNIZED;
 }
 
+export const ReplyKind = { UNSPECIFIED: 0, TEXT: 1, APPROVED: 2, DENIED: 3, UNRECOGNIZED: -1 } as const;
+
+export type ReplyKind = typeof ReplyKind[keyof typeof ReplyKind];
+
+export namespace ReplyKind {
+  export type UNSPECIFIED = typeof ReplyKind.UNSPECIFIED;
+  export type TEXT = typeof ReplyKind.TEXT;
+  export type APPROVED = typeof ReplyKind.APPROVED;
+  export type DENIED = typeof ReplyKind.DENIED;
+  export type UNRECOGNIZED = typeof ReplyKind.UNRECOGNIZED;
+}
+
 export const Visibility = { UNSPECIFIED: 0, MESH: 1, NODE: 2, UNRECOGNIZED: -1 } as const;
 
 export type Visibility = typeof Visibility[keyof typeof Visibility];

@@ -1,0 +1,105 @@
+/**
+ * What one running agent asks of its people: one request at a time, in order, each durable before anyone is told. The
+ * answer that counts is the one that the store took first: a person's, or the end of the time. Nothing of it outlives
+ * the run.
+ */
+import { requestIdOf } from '../domain/ids.ts';
+import type { FlightId } from '../domain/ids.ts';
+import type { CancelTimer, Clock, Log, UlidSource } from '../domain/ports.ts';
+import type { Flight } from '../domain/records.ts';
+import { trimmed } from '../domain/request.ts';
+import type { Answer, Ask } from '../domain/request.ts';
+import type { StoreWrites } from '../domain/store-port.ts';
+import type { Chronicler } from './chronicler.ts';
+
+const storeRetryMs = 2000;
+
+export interface RunRequestsParts {
+  readonly write: Pick<StoreWrites, 'ask' | 'timeOutRequest'>;
+  readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly ulids: UlidSource;
+  readonly log: Log;
+  /** Resolves when all that the agent has output is durable. Rejects when the store fails. */
+  readonly flush: () => Promise<void>;
+  readonly onChanged: (flight: Flight) => void;
+  readonly onWaiting: (isWaiting: boolean) => void;
+}
+
+interface Open {
+  readonly request: string;
+  readonly settle: (answer: Answer) => void;
+}
+
+export class RunRequests {
+  readonly #flightId: FlightId;
+  readonly #parts: RunRequestsParts;
+  #last: Promise<unknown> = Promise.resolve();
+  #open: Open | undefined;
+  #isClosed = false;
+
+  constructor(flightId: FlightId, parts: RunRequestsParts) {
+    this.#flightId = flightId;
+    this.#parts = parts;
+  }
+
+  /** Resolves with the answer, in the order of the calls. Never rejects. */
+  ask(ask: Ask): Promise<Answer> {
+    const answer = this.#last.then(() => this.#put(trimmed(ask)));
+    this.#last = answer;
+    return answer;
+  }
+
+  /** The store has taken this answer. */
+  answered(request: string, answer: Answer): void {
+    if (this.#open?.request === request) this.#open.settle(answer);
+  }
+
+  /** The run is being ended: what is open or stands behind it is told so. */
+  close(): void {
+    this.#isClosed = true;
+    this.#open?.settle({ kind: 'ended' });
+  }
+
+  async #put({ timeoutMs, ...ask }: Required<Ask>): Promise<Answer> {
+    if (this.#isClosed) return { kind: 'ended' };
+    const { write, chronicler, clock, ulids, log } = this.#parts;
+    const request = requestIdOf(ulids.next());
+    // Open before it is stored: a reply may come as soon as it can be seen.
+    const settled = Promise.withResolvers<Answer>();
+    this.#open = { request, settle: settled.resolve };
+    let cancelTimer: CancelTimer | undefined;
+    try {
+      await this.#parts.flush();
+      const untilMs = clock.now() + timeoutMs;
+      const asked = await write.ask({ stamp: chronicler.stamp(), flightId: this.#flightId, request, ask, untilMs });
+      if (asked === undefined) return { kind: 'ended' };
+      this.#parts.onWaiting(true);
+      this.#parts.onChanged(asked.flight);
+      cancelTimer = clock.setTimer(timeoutMs, () => void this.#timeOut(request));
+      return await settled.promise;
+    } catch (error) {
+      log.error({ flightId: this.#flightId, err: error }, 'a request of an agent could not be stored: denied');
+      return { kind: 'timeout' };
+    } finally {
+      cancelTimer?.();
+      this.#open = undefined;
+      this.#parts.onWaiting(false);
+    }
+  }
+
+  /** An answer that is being stored at the same moment may come first; then this finds nothing to do. */
+  async #timeOut(request: string): Promise<void> {
+    if (this.#isClosed || this.#open?.request !== request) return;
+    const { write, chronicler, clock, log } = this.#parts;
+    try {
+      const ended = await write.timeOutRequest({ stamp: chronicler.stamp(), flightId: this.#flightId, request });
+      if (ended === undefined) return;
+      this.#parts.onChanged(ended.flight);
+      this.answered(request, { kind: 'timeout' });
+    } catch (error) {
+      log.error({ flightId: this.#flightId, err: error }, 'the end of a request could not be stored; trying again');
+      clock.setTimer(storeRetryMs, () => void this.#timeOut(request));
+    }
+  }
+}

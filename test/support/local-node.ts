@@ -1,0 +1,132 @@
+/** A whole node in this process, as `runNode` makes it: real store, real network on loopback, real agents. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runNode } from '../../src/app/node.ts';
+import type { RunningNode } from '../../src/app/node.ts';
+import { paths as findPaths } from '../../src/app/paths.ts';
+import { connect } from '../../src/client/connect.ts';
+import type { FlightUpdate, NodeClient } from '../../src/client/types.ts';
+import type { Harness } from '../../src/domain/harness-port.ts';
+import type { FlightId } from '../../src/domain/ids.ts';
+import type { Flight } from '../../src/domain/records.ts';
+import { CliProcess } from './cli-host.ts';
+import { silentLog } from './temp-store.ts';
+import { waitFor } from './wait-for.ts';
+
+export interface LocalNodeOptions {
+  readonly harnesses?: readonly Harness[];
+  readonly join?: string;
+}
+
+export class LocalNode implements AsyncDisposable {
+  readonly name: string;
+  readonly home: string;
+  #running: RunningNode | undefined;
+  #client: NodeClient | undefined;
+
+  constructor(name: string, root: string) {
+    this.name = name;
+    this.home = join(root, name);
+    mkdirSync(this.home, { mode: 0o700 });
+  }
+
+  get #paths(): ReturnType<typeof findPaths> {
+    return findPaths({ BECKON_HOME: this.home }, process.platform, this.home, process.getuid?.() ?? 0);
+  }
+
+  get client(): NodeClient {
+    if (this.#client === undefined) throw new Error(`${this.name} does not run`);
+    return this.#client;
+  }
+
+  get listen(): string {
+    return this.#running?.ready.listen ?? '';
+  }
+
+  async start({ harnesses = [], join: token }: LocalNodeOptions = {}): Promise<this> {
+    const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: this.home };
+    const given = { name: this.name, listen: ['127.0.0.1:0'], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
+    this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, log: silentLog, harnesses });
+    this.#client = await connect({ socketPath: this.#running.ready.socket });
+    return this;
+  }
+
+  /** One command of this node's user, to its end. */
+  async cli(...argv: readonly string[]): Promise<CliProcess & { code: number }> {
+    const ran = new CliProcess({ socketPath: this.#paths.socketPath });
+    const code = await ran.run(...argv);
+    return Object.assign(ran, { code });
+  }
+
+  async addAgent(name: string, agent: { readonly harness?: string; readonly argv?: readonly string[] }): Promise<string> {
+    const spec = { name, workspace: 'main', harness: agent.harness ?? 'command', cwd: this.home, permissions: 'ask', isolate: false, isDefault: false } as const;
+    const rest = { env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: agent.argv ?? [], path: process.env['PATH'] ?? '/usr/bin:/bin', description: '' } as const;
+    return (await this.client.addAgent({ ...spec, ...rest })).agent.registration.address;
+  }
+
+  /** Accepted, and left to itself. */
+  async invoke(address: string, task = '', changes: { readonly holdMs?: number; readonly noHold?: boolean } = {}): Promise<Extract<FlightUpdate, { type: 'accepted' }>> {
+    const selector = { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
+    const request = { selector, task: { text: new TextEncoder().encode(task), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true, ...changes } as const;
+    for await (const update of this.client.invoke(request)) if (update.type === 'accepted') return update;
+    throw new Error('nothing was accepted');
+  }
+
+  async flight(id: string): Promise<Flight> {
+    return (await this.client.getFlight(id)).flight;
+  }
+
+  /** The flight as soon as it is in that state. */
+  becomes(id: FlightId, state: Flight['state'], timeoutMs = 10_000): Promise<Flight> {
+    return waitFor(`${id} to be ${state} at ${this.name}`, async () => {
+      const flight = await this.flight(id);
+      return flight.state === state ? flight : undefined;
+    }, { timeoutMs });
+  }
+
+  async outputOf(id: FlightId): Promise<string> {
+    return new TextDecoder().decode((await this.client.getFlight(id)).output);
+  }
+
+  async sees(peer: LocalNode, state: string, timeoutMs = 15_000): Promise<void> {
+    await waitFor(`${peer.name} to be ${state} at ${this.name}`, async () => (await this.client.peers()).some((each) => each.name === peer.name && each.state === state), { timeoutMs });
+  }
+
+  /** The link to it is gone. */
+  async loses(peer: LocalNode): Promise<void> {
+    await waitFor(`${this.name} to lose ${peer.name}`, async () => (await this.client.peers()).every((each) => each.name !== peer.name || each.state !== 'alive'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client?.close();
+    await this.#running?.stop(true);
+    this.#running = undefined;
+  }
+}
+
+/** Two nodes of one mesh, linked. */
+export class LocalPair implements AsyncDisposable {
+  readonly root = mkdtempSync(join(tmpdir(), 'beckon-local-'));
+  readonly laptop = new LocalNode('laptop', this.root);
+  readonly desktop = new LocalNode('desktop', this.root);
+
+  async start(harnesses: readonly Harness[] = []): Promise<this> {
+    await this.laptop.start({ harnesses });
+    await this.laptop.client.createMesh({ new: false });
+    const { token } = await this.laptop.client.createInvite({});
+    await this.desktop.start({ harnesses, join: token });
+    await this.laptop.sees(this.desktop, 'alive');
+    await this.desktop.sees(this.laptop, 'alive');
+    return this;
+  }
+
+  async knows(node: LocalNode, address: string): Promise<void> {
+    await waitFor(`${address} to be known at ${node.name}`, async () => (await node.client.listAgents({}, { limit: 100 })).items.some((each) => each.registration.address === address));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.laptop[Symbol.asyncDispose](), this.desktop[Symbol.asyncDispose]()]);
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
