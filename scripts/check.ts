@@ -21,11 +21,15 @@ function step(name: string, [program, ...args]: string[]): void {
 
 function tests(folder: string): void {
   console.log('== tests');
-  const file = join(folder, 'report.json');
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const code = run('npm', 'test', '--silent', '--', '--allowOnly=false', ...reporters);
-  const { line, problems } = tally(JSON.parse(readFileSync(file, 'utf8')) as Report, testFiles());
-  if (code !== 0 && problems.length === 0) problems.push(`the test runner ended with ${code}`);
+  const reports = ['test', 'test:slow'].map((script): { code: number; report: Report } => {
+    const file = join(folder, `${script.replace(':', '-')}.json`);
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+    const code = run('npm', 'run', script, '--silent', '--', '--allowOnly=false', ...reporters);
+    return { code, report: JSON.parse(readFileSync(file, 'utf8')) as Report };
+  });
+  const { line, problems } = tally({ testResults: reports.flatMap(({ report }) => report.testResults) }, testFiles());
+  const failed = reports.find(({ code }) => code !== 0);
+  if (failed !== undefined && problems.length === 0) problems.push(`the test runner ended with ${failed.code}`);
   for (const problem of problems) console.error(problem);
   console.log(line);
   if (problems.length > 0) process.exitCode = 1;

@@ -7,7 +7,7 @@ export interface Report {
   testResults: { name: string; status: string; assertionResults: { status: string }[] }[];
 }
 
-/** Each test file of the suites that `npm test` runs, as an absolute path. */
+/** Each test file of the suites that CI runs, as an absolute path. */
 export function testFiles(): string[] {
   return ['unit', 'contract', 'integration', 'system', 'chaos'].flatMap((kind) =>
     globSync(`test/${kind}/**/*.test.ts`, { cwd: root }).map((path) => join(root, path)),

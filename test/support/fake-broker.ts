@@ -2,17 +2,15 @@
 import type { AgentSpec, AgentView, BrokerApi, FlightDetail, FlightUpdate, InvokeInput, LocalCaller, NodeStatus, ReplyInput, ResolveResult, Selector } from '../../src/broker/api.ts';
 import { BrokerError, conflict, notFound } from '../../src/domain/errors.ts';
 import type { ErrorCode } from '../../src/domain/errors.ts';
+import type { Fact } from '../../src/domain/event.ts';
 import type { FlightEventBody, Outcome } from '../../src/domain/flight-event.ts';
 import { isTerminal } from '../../src/domain/flight.ts';
-import type { Hlc } from '../../src/domain/hlc.ts';
 import { asMeshId, attemptIdOf, eventIdOf, flightOfInvocation, invocationIdOf, parseIdArgument, ulidOf } from '../../src/domain/ids.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
-import { agentView, deliveryOf, desktop, laptop, startMs } from './fake-records.ts';
+import { agentView, deliveryOf, desktop, encode, fakeMembers, fakePeers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
 
 export { desktop, laptop } from './fake-records.ts';
-
-const hlc = '019ca9e8b400-0000' as Hlc;
 
 interface Played {
   flight: Flight;
@@ -21,8 +19,6 @@ interface Played {
   wake: () => void;
   changed: Promise<void>;
 }
-
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 export class FakeBroker implements BrokerApi {
   readonly invoked: InvokeInput[] = [];
@@ -67,19 +63,7 @@ export class FakeBroker implements BrokerApi {
     this.#check();
     const counts: Record<string, number> = {};
     for (const { flight } of this.#flights.values()) counts[flight.state] = (counts[flight.state] ?? 0) + 1;
-    return {
-      nodeId: laptop,
-      name: 'laptop',
-      owner: 'ada',
-      epoch: startMs,
-      version: '1.2.3',
-      mesh: { id: asMeshId('mesh1'), name: 'home' },
-      peers: { alive: 1 },
-      flights: counts,
-      pid: 4242,
-      listen: ['127.0.0.1:7423'],
-      draining: false,
-    };
+    return { ...fakeStatus, flights: counts };
   }
 
   async shutdown(force: boolean): Promise<{ pid: number; running: number }> {
@@ -268,24 +252,19 @@ export class FakeBroker implements BrokerApi {
   async getDelivery(idArgument: string): ReturnType<BrokerApi['getDelivery']> {
     const { flight } = this.#found(idArgument);
     const delivery = deliveryOf(flight);
-    const id = attemptIdOf(ulidOf(flight.id));
-    return { delivery, attempts: [{ id, deliveryId: delivery.id, number: 1, startedAtMs: startMs, endedAtMs: startMs + 5, outcome: 'received', why: '' }] };
+    return { delivery, attempts: [{ id: attemptIdOf(ulidOf(flight.id)), deliveryId: delivery.id, number: 1, startedAtMs: startMs, endedAtMs: startMs + 5, outcome: 'received', why: '' }] };
   }
 
   async trace(idArgument: string): ReturnType<BrokerApi['trace']> {
-    const { flight } = this.#found(idArgument);
-    const { invocationId } = flight;
-    const id = eventIdOf(ulidOf(flight.id));
-    return {
-      invocationId,
-      entries: [{ fact: { id, nodeId: laptop, what: 'invocation.accepted', invocationId, peerNodeId: desktop, detail: { target: flight.target }, atMs: startMs, hlc }, nodeName: 'laptop', peerName: 'desktop' }],
-      gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is unreachable' }],
-    };
+    const { id: flightId, invocationId, target } = this.#found(idArgument).flight;
+    const id = eventIdOf(ulidOf(flightId));
+    const fact: Fact = { id, nodeId: laptop, what: 'invocation.accepted', invocationId, peerNodeId: desktop, detail: { target }, atMs: startMs, hlc };
+    return { invocationId, entries: [{ fact, nodeName: 'laptop', peerName: 'desktop' }], gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is unreachable' }] };
   }
 
   async peers(): ReturnType<BrokerApi['peers']> {
     this.#check();
-    return [{ nodeId: desktop, name: 'desktop', state: 'alive', why: 'linked', sinceMs: startMs, address: '127.0.0.1:7424', path: 'outbound', source: 'seed', rttMs: 1.25, lastSeenMs: startMs, version: '1.2.3' }];
+    return fakePeers;
   }
 
   async ping(node: string): ReturnType<BrokerApi['ping']> {
@@ -314,10 +293,7 @@ export class FakeBroker implements BrokerApi {
   }
 
   async members(): ReturnType<BrokerApi['members']> {
-    return [
-      { name: 'laptop', nodeId: laptop, owner: 'ada', state: 'self' },
-      { name: 'desktop', nodeId: desktop, owner: 'ada', state: 'alive' },
-    ];
+    return fakeMembers;
   }
 
   #played(id: FlightId): Played {
@@ -329,21 +305,16 @@ export class FakeBroker implements BrokerApi {
   #found(idArgument: string): Played {
     const argument = parseIdArgument(idArgument);
     const all = [...this.#flights.values()];
-    const fits = ({ flight }: Played): boolean =>
-      argument.kind === 'last' ? true : ulidOf(flight.id).endsWith(argument.kind === 'id' ? argument.ulid : argument.suffix);
-    const found = all.findLast(fits);
+    const end = argument.kind === 'last' ? '' : argument.kind === 'id' ? argument.ulid : argument.suffix;
+    const found = all.findLast(({ flight }) => ulidOf(flight.id).endsWith(end));
     if (found === undefined) throw notFound(`nothing here has the id ${idArgument}`, 'list them: beckon flights');
     return found;
   }
 
   #outputOf(id: FlightId, stream: 'stdout' | 'stderr'): Uint8Array {
-    return new Uint8Array(
-      Buffer.concat(
-        this.#played(id).updates.flatMap((update) =>
-          update.type === 'event' && update.event.body.kind === 'output' && update.event.body.stream === stream ? [update.event.body.bytes] : [],
-        ),
-      ),
-    );
+    const { updates } = this.#played(id);
+    const bodies = updates.flatMap((update) => (update.type === 'event' ? [update.event.body] : []));
+    return new Uint8Array(Buffer.concat(bodies.flatMap((body) => (body.kind === 'output' && body.stream === stream ? [body.bytes] : []))));
   }
 
   #arm(played: Played): void {
@@ -368,8 +339,8 @@ export class FakeBroker implements BrokerApi {
   #finish(played: Played, outcome: Outcome): void {
     this.#event(played, { kind: 'finished', ...outcome });
     played.flight = { ...played.flight, ...outcome, finishedAtMs: startMs + 500, verdictBy: 'owner' };
-    const output = this.#outputOf(played.flight.id, 'stdout');
-    this.#tell(played, { type: 'finished', atMs: startMs + 500, flight: played.flight, output: output.subarray(0, 65_536), truncated: output.length > 65_536 });
+    const all = this.#outputOf(played.flight.id, 'stdout');
+    this.#tell(played, { type: 'finished', atMs: startMs + 500, flight: played.flight, output: all.subarray(0, 65_536), truncated: all.length > 65_536 });
   }
 
   #start(played: Played): void {

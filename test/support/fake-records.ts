@@ -1,12 +1,38 @@
 /** Records that a FakeBroker tells of. */
-import type { AgentSpec, AgentView } from '../../src/broker/api.ts';
-import { deliveryOfInvocation, nodeIdOfPublicKey } from '../../src/domain/ids.ts';
+import type { AgentSpec, AgentView, MemberView, NodeStatus } from '../../src/broker/api.ts';
+import type { Hlc } from '../../src/domain/hlc.ts';
+import type { PeerView } from '../../src/domain/mesh-port.ts';
+import { asMeshId, deliveryOfInvocation, nodeIdOfPublicKey } from '../../src/domain/ids.ts';
 import type { AgentId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight } from '../../src/domain/records.ts';
 
 export const laptop = nodeIdOfPublicKey(new Uint8Array(32).fill(1));
 export const desktop = nodeIdOfPublicKey(new Uint8Array(32).fill(2));
 export const startMs = Date.UTC(2026, 2, 1, 14, 0, 0);
+export const hlc = '019ca9e8b400-0000' as Hlc;
+
+export const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+export const fakeStatus: NodeStatus = {
+  nodeId: laptop,
+  name: 'laptop',
+  owner: 'ada',
+  epoch: startMs,
+  version: '1.2.3',
+  mesh: { id: asMeshId('mesh1'), name: 'home' },
+  peers: { alive: 1 },
+  flights: {},
+  pid: 4242,
+  listen: ['127.0.0.1:7423'],
+  draining: false,
+};
+
+export const fakeMembers: readonly MemberView[] = [
+  { name: 'laptop', nodeId: laptop, owner: 'ada', state: 'self' },
+  { name: 'desktop', nodeId: desktop, owner: 'ada', state: 'alive' },
+];
+
+export const fakePeers: readonly PeerView[] = [{ nodeId: desktop, name: 'desktop', state: 'alive', why: 'linked', sinceMs: startMs, address: '127.0.0.1:7424', path: 'outbound', source: 'seed', rttMs: 1.25, lastSeenMs: startMs, version: '1.2.3' }];
 
 export function agentView(name: string, spec: AgentSpec | undefined): AgentView {
   const address = `@${name}@laptop#main`;
