@@ -129,7 +129,8 @@ function checkSeen({ nodes, notes }: Books, verdict: Verdict): void {
     if (note.finished !== undefined) {
       const shown = events.get(flight?.last_seq ?? 0)?.kind === 'finished' ? (flight?.last_seq ?? 0) - 1 : (flight?.last_seq ?? 0);
       const isWhole = Array.from({ length: shown }, (_, index) => index + 1).every((seq) => note.seen.has(seq));
-      if (flight?.verdict_by === 'owner') verdict.that('G6', 'a caller who followed to the end missed no event', isWhole, evidence);
+      // Who was told of an indeterminate end before the owner’s evidence came has heard the end of the story.
+      if (flight?.verdict_by === 'owner' && note.finished.state === flight.state) verdict.that('G6', 'a caller who followed to the end missed no event', isWhole, evidence);
       verdict.that('G7', 'the end that a caller was told is the end, or was refined', note.finished.state === flight?.state || (note.finished.state === 'indeterminate' && (origin.factsOf.get(id) ?? []).some((each) => each.what === 'flight.refined')), evidence);
     }
     if (note.wasReceived) verdict.that('G7', 'what a caller was told is received, the owner has', nodes.get(note.owner)?.flights.has(id) === true, evidence);
