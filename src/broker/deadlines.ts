@@ -74,10 +74,15 @@ export class Deadlines implements Startable {
   async #look(): Promise<void> {
     const { store, clock } = this.#parts;
     const due = store.read.due(clock.now(), batch);
-    for (const { flightId, which } of due) {
-      const flight = store.read.flight(flightId);
-      if (flight !== undefined && !isTerminal(flight.state)) await this.#enforce(flight, which);
-    }
+    // All at once: an agent that takes its time to end puts off nobody else's deadline.
+    const outcomes = await Promise.allSettled(
+      due.map(async ({ flightId, which }) => {
+        const flight = store.read.flight(flightId);
+        if (flight !== undefined && !isTerminal(flight.state)) await this.#enforce(flight, which);
+      }),
+    );
+    const failed = outcomes.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     const nextMs = store.read.nextDeadlineMs(clock.now());
     this.#arm(due.length === batch ? 0 : nextMs === undefined ? longestWaitMs : nextMs - clock.now());
   }

@@ -4,6 +4,7 @@
  */
 import { flawOfChain } from '../domain/ancestry.ts';
 import { BrokerError, denied, toBrokerError } from '../domain/errors.ts';
+import { longestDurationMs } from '../domain/duration.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
@@ -137,6 +138,9 @@ export class Inbox {
     }
     if (invocation.ownerNodeId !== self.nodeId) {
       return { reason: 'peer_rejected', error: new BrokerError('invalid', `${invocation.target} is not an agent of ${self.name()}`) };
+    }
+    if (invocation.limits.holdMs > longestDurationMs || invocation.limits.totalMs > longestDurationMs) {
+      return { reason: 'peer_rejected', error: new BrokerError('invalid', 'its deadlines are more than a year away') };
     }
     const verdict = mayInvoke({ owner: peer.owner, name: peer.name }, { owner: self.owner(), target: invocation.target });
     if (verdict !== undefined) return { reason: 'denied', error: verdict };

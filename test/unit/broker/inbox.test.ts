@@ -11,7 +11,7 @@ const [me, origin] = [nodeIdFor(1), nodeIdFor(2)];
 const target = '@fabric@laptop#main';
 
 /** What an owner answers to an invocation with these ancestors. */
-async function answer(depth: number, path: readonly string[]): Promise<{ sent: ControlMessage[]; received: number }> {
+async function answer(depth: number, path: readonly string[], limits = { holdMs: 1000, totalMs: 2000 }): Promise<{ sent: ControlMessage[]; received: number }> {
   const story = new Story();
   const clock = new FakeClock();
   const sent: ControlMessage[] = [];
@@ -31,7 +31,7 @@ async function answer(depth: number, path: readonly string[]): Promise<{ sent: C
   } as unknown as InboxParts);
   const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: (message: ControlMessage) => sent.push(message) } as unknown as Link;
   const root = story.invocationId();
-  const invocation = story.invocation({ origin, owner: me }, { target, ancestry: { parentId: root, rootId: root, depth, path } });
+  const invocation = story.invocation({ origin, owner: me }, { target, limits, ancestry: { parentId: root, rootId: root, depth, path } });
   await inbox.forward(link, { type: 'forward', invocation, task: textTask('x'), attempt: 1, hlc: story.stamp().hlc });
   return { sent, received };
 }
@@ -50,4 +50,11 @@ test('an owner refuses a chain that is too deep', async () => {
 test('an owner takes a chain that is neither', async () => {
   const { sent, received } = await answer(1, ['@review@desktop#main']);
   expect([sent[0]?.type, received]).toEqual(['receipt', 1]);
+});
+
+test('an owner refuses deadlines that never come', async () => {
+  for (const limits of [{ holdMs: Number.MAX_SAFE_INTEGER, totalMs: 1000 }, { holdMs: 1000, totalMs: Number.MAX_SAFE_INTEGER }]) {
+    const { sent, received } = await answer(1, ['@review@desktop#main'], limits);
+    expect([sent[0]?.type, received]).toEqual(['reject', 0]);
+  }
 });
