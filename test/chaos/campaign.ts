@@ -37,7 +37,8 @@ export interface CampaignOptions {
 }
 
 const names = ['alpha', 'beta', 'gamma'] as const;
-const diskMegabytes = 96;
+/** A node's database and its log, and what a campaign adds to them. */
+const diskMegabytes = (minutes: number, callersPerNode: number): number => Math.ceil(128 + 12 * minutes * callersPerNode);
 /** After the last fault, for everything to end by itself, ms. */
 const peaceMs = 120_000;
 
@@ -157,7 +158,7 @@ class Field implements AsyncDisposable {
   }
 
   #smallDisk(name: string, path: string): void {
-    const disk = makeSmallDisk(path, diskMegabytes);
+    const disk = makeSmallDisk(path, diskMegabytes(this.#options.durationMs / 60_000, this.#options.callersPerNode));
     if (typeof disk === 'string') this.#tell(`no full disk in this run: ${disk}`);
     else this.#disks.set(name, disk);
   }

@@ -20,7 +20,13 @@ if (!Number.isSafeInteger(seed) || !(minutes > 0) || !Number.isSafeInteger(calle
 console.log(`seed ${seed}: replay with npm run test:chaos -- --seed ${seed} --minutes ${minutes}${values.callers === '3' ? '' : ` --callers ${callersPerNode}`}`);
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-const verdict = await campaign({ seed, durationMs: minutes * 60_000, callersPerNode, keep: values.keep, signal: interrupted.signal, tell: (text) => console.log(text) });
-for (const line of verdict.report()) console.log(line);
-console.log(`${verdict.passed} passed, ${verdict.failed} failed`);
-process.exit(verdict.failed > 0 ? 1 : 0);
+try {
+  const verdict = await campaign({ seed, durationMs: minutes * 60_000, callersPerNode, keep: values.keep, signal: interrupted.signal, tell: (text) => console.log(text) });
+  for (const line of verdict.report()) console.log(line);
+  console.log(`${verdict.passed} passed, ${verdict.failed} failed`);
+  process.exit(verdict.failed > 0 ? 1 : 0);
+} catch (error) {
+  console.error(error);
+  console.log('0 passed, 1 failed: the campaign itself broke');
+  process.exit(1);
+}
