@@ -3,15 +3,22 @@ import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** What a newcomer need not wait for: `npm run test:slow`, and CI, run these. */
+const slow = 'test/**/*.slow.test.ts';
+
 /** A project a kind of test: STYLE of the folders under `test/`. Limits are bounds on a hang, not targets. */
-const project = (name: string, testTimeoutMs: number, serial = false) => ({
+const project = (name: string, testTimeoutMs: number, { serial = false, include = [`test/${name}/**/*.test.ts`], exclude = [slow] } = {}) => ({
   root,
   test: {
     name,
     root,
     environment: 'node' as const,
     pool: 'forks' as const,
-    include: [`test/${name}/**/*.test.ts`],
+    setupFiles: ['test/support/keep-wasm.ts'],
+    // No code is thrown away for better code: see there.
+    execArgv: ['--no-wasm-dynamic-tiering', '--disable-warning=ExperimentalWarning'],
+    include,
+    exclude,
     testTimeout: testTimeoutMs,
     hookTimeout: testTimeoutMs,
     fileParallelism: !serial,
@@ -29,7 +36,7 @@ export default defineConfig({
       project('contract', 15_000),
       project('integration', 30_000),
       project('system', 90_000),
-      project('chaos', 90_000, true),
+      project('slow', 180_000, { serial: true, include: [slow, 'test/chaos/**/*.test.ts'], exclude: [] }),
     ],
   },
 });

@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => rmSync(temporary, { recursive: true, force: true }));
 
 function start(...args: string[]): { said: () => string; interrupt: () => void; ended: Promise<number | null> } {
-  const child = spawn(process.execPath, [script, ...args], { env: { ...process.env, TMPDIR: temporary }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [script, ...args], { env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1', TMPDIR: temporary }, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   return {
