@@ -218,11 +218,24 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = true;
     this.force();
     await this.#runner.drain(this.#forced.signal);
+    await this.#closeHarnesses();
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.links.settled();
     this.#feed.wakeAll();
+  }
+
+  /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
+  processEnded(flightId: FlightId): void {
+    this.#runner.processEnded(flightId);
+  }
+
+  /** What is kept warm ends with the node. */
+  async #closeHarnesses(): Promise<void> {
+    const { harnesses, log } = this.#parts;
+    const closing = [...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended')));
+    await Promise.all(closing);
   }
 
   async status(): Promise<NodeStatus> {

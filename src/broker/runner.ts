@@ -128,6 +128,13 @@ export class Runner {
     active?.requests?.answered(request, answer);
   }
 
+  /** A process that was kept after its flight is gone. Should that not be stored, the next start finds no such process. */
+  processEnded(flightId: FlightId): void {
+    this.#parts.store.write.forgetProcesses({ flightId }).catch((error: unknown) => {
+      this.#parts.log.warn({ flightId, err: error }, 'the end of a process that was kept could not be stored');
+    });
+  }
+
   /** A verdict on a flight that is not running here: its agent is gone, its queue deadline has passed. */
   async settleQueued(flightId: FlightId, outcome: Outcome): Promise<void> {
     const flight = this.#parts.store.read.flight(flightId);
@@ -253,7 +260,8 @@ export class Runner {
       () => true,
       () => false,
     );
-    await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+    const told: Outcome = isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost };
+    await this.#finishSurely(flight, told, end.isKept);
   }
 
   #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
@@ -270,10 +278,10 @@ export class Runner {
   }
 
   /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
-  async #finishSurely(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finishSurely(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     for (;;) {
       try {
-        await this.#finish(flight, outcome);
+        await this.#finish(flight, outcome, keepsProcesses);
         return;
       } catch (error) {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'the end of a run could not be stored; trying again');
@@ -299,9 +307,9 @@ export class Runner {
     active.ended = active.run?.stop(stopGraceMs);
   }
 
-  async #finish(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finish(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     const { store, chronicler } = this.#parts;
-    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome });
+    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses });
     if (finished !== undefined) this.#told(finished.flight);
   }
 
