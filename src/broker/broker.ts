@@ -120,6 +120,7 @@ export class Broker implements BrokerApi, Startable {
       environmentOf,
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
+      onDoubt: (address) => this.#agents.doubt(address),
     });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback, sessions });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
@@ -156,6 +157,7 @@ export class Broker implements BrokerApi, Startable {
       sessions,
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
+      onDoubt: (address) => this.#agents.doubt(address),
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });

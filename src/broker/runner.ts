@@ -41,6 +41,8 @@ export interface RunnerParts {
   readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
+  /** An agent could not do its work: it may not be available any more. */
+  readonly onDoubt: (address: string) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
 }
@@ -254,6 +256,7 @@ export class Runner {
     const end = await run.ended;
     requests.close();
     limits.clear();
+    if (end.error !== undefined) this.#parts.onDoubt(flight.target);
     const ended = active.ended === undefined ? undefined : await active.ended;
     const verdict = active.cause === undefined ? outcomeOf(end) : verdictOn(active.cause, ended ?? 0);
     const isWhole = await buffer.flush().then(
