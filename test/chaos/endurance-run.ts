@@ -41,7 +41,7 @@ const tableRows = 25;
 /** Nothing is over any more, and not everything is over: ms until that is given up. */
 const standstillMs = 120_000;
 /** See NOTES.md. */
-const mostBytes = 400 * 1024 * 1024;
+const mostBytes = 640 * 1024 * 1024;
 
 interface Side {
   readonly node: ChaosNode;
@@ -202,7 +202,7 @@ class Endurance implements AsyncDisposable {
         }
       }
       this.#done = Math.min(...(await Promise.all(this.#sides.map(overAt))));
-      await delay(50);
+      await delay(100);
     }
   }
 
