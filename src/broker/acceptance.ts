@@ -3,10 +3,10 @@
  * flight exists and ends in a state that can be read.
  */
 import { ancestryOf, flawOfChain } from '../domain/ancestry.ts';
-import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
+import { BrokerError, conflict, unavailable } from '../domain/errors.ts';
 import { shellAddress, parseAddress } from '../domain/address.ts';
 import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
-import { checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
+import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Harness } from '../domain/harness-port.ts';
@@ -24,7 +24,6 @@ import type { Self } from './self.ts';
 
 /** How long `--no-hold` tries to reach the owner. */
 const dialMs = 5000;
-const maxKeyLength = 256;
 
 export interface AcceptanceParts {
   readonly store: Store;
@@ -57,7 +56,7 @@ export class Acceptance {
   async invoke(input: InvokeInput): Promise<Accepted> {
     if (this.#parts.isDraining()) throw unavailable('this node is going down and takes no new work', 'start it again: beckon up');
     checkTaskSize(input.task);
-    checkKey(input.key);
+    if (input.key !== undefined) checkKey(input.key);
     const payloadHash = this.#hashOf(input);
     const known = this.#known(input, payloadHash);
     if (known !== undefined) return { flight: known, deduplicated: true };
@@ -87,6 +86,7 @@ export class Acceptance {
       holdMs: input.holdMs ?? defaultHoldMs,
       totalMs: Math.max(defaultTotalMs, input.holdMs ?? 0),
       ...(input.runLimitMs === undefined ? {} : { runMs: input.runLimitMs }),
+      ...(input.idleLimitMs === undefined ? {} : { idleMs: input.idleLimitMs }),
     };
     return {
       id,
@@ -166,9 +166,4 @@ export class Acceptance {
     if (isLive) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };
     return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now` };
   }
-}
-
-function checkKey(key: string | undefined): void {
-  if (key === undefined) return;
-  if (key === '' || key.length > maxKeyLength) throw invalid(`an idempotency key has 1 to ${maxKeyLength} characters`);
 }

@@ -94,6 +94,8 @@ export interface InvokeInput {
   readonly holdMs?: number;
   readonly noHold: boolean;
   readonly runLimitMs?: number;
+  /** From one output to the next. */
+  readonly idleLimitMs?: number;
   readonly rerunnable: boolean;
   /** Set when it makes another one anew: which, and how that one's address was typed. */
   readonly redriveOf?: InvocationId;

@@ -225,6 +225,7 @@ export interface InvokeRequest {
   runLimitMs?: number | undefined;
   rerunnable: boolean;
   detach: boolean;
+  idleLimitMs?: number | undefined;
 }
 
 export interface InvokeResponse {
@@ -2113,6 +2114,7 @@ function createBaseInvokeRequest(): InvokeRequest {
     runLimitMs: undefined,
     rerunnable: false,
     detach: false,
+    idleLimitMs: undefined,
   };
 }
 
@@ -2144,6 +2146,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.detach !== false) {
       writer.uint32(72).bool(message.detach);
+    }
+    if (message.idleLimitMs !== undefined) {
+      writer.uint32(176).int64(message.idleLimitMs);
     }
     return writer;
   },
@@ -2231,6 +2236,14 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             }
 
             message.detach = reader.bool();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.idleLimitMs = longToNumber(reader.int64());
             continue;
           }
         }
