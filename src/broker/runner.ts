@@ -95,9 +95,9 @@ export class Runner {
     }
   }
 
-  /** At start, and now and then. */
+  /** At start, and now and then. What is queued for an agent that is gone ends, too: a node may have died before it came to that. */
   wakeAll(): void {
-    for (const endpoint of this.#parts.store.read.endpoints()) this.wake(endpoint.address);
+    for (const address of this.#parts.store.read.queuedTargets()) this.wake(address);
   }
 
   /** Ends a flight owned here, whatever it is at. Resolves when its verdict is durable. A finished one is left alone. */

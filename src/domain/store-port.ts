@@ -256,6 +256,8 @@ export interface StoreReads {
   /** Owned here, queued for that agent and not held back, oldest first. */
   queued(address: string, limit: number): readonly FlightId[];
   queuedCount(address: string): number;
+  /** The agents that something is queued for here, registered or not, by address. */
+  queuedTargets(): readonly string[];
   /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
   due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];
   /** The earliest deadline later than `afterMs`. */

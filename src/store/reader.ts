@@ -50,6 +50,11 @@ export function readerOver(db: Connection): StoreReads {
     return number === undefined ? [] : read(number);
   };
 
+  /** A step an agent, however much is queued for each. */
+  function* queuedTargets(): Generator<string> {
+    for (let row = flights.nextQueuedTarget.get(''); row !== undefined; row = flights.nextQueuedTarget.get(row.target)) yield row.target;
+  }
+
   return {
     lastHlc: facts.lastHlc,
     newestFact: facts.newestFact,
@@ -78,6 +83,7 @@ export function readerOver(db: Connection): StoreReads {
         lastSeq: row.last_seq,
       })),
     queued: (address, limit) => flights.startable.all(address, limit).map((row) => flightOfInvocation(row.invocation_id)),
+    queuedTargets: () => [...queuedTargets()],
     quarantined: (originNodeId, after, limit) =>
       ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),

@@ -20,6 +20,7 @@ const bounded = ['SELECT number FROM events ORDER BY number DESC LIMIT 1', 'SELE
 const ordered = [
   /FROM flights WHERE (1 AND )?invocation_id < \? ORDER BY invocation_id DESC LIMIT/,
   /FROM deliveries WHERE invocation_id >= \? AND invocation_id < \? ORDER BY invocation_id DESC LIMIT/,
+  /FROM flights INDEXED BY flights_queued WHERE target > \? AND state = 'queued' AND owned = 1 ORDER BY target LIMIT 1/,
   /FROM flights WHERE due_at_ms (<=|>) \? ORDER BY due_at_ms LIMIT/,
 ];
 
