@@ -1,4 +1,5 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import { unavailable } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
@@ -96,6 +97,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
+  /** What a dead node left is settled. Never so in one that only lends its store to a command. */
+  #hasRecovered = false;
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
@@ -193,6 +196,7 @@ export class Broker implements BrokerApi, Startable {
     for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
     const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended });
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
+    this.#hasRecovered = true;
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
@@ -253,8 +257,8 @@ export class Broker implements BrokerApi, Startable {
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
-  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
-  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#replies.give(input);
+  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
+  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#replies.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
   readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
     const { store } = this.#parts;
@@ -320,6 +324,12 @@ export class Broker implements BrokerApi, Startable {
       { name: self.name(), nodeId: self.nodeId, owner: self.owner(), state: 'self' },
       ...others.map(({ name, nodeId, owner }): MemberView => ({ name, nodeId, owner, state: states.get(nodeId) ?? 'discovered' })),
     ]);
+  }
+
+  /** What runs by the store may have died with its node: until that is settled nothing is said of it. */
+  async #judging<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (!this.#hasRecovered) throw unavailable('no node is running here: a command has its store for a moment', 'start the node: beckon up --detach');
+    return work();
   }
 
   /** Only a delivery that waits for a link is held; one on its way is not. */

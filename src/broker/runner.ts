@@ -111,6 +111,8 @@ export class Runner {
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state)) return;
     if (cause === 'rolled back') return this.#finish(flight, verdictOn(cause, 0));
+    // It was started, and nobody here saw its end.
+    if (flight.state !== 'queued' && flight.state !== 'waking') return this.#finish(flight, { state: 'indeterminate', error: lostSight });
     await this.#finish(flight, cause === 'cancel' ? { state: 'cancelled', ended: 0 } : { state: 'expired', error: expiredError() });
   }
 
@@ -175,7 +177,7 @@ export class Runner {
     const started = await store.write.start({ stamp: chronicler.stamp(), flightId: flight.id });
     if (started === undefined) return;
     this.#told(started.flight);
-    if (active.cause !== undefined) return this.#finish(started.flight, verdictOn(active.cause, 0));
+    if (active.cause !== undefined) return this.#finishSurely(started.flight, verdictOn(active.cause, 0));
     try {
       await this.#execute(active, started.flight, prepared);
     } catch (error) {
