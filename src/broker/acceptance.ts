@@ -17,6 +17,7 @@ import type { AcceptPlan, Store } from '../domain/store-port.ts';
 import type { InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { queueLimit } from './inbox.ts';
+import { drainingWords } from './outbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
 import type { Runner } from './runner.ts';
@@ -152,6 +153,7 @@ export class Acceptance {
     if (nodeId === this.#parts.self.nodeId) return undefined;
     const mesh = this.#parts.mesh();
     const link = mesh.link(nodeId);
+    if (link !== undefined && noHold && this.#parts.outbox.isDraining(link)) throw unavailable(drainingWords(target.nodeName), 'leave --no-hold out to have it wait for that node');
     if (link !== undefined || !noHold) return link;
     const dialled = await mesh.dialNow(nodeId, dialMs);
     if (dialled !== undefined) return dialled;
@@ -162,6 +164,7 @@ export class Acceptance {
   #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
     if (target.nodeId === this.#parts.self.nodeId) return { kind: 'local', queueLimit };
     const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
+    if (isLive && this.#parts.outbox.isDraining(link)) return { kind: 'defer', reason: 'agent_offline', detail: drainingWords(target.nodeName) };
     if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };
     if (isLive) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };
     return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now` };

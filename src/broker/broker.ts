@@ -335,7 +335,8 @@ export class Broker implements BrokerApi, Startable {
   /** Only a delivery that waits for a link is held; one on its way is not. */
   #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
     if (delivery.status !== 'deferred') return undefined;
-    const isOverload = delivery.failureReason === 'overload' && delivery.failureDetail !== undefined;
-    return isOverload ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
+    const isLinked = this.#parts.mesh().link(flight.ownerNodeId) !== undefined;
+    const isPutOff = delivery.failureReason === 'overload' || (delivery.failureReason === 'agent_offline' && isLinked);
+    return isPutOff && delivery.failureDetail !== undefined ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
   }
 }
