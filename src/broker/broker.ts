@@ -170,7 +170,7 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
+    const roster = new Roster({ store, self, chronicler, mesh, clock, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
     this.#housekeeping = new Housekeeping({
       clock,

@@ -12,7 +12,7 @@ import { ChaosNode } from './chaos-node.ts';
 import { checkEndurance } from './check-endurance.ts';
 import type { Way } from './check-endurance.ts';
 import { Dice } from './dice.ts';
-import { checkMemory, memorySummary, residentBytes, tableHead, tableRow } from './memory.ts';
+import { checkLeft, checkMemory, describeMemory, memorySummary, residentBytes, tableHead, tableRow } from './memory.ts';
 import type { Sample } from './memory.ts';
 import { Verdict } from './verdict.ts';
 
@@ -79,6 +79,7 @@ class Endurance implements AsyncDisposable {
 
   async play(): Promise<Verdict> {
     await this.#build();
+    const before = await this.#memory('before the first');
     this.#options.tell(tableHead(names));
     this.#startMs = performance.now();
     const over = new AbortController();
@@ -93,8 +94,13 @@ class Endurance implements AsyncDisposable {
     this.#options.tell(tableRow(await this.#sample()));
     this.#options.tell(`${this.#done} of ${this.#asked} over after ${(tookMs / 1000).toFixed(1)} s, ${Math.round((this.#done * 1000) / tookMs)}/s`);
     this.#options.tell(memorySummary(this.#samples, names));
+    const after = await this.#memory('once everything is over');
     await this.#stop();
     this.#judge();
+    if (this.#options.judgesMemory) {
+      checkMemory(this.#samples, names, mostBytes, this.#verdict);
+      for (const [index, name] of names.entries()) if (before[index] !== undefined && after[index] !== undefined) checkLeft(name, before[index], after[index], this.#verdict);
+    }
     return this.#verdict;
   }
 
@@ -110,6 +116,7 @@ class Endurance implements AsyncDisposable {
         steering: join(this.#directory, `${name}-steering`),
         port: ports[index] ?? 0,
         routes: new Map([[ports[other] ?? 0, relayPort]]),
+        reportsMemory: true,
       }));
     }
     const [first, second] = this.#nodes as [ChaosNode, ChaosNode];
@@ -212,6 +219,12 @@ class Endurance implements AsyncDisposable {
     return Promise.resolve(sample);
   }
 
+  async #memory(when: string): Promise<NodeJS.MemoryUsage[]> {
+    const held = await Promise.all(this.#nodes.map((node) => node.memory()));
+    this.#options.tell(`${when}, after a full collection: ${held.map((each, index) => describeMemory(names[index] ?? '', each)).join('; ')}`);
+    return held;
+  }
+
   async #stop(): Promise<void> {
     for (const { client } of this.#sides) client.close();
     const surprises = this.#nodes.flatMap((node) => node.surprises);
@@ -225,7 +238,6 @@ class Endurance implements AsyncDisposable {
       const [origin, owner] = [side, this.#other(side)].map(({ node, nodeId }) => ({ name: node.name, nodeId, databasePath: node.databasePath })) as [Way['origin'], Way['owner']];
       checkEndurance({ origin, owner, acknowledged: side.acknowledged, count: side.count, ledgerPath: side.ledgerPath }, this.#verdict);
     }
-    if (this.#options.judgesMemory) checkMemory(this.#samples, names, mostBytes, this.#verdict);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,8 +10,10 @@ export interface Sample {
   readonly rss: readonly number[];
 }
 
-/** The last quarter of the work may hold so much more than the second: collectors take their time, a leak takes all it can. */
+/** The last quarter of the work may hold so much more than the second. See NOTES.md for these three. */
 const growth = 1.3;
+/** More on the heap than before the first invocation, bytes, garbage apart. */
+const mostLeft = 16 * 1024 * 1024;
 
 /** @throws where there is no /proc: on Linux only */
 export function residentBytes(pid: number): number {
@@ -44,6 +46,16 @@ export function checkMemory(samples: readonly Sample[], names: readonly string[]
     verdict.that('RSS', `a node never holds more than ${megabytes(mostBytes)}`, most <= mostBytes, () => ({ name, most: megabytes(most) }));
     verdict.that('RSS', `a node’s last quarter holds at most ${growth} times what the second did`, last <= growth * second, () => ({ name, second: megabytes(second), last: megabytes(last) }));
   }
+}
+
+/** Asserts that what is over leaves nothing behind in memory. Both measured after a full collection. */
+export function checkLeft(name: string, before: NodeJS.MemoryUsage, after: NodeJS.MemoryUsage, verdict: Verdict): void {
+  const held = ({ heapUsed, external }: NodeJS.MemoryUsage): number => heapUsed + external;
+  verdict.that('RSS', `once everything is over a node holds at most ${megabytes(mostLeft)} more than before`, held(after) - held(before) <= mostLeft, () => ({ name, before, after }));
+}
+
+export function describeMemory(name: string, { heapUsed, external, rss }: NodeJS.MemoryUsage): string {
+  return `${name} holds ${(heapUsed / 1024 / 1024).toFixed(1)} MB of heap, ${(external / 1024 / 1024).toFixed(1)} MB outside of it, RSS ${megabytes(rss)}`;
 }
 
 /** What `checkMemory` compares, for people. */
