@@ -54,9 +54,9 @@ function bendClock(): void {
 }
 
 function reportMemory(): void {
-  process.on('SIGUSR2', async () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const report = async (): Promise<void> => {
     // What the first frees of buffers is counted as free some time later.
     for (let round = 0; round < 3; round += 1) {
       collect();
@@ -64,7 +64,8 @@ function reportMemory(): void {
     }
     writeFileSync(`${memoryFile}.new`, JSON.stringify(process.memoryUsage()));
     renameSync(`${memoryFile}.new`, memoryFile);
-  });
+  };
+  process.on('SIGUSR2', () => void report());
 }
 
 interface Prepared {
