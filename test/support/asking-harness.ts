@@ -7,6 +7,7 @@ import type { Answer } from '../../src/domain/request.ts';
 
 export class AskingHarness implements Harness {
   readonly name = 'asking';
+  readonly keepsSessions = false;
   /** Every answer that an agent was given, over all runs. */
   readonly answers: Answer[] = [];
 
