@@ -2,7 +2,7 @@
  * Runs what is queued for this node's agents. `started` is durable before anything is spawned, and a flight ends by
  * exactly one verdict: the agent's own end, a limit, a cancel, or a stop of the node.
  */
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { BrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -41,6 +41,8 @@ export interface RunnerParts {
   readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
+  /** An agent could not do its work: it may not be available any more. */
+  readonly onDoubt: (address: string) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
 }
@@ -126,6 +128,13 @@ export class Runner {
   answered(flightId: FlightId, request: string, answer: Answer): void {
     const active = this.#active.get(flightId);
     active?.requests?.answered(request, answer);
+  }
+
+  /** A process that was kept after its flight is gone. Should that not be stored, the next start finds no such process. */
+  processEnded(flightId: FlightId): void {
+    this.#parts.store.write.forgetProcesses({ flightId }).catch((error: unknown) => {
+      this.#parts.log.warn({ flightId, err: error }, 'the end of a process that was kept could not be stored');
+    });
   }
 
   /** A verdict on a flight that is not running here: its agent is gone, its queue deadline has passed. */
@@ -247,13 +256,15 @@ export class Runner {
     const end = await run.ended;
     requests.close();
     limits.clear();
+    if (end.error !== undefined) this.#parts.onDoubt(flight.target);
     const ended = active.ended === undefined ? undefined : await active.ended;
     const verdict = active.cause === undefined ? outcomeOf(end) : verdictOn(active.cause, ended ?? 0);
     const isWhole = await buffer.flush().then(
       () => true,
       () => false,
     );
-    await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+    const told: Outcome = isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost };
+    await this.#finishSurely(flight, told, end.isKept);
   }
 
   #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
@@ -270,10 +281,10 @@ export class Runner {
   }
 
   /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
-  async #finishSurely(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finishSurely(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     for (;;) {
       try {
-        await this.#finish(flight, outcome);
+        await this.#finish(flight, outcome, keepsProcesses);
         return;
       } catch (error) {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'the end of a run could not be stored; trying again');
@@ -299,9 +310,9 @@ export class Runner {
     active.ended = active.run?.stop(stopGraceMs);
   }
 
-  async #finish(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finish(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     const { store, chronicler } = this.#parts;
-    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome });
+    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses });
     if (finished !== undefined) this.#told(finished.flight);
   }
 
@@ -323,11 +334,12 @@ const outputLost: ErrorInfo = {
   hint: 'make room on the disk of that node; what was stored is in flight output',
 };
 
-/** @returns the agent's own end as the flight's outcome. A failure of the agent itself carries no error code. */
+/** @returns the agent's own end as the flight's outcome. A failure of the agent itself has an exit code or a signal, in words or without. */
 function outcomeOf(end: RunEnd): Outcome {
-  if (end.error !== undefined) return { state: 'failed', error: toBrokerError(new BrokerError(end.error.code, end.error.message, end.error)).toInfo() };
-  if (end.signal !== undefined) return { state: 'failed', signal: end.signal };
-  return { state: end.exitCode === 0 ? 'completed' : 'failed', exitCode: end.exitCode ?? -1 };
+  const { exitCode, signal, error } = end;
+  if (error !== undefined) return { state: 'failed', error, ...(exitCode === undefined ? {} : { exitCode }), ...(signal === undefined ? {} : { signal }) };
+  if (signal !== undefined) return { state: 'failed', signal };
+  return { state: exitCode === 0 ? 'completed' : 'failed', exitCode: exitCode ?? -1 };
 }
 
 function verdictOn(cause: StopCause, ended: number): Outcome {

@@ -102,7 +102,7 @@ describe('an agent that fails in the middle of its turn', () => {
   });
 
   test('by an exit that looks clean', async () => {
-    expect((await outcome(agent, { task: 'die 0' })).end).toMatchObject({ exitCode: 0, error: { message: expect.stringContaining('exit code 0') } });
+    expect((await outcome(agent, { task: 'die 0' })).end).toMatchObject({ exitCode: 1, error: { message: expect.stringContaining('exit code 0') } });
   });
 
   test('by a signal', async () => {

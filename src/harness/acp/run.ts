@@ -228,7 +228,8 @@ export class AcpRun implements Run {
     const known = isBroken ? deathOf(preset, doing, agent.ownExit, agent.lastWords) : isAnswer ? refusalOf(preset, error) : toBrokerError(error);
     // What it did not finish is its own failure; that it can't be had at all, its node's.
     const isItsOwn = this.#isPrompted && !isAuthRequired(error);
-    const exit = (isBroken ? agent.ownExit : undefined) ?? { exitCode: 1 };
+    // An exit that looks clean is none in the middle of a turn.
+    const exit = isBroken && agent.ownExit !== undefined && agent.ownExit.exitCode !== 0 ? agent.ownExit : { exitCode: 1 };
     return { ...(isItsOwn ? exit : {}), error: known.toInfo() };
   }
 }
