@@ -72,7 +72,7 @@ export class AcpRun implements Run {
     const agent = await this.#launched.promise;
     if (agent === undefined) return 0;
     if (this.#isPrompted && graceMs > 0) {
-      agent.cancel().catch(() => undefined);
+      agent.cancel().catch((error: unknown) => this.#parts.log?.debug({ flightId: this.#request.flightId, err: error }, 'an agent was gone before its turn could be cancelled'));
       const { promise, resolve } = Promise.withResolvers<undefined>();
       const stopTimer = this.#parts.clock.setTimer(Math.min(cancelMs, graceMs), () => resolve(undefined));
       await Promise.race([promise, this.#turnOver.promise]);
