@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { permissions } from '../../../../src/domain/invocation.ts';
+import type { Permissions } from '../../../../src/domain/invocation.ts';
 import { agentCommand, environmentFor, isKnownCommand } from '../../../../src/harness/acp/command-line.ts';
 import { fitOf } from '../../../../src/harness/acp/fit.ts';
 import { loginState } from '../../../../src/harness/acp/login.ts';
@@ -64,7 +64,7 @@ describe('the environment that it passes on', () => {
   });
 
   test('OpenCode is told to ask, unless it may do all or its user says himself', () => {
-    const said = (given: (typeof permissions)[number], env: string[] = []) => environmentFor(preset('opencode'), {}, { env, path: bin, permissions: given }, {})['OPENCODE_PERMISSION'];
+    const said = (given: Permissions, env: string[] = []) => environmentFor(preset('opencode'), {}, { env, path: bin, permissions: given }, {})['OPENCODE_PERMISSION'];
     expect(JSON.parse(said('ask') ?? '')).toMatchObject({ edit: 'ask', bash: 'ask' });
     expect(said('edit')).toBe(said('ask'));
     expect(said('full')).toBeUndefined();
