@@ -11,6 +11,7 @@ import { sessionOfInvocation } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
 import type { Clock, Log, UlidSource } from '../domain/ports.ts';
+import { bounded } from '../domain/progress.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
@@ -230,7 +231,10 @@ export class Runner {
           limits.sawOutput();
           await buffer.add(stream, bytes);
         },
-        progress: async () => limits.sawOutput(),
+        progress: async (progress) => {
+          limits.sawOutput();
+          await buffer.addProgress(bounded(progress));
+        },
         bindSession: async () => undefined,
         ask: (ask) => requests.ask(ask),
       },
