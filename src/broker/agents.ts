@@ -32,6 +32,7 @@ export interface AgentsParts {
 
 export class Agents {
   readonly #parts: AgentsParts;
+  #refreshing: Promise<void> = Promise.resolve();
 
   constructor(parts: AgentsParts) {
     this.#parts = parts;
@@ -75,8 +76,10 @@ export class Agents {
     const { store, self, chronicler, registry, runner } = this.#parts;
     const found = this.#parts.find(text);
     if (found.nodeId !== self.nodeId) throw conflict(`${found.address} belongs to ${found.nodeName}`, `on ${found.nodeName}: beckon agent rm ${found.address}`);
+    const harness = store.read.endpoint(found.address)?.harness;
     const { held } = await store.write.removeAgent({ stamp: chronicler.stamp(), address: found.address });
     registry.changed();
+    if (harness !== undefined) this.#parts.harnesses.get(harness)?.removed?.(found.address);
     for (const flightId of held) await runner.settleQueued(flightId, { state: 'failed', error: agentGone(found.address).toInfo() });
     return { address: found.address, heldFailed: held.length };
   }
@@ -97,8 +100,20 @@ export class Agents {
     return { items: shown.map((each) => this.#viewOfCandidate(each)), ...(all.length > shown.length && last !== undefined ? { next: last.address } : {}) };
   }
 
-  /** Looks again at what this node's agents need, and tells peers what changed. */
-  async refreshAvailability(): Promise<void> {
+  /** Looks again at what this node's agents need, and tells peers what changed. One look after the other: each compares with what the one before has stored. */
+  refreshAvailability(): Promise<void> {
+    const looked = this.#refreshing.then(() => this.#refresh());
+    const over = (): void => undefined;
+    this.#refreshing = looked.then(over, over);
+    return looked;
+  }
+
+  /** No look is being taken any more. */
+  settled(): Promise<void> {
+    return this.#refreshing;
+  }
+
+  async #refresh(): Promise<void> {
     const { store, harnesses, registry } = this.#parts;
     let changed = false;
     for (const registration of store.read.ownRegistrations()) {
@@ -128,6 +143,7 @@ export class Agents {
     if (name === undefined) throw invalid('nothing says what to run', 'put the command after --, for example: beckon agent add fabric -- ./agent.sh');
     const harness = this.#parts.harnesses.get(name);
     if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
+    if (name === 'attached' && spec.argv.length > 0) throw invalid('an attached agent has no command: its process comes to the node by itself', 'leave out what stands after --');
     if (name === 'command' && spec.argv.length === 0) throw invalid('the harness command needs a command', 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
     return harness;
   }

@@ -54,6 +54,8 @@ export type Piece = { readonly stream: OutputStream; readonly bytes: Uint8Array 
 export type ToServer =
   /** The first. `runs`: those that go on, each from the piece after `received`. */
   | { readonly type: 'attached'; readonly address: string; readonly runs: readonly (RunKey & { readonly received: number })[] }
+  /** The node's list of agents shows it as available. */
+  | { readonly type: 'listed' }
   | { readonly type: 'start'; readonly run: ServedRun }
   | { readonly type: 'stop'; readonly key: RunKey }
   | { readonly type: 'answer'; readonly key: RunKey; readonly ask: number; readonly answer: Answer }

@@ -141,7 +141,7 @@ export class AttachedRun implements Run {
   }
 
   /**
-   * Asks its process to end it. One that is away is waited for as long as without a stop.
+   * Asks its process to end it, as soon as it is there, and gives it `graceMs`.
    * @returns 0: no process is ended, it serves others
    */
   stop(graceMs: number): Promise<number> {
@@ -208,8 +208,9 @@ export class AttachedRun implements Run {
   #bound(): { readonly ms: number; readonly end: RunEnd } | undefined {
     if (this.#phase === 'over' || this.#hasEnded) return undefined;
     if (this.#phase === 'waiting') return { ms: reconnectMs, end: neverServed(this.#request.endpoint.address) };
-    if (this.#link === undefined) return { ms: reconnectMs, end: this.#options.adopted === undefined ? processLost : nobodyCame };
-    return this.#stopping === undefined ? undefined : { ms: this.#stopping.graceMs, end: didNotStop };
+    const ms = this.#stopping?.graceMs;
+    if (this.#link === undefined) return { ms: ms ?? reconnectMs, end: this.#options.adopted === undefined ? processLost : nobodyCame };
+    return ms === undefined ? undefined : { ms, end: didNotStop };
   }
 
   #finish(end: RunEnd): void {

@@ -11,8 +11,8 @@ import { ServedAgent } from './served-agent.ts';
 
 export interface AttachedPorts {
   readonly clock: Clock;
-  /** Who serves this agent, or how many runs it takes, has changed. */
-  readonly onServersChanged: (address: string) => void;
+  /** Who serves this agent, or how many runs it takes, has changed. Resolves when all can see it; never rejects. */
+  readonly onServersChanged: (address: string) => Promise<void>;
 }
 
 export class AttachedHarness implements Harness, ServedAgents {
@@ -50,14 +50,14 @@ export class AttachedHarness implements Harness, ServedAgents {
     const { address } = attach;
     const agent = this.#agent(address);
     const server = agent.attach(attach, link);
-    this.#ports.onServersChanged(address);
+    void this.#ports.onServersChanged(address).then(() => link.send({ type: 'listed' }));
     return {
       receive: (message) => {
         agent.receive(server, message);
-        if (message.type === 'drain') this.#ports.onServersChanged(address);
+        if (message.type === 'drain') void this.#ports.onServersChanged(address);
       },
       lost: () => {
-        if (agent.detach(server)) this.#ports.onServersChanged(address);
+        if (agent.detach(server)) void this.#ports.onServersChanged(address);
       },
     };
   }
