@@ -15,12 +15,14 @@ import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptPlan, Store } from '../domain/store-port.ts';
 import type { InvokeInput } from './api.ts';
+import { availabilityOf } from './agents.ts';
 import type { Chronicler } from './chronicler.ts';
 import { queueLimit } from './inbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+import type { Sessions } from './sessions.ts';
 
 /** How long `--no-hold` tries to reach the owner. */
 const dialMs = 5000;
@@ -38,8 +40,11 @@ export interface AcceptanceParts {
   readonly clock: Clock;
   readonly ulids: UlidSource;
   readonly digest: Digest;
+  readonly sessions: Sessions;
   readonly isDraining: () => boolean;
   readonly onDeadline: (flight: Flight) => void;
+  /** An agent of this node is not as it was registered. */
+  readonly onDoubt: (address: string) => void;
 }
 
 export interface Accepted {
@@ -63,6 +68,8 @@ export class Acceptance {
     if (known !== undefined) return { flight: known, deduplicated: true };
     const target = await this.#parts.resolver.one(input.selector);
     this.#checkChain(input, target);
+    const flaw = this.#parts.sessions.flawOf(input.session, target.harness);
+    if (flaw !== undefined) throw flaw;
     await this.#checkAvailable(target);
     const link = await this.#linkTo(target, input.noHold);
     const plan = this.#planFor(target, link);
@@ -137,8 +144,8 @@ export class Acceptance {
     let { available, unavailableWhy: why } = target;
     if (target.nodeId === self.nodeId) {
       const endpoint = store.read.endpoint(target.address);
-      const harness = endpoint === undefined ? undefined : this.#parts.harnesses.get(endpoint.harness);
-      if (endpoint !== undefined && harness !== undefined) ({ available, why } = await harness.check(endpoint));
+      if (endpoint !== undefined) ({ available, why } = await availabilityOf(endpoint, this.#parts.harnesses));
+      if (available !== target.available) this.#parts.onDoubt(target.address);
     }
     if (available) return;
     throw new BrokerError('unavailable', `${target.address} can't run: ${why ?? 'its node says it is not available'}`, {
@@ -160,7 +167,8 @@ export class Acceptance {
   }
 
   #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
-    if (target.nodeId === this.#parts.self.nodeId) return { kind: 'local', queueLimit };
+    const { self, sessions } = this.#parts;
+    if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit, ...sessions.of(target.address, self.owner()) };
     const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
     if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };
     if (isLive) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };

@@ -1,7 +1,7 @@
 /** Adding, removing and showing agent instances. */
 import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
 import { conflict, invalid, notFound } from '../domain/errors.ts';
-import type { Harness } from '../domain/harness-port.ts';
+import type { Availability, Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
@@ -15,6 +15,9 @@ import type { Registry } from './registry.ts';
 import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+
+/** Looked for when nothing says how an agent is run. */
+const presets = ['claude', 'codex', 'gemini', 'opencode'];
 
 export interface AgentsParts {
   readonly store: Store;
@@ -32,7 +35,9 @@ export interface AgentsParts {
 
 export class Agents {
   readonly #parts: AgentsParts;
-  #refreshing: Promise<void> = Promise.resolve();
+  /** Addresses that are being looked at, each with the end of the last look. */
+  readonly #looking = new Map<string, Promise<void>>();
+  readonly #doubted = new Set<string>();
 
   constructor(parts: AgentsParts) {
     this.#parts = parts;
@@ -42,9 +47,10 @@ export class Agents {
     const { store, self, chronicler, registry } = this.#parts;
     const cwd = await this.#parts.probe.directory(spec.cwd);
     const address = await this.#addressOf(spec, cwd);
-    const harness = this.#harnessOf(spec);
+    const agentId = agentIdOf(this.#parts.ulids.next());
+    const harness = await this.#harnessOf(spec, { agentId, address, cwd });
     const endpoint: Endpoint = {
-      agentId: agentIdOf(this.#parts.ulids.next()),
+      agentId,
       address,
       harness: harness.name,
       cwd,
@@ -100,32 +106,46 @@ export class Agents {
     return { items: shown.map((each) => this.#viewOfCandidate(each)), ...(all.length > shown.length && last !== undefined ? { next: last.address } : {}) };
   }
 
-  /** Looks again at what this node's agents need, and tells peers what changed. One look after the other: each compares with what the one before has stored. */
-  refreshAvailability(): Promise<void> {
-    const looked = this.#refreshing.then(() => this.#refresh());
-    const over = (): void => undefined;
-    this.#refreshing = looked.then(over, over);
-    return looked;
+  /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
+  async refreshAvailability(only?: string): Promise<void> {
+    const own = this.#parts.store.read.ownRegistrations();
+    for (const { address } of own) if (only === undefined || address === only) await this.#lookAt(address);
   }
 
   /** No look is being taken any more. */
-  settled(): Promise<void> {
-    return this.#refreshing;
+  async settled(): Promise<void> {
+    await Promise.all(this.#looking.values());
   }
 
-  async #refresh(): Promise<void> {
+  /** One look after the other: each compares with what the one before has stored. */
+  #lookAt(address: string): Promise<void> {
+    const looked = (this.#looking.get(address) ?? Promise.resolve()).then(() => this.#look(address));
+    const over = (): void => {
+      if (this.#looking.get(address) === settled) this.#looking.delete(address);
+    };
+    const settled = looked.then(over, over);
+    this.#looking.set(address, settled);
+    return looked;
+  }
+
+  async #look(address: string): Promise<void> {
     const { store, harnesses, registry } = this.#parts;
-    let changed = false;
-    for (const registration of store.read.ownRegistrations()) {
-      const endpoint = store.read.endpoint(registration.address);
-      const harness = endpoint === undefined ? undefined : harnesses.get(endpoint.harness);
-      if (endpoint === undefined || harness === undefined) continue;
-      const { available, why } = await harness.check(endpoint);
-      if (available === registration.available && why === registration.unavailableWhy) continue;
-      await store.write.setAvailability({ address: registration.address, available, ...(why === undefined ? {} : { why }) });
-      changed = true;
-    }
-    if (changed) registry.changed();
+    const endpoint = store.read.endpoint(address);
+    if (endpoint === undefined) return;
+    const { available, why } = await availabilityOf(endpoint, harnesses);
+    const known = store.read.ownRegistrations().find((each) => each.address === address);
+    if (known === undefined || (available === known.available && why === known.unavailableWhy)) return;
+    await store.write.setAvailability({ address, available, ...(why === undefined ? {} : { why }) });
+    registry.changed();
+  }
+
+  /** What was just seen of an agent is not what this node says of it. */
+  doubt(address: string): void {
+    if (this.#doubted.has(address)) return;
+    this.#doubted.add(address);
+    this.refreshAvailability(address)
+      .catch((error: unknown) => this.#parts.log.warn({ agent: address, err: error }, 'an agent could not be looked at again'))
+      .finally(() => this.#doubted.delete(address));
   }
 
   async #addressOf(spec: AgentSpec, cwd: string): Promise<string> {
@@ -138,14 +158,28 @@ export class Agents {
     return formatAddress(parseAddress(address));
   }
 
-  #harnessOf(spec: AgentSpec): Harness {
+  async #harnessOf(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
     const name = spec.harness ?? (spec.argv.length > 0 ? 'command' : undefined);
-    if (name === undefined) throw invalid('nothing says what to run', 'put the command after --, for example: beckon agent add fabric -- ./agent.sh');
+    if (name === undefined) return this.#found(spec, at);
     const harness = this.#parts.harnesses.get(name);
     if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
     if (name === 'attached' && spec.argv.length > 0) throw invalid('an attached agent has no command: its process comes to the node by itself', 'leave out what stands after --');
     if (name === 'command' && spec.argv.length === 0) throw invalid('the harness command needs a command', 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
     return harness;
+  }
+
+  /** Nothing says what to run: the agent that is installed and ready, in the order of `presets`. */
+  async #found(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
+    const known = presets.flatMap((name) => this.#parts.harnesses.get(name) ?? []);
+    const missing: string[] = [];
+    for (const harness of known) {
+      const { argv, env, path, isolate, permissions } = spec;
+      const { available, why } = await harness.check({ ...at, harness: harness.name, argv, env, path, isolate, permissions });
+      if (available) return harness;
+      missing.push(`${harness.name}: ${why ?? 'not available'}`);
+    }
+    const looked = missing.length === 0 ? '' : ` (${missing.join('; ')})`;
+    throw invalid(`nothing says what to run${looked}`, 'put the command after --, for example: beckon agent add fabric -- ./agent.sh; or name one: --harness');
   }
 
   #viewOf(registration: Registration): AgentView {
@@ -164,4 +198,10 @@ export class Agents {
     if (candidate.nodeId === self.nodeId) return this.#viewOf(registration);
     return { registration, nodeName: candidate.nodeName, owner: candidate.owner, state: candidate.nodeState, lastSeenMs: candidate.lastSeenMs };
   }
+}
+
+/** What its harness says of it now. */
+export async function availabilityOf(endpoint: Endpoint, harnesses: ReadonlyMap<string, Harness>): Promise<Availability> {
+  const harness = harnesses.get(endpoint.harness);
+  return harness === undefined ? { available: false, why: `this version of Beckon has no harness ${endpoint.harness}` } : harness.check(endpoint);
 }

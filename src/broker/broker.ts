@@ -39,6 +39,7 @@ import { Rollback } from './rollback.ts';
 import { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import type { Self } from './self.ts';
+import { Sessions } from './sessions.ts';
 import { Waiting } from './waiting.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
@@ -104,6 +105,7 @@ export class Broker implements BrokerApi, Startable {
     const isDraining = (): boolean => this.#isDraining;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
+    const sessions = new Sessions(store.read, harnesses);
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
@@ -118,8 +120,9 @@ export class Broker implements BrokerApi, Startable {
       environmentOf,
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
+      onDoubt: (address) => this.#agents.doubt(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback, sessions });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: isDraining });
@@ -151,8 +154,10 @@ export class Broker implements BrokerApi, Startable {
       clock,
       ulids,
       digest: parts.digest,
+      sessions,
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
+      onDoubt: (address) => this.#agents.doubt(address),
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
@@ -207,7 +212,7 @@ export class Broker implements BrokerApi, Startable {
   async agentChanged(address: string): Promise<void> {
     this.#runner.wake(address);
     try {
-      await this.#agents.refreshAvailability();
+      await this.#agents.refreshAvailability(address);
     } catch (error) {
       this.#parts.log.error({ agent: address, err: error }, 'what became of an agent could not be stored; it is looked at again');
     }
@@ -227,12 +232,25 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = true;
     this.force();
     await this.#runner.drain(this.#forced.signal);
+    await this.#closeHarnesses();
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.links.settled();
     await this.#agents.settled();
     this.#feed.wakeAll();
+  }
+
+  /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
+  processEnded(flightId: FlightId): void {
+    this.#runner.processEnded(flightId);
+  }
+
+  /** What is kept warm ends with the node. */
+  async #closeHarnesses(): Promise<void> {
+    const { harnesses, log } = this.#parts;
+    const closing = [...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended')));
+    await Promise.all(closing);
   }
 
   async status(): Promise<NodeStatus> {

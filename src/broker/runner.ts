@@ -5,7 +5,7 @@
 import { BrokerError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
-import type { Harness, ProcessMark, Run, RunEnd, RunRequest, RunSink } from '../domain/harness-port.ts';
+import type { Harness, ProcessMark, Run, RunEnd, RunRequest, RunSink, TurnSession } from '../domain/harness-port.ts';
 import { sessionOfInvocation } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
@@ -13,7 +13,6 @@ import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
-import { flawWithoutSessions } from '../domain/session.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
@@ -42,6 +41,8 @@ export interface RunnerParts {
   readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
+  /** An agent could not do its work: it may not be available any more. */
+  readonly onDoubt: (address: string) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
 }
@@ -104,7 +105,8 @@ export class Runner {
         this.#starved.add(address);
         return;
       }
-      const next = store.read.queued(address, begun + 1).find((each) => !this.#active.has(each));
+      const busy = this.#flying(address).flatMap(({ sessionId }) => sessionId ?? []);
+      const next = store.read.queued(address, begun + 1, busy).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
       this.#begin(flight, { isAdopted: false, isServed: served !== undefined });
@@ -113,6 +115,11 @@ export class Runner {
 
   #isFull(): boolean {
     return [...this.#active.values()].filter((each) => !each.isServed).length >= runsPerNode;
+  }
+
+  /** In their session no other turn begins. */
+  #flying(address: string): Flight[] {
+    return [...this.#active.values()].flatMap(({ flight }) => (flight.target === address ? flight : []));
   }
 
   /** At start, and now and then. */
@@ -138,6 +145,13 @@ export class Runner {
   answered(flightId: FlightId, request: string, answer: Answer): void {
     const active = this.#active.get(flightId);
     active?.requests?.answered(request, answer);
+  }
+
+  /** A process that was kept after its flight is gone. Should that not be stored, the next start finds no such process. */
+  processEnded(flightId: FlightId): void {
+    this.#parts.store.write.forgetProcesses({ flightId }).catch((error: unknown) => {
+      this.#parts.log.warn({ flightId, err: error }, 'the end of a process that was kept could not be stored');
+    });
   }
 
   /** A verdict on a flight that is not running here: its agent is gone, its queue deadline has passed. */
@@ -222,9 +236,7 @@ export class Runner {
     if (endpoint === undefined) return agentGone(flight.target);
     const harness = this.#parts.harnesses.get(endpoint.harness);
     if (harness === undefined) return new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`);
-    const session = this.#parts.store.read.invocation(flight.invocationId)?.session ?? { mode: 'new' };
-    const flaw = harness.keepsSessions ? undefined : flawWithoutSessions(session, harness.name);
-    return flaw ?? { endpoint, harness };
+    return { endpoint, harness };
   }
 
   async #run(active: ActiveRun, flight: Flight, { endpoint, harness }: { endpoint: Endpoint; harness: Harness }): Promise<void> {
@@ -255,7 +267,7 @@ export class Runner {
         run: flight.run,
         endpoint,
         task,
-        ...(harness.keepsSessions ? { session: { id: sessionOfInvocation(invocation.id) } } : {}),
+        ...(harness.keepsSessions ? { session: this.#sessionOf(flight) } : {}),
         flightEnv: this.#parts.environmentOf(invocation, flight),
       },
       {
@@ -268,7 +280,7 @@ export class Runner {
           limits.sawOutput();
           await buffer.addProgress(bounded(progress));
         },
-        bindSession: async () => undefined,
+        bindSession: (agentSession) => store.write.bindSession({ flightId: flight.id, agentSession }),
         ask: (ask) => requests.ask(ask),
       },
     );
@@ -277,6 +289,7 @@ export class Runner {
     const end = await run.ended;
     requests.close();
     limits.clear();
+    if (end.error !== undefined) this.#parts.onDoubt(flight.target);
     const ended = active.ended === undefined ? undefined : await active.ended;
     if (end.isUnknown === true && active.isAdopted && active.cause === undefined) return this.#giveUp(flight, end);
     const verdict = verdictFrom(active.cause, end, ended ?? 0);
@@ -284,7 +297,8 @@ export class Runner {
       () => true,
       () => false,
     );
-    await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+    const told: Outcome = isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost };
+    await this.#finishSurely(flight, told, end.isKept);
     run.settled?.();
   }
 
@@ -292,6 +306,12 @@ export class Runner {
   async #giveUp(flight: Flight, { error = lostSight }: RunEnd): Promise<void> {
     const { store, chronicler } = this.#parts;
     await this.#surely(flight, () => store.write.giveUp({ stamp: chronicler.stamp(), flightId: flight.id, error }));
+  }
+
+  #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
+    // Taken in while its agent had a harness without sessions.
+    if (sessionId === undefined) return { id: sessionOfInvocation(invocationId) };
+    return this.#parts.store.read.session(sessionId) ?? { id: sessionId };
   }
 
   /** For the next start, should this node die before the agent ends. Nothing waits for it. */
@@ -302,9 +322,9 @@ export class Runner {
   }
 
   /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
-  async #finishSurely(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finishSurely(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     const { store, chronicler } = this.#parts;
-    await this.#surely(flight, () => store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome }));
+    await this.#surely(flight, () => store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses }));
   }
 
   async #surely(flight: Flight, write: () => Promise<{ readonly flight: Flight } | undefined>): Promise<void> {
@@ -337,9 +357,9 @@ export class Runner {
     active.ended = active.run?.stop(stopGraceMs);
   }
 
-  async #finish(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finish(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     const { store, chronicler } = this.#parts;
-    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome });
+    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses });
     if (finished !== undefined) this.#told(finished.flight);
   }
 

@@ -1,21 +1,23 @@
 /** What the owner of an agent stores of the flights it runs: receipt, runs, output, verdicts, what the origin has got. */
-import { conflict, denied, internal, notFound } from '../domain/errors.ts';
+import { conflict, denied, internal, invalid, notFound } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { FlightEvent, FlightEventBody } from '../domain/flight-event.ts';
 import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
-import type { FlightId } from '../domain/ids.ts';
+import type { FlightId, SessionId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import { afterRestart, mayHaveRun } from '../domain/reconciliation.ts';
 import { eventOfChunk } from './flight-events.ts';
 import { takeEvent } from './flight-life.ts';
 import { report } from './flight-report.ts';
-import { flightOf } from './flight-row.ts';
+import { flightOf, optional } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 import { checkQueue, newFlightRow, sizeOf } from './new-flight.ts';
 import type { Input, Wire } from './protocol.ts';
 import type { Tables } from './tables.ts';
+
+const longestAgentSession = 1024;
 
 const diedWhileRunning: ErrorInfo = {
   code: 'unavailable',
@@ -29,8 +31,8 @@ export class OwnerWrites {
     this.#tables = tables;
   }
 
-  receive({ stamp, invocation, task, queueLimit }: Input<'receive'>): Wire<'receive'> {
-    const { nodes, self, flights, invocations, tombstones, queues, facts } = this.#tables;
+  receive({ stamp, invocation, task, queueLimit, sessionOwner }: Input<'receive'>): Wire<'receive'> {
+    const { nodes, self, flights, invocations, tombstones, queues, facts, sessions } = this.#tables;
     const origin = nodes.of(invocation.originNodeId);
     const owner = nodes.of(invocation.ownerNodeId);
     if (origin === self || owner !== self) throw internal(`${invocation.id} is not for this node to receive`);
@@ -43,22 +45,30 @@ export class OwnerWrites {
     if (gone === 'cancelled') return gone;
     if (gone === 'pruned') throw conflict(`${invocation.id} was taken here before, and its records were pruned`);
     checkQueue(queues.of(invocation.target), queueLimit, invocation.target);
-    const row = newFlightRow(invocation, sizeOf(task), { origin, owner, self }, stamp.atMs);
+    const session = sessionOwner === undefined ? undefined : sessions.take(invocation, sessionOwner, stamp);
+    const row = newFlightRow(invocation, { origin, owner, self, storedBytes: sizeOf(task), session, atMs: stamp.atMs });
     invocations.insert(invocation, origin, owner, task);
     flights.insert(row);
     facts.append(stamp, 'invocation.received', { invocation: invocation.id, peer: origin, detail: { target: row.target } });
-    return undefined;
+    return session;
   }
 
   start({ stamp, flightId }: Input<'start'>): { flight: Flight; event: FlightEvent } | undefined {
     const row = this.#owned(flightId);
     if (row.state !== 'queued' || row.quarantined_at_ms !== null) return undefined;
-    return this.#report(row, stamp, { kind: 'started', run: row.run + 1 });
+    return this.#report(row, stamp, { kind: 'started', run: row.run + 1, ...optional('session', row.session_id) });
   }
 
   recordProcess({ flightId, process }: Input<'recordProcess'>): void {
     const row = this.#owned(flightId);
     if (row.state === 'running' || row.state === 'waiting') this.#tables.flightProcesses.insert(row.invocation_id, process);
+  }
+
+  bindSession({ flightId, agentSession }: Input<'bindSession'>): void {
+    const { session_id: session } = this.#owned(flightId);
+    if (session === null) throw conflict(`${flightId} is no turn of a session`);
+    if (agentSession === '' || agentSession.length > longestAgentSession) throw invalid(`an agent's name of its session has 1 to ${longestAgentSession} characters`);
+    this.#tables.sessions.bind(session, agentSession);
   }
 
   /** @returns the seq of the first chunk */
@@ -76,12 +86,12 @@ export class OwnerWrites {
     return first;
   }
 
-  finish({ stamp, flightId, outcome }: Input<'finish'>): { flight: Flight; event: FlightEvent } | undefined {
+  finish({ stamp, flightId, outcome, keepsProcesses = false }: Input<'finish'>): { flight: Flight; event: FlightEvent } | undefined {
     const row = this.#owned(flightId);
     if (isTerminal(row.state)) return undefined;
     // Whatever ends it now: nobody here knows whether it ran.
     if (row.quarantined_at_ms !== null) return this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: mayHaveRun });
-    return this.#report(row, stamp, { kind: 'finished', ...outcome });
+    return report(this.#tables, row, stamp, { kind: 'finished', ...outcome }, keepsProcesses);
   }
 
   receiveCancel({ stamp, invocationId, originNodeId }: Input<'receiveCancel'>): Flight | 'tombstone' {
@@ -116,6 +126,7 @@ export class OwnerWrites {
     const owner = nodes.of(nodeId);
     const returning = new Set(mayReturn);
     flightProcesses.forgetAll();
+    const inSession = this.#endedInSessions(ended);
     const found = { indeterminate: [] as FlightId[], requeued: [] as FlightId[], open: [] as FlightId[] };
     // Each list is read before any of it moves.
     const ids = (['waking', 'running', 'waiting'] as const).flatMap((state) => flights.ownedIn(state, owner));
@@ -132,8 +143,8 @@ export class OwnerWrites {
           found.requeued.push(flightId);
           break;
         case 'indeterminate': {
-          const count = ended?.get(flightId);
-          this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning, ...(count === undefined ? {} : { ended: count }) });
+          const count = (ended?.get(flightId) ?? 0) + ((row.session_id === null ? 0 : inSession.get(row.session_id)) ?? 0);
+          this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning, ...(count === 0 ? {} : { ended: count }) });
           found.indeterminate.push(flightId);
           break;
         }
@@ -154,6 +165,16 @@ export class OwnerWrites {
       case 'await':
         return undefined;
     }
+  }
+
+  /** The process of a turn may be one that was spawned for an earlier turn. */
+  #endedInSessions(ended: ReadonlyMap<FlightId, number> = new Map()): Map<SessionId, number> {
+    const counts = new Map<SessionId, number>();
+    for (const [flightId, count] of ended) {
+      const row = this.#tables.flights.get(invocationOfFlight(flightId));
+      if (row !== undefined && isTerminal(row.state) && row.session_id !== null) counts.set(row.session_id, (counts.get(row.session_id) ?? 0) + count);
+    }
+    return counts;
   }
 
   #report(row: FlightRow, stamp: Stamp, body: FlightEventBody): { flight: Flight; event: FlightEvent } {

@@ -1,6 +1,6 @@
 /** Each write of the port, as it is done inside the writer's transaction. */
 import { internal } from '../domain/errors.ts';
-import { flightOfInvocation } from '../domain/ids.ts';
+import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
 import { OriginWrites } from './origin-writes.ts';
 import { OwnerWrites } from './owner-writes.ts';
 import type { Connection } from './connection.ts';
@@ -19,7 +19,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const rollback = new RollbackWrites(db, tables, origin);
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
-  const { agents, boots, facts, flights, nodes, registrations, trust } = tables;
+  const { agents, boots, facts, flights, nodes, registrations, sessions, trust } = tables;
   return {
     boot: (input) => rollback.boot(input),
     rolledBack: (input) => rollback.rolledBack(input),
@@ -48,6 +48,12 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     recordProcess: (input) => {
       owner.recordProcess(input);
     },
+    forgetProcesses: ({ flightId }) => {
+      tables.flightProcesses.forget(invocationOfFlight(flightId));
+    },
+    bindSession: (input) => {
+      owner.bindSession(input);
+    },
     appendOutput: (input) => owner.appendOutput(input),
     finish: (input) => owner.finish(input),
     ask: (input) => requests.ask(input),
@@ -65,8 +71,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     },
     giveUp: (input) => owner.giveUp(input),
     addAgent: (input) => agents.add(input),
-    removeAgent: ({ stamp, address }) => {
+    removeAgent: ({ stamp, address, to }) => {
       agents.remove(stamp, address);
+      sessions.agentGone(address, to);
       return { held: flights.queued(address).map(flightOfInvocation) };
     },
     setAvailability: (input) => {
