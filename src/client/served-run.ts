@@ -43,6 +43,7 @@ export class RunInProcess {
   #roomWanted: (() => void)[] = [];
   readonly #asks = new Map<number, { readonly ask: Ask; readonly settle: (answer: Answer) => void }>();
   #lastAsk = 0;
+  #sessionName: string | undefined;
   #end: { readonly error?: ErrorInfo } | undefined;
   #isHeard = true;
 
@@ -56,6 +57,7 @@ export class RunInProcess {
   resume(received: number): void {
     for (const { message } of this.#unstored) if (message.number > received) this.#send(message);
     for (const [number, { ask }] of this.#asks) this.#send({ type: 'ask', key: this.key, number, ask });
+    this.#sendSessionName();
     if (this.#end !== undefined) this.#sendEnd(this.#end);
   }
 
@@ -92,6 +94,7 @@ export class RunInProcess {
     let end: { readonly error?: ErrorInfo } = {};
     try {
       await this.#answer(await this.#parts.handler(textOf(run.task.text), context));
+      if (this.#abort.signal.aborted) end = { error: errorOf(this.#abort.signal.reason) };
     } catch (thrown) {
       end = { error: errorOf(thrown) };
       if (!this.#abort.signal.aborted) this.#parts.onError(thrown, context);
@@ -110,17 +113,21 @@ export class RunInProcess {
     }
   }
 
-  #context({ invocationId, flightId, run, sessionId, task, environment }: ServedRun): RunContext {
+  #context({ invocationId, flightId, run, session, task, environment }: ServedRun): RunContext {
     const { address, invoke } = this.#parts;
     const { signal } = this.#abort;
     return {
       ...{ address, flightId, invocationId, run, bytes: task.text, files: task.files, env: environment, signal },
-      ...(sessionId === undefined ? {} : { sessionId }),
+      ...(session === undefined ? {} : { session }),
       write: (content, stream = 'stdout') => this.#write(stream, content),
       stderr: (content) => this.#write('stderr', content),
       progress: async (progress) => {
         this.#addPiece({ progress: bounded(progress) });
         await this.#room();
+      },
+      nameSession: (name) => {
+        this.#sessionName = name;
+        this.#sendSessionName();
       },
       ask: (question) => this.#ask(question),
       invoke: (target, text, options) => invoke(target, text, { signal, ...options }),
@@ -176,6 +183,10 @@ export class RunInProcess {
 
   #sendEnd(end: { readonly error?: ErrorInfo }): void {
     this.#send({ type: 'end', key: this.key, ...end });
+  }
+
+  #sendSessionName(): void {
+    if (this.#sessionName !== undefined) this.#send({ type: 'session', key: this.key, name: this.#sessionName });
   }
 
   #send(message: FromServer): void {

@@ -1,6 +1,7 @@
 /** Serving an agent: a function of the task, what it is given to work with, and what its process can say of it. */
 import type { Visibility } from '../domain/registration.ts';
-import type { FlightId, InvocationId, SessionId } from '../domain/ids.ts';
+import type { TurnSession } from '../domain/harness-port.ts';
+import type { FlightId, InvocationId } from '../domain/ids.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { TaskFile } from '../domain/invocation.ts';
 import type { Progress } from '../domain/progress.ts';
@@ -18,8 +19,8 @@ export interface RunContext {
   readonly invocationId: InvocationId;
   /** 1, and more when a flight that may run again was begun anew. */
   readonly run: number;
-  /** The same in all turns of one conversation; one turn of it goes on at a time. */
-  readonly sessionId?: SessionId;
+  /** The same in all turns of one conversation, of which one goes on at a time. `agentSession`: as an earlier turn named it. */
+  readonly session?: TurnSession;
   /** The task as it came, byte by byte. */
   readonly bytes: Uint8Array;
   readonly files: readonly TaskFile[];
@@ -33,6 +34,8 @@ export interface RunContext {
   stderr(content: Content): Promise<void>;
   /** What it does besides answering: a tool call, a plan, a diff, a thought, usage. */
   progress(progress: Progress): Promise<void>;
+  /** Names the session for later turns, which are told so: for an agent that keeps conversations under names of its own. */
+  nameSession(name: string): void;
   /** Asks the people behind the flight, and waits for their word: 10 minutes unless `timeoutMs` says otherwise, then it is a no. */
   ask(question: Question): Promise<Answer>;
   /** Calls another agent as a child of this flight; it is cancelled when this run is, unless `signal` or `detach` say otherwise. */

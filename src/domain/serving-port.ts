@@ -5,7 +5,8 @@
  */
 import type { ErrorInfo } from './errors.ts';
 import type { OutputStream } from './flight-event.ts';
-import type { FlightId, InvocationId, SessionId } from './ids.ts';
+import type { TurnSession } from './harness-port.ts';
+import type { FlightId, InvocationId } from './ids.ts';
 import type { Task } from './invocation.ts';
 import type { Progress } from './progress.ts';
 import { sizeOfProgress } from './progress.ts';
@@ -43,7 +44,7 @@ export interface Attach {
 export interface ServedRun extends RunKey {
   readonly invocationId: InvocationId;
   readonly task: Task;
-  readonly sessionId?: SessionId;
+  readonly session?: TurnSession;
   /** What a process of the flight would have in its environment: its ids, and the token to call its node with. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -70,6 +71,8 @@ export type ToServer =
 export type FromServer =
   | { readonly type: 'piece'; readonly key: RunKey; readonly number: number; readonly piece: Piece }
   | { readonly type: 'ask'; readonly key: RunKey; readonly number: number; readonly ask: Ask }
+  /** What it calls the session of the run itself. The same again changes nothing. */
+  | { readonly type: 'session'; readonly key: RunKey; readonly name: string }
   /** After its last piece. `error`: it failed, and why. */
   | { readonly type: 'end'; readonly key: RunKey; readonly error?: ErrorInfo }
   /** It takes no more runs, and leaves when those that it has are over. */

@@ -9,7 +9,7 @@ import { AnswerKind } from '../gen/beckon/v1/serving.ts';
 import type * as wire from '../gen/beckon/v1/serving.ts';
 import { enumTable, outputStream, waitingReason } from './enums.ts';
 import { decodeOptionalErrorInfo, encodeErrorInfo } from './error-info.ts';
-import { buffer, bytes, id, list, name, optionalId, optionalWhole, present, required, text, texts, whole } from './fields.ts';
+import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, texts, whole } from './fields.ts';
 import { decodeProgress, encodeProgress } from './progress.ts';
 import { decodeTask, encodeTask } from './work.ts';
 
@@ -46,6 +46,8 @@ export function encodeFromServer(message: FromServer): wire.ServerFrame {
     }
     case 'end':
       return { key: encodeKey(message.key), frame: { $case: 'end', value: { error: message.error === undefined ? undefined : encodeErrorInfo(message.error) } } };
+    case 'session':
+      return { key: encodeKey(message.key), frame: { $case: 'session', value: { name: message.name } } };
     case 'drain':
       return { key: undefined, frame: { $case: 'drain', value: {} } };
   }
@@ -59,6 +61,8 @@ export function decodeFromServer({ key, frame }: wire.ServerFrame): FromServer {
       return { type: 'ask', key: keyOf(key), number: whole(frame.value.number, 'ask.number'), ask: decodeAsk(frame.value) };
     case 'end':
       return { type: 'end', key: keyOf(key), ...present({ error: decodeOptionalErrorInfo(frame.value.error) }) };
+    case 'session':
+      return { type: 'session', key: keyOf(key), name: name(frame.value.name, 'session.name') };
     case 'drain':
       return { type: 'drain' };
     case undefined:
@@ -96,8 +100,9 @@ export function encodeToServer(message: ToServer): wire.NodeFrame {
     case 'listed':
       return { key: undefined, frame: { $case: 'listed', value: {} } };
     case 'start': {
-      const { invocationId, task, sessionId = '', environment } = message.run;
-      return keyed(message.run, { $case: 'start', value: { invocationId, task: encodeTask(task), sessionId, environment: { ...environment } } });
+      const { invocationId, task, session, environment } = message.run;
+      const names = { sessionId: session?.id ?? '', sessionName: session?.agentSession ?? '' };
+      return keyed(message.run, { $case: 'start', value: { invocationId, task: encodeTask(task), ...names, environment: { ...environment } } });
     }
     case 'stop':
       return keyed(message.key, { $case: 'stop', value: {} });
@@ -137,11 +142,12 @@ export function decodeToServer({ key, frame }: wire.NodeFrame): ToServer | undef
 }
 
 function decodeStart(message: wire.RunStart): Omit<ServedRun, keyof RunKey> {
+  const sessionId = optionalId(isSessionId, message.sessionId, 'start.session_id');
   return {
     invocationId: id(isInvocationId, message.invocationId, 'start.invocation_id'),
     task: decodeTask(required(message.task, 'start.task')),
     environment: texts(message.environment, 'start.environment', longestEnvironment),
-    ...present({ sessionId: optionalId(isSessionId, message.sessionId, 'start.session_id') }),
+    ...present({ session: sessionId === undefined ? undefined : { id: sessionId, ...present({ agentSession: optionalText(message.sessionName, 'start.session_name') }) } }),
   };
 }
 

@@ -96,7 +96,7 @@ export class AttachedRun implements Run {
     this.#serverId = serverId;
     this.#link = link;
     this.#watch();
-    link.send({ type: 'start', run: { ...this.key, invocationId, task, environment: flightEnv, ...(session === undefined ? {} : { sessionId: session.id }) } });
+    link.send({ type: 'start', run: { ...this.key, invocationId, task, environment: flightEnv, ...(session === undefined ? {} : { session }) } });
   }
 
   /** Its process is back and still has it. Call after `attached` was said. */
@@ -132,6 +132,9 @@ export class AttachedRun implements Run {
         return this.#take(message.number, message.piece);
       case 'ask':
         return this.#answers.ask(message.number, message.ask);
+      case 'session':
+        this.#after(this.#sink.bindSession(message.name));
+        return;
       case 'end': {
         const end = message.error === undefined ? { exitCode: 0 } : { exitCode: 1, error: message.error };
         this.#hasEnded = true;
@@ -179,8 +182,12 @@ export class AttachedRun implements Run {
     this.#sizes.push(size);
     this.#unstoredBytes += size;
     // Not held back until the sink has room: the window bounds what waits there.
-    const room = 'bytes' in piece ? this.#sink.output(piece.stream, piece.bytes) : this.#sink.progress(piece.progress);
-    this.#taken = Promise.all([this.#taken, room]).then(
+    this.#after('bytes' in piece ? this.#sink.output(piece.stream, piece.bytes) : this.#sink.progress(piece.progress));
+  }
+
+  /** The end waits for it. */
+  #after(taken: Promise<void>): void {
+    this.#taken = Promise.all([this.#taken, taken]).then(
       () => undefined,
       (error: unknown) => this.#broke(error),
     );

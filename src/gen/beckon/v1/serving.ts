@@ -74,12 +74,15 @@ export interface Attach {
 
 export interface ServerFrame {
   key: RunKey | undefined;
-  frame: { $case: "piece"; value: ServedPiece } | { $case: "ask"; value: ServedAsk } | {
-    $case: "end";
-    value: ServedEnd;
-  } | //
-  /** It takes no more runs, and leaves when those that it has are over. */
-  { $case: "drain"; value: ServedDrain } | undefined;
+  frame:
+    | { $case: "piece"; value: ServedPiece }
+    | { $case: "ask"; value: ServedAsk }
+    | { $case: "end"; value: ServedEnd }
+    | //
+    /** It takes no more runs, and leaves when those that it has are over. */
+    { $case: "drain"; value: ServedDrain }
+    | { $case: "session"; value: SessionName }
+    | undefined;
 }
 
 export interface ServedPiece {
@@ -110,6 +113,11 @@ export interface ServedEnd {
 }
 
 export interface ServedDrain {
+}
+
+/** What the process itself calls the run's session: told to it again in later turns. */
+export interface SessionName {
+  name: string;
 }
 
 export interface NodeFrame {
@@ -156,6 +164,8 @@ export interface RunStart {
   task: Task | undefined;
   sessionId: string;
   environment: { [key: string]: string };
+  /** As the process named it in an earlier turn. */
+  sessionName: string;
 }
 
 export interface RunStart_EnvironmentEntry {
@@ -444,6 +454,9 @@ export const ServerFrame: MessageFns<ServerFrame> = {
       case "drain":
         ServedDrain.encode(message.frame.value, writer.uint32(42).fork()).join();
         break;
+      case "session":
+        SessionName.encode(message.frame.value, writer.uint32(50).fork()).join();
+        break;
     }
     return writer;
   },
@@ -499,6 +512,14 @@ export const ServerFrame: MessageFns<ServerFrame> = {
             }
 
             message.frame = { $case: "drain", value: ServedDrain.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.frame = { $case: "session", value: SessionName.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -799,6 +820,52 @@ export const ServedDrain: MessageFns<ServedDrain> = {
   },
 };
 
+function createBaseSessionName(): SessionName {
+  return { name: "" };
+}
+
+export const SessionName: MessageFns<SessionName> = {
+  encode(message: SessionName, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionName {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionName();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseNodeFrame(): NodeFrame {
   return { key: undefined, frame: undefined };
 }
@@ -1085,7 +1152,7 @@ export const Listed: MessageFns<Listed> = {
 };
 
 function createBaseRunStart(): RunStart {
-  return { invocationId: "", task: undefined, sessionId: "", environment: {} };
+  return { invocationId: "", task: undefined, sessionId: "", environment: {}, sessionName: "" };
 }
 
 export const RunStart: MessageFns<RunStart> = {
@@ -1102,6 +1169,9 @@ export const RunStart: MessageFns<RunStart> = {
     globalThis.Object.entries(message.environment).forEach(([key, value]: [string, string]) => {
       RunStart_EnvironmentEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
     });
+    if (message.sessionName !== "") {
+      writer.uint32(42).string(message.sessionName);
+    }
     return writer;
   },
 
@@ -1151,6 +1221,14 @@ export const RunStart: MessageFns<RunStart> = {
             if (entry4.value !== undefined) {
               message.environment[entry4.key] = entry4.value;
             }
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.sessionName = reader.string();
             continue;
           }
         }
