@@ -52,7 +52,9 @@ class ServeCall {
     let serving: Serving | undefined;
     try {
       if (stopping.aborted) return stop();
-      for await (const { attach, frames } of call as AsyncIterable<ServeRequest>) {
+      // Destroyed, it could not carry the error that it is to end with.
+      const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterable<ServeRequest>;
+      for await (const { attach, frames } of requests) {
         if (this.#isOver) break;
         if (serving === undefined) serving = await this.#attach(decodeAttach(required(attach, 'attach')));
         else if (attach !== undefined) throw invalid('a process attaches once a connection');
