@@ -7,6 +7,7 @@ import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSource } from '../domain/ports.ts';
+import type { Notifier } from '../domain/notification.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
 import type { Member, Store } from '../domain/store-port.ts';
@@ -28,12 +29,14 @@ import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
 import { Links } from './links.ts';
 import { Nodes } from './nodes.ts';
+import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import type { Retention } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
 import { Replies } from './replies.ts';
+import { ReplyRelay } from './reply-relay.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
 import { Roster } from './roster.ts';
@@ -68,6 +71,9 @@ export interface BrokerParts {
   readonly pid: number;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
+  readonly notifier: Notifier;
+  /** The person wants to be told of every flight. */
+  readonly notifyAll?: boolean;
   /** How long what is over is kept. */
   readonly retention?: Retention;
   /** Asked for by a client; the node stops itself afterwards. */
@@ -79,7 +85,8 @@ export class Broker implements BrokerApi, Startable {
   readonly admission: Admission;
   readonly registry: Registry;
   readonly #parts: BrokerParts;
-  readonly #feed = new Feed();
+  readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
+  readonly #notifications: Notifications;
   readonly #runner: Runner;
   readonly #outbox: Outbox;
   readonly #deadlines: Deadlines;
@@ -93,6 +100,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #callers: FlightCallers;
   readonly #inspection: Inspection;
   readonly #replies: Replies;
+  readonly #relay: ReplyRelay;
   readonly #waiting: Waiting;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
@@ -105,6 +113,7 @@ export class Broker implements BrokerApi, Startable {
     const isDraining = (): boolean => this.#isDraining;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
+    this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
@@ -158,6 +167,8 @@ export class Broker implements BrokerApi, Startable {
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
+      notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
+      onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
@@ -171,6 +182,7 @@ export class Broker implements BrokerApi, Startable {
       },
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
+    this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
     const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
@@ -188,7 +200,7 @@ export class Broker implements BrokerApi, Startable {
         ...(parts.chores ?? []),
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, inspection: this.#inspection, clock, log });
+    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, relay: this.#relay, registry: this.registry, roster, inspection: this.#inspection, clock, log });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -200,6 +212,7 @@ export class Broker implements BrokerApi, Startable {
     const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended, mayReturn });
     for (const flightId of recovered.open) this.#runner.adopt(flightId);
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
+    await this.#notifications.start();
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
@@ -222,6 +235,7 @@ export class Broker implements BrokerApi, Startable {
   async drain(): Promise<void> {
     this.#isDraining = true;
     await this.#runner.drain(this.#forced.signal);
+    await this.#notifications.settled(this.#forced.signal);
   }
 
   force(): void {
@@ -233,6 +247,7 @@ export class Broker implements BrokerApi, Startable {
     this.force();
     await this.#runner.drain(this.#forced.signal);
     await this.#closeHarnesses();
+    await this.#notifications.stop();
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
@@ -285,7 +300,7 @@ export class Broker implements BrokerApi, Startable {
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
-  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#replies.give(input);
+  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#relay.give(input);
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
   readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
     const { store } = this.#parts;

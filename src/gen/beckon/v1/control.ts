@@ -228,6 +228,8 @@ export interface InvokeRequest {
   runLimitMs?: number | undefined;
   rerunnable: boolean;
   detach: boolean;
+  /** Tell the person at this node when it waits and when it has finished. */
+  notify: boolean;
 }
 
 export interface InvokeResponse {
@@ -260,6 +262,8 @@ export interface Accepted {
   flightId: string;
   target: string;
   deduplicated: boolean;
+  /** What the caller should know, a sentence each. */
+  notes: string[];
 }
 
 export interface Held {
@@ -2116,6 +2120,7 @@ function createBaseInvokeRequest(): InvokeRequest {
     runLimitMs: undefined,
     rerunnable: false,
     detach: false,
+    notify: false,
   };
 }
 
@@ -2147,6 +2152,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.detach !== false) {
       writer.uint32(72).bool(message.detach);
+    }
+    if (message.notify !== false) {
+      writer.uint32(160).bool(message.notify);
     }
     return writer;
   },
@@ -2234,6 +2242,14 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             }
 
             message.detach = reader.bool();
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.notify = reader.bool();
             continue;
           }
         }
@@ -2502,7 +2518,7 @@ export const FlightUpdate: MessageFns<FlightUpdate> = {
 };
 
 function createBaseAccepted(): Accepted {
-  return { invocationId: "", flightId: "", target: "", deduplicated: false };
+  return { invocationId: "", flightId: "", target: "", deduplicated: false, notes: [] };
 }
 
 export const Accepted: MessageFns<Accepted> = {
@@ -2518,6 +2534,9 @@ export const Accepted: MessageFns<Accepted> = {
     }
     if (message.deduplicated !== false) {
       writer.uint32(32).bool(message.deduplicated);
+    }
+    for (const v of message.notes) {
+      writer.uint32(162).string(v!);
     }
     return writer;
   },
@@ -2565,6 +2584,14 @@ export const Accepted: MessageFns<Accepted> = {
             }
 
             message.deduplicated = reader.bool();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.notes.push(reader.string());
             continue;
           }
         }
