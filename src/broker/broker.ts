@@ -208,10 +208,12 @@ export class Broker implements BrokerApi, Startable {
 
   /** What a dead node left running is settled first; then queued work starts. */
   async start(): Promise<void> {
-    const { store, chronicler, self, log, orphans } = this.#parts;
+    const { store, chronicler, self, log, orphans, harnesses } = this.#parts;
     const ended = await orphans.sweep(store.read.processes(), stopGraceMs);
     for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
-    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended });
+    const mayReturn = store.read.endpoints().filter(({ harness }) => harnesses.get(harness)?.adopt !== undefined).map(({ address }) => address);
+    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended, mayReturn });
+    for (const flightId of recovered.open) this.#runner.adopt(flightId);
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
     await this.#notifications.start();
     this.#hasRecovered = true;
@@ -221,6 +223,16 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
+  }
+
+  /** Who serves this agent, or how many runs it takes, has changed. */
+  async agentChanged(address: string): Promise<void> {
+    this.#runner.wake(address);
+    try {
+      await this.#agents.refreshAvailability(address);
+    } catch (error) {
+      this.#parts.log.error({ agent: address, err: error }, 'what became of an agent could not be stored; it is looked at again');
+    }
   }
 
   /** Refuses new work, waits for what runs; `force` any time ends it as `indeterminate`. */
@@ -244,6 +256,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.links.settled();
+    await this.#agents.settled();
     this.#feed.wakeAll();
   }
 

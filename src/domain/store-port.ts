@@ -224,7 +224,15 @@ export interface StoreWrites {
   /** The origin holds events through `seq`. */
   acknowledged(input: { flightId: FlightId; originNodeId: NodeId; seq: number }): Promise<void>;
   /** At start: work of ours that was running or waiting when the node died becomes `indeterminate`, or queued again if rerunnable. `ended`: processes found and ended, by the flight that they were spawned for; of a flight that is over they count for the turn of its session that ran. */
-  recover(input: { stamp: Stamp; nodeId: NodeId; ended?: ReadonlyMap<FlightId, number> }): Promise<{ indeterminate: readonly FlightId[]; requeued: readonly FlightId[] }>;
+  recover(input: {
+    stamp: Stamp;
+    nodeId: NodeId;
+    ended?: ReadonlyMap<FlightId, number>;
+    /** Addresses of agents whose work may have outlived the node: what they were at stays as it is, `open`. */
+    mayReturn?: readonly string[];
+  }): Promise<{ indeterminate: readonly FlightId[]; requeued: readonly FlightId[]; open: readonly FlightId[] }>;
+  /** Nobody came back to what `recover` left open: queued again if rerunnable, else `indeterminate`. Undefined when it has ended already. */
+  giveUp(input: { stamp: Stamp; flightId: FlightId; error: ErrorInfo }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
   addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
@@ -320,6 +328,8 @@ export interface StoreInspection {
   attempts(invocationId: InvocationId): Promise<readonly DeliveryAttempt[]>;
   facts(invocationId: InvocationId): Promise<readonly Fact[]>;
   countFlights(): Promise<Readonly<Partial<Record<FlightState, number>>>>;
+  /** Output and progress events of the flight's last run. */
+  pieces(flightId: FlightId): Promise<number>;
   /** Stdout (and stderr) stored here, in order, a piece at a time. */
   output(flightId: FlightId, stream: OutputStream, afterSeq: number, maxBytes: number): Promise<{ bytes: Uint8Array; lastSeq: number; done: boolean }>;
 }

@@ -70,6 +70,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       origin.loseAllAttempts(input.stamp);
       return owner.recover(input);
     },
+    giveUp: (input) => owner.giveUp(input),
     addAgent: (input) => agents.add(input),
     removeAgent: ({ stamp, address, to }) => {
       agents.remove(stamp, address);

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { connect } from '../../src/client/index.ts';
+import { connect } from '../../src/client/connect.ts';
 import type { NodeClient } from '../../src/client/index.ts';
 import { kill } from '../support/belongings.ts';
 import { beckonPath } from '../support/cli.ts';

@@ -10,9 +10,11 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -51,6 +53,7 @@ import {
   Task,
   Visibility,
 } from "./record.ts";
+import { ServeRequest, ServeResponse } from "./serving.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -4326,6 +4329,16 @@ export const ControlServiceService = {
       Buffer.from(CancelFlightResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelFlightResponse => CancelFlightResponse.decode(value),
   },
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve: {
+    path: "/beckon.v1.ControlService/Serve" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ServeRequest): Buffer => Buffer.from(ServeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ServeRequest => ServeRequest.decode(value),
+    responseSerialize: (value: ServeResponse): Buffer => Buffer.from(ServeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ServeResponse => ServeResponse.decode(value),
+  },
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight: {
     path: "/beckon.v1.ControlService/ReplyToFlight" as const,
@@ -4471,6 +4484,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   readOutput: handleServerStreamingCall<ReadOutputRequest, ReadOutputResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   cancelFlight: handleUnaryCall<CancelFlightRequest, CancelFlightResponse>;
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve: handleBidiStreamingCall<ServeRequest, ServeResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight: handleUnaryCall<ReplyToFlightRequest, ReplyToFlightResponse>;
   listWaiting: handleUnaryCall<ListWaitingRequest, ListWaitingResponse>;
@@ -4664,6 +4679,10 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelFlightResponse) => void,
   ): ClientUnaryCall;
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve(): ClientDuplexStream<ServeRequest, ServeResponse>;
+  serve(options: Partial<CallOptions>): ClientDuplexStream<ServeRequest, ServeResponse>;
+  serve(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ServeRequest, ServeResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight(
     request: ReplyToFlightRequest,
