@@ -172,7 +172,7 @@ describe('an agent whose turn is over', () => {
 
 describe('a session whose agent has ended', () => {
   test('is resumed where the agent can, and what it tells of earlier turns is not heard again', async () => {
-    for (const options of [[], ['--resume']]) {
+    for (const options of [[], ['--resume'], ['--late']]) {
       const { harness } = kept();
       const endpoint = acpAgent(root, '--store', store, ...options);
       const id = freshSession();
