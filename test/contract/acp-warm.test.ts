@@ -178,7 +178,7 @@ describe('a session whose agent has ended', () => {
       const id = freshSession();
       const first = await turn(harness, 'say one', { id }, endpoint);
       await harness.close();
-      const second = await turn(harness, 'say two\ncount\nsession', { id, agentSession: first.agentSession ?? '' }, endpoint);
+      const second = await turn(harness, 'sleep 100\nsay two\ncount\nsession', { id, agentSession: first.agentSession ?? '' }, endpoint);
       expect(second.text).toBe(`two\n2\n${first.agentSession}`);
     }
   });
