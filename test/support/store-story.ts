@@ -103,7 +103,8 @@ export function storeStory(): readonly StoryStep[] {
   add('receive', { stamp: stamp(), invocation: given, task: { ...textTask('theirs'), files: [{ name: 'f', bytes }] }, queueLimit: 10 });
   add('receiveCancel', { stamp: stamp(), invocationId: given.id, originNodeId: peer });
   add('start', { stamp: stamp(), flightId: flightOf(given) });
-  add('recover', { stamp: stamp(), nodeId: storyNode });
+  add('recover', { stamp: stamp(), nodeId: storyNode, mayReturn: [given.target] });
+  add('giveUp', { stamp: stamp(), flightId: flightOf(given), error: { code: 'unavailable', message: 'nobody came back' } });
   add('acknowledged', { flightId: flightOf(given), originNodeId: peer, seq: 2 });
   add('prune', { stamp: stamp(), outputsBeforeMs: 2e15, mostBytes: 0, recordsBeforeMs: 0 });
 
