@@ -1,6 +1,7 @@
 /** A process that serves one agent: the connection to the node, made again for as long as it serves, and the runs over it. */
 import { randomUUID } from 'node:crypto';
-import { BrokerError, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
+import { notFound, toBrokerError } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { FlightId } from '../domain/ids.ts';
 import { reconnectMs } from '../domain/serving-port.ts';
 import type { FromServer, RunKey, ServedRun, ToServer } from '../domain/serving-port.ts';

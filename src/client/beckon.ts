@@ -4,7 +4,7 @@ import { BrokerError, conflict, invalid } from '../domain/errors.ts';
 import { flightTokenVariable } from '../domain/flight-token.ts';
 import { mostConcurrency } from '../domain/serving-port.ts';
 import type { ServedRun } from '../domain/serving-port.ts';
-import type { AgentSpec, AgentView, FlightUpdate, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
+import type { AgentSpec, FlightUpdate, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 import { AgentServer } from './agent-server.ts';
 import type { Pacing } from './backing-off.ts';
 import { Call } from './call.ts';

@@ -29,17 +29,17 @@ export interface RunContext {
   /** Aborts when the flight is cancelled, overran a limit, or is lost to this process: end soon. */
   readonly signal: AbortSignal;
   /** A piece of the answer. Resolves when there is room for more: await it. */
-  write(content: Content, stream?: OutputStream): Promise<void>;
+  readonly write: (content: Content, stream?: OutputStream) => Promise<void>;
   /** Beside the answer, for people. */
-  stderr(content: Content): Promise<void>;
+  readonly stderr: (content: Content) => Promise<void>;
   /** What it does besides answering: a tool call, a plan, a diff, a thought, usage. */
-  progress(progress: Progress): Promise<void>;
+  readonly progress: (progress: Progress) => Promise<void>;
   /** Names the session for later turns, which are told so: for an agent that keeps conversations under names of its own. */
-  nameSession(name: string): void;
+  readonly nameSession: (name: string) => void;
   /** Asks the people behind the flight, and waits for their word: 10 minutes unless `timeoutMs` says otherwise, then it is a no. */
-  ask(question: Question): Promise<Answer>;
+  readonly ask: (question: Question) => Promise<Answer>;
   /** Calls another agent as a child of this flight; it is cancelled when this run is, unless `signal` or `detach` say otherwise. */
-  invoke(address: string, task?: Content, options?: InvokeOptions): Call;
+  readonly invoke: (address: string, task?: Content, options?: InvokeOptions) => Call;
 }
 
 export type Answered = Content | undefined | void;
