@@ -233,10 +233,11 @@ describe('how many at once', () => {
   test('as many as the process takes; the rest waits in order', async () => {
     let [now, most] = [0, 0];
     const order: string[] = [];
+    const gate = Promise.withResolvers<void>();
     const { address } = await serve(async (task) => {
       order.push(task);
       most = Math.max(most, (now += 1));
-      await new Promise((resolve) => setImmediate(resolve));
+      await gate.promise;
       now -= 1;
     }, { concurrency: 2 });
     const calls = [];
@@ -244,6 +245,10 @@ describe('how many at once', () => {
       calls.push(here.invoke(address, String(number)));
       await calls.at(-1)?.accepted;
     }
+    const states = async (state: 'queued' | 'running'): Promise<number> => (await there.listFlights({ agent: address, state }, { limit: 100 })).items.length;
+    await waitFor('all to be there', async () => (await states('queued')) + (await states('running')) === 12);
+    expect(await states('running')).toBe(2);
+    gate.resolve();
     await Promise.all(calls.map((call) => call.result()));
     expect(most).toBe(2);
     expect(order.map(Number)).toEqual(order.map(Number).toSorted((a, b) => a - b));
