@@ -1,4 +1,5 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import { unavailable } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
@@ -105,6 +106,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
+  /** What a dead node left is settled. Never so in one that only lends its store to a command. */
+  #hasRecovered = false;
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
@@ -184,7 +187,7 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
+    const roster = new Roster({ store, self, chronicler, mesh, clock, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -213,6 +216,7 @@ export class Broker implements BrokerApi, Startable {
     for (const flightId of recovered.open) this.#runner.adopt(flightId);
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
     await this.#notifications.start();
+    this.#hasRecovered = true;
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
@@ -299,8 +303,8 @@ export class Broker implements BrokerApi, Startable {
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
-  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
-  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#relay.give(input);
+  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
+  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
   readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
     const { store } = this.#parts;
@@ -368,10 +372,17 @@ export class Broker implements BrokerApi, Startable {
     ]);
   }
 
+  /** What runs by the store may have died with its node: until that is settled nothing is said of it. */
+  async #judging<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (!this.#hasRecovered) throw unavailable('no node is running here: a command has its store for a moment', 'start the node: beckon up --detach');
+    return work();
+  }
+
   /** Only a delivery that waits for a link is held; one on its way is not. */
   #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
     if (delivery.status !== 'deferred') return undefined;
-    const isOverload = delivery.failureReason === 'overload' && delivery.failureDetail !== undefined;
-    return isOverload ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
+    const isLinked = this.#parts.mesh().link(flight.ownerNodeId) !== undefined;
+    const isPutOff = delivery.failureReason === 'overload' || (delivery.failureReason === 'agent_offline' && isLinked);
+    return isPutOff && delivery.failureDetail !== undefined ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
   }
 }

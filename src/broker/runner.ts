@@ -122,9 +122,9 @@ export class Runner {
     return [...this.#active.values()].flatMap(({ flight }) => (flight.target === address ? flight : []));
   }
 
-  /** At start, and now and then. */
+  /** At start, and now and then. What is queued for an agent that is gone ends, too: a node may have died before it came to that. */
   wakeAll(): void {
-    for (const endpoint of this.#parts.store.read.endpoints()) this.wake(endpoint.address);
+    for (const address of this.#parts.store.read.queuedTargets()) this.wake(address);
   }
 
   /** Ends a flight owned here, whatever it is at. Resolves when its verdict is durable. A finished one is left alone. */
@@ -138,6 +138,8 @@ export class Runner {
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state)) return;
     if (cause === 'rolled back') return this.#finish(flight, verdictOn(cause, 0));
+    // It was started, and nobody here saw its end.
+    if (flight.state !== 'queued' && flight.state !== 'waking') return this.#finish(flight, { state: 'indeterminate', error: lostSight });
     await this.#finish(flight, cause === 'cancel' ? { state: 'cancelled', ended: 0 } : { state: 'expired', error: expiredError() });
   }
 
@@ -209,7 +211,7 @@ export class Runner {
     const started = await store.write.start({ stamp: chronicler.stamp(), flightId: flight.id });
     if (started === undefined) return;
     this.#told(started.flight);
-    if (active.cause !== undefined) return this.#finish(started.flight, verdictOn(active.cause, 0));
+    if (active.cause !== undefined) return this.#finishSurely(started.flight, verdictOn(active.cause, 0));
     await this.#execute(active, started.flight, prepared);
   }
 

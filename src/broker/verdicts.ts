@@ -1,5 +1,4 @@
 /** What a run's end makes of its flight. */
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import type { RunEnd } from '../domain/harness-port.ts';
@@ -20,12 +19,12 @@ export const outputLost: ErrorInfo = {
   hint: 'make room on the disk of that node; what was stored is in flight output',
 };
 
-/** @returns the agent's own end as the flight's outcome. A failure of the agent itself carries no error code. */
+/** @returns the agent's own end as the flight's outcome. A failure of the agent itself has an exit code or a signal, in words or without. */
 function outcomeOf(end: RunEnd): Outcome {
-  const exitCode = end.exitCode === undefined ? {} : { exitCode: end.exitCode };
-  if (end.error !== undefined) return { state: 'failed', ...exitCode, error: toBrokerError(new BrokerError(end.error.code, end.error.message, end.error)).toInfo() };
-  if (end.signal !== undefined) return { state: 'failed', signal: end.signal };
-  return { state: end.exitCode === 0 ? 'completed' : 'failed', exitCode: end.exitCode ?? -1 };
+  const { exitCode, signal, error } = end;
+  if (error !== undefined) return { state: 'failed', error, ...(exitCode === undefined ? {} : { exitCode }), ...(signal === undefined ? {} : { signal }) };
+  if (signal !== undefined) return { state: 'failed', signal };
+  return { state: exitCode === 0 ? 'completed' : 'failed', exitCode: exitCode ?? -1 };
 }
 
 /** A stop has its own verdict, but for a cancel that nobody confirms: what goes on at its agent is not called cancelled. */

@@ -36,11 +36,11 @@ export function exitOfError(code: ErrorCode): number {
   }
 }
 
-type Ended = { readonly state: FlightState } & Pick<Flight, 'error' | 'exitCode'>;
+type Ended = { readonly state: FlightState } & Pick<Flight, 'error' | 'exitCode' | 'signal'>;
 
-/** A failure without an error, or with an exit code that says so, is the agent's own. */
-export function isOfAgent({ error, exitCode }: Ended): boolean {
-  return error === undefined || (exitCode !== undefined && exitCode !== 0);
+/** A failure without an error, or with an exit code other than 0 or a signal, is the agent's own. */
+export function isOfAgent({ error, exitCode, signal }: Omit<Ended, 'state'>): boolean {
+  return error === undefined || (exitCode ?? 0) !== 0 || signal !== undefined;
 }
 
 /** How `invoke`, `flight wait` and `flight follow` end. */

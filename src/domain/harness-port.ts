@@ -69,7 +69,10 @@ export interface RunSink {
   ask(ask: Ask): Promise<Answer>;
 }
 
-/** How the agent's process ended. `error` when it never came up or broke its protocol. */
+/**
+ * How the agent's process ended, or its turn. `error` alone when it never came up: it can't be had. `error` with an exit
+ * code other than 0 or a signal is the agent's own failure, in words.
+ */
 export interface RunEnd {
   readonly exitCode?: number;
   readonly signal?: string;
@@ -106,12 +109,22 @@ export interface Availability {
   readonly why?: string;
 }
 
+/** What tells that a project is set up for an agent. */
+export interface Fit {
+  /** The file or directory that says so. */
+  readonly mark: string;
+  /** Made for this kind of agent, and not for any. */
+  readonly isItsOwn: boolean;
+}
+
 export interface Harness {
   readonly name: string;
   /** Whether `--continue` and `--session` mean anything to it. */
   readonly keepsSessions: boolean;
   /** Cheap, spends nothing, starts nothing of the agent. */
   check(endpoint: Endpoint): Promise<Availability>;
+  /** Whether the project there is set up for its agent: for those that are added without a harness. */
+  fit?(cwd: string): Promise<Fit | undefined>;
   /** Spawns. Failures to start show up in `ended`, not as a rejection. */
   start(request: RunRequest, sink: RunSink): Run;
   /** How many runs of this agent it takes at once now; without it the node's usual limit holds. */

@@ -167,8 +167,11 @@ export interface StoreWrites {
   beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
   /** Every open attempt towards the peer is lost: `sent` → `deferred`. Returns how many. */
   loseAttempts(input: { stamp: Stamp; toNodeId: NodeId; reason: FailureReason; detail: string }): Promise<number>;
-  /** `planned` or `deferred` stays, with a newer reason. */
-  defer(input: { stamp: Stamp; invocationId: InvocationId; reason: FailureReason; detail: string }): Promise<void>;
+  /**
+   * The owner's word that it does not take this attempt now: `sent` → `deferred`. Undefined, and no change, when that
+   * attempt is not the one that is open. @throws `denied` when another node speaks of it
+   */
+  defer(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; attempt: number; reason: FailureReason; detail: string }): Promise<Flight | undefined>;
   /** The owner's receipt. From any other node than the owner: `denied`. Undefined when unknown here. */
   receipt(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; receivedAtMs: number }): Promise<Flight | undefined>;
   /** The owner refused: delivery `rejected`, flight `failed` with the error. Same rule about the sender. */
@@ -294,6 +297,8 @@ export interface StoreReads {
   /** The flight owned here that runs, or waits, in that session. */
   turnOf(id: SessionId): FlightId | undefined;
   queuedCount(address: string): number;
+  /** The agents that something is queued for here, registered or not, by address. */
+  queuedTargets(): readonly string[];
   /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
   due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];
   /** The earliest deadline later than `afterMs`. */

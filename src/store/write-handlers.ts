@@ -36,9 +36,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     receive: (input) => owner.receive(input),
     beginAttempt: (input) => origin.beginAttempt(input),
     loseAttempts: (input) => origin.loseAttempts(input),
-    defer: (input) => {
-      origin.defer(input);
-    },
+    defer: (input) => origin.defer(input),
     receipt: (input) => origin.receipt(input),
     reject: (input) => origin.reject(input),
     endAtOrigin: (input) => origin.endAtOrigin(input),

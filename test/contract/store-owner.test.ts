@@ -71,6 +71,15 @@ describe('receiving', () => {
     await expect(receive(fromDesktop({ target: '@other@laptop#main' }), 1)).resolves.toMatchObject({ fresh: true });
   });
 
+  test('the agents that something is queued for are named once each, by address', async () => {
+    for (const agent of ['other', 'fabric', 'other', 'done']) await received({ target: `@${agent}@laptop#main` });
+    await running({ target: '@busy@laptop#main' });
+    const done = store.read.queued('@done@laptop#main', 1)[0];
+    if (done === undefined) throw new Error('nothing is queued');
+    await store.write.finish({ stamp: story.stamp(), flightId: done, outcome: { state: 'cancelled', ended: 0 } });
+    expect(store.read.queuedTargets()).toEqual(['@fabric@laptop#main', '@other@laptop#main']);
+  });
+
   test('a cancel that came first is remembered for that origin', async () => {
     const invocation = fromDesktop();
     const cancel = { invocationId: invocation.id, originNodeId: desktop };

@@ -83,7 +83,8 @@ export function storeStory(): readonly StoryStep[] {
   add('settleReply', { stamp: stamp(), invocationId: asked.id, fromNodeId: peer, request: kept });
 
   add('accept', story.accept(remote, wait));
-  add('defer', { stamp: stamp(), invocationId: remote.id, reason: 'timeout', detail: 'still away' });
+  add('beginAttempt', { stamp: stamp(), invocationId: remote.id, attemptId: story.attemptId() });
+  add('defer', { stamp: stamp(), invocationId: remote.id, fromNodeId: peer, attempt: 1, reason: 'agent_offline', detail: 'going down' });
   add('beginAttempt', { stamp: stamp(), invocationId: remote.id, attemptId: story.attemptId() });
   add('loseAttempts', { stamp: stamp(), toNodeId: peer, reason: 'peer_unreachable', detail: 'gone' });
   add('beginAttempt', { stamp: stamp(), invocationId: remote.id, attemptId: story.attemptId() });

@@ -230,6 +230,7 @@ export interface InvokeRequest {
   detach: boolean;
   /** Tell the person at this node when it waits and when it has finished. */
   notify: boolean;
+  idleLimitMs?: number | undefined;
 }
 
 export interface InvokeResponse {
@@ -2121,6 +2122,7 @@ function createBaseInvokeRequest(): InvokeRequest {
     rerunnable: false,
     detach: false,
     notify: false,
+    idleLimitMs: undefined,
   };
 }
 
@@ -2155,6 +2157,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.notify !== false) {
       writer.uint32(160).bool(message.notify);
+    }
+    if (message.idleLimitMs !== undefined) {
+      writer.uint32(176).int64(message.idleLimitMs);
     }
     return writer;
   },
@@ -2250,6 +2255,14 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             }
 
             message.notify = reader.bool();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.idleLimitMs = longToNumber(reader.int64());
             continue;
           }
         }
