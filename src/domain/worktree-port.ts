@@ -3,8 +3,7 @@ import type { Availability } from './harness-port.ts';
 import type { Endpoint } from './invocation.ts';
 import type { DiffSummary, WorktreePlace, WorktreeStart } from './worktree.ts';
 
-export type MadeWorktree = Omit<WorktreeStart, 'madeFor'> & WorktreePlace;
-export type LocatedWorktree = WorktreePlace & Pick<WorktreeStart, 'head' | 'branch' | 'dirty'>;
+export type LocatedWorktree = WorktreeStart & WorktreePlace;
 
 /** A diff taken at one moment, kept aside until it is closed. */
 export interface Snapshot {
@@ -35,7 +34,7 @@ export interface Worktrees {
    * @param name unique, of its directory and in its branch @param aborted ends it early
    * @throws BrokerError `unavailable`, `deadline`, `cancelled`; `conflict` when a directory of that name holds work
    */
-  make(endpoint: Endpoint, name: string, aborted: AbortSignal): Promise<MadeWorktree>;
+  make(endpoint: Endpoint, name: string, aborted: AbortSignal): Promise<LocatedWorktree>;
   /** A record of it is durable: from now on that says what it is. */
   confirm(place: WorktreePlace): Promise<void>;
   /** Absolute. */

@@ -14,8 +14,6 @@ export type WorktreeVerb = (typeof worktreeVerbs)[number];
 
 /** What is known of a worktree from its start on, at the owner and at the origin. */
 export interface WorktreeStart {
-  /** The invocation that it was made for. Later turns of a session share it. */
-  readonly madeFor: InvocationId;
   /** The commit that it began at. */
   readonly head: string;
   /** Made for it at `head`. */
@@ -37,6 +35,8 @@ export interface WorktreePlace {
 }
 
 export interface Worktree extends WorktreeStart {
+  /** At the owner: the invocation that it was made for, which later turns of its session share it with. */
+  readonly madeFor: InvocationId;
   readonly state: WorktreeState;
   /** At the owner. */
   readonly place?: WorktreePlace;

@@ -37,7 +37,8 @@ test('a linked worktree is known from any directory in it', async () => {
 test('the repository itself, a bare one, a submodule and a plain directory are none', async () => {
   repository.git('-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', GitRepository.make(join(home, 'library'), { lib: '1' }).path, 'vendor');
   mkdirSync(join(home, 'plain'));
-  for (const each of ['shop', 'shop/sub', 'shop/vendor', 'plain']) expect(await checkouts.of(join(home, each)), each).toBeUndefined();
+  const found = await Promise.all(['shop', 'shop/sub', 'shop/vendor', 'plain'].map((each) => checkouts.of(join(home, each))));
+  expect(found).toEqual([undefined, undefined, undefined, undefined]);
 });
 
 describe('gone', () => {

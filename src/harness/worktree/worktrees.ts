@@ -6,7 +6,7 @@ import type { Availability } from '../../domain/harness-port.ts';
 import type { Endpoint } from '../../domain/invocation.ts';
 import type { Clock, Log } from '../../domain/ports.ts';
 import { quoted } from '../../domain/text.ts';
-import type { LocatedWorktree, MadeWorktree, Snapshot, SweptWorktree, Worktrees } from '../../domain/worktree-port.ts';
+import type { LocatedWorktree, Snapshot, SweptWorktree, Worktrees } from '../../domain/worktree-port.ts';
 import { mostPatchBytes } from '../../domain/worktree.ts';
 import type { WorktreePlace } from '../../domain/worktree.ts';
 import { agentEnvironment } from '../environment.ts';
@@ -62,7 +62,7 @@ export class GitWorktrees implements Worktrees {
     }
   }
 
-  async make(endpoint: Endpoint, wanted: string, aborted: AbortSignal): Promise<MadeWorktree> {
+  async make(endpoint: Endpoint, wanted: string, aborted: AbortSignal): Promise<LocatedWorktree> {
     const env = this.#env(endpoint.path, endpoint);
     const { top, prefix, common, head } = await readRepository(this.#git, endpoint, env);
     const dirty = await countDirty(this.#git, top, env, quickMs);
