@@ -6,10 +6,12 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
-import type { Harness, ProcessMark, Run, RunEnd } from '../domain/harness-port.ts';
+import type { Harness, ProcessMark, Run, RunEnd, TurnSession } from '../domain/harness-port.ts';
+import { sessionOfInvocation } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
 import type { Clock, Log, UlidSource } from '../domain/ports.ts';
+import { bounded } from '../domain/progress.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
@@ -88,11 +90,17 @@ export class Runner {
         this.#starved.add(address);
         return;
       }
-      const next = this.#parts.store.read.queued(address, runsPerAgent + 1).find((each) => !this.#active.has(each));
+      const busy = this.#flying(address).flatMap(({ sessionId }) => sessionId ?? []);
+      const next = this.#parts.store.read.queued(address, runsPerAgent + 1, busy).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
       this.#begin(flight);
     }
+  }
+
+  /** In their session no other turn begins. */
+  #flying(address: string): Flight[] {
+    return [...this.#active.values()].flatMap(({ flight }) => (flight.target === address ? flight : []));
   }
 
   /** At start, and now and then. */
@@ -190,9 +198,8 @@ export class Runner {
     const endpoint = this.#parts.store.read.endpoint(flight.target);
     if (endpoint === undefined) return agentGone(flight.target);
     const harness = this.#parts.harnesses.get(endpoint.harness);
-    return harness === undefined
-      ? new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`)
-      : { endpoint, harness };
+    if (harness === undefined) return new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`);
+    return { endpoint, harness };
   }
 
   async #execute(active: ActiveRun, flight: Flight, { endpoint, harness }: { endpoint: Endpoint; harness: Harness }): Promise<void> {
@@ -218,7 +225,7 @@ export class Runner {
         run: flight.run,
         endpoint,
         task,
-        session: invocation.session,
+        ...(harness.keepsSessions ? { session: this.#sessionOf(flight) } : {}),
         flightEnv: this.#parts.environmentOf(invocation, flight),
       },
       {
@@ -227,6 +234,11 @@ export class Runner {
           limits.sawOutput();
           await buffer.add(stream, bytes);
         },
+        progress: async (progress) => {
+          limits.sawOutput();
+          await buffer.addProgress(bounded(progress));
+        },
+        bindSession: (agentSession) => store.write.bindSession({ flightId: flight.id, agentSession }),
         ask: (ask) => requests.ask(ask),
       },
     );
@@ -242,6 +254,12 @@ export class Runner {
       () => false,
     );
     await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+  }
+
+  #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
+    // Taken in while its agent had a harness without sessions.
+    if (sessionId === undefined) return { id: sessionOfInvocation(invocationId) };
+    return this.#parts.store.read.session(sessionId) ?? { id: sessionId };
   }
 
   /** For the next start, should this node die before the agent ends. Nothing waits for it. */

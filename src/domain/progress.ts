@@ -35,6 +35,7 @@ export const longestTitle = 1024;
 export const longestThought = 16 * 1024;
 export const longestDiff = 24 * 1024;
 export const mostSteps = 64;
+const longestCurrency = 16;
 
 /** As it is kept: within the bounds above. */
 export function bounded(progress: Progress): Progress {
@@ -48,10 +49,38 @@ export function bounded(progress: Progress): Progress {
     case 'thought':
       return { ...progress, text: cut(progress.text, longestThought) };
     case 'usage':
-      return progress;
+      return { kind: 'usage', ...counts(progress), ...cost(progress.cost) };
   }
 }
 
+/** About how many bytes it takes. */
+export function sizeOfProgress(progress: Progress): number {
+  switch (progress.kind) {
+    case 'tool':
+      return progress.call.length + progress.title.length + progress.tool.length;
+    case 'plan':
+      return progress.steps.reduce((sum, { text }) => sum + text.length, 0);
+    case 'diff':
+      return progress.path.length + progress.patch.length;
+    case 'thought':
+      return progress.text.length;
+    case 'usage':
+      return 64;
+  }
+}
+
+/** Text that is not well-formed would not come back from the wire as it went. */
 function cut(text: string, longest: number): string {
-  return text.length <= longest ? text : `${text.slice(0, longest - 1)}…`;
+  return (text.length <= longest ? text : `${text.slice(0, longest - 1)}…`).toWellFormed();
+}
+
+const counted = ['inputTokens', 'outputTokens', 'contextTokens', 'contextSize'] as const;
+
+function counts(usage: Usage): Partial<Record<(typeof counted)[number], number>> {
+  return Object.fromEntries(counted.map((key) => [key, usage[key]]).filter(([, value]) => Number.isSafeInteger(value) && Number(value) >= 0));
+}
+
+function cost(cost: Usage['cost']): Pick<Usage, 'cost'> {
+  if (cost === undefined || !Number.isFinite(cost.amount) || cost.amount < 0) return {};
+  return { cost: { amount: cost.amount, currency: cut(cost.currency, longestCurrency) } };
 }

@@ -2,13 +2,14 @@
 import type { FlightEvent, FlightEventBody, Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { invalid } from '../domain/errors.ts';
-import { isInvocationId, isNodeId } from '../domain/ids.ts';
+import { isInvocationId, isNodeId, isSessionId } from '../domain/ids.ts';
 import type { Invocation, Limits, SessionChoice, Task } from '../domain/invocation.ts';
 import { longestReply } from '../domain/request.ts';
 import type { Reply } from '../domain/request.ts';
 import type * as wire from '../gen/beckon/v1/record.ts';
 import { flightState, outputStream, replyKind, sessionMode, waitingReason } from './enums.ts';
 import { decodeOptionalErrorInfo, encodeErrorInfo } from './error-info.ts';
+import { decodeProgress, encodeProgress } from './progress.ts';
 import { buffer, bytes, clockValue, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from './fields.ts';
 
 /** Files of one task; far more than anybody attaches, and few enough to hold in memory. */
@@ -127,8 +128,9 @@ export function decodeFlightEvent(message: wire.FlightEvent): FlightEvent {
 function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
   switch (body.kind) {
     case 'started':
+      return { $case: 'started', value: { run: body.run, sessionId: body.session ?? '' } };
     case 'requeued':
-      return { $case: body.kind, value: { run: body.run } };
+      return { $case: 'requeued', value: { run: body.run } };
     case 'output':
       return { $case: 'output', value: { stream: outputStream.toWire(body.stream), content: buffer(body.bytes) } };
     case 'waiting':
@@ -144,6 +146,14 @@ function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
       };
     case 'resumed':
       return { $case: 'resumed', value: {} };
+    case 'tool':
+    case 'plan':
+    case 'diff':
+    case 'thought':
+    case 'usage':
+      return encodeProgress(body);
+    case 'unknown':
+      return undefined;
     case 'finished':
       return {
         $case: 'finished',
@@ -161,8 +171,9 @@ function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
 function decodeBody(body: wire.FlightEvent['body']): FlightEventBody {
   switch (body?.$case) {
     case 'started':
+      return { kind: 'started', run: whole(body.value.run, 'event.run'), ...present({ session: optionalId(isSessionId, body.value.sessionId, 'event.session_id') }) };
     case 'requeued':
-      return { kind: body.$case, run: whole(body.value.run, 'event.run') };
+      return { kind: 'requeued', run: whole(body.value.run, 'event.run') };
     case 'output':
       return { kind: 'output', stream: outputStream.fromWire(body.value.stream), bytes: bytes(body.value.content) };
     case 'waiting':
@@ -178,9 +189,15 @@ function decodeBody(body: wire.FlightEvent['body']): FlightEventBody {
       return { kind: 'resumed' };
     case 'finished':
       return { kind: 'finished', ...outcome(body.value) };
+    case 'tool':
+    case 'plan':
+    case 'diff':
+    case 'thought':
+    case 'usage':
+      return decodeProgress(body);
     case undefined:
-      // A kind that only a newer version has also arrives like this; skipping it would leave a gap in `seq`.
-      throw invalid('the event has no body that this version of Beckon knows');
+      // A kind that only a newer version has arrives like this; skipping it would leave a gap in `seq`.
+      return { kind: 'unknown' };
   }
 }
 

@@ -2,6 +2,7 @@
 import { internal } from '../domain/errors.ts';
 import type { EventKind } from '../domain/event.ts';
 import { assertMove, canRefine, isTerminal, refineIndeterminate, rerun } from '../domain/flight.ts';
+import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent, Outcome } from '../domain/flight-event.ts';
 import type { FactDetail } from './events.ts';
 import type { FlightRow } from './flight-row.ts';
@@ -28,11 +29,20 @@ function takeCurrent(row: FlightRow, { body, atMs }: FlightEvent): Change | unde
     case 'output':
       countOutput(row, body.stream, body.bytes.length);
       return undefined;
+    case 'tool':
+    case 'plan':
+    case 'diff':
+    case 'thought':
+    case 'usage':
+    case 'unknown':
+      row.stored_bytes += contentBytes(body);
+      return undefined;
     case 'started':
       assertMove(row.state, 'running');
       row.state = 'running';
       row.run = body.run;
       row.started_at_ms ??= atMs;
+      row.session_id ??= body.session ?? null;
       return { what: 'flight.started', detail: { run: String(body.run) } };
     case 'waiting':
       assertMove(row.state, 'waiting');
@@ -61,9 +71,11 @@ function takeCurrent(row: FlightRow, { body, atMs }: FlightEvent): Change | unde
 /** The origin has ended the flight: the owner's story is kept, and can only refine an `indeterminate`. */
 function takeLate(row: FlightRow, { body, atMs }: FlightEvent): Change | undefined {
   if (body.kind === 'output') countOutput(row, body.stream, body.bytes.length);
+  else row.stored_bytes += contentBytes(body);
   if (body.kind === 'started') {
     row.run = body.run;
     row.started_at_ms ??= atMs;
+    row.session_id ??= body.session ?? null;
   }
   if (body.kind !== 'finished' || row.verdict_by !== 'origin' || !canRefine(row.state, body.state)) return undefined;
   return refine(row, body, atMs);
