@@ -1,7 +1,7 @@
 /** What the core asks of git: worktrees for isolated flights, and whether the worktree that an agent was added in is still there. */
 import type { Availability } from './harness-port.ts';
 import type { Endpoint } from './invocation.ts';
-import type { DiffSummary, WorktreePlace, WorktreeStart } from './worktree.ts';
+import type { Checkout, DiffSummary, WorktreePlace, WorktreeStart } from './worktree.ts';
 
 export type LocatedWorktree = WorktreeStart & WorktreePlace;
 
@@ -56,18 +56,6 @@ export interface Worktrees {
    * @param recordOf by name
    */
   sweep(recordOf: (name: string) => { readonly worktree: LocatedWorktree; readonly isKept: boolean } | undefined): Promise<readonly SweptWorktree[]>;
-}
-
-/** A linked git worktree (`git worktree add`) that a person made and in which an agent was added. */
-export interface Checkout {
-  /** Its top directory. */
-  readonly top: string;
-  /** What git keeps of it: `REPOSITORY/worktrees/NAME`. */
-  readonly entry: string;
-  /** The git directory of its repository. */
-  readonly repository: string;
-  /** The number of the file system that held `top`. */
-  readonly device: number;
 }
 
 export interface Checkouts {

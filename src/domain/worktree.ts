@@ -42,6 +42,28 @@ export interface Worktree extends WorktreeStart {
   readonly place?: WorktreePlace;
 }
 
+/** As it is shown. */
+export interface Isolation extends WorktreeStart {
+  readonly state: WorktreeState;
+  /** On its own node. */
+  readonly path?: string;
+}
+
+/** As the owner has it. */
+export type PlacedWorktree = Omit<Worktree, 'state'> & { readonly place: WorktreePlace };
+
+/** A linked git worktree (`git worktree add`) that a person made and in which an agent was added. */
+export interface Checkout {
+  /** Its top directory. */
+  readonly top: string;
+  /** What git keeps of it: `REPOSITORY/worktrees/NAME`. */
+  readonly entry: string;
+  /** The git directory of its repository. */
+  readonly repository: string;
+  /** The number of the file system that held `top`. */
+  readonly device: number;
+}
+
 /** One file of a diff. Counts are of lines, and absent for a binary file. */
 export interface DiffFile {
   readonly path: string;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { checkouts } from '../../src/harness/worktree/checkouts.ts';
-import type { Checkout } from '../../src/domain/worktree-port.ts';
+import type { Checkout } from '../../src/domain/worktree.ts';
 import { GitRepository } from '../support/git-repository.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'beckon-checkouts-')));

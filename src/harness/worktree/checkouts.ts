@@ -1,8 +1,9 @@
 /** Whether an agent's directory is in a linked git worktree, and whether that was removed. From files alone: looked at often. */
 import { lstat, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { Checkout, Checkouts } from '../../domain/worktree-port.ts';
 import { quoted } from '../../domain/text.ts';
+import type { Checkouts } from '../../domain/worktree-port.ts';
+import type { Checkout } from '../../domain/worktree.ts';
 import { codeOf } from '../executable.ts';
 
 /** Of a `.git` file and the like. */

@@ -32,6 +32,7 @@ import {
   SignedRecord,
   Task,
 } from "./record.ts";
+import { DiffAnswer, DiffQuery, WorktreeAnswer, WorktreeQuery } from "./worktree.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -243,6 +244,8 @@ export interface Query {
     | { $case: "flights"; value: FlightsQuery }
     | { $case: "deliveries"; value: DeliveriesQuery }
     | { $case: "standings"; value: StandingsQuery }
+    | { $case: "diff"; value: DiffQuery }
+    | { $case: "worktree"; value: WorktreeQuery }
     | undefined;
 }
 
@@ -282,6 +285,8 @@ export interface Answer {
     | { $case: "flights"; value: FlightsAnswer }
     | { $case: "deliveries"; value: DeliveriesAnswer }
     | { $case: "standings"; value: StandingsAnswer }
+    | { $case: "diff"; value: DiffAnswer }
+    | { $case: "worktree"; value: WorktreeAnswer }
     | undefined;
 }
 
@@ -2195,6 +2200,12 @@ export const Query: MessageFns<Query> = {
       case "standings":
         StandingsQuery.encode(message.query.value, writer.uint32(50).fork()).join();
         break;
+      case "diff":
+        DiffQuery.encode(message.query.value, writer.uint32(138).fork()).join();
+        break;
+      case "worktree":
+        WorktreeQuery.encode(message.query.value, writer.uint32(146).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2258,6 +2269,22 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "standings", value: StandingsQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.query = { $case: "diff", value: DiffQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.query = { $case: "worktree", value: WorktreeQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2597,6 +2624,12 @@ export const Answer: MessageFns<Answer> = {
       case "standings":
         StandingsAnswer.encode(message.answer.value, writer.uint32(58).fork()).join();
         break;
+      case "diff":
+        DiffAnswer.encode(message.answer.value, writer.uint32(138).fork()).join();
+        break;
+      case "worktree":
+        WorktreeAnswer.encode(message.answer.value, writer.uint32(146).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2668,6 +2701,22 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "standings", value: StandingsAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.answer = { $case: "diff", value: DiffAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.answer = { $case: "worktree", value: WorktreeAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
