@@ -14,7 +14,7 @@ import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
-import { createHarnesses, createOrphans } from '../harness/registry.ts';
+import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
@@ -151,6 +151,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     mesh: () => network.mesh,
     harnesses: new Map([...createHarnesses({ clock, environment: env, log }), ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     orphans: createOrphans({ clock, log }),
+    worktrees: createWorktrees({ clock, environment: env, directory: paths.worktreesDir, log }),
+    checkouts,
     flightTokens: createFlightTokens(flightTokenSecret(nodeKey)),
     home: paths.stateDir,
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),

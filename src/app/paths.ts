@@ -17,6 +17,8 @@ export interface Paths {
   /** The keys of the mesh, a directory a mesh. */
   readonly trustDir: string;
   readonly logDir: string;
+  /** Where isolated flights run, a directory each. */
+  readonly worktreesDir: string;
   /** In a directory of its own, of mode 0700, which whoever binds makes and checks. */
   readonly socketPath: string;
 }
@@ -58,6 +60,7 @@ function below(stateDir: string, configFile: string, uid: number): Paths {
     keyFile: join(trustDir, 'node.key'),
     trustDir,
     logDir: join(stateDir, 'logs'),
+    worktreesDir: join(stateDir, 'worktrees'),
     socketPath: socketPath(stateDir, uid),
   };
 }

@@ -9,7 +9,6 @@ import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.t
 import { checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
-import type { Harness } from '../domain/harness-port.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
@@ -17,6 +16,7 @@ import type { AcceptPlan, Store } from '../domain/store-port.ts';
 import type { InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { queueLimit } from './inbox.ts';
+import type { AgentChecks } from './agent-checks.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
 import type { Runner } from './runner.ts';
@@ -31,7 +31,7 @@ export interface AcceptanceParts {
   readonly store: Store;
   readonly self: Self;
   readonly resolver: Resolver;
-  readonly harnesses: ReadonlyMap<string, Harness>;
+  readonly checks: AgentChecks;
   readonly mesh: () => Mesh;
   readonly outbox: Outbox;
   readonly runner: Runner;
@@ -141,8 +141,8 @@ export class Acceptance {
     let { available, unavailableWhy: why } = target;
     if (target.nodeId === self.nodeId) {
       const endpoint = store.read.endpoint(target.address);
-      const harness = endpoint === undefined ? undefined : this.#parts.harnesses.get(endpoint.harness);
-      if (endpoint !== undefined && harness !== undefined) ({ available, why } = await harness.check(endpoint));
+      const checked = endpoint === undefined ? undefined : await this.#parts.checks.check(endpoint);
+      if (checked !== undefined) ({ available, why } = checked);
     }
     if (available) return;
     throw new BrokerError('unavailable', `${target.address} can't run: ${why ?? 'its node says it is not available'}`, {

@@ -1,6 +1,7 @@
 /** Adding, removing and showing agent instances. */
 import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
 import { conflict, invalid, notFound } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
@@ -9,12 +10,18 @@ import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { Checkouts } from '../domain/worktree-port.ts';
+import type { AgentChecks } from './agent-checks.ts';
 import type { AgentSpec, AgentView } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import { directoryGone } from './isolation.ts';
 import type { Registry } from './registry.ts';
 import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+
+/** Ended at a time. */
+const batch = 500;
 
 export interface AgentsParts {
   readonly store: Store;
@@ -22,6 +29,8 @@ export interface AgentsParts {
   readonly registry: Registry;
   readonly runner: Runner;
   readonly harnesses: ReadonlyMap<string, Harness>;
+  readonly checks: AgentChecks;
+  readonly checkouts: Checkouts;
   readonly probe: ProjectProbe;
   readonly chronicler: Chronicler;
   readonly ulids: UlidSource;
@@ -42,6 +51,7 @@ export class Agents {
     const cwd = await this.#parts.probe.directory(spec.cwd);
     const address = await this.#addressOf(spec, cwd);
     const harness = this.#harnessOf(spec);
+    const checkout = await this.#parts.checkouts.of(cwd);
     const endpoint: Endpoint = {
       agentId: agentIdOf(this.#parts.ulids.next()),
       address,
@@ -52,8 +62,9 @@ export class Agents {
       path: spec.path,
       permissions: spec.permissions,
       isolate: spec.isolate,
+      ...(checkout === undefined ? {} : { checkout }),
     };
-    const checked = await harness.check(endpoint);
+    const checked = (await this.#parts.checks.check(endpoint)) ?? { available: false };
     const registration: Registration = {
       address,
       nodeId: self.nodeId,
@@ -99,18 +110,29 @@ export class Agents {
 
   /** Looks again at what this node's agents need, and tells peers what changed. */
   async refreshAvailability(): Promise<void> {
-    const { store, harnesses, registry } = this.#parts;
+    const { store, checks, registry } = this.#parts;
     let changed = false;
     for (const registration of store.read.ownRegistrations()) {
       const endpoint = store.read.endpoint(registration.address);
-      const harness = endpoint === undefined ? undefined : harnesses.get(endpoint.harness);
-      if (endpoint === undefined || harness === undefined) continue;
-      const { available, why } = await harness.check(endpoint);
-      if (available === registration.available && why === registration.unavailableWhy) continue;
-      await store.write.setAvailability({ address: registration.address, available, ...(why === undefined ? {} : { why }) });
+      const checked = endpoint === undefined ? undefined : await checks.check(endpoint);
+      if (endpoint === undefined || checked === undefined) continue;
+      const { available, why = '', isGone = false } = checked;
+      if (isGone) await this.#failQueued(registration.address, directoryGone(registration.address, why));
+      if (available === registration.available && why === (registration.unavailableWhy ?? '')) continue;
+      await store.write.setAvailability({ address: registration.address, available, ...(why === '' ? {} : { why }) });
       changed = true;
     }
     if (changed) registry.changed();
+  }
+
+  /** What waits for an agent that will not come back. */
+  async #failQueued(address: string, error: BrokerError): Promise<void> {
+    const { store, runner } = this.#parts;
+    for (;;) {
+      const queued = store.read.queued(address, batch);
+      for (const flightId of queued) await runner.settleQueued(flightId, { state: 'failed', error: error.toInfo() });
+      if (queued.length < batch) return;
+    }
   }
 
   async #addressOf(spec: AgentSpec, cwd: string): Promise<string> {

@@ -11,21 +11,26 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
+import { AgentChecks } from './agent-checks.ts';
 import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { Deadlines } from './deadlines.ts';
+import { Diffs } from './diffs.ts';
 import { Feed } from './feed.ts';
 import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
+import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
 import type { Chore } from './housekeeping.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
+import { Isolation } from './isolation.ts';
 import { Links } from './links.ts';
 import { Nodes } from './nodes.ts';
 import { Outbox } from './outbox.ts';
@@ -51,6 +56,8 @@ export interface BrokerParts {
   readonly mesh: () => Mesh;
   readonly harnesses: ReadonlyMap<string, Harness>;
   readonly orphans: Orphans;
+  readonly worktrees: Worktrees;
+  readonly checkouts: Checkouts;
   readonly flightTokens: FlightTokens;
   /** Where this node has its state. */
   readonly home: string;
@@ -94,6 +101,9 @@ export class Broker implements BrokerApi, Startable {
   readonly #inspection: Inspection;
   readonly #replies: Replies;
   readonly #waiting: Waiting;
+  readonly #isolation: Isolation;
+  readonly #diffs: Diffs;
+  readonly #work: FlightWork;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
@@ -109,6 +119,9 @@ export class Broker implements BrokerApi, Startable {
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
+    const { worktrees, checkouts } = parts;
+    this.#isolation = new Isolation({ store, worktrees, checkouts, chronicler, log });
+    const checks = new AgentChecks({ harnesses, worktrees, checkouts });
     this.#runner = new Runner({
       store,
       harnesses,
@@ -120,6 +133,7 @@ export class Broker implements BrokerApi, Startable {
       environmentOf,
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
+      isolation: this.#isolation,
     });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback, sessions });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
@@ -135,6 +149,8 @@ export class Broker implements BrokerApi, Startable {
       registry: this.registry,
       runner: this.#runner,
       harnesses,
+      checks,
+      checkouts,
       probe,
       chronicler,
       ulids,
@@ -145,7 +161,7 @@ export class Broker implements BrokerApi, Startable {
       store,
       self,
       resolver: this.#resolver,
-      harnesses,
+      checks,
       mesh,
       outbox: this.#outbox,
       runner: this.#runner,
@@ -157,7 +173,9 @@ export class Broker implements BrokerApi, Startable {
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
     });
-    this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
+    this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
+    this.#diffs = new Diffs({ worktrees, clock, ulids });
+    this.#work = new FlightWork({ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, diffs: this.#diffs, chronicler, log, find: (id) => this.#flights.find(id) });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
     this.#replies = new Replies({
       ...{ store, self, mesh, feed, chronicler, clock },
@@ -186,7 +204,7 @@ export class Broker implements BrokerApi, Startable {
         ...(parts.chores ?? []),
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, inspection: this.#inspection, clock, log });
+    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, inspection: this.#inspection, work: this.#work, clock, log });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -196,6 +214,7 @@ export class Broker implements BrokerApi, Startable {
     for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
     const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended });
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
+    await this.#isolation.start();
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
@@ -221,6 +240,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
+    await this.#diffs.stop();
     await this.links.settled();
     this.#feed.wakeAll();
   }
@@ -264,6 +284,8 @@ export class Broker implements BrokerApi, Startable {
     return redrive({ store, find: (id) => this.#flights.find(id), invoke: (wanted) => this.#acceptance.invoke(wanted) }, input);
   };
   readonly getFlight: BrokerApi['getFlight'] = (id) => this.#flights.show(id);
+  readonly readDiff: BrokerApi['readDiff'] = (id) => this.#work.diff(id);
+  readonly settleWorktree: BrokerApi['settleWorktree'] = ({ id, ...settle }) => this.#work.settle(id, settle);
   readonly getDelivery: BrokerApi['getDelivery'] = (id) => this.#inspection.getDelivery(id);
   readonly trace: BrokerApi['trace'] = (id) => this.#inspection.trace(id);
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);

@@ -4,6 +4,7 @@ import type { Link, LinkHandler } from '../domain/mesh-port.ts';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
 import type { Outbox } from './outbox.ts';
@@ -21,6 +22,7 @@ export interface LinksParts {
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
+  readonly work: FlightWork;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -55,7 +57,8 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: PeerQuery): Promise<PeerAnswer> {
-    return this.#parts.inspection.answer(link, query);
+    const { work, inspection } = this.#parts;
+    return query.type === 'diff' || query.type === 'worktree' ? work.answer(link, query) : inspection.answer(link, query);
   }
 
   onDown(link: Link, why: string): void {

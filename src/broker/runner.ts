@@ -18,6 +18,7 @@ import type { Answer } from '../domain/request.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
+import type { Isolation, Placed } from './isolation.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { RunRequests } from './requests.ts';
 import { RunLimits } from './run-limits.ts';
@@ -43,6 +44,7 @@ export interface RunnerParts {
   readonly onEvents: (flight: Flight) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
+  readonly isolation: Isolation;
 }
 
 type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
@@ -54,6 +56,8 @@ interface ActiveRun {
   /** The first cause wins: it makes the verdict. */
   cause: StopCause | undefined;
   ended: Promise<number> | undefined;
+  /** Aborted with the first cause. */
+  readonly unwanted: AbortController;
   readonly done: Promise<void>;
 }
 
@@ -150,7 +154,7 @@ export class Runner {
 
   #begin(flight: Flight): void {
     const { target } = flight;
-    const active: ActiveRun = { flight, run: undefined, requests: undefined, cause: undefined, ended: undefined, done: Promise.resolve() };
+    const active: ActiveRun = { flight, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
     this.#active.set(flight.id, active);
     this.#perAgent.set(target, (this.#perAgent.get(target) ?? 0) + 1);
     const done = this.#fly(active)
@@ -173,24 +177,59 @@ export class Runner {
   }
 
   async #fly(active: ActiveRun): Promise<void> {
-    const { store, chronicler } = this.#parts;
+    const { isolation } = this.#parts;
     const { flight } = active;
     if (flight.cancelRequestedAtMs !== undefined) return this.#finish(flight, { state: 'cancelled', ended: 0 });
     // Nobody looks at deadlines while the node is down, and an invocation may take long to get here.
     if (flight.run === 0 && flight.holdUntilMs <= this.#parts.clock.now()) return this.#finish(flight, { state: 'expired', error: expiredError() });
     const prepared = this.#prepare(flight);
     if (prepared instanceof BrokerError) return this.#finish(flight, { state: 'failed', error: prepared.toInfo() });
-    const started = await store.write.start({ stamp: chronicler.stamp(), flightId: flight.id });
+    const placed = await this.#place(active, prepared.endpoint);
+    if (placed === undefined) return;
+    const started = await this.#start(flight, placed);
     if (started === undefined) return;
-    this.#told(started.flight);
-    if (active.cause !== undefined) return this.#finish(started.flight, verdictOn(active.cause, 0));
+    this.#told(started);
     try {
-      await this.#execute(active, started.flight, prepared);
+      if (active.cause === undefined) await this.#execute(active, started, { ...prepared, endpoint: placed.endpoint });
+      else await this.#finish(started, verdictOn(active.cause, 0));
     } catch (error) {
       // `started` is written, so an end is owed.
       this.#parts.log.error({ flightId: flight.id, err: error }, 'a run was lost sight of');
-      await this.#finishSurely(started.flight, { state: 'indeterminate', error: lostSight });
+      await this.#finishSurely(started, { state: 'indeterminate', error: lostSight });
     }
+    if (placed.worktree !== undefined && !this.#forced.aborted) await isolation.over(flight.id);
+  }
+
+  /** Where it runs. Undefined when it can't, or is not wanted any more: then its verdict is written, unless the node stops. */
+  async #place(active: ActiveRun, endpoint: Endpoint): Promise<Placed | undefined> {
+    const { isolation } = this.#parts;
+    const { flight, unwanted } = active;
+    let placed: Placed | undefined;
+    try {
+      placed = await isolation.place(flight, endpoint, unwanted.signal);
+      if (active.cause === undefined) return placed;
+    } catch (error) {
+      if (active.cause === undefined) {
+        await this.#finish(flight, { state: 'failed', error: toBrokerError(error).toInfo() });
+        return undefined;
+      }
+    }
+    if (placed !== undefined) await isolation.dropped(placed);
+    const verdict = verdictBeforeStart(active.cause);
+    if (verdict !== undefined) await this.#finish(flight, verdict);
+    return undefined;
+  }
+
+  async #start(flight: Flight, placed: Placed): Promise<Flight | undefined> {
+    const { store, chronicler, isolation } = this.#parts;
+    const { worktree } = placed;
+    let started: Flight | undefined;
+    try {
+      started = (await store.write.start({ stamp: chronicler.stamp(), flightId: flight.id, ...(worktree === undefined ? {} : { worktree }) }))?.flight;
+    } finally {
+      await (started === undefined ? isolation.dropped(placed) : isolation.begun(placed));
+    }
+    return started;
   }
 
   /** All that can be missing is found before `started` is written. */
@@ -295,6 +334,7 @@ export class Runner {
   #stop(active: ActiveRun, cause: StopCause): void {
     if (active.cause !== undefined) return;
     active.cause = cause;
+    active.unwanted.abort();
     active.requests?.close();
     active.ended = active.run?.stop(stopGraceMs);
   }
@@ -328,6 +368,12 @@ function outcomeOf(end: RunEnd): Outcome {
   if (end.error !== undefined) return { state: 'failed', error: toBrokerError(new BrokerError(end.error.code, end.error.message, end.error)).toInfo() };
   if (end.signal !== undefined) return { state: 'failed', signal: end.signal };
   return { state: end.exitCode === 0 ? 'completed' : 'failed', exitCode: end.exitCode ?? -1 };
+}
+
+/** On a flight that has not started. A node that stops leaves it queued. */
+function verdictBeforeStart(cause: StopCause | undefined): Outcome | undefined {
+  if (cause === 'total deadline') return { state: 'expired', error: expiredError() };
+  return cause === undefined || cause === 'node stopped' ? undefined : verdictOn(cause, 0);
 }
 
 function verdictOn(cause: StopCause, ended: number): Outcome {

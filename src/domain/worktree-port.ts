@@ -37,8 +37,10 @@ export interface Worktrees {
   make(endpoint: Endpoint, name: string, aborted: AbortSignal): Promise<LocatedWorktree>;
   /** A record of it is durable: from now on that says what it is. */
   confirm(place: WorktreePlace): Promise<void>;
-  /** Absolute. */
+  /** Absolute: its top. */
   pathOf(place: WorktreePlace): string;
+  /** Absolute: where its agent works. */
+  directoryOf(place: WorktreePlace): string;
   isThere(place: WorktreePlace): Promise<boolean>;
   /** Neither a commit nor a file, ignored ones included, has come since it was made. */
   isUnchanged(worktree: LocatedWorktree): Promise<boolean>;
@@ -53,9 +55,9 @@ export interface Worktrees {
   /**
    * At start: finishes what a node that died had begun. A directory that no record speaks of and that an agent may have
    * worked in is left.
-   * @param recordOf by name
+   * @param recordOf by name; `remove` when it was settled: what is left of it goes
    */
-  sweep(recordOf: (name: string) => { readonly worktree: LocatedWorktree; readonly isKept: boolean } | undefined): Promise<readonly SweptWorktree[]>;
+  sweep(recordOf: (name: string) => { readonly worktree: LocatedWorktree; readonly remove: boolean } | undefined): Promise<readonly SweptWorktree[]>;
 }
 
 export interface Checkouts {

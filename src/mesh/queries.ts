@@ -1,12 +1,12 @@
 /** Questions between nodes and their answers, wire and domain. Decoders throw BrokerError `invalid` or `incompatible`. */
-import { BrokerError, invalid } from '../domain/errors.ts';
+import { BrokerError } from '../domain/errors.ts';
 import { isInvocationId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery, Settle } from '../domain/messages.ts';
 import type * as mesh from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/worktree.ts';
 import { deliveryState, flightState, worktreeState } from '../rpc/enums.ts';
 import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, whole } from '../rpc/fields.ts';
-import { decodeDiffSummary, decodeIsolation, encodeDiffSummary, encodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
+import { decodeDiffSummary, decodeIsolation, decodeSettle, encodeDiffSummary, encodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
 import { decodeDelivery, decodeFact, decodeFlight, encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
 
 const mostFacts = 100_000;
@@ -153,10 +153,8 @@ export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
 }
 
 function settleOf({ state, tree, by }: wire.WorktreeQuery): { settle?: Settle } {
-  const verb = worktreeState.optionalFromWire(state);
-  if (verb === undefined) return {};
-  if (verb !== 'fetched' && verb !== 'discarded') throw invalid(`a worktree can’t be made ${verb}`);
-  return { settle: { verb, by: name(by, 'worktree.by'), ...present({ tree: optionalObjectName(tree, 'worktree.tree') }) } };
+  if (worktreeState.optionalFromWire(state) === undefined) return {};
+  return { settle: { ...decodeSettle(state, tree), by: name(by, 'worktree.by') } };
 }
 
 function page(limit: number, after: string): { limit: number; after?: string } {

@@ -1,6 +1,6 @@
 /** Worktrees and their diffs: wire and domain. Decoders throw BrokerError `invalid` or `incompatible`. */
 import { longestDiffPath, mostDiffFiles, mostNested } from '../domain/worktree.ts';
-import type { DiffSummary, Isolation, WorktreeStart } from '../domain/worktree.ts';
+import type { DiffSummary, Isolation, WorktreeStart, WorktreeVerb } from '../domain/worktree.ts';
 import type * as wire from '../gen/beckon/v1/worktree.ts';
 import { worktreeState } from './enums.ts';
 import { invalid } from '../domain/errors.ts';
@@ -49,6 +49,13 @@ export function decodeDiffSummary(message: wire.DiffSummary): DiffSummary {
     fileCount: whole(message.fileCount, 'diff.file_count'),
     nested: list(message.nested, 'diff.nested', mostNested).map((each) => text(each, 'diff.nested', longestDiffPath)),
   };
+}
+
+/** What a person may make of a worktree. */
+export function decodeSettle(state: number, tree: string): { verb: WorktreeVerb; tree?: string } {
+  const verb = worktreeState.fromWire(state);
+  if (verb !== 'fetched' && verb !== 'discarded') throw invalid(`a worktree can’t be made ${verb}`);
+  return { verb, ...present({ tree: optionalObjectName(tree, 'worktree.tree') }) };
 }
 
 export function optionalObjectName(value: string, field: string): string | undefined {

@@ -92,7 +92,8 @@ export class WorktreeTable {
     if (row === undefined) throw notFound(`${flightOfInvocation(id)} has no worktree`);
     if (row.state === state) return worktreeOf(row);
     if (row.name !== null) {
-      if (row.state !== 'kept') throw conflict(`its worktree is ${row.state} already`);
+      const isOpen = row.state === 'kept' || (row.state === 'gone' && state === 'discarded');
+      if (!isOpen) throw conflict(`its worktree is ${row.state} already`);
       const busy = this.#atWork.get(row.made_for);
       if (busy !== undefined) throw conflict(`${flightOfInvocation(busy.invocation_id)} is at work in its worktree`, 'wait for it, or cancel it');
     }

@@ -391,7 +391,7 @@ describe('the sweep at start', () => {
     // The node died between its mark and git, and in the middle of a diff.
     writeFileSync(join(directory, `${nameOf(5)}.making`), '');
     mkdirSync(join(directory, '.diff-abc'));
-    const records = new Map([kept, settled].map((worktree) => [worktree.name, { worktree, isKept: worktree === kept }]));
+    const records = new Map([kept, settled].map((worktree) => [worktree.name, { worktree, remove: worktree !== kept }]));
     const swept = await new GitWorktrees({ clock: createSystemClock(), environment: { ...environment, PATH: gitPath }, directory }).sweep((name) => records.get(name));
     expect(swept.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([{ name: begun.name }, { name: settled.name }, { name: lost.name, keptWhy: expect.any(String) }, { name: nameOf(5) }]);
     expect(readdirSync(directory).toSorted()).toEqual([kept.name, lost.name]);

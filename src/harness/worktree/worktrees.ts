@@ -92,6 +92,10 @@ export class GitWorktrees implements Worktrees {
     return join(this.#directory, name);
   }
 
+  directoryOf(place: WorktreePlace): string {
+    return join(this.pathOf(place), place.prefix);
+  }
+
   isThere(place: WorktreePlace): Promise<boolean> {
     return exists(this.pathOf(place));
   }
@@ -127,7 +131,7 @@ export class GitWorktrees implements Worktrees {
     for (const name of names) {
       const record = recordOf(name);
       try {
-        if (record?.isKept === true) await this.confirm(record.worktree);
+        if (record?.remove === false) await this.confirm(record.worktree);
         else if (entries.has(name + makingSuffix)) swept.push(await this.#undoMarked(name));
         else if (record === undefined) swept.push({ name, keptWhy: 'no flight that is known here made it' });
         else {
