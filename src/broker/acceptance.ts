@@ -13,10 +13,10 @@ import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptPlan, Store } from '../domain/store-port.ts';
+import type { AgentChecks } from './agent-checks.ts';
 import type { InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { queueLimit } from './inbox.ts';
-import type { AgentChecks } from './agent-checks.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
 import type { Runner } from './runner.ts';
@@ -42,6 +42,8 @@ export interface AcceptanceParts {
   readonly sessions: Sessions;
   readonly isDraining: () => boolean;
   readonly onDeadline: (flight: Flight) => void;
+  /** An agent of this node is not as it was registered. */
+  readonly onDoubt: (address: string) => void;
 }
 
 export interface Accepted {
@@ -141,8 +143,8 @@ export class Acceptance {
     let { available, unavailableWhy: why } = target;
     if (target.nodeId === self.nodeId) {
       const endpoint = store.read.endpoint(target.address);
-      const checked = endpoint === undefined ? undefined : await this.#parts.checks.check(endpoint);
-      if (checked !== undefined) ({ available, why } = checked);
+      if (endpoint !== undefined) ({ available, why } = await this.#parts.checks.check(endpoint));
+      if (available !== target.available) this.#parts.onDoubt(target.address);
     }
     if (available) return;
     throw new BrokerError('unavailable', `${target.address} can't run: ${why ?? 'its node says it is not available'}`, {

@@ -21,11 +21,10 @@ export class AgentChecks {
     this.#parts = parts;
   }
 
-  /** Undefined for a harness that this version does not have. */
-  async check(endpoint: Endpoint): Promise<Checked | undefined> {
+  async check(endpoint: Endpoint): Promise<Checked> {
     const { harnesses, worktrees, checkouts } = this.#parts;
     const harness = harnesses.get(endpoint.harness);
-    if (harness === undefined) return undefined;
+    if (harness === undefined) return { available: false, why: `this version of Beckon has no harness ${endpoint.harness}` };
     const gone = endpoint.checkout === undefined ? undefined : await checkouts.gone(endpoint.checkout);
     if (gone !== undefined) return { available: false, why: gone, isGone: true };
     const checked = await harness.check(endpoint);

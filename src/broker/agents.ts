@@ -22,6 +22,8 @@ import type { Self } from './self.ts';
 
 /** Ended at a time. */
 const batch = 500;
+/** Looked for when nothing says how an agent is run. */
+const presets = ['claude', 'codex', 'gemini', 'opencode'];
 
 export interface AgentsParts {
   readonly store: Store;
@@ -41,6 +43,7 @@ export interface AgentsParts {
 
 export class Agents {
   readonly #parts: AgentsParts;
+  readonly #doubted = new Set<string>();
 
   constructor(parts: AgentsParts) {
     this.#parts = parts;
@@ -50,10 +53,11 @@ export class Agents {
     const { store, self, chronicler, registry } = this.#parts;
     const cwd = await this.#parts.probe.directory(spec.cwd);
     const address = await this.#addressOf(spec, cwd);
-    const harness = this.#harnessOf(spec);
+    const agentId = agentIdOf(this.#parts.ulids.next());
+    const harness = await this.#harnessOf(spec, { agentId, address, cwd });
     const checkout = await this.#parts.checkouts.of(cwd);
     const endpoint: Endpoint = {
-      agentId: agentIdOf(this.#parts.ulids.next()),
+      agentId,
       address,
       harness: harness.name,
       cwd,
@@ -64,7 +68,7 @@ export class Agents {
       isolate: spec.isolate,
       ...(checkout === undefined ? {} : { checkout }),
     };
-    const checked = (await this.#parts.checks.check(endpoint)) ?? { available: false };
+    const checked = await this.#parts.checks.check(endpoint);
     const registration: Registration = {
       address,
       nodeId: self.nodeId,
@@ -108,18 +112,18 @@ export class Agents {
     return { items: shown.map((each) => this.#viewOfCandidate(each)), ...(all.length > shown.length && last !== undefined ? { next: last.address } : {}) };
   }
 
-  /** Looks again at what this node's agents need, and tells peers what changed. */
-  async refreshAvailability(): Promise<void> {
+  /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
+  async refreshAvailability(only?: string): Promise<void> {
     const { store, checks, registry } = this.#parts;
     let changed = false;
     for (const registration of store.read.ownRegistrations()) {
+      if (only !== undefined && registration.address !== only) continue;
       const endpoint = store.read.endpoint(registration.address);
-      const checked = endpoint === undefined ? undefined : await checks.check(endpoint);
-      if (endpoint === undefined || checked === undefined) continue;
-      const { available, why = '', isGone = false } = checked;
-      if (isGone) await this.#failQueued(registration.address, directoryGone(registration.address, why));
-      if (available === registration.available && why === (registration.unavailableWhy ?? '')) continue;
-      await store.write.setAvailability({ address: registration.address, available, ...(why === '' ? {} : { why }) });
+      if (endpoint === undefined) continue;
+      const { available, why, isGone = false } = await checks.check(endpoint);
+      if (isGone) await this.#failQueued(registration.address, directoryGone(registration.address, why ?? ''));
+      if (available === registration.available && why === registration.unavailableWhy) continue;
+      await store.write.setAvailability({ address: registration.address, available, ...(why === undefined ? {} : { why }) });
       changed = true;
     }
     if (changed) registry.changed();
@@ -135,6 +139,15 @@ export class Agents {
     }
   }
 
+  /** What was just seen of an agent is not what this node says of it. */
+  doubt(address: string): void {
+    if (this.#doubted.has(address)) return;
+    this.#doubted.add(address);
+    this.refreshAvailability(address)
+      .catch((error: unknown) => this.#parts.log.warn({ agent: address, err: error }, 'an agent could not be looked at again'))
+      .finally(() => this.#doubted.delete(address));
+  }
+
   async #addressOf(spec: AgentSpec, cwd: string): Promise<string> {
     const directoryName = cwd.split('/').at(-1) ?? '';
     const agent = spec.name === undefined ? nameFrom(directoryName) : parseName(spec.name.replace(/^@/, ''));
@@ -145,13 +158,27 @@ export class Agents {
     return formatAddress(parseAddress(address));
   }
 
-  #harnessOf(spec: AgentSpec): Harness {
+  async #harnessOf(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
     const name = spec.harness ?? (spec.argv.length > 0 ? 'command' : undefined);
-    if (name === undefined) throw invalid('nothing says what to run', 'put the command after --, for example: beckon agent add fabric -- ./agent.sh');
+    if (name === undefined) return this.#found(spec, at);
     const harness = this.#parts.harnesses.get(name);
     if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
     if (name === 'command' && spec.argv.length === 0) throw invalid('the harness command needs a command', 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
     return harness;
+  }
+
+  /** Nothing says what to run: the agent that is installed and ready, in the order of `presets`. */
+  async #found(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
+    const known = presets.flatMap((name) => this.#parts.harnesses.get(name) ?? []);
+    const missing: string[] = [];
+    for (const harness of known) {
+      const { argv, env, path, isolate, permissions } = spec;
+      const { available, why } = await harness.check({ ...at, harness: harness.name, argv, env, path, isolate, permissions });
+      if (available) return harness;
+      missing.push(`${harness.name}: ${why ?? 'not available'}`);
+    }
+    const looked = missing.length === 0 ? '' : ` (${missing.join('; ')})`;
+    throw invalid(`nothing says what to run${looked}`, 'put the command after --, for example: beckon agent add fabric -- ./agent.sh; or name one: --harness');
   }
 
   #viewOf(registration: Registration): AgentView {

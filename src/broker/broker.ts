@@ -39,6 +39,7 @@ import type { Retention } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
 import { Replies } from './replies.ts';
+import { ReplyRelay } from './reply-relay.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
 import { Roster } from './roster.ts';
@@ -100,6 +101,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #callers: FlightCallers;
   readonly #inspection: Inspection;
   readonly #replies: Replies;
+  readonly #relay: ReplyRelay;
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
   readonly #diffs: Diffs;
@@ -134,6 +136,7 @@ export class Broker implements BrokerApi, Startable {
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
       isolation: this.#isolation,
+      onDoubt: (address) => this.#agents.doubt(address),
     });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback, sessions });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
@@ -172,6 +175,7 @@ export class Broker implements BrokerApi, Startable {
       sessions,
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
+      onDoubt: (address) => this.#agents.doubt(address),
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
     this.#diffs = new Diffs({ worktrees, clock, ulids });
@@ -187,6 +191,7 @@ export class Broker implements BrokerApi, Startable {
       },
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
+    this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
     const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
@@ -204,7 +209,10 @@ export class Broker implements BrokerApi, Startable {
         ...(parts.chores ?? []),
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, inspection: this.#inspection, work: this.#work, clock, log });
+    this.links = new Links({
+      ...{ store, inbox, roster, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
+      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
+    });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -237,12 +245,25 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = true;
     this.force();
     await this.#runner.drain(this.#forced.signal);
+    await this.#closeHarnesses();
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.#diffs.stop();
     await this.links.settled();
     this.#feed.wakeAll();
+  }
+
+  /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
+  processEnded(flightId: FlightId): void {
+    this.#runner.processEnded(flightId);
+  }
+
+  /** What is kept warm ends with the node. */
+  async #closeHarnesses(): Promise<void> {
+    const { harnesses, log } = this.#parts;
+    const closing = [...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended')));
+    await Promise.all(closing);
   }
 
   async status(): Promise<NodeStatus> {
@@ -277,7 +298,7 @@ export class Broker implements BrokerApi, Startable {
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
-  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#replies.give(input);
+  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#relay.give(input);
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
   readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
     const { store } = this.#parts;

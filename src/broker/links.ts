@@ -11,6 +11,7 @@ import type { Outbox } from './outbox.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
 import type { Replies } from './replies.ts';
+import type { ReplyRelay } from './reply-relay.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
@@ -19,6 +20,7 @@ export interface LinksParts {
   readonly outbox: Outbox;
   readonly rollback: Rollback;
   readonly replies: Replies;
+  readonly relay: ReplyRelay;
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
@@ -57,8 +59,9 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: PeerQuery): Promise<PeerAnswer> {
-    const { work, inspection } = this.#parts;
-    return query.type === 'diff' || query.type === 'worktree' ? work.answer(link, query) : inspection.answer(link, query);
+    const { work, relay, inspection } = this.#parts;
+    if (query.type === 'diff' || query.type === 'worktree') return work.answer(link, query);
+    return query.type === 'reply' ? relay.answer(link, query) : inspection.answer(link, query);
   }
 
   onDown(link: Link, why: string): void {

@@ -3,16 +3,14 @@
  * exactly one verdict: the agent's own end, a limit, a cancel, or a stop of the node.
  */
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
-import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
-import type { Harness, ProcessMark, Run, RunEnd, TurnSession } from '../domain/harness-port.ts';
+import type { Harness, ProcessMark, Run, TurnSession } from '../domain/harness-port.ts';
 import { sessionOfInvocation } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
 import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
-import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -22,6 +20,8 @@ import type { Isolation, Placed } from './isolation.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { RunRequests } from './requests.ts';
 import { RunLimits } from './run-limits.ts';
+import { expiredError, lostSight, outcomeOf, outputLost, verdictBeforeStart, verdictOn } from './verdicts.ts';
+import type { StopCause } from './verdicts.ts';
 
 /** Runs at once of one agent, and of the node. */
 export const runsPerAgent = 4;
@@ -42,12 +42,12 @@ export interface RunnerParts {
   readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
+  /** An agent could not do its work: it may not be available any more. */
+  readonly onDoubt: (address: string) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
   readonly isolation: Isolation;
 }
-
-type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
 
 interface ActiveRun {
   readonly flight: Flight;
@@ -130,6 +130,13 @@ export class Runner {
   answered(flightId: FlightId, request: string, answer: Answer): void {
     const active = this.#active.get(flightId);
     active?.requests?.answered(request, answer);
+  }
+
+  /** A process that was kept after its flight is gone. Should that not be stored, the next start finds no such process. */
+  processEnded(flightId: FlightId): void {
+    this.#parts.store.write.forgetProcesses({ flightId }).catch((error: unknown) => {
+      this.#parts.log.warn({ flightId, err: error }, 'the end of a process that was kept could not be stored');
+    });
   }
 
   /** A verdict on a flight that is not running here: its agent is gone, its queue deadline has passed. */
@@ -286,13 +293,15 @@ export class Runner {
     const end = await run.ended;
     requests.close();
     limits.clear();
+    if (end.error !== undefined) this.#parts.onDoubt(flight.target);
     const ended = active.ended === undefined ? undefined : await active.ended;
     const verdict = active.cause === undefined ? outcomeOf(end) : verdictOn(active.cause, ended ?? 0);
     const isWhole = await buffer.flush().then(
       () => true,
       () => false,
     );
-    await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+    const told: Outcome = isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost };
+    await this.#finishSurely(flight, told, end.isKept);
   }
 
   #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
@@ -309,10 +318,10 @@ export class Runner {
   }
 
   /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
-  async #finishSurely(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finishSurely(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     for (;;) {
       try {
-        await this.#finish(flight, outcome);
+        await this.#finish(flight, outcome, keepsProcesses);
         return;
       } catch (error) {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'the end of a run could not be stored; trying again');
@@ -339,9 +348,9 @@ export class Runner {
     active.ended = active.run?.stop(stopGraceMs);
   }
 
-  async #finish(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finish(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     const { store, chronicler } = this.#parts;
-    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome });
+    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses });
     if (finished !== undefined) this.#told(finished.flight);
   }
 
@@ -351,54 +360,6 @@ export class Runner {
   }
 }
 
-const lostSight: ErrorInfo = {
-  code: 'internal',
-  message: 'its node lost sight of it after it was started: it may or may not have done its work',
-  hint: 'the log of that node says why; see what it did before you invoke it again',
-};
-
-const outputLost: ErrorInfo = {
-  code: 'unavailable',
-  message: 'its node could not store all of its output',
-  hint: 'make room on the disk of that node; what was stored is in flight output',
-};
-
-/** @returns the agent's own end as the flight's outcome. A failure of the agent itself carries no error code. */
-function outcomeOf(end: RunEnd): Outcome {
-  if (end.error !== undefined) return { state: 'failed', error: toBrokerError(new BrokerError(end.error.code, end.error.message, end.error)).toInfo() };
-  if (end.signal !== undefined) return { state: 'failed', signal: end.signal };
-  return { state: end.exitCode === 0 ? 'completed' : 'failed', exitCode: end.exitCode ?? -1 };
-}
-
-/** On a flight that has not started. A node that stops leaves it queued. */
-function verdictBeforeStart(cause: StopCause | undefined): Outcome | undefined {
-  if (cause === 'total deadline') return { state: 'expired', error: expiredError() };
-  return cause === undefined || cause === 'node stopped' ? undefined : verdictOn(cause, 0);
-}
-
-function verdictOn(cause: StopCause, ended: number): Outcome {
-  switch (cause) {
-    case 'cancel':
-      return { state: 'cancelled', ended };
-    case 'rolled back':
-      return { state: 'indeterminate', ended, error: mayHaveRun };
-    case 'node stopped':
-      return {
-        state: 'indeterminate',
-        ended,
-        error: { code: 'cancelled', message: 'its node was stopped by force while it ran', hint: 'see what it did, then invoke it again' },
-      };
-    case 'run limit':
-    case 'idle limit':
-    case 'total deadline':
-      return { state: 'failed', ended, error: { code: 'deadline', message: `the agent was ended: it overran its ${cause}` } };
-  }
-}
-
 export function agentGone(address: string): BrokerError {
   return new BrokerError('unavailable', `${address} is no longer registered on its node`, { hint: 'see what is: beckon agents' });
-}
-
-export function expiredError(): { code: 'cancelled'; message: string } {
-  return { code: 'cancelled', message: 'its queue deadline passed before it could start' };
 }

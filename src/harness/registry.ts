@@ -1,5 +1,5 @@
 /** All harnesses of this node, by the name that an endpoint carries. */
-import type { Harness, Orphans } from '../domain/harness-port.ts';
+import type { Harness, HarnessEvents, Orphans } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import { CommandHarness } from './command.ts';
 import type { Environment } from './environment.ts';
@@ -14,6 +14,8 @@ export interface HarnessPorts {
   /** The node's own environment, as it was started with. */
   readonly environment: Environment;
   readonly log?: Log;
+  /** Told of what is kept after its run. */
+  readonly events?: HarnessEvents;
 }
 
 export function createHarnesses(ports: HarnessPorts): ReadonlyMap<string, Harness> {

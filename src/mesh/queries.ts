@@ -5,9 +5,10 @@ import type { PeerAnswer, PeerQuery, Settle } from '../domain/messages.ts';
 import type * as mesh from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/worktree.ts';
 import { deliveryState, flightState, worktreeState } from '../rpc/enums.ts';
-import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, whole } from '../rpc/fields.ts';
+import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from '../rpc/fields.ts';
 import { decodeDiffSummary, decodeIsolation, decodeSettle, encodeDiffSummary, encodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
 import { decodeDelivery, decodeFact, decodeFlight, encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
+import { decodeReply, encodeReply } from '../rpc/work.ts';
 
 const mostFacts = 100_000;
 const mostItems = 1000;
@@ -27,6 +28,10 @@ export function encodeQuery(query: PeerQuery): mesh.Query['query'] {
         $case: 'worktree',
         value: { invocationId: query.invocationId, state: worktreeState.toWire(query.settle?.verb), tree: query.settle?.tree ?? '', by: query.settle?.by ?? '' },
       };
+    case 'reply': {
+      const { invocationId, request, reply, by, waitMs } = query;
+      return { $case: 'reply', value: { invocationId, request, ...encodeReply(reply), by, waitMs } };
+    }
     case 'flights': {
       const { state, agent } = query.filter;
       return {
@@ -70,6 +75,17 @@ export function decodeQuery(query: mesh.Query['query']): PeerQuery {
       };
     case 'worktree':
       return { type: 'worktree', invocationId: id(isInvocationId, query.value.invocationId, 'worktree.invocation_id'), ...settleOf(query.value) };
+    case 'reply': {
+      const { invocationId, request, by, waitMs } = query.value;
+      return {
+        type: 'reply',
+        invocationId: id(isInvocationId, invocationId, 'reply.invocation_id'),
+        request: text(request, 'reply.request', 100),
+        reply: decodeReply(query.value),
+        by: name(by, 'reply.by'),
+        waitMs: whole(waitMs, 'reply.wait_ms'),
+      };
+    }
     case 'flights': {
       const { state, agent, limit, after } = query.value;
       return {
@@ -107,6 +123,8 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<mesh.Answer['answe
       return { $case: 'diff', value: { snapshot: answer.snapshot, summary: encodeDiffSummary(answer.summary), content: buffer(answer.bytes) } };
     case 'worktree':
       return { $case: 'worktree', value: { isolation: encodeIsolation(answer.isolation), tip: answer.tip ?? '' } };
+    case 'reply':
+      return { $case: 'reply', value: { flight: encodeFlight(answer.flight), request: answer.request, confirmed: answer.confirmed } };
     case 'flights':
       return { $case: 'flights', value: { flights: answer.page.items.map(encodeFlight), next: answer.page.next ?? '' } };
     case 'deliveries':
@@ -140,6 +158,10 @@ export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
     case 'worktree': {
       const { isolation, tip } = answer.value;
       return { type: 'worktree', isolation: decodeIsolation(required(isolation, 'worktree.isolation')), ...present({ tip: optionalObjectName(tip, 'worktree.tip') }) };
+    }
+    case 'reply': {
+      const { flight, request, confirmed } = answer.value;
+      return { type: 'reply', flight: decodeFlight(required(flight, 'reply.flight')), request: text(request, 'reply.request', 100), confirmed };
     }
     case 'flights': {
       const items = list(answer.value.flights, 'flights', mostItems).map(decodeFlight);

@@ -25,15 +25,17 @@ interface Candidate {
   readonly last_seq: number;
 }
 
-/** A worktree that is kept here can only be had through its flights. */
+/** One whose process is kept for later turns is what its orphan would be known by; a worktree that is kept here can only be had through its flights. */
 const isFree = `
+  AND NOT EXISTS (SELECT 1 FROM flight_processes p WHERE p.invocation_id = flights.invocation_id)
   AND NOT EXISTS (
     SELECT 1 FROM flight_worktrees l JOIN worktrees w ON w.made_for = l.made_for
     WHERE l.invocation_id = flights.invocation_id AND w.state = 'kept' AND w.name IS NOT NULL)`;
 
 const oldest = (isBare: 0 | 1): string => `
   SELECT invocation_id, origin, peer, owned, state, finished_at_ms, stored_bytes, pruned_seq, last_seq FROM flights
-  WHERE finished_at_ms IS NOT NULL AND (acked_seq IS NULL OR acked_seq >= last_seq) AND (stored_bytes = 0) = ${isBare}${isBare === 1 ? isFree : ''}
+  WHERE finished_at_ms IS NOT NULL AND (acked_seq IS NULL OR acked_seq >= last_seq) AND (stored_bytes = 0) = ${isBare}
+    ${isBare === 1 ? isFree : ''}
   ORDER BY finished_at_ms LIMIT 1`;
 
 /** Not used since, and no turn of it is still to come. */

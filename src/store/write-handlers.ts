@@ -48,6 +48,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     recordProcess: (input) => {
       owner.recordProcess(input);
     },
+    forgetProcesses: ({ flightId }) => {
+      tables.flightProcesses.forget(invocationOfFlight(flightId));
+    },
     bindSession: (input) => {
       owner.bindSession(input);
     },

@@ -1,58 +1,13 @@
 /** Worktrees of flights on real git. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
-import { createSystemClock } from '../../src/app/system-clock.ts';
-import { agentIdOf } from '../../src/domain/ids.ts';
+import { describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../src/domain/invocation.ts';
-import type { LocatedWorktree, Snapshot } from '../../src/domain/worktree-port.ts';
-import { GitWorktrees } from '../../src/harness/worktree/worktrees.ts';
+import type { LocatedWorktree } from '../../src/domain/worktree-port.ts';
+import type { GitWorktrees } from '../../src/harness/worktree/worktrees.ts';
 import { gitPath, GitRepository } from '../support/git-repository.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-const root = realpathSync(mkdtempSync(join(tmpdir(), 'beckon-worktrees-')));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-const environment = { HOME: root, GIT_CONFIG_NOSYSTEM: '1', LANG: 'C.UTF-8' };
-const never = new AbortController().signal;
-let count = 0;
-
-/** A fresh repository with its own directory for worktrees. */
-function place(name = 'shop', files: Record<string, string | Uint8Array> = { 'prices.txt': 'one\ntwo\nthree\n', 'sub/deep/a.txt': 'a\n' }) {
-  count += 1;
-  const home = join(root, String(count));
-  const repository = GitRepository.make(join(home, name), files);
-  const directory = join(home, 'state', 'worktrees');
-  const worktrees = new GitWorktrees({ clock: createSystemClock(), environment, directory });
-  return { home, repository, directory, worktrees };
-}
-
-function agentIn(cwd: string, more: Partial<Endpoint> = {}): Endpoint {
-  return {
-    agentId: agentIdOf('01J9Z6M3T4V8Q2X7K5B1C0D9EF'), address: '@agent@laptop#main', harness: 'command', cwd,
-    argv: ['cat'], env: [], path: gitPath, permissions: 'ask', isolate: true, ...more,
-  };
-}
-
-const nameOf = (number = 1): string => `01j9z6m3t4v8q2x7k5b1c0d9e${number.toString(36)}`;
-
-async function patchOf(snapshot: Snapshot): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  for (let offset = 0; offset < snapshot.summary.patchBytes; ) {
-    const piece = await snapshot.read(offset, 100_000);
-    pieces.push(piece);
-    offset += piece.length;
-  }
-  await snapshot.close();
-  return Buffer.concat(pieces).toString('latin1');
-}
-
-async function summaryOf(worktrees: GitWorktrees, made: LocatedWorktree): Promise<Snapshot['summary']> {
-  const snapshot = await worktrees.snapshot(made);
-  await snapshot.close();
-  return snapshot.summary;
-}
+import { agentIn, environment, nameOf, never, place, summaryOf, worktreesIn } from './worktree-fixture.ts';
 
 describe('making', () => {
   test('begins at HEAD on a branch of its own, below the node’s directory, which is the user’s alone', async () => {
@@ -154,7 +109,7 @@ describe('making', () => {
     chmodSync(hook, 0o755);
     const other = GitRepository.make(join(home, 'other'), { x: 'x' });
     const strange = { ...environment, SECRET: 'of the node', GIT_DIR: join(other.path, '.git'), GIT_WORK_TREE: other.path };
-    const worktrees = new GitWorktrees({ clock: createSystemClock(), environment: strange, directory });
+    const worktrees = worktreesIn(directory, { environment: strange });
     const made = await worktrees.make(agentIn(repository.path, { env: ['GIT_DIR=/nowhere', 'MINE=yes'] }), nameOf(), never);
     expect(made.head).toBe(repository.head);
     const env = readFileSync(join(home, 'env'), 'utf8');
@@ -210,122 +165,6 @@ describe('what is known before anything is accepted', () => {
     repository.commit({ 'sub/agent.sh': 'y' });
     expect(await worktrees.check(agentIn(join(repository.path, 'sub'), { argv: ['./agent.sh'] }))).toEqual({ available: true });
     expect(await worktrees.check(agentIn(join(repository.path, 'sub'), { argv: ['../prices.txt'] }))).toEqual({ available: true });
-  });
-});
-
-describe('the diff', () => {
-  async function workIn(name?: string, files?: Record<string, string | Uint8Array>) {
-    const at = place(name, files);
-    const made = await at.worktrees.make(agentIn(at.repository.path), nameOf(), never);
-    return { ...at, made, inside: GitRepository.at(at.worktrees.pathOf(made)) };
-  }
-  /** Applies it elsewhere: the files there are then those of the worktree. */
-  function applied(repository: GitRepository, home: string, patch: string): GitRepository {
-    const clone = repository.clone(join(home, `clone-${(count += 1)}`));
-    clone.gitWith(Buffer.from(patch, 'latin1'), 'apply', '--whitespace=nowarn');
-    return clone;
-  }
-
-  test('has commits, changes, new, deleted, renamed, binary and executable files, and none that are ignored', async () => {
-    const lines = Array.from({ length: 50 }, (_, index) => `line ${index}`).join('\n');
-    const { home, repository, worktrees, made, inside } = await workIn('shop', { 'prices.txt': 'one\ntwo\n', 'old.txt': 'old\n', 'moved.txt': lines, '.gitignore': 'build/\n', 'bin.dat': new Uint8Array([0, 1, 2]) });
-    const before = repository.branches.concat(repository.head);
-    inside.commit({ 'committed.txt': 'by the agent\n' });
-    const binary = Uint8Array.from({ length: 3000 }, (_, index) => (index * 7919) % 256);
-    inside.write({ 'prices.txt': 'one\n2\n', 'ünï cödé/new file.txt': 'new\n', 'bin.dat': binary, 'run.sh': '#!/bin/sh\n', 'latin1.txt': new Uint8Array([0xe9, 0x0a]), 'build/out': 'ignored', 'no-newline': 'x' });
-    chmodSync(join(inside.path, 'run.sh'), 0o755);
-    symlinkSync('prices.txt', join(inside.path, 'link'));
-    rmSync(join(inside.path, 'old.txt'));
-    renameSync(join(inside.path, 'moved.txt'), join(inside.path, 'renamed.txt'));
-    const status = inside.status;
-    const snapshot = await worktrees.snapshot(made);
-    expect(snapshot.summary).toMatchObject({ head: made.head, dirty: 0, truncated: false, nested: [], fileCount: 10 });
-    expect(snapshot.summary.files).toEqual(expect.arrayContaining([{ path: 'prices.txt', added: 1, removed: 1 }, { path: 'bin.dat' }, { path: 'renamed.txt', added: 0, removed: 0 }, { path: 'ünï cödé/new file.txt', added: 1, removed: 0 }]));
-    const there = applied(repository, home, await patchOf(snapshot));
-    const same = (name: string): boolean => readFileSync(join(there.path, name)).equals(readFileSync(join(inside.path, name)));
-    const names = ['committed.txt', 'prices.txt', 'ünï cödé/new file.txt', 'bin.dat', 'run.sh', 'latin1.txt', 'renamed.txt', 'link', 'no-newline'];
-    expect(names.filter((name) => !same(name))).toEqual([]);
-    expect(statSync(join(there.path, 'run.sh')).mode & 0o100).toBe(0o100);
-    expect([existsSync(join(there.path, 'old.txt')), existsSync(join(there.path, 'moved.txt')), existsSync(join(there.path, 'build'))]).toEqual([false, false, false]);
-    // It was only looked at.
-    expect([inside.status, repository.status, repository.branches.concat(repository.head)]).toEqual([status, [], before]);
-    expect(readdirSync(join(worktrees.pathOf(made), '..')).filter((name) => name.startsWith('.'))).toEqual([]);
-  });
-
-  test('is the same whatever the user has configured', async () => {
-    const { worktrees, made, inside, repository } = await workIn();
-    inside.write({ 'prices.txt': 'one\n2\nthree\n', '.gitattributes': '*.txt diff=shout\n' });
-    const before = await patchOf(await worktrees.snapshot(made));
-    const settings = { 'diff.noprefix': 'true', 'diff.mnemonicPrefix': 'true', 'color.ui': 'always', 'color.diff': 'always', 'diff.external': '/bin/false', 'diff.shout.textconv': '/bin/false', 'diff.shout.command': '/bin/false', 'core.fsmonitor': '/bin/false', 'diff.context': '0', 'core.safecrlf': 'true', 'core.autocrlf': 'input', 'diff.renames': 'false', 'core.pager': '/bin/false' };
-    for (const [name, value] of Object.entries(settings)) repository.git('config', name, value);
-    expect(await patchOf(await worktrees.snapshot(made))).toBe(before);
-  });
-
-  test('of nothing is empty, and names the same state as long as nothing changes', async () => {
-    const { worktrees, made, inside } = await workIn();
-    const first = await summaryOf(worktrees, made);
-    expect(first).toMatchObject({ patchBytes: 0, files: [], fileCount: 0 });
-    const again = await summaryOf(worktrees, made);
-    inside.write({ x: 'x' });
-    const changed = await summaryOf(worktrees, made);
-    expect([again.tree === first.tree, changed.tree === first.tree]).toEqual([true, false]);
-  });
-
-  test('shows work in the middle of a merge, with the markers that are in the file', async () => {
-    const { worktrees, made, inside } = await workIn();
-    inside.commit({ 'prices.txt': 'mine\n' });
-    inside.git('checkout', '--quiet', '-b', 'theirs', made.head);
-    inside.commit({ 'prices.txt': 'theirs\n' });
-    inside.git('checkout', '--quiet', made.branch);
-    expect(() => inside.git('merge', 'theirs')).toThrow('exited 1');
-    expect(await patchOf(await worktrees.snapshot(made))).toContain('+<<<<<<< HEAD');
-  });
-
-  test('above its limit is cut and says so', async () => {
-    const { directory, made, inside } = await workIn();
-    inside.write({ big: `${'x'.repeat(99)}\n`.repeat(30_000) });
-    const worktrees = new GitWorktrees({ clock: createSystemClock(), environment, directory, mostPatchBytes: 1_000_000 });
-    expect(await summaryOf(worktrees, made)).toMatchObject({ truncated: true, patchBytes: 1_000_000, fileCount: 1 });
-  });
-
-  test('names repositories in it, of which it has no content: a clone, and a submodule with work of its own', async () => {
-    const { home, repository, worktrees } = place();
-    const library = GitRepository.make(join(home, 'library'), { lib: '1' });
-    repository.git('-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', library.path, 'vendor/lib');
-    repository.commit({});
-    const made = await worktrees.make(agentIn(repository.path), nameOf(), never);
-    const inside = GitRepository.at(worktrees.pathOf(made));
-    // As git has it: a new worktree has submodules empty.
-    expect(readdirSync(join(inside.path, 'vendor/lib'))).toEqual([]);
-    expect((await summaryOf(worktrees, made)).nested).toEqual([]);
-    inside.git('-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'update', '--init');
-    writeFileSync(join(inside.path, 'vendor/lib/lib'), 'changed');
-    library.clone(join(inside.path, 'cloned'));
-    expect((await summaryOf(worktrees, made)).nested.toSorted()).toEqual(['cloned', 'vendor/lib']);
-    await worktrees.remove(made, { branch: 'always' });
-    expect([existsSync(inside.path), repository.worktrees.length]).toEqual([false, 1]);
-  });
-
-  test('a worktree without its .git file is still itself, not a part of what is around it', async () => {
-    count += 1;
-    const outer = GitRepository.make(join(root, `outer ${count}`), { 'dot file': 'mine' });
-    const repository = GitRepository.make(join(root, `inner ${count}`), { a: '1\n' });
-    const worktrees = new GitWorktrees({ clock: createSystemClock(), environment, directory: join(outer.path, 'state') });
-    const made = await worktrees.make(agentIn(repository.path), nameOf(), never);
-    rmSync(join(worktrees.pathOf(made), '.git'));
-    writeFileSync(join(worktrees.pathOf(made), 'a'), '2\n');
-    expect((await summaryOf(worktrees, made)).files).toEqual([{ path: 'a', added: 1, removed: 1 }]);
-    await worktrees.remove(made, { branch: 'always' });
-    expect([existsSync(worktrees.pathOf(made)), repository.worktrees.length, repository.branches]).toEqual([false, 1, ['main']]);
-  });
-
-  test('of one that is gone, or whose repository is, says so', async () => {
-    const { worktrees, made, repository } = await workIn();
-    rmSync(repository.path, { recursive: true });
-    await expect(worktrees.snapshot(made)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('the git repository of its worktree is gone') });
-    await worktrees.remove(made, { branch: 'always' });
-    await expect(worktrees.snapshot(made)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('is gone') });
-    await worktrees.remove(made, { branch: 'always' });
   });
 });
 
@@ -392,7 +231,7 @@ describe('the sweep at start', () => {
     writeFileSync(join(directory, `${nameOf(5)}.making`), '');
     mkdirSync(join(directory, '.diff-abc'));
     const records = new Map([kept, settled].map((worktree) => [worktree.name, { worktree, remove: worktree !== kept }]));
-    const swept = await new GitWorktrees({ clock: createSystemClock(), environment: { ...environment, PATH: gitPath }, directory }).sweep((name) => records.get(name));
+    const swept = await worktreesIn(directory, { environment: { ...environment, PATH: gitPath } }).sweep((name) => records.get(name));
     expect(swept.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([{ name: begun.name }, { name: settled.name }, { name: lost.name, keptWhy: expect.any(String) }, { name: nameOf(5) }]);
     expect(readdirSync(directory).toSorted()).toEqual([kept.name, lost.name]);
     expect(repository.branches).toEqual([kept.branch, lost.branch, 'main']);
@@ -402,7 +241,7 @@ describe('the sweep at start', () => {
     const { repository, directory, worktrees } = place();
     const half = await worktrees.make(agentIn(repository.path), nameOf(), never);
     rmSync(join(worktrees.pathOf(half), 'prices.txt'));
-    const after = new GitWorktrees({ clock: createSystemClock(), environment: { ...environment, PATH: gitPath }, directory });
+    const after = worktreesIn(directory, { environment: { ...environment, PATH: gitPath } });
     const made = await after.make(agentIn(repository.path), nameOf(), never);
     expect([made.name, made.branch, existsSync(join(after.pathOf(made), 'prices.txt'))]).toEqual([half.name, half.branch, true]);
   });

@@ -1,4 +1,5 @@
 /** Taking worktrees away: the directory, what git keeps of it, its branch. */
+import type { Lanes } from './lanes.ts';
 import type { Log } from '../../domain/ports.ts';
 import { plain } from './git.ts';
 import type { Git } from './git.ts';
@@ -22,19 +23,20 @@ export interface Removable {
 export class Removal {
   readonly #git: Git;
   readonly #log: Log | undefined;
-  /** A repository has one lock for its settings and one for its packed refs: ours stand in line. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #lanes: Lanes;
 
-  constructor(git: Git, log: Log | undefined) {
+  constructor(git: Git, lanes: Lanes, log: Log | undefined) {
     this.#git = git;
+    this.#lanes = lanes;
     this.#log = log;
   }
 
   /** Idempotent. @returns the last commit of the branch, when that was deleted */
-  remove(what: Removable, isAlways: boolean): Promise<{ readonly tip?: string }> {
-    const removed = this.#last.then(() => this.#remove(what, isAlways));
-    this.#last = removed.catch(() => 'its caller sees it');
-    return removed;
+  async remove(what: Removable, isAlways: boolean): Promise<{ readonly tip?: string }> {
+    const common = await commonOf(what);
+    if (common !== undefined) return this.#lanes.run(common, () => this.#remove(what, common, isAlways));
+    await removeTree(what.path);
+    return {};
   }
 
   /** A branch that a worktree was to have; left when it is checked out somewhere. @returns whether it is gone */
@@ -49,12 +51,7 @@ export class Removal {
     return code === 0 ? stdout.toString('utf8').trim() : undefined;
   }
 
-  async #remove({ path, gitDir, branch, head, env }: Removable, isAlways: boolean): Promise<{ readonly tip?: string }> {
-    const common = await commonOf({ gitDir });
-    if (common === undefined) {
-      await removeTree(path);
-      return {};
-    }
+  async #remove({ path, gitDir, branch, head, env }: Removable, common: string, isAlways: boolean): Promise<{ readonly tip?: string }> {
     const tip = await this.tipOf(branch, common, env);
     // Otherwise it has commits that were in no file of the worktree: nobody may have seen them.
     const mayGo = tip !== undefined && (isAlways || tip === head || (await this.#isInHead(gitDir, tip, env)));

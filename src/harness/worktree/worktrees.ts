@@ -15,6 +15,7 @@ import { codeOf } from '../executable.ts';
 import { exists } from './checkouts.ts';
 import { assertDone, createGit, gitEnvironment, plain } from './git.ts';
 import type { Git } from './git.ts';
+import { Lanes } from './lanes.ts';
 import { commonOf, gitDirOf, isMissing, isSomething, makingSuffix, readMaking } from './places.ts';
 import type { Making } from './places.ts';
 import { Removal } from './removal.ts';
@@ -43,13 +44,14 @@ type Env = Readonly<Record<string, string>>;
 export class GitWorktrees implements Worktrees {
   readonly #ports: WorktreePorts;
   readonly #git: Git;
+  readonly #lanes = new Lanes();
   readonly #removal: Removal;
   #directory: string;
 
   constructor(ports: WorktreePorts) {
     this.#ports = ports;
     this.#git = createGit(ports.clock);
-    this.#removal = new Removal(this.#git, ports.log);
+    this.#removal = new Removal(this.#git, this.#lanes, ports.log);
     this.#directory = ports.directory;
   }
 
@@ -68,12 +70,16 @@ export class GitWorktrees implements Worktrees {
     const dirty = await countDirty(this.#git, top, env, quickMs);
     const name = await this.#claim(wanted);
     const path = join(this.#directory, name);
-    const branch = await this.#freeBranch(common, wanted, env);
-    const making: Making = { common, branch, head };
+    let making: Making | undefined;
     try {
-      await writeFile(path + makingSuffix, JSON.stringify(making));
-      const args = ['worktree', 'add', '--quiet', '-b', branch, '--', path, head];
-      assertDone(await this.#git({ args, cwd: top, env, timeoutMs: makeMs, aborted }), 'git can’t make a worktree for it');
+      const branch = await this.#lanes.run(common, async () => {
+        const free = await this.#freeBranch(common, wanted, env);
+        making = { common, branch: free, head };
+        await writeFile(path + makingSuffix, JSON.stringify(making));
+        const args = ['worktree', 'add', '--quiet', '-b', free, '--', path, head];
+        assertDone(await this.#git({ args, cwd: top, env, timeoutMs: makeMs, aborted }), 'git can’t make a worktree for it');
+        return free;
+      }, aborted);
       const gitDir = await this.#ask(['rev-parse', '--absolute-git-dir'], path, env);
       // Neither `git worktree prune` nor a mistaken `remove` takes it away, and `git worktree list -v` says what it is.
       await this.#ask(['worktree', 'lock', '--reason', `the work of flight …${short(wanted)}: beckon flight fetch or discard ${short(wanted)}`, '--', path], top, env);
@@ -182,7 +188,7 @@ export class GitWorktrees implements Worktrees {
     throw conflict(`a branch ${prefix}${name} exists already`, 'rename or delete it');
   }
 
-  async #undo(name: string, making: Making): Promise<void> {
+  async #undo(name: string, making: Making | undefined): Promise<void> {
     try {
       await this.#undoMarked(name, making);
     } catch (error) {
