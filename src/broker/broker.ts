@@ -122,7 +122,7 @@ export class Broker implements BrokerApi, Startable {
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
     const { worktrees, checkouts } = parts;
-    this.#isolation = new Isolation({ store, worktrees, checkouts, chronicler, log });
+    this.#isolation = new Isolation({ store, worktrees, checkouts, harnesses, chronicler, log });
     const checks = new AgentChecks({ harnesses, worktrees, checkouts });
     this.#runner = new Runner({
       store,

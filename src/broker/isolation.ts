@@ -5,6 +5,7 @@
 import { unavailable } from '../domain/errors.ts';
 import { ulidOf } from '../domain/ids.ts';
 import { isTerminal } from '../domain/flight.ts';
+import type { Harness } from '../domain/harness-port.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
@@ -17,6 +18,7 @@ export interface IsolationParts {
   readonly store: Store;
   readonly worktrees: Worktrees;
   readonly checkouts: Checkouts;
+  readonly harnesses: ReadonlyMap<string, Harness>;
   readonly chronicler: Chronicler;
   readonly log: Log;
 }
@@ -114,6 +116,7 @@ export class Isolation {
     // A later turn of its session may have another one of the same name by now.
     if (store.read.worktreeNamed(located.name)?.madeFor !== worktree.madeFor) return { worktree };
     try {
+      if (flight.sessionId !== undefined) for (const harness of this.#parts.harnesses.values()) await harness.endSession?.(flight.sessionId);
       return { worktree, ...(await this.#removed(located, state === 'discarded' ? 'always' : 'when held')) };
     } catch (error) {
       log.warn({ worktree: located.name, err: error }, 'a worktree could not be removed; the next start tries again');

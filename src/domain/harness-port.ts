@@ -108,6 +108,8 @@ export interface Harness {
   check(endpoint: Endpoint): Promise<Availability>;
   /** Spawns. Failures to start show up in `ended`, not as a rejection. */
   start(request: RunRequest, sink: RunSink): Run;
+  /** Ends what is kept warm for that session, whose directory is about to go. No turn of it is going on. */
+  endSession?(session: SessionId): Promise<void>;
   /** Ends what is kept warm. No run is going on. Idempotent. */
   close?(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** Worktrees as they are on disk. */
 import { lstat, readFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { unavailable } from '../../domain/errors.ts';
 import { quoted } from '../../domain/text.ts';
 import { codeOf } from '../executable.ts';
@@ -19,9 +19,9 @@ export interface Making {
 export async function commonOf({ gitDir }: { readonly gitDir: string }): Promise<string | undefined> {
   if (gitDir === '') return undefined;
   const text = (await textOf(join(gitDir, 'commondir'))).trim();
-  if (text === '') return undefined;
-  const common = resolve(gitDir, text);
-  return (await exists(common)) ? common : undefined;
+  // What git kept of the worktree may be gone, and the repository still there.
+  const common = text === '' ? dirname(dirname(gitDir)) : resolve(gitDir, text);
+  return (await exists(join(common, 'objects'))) ? common : undefined;
 }
 
 /** As its `.git` file has it; the empty text when there is none. */

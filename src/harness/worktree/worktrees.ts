@@ -119,7 +119,7 @@ export class GitWorktrees implements Worktrees {
     const path = this.pathOf(worktree);
     if (!(await exists(path))) throw unavailable(`its worktree ${quoted(path, 200)} is gone`, 'somebody removed it by hand');
     const common = await commonOf(worktree);
-    if (common === undefined) throw unavailable(`the git repository of its worktree is gone: ${quoted(worktree.gitDir, 200)}`, `its files are still in ${path}`);
+    if (common === undefined || !(await exists(worktree.gitDir))) throw unavailable(`the git repository of its worktree is gone: ${quoted(worktree.gitDir, 200)}`, `its files are still in ${path}`);
     return takeSnapshot({ git: this.#git, directory: this.#directory, worktree, path, common, env: this.#env(worktree.searchPath), mostBytes: this.#ports.mostPatchBytes ?? mostPatchBytes });
   }
 
