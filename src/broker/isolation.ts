@@ -2,6 +2,7 @@
  * Where flights of agents with `--isolate` run: a git worktree each, or one a session. Made before `started` is written, so
  * that a flight for which none can be made never started; kept from then on, until somebody fetched or discarded it.
  */
+import { parseAddress, shellAddress } from '../domain/address.ts';
 import { unavailable } from '../domain/errors.ts';
 import { ulidOf } from '../domain/ids.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -145,6 +146,6 @@ function placedOf({ place, state: _state, ...rest }: Worktree): PlacedWorktree |
 
 /** An agent whose own directory will not come back. */
 export function directoryGone(address: string, why: string): ReturnType<typeof unavailable> {
-  return unavailable(`${address} can’t run: ${why}`, `remove the agent, or add it again where it is to work: beckon agent rm ${address}`);
+  return unavailable(`${address} can’t run: ${why}`, `remove the agent, or add it again where it is to work: beckon agent rm ${shellAddress(parseAddress(address))}`);
 }
 
