@@ -14,6 +14,7 @@ import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
+import { AttachedHarness } from '../harness/attached/harness.ts';
 import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
@@ -21,9 +22,11 @@ import { openStore } from '../store/open.ts';
 import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
+import { readConfig } from './config.ts';
 import { isLoopback, listenAddresses, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
 import { Network } from './network.ts';
+import { createNotifier } from './notifier.ts';
 import type { Paths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
@@ -140,16 +143,20 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   });
   network.addMembers(store.read.members());
 
+  const config = offline ? { notifyAll: false } : await readConfig(paths.configFile);
+  const notifier = await createNotifier({ command: config.notify, configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });
+
   // Asked for before the node is up, say while it joins: done as soon as it is.
   let early: { force: boolean } | undefined;
   let requestStop = (force: boolean): void => {
     early = { force: force || early?.force === true };
   };
+  const attached = new AttachedHarness({ clock, onServersChanged: (address) => broker.agentChanged(address) });
   const broker: Broker = new Broker({
     self,
     store,
     mesh: () => network.mesh,
-    harnesses: new Map([...createHarnesses({ clock, environment: env, log, events: { ended: (flightId) => broker.processEnded(flightId) } }), ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
+    harnesses: new Map([...createHarnesses({ clock, environment: env, log, version, events: { ended: (flightId) => broker.processEnded(flightId) } }), [attached.name, attached], ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     orphans: createOrphans({ clock, log }),
     worktrees: createWorktrees({ clock, environment: env, directory: paths.worktreesDir, log }),
     checkouts,
@@ -167,10 +174,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     pid,
+    notifier,
+    notifyAll: config.notifyAll,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
+  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
 
   undo.defer(() => broker.stop());
   if (!offline) {

@@ -14,16 +14,19 @@ import type { Checkouts } from '../domain/worktree-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import type { AgentSpec, AgentView } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import { chosenHarness } from './harness-choice.ts';
+import type { Ready } from './harness-choice.ts';
 import { directoryGone } from './isolation.ts';
 import type { Registry } from './registry.ts';
-import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+import { agentGone } from './verdicts.ts';
+
+/** Looked for when nothing says how an agent is run. */
+const presets = ['claude', 'codex', 'gemini', 'opencode'];
 
 /** Ended at a time. */
 const batch = 500;
-/** Looked for when nothing says how an agent is run. */
-const presets = ['claude', 'codex', 'gemini', 'opencode'];
 
 export interface AgentsParts {
   readonly store: Store;
@@ -43,6 +46,8 @@ export interface AgentsParts {
 
 export class Agents {
   readonly #parts: AgentsParts;
+  /** Addresses that are being looked at, each with the end of the last look. */
+  readonly #looking = new Map<string, Promise<void>>();
   readonly #doubted = new Set<string>();
 
   constructor(parts: AgentsParts) {
@@ -90,8 +95,10 @@ export class Agents {
     const { store, self, chronicler, registry, runner } = this.#parts;
     const found = this.#parts.find(text);
     if (found.nodeId !== self.nodeId) throw conflict(`${found.address} belongs to ${found.nodeName}`, `on ${found.nodeName}: beckon agent rm ${found.address}`);
+    const harness = store.read.endpoint(found.address)?.harness;
     const { held } = await store.write.removeAgent({ stamp: chronicler.stamp(), address: found.address });
     registry.changed();
+    if (harness !== undefined) this.#parts.harnesses.get(harness)?.removed?.(found.address);
     for (const flightId of held) await runner.settleQueued(flightId, { state: 'failed', error: agentGone(found.address).toInfo() });
     return { address: found.address, heldFailed: held.length };
   }
@@ -114,19 +121,45 @@ export class Agents {
 
   /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
   async refreshAvailability(only?: string): Promise<void> {
+    const own = this.#parts.store.read.ownRegistrations();
+    for (const { address } of own) if (only === undefined || address === only) await this.#lookAt(address);
+  }
+
+  /** No look is being taken any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#looking.values());
+  }
+
+  /** One look after the other: each compares with what the one before has stored. */
+  #lookAt(address: string): Promise<void> {
+    const looked = (this.#looking.get(address) ?? Promise.resolve()).then(() => this.#look(address));
+    const over = (): void => {
+      if (this.#looking.get(address) === settled) this.#looking.delete(address);
+    };
+    const settled = looked.then(over, over);
+    this.#looking.set(address, settled);
+    return looked;
+  }
+
+  async #look(address: string): Promise<void> {
     const { store, checks, registry } = this.#parts;
-    let changed = false;
-    for (const registration of store.read.ownRegistrations()) {
-      if (only !== undefined && registration.address !== only) continue;
-      const endpoint = store.read.endpoint(registration.address);
-      if (endpoint === undefined) continue;
-      const { available, why, isGone = false } = await checks.check(endpoint);
-      if (isGone) await this.#failQueued(registration.address, directoryGone(registration.address, why ?? ''));
-      if (available === registration.available && why === registration.unavailableWhy) continue;
-      await store.write.setAvailability({ address: registration.address, available, ...(why === undefined ? {} : { why }) });
-      changed = true;
-    }
-    if (changed) registry.changed();
+    const endpoint = store.read.endpoint(address);
+    if (endpoint === undefined) return;
+    const { available, why, isGone = false } = await checks.check(endpoint);
+    if (isGone) await this.#failQueued(address, directoryGone(address, why ?? ''));
+    const known = store.read.ownRegistrations().find((each) => each.address === address);
+    if (known === undefined || (available === known.available && why === known.unavailableWhy)) return;
+    await store.write.setAvailability({ address, available, ...(why === undefined ? {} : { why }) });
+    registry.changed();
+  }
+
+  /** What was just seen of an agent is not what this node says of it. */
+  doubt(address: string): void {
+    if (this.#doubted.has(address)) return;
+    this.#doubted.add(address);
+    this.refreshAvailability(address)
+      .catch((error: unknown) => this.#parts.log.warn({ agent: address, err: error }, 'an agent could not be looked at again'))
+      .finally(() => this.#doubted.delete(address));
   }
 
   /** What waits for an agent that will not come back. */
@@ -137,15 +170,6 @@ export class Agents {
       for (const flightId of queued) await runner.settleQueued(flightId, { state: 'failed', error: error.toInfo() });
       if (queued.length < batch) return;
     }
-  }
-
-  /** What was just seen of an agent is not what this node says of it. */
-  doubt(address: string): void {
-    if (this.#doubted.has(address)) return;
-    this.#doubted.add(address);
-    this.refreshAvailability(address)
-      .catch((error: unknown) => this.#parts.log.warn({ agent: address, err: error }, 'an agent could not be looked at again'))
-      .finally(() => this.#doubted.delete(address));
   }
 
   async #addressOf(spec: AgentSpec, cwd: string): Promise<string> {
@@ -163,22 +187,23 @@ export class Agents {
     if (name === undefined) return this.#found(spec, at);
     const harness = this.#parts.harnesses.get(name);
     if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
-    if (name === 'command' && spec.argv.length === 0) throw invalid('the harness command needs a command', 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
+    if (name === 'attached' && spec.argv.length > 0) throw invalid('an attached agent has no command: its process comes to the node by itself', 'leave out what stands after --');
+    if (name === 'attached' && spec.isolate) throw invalid('an attached agent works where its process is: no worktree can be made for it', 'leave out --isolate');
+    if ((name === 'command' || name === 'acp') && spec.argv.length === 0) throw invalid(`the harness ${name} needs a command`, 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
     return harness;
   }
 
-  /** Nothing says what to run: the agent that is installed and ready, in the order of `presets`. */
+  /** Nothing says what to run: of the agents that are installed and ready, the one that the project is set up for. */
   async #found(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
-    const known = presets.flatMap((name) => this.#parts.harnesses.get(name) ?? []);
+    const ready: Ready[] = [];
     const missing: string[] = [];
-    for (const harness of known) {
+    for (const harness of presets.flatMap((name) => this.#parts.harnesses.get(name) ?? [])) {
       const { argv, env, path, isolate, permissions } = spec;
       const { available, why } = await harness.check({ ...at, harness: harness.name, argv, env, path, isolate, permissions });
-      if (available) return harness;
-      missing.push(`${harness.name}: ${why ?? 'not available'}`);
+      if (available) ready.push({ harness, fit: await harness.fit?.(at.cwd) });
+      else missing.push(`${harness.name}: ${why ?? 'not available'}`);
     }
-    const looked = missing.length === 0 ? '' : ` (${missing.join('; ')})`;
-    throw invalid(`nothing says what to run${looked}`, 'put the command after --, for example: beckon agent add fabric -- ./agent.sh; or name one: --harness');
+    return chosenHarness(ready, missing);
   }
 
   #viewOf(registration: Registration): AgentView {

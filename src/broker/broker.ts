@@ -1,4 +1,5 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import { unavailable } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
@@ -7,6 +8,7 @@ import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSource } from '../domain/ports.ts';
+import type { Notifier } from '../domain/notification.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
 import type { Member, Store } from '../domain/store-port.ts';
@@ -19,7 +21,6 @@ import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { Deadlines } from './deadlines.ts';
-import { Diffs } from './diffs.ts';
 import { Feed } from './feed.ts';
 import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
@@ -33,6 +34,7 @@ import { Inspection } from './inspection.ts';
 import { Isolation } from './isolation.ts';
 import { Links } from './links.ts';
 import { Nodes } from './nodes.ts';
+import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import type { Retention } from './pruning.ts';
@@ -76,6 +78,9 @@ export interface BrokerParts {
   readonly pid: number;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
+  readonly notifier: Notifier;
+  /** The person wants to be told of every flight. */
+  readonly notifyAll?: boolean;
   /** How long what is over is kept. */
   readonly retention?: Retention;
   /** Asked for by a client; the node stops itself afterwards. */
@@ -87,7 +92,8 @@ export class Broker implements BrokerApi, Startable {
   readonly admission: Admission;
   readonly registry: Registry;
   readonly #parts: BrokerParts;
-  readonly #feed = new Feed();
+  readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
+  readonly #notifications: Notifications;
   readonly #runner: Runner;
   readonly #outbox: Outbox;
   readonly #deadlines: Deadlines;
@@ -104,11 +110,12 @@ export class Broker implements BrokerApi, Startable {
   readonly #relay: ReplyRelay;
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
-  readonly #diffs: Diffs;
   readonly #work: FlightWork;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
+  /** What a dead node left is settled. Never so in one that only lends its store to a command. */
+  #hasRecovered = false;
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
@@ -117,6 +124,7 @@ export class Broker implements BrokerApi, Startable {
     const isDraining = (): boolean => this.#isDraining;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
+    this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
@@ -125,17 +133,9 @@ export class Broker implements BrokerApi, Startable {
     this.#isolation = new Isolation({ store, worktrees, checkouts, harnesses, chronicler, log });
     const checks = new AgentChecks({ harnesses, worktrees, checkouts });
     this.#runner = new Runner({
-      store,
-      harnesses,
-      chronicler,
-      feed,
-      clock,
-      ulids,
-      log,
-      environmentOf,
+      ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
-      isolation: this.#isolation,
       onDoubt: (address) => this.#agents.doubt(address),
     });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback, sessions });
@@ -147,17 +147,7 @@ export class Broker implements BrokerApi, Startable {
     this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
     this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
     this.#agents = new Agents({
-      store,
-      self,
-      registry: this.registry,
-      runner: this.#runner,
-      harnesses,
-      checks,
-      checkouts,
-      probe,
-      chronicler,
-      ulids,
-      log,
+      ...{ store, self, registry: this.registry, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
     this.#acceptance = new Acceptance({
@@ -176,10 +166,11 @@ export class Broker implements BrokerApi, Startable {
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
+      notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
+      onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
-    this.#diffs = new Diffs({ worktrees, clock, ulids });
-    this.#work = new FlightWork({ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, diffs: this.#diffs, chronicler, log, find: (id) => this.#flights.find(id) });
+    this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
     this.#replies = new Replies({
       ...{ store, self, mesh, feed, chronicler, clock },
@@ -193,7 +184,7 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
+    const roster = new Roster({ store, self, chronicler, mesh, clock, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -217,12 +208,16 @@ export class Broker implements BrokerApi, Startable {
 
   /** What a dead node left running is settled first; then queued work starts. */
   async start(): Promise<void> {
-    const { store, chronicler, self, log, orphans } = this.#parts;
+    const { store, chronicler, self, log, orphans, harnesses } = this.#parts;
     const ended = await orphans.sweep(store.read.processes(), stopGraceMs);
     for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
-    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended });
+    const mayReturn = store.read.endpoints().filter(({ harness }) => harnesses.get(harness)?.adopt !== undefined).map(({ address }) => address);
+    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended, mayReturn });
+    for (const flightId of recovered.open) this.#runner.adopt(flightId);
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
     await this.#isolation.start();
+    await this.#notifications.start();
+    this.#hasRecovered = true;
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
@@ -231,10 +226,21 @@ export class Broker implements BrokerApi, Startable {
     this.#runner.wakeAll();
   }
 
+  /** Who serves this agent, or how many runs it takes, has changed. */
+  async agentChanged(address: string): Promise<void> {
+    this.#runner.wake(address);
+    try {
+      await this.#agents.refreshAvailability(address);
+    } catch (error) {
+      this.#parts.log.error({ agent: address, err: error }, 'what became of an agent could not be stored; it is looked at again');
+    }
+  }
+
   /** Refuses new work, waits for what runs; `force` any time ends it as `indeterminate`. */
   async drain(): Promise<void> {
     this.#isDraining = true;
     await this.#runner.drain(this.#forced.signal);
+    await this.#notifications.settled(this.#forced.signal);
   }
 
   force(): void {
@@ -246,11 +252,13 @@ export class Broker implements BrokerApi, Startable {
     this.force();
     await this.#runner.drain(this.#forced.signal);
     await this.#closeHarnesses();
+    await this.#notifications.stop();
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
-    await this.#diffs.stop();
+    await this.#work.stop();
     await this.links.settled();
+    await this.#agents.settled();
     this.#feed.wakeAll();
   }
 
@@ -297,8 +305,8 @@ export class Broker implements BrokerApi, Startable {
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
-  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
-  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#relay.give(input);
+  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
+  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
   readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
     const { store } = this.#parts;
@@ -368,10 +376,17 @@ export class Broker implements BrokerApi, Startable {
     ]);
   }
 
+  /** What runs by the store may have died with its node: until that is settled nothing is said of it. */
+  async #judging<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (!this.#hasRecovered) throw unavailable('no node is running here: a command has its store for a moment', 'start the node: beckon up --detach');
+    return work();
+  }
+
   /** Only a delivery that waits for a link is held; one on its way is not. */
   #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
     if (delivery.status !== 'deferred') return undefined;
-    const isOverload = delivery.failureReason === 'overload' && delivery.failureDetail !== undefined;
-    return isOverload ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
+    const isLinked = this.#parts.mesh().link(flight.ownerNodeId) !== undefined;
+    const isPutOff = delivery.failureReason === 'overload' || (delivery.failureReason === 'agent_offline' && isLinked);
+    return isPutOff && delivery.failureDetail !== undefined ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
   }
 }

@@ -7,14 +7,14 @@ import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { AnswerTo, PeerQuery, Settle } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Worktrees } from '../domain/worktree-port.ts';
 import type { DiffSummary, Isolation as Isolated, Worktree } from '../domain/worktree.ts';
 import type { DiffPart, SettledWorktree } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
-import type { Diffs } from './diffs.ts';
+import { Diffs } from './diffs.ts';
 import { locatedOf } from './isolation.ts';
 import type { Isolation } from './isolation.ts';
 import type { Nodes } from './nodes.ts';
@@ -36,17 +36,24 @@ export interface FlightWorkParts {
   readonly nodes: Nodes;
   readonly worktrees: Worktrees;
   readonly isolation: Isolation;
-  readonly diffs: Diffs;
   readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly ulids: UlidSource;
   readonly log: Log;
   readonly find: (argument: string) => Flight;
 }
 
 export class FlightWork {
   readonly #parts: FlightWorkParts;
+  readonly #diffs: Diffs;
 
   constructor(parts: FlightWorkParts) {
     this.#parts = parts;
+    this.#diffs = new Diffs(parts);
+  }
+
+  stop(): Promise<void> {
+    return this.#diffs.stop();
   }
 
   /** @throws `conflict` for a flight that is not isolated, or whose worktree is gone; `unavailable` when its owner can't be asked */
@@ -119,11 +126,10 @@ export class FlightWork {
   }
 
   async #diffHere(flight: Flight, snapshot: string | undefined, offset: number): Promise<AnswerTo<Extract<WorkQuery, { type: 'diff' }>>> {
-    const { diffs } = this.#parts;
-    if (snapshot !== undefined) return { type: 'diff', ...(await diffs.goOn(flight.id, snapshot, offset)) };
+    if (snapshot !== undefined) return { type: 'diff', ...(await this.#diffs.goOn(flight.id, snapshot, offset)) };
     const worktree = this.#requireIsolated(flight) ?? notStarted(flight);
     if (worktree.state === 'unchanged') return { type: 'diff', snapshot: 'none', summary: nothing(worktree), bytes: new Uint8Array() };
-    return { type: 'diff', ...(await diffs.begin(flight.id, await this.#requireKept(flight, worktree))) };
+    return { type: 'diff', ...(await this.#diffs.begin(flight.id, await this.#requireKept(flight, worktree))) };
   }
 
   async #worktreeHere(flight: Flight, settle: Settle | undefined): Promise<AnswerTo<Extract<WorkQuery, { type: 'worktree' }>>> {

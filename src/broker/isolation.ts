@@ -75,9 +75,18 @@ export class Isolation {
     return { endpoint: { ...endpoint, cwd: worktrees.directoryOf(place) }, worktree, isNew: true };
   }
 
-  /** The start with it is durable. */
-  async begun({ worktree, isNew }: Placed): Promise<void> {
-    if (worktree !== undefined && isNew === true) await this.#parts.worktrees.confirm(worktree.place);
+  /** `queued → running`, with where it runs in the same commit. Undefined, or thrown as `start` does: nothing is left of a worktree that is new. */
+  async begin(flight: Flight, placed: Placed): Promise<Flight | undefined> {
+    const { store, chronicler, worktrees } = this.#parts;
+    const { worktree, isNew = false } = placed;
+    let started: Flight | undefined;
+    try {
+      started = (await store.write.start({ stamp: chronicler.stamp(), flightId: flight.id, ...(worktree === undefined ? {} : { worktree }) }))?.flight;
+    } finally {
+      if (started === undefined) await this.dropped(placed);
+      else if (worktree !== undefined && isNew) await worktrees.confirm(worktree.place);
+    }
+    return started;
   }
 
   /** The start did not come about. */

@@ -1,11 +1,11 @@
-/** How a flight that runs here has ended: by its agent, or by what ended it. */
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
+/** What a run's end makes of its flight. */
+import { BrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import type { RunEnd } from '../domain/harness-port.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 
-/** What ends a run before its agent does. */
+/** Why a run was ended from outside; the first cause makes the verdict. */
 export type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
 
 export const lostSight: ErrorInfo = {
@@ -20,17 +20,18 @@ export const outputLost: ErrorInfo = {
   hint: 'make room on the disk of that node; what was stored is in flight output',
 };
 
-/** @returns the agent's own end as the flight's outcome. A failure of the agent itself carries no error code. */
-export function outcomeOf(end: RunEnd): Outcome {
-  if (end.error !== undefined) return { state: 'failed', error: toBrokerError(new BrokerError(end.error.code, end.error.message, end.error)).toInfo() };
-  if (end.signal !== undefined) return { state: 'failed', signal: end.signal };
-  return { state: end.exitCode === 0 ? 'completed' : 'failed', exitCode: end.exitCode ?? -1 };
+/** @returns the agent's own end as the flight's outcome. A failure of the agent itself has an exit code or a signal, in words or without. */
+function outcomeOf(end: RunEnd): Outcome {
+  const { exitCode, signal, error } = end;
+  if (error !== undefined) return { state: 'failed', error, ...(exitCode === undefined ? {} : { exitCode }), ...(signal === undefined ? {} : { signal }) };
+  if (signal !== undefined) return { state: 'failed', signal };
+  return { state: exitCode === 0 ? 'completed' : 'failed', exitCode: exitCode ?? -1 };
 }
 
-/** On a flight that has not started. A node that stops leaves it queued. */
-export function verdictBeforeStart(cause: StopCause | undefined): Outcome | undefined {
-  if (cause === 'total deadline') return { state: 'expired', error: expiredError() };
-  return cause === undefined || cause === 'node stopped' ? undefined : verdictOn(cause, 0);
+/** A stop has its own verdict, but for a cancel that nobody confirms: what goes on at its agent is not called cancelled. */
+export function verdictFrom(cause: StopCause | undefined, end: RunEnd, ended: number): Outcome {
+  if (end.isUnknown === true && (cause === undefined || cause === 'cancel')) return { state: 'indeterminate', error: end.error ?? lostSight };
+  return cause === undefined ? outcomeOf(end) : verdictOn(cause, ended);
 }
 
 export function verdictOn(cause: StopCause, ended: number): Outcome {
@@ -50,6 +51,10 @@ export function verdictOn(cause: StopCause, ended: number): Outcome {
     case 'total deadline':
       return { state: 'failed', ended, error: { code: 'deadline', message: `the agent was ended: it overran its ${cause}` } };
   }
+}
+
+export function agentGone(address: string): BrokerError {
+  return new BrokerError('unavailable', `${address} is no longer registered on its node`, { hint: 'see what is: beckon agents' });
 }
 
 export function expiredError(): { code: 'cancelled'; message: string } {

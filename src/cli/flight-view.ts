@@ -12,6 +12,7 @@ import { bytesFields, errorDocument, outputFields } from './json.ts';
 import { isoTime, localTime } from './output.ts';
 import type { Output } from './output.ts';
 import { ProgressLines } from './progress-lines.ts';
+import { isOfAgent } from './exit.ts';
 import { commandsFor } from './requests.ts';
 import { TerminalText } from './terminal-text.ts';
 
@@ -22,6 +23,7 @@ export interface ViewOptions {
   readonly raw: boolean;
 }
 
+type Accepted = Extract<FlightUpdate, { type: 'accepted' }>;
 type Finished = Extract<FlightUpdate, { type: 'finished' }>;
 
 export class FlightView {
@@ -49,8 +51,7 @@ export class FlightView {
     const { out } = this.#context;
     switch (update.type) {
       case 'accepted': {
-        const { invocationId, flightId, target, deduplicated } = update;
-        return await out.event('accepted', { invocationId, flightId, target, deduplicated }, update.atMs);
+        return await out.event('accepted', acceptedFields(update), update.atMs);
       }
       case 'held':
         return await out.event('held', { why: update.why, until: isoTime(update.untilMs) }, update.atMs);
@@ -101,6 +102,7 @@ export class FlightView {
         this.#target = update.target;
         this.#flightId = update.flightId;
         this.#note(`${update.target}  ${update.invocationId}${update.deduplicated ? '  (accepted before with this key: following that one)' : ''}`);
+        tellNotes(this.#context.out, update);
         return;
       case 'held':
         this.#wasHeld = true;
@@ -198,11 +200,21 @@ export class FlightView {
 }
 
 /** What a command that leaves at once prints: the invocation's id alone, or the document. */
-export async function tellAccepted(out: Output, update: Extract<FlightUpdate, { type: 'accepted' }>, quiet = false): Promise<void> {
-  const { invocationId, flightId, target, deduplicated } = update;
-  if (out.isJson) return await out.event('accepted', { invocationId, flightId, target, deduplicated }, update.atMs);
+export async function tellAccepted(out: Output, update: Accepted, quiet = false): Promise<void> {
+  const { invocationId, target, deduplicated } = update;
+  if (out.isJson) return await out.event('accepted', acceptedFields(update), update.atMs);
   if (!quiet) out.note(out.dim(`${target}${deduplicated ? '  (accepted before)' : ''}`));
+  tellNotes(out, update);
   await out.line(invocationId);
+}
+
+function acceptedFields({ invocationId, flightId, target, deduplicated, notes }: Accepted): object {
+  return { invocationId, flightId, target, deduplicated, ...(notes === undefined ? {} : { notes }) };
+}
+
+/** Said even with --quiet: what was asked for will not happen. */
+function tellNotes(out: Output, { notes = [] }: Accepted): void {
+  for (const note of notes) out.note(`${out.noteColours.yellow('warning:')} ${neutralise(note)}`);
 }
 
 export function finishedFields({ flight, output, truncated }: Finished): Record<string, unknown> {
@@ -233,7 +245,7 @@ export function failureOf(flight: Flight): BrokerError | undefined {
   const because = error === undefined ? '' : `: ${error.message}`;
   switch (flight.state) {
     case 'failed':
-      if (error !== undefined) return words(error.message);
+      if (error !== undefined) return words(isOfAgent(flight) ? `the agent failed: ${error.message}` : error.message);
       if (flight.signal !== undefined) return words(`the agent died of ${flight.signal}`);
       return words(`the agent failed${flight.exitCode === undefined ? '' : `: it exited with ${flight.exitCode}`}`);
     case 'cancelled':

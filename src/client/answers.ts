@@ -185,7 +185,7 @@ export function decodeWaitingList(message: inspection.ListWaitingResponse): Wait
 }
 
 export function decodeAccepted(atMs: number, message: wire.Accepted): Extract<FlightUpdate, { type: 'accepted' }> {
-  const { invocationId, flightId, target, deduplicated } = message;
+  const { invocationId, flightId, target, deduplicated, notes } = message;
   return {
     type: 'accepted',
     atMs,
@@ -193,6 +193,7 @@ export function decodeAccepted(atMs: number, message: wire.Accepted): Extract<Fl
     flightId: id(isFlightId, flightId, 'accepted.flight_id'),
     target,
     deduplicated,
+    ...(notes.length === 0 ? {} : { notes }),
   };
 }
 

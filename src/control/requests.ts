@@ -64,10 +64,12 @@ export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest): 
     session: decodeSession(message.session),
     noHold: message.noHold,
     rerunnable: message.rerunnable,
+    notify: message.notify,
     ...present({
       key: optionalText(message.key, 'key'),
       holdMs: optionalWhole(message.holdMs, 'hold_ms'),
       runLimitMs: optionalWhole(message.runLimitMs, 'run_limit_ms'),
+      idleLimitMs: optionalWhole(message.idleLimitMs, 'idle_limit_ms'),
     }),
   };
 }

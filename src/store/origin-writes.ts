@@ -27,7 +27,7 @@ export class OriginWrites {
 
   accept(input: AcceptInput): Wire<'accept'> {
     const { nodes, self, idempotency, flights, invocations, queues, sessions } = this.#tables;
-    const { stamp, invocation, task, key, payloadHash, plan } = input;
+    const { stamp, invocation, task, key, payloadHash, plan, notify } = input;
     if (key !== undefined) {
       const known = idempotency.get(invocation.caller, key);
       if (known !== undefined) return this.#again(known.invocationId, known.payloadHash === payloadHash);
@@ -42,7 +42,7 @@ export class OriginWrites {
     if (plan.kind === 'send') row.sent_at_ms = stamp.atMs;
     invocations.insert(invocation, origin, owner, task);
     if (key !== undefined) idempotency.insert(invocation.caller, key, { invocationId: invocation.id, payloadHash });
-    flights.insert(row);
+    flights.insert(row, notify);
     this.#plan(input, row);
     return session;
   }
@@ -115,12 +115,11 @@ export class OriginWrites {
     facts.append(stamp, 'delivery.deferred', { invocation: id, peer: delivery.to_node, detail: { reason, why } });
   }
 
-  defer({ stamp, invocationId, reason, detail }: Input<'defer'>): void {
-    const { deliveries, facts } = this.#tables;
-    const delivery = deliveries.get(invocationId);
-    if (delivery?.status !== 'deferred' || (delivery.failure_reason === reason && delivery.failure_detail === detail)) return;
-    deliveries.explain(delivery, reason, detail, stamp.atMs);
-    facts.append(stamp, 'delivery.deferred', { invocation: invocationId, peer: delivery.to_node, detail: { reason, why: detail } });
+  defer({ stamp, invocationId, fromNodeId, attempt, reason, detail }: Input<'defer'>): Flight | undefined {
+    const known = this.#ofOwner(invocationId, fromNodeId);
+    if (known === undefined || known.delivery.status !== 'sent' || known.delivery.attempts !== attempt) return undefined;
+    this.#lose(invocationId, stamp, reason, detail);
+    return flightOf(known.flight, this.#tables.nodes);
   }
 
   receipt({ stamp, invocationId, fromNodeId, receivedAtMs }: Input<'receipt'>): Flight | undefined {

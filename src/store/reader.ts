@@ -54,6 +54,11 @@ export function readerOver(db: Connection): StoreReads {
     return number === undefined ? [] : read(number);
   };
 
+  /** A step an agent, however much is queued for each. */
+  function* queuedTargets(): Generator<string> {
+    for (let row = flights.nextQueuedTarget.get(''); row !== undefined; row = flights.nextQueuedTarget.get(row.target)) yield row.target;
+  }
+
   return {
     lastHlc: facts.lastHlc,
     newestFact: facts.newestFact,
@@ -83,10 +88,12 @@ export function readerOver(db: Connection): StoreReads {
       })),
     queued: (address, limit, busy = []) => flights.startable.all(address, JSON.stringify(busy), limit).map((row) => flightOfInvocation(row.invocation_id)),
     session: (id) => sessions.session(id),
+    toNotify: () => flights.toNotify.all().map((row) => ({ flightId: flightOfInvocation(row.invocation_id), told: row.notified ?? undefined })),
     turnOf: (id) => {
       const row = flights.inSession.get(id);
       return row === undefined ? undefined : flightOfInvocation(row.invocation_id);
     },
+    queuedTargets: () => [...queuedTargets()],
     quarantined: (originNodeId, after, limit) =>
       ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),

@@ -36,14 +36,15 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     receive: (input) => owner.receive(input),
     beginAttempt: (input) => origin.beginAttempt(input),
     loseAttempts: (input) => origin.loseAttempts(input),
-    defer: (input) => {
-      origin.defer(input);
-    },
+    defer: (input) => origin.defer(input),
     receipt: (input) => origin.receipt(input),
     reject: (input) => origin.reject(input),
     endAtOrigin: (input) => origin.endAtOrigin(input),
     applyEvents: (input) => origin.applyEvents(input),
     requestCancel: (input) => origin.requestCancel(input),
+    notified: ({ flightId, told }) => {
+      flights.saveNotified(invocationOfFlight(flightId), told);
+    },
     start: (input) => owner.start(input),
     recordProcess: (input) => {
       owner.recordProcess(input);
@@ -70,6 +71,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       origin.loseAllAttempts(input.stamp);
       return owner.recover(input);
     },
+    giveUp: (input) => owner.giveUp(input),
     addAgent: (input) => agents.add(input),
     removeAgent: ({ stamp, address, to }) => {
       agents.remove(stamp, address);

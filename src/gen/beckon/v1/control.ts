@@ -10,9 +10,11 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -51,6 +53,7 @@ import {
   Task,
   Visibility,
 } from "./record.ts";
+import { ServeRequest, ServeResponse } from "./serving.ts";
 import {
   Isolation,
   ReadDiffRequest,
@@ -232,6 +235,9 @@ export interface InvokeRequest {
   runLimitMs?: number | undefined;
   rerunnable: boolean;
   detach: boolean;
+  /** Tell the person at this node when it waits and when it has finished. */
+  notify: boolean;
+  idleLimitMs?: number | undefined;
 }
 
 export interface InvokeResponse {
@@ -264,6 +270,8 @@ export interface Accepted {
   flightId: string;
   target: string;
   deduplicated: boolean;
+  /** What the caller should know, a sentence each. */
+  notes: string[];
 }
 
 export interface Held {
@@ -2121,6 +2129,8 @@ function createBaseInvokeRequest(): InvokeRequest {
     runLimitMs: undefined,
     rerunnable: false,
     detach: false,
+    notify: false,
+    idleLimitMs: undefined,
   };
 }
 
@@ -2152,6 +2162,12 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.detach !== false) {
       writer.uint32(72).bool(message.detach);
+    }
+    if (message.notify !== false) {
+      writer.uint32(160).bool(message.notify);
+    }
+    if (message.idleLimitMs !== undefined) {
+      writer.uint32(176).int64(message.idleLimitMs);
     }
     return writer;
   },
@@ -2239,6 +2255,22 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             }
 
             message.detach = reader.bool();
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.notify = reader.bool();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.idleLimitMs = longToNumber(reader.int64());
             continue;
           }
         }
@@ -2507,7 +2539,7 @@ export const FlightUpdate: MessageFns<FlightUpdate> = {
 };
 
 function createBaseAccepted(): Accepted {
-  return { invocationId: "", flightId: "", target: "", deduplicated: false };
+  return { invocationId: "", flightId: "", target: "", deduplicated: false, notes: [] };
 }
 
 export const Accepted: MessageFns<Accepted> = {
@@ -2523,6 +2555,9 @@ export const Accepted: MessageFns<Accepted> = {
     }
     if (message.deduplicated !== false) {
       writer.uint32(32).bool(message.deduplicated);
+    }
+    for (const v of message.notes) {
+      writer.uint32(162).string(v!);
     }
     return writer;
   },
@@ -2570,6 +2605,14 @@ export const Accepted: MessageFns<Accepted> = {
             }
 
             message.deduplicated = reader.bool();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.notes.push(reader.string());
             continue;
           }
         }
@@ -4306,6 +4349,16 @@ export const ControlServiceService = {
       Buffer.from(CancelFlightResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelFlightResponse => CancelFlightResponse.decode(value),
   },
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve: {
+    path: "/beckon.v1.ControlService/Serve" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ServeRequest): Buffer => Buffer.from(ServeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ServeRequest => ServeRequest.decode(value),
+    responseSerialize: (value: ServeResponse): Buffer => Buffer.from(ServeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ServeResponse => ServeResponse.decode(value),
+  },
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight: {
     path: "/beckon.v1.ControlService/ReplyToFlight" as const,
@@ -4472,6 +4525,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   readOutput: handleServerStreamingCall<ReadOutputRequest, ReadOutputResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   cancelFlight: handleUnaryCall<CancelFlightRequest, CancelFlightResponse>;
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve: handleBidiStreamingCall<ServeRequest, ServeResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight: handleUnaryCall<ReplyToFlightRequest, ReplyToFlightResponse>;
   listWaiting: handleUnaryCall<ListWaitingRequest, ListWaitingResponse>;
@@ -4668,6 +4723,10 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelFlightResponse) => void,
   ): ClientUnaryCall;
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve(): ClientDuplexStream<ServeRequest, ServeResponse>;
+  serve(options: Partial<CallOptions>): ClientDuplexStream<ServeRequest, ServeResponse>;
+  serve(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ServeRequest, ServeResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight(
     request: ReplyToFlightRequest,
