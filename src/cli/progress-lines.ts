@@ -21,7 +21,8 @@ export class ProgressLines {
       case 'thought':
         return [];
       case 'usage':
-        this.#usage = progress;
+        // Totals, told in parts: the last word on each counts.
+        this.#usage = { ...this.#usage, ...progress };
         return [];
     }
   }
