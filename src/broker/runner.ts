@@ -20,7 +20,7 @@ import type { Isolation, Placed } from './isolation.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { RunRequests } from './requests.ts';
 import { RunLimits } from './run-limits.ts';
-import { agentGone, expiredError, lostSight, outputLost, verdictFrom, verdictOn } from './verdicts.ts';
+import { agentGone, expiredError, lostSight, outputLost, verdictBeforeStart, verdictFrom, verdictOn } from './verdicts.ts';
 import type { StopCause } from './verdicts.ts';
 
 /** Runs at once of one agent, and of the node. */
@@ -224,20 +224,11 @@ export class Runner {
   async #place(active: ActiveRun, endpoint: Endpoint): Promise<Placed | undefined> {
     const { isolation } = this.#parts;
     const { flight, unwanted } = active;
-    let placed: Placed | undefined;
-    try {
-      placed = await isolation.place(flight, endpoint, unwanted.signal);
-      if (active.cause === undefined) return placed;
-    } catch (error) {
-      if (active.cause === undefined) {
-        await this.#finish(flight, { state: 'failed', error: toBrokerError(error).toInfo() });
-        return undefined;
-      }
-    }
-    if (placed !== undefined) await isolation.dropped(placed);
-    // A node that stops leaves it queued.
-    if (active.cause === 'total deadline') await this.#finish(flight, { state: 'expired', error: expiredError() });
-    else if (active.cause !== undefined && active.cause !== 'node stopped') await this.#finish(flight, verdictOn(active.cause, 0));
+    const placed = await isolation.place(flight, endpoint, unwanted.signal).catch(toBrokerError);
+    if (active.cause === undefined && !(placed instanceof BrokerError)) return placed;
+    if (!(placed instanceof BrokerError)) await isolation.dropped(placed);
+    const verdict = verdictBeforeStart(active.cause, placed);
+    if (verdict !== undefined) await this.#finish(flight, verdict);
     return undefined;
   }
 

@@ -1,5 +1,5 @@
 /** What a run's end makes of its flight. */
-import { BrokerError } from '../domain/errors.ts';
+import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import type { RunEnd } from '../domain/harness-port.ts';
@@ -32,6 +32,13 @@ function outcomeOf(end: RunEnd): Outcome {
 export function verdictFrom(cause: StopCause | undefined, end: RunEnd, ended: number): Outcome {
   if (end.isUnknown === true && (cause === undefined || cause === 'cancel')) return { state: 'indeterminate', error: end.error ?? lostSight };
   return cause === undefined ? outcomeOf(end) : verdictOn(cause, ended);
+}
+
+/** On a flight that can't start, or is not to. Undefined when its node stops: it stays queued. */
+export function verdictBeforeStart(cause: StopCause | undefined, why: unknown): Outcome | undefined {
+  if (cause === undefined) return { state: 'failed', error: toBrokerError(why).toInfo() };
+  if (cause === 'total deadline') return { state: 'expired', error: expiredError() };
+  return cause === 'node stopped' ? undefined : verdictOn(cause, 0);
 }
 
 export function verdictOn(cause: StopCause, ended: number): Outcome {

@@ -255,6 +255,15 @@ describe('flight discard', () => {
     expect(Object.fromEntries(facts)).toEqual({ desktop: `discarded by uid:${process.getuid?.() ?? 0} on laptop`, laptop: 'discarded by owner' });
   });
 
+  test('does not need the agent: its work outlives it', async () => {
+    const address = await agent();
+    const id = await worked(work, address);
+    await desktop.client.removeAgent(address);
+    expect((await laptop.cli('flight', 'diff', id, '--stat')).code).toBe(0);
+    expect((await laptop.cli('flight', 'discard', id)).code).toBe(0);
+    expect(repository.branches).toEqual(['main']);
+  });
+
   test('on the owner is seen at the origin', async () => {
     const id = await worked();
     expect((await desktop.cli('flight', 'discard', id)).code).toBe(0);

@@ -47,7 +47,7 @@ export class Removal {
   }
 
   async tipOf(branch: string, common: string, env: Env): Promise<string | undefined> {
-    const { code, stdout } = await this.#inside(common, ['rev-parse', '--verify', '--quiet', '--end-of-options', `refs/heads/${branch}`], env, quickMs);
+    const { code, stdout } = await this.#inside(common, ['rev-parse', '--verify', '--quiet', `refs/heads/${branch}`], env, quickMs);
     return code === 0 ? stdout.toString('utf8').trim() : undefined;
   }
 
