@@ -6,6 +6,7 @@
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { InvocationId } from '../domain/ids.ts';
 import type { EventAck } from '../domain/messages.ts';
+import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -153,5 +154,5 @@ export class EventPump {
 }
 
 function sizeOf(event: FlightEvent): number {
-  return bytesPerEvent + (event.body.kind === 'output' ? event.body.bytes.length : 0);
+  return bytesPerEvent + contentBytes(event.body);
 }

@@ -57,8 +57,8 @@ export async function* follow(parts: FollowParts, flightId: FlightId, options: F
     const events = store.read.events(flightId, seq, batchBytes);
     for (const event of events) {
       seq = event.seq;
-      // Output that was pruned has left its place, and nothing in it.
-      const isPruned = event.body.kind === 'output' && event.body.bytes.length === 0;
+      // What was pruned has left its place, and nothing in it.
+      const isPruned = event.body.kind === 'output' ? event.body.bytes.length === 0 : event.body.kind === 'unknown' && flight.prunedAtMs !== undefined;
       if (event.body.kind !== 'finished' && !isPruned) yield { type: 'event', atMs: event.atMs, event };
     }
     if (events.length > 0) continue;

@@ -1,16 +1,20 @@
 /**
- * Between an agent's pipes and the store: what arrives while a commit syncs goes into the next one, in order, and the
+ * Between an agent and the store, its output and its progress: what arrives while a commit syncs goes into the next one, in order, and the
  * agent is read no further while too much waits.
  */
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
-import type { OutputChunk, StoreWrites } from '../domain/store-port.ts';
+import { sizeOfProgress } from '../domain/progress.ts';
+import type { Progress } from '../domain/progress.ts';
+import type { RunChunk, StoreWrites } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 
 /** Of one run, in memory, bytes. */
 const roomBytes = 512 * 1024;
 /** Of one run, in one commit, bytes: others' commits wait behind it. */
 const commitBytes = 256 * 1024;
+/** A report counts for this besides its text: thousands of small ones are to be held back too. */
+const bytesPerReport = 64;
 
 export interface OutputBufferParts {
   readonly write: Pick<StoreWrites, 'appendOutput'>;
@@ -21,7 +25,7 @@ export interface OutputBufferParts {
 export class OutputBuffer {
   readonly #parts: OutputBufferParts;
   readonly #flightId: FlightId;
-  #waiting: OutputChunk[] = [];
+  #waiting: RunChunk[] = [];
   #waitingBytes = 0;
   #writing: Promise<void> | undefined;
   #failure: unknown;
@@ -33,10 +37,19 @@ export class OutputBuffer {
   }
 
   /** Resolves when there is room for more. Rejects once the store has failed: the run can't go on unseen. */
-  async add(stream: OutputStream, bytes: Uint8Array): Promise<void> {
+  add(stream: OutputStream, bytes: Uint8Array): Promise<void> {
+    return this.#add({ stream, bytes, stamp: this.#parts.chronicler.stamp() });
+  }
+
+  /** As `add`, in order with it. */
+  addProgress(progress: Progress): Promise<void> {
+    return this.#add({ progress, stamp: this.#parts.chronicler.stamp() });
+  }
+
+  async #add(chunk: RunChunk): Promise<void> {
     this.#throwIfFailed();
-    this.#waiting.push({ stream, bytes, stamp: this.#parts.chronicler.stamp() });
-    this.#waitingBytes += bytes.length;
+    this.#waiting.push(chunk);
+    this.#waitingBytes += sizeOf(chunk);
     this.#writing ??= this.#drain();
     if (this.#waitingBytes <= roomBytes) return;
     await new Promise<void>((resolve) => this.#roomWanted.push(resolve));
@@ -61,20 +74,25 @@ export class OutputBuffer {
         this.#failure = error;
         this.#waiting = [];
       }
-      this.#waitingBytes = this.#waiting.reduce((sum, each) => sum + each.bytes.length, 0);
+      this.#waitingBytes = this.#waiting.reduce((sum, each) => sum + sizeOf(each), 0);
       if (this.#waitingBytes <= roomBytes) for (const resolve of this.#roomWanted.splice(0)) resolve();
     }
     this.#writing = undefined;
   }
 
-  #take(): OutputChunk[] {
+  #take(): RunChunk[] {
     let bytes = 0;
     let count = 0;
-    while (count < this.#waiting.length && bytes < commitBytes) bytes += this.#waiting[count++]?.bytes.length ?? 0;
+    while (count < this.#waiting.length && bytes < commitBytes) bytes += sizeOf(this.#waiting[count++]);
     return this.#waiting.splice(0, count);
   }
 
   #throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
+}
+
+function sizeOf(chunk: RunChunk | undefined): number {
+  if (chunk === undefined) return 0;
+  return 'bytes' in chunk ? chunk.bytes.length : bytesPerReport + sizeOfProgress(chunk.progress);
 }

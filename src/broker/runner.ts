@@ -7,12 +7,15 @@ import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Harness, ProcessMark, Run, RunEnd } from '../domain/harness-port.ts';
+import { sessionOfInvocation } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
 import type { Clock, Log, UlidSource } from '../domain/ports.ts';
+import { bounded } from '../domain/progress.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
+import { flawWithoutSessions } from '../domain/session.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
@@ -190,9 +193,10 @@ export class Runner {
     const endpoint = this.#parts.store.read.endpoint(flight.target);
     if (endpoint === undefined) return agentGone(flight.target);
     const harness = this.#parts.harnesses.get(endpoint.harness);
-    return harness === undefined
-      ? new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`)
-      : { endpoint, harness };
+    if (harness === undefined) return new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`);
+    const session = this.#parts.store.read.invocation(flight.invocationId)?.session ?? { mode: 'new' };
+    const flaw = harness.keepsSessions ? undefined : flawWithoutSessions(session, harness.name);
+    return flaw ?? { endpoint, harness };
   }
 
   async #execute(active: ActiveRun, flight: Flight, { endpoint, harness }: { endpoint: Endpoint; harness: Harness }): Promise<void> {
@@ -218,7 +222,7 @@ export class Runner {
         run: flight.run,
         endpoint,
         task,
-        session: invocation.session,
+        ...(harness.keepsSessions ? { session: { id: sessionOfInvocation(invocation.id) } } : {}),
         flightEnv: this.#parts.environmentOf(invocation, flight),
       },
       {
@@ -227,6 +231,11 @@ export class Runner {
           limits.sawOutput();
           await buffer.add(stream, bytes);
         },
+        progress: async (progress) => {
+          limits.sawOutput();
+          await buffer.addProgress(bounded(progress));
+        },
+        bindSession: async () => undefined,
         ask: (ask) => requests.ask(ask),
       },
     );

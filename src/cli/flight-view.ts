@@ -10,6 +10,7 @@ import type { Context } from './context.ts';
 import { bytesFields, errorDocument, outputFields } from './json.ts';
 import { isoTime, localTime } from './output.ts';
 import type { Output } from './output.ts';
+import { ProgressLines } from './progress-lines.ts';
 import { commandsFor } from './requests.ts';
 import { TerminalText } from './terminal-text.ts';
 
@@ -26,6 +27,7 @@ export class FlightView {
   readonly #context: Context;
   readonly #options: ViewOptions;
   readonly #texts = { stdout: new TerminalText(), stderr: new TerminalText() };
+  readonly #progress = new ProgressLines();
   #target = '';
   #flightId = '';
   #wasHeld = false;
@@ -74,6 +76,16 @@ export class FlightView {
       }
       case 'resumed':
         return await out.event('resumed', { seq }, atMs);
+      case 'tool':
+      case 'plan':
+      case 'diff':
+      case 'thought':
+      case 'usage': {
+        const { kind, ...rest } = body;
+        return await out.event(kind, { seq, ...rest }, atMs);
+      }
+      case 'unknown':
+        return await out.event('unknown', { seq }, atMs);
       case 'finished':
         // The update of that name says it, with what the origin made of it.
         return;
@@ -111,11 +123,21 @@ export class FlightView {
         return await this.#output(body.stream, body.bytes);
       case 'waiting':
         // Someone has to act: said even with --quiet.
+        this.#breakLine();
         this.#context.out.note(neutralise(`waiting for ${body.reason}: ${body.prompt}${body.choices.length === 0 ? '' : ` (${body.choices.join(', ')})`}`));
         for (const command of commandsFor(this.#flightId, body)) this.#context.out.note(`  ${command}`);
         return;
       case 'resumed':
         this.#note('resumed');
+        return;
+      case 'tool':
+      case 'plan':
+      case 'diff':
+      case 'thought':
+      case 'usage':
+        for (const line of this.#progress.of(body)) this.#note(line);
+        return;
+      case 'unknown':
         return;
       case 'requeued':
         this.#note(`its node restarted in the middle of it: run ${body.run} begins`);
@@ -143,6 +165,8 @@ export class FlightView {
 
   #closing(flight: Flight): void {
     const { out, host } = this.#context;
+    const usage = this.#progress.closing();
+    if (usage !== undefined) this.#note(usage);
     tellFailure(out, flight);
     if (flight.state === 'completed' && host.tty.stderr) {
       const tookMs = (flight.finishedAtMs ?? flight.acceptedAtMs) - flight.acceptedAtMs;
@@ -152,7 +176,18 @@ export class FlightView {
 
   #note(text: string): void {
     const { out } = this.#context;
-    if (!this.#options.quiet) out.note(out.dim(neutralise(text)));
+    if (this.#options.quiet) return;
+    this.#breakLine();
+    out.note(out.dim(neutralise(text)));
+  }
+
+  /** A note does not begin in the middle of a line of the answer, where both are on one screen. */
+  #breakLine(): void {
+    const { out, host } = this.#context;
+    const { stdout } = this.#texts;
+    if (!host.tty.stdout || !host.tty.stderr || this.#options.raw || stdout.endsLine) return;
+    out.note('');
+    stdout.lineWasEnded();
   }
 }
 

@@ -12,6 +12,11 @@ export class TerminalText {
     return this.#last === '\n';
   }
 
+  /** Somebody else has ended the line on the screen. */
+  lineWasEnded(): void {
+    this.#last = '\n';
+  }
+
   push(bytes: Uint8Array): string {
     return this.#show(this.#decoder.decode(bytes, { stream: true }), false);
   }

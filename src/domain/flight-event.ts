@@ -5,6 +5,8 @@
 import type { ErrorInfo } from './errors.ts';
 import type { TerminalFlightState, WaitingReason } from './flight.ts';
 import type { Hlc } from './hlc.ts';
+import { sizeOfProgress } from './progress.ts';
+import type { Progress } from './progress.ts';
 
 export const outputStreams = ['stdout', 'stderr'] as const;
 export type OutputStream = (typeof outputStreams)[number];
@@ -36,7 +38,31 @@ export type FlightEventBody =
     }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'requeued'; readonly run: number }
-  | ({ readonly kind: 'finished' } & Outcome);
+  | Progress
+  | ({ readonly kind: 'finished' } & Outcome)
+  /** Of a kind that this version does not know, or pruned: it has its place in the order, and nothing in it. */
+  | { readonly kind: 'unknown' };
+
+/** Bytes, for progress about so many: what an event counts for where content is bounded or pruned. */
+export function contentBytes(body: FlightEventBody): number {
+  switch (body.kind) {
+    case 'output':
+      return body.bytes.length;
+    case 'tool':
+    case 'plan':
+    case 'diff':
+    case 'thought':
+    case 'usage':
+      return sizeOfProgress(body);
+    case 'started':
+    case 'waiting':
+    case 'resumed':
+    case 'requeued':
+    case 'finished':
+    case 'unknown':
+      return 0;
+  }
+}
 
 export interface FlightEvent {
   readonly seq: number;

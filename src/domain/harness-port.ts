@@ -1,9 +1,17 @@
 /** How an agent is run. An adapter knows start, output, stop; nothing above it knows which harness it is. */
 import type { ErrorInfo } from './errors.ts';
 import type { OutputStream } from './flight-event.ts';
-import type { FlightId, InvocationId } from './ids.ts';
-import type { Endpoint, SessionChoice, Task } from './invocation.ts';
+import type { FlightId, InvocationId, SessionId } from './ids.ts';
+import type { Endpoint, Task } from './invocation.ts';
+import type { Progress } from './progress.ts';
 import type { Answer, Ask } from './request.ts';
+
+/** A conversation with an agent that later invocations can go on with. One turn of it runs at a time. */
+export interface TurnSession {
+  readonly id: SessionId;
+  /** What the agent itself calls it, as `bindSession` recorded in an earlier turn. */
+  readonly agentSession?: string;
+}
 
 export interface RunRequest {
   readonly invocationId: InvocationId;
@@ -11,7 +19,8 @@ export interface RunRequest {
   readonly run: number;
   readonly endpoint: Endpoint;
   readonly task: Task;
-  readonly session: SessionChoice;
+  /** For a harness that keeps sessions. */
+  readonly session?: TurnSession;
   /** Set on top of the agent's own environment: the flight's ids. */
   readonly flightEnv: Readonly<Record<string, string>>;
 }
@@ -49,6 +58,10 @@ export interface RunSink {
    * @returns resolves when there is room for more: await it before reading on.
    */
   output(stream: OutputStream, bytes: Uint8Array): Promise<void>;
+  /** What it does besides answering, in order with its output. Bounded by the receiver. Rejects as `output` does. */
+  progress(progress: Progress): Promise<void>;
+  /** The agent has begun this session under a name of its own. Resolves when that is durable: a later turn can go on with it. */
+  bindSession(agentSession: string): Promise<void>;
   /**
    * Asks the people behind the flight and waits for their word. Never rejects. What was output before is seen before;
    * one request of a flight is put to them at a time, others stand behind it in order. None outlives its run.
@@ -61,6 +74,14 @@ export interface RunEnd {
   readonly exitCode?: number;
   readonly signal?: string;
   readonly error?: ErrorInfo;
+  /** Its process waits for the next turn of its session: what `spawned` recorded stays so until `HarnessEvents.ended`. */
+  readonly isKept?: boolean;
+}
+
+/** What a harness tells its node outside of any run. */
+export interface HarnessEvents {
+  /** A process that was kept after its run is gone. `flightId`: whose it was when it was spawned. */
+  ended(flightId: FlightId): void;
 }
 
 export interface Run {
@@ -81,8 +102,12 @@ export interface Availability {
 
 export interface Harness {
   readonly name: string;
+  /** Whether `--continue` and `--session` mean anything to it. */
+  readonly keepsSessions: boolean;
   /** Cheap, spends nothing, starts nothing of the agent. */
   check(endpoint: Endpoint): Promise<Availability>;
   /** Spawns. Failures to start show up in `ended`, not as a rejection. */
   start(request: RunRequest, sink: RunSink): Run;
+  /** Ends what is kept warm. No run is going on. Idempotent. */
+  close?(): Promise<void>;
 }

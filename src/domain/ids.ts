@@ -18,8 +18,9 @@ export type DeliveryId = Branded<'DeliveryId'>;
 export type AttemptId = Branded<'AttemptId'>;
 export type EventId = Branded<'EventId'>;
 export type AgentId = Branded<'AgentId'>;
+export type SessionId = Branded<'SessionId'>;
 
-export const idPrefixes = ['inv', 'flt', 'dlv', 'att', 'evt', 'agt', 'req'] as const;
+export const idPrefixes = ['inv', 'flt', 'dlv', 'att', 'evt', 'agt', 'req', 'ses'] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 
 export type RecordId = InvocationId | FlightId | DeliveryId | AttemptId | EventId | AgentId;
@@ -47,6 +48,8 @@ export const attemptIdOf = (ulid: string): AttemptId => make('att', ulid) as Att
 export const eventIdOf = (ulid: string): EventId => make('evt', ulid) as EventId;
 /** Of a request that an agent makes of its people. */
 export const requestIdOf = (ulid: string): string => make('req', ulid);
+/** Of the session that an invocation begins: they share one ULID. */
+export const sessionOfInvocation = (id: InvocationId): SessionId => make('ses', ulidOf(id)) as SessionId;
 export const agentIdOf = (ulid: string): AgentId => make('agt', ulid) as AgentId;
 
 function hasForm(prefix: IdPrefix, text: string): boolean {
@@ -58,6 +61,7 @@ export const isFlightId = (text: string): text is FlightId => hasForm('flt', tex
 export const isDeliveryId = (text: string): text is DeliveryId => hasForm('dlv', text);
 export const isAttemptId = (text: string): text is AttemptId => hasForm('att', text);
 export const isEventId = (text: string): text is EventId => hasForm('evt', text);
+export const isSessionId = (text: string): text is SessionId => hasForm('ses', text);
 export const isAgentId = (text: string): text is AgentId => hasForm('agt', text);
 
 export function ulidOf(id: RecordId): Ulid {

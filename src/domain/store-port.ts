@@ -13,6 +13,7 @@ import type { FlightState } from './flight.ts';
 import type { FlightProcess, ProcessMark } from './harness-port.ts';
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
+import type { Progress } from './progress.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './records.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
@@ -36,9 +37,17 @@ export interface AcceptInput {
   readonly plan: AcceptPlan;
 }
 
+/** A piece of what a run tells: its output, or its progress. */
+export type RunChunk = OutputChunk | ProgressChunk;
+
 export interface OutputChunk {
   readonly stream: OutputStream;
   readonly bytes: Uint8Array;
+  readonly stamp: Stamp;
+}
+
+export interface ProgressChunk {
+  readonly progress: Progress;
   readonly stamp: Stamp;
 }
 
@@ -173,7 +182,7 @@ export interface StoreWrites {
   start(input: { stamp: Stamp; flightId: FlightId }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** A process of a flight that runs here, until the flight ends. One that has ended by now is left alone. */
   recordProcess(input: { flightId: FlightId; process: ProcessMark }): Promise<void>;
-  appendOutput(input: { flightId: FlightId; chunks: readonly OutputChunk[] }): Promise<readonly FlightEvent[]>;
+  appendOutput(input: { flightId: FlightId; chunks: readonly RunChunk[] }): Promise<readonly FlightEvent[]>;
   /** The owner's terminal event. Undefined when terminal already. */
   finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** `running → waiting`: the request and its event. Undefined when it does not run any more. */

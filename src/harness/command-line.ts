@@ -1,6 +1,6 @@
 /** From an endpoint's argv and a task to the arguments of one run. Nothing is ever put together for a shell. */
 import { invalid } from '../domain/errors.ts';
-import type { Endpoint, SessionChoice, Task } from '../domain/invocation.ts';
+import type { Endpoint, Task } from '../domain/invocation.ts';
 import { isUtf8 } from '../domain/text.ts';
 
 /** Stands for the task where it is a whole argument; anywhere else it is text like any other. */
@@ -37,13 +37,4 @@ function asArgument(text: Uint8Array): string {
   if (text.includes(0)) throw invalid('the task has a NUL byte, which no argument of a command can hold', readStdin);
   if (!isUtf8(text)) throw invalid('the task is not UTF-8, so it can’t be an argument of a command', readStdin);
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(text);
-}
-
-/** @throws BrokerError `invalid`: a command starts anew each time */
-export function requireNewSession(session: SessionChoice): void {
-  if (session.mode === 'new') return;
-  throw invalid(
-    session.mode === 'continue' ? 'this agent has no session to continue: its harness is command' : 'this agent has no sessions: its harness is command',
-    'leave out --continue and --session',
-  );
 }

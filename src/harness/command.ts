@@ -10,7 +10,7 @@ import type { Availability, Harness, Run, RunEnd, RunRequest, RunSink } from '..
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import { prepareChild, type Child } from './child.ts';
-import { commandLine, requireNewSession } from './command-line.ts';
+import { commandLine } from './command-line.ts';
 import { agentEnvironment, type Environment } from './environment.ts';
 import { findExecutable, requireDirectory } from './executable.ts';
 import { OutputPump } from './output-pump.ts';
@@ -34,6 +34,7 @@ export interface CommandPorts {
 
 export class CommandHarness implements Harness {
   readonly name = 'command';
+  readonly keepsSessions = false;
   readonly #ports: CommandPorts;
   readonly #temporary: string;
   readonly #pipes: OutputPipeStock;
@@ -93,7 +94,6 @@ class CommandRun implements Run {
 
   async #run(request: RunRequest, temporary: string, pipes: OutputPipeStock): Promise<RunEnd> {
     const { endpoint, task } = request;
-    requireNewSession(request.session);
     const { command, args, hasTask } = commandLine(endpoint, task);
     const env = agentEnvironment(this.#ports.environment, endpoint, request.flightEnv);
     await requireDirectory(endpoint.cwd);

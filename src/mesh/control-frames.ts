@@ -1,5 +1,6 @@
 /** What two nodes say, as frames of the control and data streams. Decoders throw BrokerError `invalid` or `incompatible`. */
 import { invalid } from '../domain/errors.ts';
+import { contentBytes } from '../domain/flight-event.ts';
 import { isInvocationId } from '../domain/ids.ts';
 import type { InvocationId } from '../domain/ids.ts';
 import { checkTaskSize } from '../domain/invocation.ts';
@@ -205,7 +206,7 @@ export function encodeFlightEvents(message: FlightEvents, mostBytes: number): wi
   const messages: wire.FlightEvents[] = [];
   let size = Number.POSITIVE_INFINITY;
   for (const event of message.events) {
-    const eventBytes = event.body.kind === 'output' ? event.body.bytes.length + 64 : 1024;
+    const eventBytes = event.body.kind === 'output' ? event.body.bytes.length + 64 : 1024 + contentBytes(event.body);
     if (size + eventBytes > mostBytes) {
       messages.push({ invocationId: message.invocationId, receivedAtMs, events: [] });
       size = 0;

@@ -6,6 +6,7 @@ import { flightStates, waitingReasons } from '../domain/flight.ts';
 import { peerStates } from '../domain/peer.ts';
 import { replyKinds } from '../domain/request.ts';
 import { visibilities } from '../domain/registration.ts';
+import { stepStates } from '../domain/progress.ts';
 import { quoted } from '../domain/text.ts';
 import * as wire from '../gen/beckon/v1/record.ts';
 
@@ -63,6 +64,7 @@ export const peerState = enumTable('peer state', peerStates, wire.PeerState);
 export const outputStream = enumTable('output stream', outputStreams, wire.OutputStream);
 export const waitingReason = enumTable('waiting reason', waitingReasons, wire.WaitingReason);
 export const replyKind = enumTable('kind of reply', replyKinds, wire.ReplyKind);
+export const stepState = enumTable('state of a step', stepStates, wire.StepState);
 export const visibility = enumTable('visibility', visibilities, wire.Visibility);
 export const verdict = enumTable('verdict', ['owner', 'origin'] as const, wire.Verdict);
 export const sessionMode = enumTable('session mode', ['new', 'continue', 'named'] as const, wire.SessionMode);

@@ -9,6 +9,7 @@ import type { Reply } from '../domain/request.ts';
 import type * as wire from '../gen/beckon/v1/record.ts';
 import { flightState, outputStream, replyKind, sessionMode, waitingReason } from './enums.ts';
 import { decodeOptionalErrorInfo, encodeErrorInfo } from './error-info.ts';
+import { decodeProgress, encodeProgress } from './progress.ts';
 import { buffer, bytes, clockValue, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from './fields.ts';
 
 /** Files of one task; far more than anybody attaches, and few enough to hold in memory. */
@@ -144,6 +145,14 @@ function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
       };
     case 'resumed':
       return { $case: 'resumed', value: {} };
+    case 'tool':
+    case 'plan':
+    case 'diff':
+    case 'thought':
+    case 'usage':
+      return encodeProgress(body);
+    case 'unknown':
+      return undefined;
     case 'finished':
       return {
         $case: 'finished',
@@ -178,9 +187,15 @@ function decodeBody(body: wire.FlightEvent['body']): FlightEventBody {
       return { kind: 'resumed' };
     case 'finished':
       return { kind: 'finished', ...outcome(body.value) };
+    case 'tool':
+    case 'plan':
+    case 'diff':
+    case 'thought':
+    case 'usage':
+      return decodeProgress(body);
     case undefined:
-      // A kind that only a newer version has also arrives like this; skipping it would leave a gap in `seq`.
-      throw invalid('the event has no body that this version of Beckon knows');
+      // A kind that only a newer version has arrives like this; skipping it would leave a gap in `seq`.
+      return { kind: 'unknown' };
   }
 }
 

@@ -1,9 +1,11 @@
 /** What owners report of flights, output included. */
 import { internal } from '../domain/errors.ts';
+import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent, FlightEventBody, OutputStream } from '../domain/flight-event.ts';
 import type { TerminalFlightState, WaitingReason } from '../domain/flight.ts';
 import type { Hlc } from '../domain/hlc.ts';
 import type { InvocationId } from '../domain/ids.ts';
+import type { RunChunk } from '../domain/store-port.ts';
 import type { Connection } from './connection.ts';
 import { optional, parseError } from './flight-row.ts';
 import type { StoredBytes } from './stored-bytes.ts';
@@ -26,6 +28,13 @@ interface EventRow {
   readonly error: string | null;
   readonly ended: number | null;
   readonly bytes: Uint8Array | null;
+  /** JSON of what progress holds. */
+  readonly detail: string | null;
+}
+
+export function eventOfChunk(chunk: RunChunk, seq: number): FlightEvent {
+  const body: FlightEventBody = 'progress' in chunk ? chunk.progress : { kind: 'output', stream: chunk.stream, bytes: chunk.bytes };
+  return { seq, atMs: chunk.stamp.atMs, hlc: chunk.stamp.hlc, body };
 }
 
 export class FlightEventTable {
@@ -33,6 +42,7 @@ export class FlightEventTable {
   readonly #insertOutput;
   readonly #insertRun;
   readonly #insertWaiting;
+  readonly #insertDetail;
   readonly #insertFinished;
 
   constructor(db: Connection, stored: StoredBytes) {
@@ -42,6 +52,7 @@ export class FlightEventTable {
     this.#insertOutput = insert(', stream, bytes', ', ?, ?');
     this.#insertRun = insert(', run', ', ?');
     this.#insertWaiting = insert(', reason, request, prompt, choices, until_ms', ', ?, ?, ?, ?, ?');
+    this.#insertDetail = insert(', detail', ', ?');
     this.#insertFinished = insert(', state, exit_code, signal, error, ended', ', ?, ?, ?, ?, ?');
   }
 
@@ -56,6 +67,7 @@ export class FlightEventTable {
         this.#insertRun.run(id, seq, atMs, hlc, body.kind, body.run);
         return;
       case 'resumed':
+      case 'unknown':
         this.#insertRun.run(id, seq, atMs, hlc, body.kind, null);
         return;
       case 'waiting':
@@ -63,6 +75,16 @@ export class FlightEventTable {
           id, seq, atMs, hlc, body.kind, body.reason, body.request, body.prompt, JSON.stringify(body.choices), body.untilMs ?? null,
         );
         return;
+      case 'tool':
+      case 'plan':
+      case 'diff':
+      case 'thought':
+      case 'usage': {
+        const { kind, ...detail } = body;
+        this.#insertDetail.run(id, seq, atMs, hlc, kind, JSON.stringify(detail));
+        this.#stored.changed(contentBytes(body));
+        return;
+      }
       case 'finished':
         this.#insertFinished.run(
           id, seq, atMs, hlc, body.kind, body.state, body.exitCode ?? null, body.signal ?? null,
@@ -90,7 +112,7 @@ export function flightEventReads(db: Connection) {
       const events: FlightEvent[] = [];
       let bytes = 0;
       for (const row of after.iterate(id, afterSeq)) {
-        bytes += row.bytes?.length ?? 0;
+        bytes += (row.bytes?.length ?? 0) + (row.detail?.length ?? 0);
         if (events.length > 0 && (bytes > maxBytes || events.length >= mostEvents)) break;
         events.push(eventOf(row));
       }
@@ -141,7 +163,15 @@ function bodyOf(row: EventRow): FlightEventBody {
     case 'requeued':
       return { kind: row.kind, run: row.run ?? 0 };
     case 'resumed':
+    case 'unknown':
       return { kind: row.kind };
+    case 'tool':
+    case 'plan':
+    case 'diff':
+    case 'thought':
+    case 'usage':
+      // Pruned: as unknown as one that never could be read.
+      return row.detail === null ? { kind: 'unknown' } : ({ kind: row.kind, ...(JSON.parse(row.detail) as object) } as FlightEventBody);
     case 'waiting':
       if (row.reason === null) break;
       return {

@@ -2,6 +2,7 @@
 import { internal } from '../domain/errors.ts';
 import type { EventKind } from '../domain/event.ts';
 import { assertMove, canRefine, isTerminal, refineIndeterminate, rerun } from '../domain/flight.ts';
+import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent, Outcome } from '../domain/flight-event.ts';
 import type { FactDetail } from './events.ts';
 import type { FlightRow } from './flight-row.ts';
@@ -27,6 +28,14 @@ function takeCurrent(row: FlightRow, { body, atMs }: FlightEvent): Change | unde
   switch (body.kind) {
     case 'output':
       countOutput(row, body.stream, body.bytes.length);
+      return undefined;
+    case 'tool':
+    case 'plan':
+    case 'diff':
+    case 'thought':
+    case 'usage':
+    case 'unknown':
+      row.stored_bytes += contentBytes(body);
       return undefined;
     case 'started':
       assertMove(row.state, 'running');
@@ -61,6 +70,7 @@ function takeCurrent(row: FlightRow, { body, atMs }: FlightEvent): Change | unde
 /** The origin has ended the flight: the owner's story is kept, and can only refine an `indeterminate`. */
 function takeLate(row: FlightRow, { body, atMs }: FlightEvent): Change | undefined {
   if (body.kind === 'output') countOutput(row, body.stream, body.bytes.length);
+  else row.stored_bytes += contentBytes(body);
   if (body.kind === 'started') {
     row.run = body.run;
     row.started_at_ms ??= atMs;

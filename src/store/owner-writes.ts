@@ -8,6 +8,7 @@ import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import { afterRestart, mayHaveRun } from '../domain/reconciliation.ts';
+import { eventOfChunk } from './flight-events.ts';
 import { takeEvent } from './flight-life.ts';
 import { report } from './flight-report.ts';
 import { flightOf } from './flight-row.ts';
@@ -66,8 +67,8 @@ export class OwnerWrites {
     const row = this.#owned(flightId);
     if (row.state !== 'running' && row.state !== 'waiting') throw conflict(`${flightId} takes no output: it is ${row.state}`);
     const first = row.last_seq + 1;
-    for (const { stream, bytes, stamp } of chunks) {
-      const event: FlightEvent = { seq: row.last_seq + 1, ...stamp, body: { kind: 'output', stream, bytes } };
+    for (const chunk of chunks) {
+      const event = eventOfChunk(chunk, row.last_seq + 1);
       takeEvent(row, event);
       flightEvents.insert(row.invocation_id, event);
     }

@@ -65,9 +65,9 @@ export class PruningWrites {
           files FROM payloads p WHERE p.invocation_id = ?`),
       removePayload: remove('payloads'),
       events: db.prepare<[InvocationId, number, number], { seq: number; bytes: number | null }>(
-        'SELECT seq, length(bytes) AS bytes FROM flight_events WHERE invocation_id = ? AND seq > ? ORDER BY seq LIMIT ?',
+        'SELECT seq, coalesce(length(bytes), length(detail)) AS bytes FROM flight_events WHERE invocation_id = ? AND seq > ? ORDER BY seq LIMIT ?',
       ),
-      empty: db.prepare<[InvocationId, number]>("UPDATE flight_events SET bytes = x'' WHERE invocation_id = ? AND seq = ?"),
+      empty: db.prepare<[InvocationId, number]>("UPDATE flight_events SET bytes = iif(bytes IS NULL, NULL, x''), detail = NULL WHERE invocation_id = ? AND seq = ?"),
       save: db.prepare<[number, number, number, InvocationId]>(
         'UPDATE flights SET stored_bytes = ?, pruned_seq = ?, pruned_at_ms = ? WHERE invocation_id = ?',
       ),

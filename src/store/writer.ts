@@ -1,7 +1,10 @@
 /** The writes of the port, asked of the writer's thread. */
+import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
 import type { Task } from '../domain/invocation.ts';
-import type { StoreWrites } from '../domain/store-port.ts';
+import { sizeOfProgress } from '../domain/progress.ts';
+import type { RunChunk, StoreWrites } from '../domain/store-port.ts';
+import { eventOfChunk } from './flight-events.ts';
 import { newFlight } from './new-flight.ts';
 import type { Input, Wire, WriteName } from './protocol.ts';
 import type { WorkerChannel } from './worker-channel.ts';
@@ -24,9 +27,17 @@ class Parcel {
     return { text: this.pack(text), files: files.map(({ name, bytes }) => ({ name, bytes: this.pack(bytes) })) };
   }
 
+  packChunk(chunk: RunChunk): RunChunk {
+    if ('bytes' in chunk) return { ...chunk, bytes: this.pack(chunk.bytes) };
+    this.size += sizeOfProgress(chunk.progress);
+    return chunk;
+  }
+
   packEvent(event: FlightEvent): FlightEvent {
     const { body } = event;
-    return body.kind === 'output' ? { ...event, body: { ...body, bytes: this.pack(body.bytes) } } : event;
+    if (body.kind === 'output') return { ...event, body: { ...body, bytes: this.pack(body.bytes) } };
+    this.size += contentBytes(body);
+    return event;
   }
 }
 
@@ -76,11 +87,9 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     recordProcess: plain('recordProcess'),
     async appendOutput({ flightId, chunks }) {
       const parcel = new Parcel();
-      const packed = chunks.map((chunk) => ({ ...chunk, bytes: parcel.pack(chunk.bytes) }));
+      const packed = chunks.map((chunk) => parcel.packChunk(chunk));
       const first = await send('appendOutput', { flightId, chunks: packed }, parcel);
-      return chunks.map(({ stream, bytes, stamp }, index): FlightEvent => ({
-        seq: first + index, atMs: stamp.atMs, hlc: stamp.hlc, body: { kind: 'output', stream, bytes },
-      }));
+      return chunks.map((chunk, index) => eventOfChunk(chunk, first + index));
     },
     finish: plain('finish'),
     ask: plain('ask'),

@@ -62,6 +62,49 @@ describe('the answer', () => {
   });
 });
 
+describe('what the agent does besides answering', () => {
+  const script = `tell ${JSON.stringify([
+    { kind: 'plan', steps: [{ text: 'look', state: 'running' }, { text: 'mend', state: 'pending' }] },
+    { kind: 'thought', text: 'where is it?' },
+    'I look',
+    { kind: 'tool', call: '1', title: 'Read a\u001b[2J.ts', tool: 'read', state: 'running' },
+    { kind: 'tool', call: '1', title: 'Read a.ts', tool: 'read', state: 'running' },
+    { kind: 'tool', call: '1', title: 'Read a.ts', tool: 'read', state: 'done' },
+    { kind: 'plan', steps: [{ text: 'look', state: 'done' }, { text: 'mend', state: 'pending' }] },
+    { kind: 'diff', path: 'a.ts', patch: '--- a.ts\n+++ a.ts\n-old\n+new\n+newer' },
+    { kind: 'usage', inputTokens: 12345, contextTokens: 50, contextSize: 200, cost: { amount: 0.0421, currency: 'USD' } },
+    { kind: 'unknown' },
+    ' and mend\n',
+  ])}`;
+  const said = ['[>] look', '[ ] mend', '● Read a␛[2J.ts', '● Read a.ts … done', '[x] look', '± a.ts  +2 -1', 'usage: 12,345 tokens in, context 25 % of 200, 0.0421 USD'];
+
+  test('is told on stderr, a line each, and never in the answer', async () => {
+    const { stdout, stderr } = await invoke(script);
+    expect(stdout).toBe('I look and mend\n');
+    expect(stderr.split('\n').slice(1, -1)).toEqual(said);
+  });
+
+  test('is not told with -q', async () => {
+    const { stdout, stderr } = await invoke(script, '-q');
+    expect([stdout, stderr]).toEqual(['I look and mend\n', '']);
+  });
+
+  test('on a terminal begins on a line of its own, and the answer ends with one line end', async () => {
+    const { stdout, stderr } = await node.run(['invoke', 'fabric', script], { terminal: true });
+    expect(stdout).toBe('I look and mend\n');
+    expect(stderr.split('\n').slice(1, 5)).toEqual(['[>] look', '[ ] mend', '', '● Read a␛[2J.ts']);
+  });
+
+  test('with --json is an object of its kind, thoughts too', async () => {
+    const { events } = await invoke(script, '--json');
+    expect(events.slice(3, -1).map(({ type, seq }) => `${seq} ${type}`)).toEqual([
+      '2 plan', '3 thought', '4 output', '5 tool', '6 tool', '7 tool', '8 plan', '9 diff', '10 usage', '11 unknown', '12 output',
+    ]);
+    expect(events[6]).toEqual({ type: 'tool', at: expect.any(String), seq: 5, call: '1', title: 'Read a\u001b[2J.ts', tool: 'read', state: 'running' });
+    expect(events[11]).toEqual({ type: 'usage', at: expect.any(String), seq: 10, inputTokens: 12345, contextTokens: 50, contextSize: 200, cost: { amount: 0.0421, currency: 'USD' } });
+  });
+});
+
 describe('the exit code is how the flight ended', () => {
   test.each([
     ['exit 0', 0],

@@ -14,7 +14,7 @@ import { createHarnesses } from '../../src/harness/registry.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { isRunning } from '../support/processes.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { Collected, harnessContract, nobodyAnswers, requestOf, type RequestOptions } from './harness.ts';
+import { Collected, harnessContract, deafSink, requestOf, type RequestOptions } from './harness.ts';
 
 const root = await realpath(await mkdtemp(join(tmpdir(), 'beckon-harness-')));
 const temporary = join(root, 'tmp');
@@ -203,12 +203,6 @@ describe('what a command gets', () => {
     expect(names).toEqual(['evil=1', 'évil=2']);
     expect(await readdir(temporary)).toEqual([]);
   });
-
-  test('no session: --continue and --session are refused', async () => {
-    for (const session of [{ mode: 'continue' }, { mode: 'named', name: 'x' }] as const) {
-      expect((await outcome(agent('cat'), { session })).end).toMatchObject({ error: { code: 'invalid' } });
-    }
-  });
 });
 
 describe('what a command prints', () => {
@@ -230,7 +224,7 @@ describe('what a command prints', () => {
         bytes += piece.length;
         hash.update(piece);
       },
-      ask: nobodyAnswers,
+      ...deafSink,
     });
     expect(await run.ended).toEqual({ exitCode: 0 });
     expect(bytes).toBe(50_000_000);
@@ -252,7 +246,7 @@ describe('what a command prints', () => {
     };
     const before = process.memoryUsage().arrayBuffers;
     const run = harness.start(requestOf(shell('head -c 200000000 /dev/zero')), {
-      ask: nobodyAnswers,
+      ...deafSink,
       output: (_stream, piece) => {
         waiting += piece.length;
         mostWaiting = Math.max(mostWaiting, waiting);

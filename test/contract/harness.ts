@@ -1,9 +1,10 @@
 /** What every harness promises, whichever way it drives its agent. Each has a test file that calls this with agents of its own. */
 import { describe, expect, test } from 'vitest';
 import { maxOutputChunk } from '../../src/domain/flight-event.ts';
-import type { Harness, Run, RunRequest, RunSink } from '../../src/domain/harness-port.ts';
-import { flightIdOf, invocationIdOf } from '../../src/domain/ids.ts';
-import type { Endpoint, SessionChoice, TaskFile } from '../../src/domain/invocation.ts';
+import type { Harness, Run, RunRequest, RunSink, TurnSession } from '../../src/domain/harness-port.ts';
+import { flightIdOf, invocationIdOf, sessionOfInvocation } from '../../src/domain/ids.ts';
+import type { Endpoint, TaskFile } from '../../src/domain/invocation.ts';
+import type { Progress } from '../../src/domain/progress.ts';
 import { isUtf8 } from '../../src/domain/text.ts';
 import { isRunning } from '../support/processes.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -24,22 +25,39 @@ export interface ContractAgents {
   readonly missing: Endpoint;
 }
 
-export const nobodyAnswers: RunSink['ask'] = () => Promise.resolve({ kind: 'timeout' });
+/** All of a sink but its output. */
+export const deafSink = {
+  ask: () => Promise.resolve({ kind: 'timeout' }),
+  progress: () => Promise.resolve(),
+  bindSession: () => Promise.resolve(),
+} satisfies Omit<RunSink, 'output'>;
 
 /** A sink that keeps what it gets. */
 export class Collected implements RunSink {
   readonly pieces: { readonly stream: string; readonly bytes: Uint8Array }[] = [];
+  readonly reports: Progress[] = [];
+  /** As the agent called its session, the last time it said so. */
+  agentSession: string | undefined;
+  readonly ask = deafSink.ask;
   readonly #room: () => Promise<void>;
 
   constructor(room: () => Promise<void> = async () => undefined) {
     this.#room = room;
   }
 
-  readonly ask = nobodyAnswers;
-
   async output(stream: string, bytes: Uint8Array): Promise<void> {
     await this.#room();
     this.pieces.push({ stream, bytes: Uint8Array.from(bytes) });
+  }
+
+  progress(progress: Progress): Promise<void> {
+    this.reports.push(progress);
+    return Promise.resolve();
+  }
+
+  bindSession(agentSession: string): Promise<void> {
+    this.agentSession = agentSession;
+    return Promise.resolve();
   }
 
   bytes(stream: string): Buffer {
@@ -56,12 +74,13 @@ const ulid = '01J9Z6M3T4V8Q2X7K5B1C0D9EF';
 export interface RequestOptions {
   readonly task?: string | Uint8Array;
   readonly files?: readonly TaskFile[];
-  readonly session?: SessionChoice;
+  /** Of an earlier turn; a session of its own when left out. */
+  readonly session?: TurnSession;
   readonly flightEnv?: Readonly<Record<string, string>>;
 }
 
 export function requestOf(endpoint: Endpoint, options: RequestOptions = {}): RunRequest {
-  const { task = '', files = [], session = { mode: 'new' }, flightEnv = {} } = options;
+  const { task = '', files = [], session = { id: sessionOfInvocation(invocationIdOf(ulid)) }, flightEnv = {} } = options;
   return {
     invocationId: invocationIdOf(ulid),
     flightId: flightIdOf(ulid),
@@ -143,7 +162,7 @@ export function harnessContract(name: string, harness: Harness, agents: Contract
     });
 
     test('a sink that fails ends the agent and the run, without a rejection', async () => {
-      const run = harness.start(requestOf(agents.lineThenIdle, { task: 'x' }), { output: () => Promise.reject(new Error('disk full')), ask: nobodyAnswers });
+      const run = harness.start(requestOf(agents.lineThenIdle, { task: 'x' }), { ...deafSink, output: () => Promise.reject(new Error('disk full')) });
       expect(await run.ended).toMatchObject({ error: { code: 'internal' } });
       expect(await run.stop(0)).toBe(0);
     });

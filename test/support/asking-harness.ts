@@ -1,12 +1,15 @@
 /**
  * A harness for tests whose agent does as its task says, a line a step: `say TEXT`, `input PROMPT`, `approval PROMPT`,
- * `both PROMPT|PROMPT` (two requests at once), `within MS` (for the requests that follow), `hang`. It prints each answer.
+ * `both PROMPT|PROMPT` (two requests at once), `within MS` (for the requests that follow), `hang`, `tell JSON` (progress).
+ * It prints each answer.
  */
 import type { Availability, Harness, Run, RunEnd, RunRequest, RunSink } from '../../src/domain/harness-port.ts';
+import type { Progress } from '../../src/domain/progress.ts';
 import type { Answer } from '../../src/domain/request.ts';
 
 export class AskingHarness implements Harness {
   readonly name = 'asking';
+  readonly keepsSessions = false;
   /** Every answer that an agent was given, over all runs. */
   readonly answers: Answer[] = [];
 
@@ -39,6 +42,7 @@ export class AskingHarness implements Harness {
         await print(`${prompt}: ${answer.kind}${answer.kind === 'text' ? ` ${answer.text}` : ''}${'by' in answer ? ` by ${answer.by}` : ''}`);
       };
       if (verb === 'say') await print(words);
+      else if (verb === 'tell') await sink.progress(JSON.parse(words) as Progress);
       else if (verb === 'within') timeoutMs = Number(words);
       else if (verb === 'input' || verb === 'approval') await ask(verb, words);
       else if (verb === 'both') await Promise.all(words.split('|').map((prompt) => ask('approval', prompt)));

@@ -349,7 +349,7 @@ export class FakeBroker implements BrokerApi {
     this.#event(played, { kind: 'started', run: 1 });
   }
 
-  /** `echo TEXT`, `exit N`, `signal NAME`, `error CODE`, `end STATE`, `held`, `hang`, `ask REASON PROMPT`, `bytes HEX…`, `big N`. */
+  /** `echo TEXT`, `exit N`, `signal NAME`, `error CODE`, `end STATE`, `held`, `hang`, `ask REASON PROMPT`, `bytes HEX…`, `big N`, `tell JSON`. */
   #play(played: Played, script: string): void {
     const [verb = '', ...rest] = script.split(' ');
     const words = rest.join(' ');
@@ -381,6 +381,9 @@ export class FakeBroker implements BrokerApi {
         break;
       case 'big':
         for (let left = Number(words); left > 0; left -= 32_768) print(new Uint8Array(Math.min(left, 32_768)).fill(0x61));
+        break;
+      case 'tell':
+        for (const told of JSON.parse(words) as (FlightEventBody | string)[]) this.#event(played, typeof told === 'string' ? { kind: 'output', stream: 'stdout', bytes: encode(told) } : told);
         break;
       default:
         print(encode(`${words}\n`));

@@ -218,6 +218,7 @@ export class Machine {
   #harness(boot: number): Harness {
     return {
       name: 'command',
+      keepsSessions: false,
       check: () => Promise.resolve({ available: true }),
       start: (request, sink) => {
         const run = new HeldRun(request, sink);

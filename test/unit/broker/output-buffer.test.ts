@@ -44,13 +44,14 @@ describe('OutputBuffer', () => {
     void buffer.add('stdout', bytes(1, 1));
     await new Promise((resolve) => setImmediate(resolve));
     void buffer.add('stderr', bytes(1, 2));
+    void buffer.addProgress({ kind: 'thought', text: 'hm' });
     void buffer.add('stdout', bytes(1, 3));
     expect(store.commits).toHaveLength(1);
     await store.settle();
     expect(store.commits).toHaveLength(2);
     await store.settle();
     await buffer.flush();
-    expect(store.commits.flatMap((each) => each.chunks.map((chunk) => chunk.bytes[0]))).toEqual([1, 2, 3]);
+    expect(store.commits.flatMap((each) => each.chunks.map((chunk) => ('bytes' in chunk ? chunk.bytes[0] : chunk.progress.kind)))).toEqual([1, 2, 'thought', 3]);
     expect(stored()).toBe(2);
   });
 
@@ -68,7 +69,21 @@ describe('OutputBuffer', () => {
     expect(allAdded).toBe(true);
     for (let i = 0; i < 3; i += 1) await store.settle();
     await buffer.flush();
-    expect(store.commits.every((each) => each.chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0) <= 288 * 1024)).toBe(true);
+    expect(store.commits.every((each) => each.chunks.reduce((sum, chunk) => sum + ('bytes' in chunk ? chunk.bytes.length : 0), 0) <= 288 * 1024)).toBe(true);
+  });
+
+  it('counts progress too: an agent that reports without end is held back', async () => {
+    const store = gatedStore();
+    const { buffer } = bufferOn(store.write);
+    const adds = Array.from({ length: 10_000 }, () => buffer.addProgress({ kind: 'tool', call: '1', title: '', tool: '', state: 'running' }));
+    let allAdded = false;
+    void Promise.all(adds).then(() => {
+      allAdded = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(allAdded).toBe(false);
+    for (let i = 0; i < 3; i += 1) await store.settle();
+    expect(allAdded).toBe(true);
   });
 
   it('fails every add and flush once the store has failed', async () => {

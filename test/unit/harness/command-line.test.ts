@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { commandLine, longestArgumentBytes, requireNewSession } from '../../../src/harness/command-line.ts';
+import { commandLine, longestArgumentBytes } from '../../../src/harness/command-line.ts';
 
 const task = (text: string | Uint8Array) => ({ text: typeof text === 'string' ? new TextEncoder().encode(text) : text, files: [] });
 
@@ -28,11 +28,5 @@ describe('the command line of a run', () => {
 
   test.each([[[]], [['']], [['a', 'b\0c']]])('argv %j is refused', (argv) => {
     expect(() => commandLine({ argv }, task('x'))).toThrow(expect.objectContaining({ code: 'invalid' }));
-  });
-
-  test('a command has no session to continue or to name', () => {
-    expect(() => requireNewSession({ mode: 'continue' })).toThrow(expect.objectContaining({ code: 'invalid' }));
-    expect(() => requireNewSession({ mode: 'named', name: 'x' })).toThrow(expect.objectContaining({ code: 'invalid' }));
-    requireNewSession({ mode: 'new' });
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { longestDiff } from '../../../src/domain/progress.ts';
 import * as wire from '../../../src/gen/beckon/v1/record.ts';
 import { decodeErrorInfo, encodeErrorInfo } from '../../../src/rpc/error-info.ts';
 import * as records from '../../../src/rpc/records.ts';
@@ -68,7 +69,22 @@ describe('what a newer or a broken peer sends', () => {
     expect(() => records.decodeFlight({ ...flight, ...change })).toThrow(expect.objectContaining({ code: 'invalid' }));
   });
 
-  test('an event without a body is invalid: to skip it would leave a gap', () => {
-    expect(() => work.decodeFlightEvent({ seq: 1, atMs: 1, hlc: '000000000001-0001', body: undefined })).toThrow(expect.objectContaining({ code: 'invalid' }));
+  test('an event of a kind that only a newer version knows keeps its place: to skip it would leave a gap', () => {
+    const known = wire.FlightEvent.encode({ seq: 7, atMs: 1, hlc: '000000000001-0001', body: undefined }).finish();
+    // Field 60, three bytes that mean nothing here.
+    const newer = Uint8Array.of(...known, 0xe2, 0x03, 3, 1, 2, 3);
+    expect(work.decodeFlightEvent(wire.FlightEvent.decode(newer))).toMatchObject({ seq: 7, body: { kind: 'unknown' } });
+  });
+
+  test('a state of a step that only a newer version knows is one that is not over', () => {
+    const value = { call: '1', title: 't', tool: 'x', state: 99 as wire.StepState };
+    const message = { seq: 1, atMs: 1, hlc: '000000000001-0001', body: { $case: 'tool', value } } as const;
+    expect(work.decodeFlightEvent(wire.FlightEvent.decode(wire.FlightEvent.encode(message).finish())).body).toMatchObject({ kind: 'tool', state: 'running' });
+  });
+
+  test('progress without bounds is cut, and the stream goes on', () => {
+    const value = { path: 'p', patch: 'x'.repeat(longestDiff + 1) };
+    const { body } = work.decodeFlightEvent({ seq: 1, atMs: 1, hlc: '000000000001-0001', body: { $case: 'diff', value } });
+    expect(body.kind === 'diff' && body.patch.length).toBe(longestDiff);
   });
 });

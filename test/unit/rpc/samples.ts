@@ -11,6 +11,8 @@ import { encodeHlc } from '../../../src/domain/hlc.ts';
 import { deliveryIdOf, eventIdOf, flightIdOf, invocationIdOf, nodeIdOfPublicKey, requestIdOf } from '../../../src/domain/ids.ts';
 import type { Invocation, Limits, Task } from '../../../src/domain/invocation.ts';
 import type { Delivery, Flight } from '../../../src/domain/records.ts';
+import { stepStates } from '../../../src/domain/progress.ts';
+import type { Progress } from '../../../src/domain/progress.ts';
 import type { Reply } from '../../../src/domain/request.ts';
 import type { Registration } from '../../../src/domain/registration.ts';
 
@@ -81,7 +83,20 @@ const waiting = both(
   fc.record({ untilMs: number }, optional),
 );
 
+const step = fc.constantFrom(...stepStates);
+export const progress: fc.Arbitrary<Progress> = fc.oneof(
+  fc.record({ kind: fc.constant('tool' as const), call: text, title: text, tool: text, state: step }),
+  fc.record({ kind: fc.constant('plan' as const), steps: fc.array(fc.record({ text, state: step }), { maxLength: 5 }) }),
+  fc.record({ kind: fc.constant('diff' as const), path: text, patch: text }),
+  fc.record({ kind: fc.constant('thought' as const), text }),
+  fc
+    .record({ inputTokens: number, outputTokens: number, contextTokens: number, contextSize: number, cost: fc.record({ amount: fc.double({ min: 0, max: 1e6, noNaN: true }).filter((each) => !Object.is(each, -0)), currency: fc.string({ maxLength: 16, unit: 'grapheme-ascii' }) }) }, optional)
+    .map((usage) => ({ kind: 'usage', ...usage }) as const),
+);
+
 const body: fc.Arbitrary<FlightEventBody> = fc.oneof(
+  progress,
+  fc.constant({ kind: 'unknown' } as const),
   count.map((run) => ({ kind: 'started', run }) as const),
   fc.record({ kind: fc.constant('output' as const), stream: fc.constantFrom('stdout' as const, 'stderr' as const), bytes }),
   waiting.map((rest) => ({ kind: 'waiting', ...rest }) as const),

@@ -27,7 +27,8 @@ function sums({ reading }: Writer): { said: number; stored: number; rows: number
     said: number('SELECT bytes FROM stored_sum'),
     rows: number('SELECT coalesce(sum(stored_bytes), 0) FROM flights'),
     stored: number(`SELECT (SELECT coalesce(sum(length(text)), 0) FROM payloads) + (SELECT coalesce(sum(length(bytes)), 0) FROM payload_files)
-      + (SELECT coalesce(sum(length(bytes)), 0) FROM flight_events)`),
+      + (SELECT coalesce(sum(length(bytes)), 0) FROM flight_events)
+      + (SELECT coalesce(sum(length(json_extract(detail, '$.text'))), 0) FROM flight_events)`),
   };
 }
 
@@ -56,6 +57,10 @@ class Work {
     this.write('appendOutput', { flightId: flightOfInvocation(id), chunks: output.map((text) => ({ stream: 'stdout', bytes: utf8(text), stamp: this.story.stamp() })) });
   }
 
+  think(id: InvocationId, text: string): void {
+    this.write('appendOutput', { flightId: flightOfInvocation(id), chunks: [{ progress: { kind: 'thought', text }, stamp: this.story.stamp() }] });
+  }
+
   finish(id: InvocationId): void {
     this.write('finish', { stamp: this.story.stamp(), flightId: flightOfInvocation(id), outcome: { state: 'completed', exitCode: 0 } });
   }
@@ -78,6 +83,18 @@ class Work {
 }
 
 describe('pruning', () => {
+  test('takes what the agent told of its work too, and the order keeps its places', () => {
+    const work = new Work();
+    const id = work.accept('task');
+    work.run(id, 'output');
+    work.think(id, 'a thought');
+    expect(sums(work.writer)).toEqual({ said: 19, rows: 19, stored: 19 });
+    work.finish(id);
+    work.pruneAll({ outputsBeforeMs: Infinity });
+    expect(sums(work.writer)).toEqual({ said: 0, rows: 0, stored: 0 });
+    expect(work.writer.read.events(flightOfInvocation(id), 0, 1e9).map(({ seq, body }) => `${seq} ${body.kind}`)).toEqual(['1 started', '2 output', '3 unknown', '4 finished']);
+  });
+
   test('takes task and output of old flights, leaves their records and says when', () => {
     const work = new Work();
     const id = work.accept('the task');

@@ -214,6 +214,19 @@ export namespace SessionMode {
   export type UNRECOGNIZED = typeof SessionMode.UNRECOGNIZED;
 }
 
+export const StepState = { UNSPECIFIED: 0, PENDING: 1, RUNNING: 2, DONE: 3, FAILED: 4, UNRECOGNIZED: -1 } as const;
+
+export type StepState = typeof StepState[keyof typeof StepState];
+
+export namespace StepState {
+  export type UNSPECIFIED = typeof StepState.UNSPECIFIED;
+  export type PENDING = typeof StepState.PENDING;
+  export type RUNNING = typeof StepState.RUNNING;
+  export type DONE = typeof StepState.DONE;
+  export type FAILED = typeof StepState.FAILED;
+  export type UNRECOGNIZED = typeof StepState.UNRECOGNIZED;
+}
+
 export const Verdict = { UNSPECIFIED: 0, OWNER: 1, ORIGIN: 2, UNRECOGNIZED: -1 } as const;
 
 export type Verdict = typeof Verdict[keyof typeof Verdict];
@@ -338,6 +351,11 @@ export interface FlightEvent {
     | { $case: "resumed"; value: FlightResumed }
     | { $case: "requeued"; value: FlightRequeued }
     | { $case: "finished"; value: FlightFinished }
+    | { $case: "tool"; value: FlightToolCall }
+    | { $case: "plan"; value: FlightPlan }
+    | { $case: "diff"; value: FlightDiff }
+    | { $case: "thought"; value: FlightThought }
+    | { $case: "usage"; value: FlightUsage }
     | undefined;
 }
 
@@ -371,6 +389,45 @@ export interface FlightFinished {
   error: ErrorInfo | undefined;
   ended?: number | undefined;
   signal: string;
+}
+
+/** What an agent tells of its work besides its answer. */
+export interface FlightToolCall {
+  /** The same in all reports on one use of a tool. */
+  call: string;
+  title: string;
+  tool: string;
+  state: StepState;
+}
+
+/** The whole plan as it is now. */
+export interface FlightPlan {
+  steps: PlanStep[];
+}
+
+export interface PlanStep {
+  text: string;
+  state: StepState;
+}
+
+export interface FlightDiff {
+  path: string;
+  /** Unified. */
+  patch: string;
+}
+
+export interface FlightThought {
+  text: string;
+}
+
+/** Totals of the session so far, as its agent counts them. */
+export interface FlightUsage {
+  inputTokens?: number | undefined;
+  outputTokens?: number | undefined;
+  contextTokens?: number | undefined;
+  contextSize?: number | undefined;
+  costAmount?: number | undefined;
+  costCurrency: string;
 }
 
 export interface Flight {
@@ -1598,6 +1655,21 @@ export const FlightEvent: MessageFns<FlightEvent> = {
       case "finished":
         FlightFinished.encode(message.body.value, writer.uint32(74).fork()).join();
         break;
+      case "tool":
+        FlightToolCall.encode(message.body.value, writer.uint32(82).fork()).join();
+        break;
+      case "plan":
+        FlightPlan.encode(message.body.value, writer.uint32(90).fork()).join();
+        break;
+      case "diff":
+        FlightDiff.encode(message.body.value, writer.uint32(98).fork()).join();
+        break;
+      case "thought":
+        FlightThought.encode(message.body.value, writer.uint32(106).fork()).join();
+        break;
+      case "usage":
+        FlightUsage.encode(message.body.value, writer.uint32(114).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1685,6 +1757,46 @@ export const FlightEvent: MessageFns<FlightEvent> = {
             }
 
             message.body = { $case: "finished", value: FlightFinished.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.body = { $case: "tool", value: FlightToolCall.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.body = { $case: "plan", value: FlightPlan.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.body = { $case: "diff", value: FlightDiff.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.body = { $case: "thought", value: FlightThought.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.body = { $case: "usage", value: FlightUsage.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2049,6 +2161,399 @@ export const FlightFinished: MessageFns<FlightFinished> = {
             }
 
             message.signal = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFlightToolCall(): FlightToolCall {
+  return { call: "", title: "", tool: "", state: 0 };
+}
+
+export const FlightToolCall: MessageFns<FlightToolCall> = {
+  encode(message: FlightToolCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.call !== "") {
+      writer.uint32(10).string(message.call);
+    }
+    if (message.title !== "") {
+      writer.uint32(18).string(message.title);
+    }
+    if (message.tool !== "") {
+      writer.uint32(26).string(message.tool);
+    }
+    if (message.state !== 0) {
+      writer.uint32(32).int32(message.state);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlightToolCall {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlightToolCall();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.call = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.title = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tool = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFlightPlan(): FlightPlan {
+  return { steps: [] };
+}
+
+export const FlightPlan: MessageFns<FlightPlan> = {
+  encode(message: FlightPlan, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.steps) {
+      PlanStep.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlightPlan {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlightPlan();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.steps.push(PlanStep.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePlanStep(): PlanStep {
+  return { text: "", state: 0 };
+}
+
+export const PlanStep: MessageFns<PlanStep> = {
+  encode(message: PlanStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFlightDiff(): FlightDiff {
+  return { path: "", patch: "" };
+}
+
+export const FlightDiff: MessageFns<FlightDiff> = {
+  encode(message: FlightDiff, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.patch !== "") {
+      writer.uint32(18).string(message.patch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlightDiff {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlightDiff();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.patch = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFlightThought(): FlightThought {
+  return { text: "" };
+}
+
+export const FlightThought: MessageFns<FlightThought> = {
+  encode(message: FlightThought, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlightThought {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlightThought();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFlightUsage(): FlightUsage {
+  return {
+    inputTokens: undefined,
+    outputTokens: undefined,
+    contextTokens: undefined,
+    contextSize: undefined,
+    costAmount: undefined,
+    costCurrency: "",
+  };
+}
+
+export const FlightUsage: MessageFns<FlightUsage> = {
+  encode(message: FlightUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.inputTokens !== undefined) {
+      writer.uint32(8).int64(message.inputTokens);
+    }
+    if (message.outputTokens !== undefined) {
+      writer.uint32(16).int64(message.outputTokens);
+    }
+    if (message.contextTokens !== undefined) {
+      writer.uint32(24).int64(message.contextTokens);
+    }
+    if (message.contextSize !== undefined) {
+      writer.uint32(32).int64(message.contextSize);
+    }
+    if (message.costAmount !== undefined) {
+      writer.uint32(41).double(message.costAmount);
+    }
+    if (message.costCurrency !== "") {
+      writer.uint32(50).string(message.costCurrency);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlightUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlightUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.inputTokens = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.outputTokens = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.contextTokens = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.contextSize = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.costAmount = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.costCurrency = reader.string();
             continue;
           }
         }
