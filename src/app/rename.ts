@@ -48,6 +48,6 @@ export async function renameNode({ store, membership, nodeKey, chronicler, clock
     const address = formatAddress({ ...parseAddress(endpoint.address), node: to });
     const agentId = agentIdOf(ulids.next());
     await store.write.addAgent({ stamp: chronicler.stamp(), endpoint: { ...endpoint, agentId, address }, registration: { ...registration, address } });
-    await store.write.removeAgent({ stamp: chronicler.stamp(), address: endpoint.address });
+    await store.write.removeAgent({ stamp: chronicler.stamp(), address: endpoint.address, to: address });
   }
 }

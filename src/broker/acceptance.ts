@@ -21,6 +21,7 @@ import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+import type { Sessions } from './sessions.ts';
 
 /** How long `--no-hold` tries to reach the owner. */
 const dialMs = 5000;
@@ -38,6 +39,7 @@ export interface AcceptanceParts {
   readonly clock: Clock;
   readonly ulids: UlidSource;
   readonly digest: Digest;
+  readonly sessions: Sessions;
   readonly isDraining: () => boolean;
   readonly onDeadline: (flight: Flight) => void;
 }
@@ -63,6 +65,8 @@ export class Acceptance {
     if (known !== undefined) return { flight: known, deduplicated: true };
     const target = await this.#parts.resolver.one(input.selector);
     this.#checkChain(input, target);
+    const flaw = this.#parts.sessions.flawOf(input.session, target.harness);
+    if (flaw !== undefined) throw flaw;
     await this.#checkAvailable(target);
     const link = await this.#linkTo(target, input.noHold);
     const plan = this.#planFor(target, link);
@@ -160,7 +164,8 @@ export class Acceptance {
   }
 
   #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
-    if (target.nodeId === this.#parts.self.nodeId) return { kind: 'local', queueLimit };
+    const { self, sessions } = this.#parts;
+    if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit, ...sessions.of(target.address, self.owner()) };
     const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
     if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };
     if (isLive) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };

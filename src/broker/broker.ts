@@ -39,6 +39,7 @@ import { Rollback } from './rollback.ts';
 import { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import type { Self } from './self.ts';
+import { Sessions } from './sessions.ts';
 import { Waiting } from './waiting.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
@@ -104,6 +105,7 @@ export class Broker implements BrokerApi, Startable {
     const isDraining = (): boolean => this.#isDraining;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
+    const sessions = new Sessions(store.read, harnesses);
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
@@ -119,7 +121,7 @@ export class Broker implements BrokerApi, Startable {
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback, sessions });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: isDraining });
@@ -151,6 +153,7 @@ export class Broker implements BrokerApi, Startable {
       clock,
       ulids,
       digest: parts.digest,
+      sessions,
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
     });

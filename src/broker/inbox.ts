@@ -21,6 +21,7 @@ import type { Rollback } from './rollback.ts';
 import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+import type { Sessions } from './sessions.ts';
 
 /** Queued for one agent, at most. */
 export const queueLimit = 10_000;
@@ -34,6 +35,7 @@ export interface InboxParts {
   readonly log: Log;
   readonly isDraining: () => boolean;
   readonly rollback: () => Rollback;
+  readonly sessions: Sessions;
 }
 
 export class Inbox {
@@ -76,7 +78,7 @@ export class Inbox {
     }
     try {
       const stamp = this.#parts.chronicler.stampAfter(message.hlc);
-      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit });
+      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, ...this.#parts.sessions.of(invocation.target, link.peer.owner) });
       if (result === 'cancelled') {
         link.send({ type: 'cancelled_unknown', invocationId: invocation.id, hlc: stamp.hlc });
         return;
@@ -88,7 +90,7 @@ export class Inbox {
       const known = toBrokerError(error);
       // A store that fails for now (disk full) has said nothing of the invocation: the origin goes on holding it.
       if (known.code === 'unavailable' || known.code === 'internal') throw known;
-      this.#reject(link, invocation.id, known.code === 'overload' ? 'overload' : 'peer_rejected', known);
+      this.#reject(link, invocation.id, reasonOf(known), known);
     }
   }
 
@@ -148,6 +150,8 @@ export class Inbox {
     if (registered === undefined || registered.visibility === 'node') {
       return { reason: 'agent_offline', error: agentGone(invocation.target) };
     }
+    const wrongSession = this.#parts.sessions.flawOf(invocation.session, registered.harness);
+    if (wrongSession !== undefined) return { reason: 'peer_rejected', error: wrongSession };
     // Its origin should not have taken it: the chain may have come by nodes that count otherwise.
     const flaw = flawOfChain(invocation.target, invocation.ancestry);
     return flaw === undefined ? undefined : { reason: 'peer_rejected', error: flaw };
@@ -157,4 +161,8 @@ export class Inbox {
     this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
     link.send({ type: 'reject', invocationId, reason, error: error.toInfo(), hlc: this.#parts.chronicler.stamp().hlc });
   }
+}
+
+function reasonOf({ code }: BrokerError): FailureReason {
+  return code === 'overload' || code === 'denied' ? code : 'peer_rejected';
 }

@@ -6,7 +6,7 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
-import type { Harness, ProcessMark, Run, RunEnd } from '../domain/harness-port.ts';
+import type { Harness, ProcessMark, Run, RunEnd, TurnSession } from '../domain/harness-port.ts';
 import { sessionOfInvocation } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
@@ -15,7 +15,6 @@ import { bounded } from '../domain/progress.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
-import { flawWithoutSessions } from '../domain/session.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
@@ -91,11 +90,17 @@ export class Runner {
         this.#starved.add(address);
         return;
       }
-      const next = this.#parts.store.read.queued(address, runsPerAgent + 1).find((each) => !this.#active.has(each));
+      const busy = this.#flying(address).flatMap(({ sessionId }) => sessionId ?? []);
+      const next = this.#parts.store.read.queued(address, runsPerAgent + 1, busy).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
       this.#begin(flight);
     }
+  }
+
+  /** In their session no other turn begins. */
+  #flying(address: string): Flight[] {
+    return [...this.#active.values()].flatMap(({ flight }) => (flight.target === address ? flight : []));
   }
 
   /** At start, and now and then. */
@@ -194,9 +199,7 @@ export class Runner {
     if (endpoint === undefined) return agentGone(flight.target);
     const harness = this.#parts.harnesses.get(endpoint.harness);
     if (harness === undefined) return new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`);
-    const session = this.#parts.store.read.invocation(flight.invocationId)?.session ?? { mode: 'new' };
-    const flaw = harness.keepsSessions ? undefined : flawWithoutSessions(session, harness.name);
-    return flaw ?? { endpoint, harness };
+    return { endpoint, harness };
   }
 
   async #execute(active: ActiveRun, flight: Flight, { endpoint, harness }: { endpoint: Endpoint; harness: Harness }): Promise<void> {
@@ -222,7 +225,7 @@ export class Runner {
         run: flight.run,
         endpoint,
         task,
-        ...(harness.keepsSessions ? { session: { id: sessionOfInvocation(invocation.id) } } : {}),
+        ...(harness.keepsSessions ? { session: this.#sessionOf(flight) } : {}),
         flightEnv: this.#parts.environmentOf(invocation, flight),
       },
       {
@@ -235,7 +238,7 @@ export class Runner {
           limits.sawOutput();
           await buffer.addProgress(bounded(progress));
         },
-        bindSession: async () => undefined,
+        bindSession: (agentSession) => store.write.bindSession({ flightId: flight.id, agentSession }),
         ask: (ask) => requests.ask(ask),
       },
     );
@@ -251,6 +254,12 @@ export class Runner {
       () => false,
     );
     await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+  }
+
+  #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
+    // Taken in while its agent had a harness without sessions.
+    if (sessionId === undefined) return { id: sessionOfInvocation(invocationId) };
+    return this.#parts.store.read.session(sessionId) ?? { id: sessionId };
   }
 
   /** For the next start, should this node die before the agent ends. Nothing waits for it. */

@@ -65,8 +65,9 @@ export class FlightView {
     const { out } = this.#context;
     switch (body.kind) {
       case 'started':
+        return await out.event('started', { seq, run: body.run, ...(body.session === undefined ? {} : { session: body.session }) }, atMs);
       case 'requeued':
-        return await out.event(body.kind, { seq, run: body.run }, atMs);
+        return await out.event('requeued', { seq, run: body.run }, atMs);
       case 'output':
         return await out.event('output', { seq, stream: body.stream, ...bytesFields(body.bytes) }, atMs);
       case 'waiting': {

@@ -139,6 +139,7 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['invocation', flight.invocationId],
     ['state', flight.state],
     ['target', flight.target],
+    ['session', flight.sessionId],
     ['caller', `${flight.caller} on ${detail.originName}`],
     ['accepted', at(flight.acceptedAtMs, detail.originName)],
     ['received', at(flight.receivedAtMs, detail.ownerName)],

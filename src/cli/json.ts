@@ -95,6 +95,7 @@ export function flightDocument(flight: Flight, names: Names = {}): Record<string
     invocationId: flight.invocationId,
     state: flight.state,
     target: flight.target,
+    session: flight.sessionId,
     origin: names[flight.originNodeId],
     originNodeId: flight.originNodeId,
     owner: names[flight.ownerNodeId],

@@ -4,6 +4,7 @@
  */
 import type { ErrorInfo } from './errors.ts';
 import type { TerminalFlightState, WaitingReason } from './flight.ts';
+import type { SessionId } from './ids.ts';
 import type { Hlc } from './hlc.ts';
 import { sizeOfProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
@@ -26,7 +27,7 @@ export interface Outcome {
 }
 
 export type FlightEventBody =
-  | { readonly kind: 'started'; readonly run: number }
+  | { readonly kind: 'started'; readonly run: number; readonly session?: SessionId }
   | { readonly kind: 'output'; readonly stream: OutputStream; readonly bytes: Uint8Array }
   | {
       readonly kind: 'waiting';

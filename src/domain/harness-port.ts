@@ -69,7 +69,10 @@ export interface RunSink {
   ask(ask: Ask): Promise<Answer>;
 }
 
-/** How the agent's process ended. `error` when it never came up or broke its protocol. */
+/**
+ * How the agent's process ended, or its turn. `error` alone when it never came up: it can't be had. `error` with an exit
+ * code or a signal is the agent's own failure in words.
+ */
 export interface RunEnd {
   readonly exitCode?: number;
   readonly signal?: string;
@@ -100,12 +103,22 @@ export interface Availability {
   readonly why?: string;
 }
 
+/** What tells that a project is set up for an agent. */
+export interface Fit {
+  /** The file or directory that says so. */
+  readonly mark: string;
+  /** Made for this kind of agent, and not for any. */
+  readonly isItsOwn: boolean;
+}
+
 export interface Harness {
   readonly name: string;
   /** Whether `--continue` and `--session` mean anything to it. */
   readonly keepsSessions: boolean;
   /** Cheap, spends nothing, starts nothing of the agent. */
   check(endpoint: Endpoint): Promise<Availability>;
+  /** Whether its agent is installed and the project is set up for it: for agents that are added without a harness. */
+  fit?(place: Pick<Endpoint, 'cwd' | 'path'>): Promise<Fit | undefined>;
   /** Spawns. Failures to start show up in `ended`, not as a rejection. */
   start(request: RunRequest, sink: RunSink): Run;
   /** Ends what is kept warm. No run is going on. Idempotent. */

@@ -103,7 +103,8 @@ export function parseIdArgument(text: string): IdArgument {
   return { kind: 'suffix', suffix: body };
 }
 
-function crockford(text: string): string {
+/** As a person may have typed it: case does not matter, I and L are read as 1, O as 0. */
+export function crockford(text: string): string {
   return text.toUpperCase().replace(/[IL]/g, '1').replace(/O/g, '0');
 }
 

@@ -3,14 +3,14 @@
  * read inside that same commit. A write that fails changes nothing. Errors: `conflict`, `not_found`, `invalid` as
  * named; `unavailable` for a full disk or an I/O error; `internal` for an illegal move of a state table.
  */
-import type { AttemptId, FlightId, InvocationId, MeshId, NodeId } from './ids.ts';
+import type { AttemptId, FlightId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { EventKind, Fact, Stamp } from './event.ts';
 import type { FlightEvent, Outcome, OutputStream } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
-import type { FlightProcess, ProcessMark } from './harness-port.ts';
+import type { FlightProcess, ProcessMark, TurnSession } from './harness-port.ts';
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
 import type { Progress } from './progress.ts';
@@ -20,9 +20,12 @@ import type { Registration, RegistryHead, SignedRecord } from './registration.ts
 import type { Ask, Reply } from './request.ts';
 import type { CertificateChain } from './trust.ts';
 
-/** How a new invocation leaves: it is ours; a link is up and it goes now (attempt 1); or it waits, and why. */
+/**
+ * How a new invocation leaves: it is ours (`sessionOwner`: whose sessions, for an agent that keeps some); a link is up
+ * and it goes now (attempt 1); or it waits, and why.
+ */
 export type AcceptPlan =
-  | { readonly kind: 'local'; readonly queueLimit: number }
+  | { readonly kind: 'local'; readonly queueLimit: number; readonly sessionOwner?: string }
   | { readonly kind: 'send'; readonly attemptId: AttemptId }
   | { readonly kind: 'defer'; readonly reason: FailureReason; readonly detail: string };
 
@@ -138,20 +141,25 @@ export interface StoreWrites {
   settleQuarantined(input: { stamp: Stamp; flightId: FlightId; origin: OriginStanding | 'unknown' }): Promise<Flight | undefined>;
   /**
    * Removes some of what is over: task and output of flights finished before `outputsBeforeMs`, or the oldest while
-   * more than `mostBytes` are stored; records of flights finished before `recordsBeforeMs`. Never of a flight that is
+   * more than `mostBytes` are stored; records of flights finished, and sessions last used, before `recordsBeforeMs`. Never of a flight that is
    * open or not wholly known to its origin; never a key. A short transaction: call it while `prunable`.
    */
   prune(input: PruneLimits & { stamp: Stamp }): Promise<{ outputs: number; records: number; bytes: number }>;
   /** A fact that changes no record: `node.stopped`, `invocation.refused`. */
   note(input: { stamp: Stamp; what: EventKind; invocationId?: InvocationId; peerNodeId?: NodeId; detail?: Readonly<Record<string, string>> }): Promise<void>;
 
-  /** @throws `conflict` for a key with another payload, `overload` when the local queue is full (nothing is stored) */
+  /**
+   * @throws `conflict` for a key with another payload, `overload` when the local queue is full, `not_found`, `ambiguous`
+   * or `denied` for its session (nothing is stored)
+   */
   accept(input: AcceptInput): Promise<{ flight: Flight; deduplicated: boolean }>;
   /**
    * The owner's dedupe and insert. `fresh` is false for one it has. A tombstone left by a cancel answers `cancelled`.
-   * @throws `conflict` when the id is known from another origin, `overload` when the agent's queue is full
+   * `sessionOwner`: whose sessions, for an agent that keeps some: then the flight gets one, in the same transaction.
+   * @throws `conflict` when the id is known from another origin, `overload` when the agent's queue is full, `not_found`,
+   * `ambiguous` or `denied` for its session
    */
-  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
+  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; sessionOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
 
   /** A send begins: `sent` is durable before a byte leaves. False when the delivery may no longer be sent. */
   beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
@@ -182,6 +190,8 @@ export interface StoreWrites {
   start(input: { stamp: Stamp; flightId: FlightId }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** A process of a flight that runs here, until the flight ends. One that has ended by now is left alone. */
   recordProcess(input: { flightId: FlightId; process: ProcessMark }): Promise<void>;
+  /** What the agent calls the session of the flight. */
+  bindSession(input: { flightId: FlightId; agentSession: string }): Promise<void>;
   appendOutput(input: { flightId: FlightId; chunks: readonly RunChunk[] }): Promise<readonly FlightEvent[]>;
   /** The owner's terminal event. Undefined when terminal already. */
   finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
@@ -208,8 +218,8 @@ export interface StoreWrites {
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
   addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
-  /** @throws `not_found`. Held flights of it are returned, for the caller to end. */
-  removeAgent(input: { stamp: Stamp; address: string }): Promise<{ held: readonly FlightId[] }>;
+  /** @throws `not_found`. Held flights of it are returned, for the caller to end. Its sessions go with it, or over `to` another address. */
+  removeAgent(input: { stamp: Stamp; address: string; to?: string }): Promise<{ held: readonly FlightId[] }>;
   setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
   /** Replaces a peer's (or our own) whole set if its head is newer than the stored one. False when it is not. */
   saveRegistry(input: { head: RegistryHead; signedHead: SignedRecord; records: readonly StoredRegistration[]; atMs: number }): Promise<boolean>;
@@ -262,8 +272,10 @@ export interface StoreReads {
   seenEpochs(nodeId: NodeId): readonly number[];
   /** Whether `prune` would find something. */
   prunable(limits: PruneLimits): boolean;
-  /** Owned here, queued for that agent and not held back, oldest first. */
-  queued(address: string, limit: number): readonly FlightId[];
+  /** Owned here, queued for that agent, not held back and of none of the `busy` sessions, oldest first. */
+  queued(address: string, limit: number, busy?: readonly SessionId[]): readonly FlightId[];
+  /** Of an agent here. */
+  session(id: SessionId): TurnSession | undefined;
   queuedCount(address: string): number;
   /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
   due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];

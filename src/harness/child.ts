@@ -1,7 +1,7 @@
 /** One process of an agent: leader of its own session and group, with nothing of ours but its three streams. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { BrokerError, invalid, unavailable } from '../domain/errors.ts';
 import type { ProcessMark, RunEnd } from '../domain/harness-port.ts';
 import { quoted } from '../domain/text.ts';
@@ -17,13 +17,16 @@ export interface ChildPlan {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly stdin: Uint8Array;
+  /** `pipe`: it is written to while the child runs. */
+  readonly stdin: Uint8Array | 'pipe';
 }
 
 export interface Child {
   readonly pid: number;
   /** Undefined where the platform gives none. */
   readonly mark: ProcessMark | undefined;
+  /** For `stdin: 'pipe'` only. */
+  readonly stdin: Writable | undefined;
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** Resolves once the process was waited for. */
@@ -42,7 +45,7 @@ export async function prepareChild(plan: ChildPlan, temporary: string, pipes: Ou
   const stdin = await taskOnStdin(temporary, plan.stdin);
   const outputs = await pipes.take();
   const closeOurs = (): void => {
-    if (stdin !== 'ignore') closeSync(stdin);
+    if (typeof stdin === 'number') closeSync(stdin);
     if (outputs !== undefined) for (const pipe of [outputs.stdout, outputs.stderr]) closeSync(pipe.writer);
   };
   return {
@@ -73,7 +76,8 @@ export async function prepareChild(plan: ChildPlan, temporary: string, pipes: Ou
   };
 }
 
-async function taskOnStdin(temporary: string, bytes: Uint8Array): Promise<number | 'ignore'> {
+async function taskOnStdin(temporary: string, bytes: Uint8Array | 'pipe'): Promise<number | 'ignore' | 'pipe'> {
+  if (bytes === 'pipe') return 'pipe';
   if (bytes.length === 0) return 'ignore';
   try {
     return await stdinFile(temporary, bytes);
@@ -99,7 +103,7 @@ async function started(child: ChildProcess, plan: ChildPlan, outputs: OutputPipe
     });
   });
   if (child.pid === undefined || stdout === null || stderr === null) throw new Error('a spawned child has a pid and its streams');
-  return { pid: child.pid, mark, stdout, stderr, exited };
+  return { pid: child.pid, mark, stdin: child.stdin ?? undefined, stdout, stderr, exited };
 }
 
 /** Exported for its tests: most of these can't be brought about at will. */

@@ -19,9 +19,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * PATH as captured when the agent was added, the few variables above, the endpoint's own, then the flight's, each
  * overriding what came before. A name that the node itself has no value for is left out.
  * @param base the node's environment
+ * @param needs the names that this kind of agent needs besides
  * @throws BrokerError `invalid` when an entry of `endpoint.env` is neither NAME nor NAME=VALUE
  */
-export function agentEnvironment(base: Environment, endpoint: Pick<Endpoint, 'env' | 'path'>, flightEnv: Readonly<Record<string, string>>): Record<string, string> {
+export function agentEnvironment(
+  base: Environment,
+  endpoint: Pick<Endpoint, 'env' | 'path'>,
+  flightEnv: Readonly<Record<string, string>>,
+  needs: (name: string) => boolean = () => false,
+): Record<string, string> {
   // A map, so that no name (`__proto__`) is special.
   const chosen = new Map<string, string>();
   const pass = (name: string): void => {
@@ -29,7 +35,7 @@ export function agentEnvironment(base: Environment, endpoint: Pick<Endpoint, 'en
     if (value !== undefined) chosen.set(name, value);
   };
   for (const name of passedOn) pass(name);
-  for (const name of Object.keys(base)) if (name.startsWith(localePrefix)) pass(name);
+  for (const name of Object.keys(base)) if (name.startsWith(localePrefix) || needs(name)) pass(name);
   chosen.set('PATH', endpoint.path);
   for (const entry of endpoint.env) {
     const { name, value } = parseEntry(entry);

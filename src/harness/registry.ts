@@ -1,9 +1,13 @@
 /** All harnesses of this node, by the name that an endpoint carries. */
-import type { Harness, Orphans } from '../domain/harness-port.ts';
+import type { Harness, HarnessEvents, Orphans } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import { AcpHarness } from './acp/harness.ts';
+import { anyAgent, presets } from './acp/presets.ts';
+import { WarmAgents } from './acp/warm.ts';
 import { CommandHarness } from './command.ts';
 import type { Environment } from './environment.ts';
 import { OrphanSweep } from './orphans.ts';
+import { OutputPipeStock } from './pipes.ts';
 import { processTable } from './process-table.ts';
 
 export interface HarnessPorts {
@@ -11,10 +15,19 @@ export interface HarnessPorts {
   /** The node's own environment, as it was started with. */
   readonly environment: Environment;
   readonly log?: Log;
+  /** Of this node. */
+  readonly version?: string;
+  readonly events?: HarnessEvents;
 }
 
 export function createHarnesses(ports: HarnessPorts): ReadonlyMap<string, Harness> {
-  const harnesses = [new CommandHarness({ ...ports, readProcesses: processTable(process.platform) })];
+  const { version = '0.0.0', events = { ended: () => undefined }, environment, clock, log } = ports;
+  const readProcesses = processTable(process.platform);
+  const temporary = environment['TMPDIR'] || '/tmp';
+  // What is kept warm is counted for the whole node.
+  const warm = new WarmAgents({ clock, events, ...(log === undefined ? {} : { log }) });
+  const acp = { ...ports, readProcesses, version, temporary, warm, pipes: new OutputPipeStock(temporary) };
+  const harnesses: Harness[] = [new CommandHarness({ ...ports, readProcesses }), ...[anyAgent, ...presets].map((preset) => new AcpHarness({ ...acp, preset }))];
   return new Map(harnesses.map((harness) => [harness.name, harness]));
 }
 

@@ -2,7 +2,7 @@
 import type { FlightEvent, FlightEventBody, Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { invalid } from '../domain/errors.ts';
-import { isInvocationId, isNodeId } from '../domain/ids.ts';
+import { isInvocationId, isNodeId, isSessionId } from '../domain/ids.ts';
 import type { Invocation, Limits, SessionChoice, Task } from '../domain/invocation.ts';
 import { longestReply } from '../domain/request.ts';
 import type { Reply } from '../domain/request.ts';
@@ -128,8 +128,9 @@ export function decodeFlightEvent(message: wire.FlightEvent): FlightEvent {
 function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
   switch (body.kind) {
     case 'started':
+      return { $case: 'started', value: { run: body.run, sessionId: body.session ?? '' } };
     case 'requeued':
-      return { $case: body.kind, value: { run: body.run } };
+      return { $case: 'requeued', value: { run: body.run } };
     case 'output':
       return { $case: 'output', value: { stream: outputStream.toWire(body.stream), content: buffer(body.bytes) } };
     case 'waiting':
@@ -170,8 +171,9 @@ function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
 function decodeBody(body: wire.FlightEvent['body']): FlightEventBody {
   switch (body?.$case) {
     case 'started':
+      return { kind: 'started', run: whole(body.value.run, 'event.run'), ...present({ session: optionalId(isSessionId, body.value.sessionId, 'event.session_id') }) };
     case 'requeued':
-      return { kind: body.$case, run: whole(body.value.run, 'event.run') };
+      return { kind: 'requeued', run: whole(body.value.run, 'event.run') };
     case 'output':
       return { kind: 'output', stream: outputStream.fromWire(body.value.stream), bytes: bytes(body.value.content) };
     case 'waiting':

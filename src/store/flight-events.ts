@@ -4,7 +4,7 @@ import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent, FlightEventBody, OutputStream } from '../domain/flight-event.ts';
 import type { TerminalFlightState, WaitingReason } from '../domain/flight.ts';
 import type { Hlc } from '../domain/hlc.ts';
-import type { InvocationId } from '../domain/ids.ts';
+import type { InvocationId, SessionId } from '../domain/ids.ts';
 import type { RunChunk } from '../domain/store-port.ts';
 import type { Connection } from './connection.ts';
 import { optional, parseError } from './flight-row.ts';
@@ -28,7 +28,7 @@ interface EventRow {
   readonly error: string | null;
   readonly ended: number | null;
   readonly bytes: Uint8Array | null;
-  /** JSON of what progress holds. */
+  /** JSON of what progress holds; of a started: its session. */
   readonly detail: string | null;
 }
 
@@ -50,7 +50,7 @@ export class FlightEventTable {
     const insert = (columns: string, values: string) =>
       db.prepare(`INSERT INTO flight_events (invocation_id, seq, at_ms, hlc, kind${columns}) VALUES (?, ?, ?, ?, ?${values})`);
     this.#insertOutput = insert(', stream, bytes', ', ?, ?');
-    this.#insertRun = insert(', run', ', ?');
+    this.#insertRun = insert(', run, detail', ', ?, ?');
     this.#insertWaiting = insert(', reason, request, prompt, choices, until_ms', ', ?, ?, ?, ?, ?');
     this.#insertDetail = insert(', detail', ', ?');
     this.#insertFinished = insert(', state, exit_code, signal, error, ended', ', ?, ?, ?, ?, ?');
@@ -63,12 +63,14 @@ export class FlightEventTable {
         this.#stored.changed(body.bytes.length);
         return;
       case 'started':
+        this.#insertRun.run(id, seq, atMs, hlc, body.kind, body.run, body.session === undefined ? null : JSON.stringify({ session: body.session }));
+        return;
       case 'requeued':
-        this.#insertRun.run(id, seq, atMs, hlc, body.kind, body.run);
+        this.#insertRun.run(id, seq, atMs, hlc, body.kind, body.run, null);
         return;
       case 'resumed':
       case 'unknown':
-        this.#insertRun.run(id, seq, atMs, hlc, body.kind, null);
+        this.#insertRun.run(id, seq, atMs, hlc, body.kind, null, null);
         return;
       case 'waiting':
         this.#insertWaiting.run(
@@ -160,6 +162,7 @@ function bodyOf(row: EventRow): FlightEventBody {
       if (row.stream === null || row.bytes === null) break;
       return { kind: row.kind, stream: row.stream, bytes: row.bytes };
     case 'started':
+      return { kind: row.kind, run: row.run ?? 0, ...(row.detail === null ? {} : (JSON.parse(row.detail) as { session: SessionId })) };
     case 'requeued':
       return { kind: row.kind, run: row.run ?? 0 };
     case 'resumed':

@@ -42,6 +42,7 @@ function takeCurrent(row: FlightRow, { body, atMs }: FlightEvent): Change | unde
       row.state = 'running';
       row.run = body.run;
       row.started_at_ms ??= atMs;
+      row.session_id ??= body.session ?? null;
       return { what: 'flight.started', detail: { run: String(body.run) } };
     case 'waiting':
       assertMove(row.state, 'waiting');
@@ -74,6 +75,7 @@ function takeLate(row: FlightRow, { body, atMs }: FlightEvent): Change | undefin
   if (body.kind === 'started') {
     row.run = body.run;
     row.started_at_ms ??= atMs;
+    row.session_id ??= body.session ?? null;
   }
   if (body.kind !== 'finished' || row.verdict_by !== 'origin' || !canRefine(row.state, body.state)) return undefined;
   return refine(row, body, atMs);

@@ -2,7 +2,7 @@
 import { isTerminal } from '../domain/flight.ts';
 import type { FlightState, WaitingReason } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
-import type { InvocationId } from '../domain/ids.ts';
+import type { InvocationId, SessionId } from '../domain/ids.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Flight } from '../domain/records.ts';
 import type { NodeNumbers } from './caches.ts';
@@ -17,6 +17,7 @@ export interface FlightRow {
   readonly owned: 0 | 1;
   readonly target: string;
   readonly agent: string;
+  session_id: SessionId | null;
   state: FlightState;
   run: number;
   last_seq: number;
@@ -73,6 +74,7 @@ export function flightOf(row: FlightRow, nodes: Pick<NodeNumbers, 'idOf'>): Flig
     originNodeId: nodes.idOf(row.origin),
     ownerNodeId: nodes.idOf(row.owner),
     caller: row.caller,
+    ...optional('sessionId', row.session_id),
     state: row.state,
     run: row.run,
     lastSeq: row.last_seq,

@@ -29,14 +29,14 @@ export class FlightTable {
     this.#tally = tally;
     this.#get = db.prepare<[InvocationId], FlightRow>(byId);
     this.#insert = db.prepare(`
-      INSERT INTO flights (invocation_id, origin, owner, peer, owned, target, agent, state, run, last_seq, acked_seq,
+      INSERT INTO flights (invocation_id, origin, owner, peer, owned, target, agent, session_id, state, run, last_seq, acked_seq,
         hold_until_ms, total_until_ms, due_at_ms, accepted_at_ms, sent_at_ms, received_at_ms, stdout_bytes, stderr_bytes, stored_bytes)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)`);
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)`);
     this.#save = db.prepare(`
       UPDATE flights SET state = ?, run = ?, last_seq = ?, due_at_ms = ?, sent_at_ms = ?, received_at_ms = ?, started_at_ms = ?,
         finished_at_ms = ?, cancel_requested_at_ms = ?, verdict_by = ?, exit_code = ?, signal = ?, error = ?, ended = ?,
         waiting_reason = ?, waiting_request = ?, waiting_prompt = ?, waiting_choices = ?, waiting_since_ms = ?,
-        waiting_until_ms = ?, stdout_bytes = ?, stderr_bytes = ?, stored_bytes = ?, quarantined_at_ms = ?
+        waiting_until_ms = ?, stdout_bytes = ?, stderr_bytes = ?, stored_bytes = ?, quarantined_at_ms = ?, session_id = ?
       WHERE invocation_id = ?`);
     this.#saveOutput = db.prepare('UPDATE flights SET last_seq = ?, stdout_bytes = ?, stderr_bytes = ?, stored_bytes = ? WHERE invocation_id = ?');
     this.#saveAcked = db.prepare('UPDATE flights SET acked_seq = ? WHERE invocation_id = ?');
@@ -52,7 +52,7 @@ export class FlightTable {
 
   insert(row: FlightRow): void {
     this.#insert.run(
-      row.invocation_id, row.origin, row.owner, row.peer, row.owned, row.target, row.agent, row.state, row.acked_seq,
+      row.invocation_id, row.origin, row.owner, row.peer, row.owned, row.target, row.agent, row.session_id, row.state, row.acked_seq,
       row.hold_until_ms, row.total_until_ms, dueAtMs(row), row.accepted_at_ms, row.sent_at_ms, row.received_at_ms,
       row.stored_bytes,
     );
@@ -66,7 +66,7 @@ export class FlightTable {
       row.state, row.run, row.last_seq, dueAtMs(row), row.sent_at_ms, row.received_at_ms, row.started_at_ms,
       row.finished_at_ms, row.cancel_requested_at_ms, row.verdict_by, row.exit_code, row.signal, row.error, row.ended,
       row.waiting_reason, row.waiting_request, row.waiting_prompt, row.waiting_choices, row.waiting_since_ms,
-      row.waiting_until_ms, row.stdout_bytes, row.stderr_bytes, row.stored_bytes, row.quarantined_at_ms, row.invocation_id,
+      row.waiting_until_ms, row.stdout_bytes, row.stderr_bytes, row.stored_bytes, row.quarantined_at_ms, row.session_id, row.invocation_id,
     );
     if (row.state === from) return;
     this.#tally.moved(from, row.state);
@@ -95,7 +95,8 @@ export class FlightTable {
 }
 
 const queuedSql = "SELECT invocation_id FROM flights WHERE target = ? AND state = 'queued' AND owned = 1";
-const startableSql = `${queuedSql} AND quarantined_at_ms IS NULL ORDER BY invocation_id LIMIT ?`;
+const startableSql = `${queuedSql} AND quarantined_at_ms IS NULL
+  AND (session_id IS NULL OR session_id NOT IN (SELECT value FROM json_each(?))) ORDER BY invocation_id LIMIT ?`;
 
 interface IdRow {
   readonly invocation_id: InvocationId;
@@ -108,8 +109,8 @@ export interface FlightReads {
   readonly newest: Statement<[string], IdRow>;
   readonly sent: Statement<[number, string, number], IdRow & { readonly received: 0 | 1; readonly last_seq: number; readonly cancelled: 0 | 1 }>;
   readonly unacknowledged: Statement<[number, string, number], IdRow & { readonly acked_seq: number; readonly last_seq: number }>;
-  /** Queued and not held back. */
-  readonly startable: Statement<[string, number], IdRow>;
+  /** Queued, not held back and of none of the sessions in the JSON array. */
+  readonly startable: Statement<[string, string, number], IdRow>;
   readonly quarantined: Statement<[number, string, number], IdRow>;
   readonly queuedCount: Statement<[string], { readonly count: number }>;
   readonly due: Statement<[number, number], Pick<FlightRow, 'invocation_id' | 'hold_until_ms' | 'run' | 'state' | 'owned' | 'sent_at_ms'>>;

@@ -1,13 +1,23 @@
 /** The row that a flight begins as, at its origin or at its owner. */
 import { BrokerError } from '../domain/errors.ts';
+import type { SessionId } from '../domain/ids.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
 import type { Flight } from '../domain/records.ts';
 import { agentIn, flightOf } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 
-/** `storedBytes`: of its task. `atMs`: when its limits begin to count here. */
-export function newFlightRow(each: Invocation, storedBytes: number, nodes: { origin: number; owner: number; self: number }, atMs: number): FlightRow {
-  const { origin, owner, self } = nodes;
+export interface Beginning {
+  readonly origin: number;
+  readonly owner: number;
+  readonly self: number;
+  /** Of its task. */
+  readonly storedBytes: number;
+  readonly session: SessionId | undefined;
+  /** When its limits begin to count here. */
+  readonly atMs: number;
+}
+
+export function newFlightRow(each: Invocation, { origin, owner, self, storedBytes, session, atMs }: Beginning): FlightRow {
   const isOwned = owner === self;
   return {
     invocation_id: each.id,
@@ -17,6 +27,7 @@ export function newFlightRow(each: Invocation, storedBytes: number, nodes: { ori
     owned: isOwned ? 1 : 0,
     target: each.target,
     agent: agentIn(each.target),
+    session_id: session ?? null,
     state: 'queued',
     run: 0,
     last_seq: 0,
@@ -55,10 +66,11 @@ export function newFlightRow(each: Invocation, storedBytes: number, nodes: { ori
 }
 
 /** The record of that row, made where the invocation is at hand instead of sent between threads. */
-export function newFlight(each: Invocation, isOwned: boolean, atMs: number): Flight {
+export function newFlight(each: Invocation, isOwned: boolean, atMs: number, session: SessionId | undefined): Flight {
   const [origin, owner] = [0, 1];
   const isLocal = each.originNodeId === each.ownerNodeId;
-  const row = newFlightRow(each, 0, { origin, owner: isLocal ? origin : owner, self: isOwned && !isLocal ? owner : origin }, atMs);
+  const self = isOwned && !isLocal ? owner : origin;
+  const row = newFlightRow(each, { origin, owner: isLocal ? origin : owner, self, storedBytes: 0, session, atMs });
   return flightOf(row, { idOf: (number) => (number === origin ? each.originNodeId : each.ownerNodeId) });
 }
 

@@ -26,7 +26,7 @@ export class OriginWrites {
   }
 
   accept(input: AcceptInput): Wire<'accept'> {
-    const { nodes, self, idempotency, flights, invocations, queues } = this.#tables;
+    const { nodes, self, idempotency, flights, invocations, queues, sessions } = this.#tables;
     const { stamp, invocation, task, key, payloadHash, plan } = input;
     if (key !== undefined) {
       const known = idempotency.get(invocation.caller, key);
@@ -37,13 +37,14 @@ export class OriginWrites {
     if (origin !== self) throw internal('an origin accepts only its own invocations');
     if ((owner === self) !== (plan.kind === 'local')) throw internal(`the plan ${plan.kind} does not fit the owner`);
     if (plan.kind === 'local') checkQueue(queues.of(invocation.target), plan.queueLimit, invocation.target);
-    const row = newFlightRow(invocation, sizeOf(input.task), { origin, owner, self }, stamp.atMs);
+    const session = plan.kind === 'local' && plan.sessionOwner !== undefined ? sessions.take(invocation, plan.sessionOwner, stamp) : undefined;
+    const row = newFlightRow(invocation, { origin, owner, self, storedBytes: sizeOf(task), session, atMs: stamp.atMs });
     if (plan.kind === 'send') row.sent_at_ms = stamp.atMs;
     invocations.insert(invocation, origin, owner, task);
     if (key !== undefined) idempotency.insert(invocation.caller, key, { invocationId: invocation.id, payloadHash });
     flights.insert(row);
     this.#plan(input, row);
-    return undefined;
+    return session;
   }
 
   #again(id: InvocationId, isSame: boolean): Wire<'accept'> {

@@ -1,5 +1,5 @@
 /** What the owner of an agent stores of the flights it runs: receipt, runs, output, verdicts, what the origin has got. */
-import { conflict, denied, internal, notFound } from '../domain/errors.ts';
+import { conflict, denied, internal, invalid, notFound } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -11,11 +11,13 @@ import { afterRestart, mayHaveRun } from '../domain/reconciliation.ts';
 import { eventOfChunk } from './flight-events.ts';
 import { takeEvent } from './flight-life.ts';
 import { report } from './flight-report.ts';
-import { flightOf } from './flight-row.ts';
+import { flightOf, optional } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 import { checkQueue, newFlightRow, sizeOf } from './new-flight.ts';
 import type { Input, Wire } from './protocol.ts';
 import type { Tables } from './tables.ts';
+
+const longestAgentSession = 1024;
 
 const diedWhileRunning: ErrorInfo = {
   code: 'unavailable',
@@ -29,8 +31,8 @@ export class OwnerWrites {
     this.#tables = tables;
   }
 
-  receive({ stamp, invocation, task, queueLimit }: Input<'receive'>): Wire<'receive'> {
-    const { nodes, self, flights, invocations, tombstones, queues, facts } = this.#tables;
+  receive({ stamp, invocation, task, queueLimit, sessionOwner }: Input<'receive'>): Wire<'receive'> {
+    const { nodes, self, flights, invocations, tombstones, queues, facts, sessions } = this.#tables;
     const origin = nodes.of(invocation.originNodeId);
     const owner = nodes.of(invocation.ownerNodeId);
     if (origin === self || owner !== self) throw internal(`${invocation.id} is not for this node to receive`);
@@ -43,22 +45,30 @@ export class OwnerWrites {
     if (gone === 'cancelled') return gone;
     if (gone === 'pruned') throw conflict(`${invocation.id} was taken here before, and its records were pruned`);
     checkQueue(queues.of(invocation.target), queueLimit, invocation.target);
-    const row = newFlightRow(invocation, sizeOf(task), { origin, owner, self }, stamp.atMs);
+    const session = sessionOwner === undefined ? undefined : sessions.take(invocation, sessionOwner, stamp);
+    const row = newFlightRow(invocation, { origin, owner, self, storedBytes: sizeOf(task), session, atMs: stamp.atMs });
     invocations.insert(invocation, origin, owner, task);
     flights.insert(row);
     facts.append(stamp, 'invocation.received', { invocation: invocation.id, peer: origin, detail: { target: row.target } });
-    return undefined;
+    return session;
   }
 
   start({ stamp, flightId }: Input<'start'>): { flight: Flight; event: FlightEvent } | undefined {
     const row = this.#owned(flightId);
     if (row.state !== 'queued' || row.quarantined_at_ms !== null) return undefined;
-    return this.#report(row, stamp, { kind: 'started', run: row.run + 1 });
+    return this.#report(row, stamp, { kind: 'started', run: row.run + 1, ...optional('session', row.session_id) });
   }
 
   recordProcess({ flightId, process }: Input<'recordProcess'>): void {
     const row = this.#owned(flightId);
     if (row.state === 'running' || row.state === 'waiting') this.#tables.flightProcesses.insert(row.invocation_id, process);
+  }
+
+  bindSession({ flightId, agentSession }: Input<'bindSession'>): void {
+    const { session_id: session } = this.#owned(flightId);
+    if (session === null) throw conflict(`${flightId} is no turn of a session`);
+    if (agentSession === '' || agentSession.length > longestAgentSession) throw invalid(`an agent's name of its session has 1 to ${longestAgentSession} characters`);
+    this.#tables.sessions.bind(session, agentSession);
   }
 
   /** @returns the seq of the first chunk */

@@ -1,5 +1,6 @@
 /** What passes between the main thread and the store's workers. */
 import type { ErrorInfo } from '../domain/errors.ts';
+import type { SessionId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import type { StoreInspection, StoreWrites } from '../domain/store-port.ts';
 
@@ -9,9 +10,9 @@ export type Result<Name extends WriteName> = Awaited<ReturnType<StoreWrites[Name
 
 /** Where the worker's answer is smaller than the result: what the caller holds already does not travel back. */
 interface Compact {
-  /** The flight that the key stands for; nothing when the input's is new. */
-  readonly accept: Flight | undefined;
-  readonly receive: Flight | 'cancelled' | undefined;
+  /** The flight that the key stands for; of a new one, which the caller knows, its session, if it has one. */
+  readonly accept: Flight | SessionId | undefined;
+  readonly receive: Flight | 'cancelled' | SessionId | undefined;
   /** The seq of the first chunk. */
   readonly appendOutput: number;
   /** The seqs of the events that were new. */
@@ -37,6 +38,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   requestCancel: true,
   start: true,
   recordProcess: true,
+  bindSession: true,
   ask: true,
   giveReply: true,
   receiveReply: true,

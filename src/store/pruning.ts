@@ -30,16 +30,22 @@ const oldest = (isBare: 0 | 1): string => `
   WHERE finished_at_ms IS NOT NULL AND (acked_seq IS NULL OR acked_seq >= last_seq) AND (stored_bytes = 0) = ${isBare}
   ORDER BY finished_at_ms LIMIT 1`;
 
+/** Not used since, and no turn of it is still to come. */
+const idleSessions = `
+  SELECT id FROM agent_sessions s WHERE last_used_at_ms < ?
+    AND NOT EXISTS (SELECT 1 FROM flights f WHERE f.session_id = s.id AND f.finished_at_ms IS NULL) ORDER BY last_used_at_ms LIMIT ?`;
+
 /** @returns whether the next call of `prune` would find something */
 export function pruningReads(db: Connection): { prunable(limits: PruneLimits): boolean } {
   const full = db.prepare<[], Candidate>(oldest(0));
   const bare = db.prepare<[], Candidate>(oldest(1));
   const sum = db.prepare<[], { bytes: number }>('SELECT bytes FROM stored_sum WHERE one = 1');
+  const idle = db.prepare<[number, number], { id: string }>(idleSessions);
   return {
     prunable({ outputsBeforeMs, mostBytes, recordsBeforeMs }) {
       const first = full.get();
       if (first !== undefined && (first.finished_at_ms < outputsBeforeMs || (sum.get()?.bytes ?? 0) > mostBytes)) return true;
-      return (bare.get()?.finished_at_ms ?? Infinity) < recordsBeforeMs;
+      return (bare.get()?.finished_at_ms ?? Infinity) < recordsBeforeMs || idle.get(recordsBeforeMs, 1) !== undefined;
     },
   };
 }
@@ -65,9 +71,9 @@ export class PruningWrites {
           files FROM payloads p WHERE p.invocation_id = ?`),
       removePayload: remove('payloads'),
       events: db.prepare<[InvocationId, number, number], { seq: number; bytes: number | null }>(
-        'SELECT seq, coalesce(length(bytes), length(detail)) AS bytes FROM flight_events WHERE invocation_id = ? AND seq > ? ORDER BY seq LIMIT ?',
+        "SELECT seq, coalesce(length(bytes), iif(kind = 'started', NULL, length(detail))) AS bytes FROM flight_events WHERE invocation_id = ? AND seq > ? ORDER BY seq LIMIT ?",
       ),
-      empty: db.prepare<[InvocationId, number]>("UPDATE flight_events SET bytes = iif(bytes IS NULL, NULL, x''), detail = NULL WHERE invocation_id = ? AND seq = ?"),
+      empty: db.prepare<[InvocationId, number]>("UPDATE flight_events SET bytes = iif(bytes IS NULL, NULL, x''), detail = iif(kind = 'started', detail, NULL) WHERE invocation_id = ? AND seq = ?"),
       save: db.prepare<[number, number, number, InvocationId]>(
         'UPDATE flights SET stored_bytes = ?, pruned_seq = ?, pruned_at_ms = ? WHERE invocation_id = ?',
       ),
@@ -79,13 +85,14 @@ export class PruningWrites {
       ),
       records: [remove('delivery_attempts'), remove('deliveries'), remove('payloads'), remove('flights')],
       removeInvocation: db.prepare<[InvocationId]>('DELETE FROM invocations WHERE id = ?'),
+      removeSessions: db.prepare<[number, number]>(`DELETE FROM agent_sessions WHERE id IN (${idleSessions})`),
       allow: db.prepare("INSERT INTO settings (key, value) VALUES ('pruning', '')"),
       forbid: db.prepare("DELETE FROM settings WHERE key = 'pruning'"),
     };
   }
 
   prune({ stamp, outputsBeforeMs, mostBytes, recordsBeforeMs }: Input<'prune'>): Wire<'prune'> {
-    const { full, bare, allow, forbid } = this.#statements;
+    const { full, bare, allow, forbid, removeSessions } = this.#statements;
     const { stored } = this.#tables;
     const budget: Budget = { rows: mostRows, bytes: mostFreedBytes };
     const done = { outputs: 0, records: 0, bytes: 0 };
@@ -103,6 +110,7 @@ export class PruningWrites {
       if (this.#pruneRecords(next, budget, stamp.atMs)) done.records += 1;
     }
     forbid.run();
+    if (hasRoom(budget)) removeSessions.run(recordsBeforeMs, budget.rows);
     return done;
   }
 

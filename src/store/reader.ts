@@ -3,6 +3,7 @@ import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import type { StoreReads } from '../domain/store-port.ts';
+import { agentSessionReads } from './agent-sessions.ts';
 import { agentReads } from './agents.ts';
 import { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
@@ -32,6 +33,7 @@ export function readerOver(db: Connection): StoreReads {
   const deliveries = deliveryReads(db, nodes);
   const facts = factReads(db, nodes);
   const replies = replyReads(db);
+  const sessions = agentSessionReads(db);
   const agents = agentReads(db, nodes);
   const registry = registrationReads(db, nodes);
   const trust = trustReads(db, nodes);
@@ -77,7 +79,8 @@ export function readerOver(db: Connection): StoreReads {
         ackedSeq: row.acked_seq,
         lastSeq: row.last_seq,
       })),
-    queued: (address, limit) => flights.startable.all(address, limit).map((row) => flightOfInvocation(row.invocation_id)),
+    queued: (address, limit, busy = []) => flights.startable.all(address, JSON.stringify(busy), limit).map((row) => flightOfInvocation(row.invocation_id)),
+    session: (id) => sessions.session(id),
     quarantined: (originNodeId, after, limit) =>
       ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),

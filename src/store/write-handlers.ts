@@ -19,7 +19,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const rollback = new RollbackWrites(db, tables, origin);
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
-  const { agents, boots, facts, flights, nodes, registrations, trust } = tables;
+  const { agents, boots, facts, flights, nodes, registrations, sessions, trust } = tables;
   return {
     boot: (input) => rollback.boot(input),
     rolledBack: (input) => rollback.rolledBack(input),
@@ -48,6 +48,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     recordProcess: (input) => {
       owner.recordProcess(input);
     },
+    bindSession: (input) => {
+      owner.bindSession(input);
+    },
     appendOutput: (input) => owner.appendOutput(input),
     finish: (input) => owner.finish(input),
     ask: (input) => requests.ask(input),
@@ -64,8 +67,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       return owner.recover(input);
     },
     addAgent: (input) => agents.add(input),
-    removeAgent: ({ stamp, address }) => {
+    removeAgent: ({ stamp, address, to }) => {
       agents.remove(stamp, address);
+      sessions.agentGone(address, to);
       return { held: flights.queued(address).map(flightOfInvocation) };
     },
     setAvailability: (input) => {

@@ -58,15 +58,15 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
       const parcel = new Parcel();
       const known = await send('accept', { ...input, task: parcel.packTask(input.task) }, parcel);
       const { invocation, plan, stamp } = input;
-      return known === undefined
-        ? { flight: newFlight(invocation, plan.kind === 'local', stamp.atMs), deduplicated: false }
-        : { flight: known, deduplicated: true };
+      if (typeof known === 'object') return { flight: known, deduplicated: true };
+      return { flight: newFlight(invocation, plan.kind === 'local', stamp.atMs, known), deduplicated: false };
     },
     async receive(input) {
       const parcel = new Parcel();
       const known = await send('receive', { ...input, task: parcel.packTask(input.task) }, parcel);
-      if (known === 'cancelled') return known;
-      return known === undefined ? { flight: newFlight(input.invocation, true, input.stamp.atMs), fresh: true } : { flight: known, fresh: false };
+      if (known === 'cancelled') return 'cancelled';
+      if (typeof known === 'object') return { flight: known, fresh: false };
+      return { flight: newFlight(input.invocation, true, input.stamp.atMs, known), fresh: true };
     },
     beginAttempt: plain('beginAttempt'),
     loseAttempts: plain('loseAttempts'),
@@ -85,6 +85,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     requestCancel: plain('requestCancel'),
     start: plain('start'),
     recordProcess: plain('recordProcess'),
+    bindSession: plain('bindSession'),
     async appendOutput({ flightId, chunks }) {
       const parcel = new Parcel();
       const packed = chunks.map((chunk) => parcel.packChunk(chunk));

@@ -6,7 +6,7 @@ import { runNode } from '../../src/app/node.ts';
 import type { RunningNode } from '../../src/app/node.ts';
 import { paths as findPaths } from '../../src/app/paths.ts';
 import { connect } from '../../src/client/connect.ts';
-import type { FlightUpdate, NodeClient } from '../../src/client/types.ts';
+import type { FlightUpdate, InvokeRequest, NodeClient } from '../../src/client/types.ts';
 import type { Harness } from '../../src/domain/harness-port.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Flight } from '../../src/domain/records.ts';
@@ -66,9 +66,9 @@ export class LocalNode implements AsyncDisposable {
   }
 
   /** Accepted, and left to itself. */
-  async invoke(address: string, task = '', changes: { readonly holdMs?: number; readonly noHold?: boolean } = {}): Promise<Extract<FlightUpdate, { type: 'accepted' }>> {
+  async invoke(address: string, task = '', changes: Partial<InvokeRequest> = {}): Promise<Extract<FlightUpdate, { type: 'accepted' }>> {
     const selector = { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-    const request = { selector, task: { text: new TextEncoder().encode(task), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true, ...changes } as const;
+    const request = { selector, task: { text: new TextEncoder().encode(task), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true, ...changes } satisfies InvokeRequest;
     for await (const update of this.client.invoke(request)) if (update.type === 'accepted') return update;
     throw new Error('nothing was accepted');
   }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Chronicler } from '../../../src/broker/chronicler.ts';
 import { Inbox } from '../../../src/broker/inbox.ts';
 import type { InboxParts } from '../../../src/broker/inbox.ts';
+import { Sessions } from '../../../src/broker/sessions.ts';
 import type { ControlMessage } from '../../../src/domain/messages.ts';
 import type { Link } from '../../../src/domain/mesh-port.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -17,7 +18,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
   const sent: ControlMessage[] = [];
   let received = 0;
   const store = {
-    read: { ownRegistrations: () => [{ address: target, visibility: 'mesh' }] },
+    read: { ownRegistrations: () => [{ address: target, visibility: 'mesh', harness: 'command' }] },
     write: { receive: async () => ((received += 1), { flight: { receivedAtMs: 1 }, fresh: true }) },
   };
   const inbox = new Inbox({
@@ -28,6 +29,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
     clock,
     log: silentLog,
     isDraining: () => false,
+    sessions: new Sessions({ endpoint: () => undefined }, new Map()),
   } as unknown as InboxParts);
   const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: (message: ControlMessage) => sent.push(message) } as unknown as Link;
   const root = story.invocationId();

@@ -75,7 +75,7 @@ describe('who may import whom', () => {
     gossip: { folders: ['domain', 'gen'], libraries: /^(libp2p$|@libp2p\/|@chainsafe\/|multiformats)/ },
     discovery: { folders: ['domain', 'gen'], libraries: /^zod$/ },
     trust: { folders: ['domain', 'gen'], libraries: /^(@peculiar\/x509$|reflect-metadata$|@libp2p\/|multiformats|zod$)/ },
-    harness: { folders: ['domain', 'gen'], libraries: /^zod$/ },
+    harness: { folders: ['domain', 'gen'], libraries: /^(@agentclientprotocol\/sdk|diff|zod)$/ },
     control: { folders: ['domain', 'gen', 'rpc'], types: ['broker'], libraries: /^@grpc\/grpc-js$/ },
     rpc: { folders: ['domain', 'gen'], libraries: /^(@grpc\/grpc-js|@bufbuild\/protobuf)(\/|$)/ },
     client: { folders: ['domain', 'gen', 'rpc'], types: ['broker'], libraries: /^@grpc\/grpc-js$/ },

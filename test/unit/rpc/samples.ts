@@ -8,7 +8,7 @@ import type { Fact } from '../../../src/domain/event.ts';
 import type { FlightEvent, FlightEventBody } from '../../../src/domain/flight-event.ts';
 import { flightStates, terminalFlightStates, waitingReasons } from '../../../src/domain/flight.ts';
 import { encodeHlc } from '../../../src/domain/hlc.ts';
-import { deliveryIdOf, eventIdOf, flightIdOf, invocationIdOf, nodeIdOfPublicKey, requestIdOf } from '../../../src/domain/ids.ts';
+import { deliveryIdOf, eventIdOf, flightIdOf, invocationIdOf, nodeIdOfPublicKey, requestIdOf, sessionOfInvocation } from '../../../src/domain/ids.ts';
 import type { Invocation, Limits, Task } from '../../../src/domain/invocation.ts';
 import type { Delivery, Flight } from '../../../src/domain/records.ts';
 import { stepStates } from '../../../src/domain/progress.ts';
@@ -27,6 +27,7 @@ const bytes = fc.uint8Array({ maxLength: 200 });
 const optional = { requiredKeys: [] as [] };
 
 export const invocationId = ulid.map(invocationIdOf);
+export const sessionId = invocationId.map(sessionOfInvocation);
 export const requestId = ulid.map(requestIdOf);
 export const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: fc.constant('text' as const), text: fc.string() }),
@@ -98,6 +99,7 @@ const body: fc.Arbitrary<FlightEventBody> = fc.oneof(
   progress,
   fc.constant({ kind: 'unknown' } as const),
   count.map((run) => ({ kind: 'started', run }) as const),
+  fc.record({ kind: fc.constant('started' as const), run: count, session: sessionId }),
   fc.record({ kind: fc.constant('output' as const), stream: fc.constantFrom('stdout' as const, 'stderr' as const), bytes }),
   waiting.map((rest) => ({ kind: 'waiting', ...rest }) as const),
   fc.constant({ kind: 'resumed' } as const),
@@ -132,6 +134,7 @@ export const flight: fc.Arbitrary<Flight> = both(
       finishedAtMs: number,
       cancelRequestedAtMs: number,
       verdictBy: fc.constantFrom('owner' as const, 'origin' as const),
+      sessionId,
       exitCode: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
       error: errorInfo,
       ended: count,

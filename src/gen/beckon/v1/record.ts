@@ -361,6 +361,8 @@ export interface FlightEvent {
 
 export interface FlightStarted {
   run: number;
+  /** Of an agent that keeps sessions. */
+  sessionId: string;
 }
 
 export interface FlightOutput {
@@ -462,7 +464,11 @@ export interface Flight {
     | number
     | undefined;
   /** Since when it waits for its origin's word, because the store of its owner was put back to an older state. */
-  quarantinedAtMs?: number | undefined;
+  quarantinedAtMs?:
+    | number
+    | undefined;
+  /** The session with the agent that it is a turn of. At an origin that is not the owner: known once it has started. */
+  sessionId: string;
 }
 
 export interface Waiting {
@@ -1813,13 +1819,16 @@ export const FlightEvent: MessageFns<FlightEvent> = {
 };
 
 function createBaseFlightStarted(): FlightStarted {
-  return { run: 0 };
+  return { run: 0, sessionId: "" };
 }
 
 export const FlightStarted: MessageFns<FlightStarted> = {
   encode(message: FlightStarted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.run !== 0) {
       writer.uint32(8).uint32(message.run);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(18).string(message.sessionId);
     }
     return writer;
   },
@@ -1843,6 +1852,14 @@ export const FlightStarted: MessageFns<FlightStarted> = {
             }
 
             message.run = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sessionId = reader.string();
             continue;
           }
         }
@@ -2599,6 +2616,7 @@ function createBaseFlight(): Flight {
     signal: "",
     prunedAtMs: undefined,
     quarantinedAtMs: undefined,
+    sessionId: "",
   };
 }
 
@@ -2687,6 +2705,9 @@ export const Flight: MessageFns<Flight> = {
     }
     if (message.quarantinedAtMs !== undefined) {
       writer.uint32(224).int64(message.quarantinedAtMs);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(234).string(message.sessionId);
     }
     return writer;
   },
@@ -2926,6 +2947,14 @@ export const Flight: MessageFns<Flight> = {
             }
 
             message.quarantinedAtMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.sessionId = reader.string();
             continue;
           }
         }
