@@ -28,6 +28,7 @@ import type { Paths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
+import { requestTimeout } from './request-timeout.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
 import { createSystemClock } from './system-clock.ts';
@@ -68,6 +69,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const clock = createSystemClock();
   const ulids = createSystemUlids(clock);
 
+  const waiting = requestTimeout(env);
   await ensurePrivateDir(paths.stateDir);
   await ensurePrivateDir(paths.trustDir);
   const lock = acquireLock(paths.lockFile);
@@ -167,6 +169,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     pid,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     onShutdown: (forced) => requestStop(forced),
+    ...waiting,
   });
   const control = new ControlServer({ api: broker, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
 

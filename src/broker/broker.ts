@@ -70,6 +70,8 @@ export interface BrokerParts {
   readonly chores?: readonly Chore[];
   /** How long what is over is kept. */
   readonly retention?: Retention;
+  /** How long a request of an agent waits unless the agent says otherwise. */
+  readonly requestMs?: number;
   /** Asked for by a client; the node stops itself afterwards. */
   readonly onShutdown: (force: boolean) => void;
 }
@@ -118,6 +120,7 @@ export class Broker implements BrokerApi, Startable {
       ulids,
       log,
       environmentOf,
+      requestMs: parts.requestMs,
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
     });

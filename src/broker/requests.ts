@@ -20,6 +20,8 @@ export interface RunRequestsParts {
   readonly clock: Clock;
   readonly ulids: UlidSource;
   readonly log: Log;
+  /** How long a request waits unless its agent says otherwise. */
+  readonly requestMs?: number | undefined;
   /** Resolves when all that the agent has output is durable. Rejects when the store fails. */
   readonly flush: () => Promise<void>;
   readonly onChanged: (flight: Flight) => void;
@@ -45,7 +47,7 @@ export class RunRequests {
 
   /** Resolves with the answer, in the order of the calls. Never rejects. */
   ask(ask: Ask): Promise<Answer> {
-    const answer = this.#last.then(() => this.#put(trimmed(ask)));
+    const answer = this.#last.then(() => this.#put(trimmed(ask, this.#parts.requestMs)));
     this.#last = answer;
     return answer;
   }

@@ -84,8 +84,8 @@ for (const agent of realAgents) {
       const { code, events } = await run.ended;
       expect({ code, last: events.at(-1) }).toMatchObject({ code: 0, last: { state: 'completed', output: expect.stringMatching(/^wrote: /) } });
       expect(readFileSync(path, 'utf8').trimEnd()).toBe('what was approved');
-      const { code: stale } = await laptop.beckon(['flight', 'approve', id, String(waiting['request'])]);
-      expect(stale, 'an answer that comes too late is a conflict').toBe(6);
+      const { code: stale } = await laptop.beckon(['flight', 'deny', id, String(waiting['request'])]);
+      expect(stale, 'another answer comes too late').toBe(6);
       expect((await laptop.json(['inbox']))['waiting']).toEqual([]);
     });
 

@@ -28,7 +28,8 @@ export const claude: RealAgent = {
   title: 'Claude Code',
   program: 'claude-agent-acp',
   hasShell: true,
-  setUp: (url) => [`ANTHROPIC_BASE_URL=${url}`, 'ANTHROPIC_API_KEY=none', 'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1'],
+  // It starts for root only in what it is told is a sandbox.
+  setUp: (url) => [`ANTHROPIC_BASE_URL=${url}`, 'ANTHROPIC_API_KEY=none', 'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1', ...(process.getuid?.() === 0 ? ['IS_SANDBOX=1'] : [])],
 };
 
 export const codex: RealAgent = {
