@@ -15,6 +15,7 @@ import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptPlan, Store } from '../domain/store-port.ts';
 import type { InvokeInput } from './api.ts';
+import { availabilityOf } from './agents.ts';
 import type { Chronicler } from './chronicler.ts';
 import { queueLimit } from './inbox.ts';
 import type { Outbox } from './outbox.ts';
@@ -42,6 +43,8 @@ export interface AcceptanceParts {
   readonly sessions: Sessions;
   readonly isDraining: () => boolean;
   readonly onDeadline: (flight: Flight) => void;
+  /** An agent of this node is not as it was registered. */
+  readonly onDoubt: (address: string) => void;
 }
 
 export interface Accepted {
@@ -141,8 +144,8 @@ export class Acceptance {
     let { available, unavailableWhy: why } = target;
     if (target.nodeId === self.nodeId) {
       const endpoint = store.read.endpoint(target.address);
-      const harness = endpoint === undefined ? undefined : this.#parts.harnesses.get(endpoint.harness);
-      if (endpoint !== undefined && harness !== undefined) ({ available, why } = await harness.check(endpoint));
+      if (endpoint !== undefined) ({ available, why } = await availabilityOf(endpoint, this.#parts.harnesses));
+      if (available !== target.available) this.#parts.onDoubt(target.address);
     }
     if (available) return;
     throw new BrokerError('unavailable', `${target.address} can't run: ${why ?? 'its node says it is not available'}`, {

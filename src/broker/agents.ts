@@ -1,7 +1,7 @@
 /** Adding, removing and showing agent instances. */
 import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
 import { conflict, invalid, notFound } from '../domain/errors.ts';
-import type { Harness } from '../domain/harness-port.ts';
+import type { Availability, Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
@@ -15,6 +15,9 @@ import type { Registry } from './registry.ts';
 import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+
+/** Looked for when nothing says how an agent is run. */
+const presets = ['claude', 'codex', 'gemini', 'opencode'];
 
 export interface AgentsParts {
   readonly store: Store;
@@ -32,6 +35,7 @@ export interface AgentsParts {
 
 export class Agents {
   readonly #parts: AgentsParts;
+  readonly #doubted = new Set<string>();
 
   constructor(parts: AgentsParts) {
     this.#parts = parts;
@@ -41,9 +45,10 @@ export class Agents {
     const { store, self, chronicler, registry } = this.#parts;
     const cwd = await this.#parts.probe.directory(spec.cwd);
     const address = await this.#addressOf(spec, cwd);
-    const harness = this.#harnessOf(spec);
+    const agentId = agentIdOf(this.#parts.ulids.next());
+    const harness = await this.#harnessOf(spec, { agentId, address, cwd });
     const endpoint: Endpoint = {
-      agentId: agentIdOf(this.#parts.ulids.next()),
+      agentId,
       address,
       harness: harness.name,
       cwd,
@@ -97,20 +102,29 @@ export class Agents {
     return { items: shown.map((each) => this.#viewOfCandidate(each)), ...(all.length > shown.length && last !== undefined ? { next: last.address } : {}) };
   }
 
-  /** Looks again at what this node's agents need, and tells peers what changed. */
-  async refreshAvailability(): Promise<void> {
+  /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
+  async refreshAvailability(only?: string): Promise<void> {
     const { store, harnesses, registry } = this.#parts;
     let changed = false;
     for (const registration of store.read.ownRegistrations()) {
+      if (only !== undefined && registration.address !== only) continue;
       const endpoint = store.read.endpoint(registration.address);
-      const harness = endpoint === undefined ? undefined : harnesses.get(endpoint.harness);
-      if (endpoint === undefined || harness === undefined) continue;
-      const { available, why } = await harness.check(endpoint);
+      if (endpoint === undefined) continue;
+      const { available, why } = await availabilityOf(endpoint, harnesses);
       if (available === registration.available && why === registration.unavailableWhy) continue;
       await store.write.setAvailability({ address: registration.address, available, ...(why === undefined ? {} : { why }) });
       changed = true;
     }
     if (changed) registry.changed();
+  }
+
+  /** What was just seen of an agent is not what this node says of it. */
+  doubt(address: string): void {
+    if (this.#doubted.has(address)) return;
+    this.#doubted.add(address);
+    this.refreshAvailability(address)
+      .catch((error: unknown) => this.#parts.log.warn({ agent: address, err: error }, 'an agent could not be looked at again'))
+      .finally(() => this.#doubted.delete(address));
   }
 
   async #addressOf(spec: AgentSpec, cwd: string): Promise<string> {
@@ -123,13 +137,27 @@ export class Agents {
     return formatAddress(parseAddress(address));
   }
 
-  #harnessOf(spec: AgentSpec): Harness {
+  async #harnessOf(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
     const name = spec.harness ?? (spec.argv.length > 0 ? 'command' : undefined);
-    if (name === undefined) throw invalid('nothing says what to run', 'put the command after --, for example: beckon agent add fabric -- ./agent.sh');
+    if (name === undefined) return this.#found(spec, at);
     const harness = this.#parts.harnesses.get(name);
     if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
     if (name === 'command' && spec.argv.length === 0) throw invalid('the harness command needs a command', 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
     return harness;
+  }
+
+  /** Nothing says what to run: the agent that is installed and ready, in the order of `presets`. */
+  async #found(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
+    const known = presets.flatMap((name) => this.#parts.harnesses.get(name) ?? []);
+    const missing: string[] = [];
+    for (const harness of known) {
+      const { argv, env, path, isolate, permissions } = spec;
+      const { available, why } = await harness.check({ ...at, harness: harness.name, argv, env, path, isolate, permissions });
+      if (available) return harness;
+      missing.push(`${harness.name}: ${why ?? 'not available'}`);
+    }
+    const looked = missing.length === 0 ? '' : ` (${missing.join('; ')})`;
+    throw invalid(`nothing says what to run${looked}`, 'put the command after --, for example: beckon agent add fabric -- ./agent.sh; or name one: --harness');
   }
 
   #viewOf(registration: Registration): AgentView {
@@ -148,4 +176,10 @@ export class Agents {
     if (candidate.nodeId === self.nodeId) return this.#viewOf(registration);
     return { registration, nodeName: candidate.nodeName, owner: candidate.owner, state: candidate.nodeState, lastSeenMs: candidate.lastSeenMs };
   }
+}
+
+/** What its harness says of it now. */
+export async function availabilityOf(endpoint: Endpoint, harnesses: ReadonlyMap<string, Harness>): Promise<Availability> {
+  const harness = harnesses.get(endpoint.harness);
+  return harness === undefined ? { available: false, why: `this version of Beckon has no harness ${endpoint.harness}` } : harness.check(endpoint);
 }

@@ -123,6 +123,7 @@ export class Broker implements BrokerApi, Startable {
       requestMs: parts.requestMs,
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
+      onDoubt: (address) => this.#agents.doubt(address),
     });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback, sessions });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
@@ -159,6 +160,7 @@ export class Broker implements BrokerApi, Startable {
       sessions,
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
+      onDoubt: (address) => this.#agents.doubt(address),
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
@@ -221,11 +223,24 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = true;
     this.force();
     await this.#runner.drain(this.#forced.signal);
+    await this.#closeHarnesses();
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.links.settled();
     this.#feed.wakeAll();
+  }
+
+  /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
+  processEnded(flightId: FlightId): void {
+    this.#runner.processEnded(flightId);
+  }
+
+  /** What is kept warm ends with the node. */
+  async #closeHarnesses(): Promise<void> {
+    const { harnesses, log } = this.#parts;
+    const closing = [...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended')));
+    await Promise.all(closing);
   }
 
   async status(): Promise<NodeStatus> {

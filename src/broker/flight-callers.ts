@@ -27,12 +27,20 @@ export class FlightCallers {
   callerOf(token: string): LocalCaller {
     const { tokens, store, self } = this.#parts;
     const flightId = tokens.flightIn(token);
-    const flight = flightId === undefined ? undefined : store.read.flight(flightId);
-    if (flight === undefined || flight.ownerNodeId !== self.nodeId || !tokens.proves(token, flight.id, flight.run)) throw refused('is not one of this node');
+    const named = flightId === undefined ? undefined : store.read.flight(flightId);
+    if (named === undefined || named.ownerNodeId !== self.nodeId || !tokens.proves(token, named.id, named.run)) throw refused('is not one of this node');
+    const flight = this.#atWork(named);
     const invocation = store.read.invocation(flight.invocationId);
     if (invocation === undefined || flight.state === 'queued' || isTerminal(flight.state)) throw refused(`is of a flight that does not run: it is ${flight.state}`);
     const { id: invocationId, target, ancestry } = invocation;
     return { id: `agent:${target}`, flight: { flightId: flight.id, invocationId, target, ancestry } };
+  }
+
+  /** A process that was kept for its session has the token of its first turn: it stands for the turn that runs now. */
+  #atWork(named: Flight): Flight {
+    const { read } = this.#parts.store;
+    const turn = named.sessionId === undefined ? undefined : read.turnOf(named.sessionId);
+    return (turn === undefined ? undefined : read.flight(turn)) ?? named;
   }
 
   /** @throws BrokerError `denied` */

@@ -43,6 +43,8 @@ export interface RunnerParts {
   readonly requestMs?: number | undefined;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
+  /** An agent could not do its work: it may not be available any more. */
+  readonly onDoubt: (address: string) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
 }
@@ -128,6 +130,13 @@ export class Runner {
   answered(flightId: FlightId, request: string, answer: Answer): void {
     const active = this.#active.get(flightId);
     active?.requests?.answered(request, answer);
+  }
+
+  /** A process that was kept after its flight is gone. Should that not be stored, the next start finds no such process. */
+  processEnded(flightId: FlightId): void {
+    this.#parts.store.write.forgetProcesses({ flightId }).catch((error: unknown) => {
+      this.#parts.log.warn({ flightId, err: error }, 'the end of a process that was kept could not be stored');
+    });
   }
 
   /** A verdict on a flight that is not running here: its agent is gone, its queue deadline has passed. */
@@ -250,13 +259,15 @@ export class Runner {
     const end = await run.ended;
     requests.close();
     limits.clear();
+    if (end.error !== undefined) this.#parts.onDoubt(flight.target);
     const ended = active.ended === undefined ? undefined : await active.ended;
     const verdict = active.cause === undefined ? outcomeOf(end) : verdictOn(active.cause, ended ?? 0);
     const isWhole = await buffer.flush().then(
       () => true,
       () => false,
     );
-    await this.#finishSurely(flight, isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost });
+    const told: Outcome = isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost };
+    await this.#finishSurely(flight, told, end.isKept);
   }
 
   #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
@@ -273,10 +284,10 @@ export class Runner {
   }
 
   /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
-  async #finishSurely(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finishSurely(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     for (;;) {
       try {
-        await this.#finish(flight, outcome);
+        await this.#finish(flight, outcome, keepsProcesses);
         return;
       } catch (error) {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'the end of a run could not be stored; trying again');
@@ -302,9 +313,9 @@ export class Runner {
     active.ended = active.run?.stop(stopGraceMs);
   }
 
-  async #finish(flight: Flight, outcome: Outcome): Promise<void> {
+  async #finish(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
     const { store, chronicler } = this.#parts;
-    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome });
+    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses });
     if (finished !== undefined) this.#told(finished.flight);
   }
 

@@ -36,7 +36,7 @@ export function resolve(query: ResolveQuery, candidates: readonly Candidate[], h
   const choice = choose(query, matches, here);
   const explained = explain(passed, matches, (candidate) => ({
     chosen: choice.targets.includes(candidate),
-    why: choice.targets.includes(candidate) ? choice.why : choice.whyNot,
+    why: withAvailability(candidate, choice.targets.includes(candidate) ? choice.why : choice.whyNot),
   }));
   if (choice.targets.length === 0) return { ok: false, error: ambiguousError(query.address, matches), explained };
   return { ok: true, targets: choice.targets, explained };
@@ -76,6 +76,13 @@ function filteredOut(query: ResolveQuery, candidate: Candidate): string | undefi
     if (actual !== value) return actual === undefined ? `has no label ${key}` : `its label ${key} is ${actual}`;
   }
   return undefined;
+}
+
+/** It does not decide which instance an address means, but whether that can be invoked. */
+function withAvailability({ available, unavailableWhy }: Candidate, why: string): string {
+  if (available) return why;
+  const not = unavailableWhy === undefined ? 'not available' : `not available: ${unavailableWhy}`;
+  return why === '' ? not : `${why}; ${not}`;
 }
 
 interface Choice {

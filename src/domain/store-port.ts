@@ -190,11 +190,13 @@ export interface StoreWrites {
   start(input: { stamp: Stamp; flightId: FlightId }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** A process of a flight that runs here, until the flight ends. One that has ended by now is left alone. */
   recordProcess(input: { flightId: FlightId; process: ProcessMark }): Promise<void>;
+  /** What `finish` was told to keep on record is gone. */
+  forgetProcesses(input: { flightId: FlightId }): Promise<void>;
   /** What the agent calls the session of the flight. */
   bindSession(input: { flightId: FlightId; agentSession: string }): Promise<void>;
   appendOutput(input: { flightId: FlightId; chunks: readonly RunChunk[] }): Promise<readonly FlightEvent[]>;
-  /** The owner's terminal event. Undefined when terminal already. */
-  finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  /** The owner's terminal event. Undefined when terminal already. `keepsProcesses`: its processes wait for the next turn, and stay on record. */
+  finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome; keepsProcesses?: boolean }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** `running → waiting`: the request and its event. Undefined when it does not run any more. */
   ask(input: { stamp: Stamp; flightId: FlightId; request: string; ask: Omit<Ask, 'timeoutMs'>; untilMs: number }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /**
@@ -213,7 +215,7 @@ export interface StoreWrites {
   receiveCancel(input: { stamp: Stamp; invocationId: InvocationId; originNodeId: NodeId }): Promise<Flight | 'tombstone'>;
   /** The origin holds events through `seq`. */
   acknowledged(input: { flightId: FlightId; originNodeId: NodeId; seq: number }): Promise<void>;
-  /** At start: work of ours that was running or waiting when the node died becomes `indeterminate`, or queued again if rerunnable. `ended`: processes found and ended, by flight. */
+  /** At start: work of ours that was running or waiting when the node died becomes `indeterminate`, or queued again if rerunnable. `ended`: processes found and ended, by the flight that they were spawned for; of a flight that is over they count for the turn of its session that ran. */
   recover(input: { stamp: Stamp; nodeId: NodeId; ended?: ReadonlyMap<FlightId, number> }): Promise<{ indeterminate: readonly FlightId[]; requeued: readonly FlightId[] }>;
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
@@ -276,12 +278,14 @@ export interface StoreReads {
   queued(address: string, limit: number, busy?: readonly SessionId[]): readonly FlightId[];
   /** Of an agent here. */
   session(id: SessionId): TurnSession | undefined;
+  /** The flight owned here that runs, or waits, in that session. */
+  turnOf(id: SessionId): FlightId | undefined;
   queuedCount(address: string): number;
   /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
   due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];
   /** The earliest deadline later than `afterMs`. */
   nextDeadlineMs(afterMs?: number): number | undefined;
-  /** Recorded processes of flights that have not ended. */
+  /** On record: of flights that have not ended, and those kept after the end of theirs. */
   processes(): readonly FlightProcess[];
   endpoints(): readonly Endpoint[];
   endpoint(address: string): Endpoint | undefined;

@@ -17,6 +17,7 @@ export interface HarnessPorts {
   readonly log?: Log;
   /** Of this node. */
   readonly version?: string;
+  /** Told of what is kept after its run. */
   readonly events?: HarnessEvents;
 }
 

@@ -1,4 +1,4 @@
-/** Which processes the running flights of this node have. */
+/** Which processes were spawned for flights of this node and are there: of those that run, and kept for their sessions. */
 import type { FlightProcess, ProcessMark } from '../domain/harness-port.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { InvocationId } from '../domain/ids.ts';
@@ -37,9 +37,7 @@ export class FlightProcessTable {
 }
 
 export function flightProcessReads(db: Connection) {
-  const all = db.prepare<[], ProcessRow>(`
-    SELECT flight_processes.* FROM flight_processes JOIN flights ON flights.invocation_id = flight_processes.invocation_id
-    WHERE flights.finished_at_ms IS NULL`);
+  const all = db.prepare<[], ProcessRow>('SELECT * FROM flight_processes');
   return {
     processes: (): FlightProcess[] =>
       all.all().map((row) => ({

@@ -9,14 +9,14 @@ import type { FlightRow } from './flight-row.ts';
 import type { Tables } from './tables.ts';
 
 /** Gives the next seq to an event, takes it into the flight and stores both. */
-export function report(tables: Tables, row: FlightRow, stamp: Stamp, body: FlightEventBody): { flight: Flight; event: FlightEvent } {
+export function report(tables: Tables, row: FlightRow, stamp: Stamp, body: FlightEventBody, keepsProcesses = false): { flight: Flight; event: FlightEvent } {
   const { flights, flightEvents, flightProcesses, facts, nodes } = tables;
   const event: FlightEvent = { seq: row.last_seq + 1, atMs: stamp.atMs, hlc: stamp.hlc, body };
   const { state } = row;
   const change = takeEvent(row, event);
   if (isTerminal(row.state)) {
     row.quarantined_at_ms = null;
-    flightProcesses.forget(row.invocation_id);
+    if (!keepsProcesses) flightProcesses.forget(row.invocation_id);
   }
   flightEvents.insert(row.invocation_id, event);
   flights.save(row, state);

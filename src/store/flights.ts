@@ -1,6 +1,6 @@
 /** Flights: what the writer does with their rows, and the reads by index. */
 import type { FlightState } from '../domain/flight.ts';
-import type { InvocationId } from '../domain/ids.ts';
+import type { InvocationId, SessionId } from '../domain/ids.ts';
 import type { Connection, Statement } from './connection.ts';
 import type { QueueCounts, StateTally } from './caches.ts';
 import { dueAtMs } from './flight-row.ts';
@@ -111,6 +111,8 @@ export interface FlightReads {
   readonly unacknowledged: Statement<[number, string, number], IdRow & { readonly acked_seq: number; readonly last_seq: number }>;
   /** Queued, not held back and of none of the sessions in the JSON array. */
   readonly startable: Statement<[string, string, number], IdRow>;
+  /** At work in that session. */
+  readonly inSession: Statement<[SessionId], IdRow>;
   readonly quarantined: Statement<[number, string, number], IdRow>;
   readonly queuedCount: Statement<[string], { readonly count: number }>;
   readonly due: Statement<[number, number], Pick<FlightRow, 'invocation_id' | 'hold_until_ms' | 'run' | 'state' | 'owned' | 'sent_at_ms'>>;
@@ -135,6 +137,9 @@ export function flightReads(db: Connection): FlightReads {
       SELECT invocation_id, acked_seq, last_seq FROM flights
       WHERE origin = ? AND acked_seq < last_seq AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
     startable: db.prepare(startableSql),
+    inSession: db.prepare(`
+      SELECT invocation_id FROM flights
+      WHERE session_id = ? AND finished_at_ms IS NULL AND state IN ('waking', 'running', 'waiting') AND owned = 1 LIMIT 1`),
     quarantined: db.prepare(`
       SELECT invocation_id FROM flights
       WHERE origin = ? AND quarantined_at_ms IS NOT NULL AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),

@@ -5,7 +5,7 @@ import type { Stamp } from '../domain/event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { FlightEvent, FlightEventBody } from '../domain/flight-event.ts';
 import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
-import type { FlightId } from '../domain/ids.ts';
+import type { FlightId, SessionId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import { afterRestart, mayHaveRun } from '../domain/reconciliation.ts';
 import { eventOfChunk } from './flight-events.ts';
@@ -86,12 +86,12 @@ export class OwnerWrites {
     return first;
   }
 
-  finish({ stamp, flightId, outcome }: Input<'finish'>): { flight: Flight; event: FlightEvent } | undefined {
+  finish({ stamp, flightId, outcome, keepsProcesses = false }: Input<'finish'>): { flight: Flight; event: FlightEvent } | undefined {
     const row = this.#owned(flightId);
     if (isTerminal(row.state)) return undefined;
     // Whatever ends it now: nobody here knows whether it ran.
     if (row.quarantined_at_ms !== null) return this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: mayHaveRun });
-    return this.#report(row, stamp, { kind: 'finished', ...outcome });
+    return report(this.#tables, row, stamp, { kind: 'finished', ...outcome }, keepsProcesses);
   }
 
   receiveCancel({ stamp, invocationId, originNodeId }: Input<'receiveCancel'>): Flight | 'tombstone' {
@@ -125,6 +125,7 @@ export class OwnerWrites {
     const { nodes, flights, flightProcesses } = this.#tables;
     const owner = nodes.of(nodeId);
     flightProcesses.forgetAll();
+    const inSession = this.#endedInSessions(ended);
     const found = { indeterminate: [] as FlightId[], requeued: [] as FlightId[] };
     // Each list is read before any of it moves.
     const ids = (['waking', 'running', 'waiting'] as const).flatMap((state) => flights.ownedIn(state, owner));
@@ -137,12 +138,22 @@ export class OwnerWrites {
         this.#report(row, stamp, { kind: 'requeued', run: row.run + 1 });
         found.requeued.push(flightOfInvocation(id));
       } else {
-        const count = ended?.get(flightOfInvocation(id));
-        this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning, ...(count === undefined ? {} : { ended: count }) });
+        const count = (ended?.get(flightOfInvocation(id)) ?? 0) + ((row.session_id === null ? 0 : inSession.get(row.session_id)) ?? 0);
+        this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning, ...(count === 0 ? {} : { ended: count }) });
         found.indeterminate.push(flightOfInvocation(id));
       }
     }
     return found;
+  }
+
+  /** The process of a turn may be one that was spawned for an earlier turn. */
+  #endedInSessions(ended: ReadonlyMap<FlightId, number> = new Map()): Map<SessionId, number> {
+    const counts = new Map<SessionId, number>();
+    for (const [flightId, count] of ended) {
+      const row = this.#tables.flights.get(invocationOfFlight(flightId));
+      if (row !== undefined && isTerminal(row.state) && row.session_id !== null) counts.set(row.session_id, (counts.get(row.session_id) ?? 0) + count);
+    }
+    return counts;
   }
 
   #report(row: FlightRow, stamp: Stamp, body: FlightEventBody): { flight: Flight; event: FlightEvent } {

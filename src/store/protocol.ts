@@ -38,6 +38,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   requestCancel: true,
   start: true,
   recordProcess: true,
+  forgetProcesses: true,
   bindSession: true,
   ask: true,
   giveReply: true,

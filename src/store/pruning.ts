@@ -25,9 +25,13 @@ interface Candidate {
   readonly last_seq: number;
 }
 
+/** One whose process is kept for later turns is what its orphan would be known by. */
+const hasNoProcess = 'AND NOT EXISTS (SELECT 1 FROM flight_processes p WHERE p.invocation_id = flights.invocation_id)';
+
 const oldest = (isBare: 0 | 1): string => `
   SELECT invocation_id, origin, peer, owned, state, finished_at_ms, stored_bytes, pruned_seq, last_seq FROM flights
   WHERE finished_at_ms IS NOT NULL AND (acked_seq IS NULL OR acked_seq >= last_seq) AND (stored_bytes = 0) = ${isBare}
+    ${isBare === 1 ? hasNoProcess : ''}
   ORDER BY finished_at_ms LIMIT 1`;
 
 /** Not used since, and no turn of it is still to come. */

@@ -81,6 +81,10 @@ export function readerOver(db: Connection): StoreReads {
       })),
     queued: (address, limit, busy = []) => flights.startable.all(address, JSON.stringify(busy), limit).map((row) => flightOfInvocation(row.invocation_id)),
     session: (id) => sessions.session(id),
+    turnOf: (id) => {
+      const row = flights.inSession.get(id);
+      return row === undefined ? undefined : flightOfInvocation(row.invocation_id);
+    },
     quarantined: (originNodeId, after, limit) =>
       ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),

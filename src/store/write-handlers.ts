@@ -1,6 +1,6 @@
 /** Each write of the port, as it is done inside the writer's transaction. */
 import { internal } from '../domain/errors.ts';
-import { flightOfInvocation } from '../domain/ids.ts';
+import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
 import { OriginWrites } from './origin-writes.ts';
 import { OwnerWrites } from './owner-writes.ts';
 import type { Connection } from './connection.ts';
@@ -47,6 +47,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     start: (input) => owner.start(input),
     recordProcess: (input) => {
       owner.recordProcess(input);
+    },
+    forgetProcesses: ({ flightId }) => {
+      tables.flightProcesses.forget(invocationOfFlight(flightId));
     },
     bindSession: (input) => {
       owner.bindSession(input);

@@ -85,6 +85,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     requestCancel: plain('requestCancel'),
     start: plain('start'),
     recordProcess: plain('recordProcess'),
+    forgetProcesses: plain('forgetProcesses'),
     bindSession: plain('bindSession'),
     async appendOutput({ flightId, chunks }) {
       const parcel = new Parcel();

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ProcessMark } from '../../src/domain/harness-port.ts';
 import { flightOfInvocation } from '../../src/domain/ids.ts';
-import type { InvocationId } from '../../src/domain/ids.ts';
+import type { FlightId, InvocationId } from '../../src/domain/ids.ts';
+import type { SessionChoice } from '../../src/domain/invocation.ts';
 import { rowCounts } from '../support/database.ts';
 import { nodeIdFor, openTempStore, Story } from '../support/temp-store.ts';
 import type { TempStore } from '../support/temp-store.ts';
@@ -17,11 +18,12 @@ beforeEach(async () => {
 });
 afterEach(() => temp[Symbol.asyncDispose]());
 
-async function running(changes: { rerunnable?: boolean; parentId?: InvocationId } = {}): Promise<InvocationId> {
-  const { rerunnable = false, parentId } = changes;
+async function running(changes: { rerunnable?: boolean; parentId?: InvocationId; session?: SessionChoice } = {}): Promise<InvocationId> {
+  const { rerunnable = false, parentId, session } = changes;
   const id = story.invocationId();
   const ancestry = parentId === undefined ? { rootId: id, depth: 0, path: [] } : { parentId, rootId: parentId, depth: 1, path: ['@fabric@laptop#main'] };
-  await temp.store.write.accept(story.accept(story.invocation({ origin: me, owner: me }, { id, rerunnable, ancestry })));
+  const plan = { kind: 'local', queueLimit: 100, ...(session === undefined ? {} : { sessionOwner: 'ada' }) } as const;
+  await temp.store.write.accept(story.accept(story.invocation({ origin: me, owner: me }, { id, rerunnable, ancestry, session: session ?? { mode: 'new' } }), plan));
   await temp.store.write.start({ stamp: story.stamp(), flightId: flightOfInvocation(id) });
   return id;
 }
@@ -60,6 +62,49 @@ test('after a start the verdict says how many processes were ended, and none is 
   expect(temp.store.read.flight(untouched)).not.toHaveProperty('ended');
   expect(temp.store.read.flight(again)).toMatchObject({ state: 'queued' });
   expect(temp.store.read.processes()).toEqual([]);
+});
+
+describe('a process that is kept for its session', () => {
+  async function kept(session: SessionChoice = { mode: 'new' }): Promise<FlightId> {
+    const flightId = flightOfInvocation(await running({ session }));
+    await temp.store.write.recordProcess({ flightId, process: mark });
+    await temp.store.write.finish({ stamp: story.stamp(), flightId, outcome: { state: 'completed', exitCode: 0 }, keepsProcesses: true });
+    return flightId;
+  }
+
+  test('is known after its flight has ended, over a restart, until it is gone', async () => {
+    const flightId = await kept();
+    await temp.reopen();
+    expect(temp.store.read.processes()).toEqual([{ flightId, ...mark }]);
+    await temp.store.write.forgetProcesses({ flightId });
+    expect(temp.store.read.processes()).toEqual([]);
+  });
+
+  test('that was ended after a start counts for the turn that ran, and for nothing that was over', async () => {
+    const first = await kept();
+    const turn = flightOfInvocation(await running({ session: { mode: 'continue' } }));
+    const other = flightOfInvocation(await running({ session: { mode: 'new' } }));
+    const idle = await kept();
+    expect(temp.store.read.turnOf(temp.store.read.flight(turn)?.sessionId ?? ('' as never))).toBe(turn);
+    await temp.store.write.recover({ stamp: story.stamp(), nodeId: me, ended: new Map([[first, 3], [idle, 2]]) });
+    expect(temp.store.read.flight(turn)).toMatchObject({ state: 'indeterminate', ended: 3 });
+    expect(temp.store.read.flight(other)).not.toHaveProperty('ended');
+    for (const flightId of [first, idle]) expect(temp.store.read.flight(flightId)).toMatchObject({ state: 'completed' });
+    for (const flightId of [first, idle]) expect(temp.store.read.flight(flightId)).not.toHaveProperty('ended');
+    expect(temp.store.read.processes()).toEqual([]);
+    expect(temp.store.read.turnOf(temp.store.read.flight(turn)?.sessionId ?? ('' as never))).toBeUndefined();
+  });
+
+  test('keeps the records of its flight from being pruned', async () => {
+    const flightId = await kept();
+    const limits = { outputsBeforeMs: 2e15, mostBytes: 0, recordsBeforeMs: story.nowMs + 1 };
+    while (temp.store.read.prunable(limits)) await temp.store.write.prune({ ...limits, stamp: story.stamp() });
+    expect(temp.store.read.flight(flightId)).toMatchObject({ state: 'completed' });
+    await temp.store.write.forgetProcesses({ flightId });
+    expect(temp.store.read.prunable(limits)).toBe(true);
+    await temp.store.write.prune({ ...limits, stamp: story.stamp() });
+    expect(temp.store.read.flight(flightId)).toBeUndefined();
+  });
 });
 
 test('a list of a family has the invocation, its children and theirs, newest first, a page at a time', async () => {

@@ -1,5 +1,6 @@
 /** Sessions with an agent on another node: one turn at a time, several side by side, resumed after a restart. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { invocationOfFlight } from '../../src/domain/ids.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { SessionChoice } from '../../src/domain/invocation.ts';
 import type { Flight } from '../../src/domain/records.ts';
@@ -127,10 +128,33 @@ describe('turns', () => {
     await begins('three');
   });
 
+  test('what a process of the first turn invokes later comes of the turn that runs then', async () => {
+    const flight = await completed(await invoke('first'));
+    const token = harness.turn('first')?.request.flightEnv['BECKON_TOKEN'] ?? '';
+    const kept = await pair.desktop.connectAs(token);
+    try {
+      await expect(kept.resolve({ address: agent, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' })).rejects.toMatchObject({ code: 'unauthenticated' });
+      const second = await invoke('hold second', next);
+      await begins('hold second');
+      const asker = await pair.desktop.addAgent(`child${count}`, { harness: 'asking' });
+      const request = { selector: { address: asker, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' }, task: { text: new Uint8Array(), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true } as const;
+      let child = '';
+      for await (const update of kept.invoke(request)) if (update.type === 'accepted') child = update.invocationId;
+      const { invocation } = await pair.desktop.client.getFlight(child);
+      expect(invocation.ancestry).toMatchObject({ parentId: invocationOfFlight(second), depth: 1 });
+      expect(invocation.ancestry.parentId).not.toBe(flight.invocationId);
+    } finally {
+      kept.close();
+    }
+  });
+
   test('after a restart of the owner the session goes on under the agent’s own name', async () => {
     const before = await completed(await invoke('one'));
     const name = await pair.laptop.outputOf(before.id);
+    const { closed } = harness;
     await pair.desktop[Symbol.asyncDispose]();
+    // What is kept warm ends with the node.
+    expect(harness.closed).toBe(closed + 1);
     await pair.desktop.start({ harnesses: [harness, new AskingHarness()] });
     await pair.laptop.sees(pair.desktop, 'alive');
     const after = await completed(await invoke('two', next));

@@ -52,6 +52,11 @@ export class LocalNode implements AsyncDisposable {
     return this;
   }
 
+  /** As a process of a flight, by its token. */
+  async connectAs(flightToken: string): Promise<NodeClient> {
+    return connect({ socketPath: this.#paths.socketPath, flightToken });
+  }
+
   /** One command of this node's user, to its end. */
   async cli(...argv: readonly string[]): Promise<CliProcess & { code: number }> {
     const ran = new CliProcess({ socketPath: this.#paths.socketPath });

@@ -55,6 +55,7 @@ export function storeStory(): readonly StoryStep[] {
   add('accept', story.accept(local, { kind: 'local', queueLimit: 10, sessionOwner: 'ada' }, { key: 'k' }));
   add('start', { stamp: stamp(), flightId: flightOf(local) });
   add('recordProcess', { flightId: flightOf(local), process: { pid: 4711, session: 4711, startedAt: '1', bootId: 'boot' } });
+  add('forgetProcesses', { flightId: flightOf(local) });
   add('bindSession', { flightId: flightOf(local), agentSession: 'agent-1' });
   add('appendOutput', { flightId: flightOf(local), chunks: [{ stream: 'stdout', bytes: utf8('out'), stamp: stamp() }, { progress: { kind: 'thought', text: 'hm' }, stamp: stamp() }, { stream: 'stderr', bytes: utf8('err'), stamp: stamp() }] });
   const question = { reason: 'approval', prompt: 'go on?', choices: ['yes', 'no'] } as const;

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { FlightCallers } from '../../../src/broker/flight-callers.ts';
 import { ancestryOf } from '../../../src/domain/ancestry.ts';
 import { flightStates, isTerminal } from '../../../src/domain/flight.ts';
-import { flightIdOf, flightOfInvocation, invocationOfFlight } from '../../../src/domain/ids.ts';
-import type { FlightId } from '../../../src/domain/ids.ts';
+import { flightIdOf, flightOfInvocation, invocationOfFlight, sessionOfInvocation } from '../../../src/domain/ids.ts';
+import type { FlightId, SessionId } from '../../../src/domain/ids.ts';
 import type { Invocation } from '../../../src/domain/invocation.ts';
 import type { Flight } from '../../../src/domain/records.ts';
 import type { StoreReads } from '../../../src/domain/store-port.ts';
@@ -22,7 +22,8 @@ describe('processes of flights as callers', () => {
   beforeEach(() => {
     invocations = new Map();
     flights = new Map();
-    const read = { flight: (id: FlightId) => flights.get(id), invocation: (id: string) => invocations.get(id) } as unknown as StoreReads;
+    const turnOf = (id: SessionId): FlightId | undefined => [...flights.values()].find(({ sessionId, state }) => sessionId === id && state === 'running')?.id;
+    const read = { flight: (id: FlightId) => flights.get(id), invocation: (id: string) => invocations.get(id), turnOf } as unknown as StoreReads;
     callers = new FlightCallers({ store: { read }, self: { nodeId: me }, tokens });
   });
 
@@ -58,6 +59,18 @@ describe('processes of flights as callers', () => {
     for (const token of [tokens.of(second.id, 1), tokens.of(elsewhere.id, 1), tokens.of(unknown, 1), forged, '']) {
       expect(() => callers.callerOf(token)).toThrow(expect.objectContaining({ code: 'unauthenticated', hint: expect.stringContaining('unset BECKON_TOKEN') }));
     }
+  });
+
+  test('of a session are the turn that runs now, whichever turn they were spawned for', () => {
+    const sessionId = sessionOfInvocation(story.invocationId());
+    const [first, elsewhere] = [known({ sessionId, state: 'completed' }), known({ sessionId: sessionOfInvocation(story.invocationId()) })];
+    const token = tokens.of(first.id, 1);
+    expect(() => callers.callerOf(token)).toThrow(expect.objectContaining({ code: 'unauthenticated', message: expect.stringContaining('completed') }));
+    const second = known({ sessionId });
+    expect(callers.callerOf(token).flight).toMatchObject({ flightId: second.id, ancestry: invocationOf(second).ancestry });
+    expect(callers.callerOf(tokens.of(elsewhere.id, 1)).flight).toMatchObject({ flightId: elsewhere.id });
+    // Of another run of the first turn: no such process is kept.
+    expect(() => callers.callerOf(tokens.of(first.id, 2))).toThrow(expect.objectContaining({ code: 'unauthenticated' }));
   });
 
   test('have their own flight and all that came of it, and neither their parent nor their siblings', () => {

@@ -76,6 +76,15 @@ describe('a fully qualified address', () => {
     expect(why(gone, '@fabric@server#main')).toContain('the mesh');
   });
 
+  test('explains of each match whether it can be invoked, and why not', () => {
+    const gone = { available: false, unavailableWhy: 'claude is not logged in' };
+    const all = [instance('fabric@laptop/y', gone), instance('fabric@desktop/y', { available: false }), instance('fabric@server/y')];
+    const explained = ask('fabric', all);
+    expect(why(explained, '@fabric@laptop#y')).toBe('the only match on this node; not available: claude is not logged in');
+    expect(why(explained, '@fabric@desktop#y')).toBe('matches, but one on this node comes first; not available');
+    expect(why(explained, '@fabric@server#y')).toBe('matches, but one on this node comes first');
+  });
+
   test('finds an instance that is not available, since that is for the caller to judge', () => {
     expect(answer(ask('fabric@desktop/x', [instance('fabric@desktop/x', { available: false, unavailableWhy: 'no such command' })]))).toBe('@fabric@desktop#x');
   });
@@ -174,7 +183,9 @@ describe('without a node', () => {
         { address: '@fabric@server#main', state: 'unreachable', lastSeenMs: nowMs - 9 },
       ],
     });
-    expect(resolution.explained.map((each) => [each.chosen, each.why])).toEqual(all.map(() => [false, 'one of several matches']));
+    const [first, ...rest] = resolution.explained.map((each) => each.why);
+    expect(resolution.explained.every((each) => !each.chosen)).toBe(true);
+    expect([first, rest.length, new Set(rest)]).toEqual(['one of several matches', all.length - 1, new Set(['one of several matches', 'one of several matches; not available: no such command'])]);
   });
 });
 
