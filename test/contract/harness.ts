@@ -1,10 +1,12 @@
 /** What every harness promises, whichever way it drives its agent. Each has a test file that calls this with agents of its own. */
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { maxOutputChunk } from '../../src/domain/flight-event.ts';
-import type { Harness, Run, RunRequest, RunSink, TurnSession } from '../../src/domain/harness-port.ts';
+import type { Harness, ProcessMark, Run, RunRequest, RunSink, TurnSession } from '../../src/domain/harness-port.ts';
 import { flightIdOf, invocationIdOf, sessionOfInvocation } from '../../src/domain/ids.ts';
+import type { SessionId } from '../../src/domain/ids.ts';
 import type { Endpoint, TaskFile } from '../../src/domain/invocation.ts';
 import type { Progress } from '../../src/domain/progress.ts';
+import type { Answer, Ask } from '../../src/domain/request.ts';
 import { isUtf8 } from '../../src/domain/text.ts';
 import { isRunning } from '../support/processes.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -23,6 +25,12 @@ export interface ContractAgents {
   readonly flightId: Endpoint;
   /** Can't be started: its program does not exist. */
   readonly missing: Endpoint;
+  /** For a harness whose agents ask. It asks once for approval, with choices, then answers with `yes` or `no`, as it was told. */
+  readonly asks?: Endpoint;
+  /** For a harness that keeps sessions. Answers with how many turns its session has had, this one included; its agent can go on with a session after a restart. */
+  readonly counts?: Endpoint;
+  /** For a harness whose agents tell what they do. Answers `done`, after it has told of a thought, a plan and the use of a tool. */
+  readonly busy?: Endpoint;
 }
 
 /** All of a sink but its output. */
@@ -38,7 +46,11 @@ export class Collected implements RunSink {
   readonly reports: Progress[] = [];
   /** As the agent called its session, the last time it said so. */
   agentSession: string | undefined;
-  readonly ask = deafSink.ask;
+  /** The processes that it was told of. */
+  readonly marks: ProcessMark[] = [];
+  readonly asked: Ask[] = [];
+  /** What people say to each request. */
+  answer: (ask: Ask) => Promise<Answer> = deafSink.ask;
   readonly #room: () => Promise<void>;
 
   constructor(room: () => Promise<void> = async () => undefined) {
@@ -60,6 +72,15 @@ export class Collected implements RunSink {
     return Promise.resolve();
   }
 
+  ask(ask: Ask): Promise<Answer> {
+    this.asked.push(ask);
+    return this.answer(ask);
+  }
+
+  spawned(mark: ProcessMark): void {
+    this.marks.push(mark);
+  }
+
   bytes(stream: string): Buffer {
     return Buffer.concat(this.pieces.filter((piece) => piece.stream === stream).map((piece) => piece.bytes));
   }
@@ -79,8 +100,15 @@ export interface RequestOptions {
   readonly flightEnv?: Readonly<Record<string, string>>;
 }
 
+let sessions = 0;
+/** A session that nobody has had. */
+export function freshSession(): SessionId {
+  sessions += 1;
+  return sessionOfInvocation(invocationIdOf(`${ulid.slice(0, -4)}${String(sessions).padStart(4, '0')}`));
+}
+
 export function requestOf(endpoint: Endpoint, options: RequestOptions = {}): RunRequest {
-  const { task = '', files = [], session = { id: sessionOfInvocation(invocationIdOf(ulid)) }, flightEnv = {} } = options;
+  const { task = '', files = [], session = { id: freshSession() }, flightEnv = {} } = options;
   return {
     invocationId: invocationIdOf(ulid),
     flightId: flightIdOf(ulid),
@@ -99,6 +127,8 @@ export function harnessContract(name: string, harness: Harness, agents: Contract
   });
 
   describe(`the harness ${name}`, () => {
+    afterAll(() => harness.close?.());
+
     test('is named as endpoints name it', () => {
       expect(agents.echo.harness).toBe(name);
       expect(harness.name).toBe(name);
@@ -106,7 +136,7 @@ export function harnessContract(name: string, harness: Harness, agents: Contract
 
     test('answers with what the agent answered, and its end is a clean one', async () => {
       const { run, sink } = begin(agents.echo, { task: 'héllo\nworld' });
-      expect(await run.ended).toEqual({ exitCode: 0 });
+      expect(await run.ended).toMatchObject({ exitCode: 0 });
       expect(sink.text()).toBe('héllo\nworld');
     });
 
@@ -156,9 +186,20 @@ export function harnessContract(name: string, harness: Harness, agents: Contract
     });
 
     test('stop in the moment of the start leaves nothing running', async () => {
-      const { run } = begin(agents.lineThenIdle);
+      const { run, sink } = begin(agents.lineThenIdle);
       await run.stop(5000);
       expect(await run.ended).not.toMatchObject({ exitCode: 0 });
+      expect(sink.marks.filter((mark) => isRunning(mark.pid))).toEqual([]);
+    });
+
+    test('an agent that was stopped is not there any more when its run has ended', async () => {
+      const { run, sink } = begin(agents.lineThenIdle, { task: 'here' });
+      await waitFor('the first line', () => sink.text().includes('here'));
+      expect(sink.marks.length).toBeLessThanOrEqual(1);
+      void run.stop(5000);
+      const end = await run.ended;
+      expect(end.isKept ?? false).toBe(false);
+      expect(sink.marks.filter((mark) => isRunning(mark.pid))).toEqual([]);
     });
 
     test('a sink that fails ends the agent and the run, without a rejection', async () => {
@@ -183,5 +224,99 @@ export function harnessContract(name: string, harness: Harness, agents: Contract
       expect(await run.ended).toEqual({ error: expect.objectContaining({ code: 'unavailable', message: expect.stringMatching(/\S/), hint: expect.stringMatching(/\S/) }) });
       expect(await run.stop(5000)).toBe(0);
     });
+
+    test('says whether it keeps sessions, and its suite has agents for what it says', () => {
+      expect(agents.counts !== undefined).toBe(harness.keepsSessions);
+    });
+
+    if (agents.asks !== undefined) asking(agents.asks);
+    if (agents.counts !== undefined) keeping(agents.counts);
+    if (agents.busy !== undefined) telling(agents.busy);
   });
+
+  function asking(agent: Endpoint): void {
+    test.each([
+      ['approved', { kind: 'approved', by: 'ada' }, 'yes'],
+      ['denied', { kind: 'denied', by: 'ada' }, 'no'],
+      ['not answered in time', { kind: 'timeout' }, 'no'],
+    ] as const)('a request that is %s is told to the agent so', async (_how, answer, said) => {
+      const sink = new Collected();
+      sink.answer = () => Promise.resolve(answer);
+      const { run } = begin(agent, {}, sink);
+      expect(await run.ended).toMatchObject({ exitCode: 0 });
+      expect(sink.text().trim()).toBe(said);
+      expect(sink.asked).toEqual([{ reason: 'approval', prompt: expect.stringMatching(/\S/), choices: expect.arrayContaining([expect.any(String)]) }]);
+    });
+
+    test('an agent that waits for an answer can be stopped', async () => {
+      const asked = Promise.withResolvers<undefined>();
+      const answer = Promise.withResolvers<Answer>();
+      const sink = new Collected();
+      sink.answer = () => {
+        asked.resolve(undefined);
+        return answer.promise;
+      };
+      const { run } = begin(agent, {}, sink);
+      await asked.promise;
+      const stopping = run.stop(5000);
+      answer.resolve({ kind: 'ended' });
+      expect(await stopping).toBeGreaterThan(0);
+      expect(await run.ended).not.toMatchObject({ exitCode: 0 });
+    });
+  }
+
+  function keeping(agent: Endpoint): void {
+    const turn = async (session: TurnSession): Promise<Collected> => {
+      const { run, sink } = begin(agent, { session });
+      expect(await run.ended).toMatchObject({ exitCode: 0 });
+      return sink;
+    };
+
+    test('a session has a name of the agent’s own, told before its first turn has ended', async () => {
+      const { run, sink } = begin(agent);
+      await run.ended;
+      expect(sink.agentSession).toMatch(/\S/);
+    });
+
+    test('a later turn goes on with the session, whether its agent is still there or not', async () => {
+      const id = freshSession();
+      const first = await turn({ id });
+      const agentSession = first.agentSession ?? '';
+      expect(first.text().trim()).toBe('1');
+      expect((await turn({ id, agentSession })).text().trim()).toBe('2');
+      await harness.close?.();
+      expect((await turn({ id, agentSession })).text().trim()).toBe('3');
+    });
+
+    test('sessions side by side know nothing of each other', async () => {
+      const [one, two] = [freshSession(), freshSession()];
+      const [first, other] = await Promise.all([turn({ id: one }), turn({ id: two })]);
+      expect(first.agentSession).not.toBe(other.agentSession);
+      expect((await turn({ id: two, agentSession: other.agentSession ?? '' })).text().trim()).toBe('2');
+      expect((await turn({ id: one, agentSession: first.agentSession ?? '' })).text().trim()).toBe('2');
+    });
+
+    test('a session that its agent does not know is an error, never a new one', async () => {
+      const { run, sink } = begin(agent, { session: { id: freshSession(), agentSession: 'nobody-has-this' } });
+      expect(await run.ended).toEqual({ error: expect.objectContaining({ code: 'not_found', hint: expect.stringMatching(/\S/) }) });
+      expect(sink.text()).toBe('');
+    });
+
+    test('close ends what is kept', async () => {
+      const { run, sink } = begin(agent);
+      await run.ended;
+      await harness.close?.();
+      expect(sink.marks.filter((mark) => isRunning(mark.pid))).toEqual([]);
+    });
+  }
+
+  function telling(agent: Endpoint): void {
+    test('what it tells of its work is no part of its answer', async () => {
+      const { run, sink } = begin(agent);
+      expect(await run.ended).toMatchObject({ exitCode: 0 });
+      expect(sink.text().trim()).toBe('done');
+      expect(new Set(sink.reports.map((report) => report.kind))).toEqual(new Set(['thought', 'plan', 'tool', 'usage']));
+      expect(sink.reports.findLast((report) => report.kind === 'tool')).toMatchObject({ state: 'done' });
+    });
+  }
 }

@@ -59,7 +59,7 @@ const toolCall = z.object({
   status: lenient(z.string()),
   content: lenient(readable(toolContent)),
   locations: lenient(readable(z.object({ path: z.string() }))),
-  rawInput: z.unknown(),
+  rawInput: z.unknown().optional(),
 });
 
 const chunk = { content, messageId: lenient(z.string()) };

@@ -17,7 +17,7 @@ import { promptOf } from './prompt.ts';
 import { Turn } from './turn.ts';
 import type { WarmAgents } from './warm.ts';
 
-/** From the spawn until the agent has a session, ms: cold starts of a minute were seen to be all too short only with downloads. */
+/** From the spawn until the agent has its session, ms. Cold starts of 15 to 46 s were seen. */
 export const startMs = 60_000;
 /** How long a turn may take to end by itself once it is cancelled, before the process is, ms. */
 const cancelMs = 1500;
@@ -63,12 +63,12 @@ export class AcpRun implements Run {
   }
 
   stop(graceMs: number): Promise<number> {
+    if (this.#isOver) return Promise.resolve(0);
     this.#stopping ??= this.#stop(graceMs);
     return this.#stopping;
   }
 
   async #stop(graceMs: number): Promise<number> {
-    if (this.#isOver) return 0;
     const agent = await this.#launched.promise;
     if (agent === undefined) return 0;
     if (this.#isPrompted && graceMs > 0) {
@@ -228,7 +228,8 @@ export class AcpRun implements Run {
     const known = isBroken ? deathOf(preset, doing, agent.ownExit, agent.lastWords) : isAnswer ? refusalOf(preset, error) : toBrokerError(error);
     // What it did not finish is its own failure; that it can't be had at all, its node's.
     const isItsOwn = this.#isPrompted && !isAuthRequired(error);
-    return { ...(isItsOwn ? (agent.ownExit ?? { exitCode: 1 }) : {}), error: known.toInfo() };
+    const exit = (isBroken ? agent.ownExit : undefined) ?? { exitCode: 1 };
+    return { ...(isItsOwn ? exit : {}), error: known.toInfo() };
   }
 }
 
