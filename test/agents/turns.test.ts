@@ -44,6 +44,7 @@ for (const agent of realAgents) {
     let first = '';
 
     beforeAll(async () => {
+      if (desktop.pid === undefined) await desktop.up();
       placed = await place(cluster, desktop, agent, model);
       await waitFor('it to be known at the laptop', async () => {
         const { agents } = await laptop.json(['agents']);
