@@ -14,8 +14,6 @@ import { waitFor } from '../support/wait-for.ts';
 
 /** A cold start on a busy machine; a bound on a hang. */
 const startMs = 60_000;
-/** How long the owner's requests wait for people. */
-const requestTimeout = '3s';
 
 let cluster: Cluster;
 let model: FakeModel;
@@ -23,10 +21,14 @@ let model: FakeModel;
 let laptop: TestNode;
 /** Where the agents are. */
 let desktop: TestNode;
+/** Here too, and here what they ask is soon denied. */
+let server: TestNode;
 
 beforeAll(async () => {
   model = await FakeModel.start();
-  ({ cluster, laptop, desktop } = await Cluster.meshed('laptop', 'desktop'));
+  ({ cluster, laptop, desktop, server } = await Cluster.meshed('laptop', 'desktop', 'server'));
+  await server.down();
+  await server.up({ env: { BECKON_REQUEST_TIMEOUT: '2s' } });
 });
 afterAll(async () => {
   await cluster?.[Symbol.asyncDispose]();
@@ -41,15 +43,19 @@ for (const agent of realAgents) {
   const reason = notInstalled(agent);
   describe.skipIf(reason !== undefined)(`${agent.title}, called from another node${because(reason)}`, () => {
     let placed: Placed;
+    let impatient: Placed;
     let first = '';
 
     beforeAll(async () => {
       if (desktop.pid === undefined) await desktop.up();
       placed = await place(cluster, desktop, agent, model);
-      await waitFor('it to be known at the laptop', async () => {
-        const { agents } = await laptop.json(['agents']);
-        return (agents as Json[]).some(({ address, available }) => address === placed.address && available === true);
-      });
+      impatient = await place(cluster, server, agent, model, `${agent.preset}-soon`);
+      for (const { address } of [placed, impatient]) {
+        await waitFor(`${address} to be known at the laptop`, async () => {
+          const { agents } = await laptop.json(['agents']);
+          return (agents as Json[]).some((each) => each['address'] === address && each['available'] === true);
+        });
+      }
     });
 
     const invoke = (task: string, ...flags: readonly string[]): Run => laptop.start(['invoke', placed.address, task, '--json', ...flags], { timeoutMs: startMs + 30_000 });
@@ -92,7 +98,7 @@ for (const agent of realAgents) {
 
     test('a tool call that was denied is not done, and the agent hears so', async () => {
       const path = join(placed.cwd, 'denied.txt');
-      const run = invoke(`write ${path} what was denied`);
+      const run = invoke(`write ${path} what was denied`, '--continue');
       const waiting = await waitingOf(run);
       await laptop.json(['flight', 'deny', await idOf(run), String(waiting['request'])]);
       const { events } = await run.ended;
@@ -101,20 +107,14 @@ for (const agent of realAgents) {
     });
 
     test('a tool call that nobody answers in time is denied', async () => {
-      await desktop.down();
-      await desktop.up({ env: { BECKON_REQUEST_TIMEOUT: requestTimeout } });
-      await laptop.peer('desktop', 'alive');
-      const path = join(placed.cwd, 'late.txt');
-      const run = invoke(`write ${path} what nobody approved`);
+      const path = join(impatient.cwd, 'late.txt');
+      const run = laptop.start(['invoke', impatient.address, `write ${path} what nobody approved`, '--json'], { timeoutMs: startMs + 30_000 });
       const waiting = await waitingOf(run);
       const { events } = await run.ended;
       expect(events.at(-1)).toMatchObject({ type: 'finished', state: expect.stringMatching(/^(completed|failed)$/) });
       expect(existsSync(path)).toBe(false);
       const { code } = await laptop.beckon(['flight', 'approve', await idOf(run), String(waiting['request'])]);
       expect(code).toBe(6);
-      await desktop.down();
-      await desktop.up();
-      await laptop.peer('desktop', 'alive');
     });
 
     test('a cancel in the middle of its turn leaves no process', async () => {
@@ -155,6 +155,7 @@ for (const agent of realAgents) {
     test('the session goes on after the owner has restarted', async () => {
       await desktop.down();
       expect(processesOfAgent(placed), 'a node that is down has left no agent').toEqual([]);
+      agent.ageSessions?.(placed.home);
       await desktop.up();
       await laptop.peer('desktop', 'alive');
       const { session } = await flight(first);

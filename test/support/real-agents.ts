@@ -1,6 +1,6 @@
 /** Real agents, as `npm run agents` installs them, at work for a fake model: no account, no network, no file of the user's. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { agentsPlace } from '../../scripts/agents/place.ts';
 import { processesOf } from './belongings.ts';
@@ -19,6 +19,8 @@ export interface RealAgent {
   readonly setUp: (modelUrl: string, home: string) => readonly string[];
   /** Whether its shell asks first and then runs: Codex's is refused by its own sandbox where there is no bubblewrap. */
   readonly hasShell: boolean;
+  /** Makes its sessions look older, where it can't go on with a young one. */
+  readonly ageSessions?: (home: string) => void;
 }
 
 const { programs } = agentsPlace(process.env);
@@ -51,6 +53,10 @@ export const gemini: RealAgent = {
   program: 'gemini',
   hasShell: true,
   setUp: (url) => [`GOOGLE_GEMINI_BASE_URL=${url}`, 'GEMINI_API_KEY=none'],
+  // It names the file of a session after the minute, and one that is loaded in the minute of its beginning writes over itself.
+  ageSessions: (home) => {
+    for (const path of globSync(join(home, '.gemini', 'tmp', '*', 'chats', 'session-*'))) renameSync(path, path.replace(/session-\d{4}/, 'session-2001'));
+  },
 };
 
 export const opencode: RealAgent = {
