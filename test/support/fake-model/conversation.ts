@@ -5,6 +5,7 @@
  * |---|---|
  * | `say A\|B\|C` | A, B and C, in pieces |
  * | `hold NAME` | `holding NAME`, then waits for the gate, then `NAME went on` |
+ * | `flood N` | N lines of 1 KiB, as fast as they are taken |
  * | `run COMMAND` | a call of the shell, and when its result is there `ran: RESULT` |
  * | `write PATH TEXT` | a call of the tool that writes files, then `wrote: RESULT` |
  * | `recall` | how often the user has spoken, and the first words |
@@ -30,6 +31,9 @@ export async function* conversation(prompt: Prompt, stage: Stage): AsyncGenerato
       yield { text: `holding ${rest}\n` };
       await stage.gate(rest);
       yield { text: `${rest} went on` };
+      return;
+    case 'flood':
+      for (let line = 0; line < Number(rest); line += 1) yield { text: `${String(line).padEnd(1023, '.')}\n` };
       return;
     case 'run':
       yield result === undefined ? shellCall(prompt.tools, rest) : { text: `ran: ${result}` };
