@@ -10,6 +10,7 @@ import type { Outbox } from './outbox.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
 import type { Replies } from './replies.ts';
+import type { ReplyRelay } from './reply-relay.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
@@ -18,6 +19,7 @@ export interface LinksParts {
   readonly outbox: Outbox;
   readonly rollback: Rollback;
   readonly replies: Replies;
+  readonly relay: ReplyRelay;
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
@@ -55,7 +57,7 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: PeerQuery): Promise<PeerAnswer> {
-    return this.#parts.inspection.answer(link, query);
+    return query.type === 'reply' ? this.#parts.relay.answer(link, query) : this.#parts.inspection.answer(link, query);
   }
 
   onDown(link: Link, why: string): void {

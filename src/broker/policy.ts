@@ -21,3 +21,8 @@ export function mayInvoke(caller: PolicyCaller, agent: { readonly owner: string;
 export function mayInspect(caller: PolicyCaller, owner: string): BrokerError | undefined {
   return caller.owner === owner ? undefined : denied(`${caller.owner} (${caller.name}) may not inspect the work of ${owner}`);
 }
+
+/** Answering what waits is for the person whose node it is. */
+export function mayControl(caller: PolicyCaller, owner: string): BrokerError | undefined {
+  return caller.owner === owner ? undefined : denied(`${caller.owner} (${caller.name}) may not answer for ${owner}`);
+}

@@ -137,8 +137,20 @@ export interface DeliveryFilter {
   readonly sinceMs?: number;
 }
 
-/** Questions one node asks another, answered from the other's store. */
+/** A person's reply, given at a node that has no part in the flight: the asked one gives it in its place. */
+export interface RelayedReply {
+  readonly type: 'reply';
+  readonly invocationId: InvocationId;
+  /** As typed; empty: the one that is open. */
+  readonly request: string;
+  readonly reply: Reply;
+  readonly by: string;
+  readonly waitMs: number;
+}
+
+/** Questions one node asks another, answered from the other's store; and what it asks the other to do for its person. */
 export type PeerQuery =
+  | RelayedReply
   | { readonly type: 'ping' }
   | { readonly type: 'trace'; readonly invocationId: InvocationId }
   /** An owner whose store was rolled back asks the origin. */
@@ -147,6 +159,7 @@ export type PeerQuery =
   | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
 
 export type PeerAnswer =
+  | { readonly type: 'reply'; readonly flight: Flight; readonly request: string; readonly confirmed: boolean }
   | { readonly type: 'ping' }
   | { readonly type: 'trace'; readonly facts: readonly Fact[] }
   /** Of those that are known there. */

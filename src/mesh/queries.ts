@@ -4,8 +4,9 @@ import { isInvocationId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { deliveryState, flightState } from '../rpc/enums.ts';
-import { id, list, optionalId, optionalText, optionalWhole, present, required, whole } from '../rpc/fields.ts';
+import { id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFact, decodeFlight, encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
+import { decodeReply, encodeReply } from '../rpc/work.ts';
 
 const mostFacts = 100_000;
 const mostItems = 1000;
@@ -18,6 +19,10 @@ export function encodeQuery(query: PeerQuery): wire.Query['query'] {
       return { $case: 'trace', value: { invocationId: query.invocationId } };
     case 'standings':
       return { $case: 'standings', value: { invocationIds: [...query.invocationIds] } };
+    case 'reply': {
+      const { invocationId, request, reply, by, waitMs } = query;
+      return { $case: 'reply', value: { invocationId, request, ...encodeReply(reply), by, waitMs } };
+    }
     case 'flights': {
       const { state, agent } = query.filter;
       return {
@@ -52,6 +57,17 @@ export function decodeQuery(query: wire.Query['query']): PeerQuery {
       const ids = list(query.value.invocationIds, 'standings.invocation_ids', mostItems);
       return { type: 'standings', invocationIds: ids.map((each) => id(isInvocationId, each, 'standings.invocation_id')) };
     }
+    case 'reply': {
+      const { invocationId, request, by, waitMs } = query.value;
+      return {
+        type: 'reply',
+        invocationId: id(isInvocationId, invocationId, 'reply.invocation_id'),
+        request: text(request, 'reply.request', 100),
+        reply: decodeReply(query.value),
+        by: name(by, 'reply.by'),
+        waitMs: whole(waitMs, 'reply.wait_ms'),
+      };
+    }
     case 'flights': {
       const { state, agent, limit, after } = query.value;
       return {
@@ -85,6 +101,8 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<wire.Answer['answe
       return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
     case 'standings':
       return { $case: 'standings', value: { standings: answer.standings.map((each) => ({ ...each })) } };
+    case 'reply':
+      return { $case: 'reply', value: { flight: encodeFlight(answer.flight), request: answer.request, confirmed: answer.confirmed } };
     case 'flights':
       return { $case: 'flights', value: { flights: answer.page.items.map(encodeFlight), next: answer.page.next ?? '' } };
     case 'deliveries':
@@ -111,6 +129,10 @@ export function decodeAnswer(message: wire.Answer['answer']): PeerAnswer {
           terminal: each.terminal,
         })),
       };
+    case 'reply': {
+      const { flight, request, confirmed } = answer.value;
+      return { type: 'reply', flight: decodeFlight(required(flight, 'reply.flight')), request: text(request, 'reply.request', 100), confirmed };
+    }
     case 'flights': {
       const items = list(answer.value.flights, 'flights', mostItems).map(decodeFlight);
       return { type: 'flights', page: { items, ...present({ next: optionalText(answer.value.next, 'next') }) } };

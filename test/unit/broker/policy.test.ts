@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mayInspect, mayInvoke } from '../../../src/broker/policy.ts';
+import { mayControl, mayInspect, mayInvoke } from '../../../src/broker/policy.ts';
 
 const agent = { owner: 'ada', target: '@fabric@desktop#main' };
 
@@ -12,7 +12,9 @@ test('only nodes of the same owner may invoke', () => {
   }
 });
 
-test('only nodes of the same owner may inspect', () => {
+test('only nodes of the same owner may inspect, and answer', () => {
   expect(mayInspect({ owner: 'ada', name: 'laptop' }, 'ada')).toBeUndefined();
   expect(mayInspect({ owner: 'bob', name: 'bobs' }, 'ada')?.code).toBe('denied');
+  expect(mayControl({ owner: 'ada', name: 'laptop' }, 'ada')).toBeUndefined();
+  expect(mayControl({ owner: 'bob', name: 'bobs' }, 'ada')?.code).toBe('denied');
 });

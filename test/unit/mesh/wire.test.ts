@@ -79,6 +79,7 @@ describe('every message is the same after the wire', () => {
     const query: fc.Arbitrary<PeerQuery> = fc.oneof(
       fc.constant({ type: 'ping' } as const),
       fc.record({ type: type('trace'), invocationId }),
+      fc.record({ type: type('reply'), invocationId, request: fc.string({ maxLength: 30 }), reply: samples.reply, by: fc.constant('uid:501'), waitMs: number }),
       fc
         .tuple(page, fc.record({ state: fc.constantFrom(...flightStates), agent: fc.string({ minLength: 1 }) }, { requiredKeys: [] }))
         .map(([rest, filter]) => ({ type: 'flights', filter, ...rest }) as const),
@@ -100,6 +101,7 @@ describe('every message is the same after the wire', () => {
       fc.constant({ type: 'ping' } as const),
       fc.record({ type: type('trace'), facts: fc.array(samples.fact, { maxLength: 4 }) }),
       fc.record({ type: type('flights'), page: pageOf(samples.flight) }),
+      fc.record({ type: type('reply'), flight: samples.flight, request: samples.requestId, confirmed: fc.boolean() }),
       fc.record({ type: type('deliveries'), page: pageOf(samples.delivery) }),
     );
     fc.assert(

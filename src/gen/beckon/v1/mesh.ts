@@ -243,6 +243,7 @@ export interface Query {
     | { $case: "flights"; value: FlightsQuery }
     | { $case: "deliveries"; value: DeliveriesQuery }
     | { $case: "standings"; value: StandingsQuery }
+    | { $case: "reply"; value: ReplyQuery }
     | undefined;
 }
 
@@ -282,7 +283,25 @@ export interface Answer {
     | { $case: "flights"; value: FlightsAnswer }
     | { $case: "deliveries"; value: DeliveriesAnswer }
     | { $case: "standings"; value: StandingsAnswer }
+    | { $case: "reply"; value: ReplyAnswer }
     | undefined;
+}
+
+/** What a person said at a node that is neither origin nor owner of the flight, to be given in its place. */
+export interface ReplyQuery {
+  invocationId: string;
+  /** As typed. Empty: the one that is open. */
+  request: string;
+  kind: ReplyKind;
+  text: string;
+  by: string;
+  waitMs: number;
+}
+
+export interface ReplyAnswer {
+  flight: Flight | undefined;
+  request: string;
+  confirmed: boolean;
 }
 
 export interface PingAnswer {
@@ -2195,6 +2214,9 @@ export const Query: MessageFns<Query> = {
       case "standings":
         StandingsQuery.encode(message.query.value, writer.uint32(50).fork()).join();
         break;
+      case "reply":
+        ReplyQuery.encode(message.query.value, writer.uint32(162).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2258,6 +2280,14 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "standings", value: StandingsQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.query = { $case: "reply", value: ReplyQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2597,6 +2627,9 @@ export const Answer: MessageFns<Answer> = {
       case "standings":
         StandingsAnswer.encode(message.answer.value, writer.uint32(58).fork()).join();
         break;
+      case "reply":
+        ReplyAnswer.encode(message.answer.value, writer.uint32(162).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2668,6 +2701,183 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "standings", value: StandingsAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.answer = { $case: "reply", value: ReplyAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReplyQuery(): ReplyQuery {
+  return { invocationId: "", request: "", kind: 0, text: "", by: "", waitMs: 0 };
+}
+
+export const ReplyQuery: MessageFns<ReplyQuery> = {
+  encode(message: ReplyQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocationId !== "") {
+      writer.uint32(10).string(message.invocationId);
+    }
+    if (message.request !== "") {
+      writer.uint32(18).string(message.request);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(24).int32(message.kind);
+    }
+    if (message.text !== "") {
+      writer.uint32(34).string(message.text);
+    }
+    if (message.by !== "") {
+      writer.uint32(42).string(message.by);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(48).int64(message.waitMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplyQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplyQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.waitMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReplyAnswer(): ReplyAnswer {
+  return { flight: undefined, request: "", confirmed: false };
+}
+
+export const ReplyAnswer: MessageFns<ReplyAnswer> = {
+  encode(message: ReplyAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.flight !== undefined) {
+      Flight.encode(message.flight, writer.uint32(10).fork()).join();
+    }
+    if (message.request !== "") {
+      writer.uint32(18).string(message.request);
+    }
+    if (message.confirmed !== false) {
+      writer.uint32(24).bool(message.confirmed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplyAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplyAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.flight = Flight.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.confirmed = reader.bool();
             continue;
           }
         }

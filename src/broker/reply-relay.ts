@@ -1,0 +1,97 @@
+/**
+ * Replies to flights that this node has no part in: put to the owner or the origin of the flight, whichever is a node of
+ * the same owner identity. Nothing is stored here, so what is not confirmed is to be said again; the same reply twice is one.
+ */
+import { BrokerError, notFound, unavailable } from '../domain/errors.ts';
+import { flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
+import type { AnswerTo, RelayedReply } from '../domain/messages.ts';
+import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Flight } from '../domain/records.ts';
+import { checkReply } from '../domain/request.ts';
+import type { ReplyInput, WaitingView } from './api.ts';
+import { mayControl } from './policy.ts';
+import type { Replies, ReplyResult } from './replies.ts';
+import type { Self } from './self.ts';
+
+/** For the way there and back, on top of what the other node waits. */
+const onTheWayMs = 5000;
+const longestWaitMs = 60_000;
+
+export interface ReplyRelayParts {
+  readonly self: Self;
+  readonly mesh: () => Mesh;
+  readonly replies: Replies;
+  readonly find: (argument: string) => Flight;
+  readonly waiting: () => Promise<WaitingView>;
+}
+
+export class ReplyRelay {
+  readonly #parts: ReplyRelayParts;
+
+  constructor(parts: ReplyRelayParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws as `Replies.give` does, `not_found` when no node of this owner identity that can be asked knows it as waiting */
+  async give(input: ReplyInput): Promise<ReplyResult> {
+    if (this.#isKnown(input.id)) return this.#parts.replies.give(input);
+    checkReply(input.reply);
+    const flight = await this.#elsewhere(input.id);
+    const link = this.#linkFor(flight);
+    const { reply, by, request = '' } = input;
+    const waitMs = Math.min(input.waitMs, longestWaitMs);
+    try {
+      const answer = await link.ask({ type: 'reply', invocationId: flight.invocationId, request, reply, by, waitMs }, waitMs + onTheWayMs);
+      return { flight: answer.flight, request: answer.request, confirmed: answer.confirmed };
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.code !== 'deadline') throw error;
+      throw unavailable(`${link.peer.name} did not say whether it took the reply`, 'say it again: twice is the same as once');
+    }
+  }
+
+  /** A peer's person replies by way of this node. */
+  async answer({ peer }: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
+    const refusal = mayControl(peer, this.#parts.self.owner());
+    if (refusal !== undefined) throw refusal;
+    const given = await this.#parts.replies.give({
+      id: flightOfInvocation(invocationId),
+      ...(request === '' ? {} : { request }),
+      reply,
+      by: `${by} on ${peer.name}`,
+      waitMs: Math.min(waitMs, longestWaitMs),
+    });
+    return { type: 'reply', ...given };
+  }
+
+  #isKnown(argument: string): boolean {
+    try {
+      this.#parts.find(argument);
+      return true;
+    } catch (error) {
+      if (error instanceof BrokerError && error.code === 'not_found') return false;
+      throw error;
+    }
+  }
+
+  async #elsewhere(argument: string): Promise<Flight> {
+    const id = parseIdArgument(argument);
+    const end = id.kind === 'id' ? id.ulid : id.kind === 'suffix' ? id.suffix : undefined;
+    const { waiting, gaps } = await this.#parts.waiting();
+    const [first, second] = end === undefined ? [] : waiting.filter(({ flight }) => flight.id.endsWith(end));
+    if (first === undefined) {
+      const asked = gaps.length === 0 ? '' : `; not asked: ${gaps.map(({ nodeName }) => nodeName).join(', ')}`;
+      throw notFound(`nothing with the id ${argument} waits on any node of yours${asked}`, 'list what waits: beckon inbox');
+    }
+    if (second !== undefined) throw new BrokerError('ambiguous', `several that wait end in ${argument}`, { hint: `give more of it: ${first.flight.id} or ${second.flight.id}` });
+    return first.flight;
+  }
+
+  /** The owner takes it at once; the origin carries it there. */
+  #linkFor({ ownerNodeId, originNodeId, id }: Flight): Link {
+    const { mesh, self } = this.#parts;
+    const links = [ownerNodeId, originNodeId].map((nodeId) => mesh().link(nodeId));
+    const link = links.find((each) => each?.peer.owner === self.owner());
+    if (link === undefined) throw unavailable(`neither the node of the agent nor the one that invoked ${id} can be reached from here`, 'see their state: beckon peers');
+    return link;
+  }
+}

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { ReplyRelay } from '../../../src/broker/reply-relay.ts';
+import type { ReplyRelayParts } from '../../../src/broker/reply-relay.ts';
+import { BrokerError, notFound } from '../../../src/domain/errors.ts';
+import { flightIdOf, invocationIdOf } from '../../../src/domain/ids.ts';
+import type { NodeId } from '../../../src/domain/ids.ts';
+import type { RelayedReply } from '../../../src/domain/messages.ts';
+import type { Flight } from '../../../src/domain/records.ts';
+import { nodeIdFor } from '../../support/temp-store.ts';
+
+const [origin, owner] = [nodeIdFor(2), nodeIdFor(3)];
+const ulids = ['01J9Z6M3T4V8Q2X7K5B1C0D9EF', '01J9Z6M3T4V8Q2X7K5B1C1D9EF'];
+const flights = ulids.map((ulid) => ({ id: flightIdOf(ulid), invocationId: invocationIdOf(ulid), originNodeId: origin, ownerNodeId: owner }) as Flight);
+const [flight] = flights as [Flight, Flight];
+const input = { id: flight.id, reply: { kind: 'approved' }, by: 'uid:501', waitMs: 1000 } as const;
+
+/** What is asked of which node, when those nodes can be reached and belong to those people. */
+function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerError; waiting?: readonly Flight[]; known?: boolean } = {}) {
+  const asked: { at: NodeId; query: RelayedReply }[] = [];
+  const given: unknown[] = [];
+  const link = (at: NodeId) => {
+    const person = linked.get(at);
+    const ask = async (query: RelayedReply): Promise<unknown> => {
+      asked.push({ at, query });
+      if (options.failure !== undefined) throw options.failure;
+      return { type: 'reply', flight, request: 'req_1', confirmed: true };
+    };
+    return person === undefined ? undefined : { peer: { nodeId: at, name: 'there', owner: person }, ask };
+  };
+  const parts = {
+    self: { owner: () => 'ada' },
+    mesh: () => ({ link }),
+    replies: { give: async (each: unknown) => (given.push(each), { flight, request: 'req_1', confirmed: true }) },
+    find: () => {
+      if (options.known === true) return flight;
+      throw notFound('not here');
+    },
+    waiting: async () => ({ waiting: (options.waiting ?? flights.slice(0, 1)).map((each) => ({ flight: each, nodeId: origin, nodeName: 'there' })), gaps: [{ nodeId: owner, nodeName: 'desktop', why: 'away' }] }),
+  } as unknown as ReplyRelayParts;
+  return { relay: new ReplyRelay(parts), asked, given };
+}
+
+describe('a reply to a flight that is not known here', () => {
+  test('goes to its owner, and to its origin when the owner can not be reached', async () => {
+    const both = relay(new Map([[owner, 'ada'], [origin, 'ada']]));
+    await expect(both.relay.give(input)).resolves.toMatchObject({ confirmed: true });
+    expect(both.asked).toEqual([{ at: owner, query: { type: 'reply', invocationId: flight.invocationId, request: '', reply: { kind: 'approved' }, by: 'uid:501', waitMs: 1000 } }]);
+    const one = relay(new Map([[origin, 'ada']]));
+    await one.relay.give({ ...input, id: flight.id.slice(-6), request: '9EF0' });
+    expect(one.asked).toMatchObject([{ at: origin, query: { request: '9EF0' } }]);
+  });
+
+  test('never goes to a node of another person, and says that none is left', async () => {
+    const { relay: one, asked } = relay(new Map([[owner, 'bob']]));
+    await expect(one.give(input)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(asked).toEqual([]);
+  });
+
+  test('that may or may not have been taken is to be said again', async () => {
+    const { relay: one } = relay(new Map([[owner, 'ada']]), { failure: new BrokerError('deadline', 'no answer') });
+    await expect(one.give(input)).rejects.toMatchObject({ code: 'unavailable', hint: expect.stringContaining('again') });
+  });
+
+  test('names what was not asked when nothing waits by that id, and is ambiguous when several do', async () => {
+    const none = relay(new Map(), { waiting: [] });
+    await expect(none.relay.give(input)).rejects.toMatchObject({ code: 'not_found', message: expect.stringContaining('desktop') });
+    await expect(none.relay.give({ ...input, id: 'last' })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(relay(new Map(), { waiting: flights }).relay.give({ ...input, id: 'D9EF' })).rejects.toMatchObject({ code: 'ambiguous' });
+  });
+
+  test('stays here when the flight is known here', async () => {
+    const { relay: one, asked, given } = relay(new Map(), { known: true });
+    await one.give(input);
+    expect([asked, given]).toEqual([[], [input]]);
+  });
+});
+
+describe('a reply that comes from another node of the mesh', () => {
+  const query: RelayedReply = { type: 'reply', invocationId: flight.invocationId, request: '', reply: { kind: 'denied' }, by: 'uid:501', waitMs: 1e9 };
+  const from = (person: string) => ({ peer: { name: 'server', owner: person } }) as never;
+
+  test('of the same person is given in its name, for a bounded time', async () => {
+    const { relay: one, given } = relay(new Map());
+    await expect(one.answer(from('ada'), query)).resolves.toMatchObject({ type: 'reply', confirmed: true });
+    expect(given).toEqual([{ id: flight.id, reply: { kind: 'denied' }, by: 'uid:501 on server', waitMs: 60_000 }]);
+  });
+
+  test('of another person is denied', async () => {
+    const { relay: one, given } = relay(new Map());
+    await expect(one.answer(from('bob'), query)).rejects.toMatchObject({ code: 'denied' });
+    expect(given).toEqual([]);
+  });
+});
