@@ -151,7 +151,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     self,
     store,
     mesh: () => network.mesh,
-    harnesses: new Map([...createHarnesses({ clock, environment: env, log, events: { ended: (flightId) => broker.processEnded(flightId) } }), ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
+    harnesses: new Map([...createHarnesses({ clock, environment: env, log, version, events: { ended: (flightId) => broker.processEnded(flightId) } }), ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     orphans: createOrphans({ clock, log }),
     flightTokens: createFlightTokens(flightTokenSecret(nodeKey)),
     home: paths.stateDir,

@@ -11,6 +11,8 @@ import type { Candidate } from '../domain/candidate.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AgentSpec, AgentView } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import { chosenHarness } from './harness-choice.ts';
+import type { Ready } from './harness-choice.ts';
 import type { Registry } from './registry.ts';
 import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
@@ -142,22 +144,21 @@ export class Agents {
     if (name === undefined) return this.#found(spec, at);
     const harness = this.#parts.harnesses.get(name);
     if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
-    if (name === 'command' && spec.argv.length === 0) throw invalid('the harness command needs a command', 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
+    if ((name === 'command' || name === 'acp') && spec.argv.length === 0) throw invalid(`the harness ${name} needs a command`, 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
     return harness;
   }
 
-  /** Nothing says what to run: the agent that is installed and ready, in the order of `presets`. */
+  /** Nothing says what to run: of the agents that are installed and ready, the one that the project is set up for. */
   async #found(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
-    const known = presets.flatMap((name) => this.#parts.harnesses.get(name) ?? []);
+    const ready: Ready[] = [];
     const missing: string[] = [];
-    for (const harness of known) {
+    for (const harness of presets.flatMap((name) => this.#parts.harnesses.get(name) ?? [])) {
       const { argv, env, path, isolate, permissions } = spec;
       const { available, why } = await harness.check({ ...at, harness: harness.name, argv, env, path, isolate, permissions });
-      if (available) return harness;
-      missing.push(`${harness.name}: ${why ?? 'not available'}`);
+      if (available) ready.push({ harness, fit: await harness.fit?.(at.cwd) });
+      else missing.push(`${harness.name}: ${why ?? 'not available'}`);
     }
-    const looked = missing.length === 0 ? '' : ` (${missing.join('; ')})`;
-    throw invalid(`nothing says what to run${looked}`, 'put the command after --, for example: beckon agent add fabric -- ./agent.sh; or name one: --harness');
+    return chosenHarness(ready, missing);
   }
 
   #viewOf(registration: Registration): AgentView {

@@ -2,7 +2,7 @@
  * Runs what is queued for this node's agents. `started` is durable before anything is spawned, and a flight ends by
  * exactly one verdict: the agent's own end, a limit, a cancel, or a stop of the node.
  */
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { BrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -337,11 +337,12 @@ const outputLost: ErrorInfo = {
   hint: 'make room on the disk of that node; what was stored is in flight output',
 };
 
-/** @returns the agent's own end as the flight's outcome. A failure of the agent itself carries no error code. */
+/** @returns the agent's own end as the flight's outcome. A failure of the agent itself has an exit code or a signal, in words or without. */
 function outcomeOf(end: RunEnd): Outcome {
-  if (end.error !== undefined) return { state: 'failed', error: toBrokerError(new BrokerError(end.error.code, end.error.message, end.error)).toInfo() };
-  if (end.signal !== undefined) return { state: 'failed', signal: end.signal };
-  return { state: end.exitCode === 0 ? 'completed' : 'failed', exitCode: end.exitCode ?? -1 };
+  const { exitCode, signal, error } = end;
+  if (error !== undefined) return { state: 'failed', error, ...(exitCode === undefined ? {} : { exitCode }), ...(signal === undefined ? {} : { signal }) };
+  if (signal !== undefined) return { state: 'failed', signal };
+  return { state: exitCode === 0 ? 'completed' : 'failed', exitCode: exitCode ?? -1 };
 }
 
 function verdictOn(cause: StopCause, ended: number): Outcome {

@@ -71,7 +71,7 @@ export interface RunSink {
 
 /**
  * How the agent's process ended, or its turn. `error` alone when it never came up: it can't be had. `error` with an exit
- * code or a signal is the agent's own failure in words.
+ * code other than 0 or a signal is the agent's own failure, in words.
  */
 export interface RunEnd {
   readonly exitCode?: number;
@@ -117,8 +117,8 @@ export interface Harness {
   readonly keepsSessions: boolean;
   /** Cheap, spends nothing, starts nothing of the agent. */
   check(endpoint: Endpoint): Promise<Availability>;
-  /** Whether its agent is installed and the project is set up for it: for agents that are added without a harness. */
-  fit?(place: Pick<Endpoint, 'cwd' | 'path'>): Promise<Fit | undefined>;
+  /** Whether the project there is set up for its agent: for those that are added without a harness. */
+  fit?(cwd: string): Promise<Fit | undefined>;
   /** Spawns. Failures to start show up in `ended`, not as a rejection. */
   start(request: RunRequest, sink: RunSink): Run;
   /** Ends what is kept warm. No run is going on. Idempotent. */

@@ -10,7 +10,7 @@
 import { agent, methods, ndJsonStream, RequestError, type AgentContext, type SessionUpdate, type StopReason } from '@agentclientprotocol/sdk';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -191,11 +191,9 @@ class Play {
         process.stderr.write(`${words}\n`);
         return undefined;
       case 'raw':
-        process.stdout.write(`${words}\n`);
-        return undefined;
+        return this.#raw(`${words}\n`);
       case 'rawline':
-        process.stdout.write('x'.repeat(Number(words)));
-        return undefined;
+        return this.#raw('x'.repeat(Number(words)));
       case 'sleep':
         await delay(Number(words));
         return undefined;
@@ -215,8 +213,12 @@ class Play {
         // Dies once its turn is over.
         setTimeout(() => process.exit(3), Number(words));
         return undefined;
+      case 'murmur':
+        // Talks once its turn is over, and leaves the file when it has done so.
+        setTimeout(() => void this.#say('murmur\n').then(() => writeFileSync(words, '')), 5);
+        return undefined;
       case 'close':
-        process.stdout.destroy();
+        closeSync(1);
         return new Promise(() => setInterval(() => undefined, 1000));
       case 'stop':
         return words as StopReason;
@@ -236,6 +238,11 @@ class Play {
 
   async #tell(update: SessionUpdate): Promise<undefined> {
     await this.#client.notify(methods.client.session.update, { sessionId: this.#id, update });
+  }
+
+  /** Waited for: a web stream over a Node stream loses what it is given while that one wants to be drained. */
+  async #raw(text: string): Promise<undefined> {
+    await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
   }
 
   async #say(text: string): Promise<undefined> {

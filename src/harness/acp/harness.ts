@@ -33,8 +33,8 @@ export class AcpHarness implements Harness {
     }
   }
 
-  fit(place: Pick<Endpoint, 'cwd' | 'path'>): Promise<Fit | undefined> {
-    return fitOf(this.#parts.preset, place);
+  fit(cwd: string): Promise<Fit | undefined> {
+    return fitOf(this.#parts.preset, cwd);
   }
 
   start(request: RunRequest, sink: RunSink): Run {

@@ -72,7 +72,7 @@ export class AcpRun implements Run {
     const agent = await this.#launched.promise;
     if (agent === undefined) return 0;
     if (this.#isPrompted && graceMs > 0) {
-      agent.cancel().catch(() => undefined);
+      agent.cancel().catch((error: unknown) => this.#parts.log?.debug({ flightId: this.#request.flightId, err: error }, 'an agent was gone before its turn could be cancelled'));
       const { promise, resolve } = Promise.withResolvers<undefined>();
       const stopTimer = this.#parts.clock.setTimer(Math.min(cancelMs, graceMs), () => resolve(undefined));
       await Promise.race([promise, this.#turnOver.promise]);
@@ -228,7 +228,8 @@ export class AcpRun implements Run {
     const known = isBroken ? deathOf(preset, doing, agent.ownExit, agent.lastWords) : isAnswer ? refusalOf(preset, error) : toBrokerError(error);
     // What it did not finish is its own failure; that it can't be had at all, its node's.
     const isItsOwn = this.#isPrompted && !isAuthRequired(error);
-    const exit = (isBroken ? agent.ownExit : undefined) ?? { exitCode: 1 };
+    // An exit that looks clean is none in the middle of a turn.
+    const exit = isBroken && agent.ownExit !== undefined && agent.ownExit.exitCode !== 0 ? agent.ownExit : { exitCode: 1 };
     return { ...(isItsOwn ? exit : {}), error: known.toInfo() };
   }
 }

@@ -94,8 +94,12 @@ export class Turn implements TurnPort {
   async #think(text: string): Promise<void> {
     this.#thought += text;
     if (this.#thought.length >= longestThought) return this.#tellThought();
-    // A failure is kept, and thrown at the next report.
-    this.#stopTimer ??= this.#parts.clock.setTimer(thoughtMs, () => void this.#tellThought().catch(() => undefined));
+    this.#stopTimer ??= this.#parts.clock.setTimer(thoughtMs, () => {
+      this.#tellThought().catch((error: unknown) => {
+        // Thrown at the next report.
+        this.#failure ??= { error };
+      });
+    });
   }
 
   async #tellThought(): Promise<void> {

@@ -11,7 +11,7 @@ import { Lines, TooLong } from './lines.ts';
 
 /** Bytes of one message. */
 const longestMessage = 16 * 1024 * 1024;
-/** Bytes that are no messages, over the life of a process, before it is taken for something else than an agent. */
+/** Bytes that are no messages, with no message in between, before a program is taken for something else than an agent. */
 const mostStray = 256 * 1024;
 /** Requests of the agent that wait for their answer; nothing more is read from it while there are as many. */
 const mostOpen = 32;
@@ -79,6 +79,7 @@ export class Wire {
       this.#lose(line);
       return;
     }
+    this.#stray = 0;
     if (!('method' in message)) {
       // Answers to nothing are dropped: the library would write of them.
       if (this.#awaited.delete(message.id)) incoming.enqueue(message);
