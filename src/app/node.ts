@@ -21,14 +21,15 @@ import { openStore } from '../store/open.ts';
 import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
+import { readConfig } from './config.ts';
 import { isLoopback, listenAddresses, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
 import { Network } from './network.ts';
+import { createNotifier } from './notifier.ts';
 import type { Paths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
-import { requestTimeout } from './request-timeout.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
 import { createSystemClock } from './system-clock.ts';
@@ -69,7 +70,6 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const clock = createSystemClock();
   const ulids = createSystemUlids(clock);
 
-  const waiting = requestTimeout(env);
   await ensurePrivateDir(paths.stateDir);
   await ensurePrivateDir(paths.trustDir);
   const lock = acquireLock(paths.lockFile);
@@ -142,6 +142,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   });
   network.addMembers(store.read.members());
 
+  const config = offline ? { notifyAll: false } : await readConfig(paths.configFile);
+  const notifier = await createNotifier({ command: config.notify, configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });
+
   // Asked for before the node is up, say while it joins: done as soon as it is.
   let early: { force: boolean } | undefined;
   let requestStop = (force: boolean): void => {
@@ -167,9 +170,11 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     pid,
+    notifier,
+    notifyAll: config.notifyAll,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     onShutdown: (forced) => requestStop(forced),
-    ...waiting,
+    ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });
   const control = new ControlServer({ api: broker, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
 

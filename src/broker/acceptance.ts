@@ -42,7 +42,11 @@ export interface AcceptanceParts {
   readonly digest: Digest;
   readonly sessions: Sessions;
   readonly isDraining: () => boolean;
+  /** `all`: of every flight; `unable`: why nobody would notice. */
+  readonly notify: { readonly all: boolean; readonly unable: string | undefined };
   readonly onDeadline: (flight: Flight) => void;
+  /** Its person wants to be told of it. */
+  readonly onWatched: (flight: Flight) => void;
   /** An agent of this node is not as it was registered. */
   readonly onDoubt: (address: string) => void;
 }
@@ -50,6 +54,7 @@ export interface AcceptanceParts {
 export interface Accepted {
   readonly flight: Flight;
   readonly deduplicated: boolean;
+  readonly notes?: readonly string[];
 }
 
 export class Acceptance {
@@ -73,6 +78,7 @@ export class Acceptance {
     await this.#checkAvailable(target);
     const link = await this.#linkTo(target, input.noHold);
     const plan = this.#planFor(target, link);
+    const isWatched = input.notify === true || this.#parts.notify.all;
     const { flight, deduplicated } = await this.#parts.store.write.accept({
       stamp: this.#parts.chronicler.stamp(),
       invocation: this.#invocationOf(input, target),
@@ -80,12 +86,15 @@ export class Acceptance {
       ...(input.key === undefined ? {} : { key: input.key }),
       payloadHash,
       plan,
+      ...(isWatched ? { notify: true } : {}),
     });
     if (deduplicated) return { flight, deduplicated };
     this.#parts.onDeadline(flight);
+    if (isWatched) this.#parts.onWatched(flight);
     if (plan.kind === 'local') this.#parts.runner.wake(target.address);
     else this.#parts.outbox.accepted(flight, plan.kind === 'send' ? link : undefined, !input.noHold);
-    return { flight, deduplicated };
+    const { unable } = this.#parts.notify;
+    return { flight, deduplicated, ...(input.notify === true && unable !== undefined ? { notes: [unable] } : {}) };
   }
 
   #invocationOf(input: InvokeInput, target: Candidate): Invocation {

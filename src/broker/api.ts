@@ -95,6 +95,8 @@ export interface InvokeInput {
   readonly noHold: boolean;
   readonly runLimitMs?: number;
   readonly rerunnable: boolean;
+  /** Tell the person at this node when it waits and when it has finished. */
+  readonly notify?: boolean;
   /** Set when it makes another one anew: which, and how that one's address was typed. */
   readonly redriveOf?: InvocationId;
   readonly addressTyped?: string;
@@ -118,9 +120,9 @@ export interface WaitingView {
   readonly gaps: TraceView['gaps'];
 }
 
-/** One step of a flight as a caller sees it. `finished` is the last. */
+/** One step of a flight as a caller sees it. `finished` is the last. `notes`: what its caller should know, a sentence each. */
 export type FlightUpdate =
-  | { readonly type: 'accepted'; readonly atMs: number; readonly invocationId: InvocationId; readonly flightId: FlightId; readonly target: string; readonly deduplicated: boolean }
+  | { readonly type: 'accepted'; readonly atMs: number; readonly invocationId: InvocationId; readonly flightId: FlightId; readonly target: string; readonly deduplicated: boolean; readonly notes?: readonly string[] }
   | { readonly type: 'held'; readonly atMs: number; readonly why: string; readonly untilMs: number }
   | { readonly type: 'received'; readonly atMs: number; readonly nodeId: NodeId; readonly nodeName: string }
   | { readonly type: 'event'; readonly atMs: number; readonly event: FlightEvent }
@@ -169,13 +171,13 @@ export interface BrokerApi {
   listAgents(filter: { node?: string }, page: PageRequest): Promise<Page<AgentView>>;
   resolve(selector: Selector): Promise<ResolveResult>;
 
-  /** Resolves after the invocation is durable. @throws what is known before acceptance (G11) */
-  invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean }>;
+  /** Resolves after the invocation is durable. `notes`: what its caller should know, a sentence each. @throws what is known before acceptance (G11) */
+  invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean; notes?: readonly string[] }>;
   /**
    * Updates from the store, as they become durable, until the flight is terminal and told, or `signal` aborts.
    * Pull-driven: a slow reader holds nothing up. `accepted` comes first, then whatever has happened, in order.
    */
-  follow(flightId: FlightId, options: { afterSeq: number; deduplicated: boolean; signal: AbortSignal }): AsyncIterable<FlightUpdate>;
+  follow(flightId: FlightId, options: { afterSeq: number; deduplicated: boolean; signal: AbortSignal; notes?: readonly string[] }): AsyncIterable<FlightUpdate>;
   findFlight(idArgument: string): Promise<Flight>;
   /** `family`: only this invocation and what it led to. */
   listFlights(filter: FlightFilter & { node?: string; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;

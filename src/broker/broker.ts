@@ -7,6 +7,7 @@ import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSource } from '../domain/ports.ts';
+import type { Notifier } from '../domain/notification.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
 import type { Member, Store } from '../domain/store-port.ts';
@@ -28,6 +29,7 @@ import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
 import { Links } from './links.ts';
 import { Nodes } from './nodes.ts';
+import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import type { Retention } from './pruning.ts';
@@ -69,6 +71,9 @@ export interface BrokerParts {
   readonly pid: number;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
+  readonly notifier: Notifier;
+  /** The person wants to be told of every flight. */
+  readonly notifyAll?: boolean;
   /** How long what is over is kept. */
   readonly retention?: Retention;
   /** How long a request of an agent waits unless the agent says otherwise. */
@@ -82,7 +87,8 @@ export class Broker implements BrokerApi, Startable {
   readonly admission: Admission;
   readonly registry: Registry;
   readonly #parts: BrokerParts;
-  readonly #feed = new Feed();
+  readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
+  readonly #notifications: Notifications;
   readonly #runner: Runner;
   readonly #outbox: Outbox;
   readonly #deadlines: Deadlines;
@@ -109,6 +115,7 @@ export class Broker implements BrokerApi, Startable {
     const isDraining = (): boolean => this.#isDraining;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
+    this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
@@ -163,6 +170,8 @@ export class Broker implements BrokerApi, Startable {
       isDraining,
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
+      notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
+      onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
@@ -204,6 +213,7 @@ export class Broker implements BrokerApi, Startable {
     for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
     const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended });
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
+    await this.#notifications.start();
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
@@ -216,6 +226,7 @@ export class Broker implements BrokerApi, Startable {
   async drain(): Promise<void> {
     this.#isDraining = true;
     await this.#runner.drain(this.#forced.signal);
+    await this.#notifications.settled(this.#forced.signal);
   }
 
   force(): void {
@@ -227,6 +238,7 @@ export class Broker implements BrokerApi, Startable {
     this.force();
     await this.#runner.drain(this.#forced.signal);
     await this.#closeHarnesses();
+    await this.#notifications.stop();
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();

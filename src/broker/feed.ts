@@ -6,9 +6,20 @@ import type { FlightId } from '../domain/ids.ts';
 
 export class Feed {
   readonly #waiting = new Map<FlightId, Set<() => void>>();
+  readonly #onChanged: (flightId: FlightId) => void;
+
+  /** @param onChanged is told of every change too */
+  constructor(onChanged: (flightId: FlightId) => void = () => undefined) {
+    this.#onChanged = onChanged;
+  }
 
   /** Call after the commit that changed the flight. */
   changed(flightId: FlightId): void {
+    this.#onChanged(flightId);
+    this.#wake(flightId);
+  }
+
+  #wake(flightId: FlightId): void {
     const waiters = this.#waiting.get(flightId);
     if (waiters === undefined) return;
     this.#waiting.delete(flightId);
@@ -17,7 +28,7 @@ export class Feed {
 
   /** Everyone looks again: the node is stopping, say. */
   wakeAll(): void {
-    for (const flightId of [...this.#waiting.keys()]) this.changed(flightId);
+    for (const flightId of [...this.#waiting.keys()]) this.#wake(flightId);
   }
 
   /**

@@ -22,6 +22,7 @@ export interface FollowOptions {
   readonly afterSeq: number;
   readonly deduplicated: boolean;
   readonly signal: AbortSignal;
+  readonly notes?: readonly string[];
 }
 
 export async function* follow(parts: FollowParts, flightId: FlightId, options: FollowOptions): AsyncIterable<FlightUpdate> {
@@ -34,6 +35,7 @@ export async function* follow(parts: FollowParts, flightId: FlightId, options: F
     flightId,
     target: flight.target,
     deduplicated: options.deduplicated,
+    ...(options.notes === undefined ? {} : { notes: options.notes }),
   };
   let seq = options.afterSeq;
   let toldReceived = false;

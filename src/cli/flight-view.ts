@@ -21,6 +21,7 @@ export interface ViewOptions {
   readonly raw: boolean;
 }
 
+type Accepted = Extract<FlightUpdate, { type: 'accepted' }>;
 type Finished = Extract<FlightUpdate, { type: 'finished' }>;
 
 export class FlightView {
@@ -47,8 +48,7 @@ export class FlightView {
     const { out } = this.#context;
     switch (update.type) {
       case 'accepted': {
-        const { invocationId, flightId, target, deduplicated } = update;
-        return await out.event('accepted', { invocationId, flightId, target, deduplicated }, update.atMs);
+        return await out.event('accepted', acceptedFields(update), update.atMs);
       }
       case 'held':
         return await out.event('held', { why: update.why, until: isoTime(update.untilMs) }, update.atMs);
@@ -99,6 +99,7 @@ export class FlightView {
         this.#target = update.target;
         this.#flightId = update.flightId;
         this.#note(`${update.target}  ${update.invocationId}${update.deduplicated ? '  (accepted before with this key: following that one)' : ''}`);
+        tellNotes(this.#context.out, update);
         return;
       case 'held':
         this.#wasHeld = true;
@@ -193,11 +194,21 @@ export class FlightView {
 }
 
 /** What a command that leaves at once prints: the invocation's id alone, or the document. */
-export async function tellAccepted(out: Output, update: Extract<FlightUpdate, { type: 'accepted' }>, quiet = false): Promise<void> {
-  const { invocationId, flightId, target, deduplicated } = update;
-  if (out.isJson) return await out.event('accepted', { invocationId, flightId, target, deduplicated }, update.atMs);
+export async function tellAccepted(out: Output, update: Accepted, quiet = false): Promise<void> {
+  const { invocationId, target, deduplicated } = update;
+  if (out.isJson) return await out.event('accepted', acceptedFields(update), update.atMs);
   if (!quiet) out.note(out.dim(`${target}${deduplicated ? '  (accepted before)' : ''}`));
+  tellNotes(out, update);
   await out.line(invocationId);
+}
+
+function acceptedFields({ invocationId, flightId, target, deduplicated, notes }: Accepted): object {
+  return { invocationId, flightId, target, deduplicated, ...(notes === undefined ? {} : { notes }) };
+}
+
+/** Said even with --quiet: what was asked for will not happen. */
+function tellNotes(out: Output, { notes = [] }: Accepted): void {
+  for (const note of notes) out.note(`${out.noteColours.yellow('warning:')} ${neutralise(note)}`);
 }
 
 export function finishedFields({ flight, output, truncated }: Finished): Record<string, unknown> {

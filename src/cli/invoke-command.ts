@@ -29,6 +29,7 @@ export function defineInvoke(program: Command, on: Register): void {
     .option('--no-hold', 'fail at once when the node of the agent is not reachable')
     .addOption(duration('--run-limit <duration>', 'end it when it has run so long'))
     .option('--rerunnable', 'run it again by itself if its node dies in the middle')
+    .option('--notify', 'tell me when it waits for me and when it has finished')
     .option('--detach', 'print the invocation id and leave')
     .addOption(choice('--on-signal <what>', 'what INT and TERM do, without asking', ['cancel', 'detach']))
     .option('-q, --quiet', 'only the answer, and errors')
@@ -57,6 +58,7 @@ async function invoke(context: Context, [address = '', ...words]: readonly strin
     noHold: options['hold'] === false,
     rerunnable: flag(options, 'rerunnable'),
     detach: flag(options, 'detach'),
+    notify: flag(options, 'notify'),
     ...(key === undefined ? {} : { key }),
     ...(holdMs === undefined ? {} : { holdMs }),
     ...(runLimitMs === undefined ? {} : { runLimitMs }),

@@ -160,7 +160,7 @@ export function decodeWaitingList(message: inspection.ListWaitingResponse): Wait
 }
 
 export function decodeAccepted(atMs: number, message: wire.Accepted): Extract<FlightUpdate, { type: 'accepted' }> {
-  const { invocationId, flightId, target, deduplicated } = message;
+  const { invocationId, flightId, target, deduplicated, notes } = message;
   return {
     type: 'accepted',
     atMs,
@@ -168,6 +168,7 @@ export function decodeAccepted(atMs: number, message: wire.Accepted): Extract<Fl
     flightId: id(isFlightId, flightId, 'accepted.flight_id'),
     target,
     deduplicated,
+    ...(notes.length === 0 ? {} : { notes }),
   };
 }
 

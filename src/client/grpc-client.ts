@@ -135,7 +135,7 @@ export class GrpcNodeClient implements NodeClient {
 
   async redriveDelivery(idArgument: string, confirmed: boolean): ReturnType<NodeClient['redriveDelivery']> {
     const { atMs, ...accepted } = await this.#ask(calls.redriveDelivery, { id: idArgument, confirmed }, remoteMs);
-    return decodeAccepted(atMs, accepted);
+    return decodeAccepted(atMs, { ...accepted, notes: [] });
   }
 
   async listDeliveries(...[filter, page]: Parameters<NodeClient['listDeliveries']>): ReturnType<NodeClient['listDeliveries']> {

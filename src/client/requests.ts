@@ -48,5 +48,6 @@ export function encodeInvoke(request: InvokeRequest): wire.InvokeRequest {
     runLimitMs: request.runLimitMs,
     rerunnable: request.rerunnable,
     detach: request.detach ?? false,
+    notify: request.notify ?? false,
   };
 }

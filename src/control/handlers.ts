@@ -34,8 +34,8 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
     resolve: unary(edge, async (_caller, request) => encodeResolved(await api.resolve(decodeSelector(request.selector)))),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
-      const { flight, deduplicated } = await api.invoke(decodeInvoke(caller, request));
-      for await (const update of api.follow(flight.id, { afterSeq: 0, deduplicated, signal })) {
+      const { flight, deduplicated, notes } = await api.invoke(decodeInvoke(caller, request));
+      for await (const update of api.follow(flight.id, { afterSeq: 0, deduplicated, signal, ...present({ notes }) })) {
         yield { update: encodeUpdate(update) };
         if (request.detach) return;
       }

@@ -64,6 +64,7 @@ export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest): 
     session: decodeSession(message.session),
     noHold: message.noHold,
     rerunnable: message.rerunnable,
+    notify: message.notify,
     ...present({
       key: optionalText(message.key, 'key'),
       holdMs: optionalWhole(message.holdMs, 'hold_ms'),

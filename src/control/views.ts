@@ -75,8 +75,8 @@ export function encodeUpdate(update: FlightUpdate): wire.FlightUpdate {
 function encodeStep(update: FlightUpdate): wire.FlightUpdate['update'] {
   switch (update.type) {
     case 'accepted': {
-      const { invocationId, flightId, target, deduplicated } = update;
-      return { $case: 'accepted', value: { invocationId, flightId, target, deduplicated } };
+      const { invocationId, flightId, target, deduplicated, notes = [] } = update;
+      return { $case: 'accepted', value: { invocationId, flightId, target, deduplicated, notes: [...notes] } };
     }
     case 'held':
       return { $case: 'held', value: { why: update.why, untilMs: update.untilMs } };

@@ -38,6 +38,8 @@ export interface AcceptInput {
   /** Of the request as typed: address, task, files, session. */
   readonly payloadHash: string;
   readonly plan: AcceptPlan;
+  /** Its person is to be told when it waits and when it has finished. */
+  readonly notify?: boolean;
 }
 
 /** A piece of what a run tells: its output, or its progress. */
@@ -186,6 +188,9 @@ export interface StoreWrites {
    */
   requestCancel(input: { stamp: Stamp; flightId: FlightId; by: string }): Promise<Flight>;
 
+  /** This was told of a flight with `notify`: a request, or its end (`endTold`), after which nothing is. */
+  notified(input: { flightId: FlightId; told: string }): Promise<void>;
+
   /** `queued → running`, run + 1, event `started`. Undefined when it is not queued any more. */
   start(input: { stamp: Stamp; flightId: FlightId }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** A process of a flight that runs here, until the flight ends. One that has ended by now is left alone. */
@@ -285,6 +290,8 @@ export interface StoreReads {
   due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];
   /** The earliest deadline later than `afterMs`. */
   nextDeadlineMs(afterMs?: number): number | undefined;
+  /** Flights accepted with `notify` whose end was not told yet, and what was told last. */
+  toNotify(): readonly { readonly flightId: FlightId; readonly told: string | undefined }[];
   /** On record: of flights that have not ended, and those kept after the end of theirs. */
   processes(): readonly FlightProcess[];
   endpoints(): readonly Endpoint[];

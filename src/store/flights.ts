@@ -1,6 +1,7 @@
 /** Flights: what the writer does with their rows, and the reads by index. */
 import type { FlightState } from '../domain/flight.ts';
 import type { InvocationId, SessionId } from '../domain/ids.ts';
+import { endTold } from '../domain/notification.ts';
 import type { Connection, Statement } from './connection.ts';
 import type { QueueCounts, StateTally } from './caches.ts';
 import { dueAtMs } from './flight-row.ts';
@@ -19,6 +20,7 @@ export class FlightTable {
   readonly #save;
   readonly #saveOutput;
   readonly #saveAcked;
+  readonly #saveNotified;
   readonly #active;
   readonly #queued;
   readonly #queues: QueueCounts;
@@ -30,8 +32,8 @@ export class FlightTable {
     this.#get = db.prepare<[InvocationId], FlightRow>(byId);
     this.#insert = db.prepare(`
       INSERT INTO flights (invocation_id, origin, owner, peer, owned, target, agent, session_id, state, run, last_seq, acked_seq,
-        hold_until_ms, total_until_ms, due_at_ms, accepted_at_ms, sent_at_ms, received_at_ms, stdout_bytes, stderr_bytes, stored_bytes)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)`);
+        hold_until_ms, total_until_ms, due_at_ms, accepted_at_ms, sent_at_ms, received_at_ms, stdout_bytes, stderr_bytes, stored_bytes, notify)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)`);
     this.#save = db.prepare(`
       UPDATE flights SET state = ?, run = ?, last_seq = ?, due_at_ms = ?, sent_at_ms = ?, received_at_ms = ?, started_at_ms = ?,
         finished_at_ms = ?, cancel_requested_at_ms = ?, verdict_by = ?, exit_code = ?, signal = ?, error = ?, ended = ?,
@@ -39,6 +41,7 @@ export class FlightTable {
         waiting_until_ms = ?, stdout_bytes = ?, stderr_bytes = ?, stored_bytes = ?, quarantined_at_ms = ?, session_id = ?
       WHERE invocation_id = ?`);
     this.#saveOutput = db.prepare('UPDATE flights SET last_seq = ?, stdout_bytes = ?, stderr_bytes = ?, stored_bytes = ? WHERE invocation_id = ?');
+    this.#saveNotified = db.prepare(`UPDATE flights SET notified = ?, notify = iif(? = '${endTold}', 2, notify) WHERE invocation_id = ?`);
     this.#saveAcked = db.prepare('UPDATE flights SET acked_seq = ? WHERE invocation_id = ?');
     this.#active = db.prepare<[string, number], { invocation_id: InvocationId }>(
       'SELECT invocation_id FROM flights WHERE state = ? AND owner = ? ORDER BY invocation_id',
@@ -50,11 +53,11 @@ export class FlightTable {
     return this.#get.get(id);
   }
 
-  insert(row: FlightRow): void {
+  insert(row: FlightRow, notify = false): void {
     this.#insert.run(
       row.invocation_id, row.origin, row.owner, row.peer, row.owned, row.target, row.agent, row.session_id, row.state, row.acked_seq,
       row.hold_until_ms, row.total_until_ms, dueAtMs(row), row.accepted_at_ms, row.sent_at_ms, row.received_at_ms,
-      row.stored_bytes,
+      row.stored_bytes, notify ? 1 : 0,
     );
     this.#tally.moved(undefined, row.state);
     if (row.owned === 1) this.#queues.change(row.target, 1);
@@ -84,6 +87,10 @@ export class FlightTable {
     this.#saveAcked.run(seq, id);
   }
 
+  saveNotified(id: InvocationId, told: string): void {
+    this.#saveNotified.run(told, told, id);
+  }
+
   /** Owned by that node and in that state, oldest first. */
   ownedIn(state: FlightState, owner: number): InvocationId[] {
     return this.#active.all(state, owner).map((each) => each.invocation_id);
@@ -111,6 +118,7 @@ export interface FlightReads {
   readonly unacknowledged: Statement<[number, string, number], IdRow & { readonly acked_seq: number; readonly last_seq: number }>;
   /** Queued, not held back and of none of the sessions in the JSON array. */
   readonly startable: Statement<[string, string, number], IdRow>;
+  readonly toNotify: Statement<[], IdRow & { readonly notified: string | null }>;
   /** At work in that session. */
   readonly inSession: Statement<[SessionId], IdRow>;
   readonly quarantined: Statement<[number, string, number], IdRow>;
@@ -137,6 +145,7 @@ export function flightReads(db: Connection): FlightReads {
       SELECT invocation_id, acked_seq, last_seq FROM flights
       WHERE origin = ? AND acked_seq < last_seq AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
     startable: db.prepare(startableSql),
+    toNotify: db.prepare('SELECT invocation_id, notified FROM flights WHERE notify = 1 ORDER BY invocation_id'),
     inSession: db.prepare(`
       SELECT invocation_id FROM flights
       WHERE session_id = ? AND finished_at_ms IS NULL AND state IN ('waking', 'running', 'waiting') AND owned = 1 LIMIT 1`),

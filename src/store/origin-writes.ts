@@ -27,7 +27,7 @@ export class OriginWrites {
 
   accept(input: AcceptInput): Wire<'accept'> {
     const { nodes, self, idempotency, flights, invocations, queues, sessions } = this.#tables;
-    const { stamp, invocation, task, key, payloadHash, plan } = input;
+    const { stamp, invocation, task, key, payloadHash, plan, notify } = input;
     if (key !== undefined) {
       const known = idempotency.get(invocation.caller, key);
       if (known !== undefined) return this.#again(known.invocationId, known.payloadHash === payloadHash);
@@ -42,7 +42,7 @@ export class OriginWrites {
     if (plan.kind === 'send') row.sent_at_ms = stamp.atMs;
     invocations.insert(invocation, origin, owner, task);
     if (key !== undefined) idempotency.insert(invocation.caller, key, { invocationId: invocation.id, payloadHash });
-    flights.insert(row);
+    flights.insert(row, notify);
     this.#plan(input, row);
     return session;
   }

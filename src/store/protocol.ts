@@ -37,6 +37,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   applyEvents: true,
   requestCancel: true,
   start: true,
+  notified: true,
   recordProcess: true,
   forgetProcesses: true,
   bindSession: true,

@@ -81,6 +81,7 @@ export function readerOver(db: Connection): StoreReads {
       })),
     queued: (address, limit, busy = []) => flights.startable.all(address, JSON.stringify(busy), limit).map((row) => flightOfInvocation(row.invocation_id)),
     session: (id) => sessions.session(id),
+    toNotify: () => flights.toNotify.all().map((row) => ({ flightId: flightOfInvocation(row.invocation_id), told: row.notified ?? undefined })),
     turnOf: (id) => {
       const row = flights.inSession.get(id);
       return row === undefined ? undefined : flightOfInvocation(row.invocation_id);

@@ -44,6 +44,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     endAtOrigin: (input) => origin.endAtOrigin(input),
     applyEvents: (input) => origin.applyEvents(input),
     requestCancel: (input) => origin.requestCancel(input),
+    notified: ({ flightId, told }) => {
+      flights.saveNotified(invocationOfFlight(flightId), told);
+    },
     start: (input) => owner.start(input),
     recordProcess: (input) => {
       owner.recordProcess(input);

@@ -84,6 +84,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     },
     requestCancel: plain('requestCancel'),
     start: plain('start'),
+    notified: plain('notified'),
     recordProcess: plain('recordProcess'),
     forgetProcesses: plain('forgetProcesses'),
     bindSession: plain('bindSession'),

@@ -1,5 +1,5 @@
 /** What people do with an agent on another of their machines, with the real agents: each call is made from the other node. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { processesOf } from '../support/belongings.ts';
@@ -28,7 +28,8 @@ beforeAll(async () => {
   model = await FakeModel.start();
   ({ cluster, laptop, desktop, server } = await Cluster.meshed('laptop', 'desktop', 'server'));
   await server.down();
-  await server.up({ env: { BECKON_REQUEST_TIMEOUT: '2s' } });
+  writeFileSync(join(server.home, 'config.toml'), 'request_timeout = "2s"\n');
+  await server.up();
 });
 afterAll(async () => {
   await cluster?.[Symbol.asyncDispose]();

@@ -1,5 +1,5 @@
 /** A whole node in this process, as `runNode` makes it: real store, real network on loopback, real agents. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runNode } from '../../src/app/node.ts';
@@ -17,6 +17,8 @@ import { waitFor } from './wait-for.ts';
 export interface LocalNodeOptions {
   readonly harnesses?: readonly Harness[];
   readonly join?: string;
+  /** Of its config file. */
+  readonly config?: string;
 }
 
 export class LocalNode implements AsyncDisposable {
@@ -44,8 +46,9 @@ export class LocalNode implements AsyncDisposable {
     return this.#running?.ready.listen ?? '';
   }
 
-  async start({ harnesses = [], join: token }: LocalNodeOptions = {}): Promise<this> {
+  async start({ harnesses = [], join: token, config }: LocalNodeOptions = {}): Promise<this> {
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: this.home };
+    if (config !== undefined) writeFileSync(join(this.home, 'config.toml'), config);
     const given = { name: this.name, listen: ['127.0.0.1:0'], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
     this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, log: silentLog, harnesses });
     this.#client = await connect({ socketPath: this.#running.ready.socket });
@@ -116,8 +119,8 @@ export class LocalPair implements AsyncDisposable {
   readonly laptop = new LocalNode('laptop', this.root);
   readonly desktop = new LocalNode('desktop', this.root);
 
-  async start(harnesses: readonly Harness[] = []): Promise<this> {
-    await this.laptop.start({ harnesses });
+  async start(harnesses: readonly Harness[] = [], options: { readonly config?: string } = {}): Promise<this> {
+    await this.laptop.start({ harnesses, ...options });
     await this.laptop.client.createMesh({ new: false });
     const { token } = await this.laptop.client.createInvite({});
     await this.desktop.start({ harnesses, join: token });

@@ -52,7 +52,8 @@ export function storeStory(): readonly StoryStep[] {
   add('note', { stamp: stamp(), what: 'invocation.refused', detail: { why: 'x' } });
 
   const [local, remote, refused, given] = [own(), sent(), sent(), foreign()];
-  add('accept', story.accept(local, { kind: 'local', queueLimit: 10, sessionOwner: 'ada' }, { key: 'k' }));
+  add('accept', story.accept(local, { kind: 'local', queueLimit: 10, sessionOwner: 'ada' }, { key: 'k', notify: true }));
+  add('notified', { flightId: flightOf(local), told: 'req_1' });
   add('start', { stamp: stamp(), flightId: flightOf(local) });
   add('recordProcess', { flightId: flightOf(local), process: { pid: 4711, session: 4711, startedAt: '1', bootId: 'boot' } });
   add('forgetProcesses', { flightId: flightOf(local) });

@@ -171,6 +171,7 @@ export class Machine {
       ownAddresses: () => [],
       onMembers: () => undefined,
       pid: 1,
+      notifier: { unable: undefined, notify: async () => undefined },
       onShutdown: () => undefined,
     });
     this.#running = { store, broker };

@@ -225,6 +225,8 @@ export interface InvokeRequest {
   runLimitMs?: number | undefined;
   rerunnable: boolean;
   detach: boolean;
+  /** Tell the person at this node when it waits and when it has finished. */
+  notify: boolean;
 }
 
 export interface InvokeResponse {
@@ -257,6 +259,8 @@ export interface Accepted {
   flightId: string;
   target: string;
   deduplicated: boolean;
+  /** What the caller should know, a sentence each. */
+  notes: string[];
 }
 
 export interface Held {
@@ -2113,6 +2117,7 @@ function createBaseInvokeRequest(): InvokeRequest {
     runLimitMs: undefined,
     rerunnable: false,
     detach: false,
+    notify: false,
   };
 }
 
@@ -2144,6 +2149,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.detach !== false) {
       writer.uint32(72).bool(message.detach);
+    }
+    if (message.notify !== false) {
+      writer.uint32(160).bool(message.notify);
     }
     return writer;
   },
@@ -2231,6 +2239,14 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             }
 
             message.detach = reader.bool();
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.notify = reader.bool();
             continue;
           }
         }
@@ -2499,7 +2515,7 @@ export const FlightUpdate: MessageFns<FlightUpdate> = {
 };
 
 function createBaseAccepted(): Accepted {
-  return { invocationId: "", flightId: "", target: "", deduplicated: false };
+  return { invocationId: "", flightId: "", target: "", deduplicated: false, notes: [] };
 }
 
 export const Accepted: MessageFns<Accepted> = {
@@ -2515,6 +2531,9 @@ export const Accepted: MessageFns<Accepted> = {
     }
     if (message.deduplicated !== false) {
       writer.uint32(32).bool(message.deduplicated);
+    }
+    for (const v of message.notes) {
+      writer.uint32(162).string(v!);
     }
     return writer;
   },
@@ -2562,6 +2581,14 @@ export const Accepted: MessageFns<Accepted> = {
             }
 
             message.deduplicated = reader.bool();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.notes.push(reader.string());
             continue;
           }
         }
