@@ -19,9 +19,9 @@ test('it appears after a second of silence, counts, and is taken back before any
   await clock.advance(1000);
   expect(ran.stderr).toBe('\r\u001b[Kat work on desktop … 1s');
   await clock.advance(1000);
-  expect(ran.stderr).toMatch(/\r\u001b\[Kat work on desktop … 2s$/);
+  expect(ran.stderr.endsWith('\r\u001b[Kat work on desktop … 2s')).toBe(true);
   line.clear();
-  expect(ran.stderr).toMatch(/2s\r\u001b\[K$/);
+  expect(ran.stderr.endsWith('2s\r\u001b[K')).toBe(true);
   const { length } = ran.stderr;
   await clock.advance(10_000);
   expect(ran.stderr, 'until what was to be written is').toHaveLength(length);
@@ -30,7 +30,7 @@ test('it appears after a second of silence, counts, and is taken back before any
   expect(ran.stderr).toMatch(/at work on desktop … 13s$/);
   line.set(undefined);
   await clock.advance(10_000);
-  expect(ran.stderr).toMatch(/13s\r\u001b\[K$/);
+  expect(ran.stderr.endsWith('13s\r\u001b[K')).toBe(true);
 });
 
 test.each([
