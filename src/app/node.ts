@@ -14,6 +14,7 @@ import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
+import { AttachedHarness } from '../harness/attached/harness.ts';
 import { createHarnesses, createOrphans } from '../harness/registry.ts';
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
@@ -150,11 +151,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   let requestStop = (force: boolean): void => {
     early = { force: force || early?.force === true };
   };
+  const attached = new AttachedHarness({ clock, onServersChanged: (address) => broker.agentChanged(address) });
   const broker: Broker = new Broker({
     self,
     store,
     mesh: () => network.mesh,
-    harnesses: new Map([...createHarnesses({ clock, environment: env, log, version, events: { ended: (flightId) => broker.processEnded(flightId) } }), ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
+    harnesses: new Map([...createHarnesses({ clock, environment: env, log, version, events: { ended: (flightId) => broker.processEnded(flightId) } }), [attached.name, attached], ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     orphans: createOrphans({ clock, log }),
     flightTokens: createFlightTokens(flightTokenSecret(nodeKey)),
     home: paths.stateDir,
@@ -176,7 +178,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     onShutdown: (forced) => requestStop(forced),
     ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });
-  const control = new ControlServer({ api: broker, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
+  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
 
   undo.defer(() => broker.stop());
   if (!offline) {

@@ -1,6 +1,7 @@
 /** Where a node keeps what it has. */
-import { createHash } from 'node:crypto';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { homeOf, socketPathIn, stateDirectory, xdg } from '../client/state-directory.ts';
+import type { Environment } from '../client/state-directory.ts';
 
 export interface Paths {
   /** BECKON_HOME, when it is set: all the others are below it. */
@@ -21,36 +22,15 @@ export interface Paths {
   readonly socketPath: string;
 }
 
-/** `sun_path` has 104 bytes on macOS and 108 on Linux, the final NUL among them; some libraries need a few of their own. */
-const longestSocketPath = 100;
-
-/**
- * With BECKON_HOME (made absolute from the current directory) all below it; else the XDG directories, or
- * ~/Library/Application Support/beckon on macOS. The socket is below the state and not in XDG_RUNTIME_DIR, which a
- * shell on the desktop has and one over ssh, cron or a service may not: every command must find the same node.
- * Variables that are empty, and XDG ones that are not absolute, count as not set (XDG Base Directory 0.8).
- */
-export function paths(env: Readonly<Record<string, string | undefined>>, platform: NodeJS.Platform, homeDirectory: string, uid: number): Paths {
-  const set = env['BECKON_HOME'];
-  if (set !== undefined && set !== '') {
-    const home = resolve(set);
-    return { home, ...below(home, join(home, 'config.toml'), uid) };
-  }
-  if (platform === 'darwin') {
-    const support = join(homeDirectory, 'Library', 'Application Support', 'beckon');
-    return below(support, join(support, 'config.toml'), uid);
-  }
-  const xdg = (name: string, otherwise: string): string => {
-    const value = env[name];
-    return join(value !== undefined && isAbsolute(value) ? value : join(homeDirectory, otherwise), 'beckon');
-  };
-  return below(xdg('XDG_STATE_HOME', '.local/state'), join(xdg('XDG_CONFIG_HOME', '.config'), 'config.toml'), uid);
-}
-
-function below(stateDir: string, configFile: string, uid: number): Paths {
+/** With BECKON_HOME all below it; else the state where `stateDirectory` says, and the config beside it or in its XDG directory. */
+export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory: string, uid: number): Paths {
+  const home = homeOf(env);
+  const stateDir = stateDirectory(env, platform, homeDirectory);
+  const configDir = home !== undefined || platform === 'darwin' ? stateDir : xdg(env, 'XDG_CONFIG_HOME', homeDirectory, '.config');
   const trustDir = join(stateDir, 'trust');
   return {
-    configFile,
+    ...(home === undefined ? {} : { home }),
+    configFile: join(configDir, 'config.toml'),
     stateDir,
     dbFile: join(stateDir, 'beckon.db'),
     epochFile: join(stateDir, 'beckon.epoch'),
@@ -58,13 +38,6 @@ function below(stateDir: string, configFile: string, uid: number): Paths {
     keyFile: join(trustDir, 'node.key'),
     trustDir,
     logDir: join(stateDir, 'logs'),
-    socketPath: socketPath(stateDir, uid),
+    socketPath: socketPathIn(stateDir, uid),
   };
-}
-
-function socketPath(stateDir: string, uid: number): string {
-  const usual = join(stateDir, 'run', 'control.sock');
-  if (Buffer.byteLength(usual) <= longestSocketPath) return usual;
-  const short = createHash('sha256').update(stateDir).digest('hex').slice(0, 16);
-  return join('/tmp', `beckon-${uid}`, `${short}.sock`);
 }

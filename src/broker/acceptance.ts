@@ -3,10 +3,10 @@
  * flight exists and ends in a state that can be read.
  */
 import { ancestryOf, flawOfChain } from '../domain/ancestry.ts';
-import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
+import { BrokerError, conflict, unavailable } from '../domain/errors.ts';
 import { shellAddress, parseAddress } from '../domain/address.ts';
 import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
-import { checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
+import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Harness } from '../domain/harness-port.ts';
@@ -18,6 +18,7 @@ import type { InvokeInput } from './api.ts';
 import { availabilityOf } from './agents.ts';
 import type { Chronicler } from './chronicler.ts';
 import { queueLimit } from './inbox.ts';
+import { drainingWords } from './outbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
 import type { Runner } from './runner.ts';
@@ -26,7 +27,6 @@ import type { Sessions } from './sessions.ts';
 
 /** How long `--no-hold` tries to reach the owner. */
 const dialMs = 5000;
-const maxKeyLength = 256;
 
 export interface AcceptanceParts {
   readonly store: Store;
@@ -67,7 +67,7 @@ export class Acceptance {
   async invoke(input: InvokeInput): Promise<Accepted> {
     if (this.#parts.isDraining()) throw unavailable('this node is going down and takes no new work', 'start it again: beckon up');
     checkTaskSize(input.task);
-    checkKey(input.key);
+    if (input.key !== undefined) checkKey(input.key);
     const payloadHash = this.#hashOf(input);
     const known = this.#known(input, payloadHash);
     if (known !== undefined) return { flight: known, deduplicated: true };
@@ -103,6 +103,7 @@ export class Acceptance {
       holdMs: input.holdMs ?? defaultHoldMs,
       totalMs: Math.max(defaultTotalMs, input.holdMs ?? 0),
       ...(input.runLimitMs === undefined ? {} : { runMs: input.runLimitMs }),
+      ...(input.idleLimitMs === undefined ? {} : { idleMs: input.idleLimitMs }),
     };
     return {
       id,
@@ -168,6 +169,7 @@ export class Acceptance {
     if (nodeId === this.#parts.self.nodeId) return undefined;
     const mesh = this.#parts.mesh();
     const link = mesh.link(nodeId);
+    if (link !== undefined && noHold && this.#parts.outbox.isDraining(link)) throw unavailable(drainingWords(target.nodeName), 'leave --no-hold out to have it wait for that node');
     if (link !== undefined || !noHold) return link;
     const dialled = await mesh.dialNow(nodeId, dialMs);
     if (dialled !== undefined) return dialled;
@@ -179,13 +181,9 @@ export class Acceptance {
     const { self, sessions } = this.#parts;
     if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit, ...sessions.of(target.address, self.owner()) };
     const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
+    if (isLive && this.#parts.outbox.isDraining(link)) return { kind: 'defer', reason: 'agent_offline', detail: drainingWords(target.nodeName) };
     if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };
     if (isLive) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };
     return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now` };
   }
-}
-
-function checkKey(key: string | undefined): void {
-  if (key === undefined) return;
-  if (key === '' || key.length > maxKeyLength) throw invalid(`an idempotency key has 1 to ${maxKeyLength} characters`);
 }

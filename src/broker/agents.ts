@@ -37,6 +37,8 @@ export interface AgentsParts {
 
 export class Agents {
   readonly #parts: AgentsParts;
+  /** Addresses that are being looked at, each with the end of the last look. */
+  readonly #looking = new Map<string, Promise<void>>();
   readonly #doubted = new Set<string>();
 
   constructor(parts: AgentsParts) {
@@ -82,8 +84,10 @@ export class Agents {
     const { store, self, chronicler, registry, runner } = this.#parts;
     const found = this.#parts.find(text);
     if (found.nodeId !== self.nodeId) throw conflict(`${found.address} belongs to ${found.nodeName}`, `on ${found.nodeName}: beckon agent rm ${found.address}`);
+    const harness = store.read.endpoint(found.address)?.harness;
     const { held } = await store.write.removeAgent({ stamp: chronicler.stamp(), address: found.address });
     registry.changed();
+    if (harness !== undefined) this.#parts.harnesses.get(harness)?.removed?.(found.address);
     for (const flightId of held) await runner.settleQueued(flightId, { state: 'failed', error: agentGone(found.address).toInfo() });
     return { address: found.address, heldFailed: held.length };
   }
@@ -106,18 +110,35 @@ export class Agents {
 
   /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
   async refreshAvailability(only?: string): Promise<void> {
+    const own = this.#parts.store.read.ownRegistrations();
+    for (const { address } of own) if (only === undefined || address === only) await this.#lookAt(address);
+  }
+
+  /** No look is being taken any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#looking.values());
+  }
+
+  /** One look after the other: each compares with what the one before has stored. */
+  #lookAt(address: string): Promise<void> {
+    const looked = (this.#looking.get(address) ?? Promise.resolve()).then(() => this.#look(address));
+    const over = (): void => {
+      if (this.#looking.get(address) === settled) this.#looking.delete(address);
+    };
+    const settled = looked.then(over, over);
+    this.#looking.set(address, settled);
+    return looked;
+  }
+
+  async #look(address: string): Promise<void> {
     const { store, harnesses, registry } = this.#parts;
-    let changed = false;
-    for (const registration of store.read.ownRegistrations()) {
-      if (only !== undefined && registration.address !== only) continue;
-      const endpoint = store.read.endpoint(registration.address);
-      if (endpoint === undefined) continue;
-      const { available, why } = await availabilityOf(endpoint, harnesses);
-      if (available === registration.available && why === registration.unavailableWhy) continue;
-      await store.write.setAvailability({ address: registration.address, available, ...(why === undefined ? {} : { why }) });
-      changed = true;
-    }
-    if (changed) registry.changed();
+    const endpoint = store.read.endpoint(address);
+    if (endpoint === undefined) return;
+    const { available, why } = await availabilityOf(endpoint, harnesses);
+    const known = store.read.ownRegistrations().find((each) => each.address === address);
+    if (known === undefined || (available === known.available && why === known.unavailableWhy)) return;
+    await store.write.setAvailability({ address, available, ...(why === undefined ? {} : { why }) });
+    registry.changed();
   }
 
   /** What was just seen of an agent is not what this node says of it. */
@@ -144,6 +165,7 @@ export class Agents {
     if (name === undefined) return this.#found(spec, at);
     const harness = this.#parts.harnesses.get(name);
     if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
+    if (name === 'attached' && spec.argv.length > 0) throw invalid('an attached agent has no command: its process comes to the node by itself', 'leave out what stands after --');
     if ((name === 'command' || name === 'acp') && spec.argv.length === 0) throw invalid(`the harness ${name} needs a command`, 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
     return harness;
   }

@@ -94,6 +94,8 @@ export interface InvokeInput {
   readonly holdMs?: number;
   readonly noHold: boolean;
   readonly runLimitMs?: number;
+  /** From one output to the next. */
+  readonly idleLimitMs?: number;
   readonly rerunnable: boolean;
   /** Tell the person at this node when it waits and when it has finished. */
   readonly notify?: boolean;

@@ -1,4 +1,5 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import { unavailable } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
@@ -107,6 +108,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
+  /** What a dead node left is settled. Never so in one that only lends its store to a command. */
+  #hasRecovered = false;
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
@@ -187,7 +190,7 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
+    const roster = new Roster({ store, self, chronicler, mesh, clock, log, ...trust });
     this.admission = new Admission({ store, self, clock, chronicler, ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -208,18 +211,31 @@ export class Broker implements BrokerApi, Startable {
 
   /** What a dead node left running is settled first; then queued work starts. */
   async start(): Promise<void> {
-    const { store, chronicler, self, log, orphans } = this.#parts;
+    const { store, chronicler, self, log, orphans, harnesses } = this.#parts;
     const ended = await orphans.sweep(store.read.processes(), stopGraceMs);
     for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
-    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended });
+    const mayReturn = store.read.endpoints().filter(({ harness }) => harnesses.get(harness)?.adopt !== undefined).map(({ address }) => address);
+    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended, mayReturn });
+    for (const flightId of recovered.open) this.#runner.adopt(flightId);
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
     await this.#notifications.start();
+    this.#hasRecovered = true;
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
+  }
+
+  /** Who serves this agent, or how many runs it takes, has changed. */
+  async agentChanged(address: string): Promise<void> {
+    this.#runner.wake(address);
+    try {
+      await this.#agents.refreshAvailability(address);
+    } catch (error) {
+      this.#parts.log.error({ agent: address, err: error }, 'what became of an agent could not be stored; it is looked at again');
+    }
   }
 
   /** Refuses new work, waits for what runs; `force` any time ends it as `indeterminate`. */
@@ -243,6 +259,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.links.settled();
+    await this.#agents.settled();
     this.#feed.wakeAll();
   }
 
@@ -289,8 +306,8 @@ export class Broker implements BrokerApi, Startable {
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
-  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
-  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#relay.give(input);
+  readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
+  readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
   readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
     const { store } = this.#parts;
@@ -358,10 +375,17 @@ export class Broker implements BrokerApi, Startable {
     ]);
   }
 
+  /** What runs by the store may have died with its node: until that is settled nothing is said of it. */
+  async #judging<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (!this.#hasRecovered) throw unavailable('no node is running here: a command has its store for a moment', 'start the node: beckon up --detach');
+    return work();
+  }
+
   /** Only a delivery that waits for a link is held; one on its way is not. */
   #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
     if (delivery.status !== 'deferred') return undefined;
-    const isOverload = delivery.failureReason === 'overload' && delivery.failureDetail !== undefined;
-    return isOverload ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
+    const isLinked = this.#parts.mesh().link(flight.ownerNodeId) !== undefined;
+    const isPutOff = delivery.failureReason === 'overload' || (delivery.failureReason === 'agent_offline' && isLinked);
+    return isPutOff && delivery.failureDetail !== undefined ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
   }
 }

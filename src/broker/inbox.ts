@@ -68,9 +68,11 @@ export class Inbox {
   }
 
   async forward(link: Link, message: Forward): Promise<void> {
-    // No answer: the origin keeps it and sends it again when this node is back.
-    if (this.#parts.isDraining()) return;
     const { invocation, task } = message;
+    if (this.#parts.isDraining()) {
+      this.#putOff(link, message);
+      return;
+    }
     const refusal = this.#judge(link, message);
     if (refusal !== undefined) {
       this.#reject(link, invocation.id, refusal.reason, refusal.error);
@@ -92,6 +94,14 @@ export class Inbox {
       if (known.code === 'unavailable' || known.code === 'internal') throw known;
       this.#reject(link, invocation.id, reasonOf(known), known);
     }
+  }
+
+  /** This node is going down: the origin keeps it, and brings it again when this node is back. */
+  #putOff(link: Link, { invocation: { id }, attempt }: Forward): void {
+    const { hlc } = this.#parts.chronicler.stamp();
+    const known = this.#parts.store.read.flight(flightOfInvocation(id));
+    if (known === undefined) link.send({ type: 'draining', invocationId: id, attempt, hlc });
+    else if (known.originNodeId === link.peer.nodeId) link.send({ type: 'receipt', invocationId: id, receivedAtMs: known.receivedAtMs ?? known.acceptedAtMs, hlc });
   }
 
   async cancel(link: Link, message: Cancel): Promise<void> {

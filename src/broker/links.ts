@@ -87,6 +87,8 @@ export class Links implements LinkHandler {
         return outbox.receipt(link, message);
       case 'reject':
         return outbox.reject(link, message);
+      case 'draining':
+        return outbox.ownerDrains(link, message);
       case 'sync_reply':
         return outbox.syncReply(link, message);
       case 'cancelled_unknown':

@@ -3,6 +3,7 @@ import { parseNodeRef } from '../domain/address.ts';
 import { BrokerError } from '../domain/errors.ts';
 import { asNodeId } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { nearestNames } from '../domain/nearest.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Self } from './self.ts';
 
@@ -34,9 +35,9 @@ export class Nodes {
       .toSorted((a, b) => a.notBeforeMs - b.notBeforeMs)[0];
     if (found !== undefined) return asNodeId(found.nodeId);
     const names = [...new Set(all.map((each) => each.name))];
-    throw new BrokerError('not_found', `no node ${text} is a member of this mesh`, {
-      hint: names.length > 1 ? `members: ${names.slice(0, 8).join(', ')}` : 'add one: beckon mesh invite',
-    });
+    const near = ref.kind === 'name' ? nearestNames(ref.name, names) : [];
+    const members = names.length > 1 ? `members: ${names.slice(0, 8).join(', ')}` : 'add one: beckon mesh invite';
+    throw new BrokerError('not_found', `no node ${text} is a member of this mesh`, { hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : members });
   }
 }
 

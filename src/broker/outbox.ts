@@ -5,7 +5,7 @@
 import { reconcile } from '../domain/reconciliation.ts';
 import { attemptIdOf, flightOfInvocation } from '../domain/ids.ts';
 import type { FlightId, InvocationId, NodeId } from '../domain/ids.ts';
-import type { CancelledUnknown, FlightEvents, Receipt, Reject, SyncItem, SyncReply } from '../domain/messages.ts';
+import type { CancelledUnknown, Draining, FlightEvents, Receipt, Reject, SyncItem, SyncReply } from '../domain/messages.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { isTerminalDelivery } from '../domain/delivery.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
@@ -43,6 +43,8 @@ interface Side {
   pageEnd: InvocationId | undefined;
   /** What was never sent is being sent; `again` when more came meanwhile. */
   draining: 'no' | 'yes' | 'again';
+  /** The owner is going down: nothing more is sent over this link. */
+  ownerDrains: boolean;
   /** It spoke of a flight that is not known here: said once. */
   toldUnknown: boolean;
 }
@@ -62,7 +64,7 @@ export class Outbox {
   }
 
   async linkUp(link: Link): Promise<void> {
-    this.#sides.set(link, { window: new Window(forwardWindow), asked: new Map(), pageEnd: undefined, draining: 'no', toldUnknown: false });
+    this.#sides.set(link, { window: new Window(forwardWindow), asked: new Map(), pageEnd: undefined, draining: 'no', ownerDrains: false, toldUnknown: false });
     // Also a barrier: whatever attempt is open now was made on an older link, and is settled when this resolves.
     await this.#loseAttempts(link.peer.nodeId, 'the link was replaced');
     for (const [invocationId, ownerNodeId] of this.#givenUp) if (ownerNodeId === link.peer.nodeId) this.#sendCancel(link, invocationId);
@@ -83,6 +85,10 @@ export class Outbox {
   /** Whether an invocation that is accepted now may go out over the link at once. */
   hasRoom(link: Link): boolean {
     return this.#sides.get(link)?.window.hasRoom ?? false;
+  }
+
+  isDraining(link: Link): boolean {
+    return this.#sides.get(link)?.ownerDrains ?? false;
   }
 
   /** A flight was accepted with the plan to send it over `link`, as attempt 1, or to hold it. */
@@ -143,6 +149,18 @@ export class Outbox {
       error: message.error,
     });
     if (flight !== undefined) this.#changed(flight);
+  }
+
+  /** It has stored nothing of this attempt. What it is asked about when it is back, it is then sent. */
+  async ownerDrains(link: Link, { invocationId, attempt, hlc }: Draining): Promise<void> {
+    const side = this.#sides.get(link);
+    if (side === undefined) return;
+    side.ownerDrains = true;
+    side.window.remove(invocationId);
+    const stamp = this.#parts.chronicler.stampAfter(hlc);
+    const flight = await this.#parts.store.write.defer({ stamp, invocationId, fromNodeId: link.peer.nodeId, attempt, reason: 'agent_offline', detail: drainingWords(link.peer.name) });
+    if (flight !== undefined) this.#changed(flight);
+    if (this.#notHeld.has(invocationId)) await this.#failNotHeld(invocationId, drainingWords(link.peer.name));
   }
 
   /** Stores, then acknowledges. Work that goes on although this origin has ended the flight is told to stop. */
@@ -211,7 +229,7 @@ export class Outbox {
 
   async #forwardUnsent(link: Link): Promise<void> {
     const side = this.#sides.get(link);
-    if (side === undefined) return;
+    if (side === undefined || side.ownerDrains) return;
     if (side.draining !== 'no') {
       side.draining = 'again';
       return;
@@ -232,7 +250,7 @@ export class Outbox {
 
   async #drainUnsent(link: Link): Promise<void> {
     let after: InvocationId | undefined;
-    while (link.isUp) {
+    while (link.isUp && !this.isDraining(link)) {
       const page = this.#parts.store.read.unsent(link.peer.nodeId, after, pageSize);
       for (const invocationId of page) {
         const delivery = this.#parts.store.read.delivery(invocationId);
@@ -256,7 +274,7 @@ export class Outbox {
     const window = this.#sides.get(link)?.window;
     if (window === undefined || window.has(invocationId)) return;
     await window.room();
-    if (!link.isUp || window.has(invocationId)) return;
+    if (!link.isUp || this.isDraining(link) || window.has(invocationId)) return;
     const task = this.#parts.store.read.task(invocationId);
     window.add(invocationId, { addedAtMs: this.#parts.clock.monotonic(), bytes: task === undefined ? 0 : taskBytes(task) });
     void this.#settle(this.#beginAndForward(link, window, invocationId, number));
@@ -301,7 +319,7 @@ export class Outbox {
     const ended = await this.#parts.store.write.endAtOrigin({
       stamp: this.#parts.chronicler.stamp(),
       flightId: flightOfInvocation(invocationId),
-      outcome: { state: 'failed', error: { code: 'unavailable', message: `the link was lost before the receipt (${why}), and --no-hold forbids waiting` } },
+      outcome: { state: 'failed', error: { code: 'unavailable', message: `it was not received (${why}), and --no-hold forbids waiting` } },
       delivery: { status: 'dead', reason: 'peer_unreachable' },
       unlessSent: false,
     });
@@ -358,4 +376,8 @@ export class Outbox {
       this.#parts.log.error({ err: error }, 'forwarding stopped; it is tried again with the next link');
     }
   }
+}
+
+export function drainingWords(nodeName: string): string {
+  return `${nodeName} is draining: it takes no new work until it is back`;
 }

@@ -19,7 +19,8 @@ const bytesPerReport = 64;
 export interface OutputBufferParts {
   readonly write: Pick<StoreWrites, 'appendOutput'>;
   readonly chronicler: Chronicler;
-  readonly onStored: () => void;
+  /** @param count pieces of the run that are durable by now */
+  readonly onStored: (count: number) => void;
 }
 
 export class OutputBuffer {
@@ -27,6 +28,7 @@ export class OutputBuffer {
   readonly #flightId: FlightId;
   #waiting: RunChunk[] = [];
   #waitingBytes = 0;
+  #stored = 0;
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #roomWanted: (() => void)[] = [];
@@ -69,7 +71,8 @@ export class OutputBuffer {
       const chunks = this.#take();
       try {
         await this.#parts.write.appendOutput({ flightId: this.#flightId, chunks });
-        this.#parts.onStored();
+        this.#stored += chunks.length;
+        this.#parts.onStored(this.#stored);
       } catch (error) {
         this.#failure = error;
         this.#waiting = [];

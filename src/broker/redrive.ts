@@ -22,7 +22,7 @@ export interface RedriveInput {
 }
 
 /**
- * Same task, files, session, run limit and instance; queue and total deadlines are the usual ones, counted from now.
+ * Same task, files, session, run and idle limits, and instance; queue and total deadlines are the usual ones, counted from now.
  * Each invocation is redriven once: again gives the first redrive, or names it when that has come to nothing as well.
  * @throws `conflict` when it completed, may still run, may have run and that is not `confirmed`, or its task was pruned;
  * and what an invocation is refused with
@@ -53,7 +53,7 @@ export async function redrive({ store, find, invoke }: RedriveParts, { id, calle
   }
   const task = store.read.task(invocationId);
   if (task === undefined) throw new BrokerError('conflict', 'its task is no longer stored', { hint: 'invoke it again with the task' });
-  const { runMs } = invocation.limits;
+  const { runMs, idleMs } = invocation.limits;
   return invoke({
     caller,
     selector: { address: formatAddress(parseAddress(invocation.target)), any: false, all: false, anyOwner: true, capabilities: [], labels: {}, cwd: '/' },
@@ -65,5 +65,6 @@ export async function redrive({ store, find, invoke }: RedriveParts, { id, calle
     noHold: false,
     rerunnable: invocation.rerunnable,
     ...(runMs === undefined ? {} : { runLimitMs: runMs }),
+    ...(idleMs === undefined ? {} : { idleLimitMs: idleMs }),
   });
 }

@@ -33,11 +33,18 @@ interface Open {
   readonly settle: (answer: Answer) => void;
 }
 
+/** Put to people by a run that outlived its node, and not claimed by it again so far. */
+interface Left {
+  readonly ask: Required<Ask>;
+  readonly answer: Promise<Answer>;
+}
+
 export class RunRequests {
   readonly #flightId: FlightId;
   readonly #parts: RunRequestsParts;
   #last: Promise<unknown> = Promise.resolve();
   #open: Open | undefined;
+  #left: Left | undefined;
   #isClosed = false;
 
   constructor(flightId: FlightId, parts: RunRequestsParts) {
@@ -47,9 +54,33 @@ export class RunRequests {
 
   /** Resolves with the answer, in the order of the calls. Never rejects. */
   ask(ask: Ask): Promise<Answer> {
-    const answer = this.#last.then(() => this.#put(trimmed(ask, this.#parts.requestMs)));
+    const bounded = trimmed(ask, this.#parts.requestMs);
+    const left = this.#left;
+    // Word for word the same question: what is said to the one is said to the other.
+    if (left !== undefined && isSameAsk(left.ask, bounded)) {
+      this.#left = undefined;
+      return left.answer;
+    }
+    const answer = this.#last.then(() => this.#put(bounded));
     this.#last = answer;
     return answer;
+  }
+
+  /** The flight waited when its node died, and its run goes on: the request stands until its time is over. */
+  restore({ request, untilMs, ...rest }: NonNullable<Flight['waiting']>): void {
+    const { clock } = this.#parts;
+    const settled = Promise.withResolvers<Answer>();
+    this.#open = { request, settle: settled.resolve };
+    this.#parts.onWaiting(true);
+    const timeoutMs = Math.max(0, (untilMs ?? clock.now()) - clock.now());
+    const cancelTimer = clock.setTimer(timeoutMs, () => void this.#timeOut(request));
+    const answer = settled.promise.finally(() => {
+      cancelTimer();
+      this.#open = undefined;
+      this.#parts.onWaiting(false);
+    });
+    this.#left = { ask: trimmed({ ...rest, timeoutMs }), answer };
+    this.#last = answer;
   }
 
   /** The store has taken this answer. */
@@ -104,4 +135,9 @@ export class RunRequests {
       clock.setTimer(storeRetryMs, () => void this.#timeOut(request));
     }
   }
+}
+
+/** However long it may take. */
+function isSameAsk(a: Ask, b: Ask): boolean {
+  return a.reason === b.reason && a.prompt === b.prompt && a.choices.length === b.choices.length && a.choices.every((choice, at) => choice === b.choices[at]);
 }

@@ -2,7 +2,7 @@
 import type { NodeId } from '../domain/ids.ts';
 import type { Roster as RosterMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
@@ -12,12 +12,15 @@ import type { Self } from './self.ts';
 /** Members in one message. */
 const rosterLimit = 10_000;
 const addressLimit = 16;
+/** How long certificates are verified before something else gets its turn, ms: heartbeats wait for nobody. */
+const sliceMs = 3;
 
 export interface RosterParts {
   readonly store: Store;
   readonly self: Self;
   readonly chronicler: Chronicler;
   readonly mesh: () => Mesh;
+  readonly clock: Clock;
   readonly log: Log;
   /** Against this mesh's root, now. @throws BrokerError `unauthenticated` */
   readonly verify: (chain: CertificateChain) => PeerIdentity;
@@ -26,8 +29,12 @@ export interface RosterParts {
   readonly onMembers: (members: readonly Member[]) => void;
 }
 
+type Card = RosterMessage['members'][number];
+
 export class Roster {
   readonly #parts: RosterParts;
+  /** One after the other, so that no older word is stored after a newer one. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(parts: RosterParts) {
     this.#parts = parts;
@@ -47,22 +54,59 @@ export class Roster {
     });
   }
 
-  async received(link: Link, message: RosterMessage): Promise<void> {
-    const { store, self, chronicler, mesh } = this.#parts;
-    const learned: Member[] = [];
-    for (const { chain, addresses } of message.members.slice(0, rosterLimit)) {
-      const identity = this.#verified(link, chain);
-      if (identity === undefined || identity.nodeId === self.nodeId) continue;
-      const isItself = identity.nodeId === link.peer.nodeId;
-      const known = store.read.member(identity.nodeId);
-      // Only a node itself moves its addresses; another's word counts for a node not known yet.
-      const kept = isItself || known === undefined || known.addresses.length === 0 ? addresses.slice(0, addressLimit) : known.addresses;
-      learned.push({ nodeId: identity.nodeId, name: identity.name, owner: identity.owner, chain, notBeforeMs: identity.notBeforeMs, addresses: kept });
+  received(link: Link, message: RosterMessage): Promise<void> {
+    const taken = this.#last.then(() => this.#take(link, message.members.slice(0, rosterLimit)));
+    // Whoever asked is told; the next one's turn comes all the same.
+    const done = (): void => {};
+    this.#last = taken.then(done, done);
+    return taken;
+  }
+
+  async #take(link: Link, cards: readonly Card[]): Promise<void> {
+    const stored = new Map(this.#parts.store.read.members().map((each) => [keyOf(each.chain), each]));
+    for (let next = 0; next < cards.length; ) {
+      const slice = this.#verifySlice(link, cards, next, stored);
+      next = slice.next;
+      if (slice.learned.length > 0) await this.#learn(link, slice.learned);
+      else if (next < cards.length) await new Promise<void>((resolve) => void this.#parts.clock.setTimer(0, resolve));
     }
+  }
+
+  /** Synchronous, and as long as a turn may take. */
+  #verifySlice(link: Link, cards: readonly Card[], from: number, stored: ReadonlyMap<string, Member>): { readonly learned: Member[]; readonly next: number } {
+    const { clock } = this.#parts;
+    const untilMs = clock.monotonic() + sliceMs;
+    const learned: Member[] = [];
+    let next = from;
+    do {
+      const card = cards[next];
+      next += 1;
+      const member = card === undefined ? undefined : this.#memberOf(link, card, stored.get(keyOf(card.chain)));
+      if (member !== undefined) learned.push(member);
+    } while (next < cards.length && clock.monotonic() < untilMs);
+    return { learned, next };
+  }
+
+  /** Undefined when there is nothing to learn of it. What is stored was verified when it came. */
+  #memberOf(link: Link, { chain, addresses }: Card, same: Member | undefined): Member | undefined {
+    const { store, self } = this.#parts;
+    const identity = same ?? this.#verified(link, chain);
+    if (identity === undefined || identity.nodeId === self.nodeId) return undefined;
+    const { nodeId, name, owner, notBeforeMs } = identity;
+    const isItself = nodeId === link.peer.nodeId;
+    const known = same ?? store.read.member(nodeId);
+    // Only a node itself moves its addresses; another's word counts for a node not known yet.
+    const kept = isItself || known === undefined || known.addresses.length === 0 ? addresses.slice(0, addressLimit) : known.addresses;
+    if (same !== undefined && String(kept) === String(same.addresses)) return undefined;
+    return { nodeId, name, owner, chain, notBeforeMs, addresses: kept };
+  }
+
+  async #learn(link: Link, learned: readonly Member[]): Promise<void> {
+    const { store, chronicler, mesh, onMembers } = this.#parts;
     const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), members: learned }));
     const news = learned.filter((each) => fresh.has(each.nodeId));
     if (news.length === 0) return;
-    this.#parts.onMembers(news);
+    onMembers(news);
     for (const other of mesh().links()) {
       const told = news.filter((each) => each.nodeId !== other.peer.nodeId);
       if (other !== link && told.length > 0) other.send({ type: 'roster', members: told.map(({ chain, addresses }) => ({ chain, addresses })) });
@@ -78,4 +122,10 @@ export class Roster {
       return undefined;
     }
   }
+}
+
+const latin1 = new TextDecoder('latin1');
+
+function keyOf({ leaf, issuer }: CertificateChain): string {
+  return `${latin1.decode(leaf)} ${latin1.decode(issuer)}`;
 }

@@ -11,12 +11,15 @@ export class RunLimits {
   /** Its people are asked: the silence is theirs. */
   #isWaiting = false;
 
-  /** `onOverrun` is called at most once a limit. */
-  constructor(clock: Clock, limits: Limits, onOverrun: (which: 'run limit' | 'idle limit') => void) {
+  /**
+   * `onOverrun` is called at most once a limit.
+   * @param ranMs how long it ran before, under a node that died
+   */
+  constructor(clock: Clock, limits: Limits, onOverrun: (which: 'run limit' | 'idle limit') => void, ranMs = 0) {
     this.#clock = clock;
     this.#idleMs = limits.idleMs;
     this.#lastOutputMs = clock.monotonic();
-    if (limits.runMs !== undefined) this.#timers.push(clock.setTimer(limits.runMs, () => onOverrun('run limit')));
+    if (limits.runMs !== undefined) this.#timers.push(clock.setTimer(Math.max(0, limits.runMs - ranMs), () => onOverrun('run limit')));
     if (this.#idleMs !== undefined) this.#watchIdle(this.#idleMs, () => onOverrun('idle limit'));
   }
 

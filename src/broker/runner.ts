@@ -3,16 +3,14 @@
  * exactly one verdict: the agent's own end, a limit, a cancel, or a stop of the node.
  */
 import { BrokerError } from '../domain/errors.ts';
-import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
-import type { Harness, ProcessMark, Run, RunEnd, TurnSession } from '../domain/harness-port.ts';
+import type { Harness, ProcessMark, Run, RunEnd, RunRequest, RunSink, TurnSession } from '../domain/harness-port.ts';
 import { sessionOfInvocation } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
 import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
-import { mayHaveRun } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -21,6 +19,8 @@ import type { Feed } from './feed.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { RunRequests } from './requests.ts';
 import { RunLimits } from './run-limits.ts';
+import { lostSight, outputLost, verdictFrom, verdictOn } from './verdicts.ts';
+import type { StopCause } from './verdicts.ts';
 
 /** Runs at once of one agent, and of the node. */
 export const runsPerAgent = 4;
@@ -49,10 +49,12 @@ export interface RunnerParts {
   readonly mayStart: (flight: Flight) => boolean;
 }
 
-type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
-
 interface ActiveRun {
   readonly flight: Flight;
+  /** It was at work when this node died, and is not begun anew. */
+  readonly isAdopted: boolean;
+  /** By a process of its own: it takes none of the places that the node has for processes that it starts. */
+  readonly isServed: boolean;
   run: Run | undefined;
   requests: RunRequests | undefined;
   /** The first cause wins: it makes the verdict. */
@@ -88,18 +90,33 @@ export class Runner {
     }
   }
 
+  /** A run that outlived its node has its place and its limits, and goes on if its process comes back. */
+  adopt(flightId: FlightId): void {
+    const flight = this.#parts.store.read.flight(flightId);
+    if (flight === undefined || isTerminal(flight.state) || this.#active.has(flightId)) return;
+    this.#begin(flight, { isAdopted: true, isServed: true });
+    const active = this.#active.get(flightId);
+    if (active !== undefined && flight.cancelRequestedAtMs !== undefined) this.#stop(active, 'cancel');
+  }
+
   #fill(address: string): void {
-    while (this.#accepting && (this.#perAgent.get(address) ?? 0) < runsPerAgent) {
-      if (this.#active.size >= runsPerNode) {
+    const { store, harnesses } = this.#parts;
+    const served = harnesses.get(store.read.endpoint(address)?.harness ?? '')?.concurrency?.(address);
+    for (let begun = 0; this.#accepting && (begun = this.#perAgent.get(address) ?? 0) < (served ?? runsPerAgent); ) {
+      if (served === undefined && this.#isFull()) {
         this.#starved.add(address);
         return;
       }
       const busy = this.#flying(address).flatMap(({ sessionId }) => sessionId ?? []);
-      const next = this.#parts.store.read.queued(address, runsPerAgent + 1, busy).find((each) => !this.#active.has(each));
+      const next = store.read.queued(address, begun + 1, busy).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
-      this.#begin(flight);
+      this.#begin(flight, { isAdopted: false, isServed: served !== undefined });
     }
+  }
+
+  #isFull(): boolean {
+    return [...this.#active.values()].filter((each) => !each.isServed).length >= runsPerNode;
   }
 
   /** In their session no other turn begins. */
@@ -107,9 +124,9 @@ export class Runner {
     return [...this.#active.values()].flatMap(({ flight }) => (flight.target === address ? flight : []));
   }
 
-  /** At start, and now and then. */
+  /** At start, and now and then. What is queued for an agent that is gone ends, too: a node may have died before it came to that. */
   wakeAll(): void {
-    for (const endpoint of this.#parts.store.read.endpoints()) this.wake(endpoint.address);
+    for (const address of this.#parts.store.read.queuedTargets()) this.wake(address);
   }
 
   /** Ends a flight owned here, whatever it is at. Resolves when its verdict is durable. A finished one is left alone. */
@@ -123,6 +140,8 @@ export class Runner {
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state)) return;
     if (cause === 'rolled back') return this.#finish(flight, verdictOn(cause, 0));
+    // It was started, and nobody here saw its end.
+    if (flight.state !== 'queued' && flight.state !== 'waking') return this.#finish(flight, { state: 'indeterminate', error: lostSight });
     await this.#finish(flight, cause === 'cancel' ? { state: 'cancelled', ended: 0 } : { state: 'expired', error: expiredError() });
   }
 
@@ -159,12 +178,12 @@ export class Runner {
     force.removeEventListener('abort', end);
   }
 
-  #begin(flight: Flight): void {
+  #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed'>): void {
     const { target } = flight;
-    const active: ActiveRun = { flight, run: undefined, requests: undefined, cause: undefined, ended: undefined, done: Promise.resolve() };
+    const active: ActiveRun = { flight, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, done: Promise.resolve() };
     this.#active.set(flight.id, active);
     this.#perAgent.set(target, (this.#perAgent.get(target) ?? 0) + 1);
-    const done = this.#fly(active)
+    const done = (how.isAdopted ? this.#goOn(active) : this.#fly(active))
       .catch((error: unknown) => {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'a run could not be started; it stays queued');
         return this.#pause(storeRetryMs);
@@ -194,13 +213,24 @@ export class Runner {
     const started = await store.write.start({ stamp: chronicler.stamp(), flightId: flight.id });
     if (started === undefined) return;
     this.#told(started.flight);
-    if (active.cause !== undefined) return this.#finish(started.flight, verdictOn(active.cause, 0));
+    if (active.cause !== undefined) return this.#finishSurely(started.flight, verdictOn(active.cause, 0));
+    await this.#execute(active, started.flight, prepared);
+  }
+
+  async #goOn(active: ActiveRun): Promise<void> {
+    const { flight } = active;
+    const prepared = this.#prepare(flight);
+    if (prepared instanceof BrokerError) return this.#finishSurely(flight, { state: 'indeterminate', error: prepared.toInfo() });
+    await this.#execute(active, flight, prepared);
+  }
+
+  async #execute(active: ActiveRun, flight: Flight, prepared: { endpoint: Endpoint; harness: Harness }): Promise<void> {
     try {
-      await this.#execute(active, started.flight, prepared);
+      await this.#run(active, flight, prepared);
     } catch (error) {
       // `started` is written, so an end is owed.
       this.#parts.log.error({ flightId: flight.id, err: error }, 'a run was lost sight of');
-      await this.#finishSurely(started.flight, { state: 'indeterminate', error: lostSight });
+      await this.#finishSurely(flight, { state: 'indeterminate', error: lostSight });
     }
   }
 
@@ -213,15 +243,18 @@ export class Runner {
     return { endpoint, harness };
   }
 
-  async #execute(active: ActiveRun, flight: Flight, { endpoint, harness }: { endpoint: Endpoint; harness: Harness }): Promise<void> {
+  async #run(active: ActiveRun, flight: Flight, { endpoint, harness }: { endpoint: Endpoint; harness: Harness }): Promise<void> {
     const { store, clock, chronicler } = this.#parts;
     const invocation = store.read.invocation(flight.invocationId);
     const task = store.read.task(flight.invocationId);
     if (invocation === undefined || task === undefined) {
       return this.#finish(flight, { state: 'failed', error: { code: 'internal', message: 'the task is no longer stored' } });
     }
-    const buffer = new OutputBuffer(flight.id, { write: store.write, chronicler, onStored: () => this.#told(flight) });
-    const limits = new RunLimits(clock, flight.limits, (cause) => this.#stop(active, cause));
+    const pieces = active.isAdopted ? await store.inspect.pieces(flight.id) : 0;
+    const onStored = (count: number): void => (this.#told(flight), active.run?.stored?.(count));
+    const buffer = new OutputBuffer(flight.id, { write: store.write, chronicler, onStored });
+    const ranMs = active.isAdopted ? clock.now() - (flight.startedAtMs ?? clock.now()) : 0;
+    const limits = new RunLimits(clock, flight.limits, (cause) => this.#stop(active, cause), ranMs);
     const requests = new RunRequests(flight.id, {
       ...{ write: store.write, chronicler, clock, ulids: this.#parts.ulids, log: this.#parts.log },
       flush: () => buffer.flush(),
@@ -230,7 +263,9 @@ export class Runner {
       requestMs: this.#parts.requestMs,
     });
     active.requests = requests;
-    const run = harness.start(
+    if (active.isAdopted && flight.waiting !== undefined) requests.restore(flight.waiting);
+    const begin = (request: RunRequest, sink: RunSink): Run => (active.isAdopted ? harness.adopt?.(request, sink, pieces) : undefined) ?? harness.start(request, sink);
+    const run = begin(
       {
         invocationId: invocation.id,
         flightId: flight.id,
@@ -261,13 +296,21 @@ export class Runner {
     limits.clear();
     if (end.error !== undefined) this.#parts.onDoubt(flight.target);
     const ended = active.ended === undefined ? undefined : await active.ended;
-    const verdict = active.cause === undefined ? outcomeOf(end) : verdictOn(active.cause, ended ?? 0);
+    if (end.isUnknown === true && active.isAdopted && active.cause === undefined) return this.#giveUp(flight, end);
+    const verdict = verdictFrom(active.cause, end, ended ?? 0);
     const isWhole = await buffer.flush().then(
       () => true,
       () => false,
     );
     const told: Outcome = isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost };
     await this.#finishSurely(flight, told, end.isKept);
+    run.settled?.();
+  }
+
+  /** Nobody came back to it. */
+  async #giveUp(flight: Flight, { error = lostSight }: RunEnd): Promise<void> {
+    const { store, chronicler } = this.#parts;
+    await this.#surely(flight, () => store.write.giveUp({ stamp: chronicler.stamp(), flightId: flight.id, error }));
   }
 
   #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
@@ -285,9 +328,15 @@ export class Runner {
 
   /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
   async #finishSurely(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
+    const { store, chronicler } = this.#parts;
+    await this.#surely(flight, () => store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses }));
+  }
+
+  async #surely(flight: Flight, write: () => Promise<{ readonly flight: Flight } | undefined>): Promise<void> {
     for (;;) {
       try {
-        await this.#finish(flight, outcome, keepsProcesses);
+        const written = await write();
+        if (written !== undefined) this.#told(written.flight);
         return;
       } catch (error) {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'the end of a run could not be stored; trying again');
@@ -322,45 +371,6 @@ export class Runner {
   #told(flight: Flight): void {
     this.#parts.feed.changed(flight.id);
     this.#parts.onEvents(flight);
-  }
-}
-
-const lostSight: ErrorInfo = {
-  code: 'internal',
-  message: 'its node lost sight of it after it was started: it may or may not have done its work',
-  hint: 'the log of that node says why; see what it did before you invoke it again',
-};
-
-const outputLost: ErrorInfo = {
-  code: 'unavailable',
-  message: 'its node could not store all of its output',
-  hint: 'make room on the disk of that node; what was stored is in flight output',
-};
-
-/** @returns the agent's own end as the flight's outcome. A failure of the agent itself has an exit code or a signal, in words or without. */
-function outcomeOf(end: RunEnd): Outcome {
-  const { exitCode, signal, error } = end;
-  if (error !== undefined) return { state: 'failed', error, ...(exitCode === undefined ? {} : { exitCode }), ...(signal === undefined ? {} : { signal }) };
-  if (signal !== undefined) return { state: 'failed', signal };
-  return { state: exitCode === 0 ? 'completed' : 'failed', exitCode: exitCode ?? -1 };
-}
-
-function verdictOn(cause: StopCause, ended: number): Outcome {
-  switch (cause) {
-    case 'cancel':
-      return { state: 'cancelled', ended };
-    case 'rolled back':
-      return { state: 'indeterminate', ended, error: mayHaveRun };
-    case 'node stopped':
-      return {
-        state: 'indeterminate',
-        ended,
-        error: { code: 'cancelled', message: 'its node was stopped by force while it ran', hint: 'see what it did, then invoke it again' },
-      };
-    case 'run limit':
-    case 'idle limit':
-    case 'total deadline':
-      return { state: 'failed', ended, error: { code: 'deadline', message: `the agent was ended: it overran its ${cause}` } };
   }
 }
 

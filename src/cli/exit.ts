@@ -36,13 +36,20 @@ export function exitOfError(code: ErrorCode): number {
   }
 }
 
-/** How `invoke`, `flight wait` and `flight follow` end. A failure without an error, or with an exit code other than 0 or a signal, is the agent's own: 1. */
-export function exitOfFlight(flight: Pick<Flight, 'error' | 'exitCode' | 'signal'> & { readonly state: FlightState }): number {
+type Ended = { readonly state: FlightState } & Pick<Flight, 'error' | 'exitCode' | 'signal'>;
+
+/** A failure without an error, or with an exit code other than 0 or a signal, is the agent's own. */
+export function isOfAgent({ error, exitCode, signal }: Omit<Ended, 'state'>): boolean {
+  return error === undefined || (exitCode ?? 0) !== 0 || signal !== undefined;
+}
+
+/** How `invoke`, `flight wait` and `flight follow` end. */
+export function exitOfFlight(flight: Ended): number {
   switch (flight.state) {
     case 'completed':
       return exitOk;
     case 'failed':
-      return flight.error === undefined || (flight.exitCode ?? 0) !== 0 || flight.signal !== undefined ? exitWorkFailed : exitOfError(flight.error.code);
+      return flight.error === undefined || isOfAgent(flight) ? exitWorkFailed : exitOfError(flight.error.code);
     case 'cancelled':
       return 7;
     case 'expired':

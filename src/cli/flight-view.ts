@@ -11,6 +11,7 @@ import { bytesFields, errorDocument, outputFields } from './json.ts';
 import { isoTime, localTime } from './output.ts';
 import type { Output } from './output.ts';
 import { ProgressLines } from './progress-lines.ts';
+import { isOfAgent } from './exit.ts';
 import { commandsFor, promptLines } from './requests.ts';
 import { StatusLine } from './status-line.ts';
 import { TerminalText } from './terminal-text.ts';
@@ -270,7 +271,7 @@ export function failureOf(flight: Flight): BrokerError | undefined {
   const because = error === undefined ? '' : `: ${error.message}`;
   switch (flight.state) {
     case 'failed':
-      if (error !== undefined) return words(error.message);
+      if (error !== undefined) return words(isOfAgent(flight) ? `the agent failed: ${error.message}` : error.message);
       if (flight.signal !== undefined) return words(`the agent died of ${flight.signal}`);
       return words(`the agent failed${flight.exitCode === undefined ? '' : `: it exited with ${flight.exitCode}`}`);
     case 'cancelled':

@@ -1,6 +1,7 @@
 /** `invoke`. */
 import type { Command } from 'commander';
 import { invalid } from '../domain/errors.ts';
+import { checkKey } from '../domain/invocation.ts';
 import type { SessionChoice } from '../domain/invocation.ts';
 import type { InvokeRequest, NodeClient } from '../client/types.ts';
 import { withNode } from './context.ts';
@@ -28,6 +29,7 @@ export function defineInvoke(program: Command, on: Register): void {
     .addOption(duration('--hold <duration>', 'how long it may wait to be started (24h by default)'))
     .option('--no-hold', 'fail at once when the node of the agent is not reachable')
     .addOption(duration('--run-limit <duration>', 'end it when it has run so long'))
+    .addOption(duration('--idle-limit <duration>', 'end it when it has printed nothing for so long'))
     .option('--rerunnable', 'run it again by itself if its node dies in the middle')
     .option('--notify', 'tell me when it waits for me and when it has finished')
     .option('--detach', 'print the invocation id and leave')
@@ -51,6 +53,7 @@ async function invoke(context: Context, [address = '', ...words]: readonly strin
   const key = text(options, 'key');
   const holdMs = typeof options['hold'] === 'number' ? options['hold'] : undefined;
   const runLimitMs = number(options, 'runLimit');
+  const idleLimitMs = number(options, 'idleLimit');
   const request: InvokeRequest = {
     selector: selectorOf(context, address, options),
     task,
@@ -62,6 +65,7 @@ async function invoke(context: Context, [address = '', ...words]: readonly strin
     ...(key === undefined ? {} : { key }),
     ...(holdMs === undefined ? {} : { holdMs }),
     ...(runLimitMs === undefined ? {} : { runLimitMs }),
+    ...(idleLimitMs === undefined ? {} : { idleLimitMs }),
   };
   const quiet = flag(options, 'quiet');
   return await withNode(context, async (client) => {
@@ -85,9 +89,4 @@ function sessionOf(options: OptionValues): SessionChoice {
   if (name !== undefined && goesOn) throw invalid('--continue and --session exclude each other', 'give one of them');
   if (name === '') throw invalid('--session: the id is empty');
   return name !== undefined ? { mode: 'named', name } : goesOn ? { mode: 'continue' } : { mode: 'new' };
-}
-
-function checkKey(key: string): string {
-  if (key !== '' && key.length <= 200) return key;
-  throw invalid('a key has 1 to 200 characters');
 }

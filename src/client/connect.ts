@@ -24,7 +24,7 @@ export async function connect({ socketPath, now, flightToken }: ConnectOptions):
 }
 
 /** A plain connection first: it tells in a moment, and in plain words, what a gRPC channel would retry on. */
-function knock(path: string): Promise<void> {
+export function knock(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = open(path);
     socket.once('connect', () => {

@@ -1,11 +1,12 @@
 /** The client on grpc-js: one channel to the control socket. */
 import { credentials, status as grpcStatus } from '@grpc/grpc-js';
-import type { ClientReadableStream } from '@grpc/grpc-js';
+import type { ClientDuplexStream, ClientOptions, ClientReadableStream } from '@grpc/grpc-js';
 import { BrokerError } from '../domain/errors.ts';
 import { asMeshId, asNodeId } from '../domain/ids.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { Page } from '../domain/records.ts';
 import { ControlServiceClient, ControlServiceService as calls } from '../gen/beckon/v1/control.ts';
+import type { ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
 import { deliveryState, flightState, outputStream } from '../rpc/enums.ts';
 import { callUnary, readStream } from '../rpc/call.ts';
 import { showFlightToken } from '../rpc/flight-token.ts';
@@ -34,10 +35,15 @@ interface UnaryCall<Request, Response> {
 
 export class GrpcNodeClient implements NodeClient {
   readonly #client: ControlServiceClient;
+  readonly #socketPath: string;
   readonly #now: (() => number) | undefined;
 
-  /** @param now the wall clock, ms; without it no call has a deadline */
-  constructor(socketPath: string, now: (() => number) | undefined, flightToken: string | undefined) {
+  /**
+   * @param now the wall clock, ms; without it no call has a deadline
+   * @param channel of another client, to be shared
+   */
+  constructor(socketPath: string, now: (() => number) | undefined, flightToken: string | undefined, channel?: ClientOptions['channelOverride']) {
+    this.#socketPath = socketPath;
     this.#now = now;
     this.#client = new ControlServiceClient(`unix:${socketPath}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': maxMessageBytes,
@@ -48,8 +54,19 @@ export class GrpcNodeClient implements NodeClient {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 1000,
+      ...(channel === undefined ? {} : { channelOverride: channel }),
       ...(flightToken === undefined ? {} : { interceptors: [showFlightToken(flightToken)] }),
     });
+  }
+
+  /** As a process of that flight, over the same connection: this one closes it. */
+  inFlight(flightToken: string): GrpcNodeClient {
+    return new GrpcNodeClient(this.#socketPath, this.#now, flightToken, this.#client.getChannel() as NonNullable<ClientOptions['channelOverride']>);
+  }
+
+  /** What it throws is for `asOurs` to judge. */
+  openServe(): ClientDuplexStream<ServeRequest, ServeResponse> {
+    return this.#client.serve();
   }
 
   async status(): ReturnType<NodeClient['status']> {
@@ -231,7 +248,7 @@ async function* stream<Response>(call: ClientReadableStream<Response>, signal: A
 }
 
 /** A failure that no handler of the node wrote is the loss of the node itself. */
-function asOurs(thrown: unknown): unknown {
+export function asOurs(thrown: unknown): unknown {
   if (!(thrown instanceof BrokerError) || !isServiceError(thrown.cause)) return thrown;
   const { code } = thrown.cause;
   if (code === grpcStatus.RESOURCE_EXHAUSTED) return new BrokerError('invalid', 'the request is larger than a node takes', { cause: thrown.cause });

@@ -1,6 +1,19 @@
-/** The public SDK: a connection to this machine's node. */
-export { connect } from './connect.ts';
-export type { ConnectOptions } from './connect.ts';
+/**
+ * The public SDK: calling agents from a program, and being one. `connect` finds this machine's node as the command line
+ * does.
+ */
+export { connect } from './beckon.ts';
+export type { Beckon, BeckonOptions } from './beckon.ts';
+export { Call } from './call.ts';
+export type { CallOptions, CallResult } from './call.ts';
+export type { Content, InvokeOptions } from './invoke-options.ts';
+export type { Handler, Question, RunContext, ServeOptions, Server } from './serving.ts';
+export type { AcceptedUpdate, FinishedUpdate, OutputUpdate, Update, WaitingUpdate } from './updates.ts';
 export type * from './types.ts';
 export { BrokerError } from '../domain/errors.ts';
 export type { ErrorCandidate, ErrorCode, ErrorInfo } from '../domain/errors.ts';
+export type { FlightState, TerminalFlightState } from '../domain/flight.ts';
+export type { FlightId, InvocationId, NodeId, SessionId } from '../domain/ids.ts';
+export type { TaskFile } from '../domain/invocation.ts';
+export type { Progress } from '../domain/progress.ts';
+export type { Answer, Ask } from '../domain/request.ts';

@@ -46,6 +46,7 @@ export function encodeInvoke(request: InvokeRequest): wire.InvokeRequest {
     holdMs: request.holdMs,
     noHold: request.noHold,
     runLimitMs: request.runLimitMs,
+    idleLimitMs: request.idleLimitMs,
     rerunnable: request.rerunnable,
     detach: request.detach ?? false,
     notify: request.notify ?? false,

@@ -8,11 +8,13 @@ import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
+import { serveHandler } from './serve.ts';
+import type { ServeParts } from './serve.ts';
 import { encodeAgent, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
 
 /** Letting go of a stream ends the reading and never the flight. */
-export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): ControlServiceServer {
+export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: Pick<ServeParts, 'served' | 'stopping'>): ControlServiceServer {
   /** Of flights, a process of one has its own and what it led to. */
   const checkFamily = async ({ flight }: LocalCaller, id: string): Promise<void> => {
     if (flight !== undefined) await api.checkFamily(flight, id);
@@ -79,6 +81,8 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
       const { flight, confirmed } = await api.cancelFlight(id, Math.min(whole(waitMs, 'wait_ms'), longestWaitMs), by);
       return { flight: encodeFlight(flight), confirmed };
     }),
+
+    serve: serveHandler({ api, edge, ...serve }),
 
     replyToFlight: unary(edge, async (caller, request) => {
       const { flight, ...rest } = await api.replyToFlight(decodeReplyInput(caller, request));

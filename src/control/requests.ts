@@ -69,6 +69,7 @@ export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest): 
       key: optionalText(message.key, 'key'),
       holdMs: optionalWhole(message.holdMs, 'hold_ms'),
       runLimitMs: optionalWhole(message.runLimitMs, 'run_limit_ms'),
+      idleLimitMs: optionalWhole(message.idleLimitMs, 'idle_limit_ms'),
     }),
   };
 }

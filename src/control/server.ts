@@ -4,6 +4,7 @@ import { chmod } from 'node:fs/promises';
 import type { BrokerApi } from '../broker/api.ts';
 import { BrokerError } from '../domain/errors.ts';
 import type { Clock, Log, Startable } from '../domain/ports.ts';
+import type { ServedAgents } from '../domain/serving-port.ts';
 import { ControlServiceService } from '../gen/beckon/v1/control.ts';
 import { authenticate } from './authenticate.ts';
 import { controlHandlers } from './handlers.ts';
@@ -16,6 +17,7 @@ const graceMs = 2_000;
 
 export interface ControlServerParts {
   readonly api: BrokerApi;
+  readonly served: ServedAgents;
   readonly socketPath: string;
   readonly uid: number;
   readonly clock: Clock;
@@ -25,6 +27,7 @@ export interface ControlServerParts {
 export class ControlServer implements Startable {
   readonly #parts: ControlServerParts;
   #server: Server | undefined;
+  #stopping = new AbortController();
 
   constructor(parts: ControlServerParts) {
     this.#parts = parts;
@@ -33,7 +36,8 @@ export class ControlServer implements Startable {
   /** @throws BrokerError of `claimSocketPath` */
   async start(): Promise<void> {
     if (this.#server !== undefined) return;
-    const { api, socketPath, uid, log } = this.#parts;
+    const { api, served, socketPath, uid, log } = this.#parts;
+    this.#stopping = new AbortController();
     await claimSocketPath(socketPath, uid);
     const server = new Server({
       'grpc.max_receive_message_length': maxMessageBytes,
@@ -43,10 +47,14 @@ export class ControlServer implements Startable {
     });
     server.addService(
       ControlServiceService,
-      controlHandlers(api, {
-        authenticate: authenticate(uid, api),
-        onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
-      }),
+      controlHandlers(
+        api,
+        {
+          authenticate: authenticate(uid, api),
+          onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
+        },
+        { served, stopping: this.#stopping.signal },
+      ),
     );
     try {
       await bind(server, socketPath);
@@ -63,6 +71,8 @@ export class ControlServer implements Startable {
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
+    // These never end by themselves.
+    this.#stopping.abort();
     await new Promise<void>((resolve) => {
       const cancel = this.#parts.clock.setTimer(graceMs, () => server.forceShutdown());
       server.tryShutdown(() => {

@@ -34,14 +34,6 @@ export const deliveryMoves: Moves<DeliveryState> = {
   cancelled: [],
 };
 
-export function isDeliveryState(value: unknown): value is DeliveryState {
-  return (deliveryStates as readonly unknown[]).includes(value);
-}
-
-export function isFailureReason(value: unknown): value is FailureReason {
-  return (failureReasons as readonly unknown[]).includes(value);
-}
-
 export function isTerminalDelivery(state: DeliveryState): state is TerminalDeliveryState {
   return (terminalDeliveryStates as readonly DeliveryState[]).includes(state);
 }

@@ -44,6 +44,10 @@ export type FlightEventBody =
   /** Of a kind that this version does not know, or pruned: it has its place in the order, and nothing in it. */
   | { readonly kind: 'unknown' };
 
+const pieces: Readonly<Record<'output' | Progress['kind'], true>> = { output: true, tool: true, plan: true, diff: true, thought: true, usage: true };
+/** The kinds that a run hands over itself, one event for each piece. */
+export const pieceKinds = Object.keys(pieces) as readonly (keyof typeof pieces)[];
+
 /** Bytes, for progress about so many: what an event counts for where content is bounded or pruned. */
 export function contentBytes(body: FlightEventBody): number {
   switch (body.kind) {

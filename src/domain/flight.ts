@@ -51,16 +51,8 @@ export const refinements: Moves<FlightState> = {
   indeterminate: ['completed', 'failed', 'cancelled', 'expired'],
 };
 
-export function isFlightState(value: unknown): value is FlightState {
-  return (flightStates as readonly unknown[]).includes(value);
-}
-
 export function isTerminal(state: FlightState): state is TerminalFlightState {
   return (terminalFlightStates as readonly FlightState[]).includes(state);
-}
-
-export function canMove(from: FlightState, to: FlightState): boolean {
-  return isLegal(flightMoves, from, to);
 }
 
 /** @throws BrokerError `internal` */

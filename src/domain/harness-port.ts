@@ -77,6 +77,8 @@ export interface RunEnd {
   readonly exitCode?: number;
   readonly signal?: string;
   readonly error?: ErrorInfo;
+  /** Nobody here can tell whether the agent did its work: `indeterminate`, for the reason in `error`. */
+  readonly isUnknown?: boolean;
   /** Its process waits for the next turn of its session: what `spawned` recorded stays so until `HarnessEvents.ended`. */
   readonly isKept?: boolean;
 }
@@ -95,6 +97,10 @@ export interface Run {
    * @returns the number of processes ended; 0 when it was over already. A second call joins the first.
    */
   stop(graceMs: number): Promise<number>;
+  /** So many of the pieces that this run has handed to its sink, output and progress together, are durable by now. */
+  stored?(pieces: number): void;
+  /** The verdict on it is durable: nothing of it is needed any more. */
+  settled?(): void;
 }
 
 export interface Availability {
@@ -121,6 +127,16 @@ export interface Harness {
   fit?(cwd: string): Promise<Fit | undefined>;
   /** Spawns. Failures to start show up in `ended`, not as a rejection. */
   start(request: RunRequest, sink: RunSink): Run;
+  /** How many runs of this agent it takes at once now; without it the node's usual limit holds. */
+  concurrency?(address: string): number;
+  /**
+   * Goes on with a run that was at work when this node died, if its process comes back in time; a run of which nobody
+   * knows any more ends `isUnknown`. Only where a process may outlive its node.
+   * @param pieces of it that are durable: what follows them is wanted, and nothing twice
+   */
+  adopt?(request: RunRequest, sink: RunSink, pieces: number): Run;
+  /** The agent is not registered any more. What runs is left to end. */
+  removed?(address: string): void;
   /** Ends what is kept warm. No run is going on. Idempotent. */
   close?(): Promise<void>;
 }

@@ -74,8 +74,6 @@ export const flightOfInvocation = (id: InvocationId): FlightId => flightIdOf(uli
 export const deliveryOfInvocation = (id: InvocationId): DeliveryId => deliveryIdOf(ulidOf(id));
 export const invocationOfFlight = (id: FlightId): InvocationId => invocationIdOf(ulidOf(id));
 export const deliveryOfFlight = (id: FlightId): DeliveryId => deliveryIdOf(ulidOf(id));
-export const invocationOfDelivery = (id: DeliveryId): InvocationId => invocationIdOf(ulidOf(id));
-export const flightOfDelivery = (id: DeliveryId): FlightId => flightIdOf(ulidOf(id));
 
 export type IdArgument =
   | { readonly kind: 'last' }

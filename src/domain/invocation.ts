@@ -34,6 +34,8 @@ export interface Limits {
 export const defaultHoldMs = 24 * 3_600_000;
 export const defaultTotalMs = 7 * 24 * 3_600_000;
 export const maxTaskBytes = 16 * 1024 * 1024;
+/** Of an idempotency key, UTF-16 units. */
+export const maxKeyLength = 256;
 
 /** Which invocation caused this one. `depth` 0 has no parent and is its own root. */
 export interface Ancestry {
@@ -93,3 +95,9 @@ export function checkTaskSize(task: Task): void {
     throw invalid(`the task has ${bytes} bytes, more than the ${maxTaskBytes} allowed`, 'put large input into a file on the agent’s machine and name it in the task');
 }
 
+
+/** @returns the key. @throws BrokerError `invalid` when it is empty or too long */
+export function checkKey(key: string): string {
+  if (key !== '' && key.length <= maxKeyLength) return key;
+  throw invalid(`an idempotency key has 1 to ${maxKeyLength} characters`);
+}

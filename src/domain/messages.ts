@@ -39,6 +39,14 @@ export interface Reject {
   readonly hlc: Hlc;
 }
 
+/** The owner's word that it takes no new work now: it is going down. It stored nothing of this attempt. */
+export interface Draining {
+  readonly type: 'draining';
+  readonly invocationId: InvocationId;
+  readonly attempt: number;
+  readonly hlc: Hlc;
+}
+
 /** The origin's view of one flight that it has sent and not seen end. */
 export interface SyncItem {
   readonly invocationId: InvocationId;
@@ -123,7 +131,7 @@ export interface Roster {
   readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
 }
 
-export type ControlMessage = Forward | Receipt | Reject | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | Roster;
+export type ControlMessage = Forward | Receipt | Reject | Draining | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | Roster;
 export type PeerMessage = ControlMessage | FlightEvents;
 
 export interface FlightFilter {

@@ -1,5 +1,5 @@
 /** What this node believes of another node: states and legal moves. Timers and evidence live with the session. */
-import { assertLegal, isLegal } from './moves.ts';
+import { isLegal } from './moves.ts';
 import type { Moves } from './moves.ts';
 
 export const peerStates = ['discovered', 'alive', 'suspect', 'unreachable', 'left', 'removed', 'incompatible'] as const;
@@ -25,9 +25,4 @@ export function isPeerState(value: unknown): value is PeerState {
 
 export function canMovePeer(from: PeerState, to: PeerState): boolean {
   return isLegal(peerMoves, from, to);
-}
-
-/** @throws BrokerError `internal` */
-export function assertPeerMove(from: PeerState, to: PeerState): void {
-  assertLegal('peer', peerMoves, from, to);
 }

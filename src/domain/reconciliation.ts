@@ -40,13 +40,26 @@ export function reconcile(owner: OwnerView, origin: OriginView): OriginStep {
   return origin.cancelRequested && !isTerminal(owner.state) ? 'cancel' : 'continue';
 }
 
-/** What an owner that starts again makes of work it finds in this state. Queued and finished work is as it was. */
-export function afterRestart(state: FlightState, rerunnable: boolean): 'keep' | 'requeue' | 'indeterminate' {
+/** What an owner knows, when it starts again, of a flight that it was at. */
+export interface Interrupted {
+  /** Its caller allowed a second run, and does not want it ended. */
+  readonly mayRerun: boolean;
+  /** Its agent is a process of its own, which may still be at work and come back to say so. */
+  readonly mayReturn: boolean;
+}
+
+/**
+ * What an owner that starts again makes of work it finds in this state. Queued and finished work is as it was. `await`:
+ * left open for as long as its process may take to come back; asked again afterwards, with `mayReturn` false.
+ */
+export function afterRestart(state: FlightState, { mayRerun, mayReturn }: Interrupted): 'keep' | 'await' | 'requeue' | 'indeterminate' {
   switch (state) {
     case 'waking':
+      return 'indeterminate';
     case 'running':
     case 'waiting':
-      return rerunnable && state !== 'waking' ? 'requeue' : 'indeterminate';
+      if (mayReturn) return 'await';
+      return mayRerun ? 'requeue' : 'indeterminate';
     case 'queued':
     case 'completed':
     case 'failed':

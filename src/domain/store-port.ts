@@ -167,8 +167,11 @@ export interface StoreWrites {
   beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
   /** Every open attempt towards the peer is lost: `sent` → `deferred`. Returns how many. */
   loseAttempts(input: { stamp: Stamp; toNodeId: NodeId; reason: FailureReason; detail: string }): Promise<number>;
-  /** `planned` or `deferred` stays, with a newer reason. */
-  defer(input: { stamp: Stamp; invocationId: InvocationId; reason: FailureReason; detail: string }): Promise<void>;
+  /**
+   * The owner's word that it does not take this attempt now: `sent` → `deferred`. Undefined, and no change, when that
+   * attempt is not the one that is open. @throws `denied` when another node speaks of it
+   */
+  defer(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; attempt: number; reason: FailureReason; detail: string }): Promise<Flight | undefined>;
   /** The owner's receipt. From any other node than the owner: `denied`. Undefined when unknown here. */
   receipt(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; receivedAtMs: number }): Promise<Flight | undefined>;
   /** The owner refused: delivery `rejected`, flight `failed` with the error. Same rule about the sender. */
@@ -221,7 +224,15 @@ export interface StoreWrites {
   /** The origin holds events through `seq`. */
   acknowledged(input: { flightId: FlightId; originNodeId: NodeId; seq: number }): Promise<void>;
   /** At start: work of ours that was running or waiting when the node died becomes `indeterminate`, or queued again if rerunnable. `ended`: processes found and ended, by the flight that they were spawned for; of a flight that is over they count for the turn of its session that ran. */
-  recover(input: { stamp: Stamp; nodeId: NodeId; ended?: ReadonlyMap<FlightId, number> }): Promise<{ indeterminate: readonly FlightId[]; requeued: readonly FlightId[] }>;
+  recover(input: {
+    stamp: Stamp;
+    nodeId: NodeId;
+    ended?: ReadonlyMap<FlightId, number>;
+    /** Addresses of agents whose work may have outlived the node: what they were at stays as it is, `open`. */
+    mayReturn?: readonly string[];
+  }): Promise<{ indeterminate: readonly FlightId[]; requeued: readonly FlightId[]; open: readonly FlightId[] }>;
+  /** Nobody came back to what `recover` left open: queued again if rerunnable, else `indeterminate`. Undefined when it has ended already. */
+  giveUp(input: { stamp: Stamp; flightId: FlightId; error: ErrorInfo }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
   addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
@@ -286,6 +297,8 @@ export interface StoreReads {
   /** The flight owned here that runs, or waits, in that session. */
   turnOf(id: SessionId): FlightId | undefined;
   queuedCount(address: string): number;
+  /** The agents that something is queued for here, registered or not, by address. */
+  queuedTargets(): readonly string[];
   /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
   due(nowMs: number, limit: number): readonly { flightId: FlightId; which: 'hold' | 'total' }[];
   /** The earliest deadline later than `afterMs`. */
@@ -315,6 +328,8 @@ export interface StoreInspection {
   attempts(invocationId: InvocationId): Promise<readonly DeliveryAttempt[]>;
   facts(invocationId: InvocationId): Promise<readonly Fact[]>;
   countFlights(): Promise<Readonly<Partial<Record<FlightState, number>>>>;
+  /** Output and progress events of the flight's last run. */
+  pieces(flightId: FlightId): Promise<number>;
   /** Stdout (and stderr) stored here, in order, a piece at a time. */
   output(flightId: FlightId, stream: OutputStream, afterSeq: number, maxBytes: number): Promise<{ bytes: Uint8Array; lastSeq: number; done: boolean }>;
 }

@@ -11,6 +11,9 @@ const mostLeftInPipe = 2 * 1024 * 1024;
 /** How long a pipe that somebody still holds may stay silent before it is given up, ms. */
 const quietMs = 200;
 
+/** How long such a pipe is listened to in all, ms: a daemon that says something now and then has no end. */
+const patienceMs = 1000;
+
 export class OutputPump {
   readonly #source: Readable;
   readonly #stream: OutputStream;
@@ -18,6 +21,8 @@ export class OutputPump {
   readonly #clock: Clock;
   /** Bytes that may still be read; finite once the run is over but for what lies in the pipe. */
   #budget = Number.POSITIVE_INFINITY;
+  /** Of the run that is over. */
+  #patienceMs = patienceMs;
   #isClosed = false;
   #wake: () => void = () => undefined;
 
@@ -75,14 +80,14 @@ export class OutputPump {
   async #somethingNew(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#wake = (): void => resolve(undefined);
-    const isFinishing = Number.isFinite(this.#budget);
-    const cancel = isFinishing
-      ? this.#clock.setTimer(quietMs, () => {
-          this.#budget = 0;
-          this.#wake();
-        })
-      : undefined;
+    if (!Number.isFinite(this.#budget)) return promise;
+    const sinceMs = this.#clock.monotonic();
+    const cancel = this.#clock.setTimer(Math.min(quietMs, this.#patienceMs), () => {
+      this.#budget = 0;
+      this.#wake();
+    });
     await promise;
-    cancel?.();
+    cancel();
+    this.#patienceMs -= this.#clock.monotonic() - sinceMs;
   }
 }

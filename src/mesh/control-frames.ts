@@ -17,7 +17,7 @@ type Frame = NonNullable<wire.ControlFrame['frame']>;
 /** Frames that are the core's business; the others keep the session itself. */
 export type MessageFrame = Extract<
   Frame,
-  { $case: 'forward' | 'receipt' | 'reject' | 'sync' | 'syncReply' | 'cancel' | 'cancelledUnknown' | 'reply' | 'replyOutcome' | 'eventAck' | 'registry' | 'roster' }
+  { $case: 'forward' | 'receipt' | 'reject' | 'draining' | 'sync' | 'syncReply' | 'cancel' | 'cancelledUnknown' | 'reply' | 'replyOutcome' | 'eventAck' | 'registry' | 'roster' }
 >;
 
 /** The largest task that travels inside its `Forward`, encoded, bytes. A larger one follows in pieces. */
@@ -73,6 +73,8 @@ export function encodeControl(message: Exclude<ControlMessage, Forward>): Frame 
           hlc: message.hlc,
         },
       };
+    case 'draining':
+      return { $case: 'draining', value: { invocationId: message.invocationId, attempt: message.attempt, hlc: message.hlc } };
     case 'sync':
       return { $case: 'sync', value: { items: message.items.map((item) => ({ ...item })) } };
     case 'sync_reply':
@@ -139,6 +141,8 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
         error: decodeErrorInfo(required(frame.value.error, 'reject.error')),
         hlc: clockValue(frame.value.hlc),
       };
+    case 'draining':
+      return { type: 'draining', invocationId: invocationId(frame.value), attempt: whole(frame.value.attempt, 'draining.attempt'), hlc: clockValue(frame.value.hlc) };
     case 'sync':
       return {
         type: 'sync',

@@ -1,5 +1,5 @@
 /** Agents of this node: what others may know of them, and their endpoints, which stay here. */
-import { conflict, notFound } from '../domain/errors.ts';
+import { BrokerError, notFound } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import type { Endpoint, Permissions } from '../domain/invocation.ts';
 import type { AgentId } from '../domain/ids.ts';
@@ -120,7 +120,10 @@ export class AgentTable {
     const [known, knownEndpoint] = [this.#reads.registration(address), this.#reads.endpoint(address)];
     if (known !== undefined && knownEndpoint !== undefined) {
       if (asked(known, knownEndpoint) === asked(registration, endpoint)) return { added: false };
-      throw conflict(`${address} exists already and differs`, `see beckon agent show, or remove it first: beckon agent rm`);
+      throw new BrokerError('conflict', `${address} exists already and differs`, {
+        hint: 'see beckon agent show, or remove it first: beckon agent rm',
+        detail: { address },
+      });
     }
     this.#insert.run(...registrationValues(registration, this.#nodes.of(registration.nodeId)), endpoint.agentId, stamp.atMs);
     this.#insertEndpoint.run(

@@ -101,14 +101,6 @@ export class DeliveryTable {
     this.#beginAttempt.run(row.invocation_id, row.attempts, attempt, atMs);
   }
 
-  /** Another reason for the same state. */
-  explain(row: DeliveryRow, reason: FailureReason, detail: string, atMs: number): void {
-    row.failure_reason = reason;
-    row.failure_detail = detail;
-    row.updated_at_ms = atMs;
-    this.#write(row);
-  }
-
   sentTo(node: number): InvocationId[] {
     return this.#sentTo.all(node).map((each) => each.invocation_id);
   }

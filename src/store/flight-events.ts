@@ -1,6 +1,6 @@
 /** What owners report of flights, output included. */
 import { internal } from '../domain/errors.ts';
-import { contentBytes } from '../domain/flight-event.ts';
+import { contentBytes, pieceKinds } from '../domain/flight-event.ts';
 import type { FlightEvent, FlightEventBody, OutputStream } from '../domain/flight-event.ts';
 import type { TerminalFlightState, WaitingReason } from '../domain/flight.ts';
 import type { Hlc } from '../domain/hlc.ts';
@@ -109,7 +109,11 @@ export function flightEventReads(db: Connection) {
   const after = db.prepare<[InvocationId, number], EventRow>('SELECT * FROM flight_events WHERE invocation_id = ? AND seq > ? ORDER BY seq');
   const output = db.prepare<[InvocationId, number, OutputStream], { seq: number; bytes: Uint8Array }>(`
     SELECT seq, bytes FROM flight_events WHERE invocation_id = ? AND seq > ? AND stream = ? ORDER BY seq`);
+  const pieces = db.prepare<[InvocationId, InvocationId], { count: number }>(`
+    SELECT count(*) AS count FROM flight_events WHERE invocation_id = ? AND kind IN (${pieceKinds.map((kind) => `'${kind}'`).join(', ')})
+    AND seq > (SELECT max(seq) FROM flight_events WHERE invocation_id = ? AND kind = 'started')`);
   return {
+    pieces: (id: InvocationId): number => pieces.get(id, id)?.count ?? 0,
     events(id: InvocationId, afterSeq: number, maxBytes: number): FlightEvent[] {
       const events: FlightEvent[] = [];
       let bytes = 0;

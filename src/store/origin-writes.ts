@@ -115,12 +115,11 @@ export class OriginWrites {
     facts.append(stamp, 'delivery.deferred', { invocation: id, peer: delivery.to_node, detail: { reason, why } });
   }
 
-  defer({ stamp, invocationId, reason, detail }: Input<'defer'>): void {
-    const { deliveries, facts } = this.#tables;
-    const delivery = deliveries.get(invocationId);
-    if (delivery?.status !== 'deferred' || (delivery.failure_reason === reason && delivery.failure_detail === detail)) return;
-    deliveries.explain(delivery, reason, detail, stamp.atMs);
-    facts.append(stamp, 'delivery.deferred', { invocation: invocationId, peer: delivery.to_node, detail: { reason, why: detail } });
+  defer({ stamp, invocationId, fromNodeId, attempt, reason, detail }: Input<'defer'>): Flight | undefined {
+    const known = this.#ofOwner(invocationId, fromNodeId);
+    if (known === undefined || known.delivery.status !== 'sent' || known.delivery.attempts !== attempt) return undefined;
+    this.#lose(invocationId, stamp, reason, detail);
+    return flightOf(known.flight, this.#tables.nodes);
   }
 
   receipt({ stamp, invocationId, fromNodeId, receivedAtMs }: Input<'receipt'>): Flight | undefined {

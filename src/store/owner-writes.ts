@@ -121,29 +121,50 @@ export class OwnerWrites {
     if (acked > row.acked_seq) flights.saveAcked(id, acked);
   }
 
-  recover({ stamp, nodeId, ended }: Input<'recover'>): { indeterminate: FlightId[]; requeued: FlightId[] } {
+  recover({ stamp, nodeId, ended, mayReturn = [] }: Input<'recover'>): { indeterminate: FlightId[]; requeued: FlightId[]; open: FlightId[] } {
     const { nodes, flights, flightProcesses } = this.#tables;
     const owner = nodes.of(nodeId);
+    const returning = new Set(mayReturn);
     flightProcesses.forgetAll();
     const inSession = this.#endedInSessions(ended);
-    const found = { indeterminate: [] as FlightId[], requeued: [] as FlightId[] };
+    const found = { indeterminate: [] as FlightId[], requeued: [] as FlightId[], open: [] as FlightId[] };
     // Each list is read before any of it moves.
     const ids = (['waking', 'running', 'waiting'] as const).flatMap((state) => flights.ownedIn(state, owner));
     for (const id of ids) {
       const row = flights.get(id);
       if (row === undefined) continue;
-      // What its caller wanted ended does not run a second time.
-      const mayRerun = row.rerunnable === 1 && row.cancel_requested_at_ms === null && row.quarantined_at_ms === null;
-      if (afterRestart(row.state, mayRerun) === 'requeue') {
-        this.#report(row, stamp, { kind: 'requeued', run: row.run + 1 });
-        found.requeued.push(flightOfInvocation(id));
-      } else {
-        const count = (ended?.get(flightOfInvocation(id)) ?? 0) + ((row.session_id === null ? 0 : inSession.get(row.session_id)) ?? 0);
-        this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning, ...(count === 0 ? {} : { ended: count }) });
-        found.indeterminate.push(flightOfInvocation(id));
+      const flightId = flightOfInvocation(id);
+      switch (afterRestart(row.state, { mayRerun: mayRerun(row), mayReturn: returning.has(row.target) && row.quarantined_at_ms === null })) {
+        case 'await':
+          found.open.push(flightId);
+          break;
+        case 'requeue':
+          this.#report(row, stamp, { kind: 'requeued', run: row.run + 1 });
+          found.requeued.push(flightId);
+          break;
+        case 'indeterminate': {
+          const count = (ended?.get(flightId) ?? 0) + ((row.session_id === null ? 0 : inSession.get(row.session_id)) ?? 0);
+          this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: diedWhileRunning, ...(count === 0 ? {} : { ended: count }) });
+          found.indeterminate.push(flightId);
+          break;
+        }
+        case 'keep':
       }
     }
     return found;
+  }
+
+  giveUp({ stamp, flightId, error }: Input<'giveUp'>): { flight: Flight; event: FlightEvent } | undefined {
+    const row = this.#owned(flightId);
+    switch (afterRestart(row.state, { mayRerun: mayRerun(row), mayReturn: false })) {
+      case 'requeue':
+        return this.#report(row, stamp, { kind: 'requeued', run: row.run + 1 });
+      case 'indeterminate':
+        return this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error });
+      case 'keep':
+      case 'await':
+        return undefined;
+    }
   }
 
   /** The process of a turn may be one that was spawned for an earlier turn. */
@@ -166,4 +187,9 @@ export class OwnerWrites {
     if (row.owned === 0) throw internal(`${flightId} is not owned by this node`);
     return row;
   }
+}
+
+/** What its caller wanted ended does not run a second time. */
+function mayRerun(row: FlightRow): boolean {
+  return row.rerunnable === 1 && row.cancel_requested_at_ms === null && row.quarantined_at_ms === null;
 }

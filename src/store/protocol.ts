@@ -51,6 +51,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   receiveCancel: true,
   acknowledged: true,
   recover: true,
+  giveUp: true,
   addAgent: true,
   removeAgent: true,
   setAvailability: true,

@@ -52,6 +52,11 @@ export function readerOver(db: Connection): StoreReads {
     return number === undefined ? [] : read(number);
   };
 
+  /** A step an agent, however much is queued for each. */
+  function* queuedTargets(): Generator<string> {
+    for (let row = flights.nextQueuedTarget.get(''); row !== undefined; row = flights.nextQueuedTarget.get(row.target)) yield row.target;
+  }
+
   return {
     lastHlc: facts.lastHlc,
     newestFact: facts.newestFact,
@@ -86,6 +91,7 @@ export function readerOver(db: Connection): StoreReads {
       const row = flights.inSession.get(id);
       return row === undefined ? undefined : flightOfInvocation(row.invocation_id);
     },
+    queuedTargets: () => [...queuedTargets()],
     quarantined: (originNodeId, after, limit) =>
       ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),

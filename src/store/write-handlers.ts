@@ -36,9 +36,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     receive: (input) => owner.receive(input),
     beginAttempt: (input) => origin.beginAttempt(input),
     loseAttempts: (input) => origin.loseAttempts(input),
-    defer: (input) => {
-      origin.defer(input);
-    },
+    defer: (input) => origin.defer(input),
     receipt: (input) => origin.receipt(input),
     reject: (input) => origin.reject(input),
     endAtOrigin: (input) => origin.endAtOrigin(input),
@@ -72,6 +70,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       origin.loseAllAttempts(input.stamp);
       return owner.recover(input);
     },
+    giveUp: (input) => owner.giveUp(input),
     addAgent: (input) => agents.add(input),
     removeAgent: ({ stamp, address, to }) => {
       agents.remove(stamp, address);

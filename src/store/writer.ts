@@ -103,6 +103,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     receiveCancel: plain('receiveCancel'),
     acknowledged: plain('acknowledged'),
     recover: plain('recover'),
+    giveUp: plain('giveUp'),
     addAgent: plain('addAgent'),
     removeAgent: plain('removeAgent'),
     setAvailability: plain('setAvailability'),

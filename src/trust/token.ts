@@ -54,7 +54,7 @@ export function encodeToken(invitation: Invitation): string {
 
 /**
  * Reads what a person pasted: white space anywhere (a terminal wraps) is passed over.
- * @throws BrokerError `invalid`: not a token, of a newer kind, cut short, or altered.
+ * @throws BrokerError `denied`, as for a token that is refused: not a token, of a newer kind, cut short, or altered.
  */
 export function decodeToken(text: string): Invitation {
   if (text.length > longestToken) throw wrong('it is too long');
@@ -94,5 +94,5 @@ function checkOf(body: Uint8Array): Buffer {
 }
 
 function wrong(why: string, hint = 'copy the whole token, or make another one: beckon mesh invite'): BrokerError {
-  return new BrokerError('invalid', `that is not a Beckon token: ${why}`, { hint });
+  return new BrokerError('denied', `that is not a Beckon token: ${why}`, { hint });
 }

@@ -1,10 +1,10 @@
 /** A node of a campaign: a real process that is killed, stopped, filled up and started again. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { connect } from '../../src/client/index.ts';
+import { connect } from '../../src/client/connect.ts';
 import type { NodeClient } from '../../src/client/index.ts';
 import { kill } from '../support/belongings.ts';
 import { beckonPath } from '../support/cli.ts';
@@ -24,6 +24,8 @@ export interface ChaosPlace {
   readonly port: number;
   /** Another node's port: the relay for the way there. */
   readonly routes: ReadonlyMap<number, number>;
+  /** For `memory`. */
+  readonly reportsMemory?: boolean;
 }
 
 export class ChaosNode {
@@ -70,6 +72,7 @@ export class ChaosNode {
         CHAOS_ROUTES: [...routes].map((each) => each.join('=')).join(','),
         CHAOS_CLOCK: this.#clockFile,
         CHAOS_CRASH: this.#crashFile,
+        ...(this.place.reportsMemory === true ? { CHAOS_MEMORY: this.#memoryFile } : {}),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -106,6 +109,14 @@ export class ChaosNode {
     this.clockJumps += 1;
     writeFileSync(this.#clockFile, String(this.clockOffsetMs));
     this.#signal('SIGUSR2');
+  }
+
+  /** What its main thread holds once all garbage is gone. */
+  async memory(): Promise<NodeJS.MemoryUsage> {
+    rmSync(this.#memoryFile, { force: true });
+    this.#signal('SIGUSR2');
+    await waitFor(`${this.name} to say what it holds`, () => existsSync(this.#memoryFile), { timeoutMs: 20_000 });
+    return JSON.parse(readFileSync(this.#memoryFile, 'utf8')) as NodeJS.MemoryUsage;
   }
 
   /** Its writer ends it in the given one of its next commits. It may well not make so many. */
@@ -146,6 +157,10 @@ export class ChaosNode {
 
   get #clockFile(): string {
     return join(this.place.steering, 'clock');
+  }
+
+  get #memoryFile(): string {
+    return join(this.place.steering, 'memory');
   }
 
   get #crashFile(): string {

@@ -4,14 +4,18 @@
  *
  * - Connections to another node's port go to the relay for that way (`CHAOS_ROUTES`: port=port,…).
  * - The wall clock is off by the ms in `CHAOS_CLOCK`, a file that is read again on SIGUSR2.
+ * - At each SIGUSR2, too, what its main thread holds after a full collection goes into the file `CHAOS_MEMORY`.
  * - The store's writer ends the process at the step that `CHAOS_CRASH`, a file, names, in the given commit from then on.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { isMainThread } from 'node:worker_threads';
 
-const { CHAOS_ROUTES: routeText = '', CHAOS_CLOCK: clockFile = '', CHAOS_CRASH: crashFile = '' } = process.env;
+const { CHAOS_ROUTES: routeText = '', CHAOS_CLOCK: clockFile = '', CHAOS_CRASH: crashFile = '', CHAOS_MEMORY: memoryFile = '' } = process.env;
 
 function readOr(path: string, otherwise: string): string {
   try {
@@ -49,6 +53,21 @@ function bendClock(): void {
   process.on('SIGUSR2', read);
 }
 
+function reportMemory(): void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const report = async (): Promise<void> => {
+    // What the first frees of buffers is counted as free some time later.
+    for (let round = 0; round < 3; round += 1) {
+      collect();
+      await delay(50);
+    }
+    writeFileSync(`${memoryFile}.new`, JSON.stringify(process.memoryUsage()));
+    renameSync(`${memoryFile}.new`, memoryFile);
+  };
+  process.on('SIGUSR2', () => void report());
+}
+
 interface Prepared {
   run(...values: unknown[]): unknown;
 }
@@ -83,6 +102,7 @@ function crashInCommits(): void {
 if (isMainThread) {
   if (routeText !== '') reroute();
   if (clockFile !== '') bendClock();
+  if (memoryFile !== '') reportMemory();
 } else if (crashFile !== '') {
   crashInCommits();
 }

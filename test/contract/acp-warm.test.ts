@@ -172,13 +172,13 @@ describe('an agent whose turn is over', () => {
 
 describe('a session whose agent has ended', () => {
   test('is resumed where the agent can, and what it tells of earlier turns is not heard again', async () => {
-    for (const options of [[], ['--resume']]) {
+    for (const options of [[], ['--resume'], ['--late']]) {
       const { harness } = kept();
       const endpoint = acpAgent(root, '--store', store, ...options);
       const id = freshSession();
       const first = await turn(harness, 'say one', { id }, endpoint);
       await harness.close();
-      const second = await turn(harness, 'say two\ncount\nsession', { id, agentSession: first.agentSession ?? '' }, endpoint);
+      const second = await turn(harness, 'sleep 100\nsay two\ncount\nsession', { id, agentSession: first.agentSession ?? '' }, endpoint);
       expect(second.text).toBe(`two\n2\n${first.agentSession}`);
     }
   });

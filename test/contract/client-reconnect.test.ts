@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createSystemClock } from '../../src/app/system-clock.ts';
-import { connect } from '../../src/client/index.ts';
+import { connect } from '../../src/client/connect.ts';
 import { FakeNode } from '../support/fake-node.ts';
 import { waitFor } from '../support/wait-for.ts';
 

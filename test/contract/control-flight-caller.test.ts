@@ -2,9 +2,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LocalCaller } from '../../src/broker/api.ts';
 import { connect } from '../../src/client/connect.ts';
+import type { GrpcNodeClient } from '../../src/client/grpc-client.ts';
 import type { NodeClient } from '../../src/client/types.ts';
 import { flightIdOf, invocationIdOf } from '../../src/domain/ids.ts';
 import { ControlServiceService } from '../../src/gen/beckon/v1/control.ts';
+import { fromCall } from '../../src/rpc/status.ts';
 import { FakeNode } from '../support/fake-node.ts';
 
 const ulid = '01J9Z6M3T4V8Q2X7K5B1C0D9EF';
@@ -63,6 +65,7 @@ describe('calls that change the node, or tell of others', () => {
     getDelivery: (client) => client.getDelivery('last'),
     ping: (client) => client.ping('desktop'),
     backup: (client) => client.backup('/tmp/never.db'),
+    serve: (client) => all((client as GrpcNodeClient).openServe()).catch((error: unknown) => Promise.reject(fromCall(error))),
     replyToFlight: (client) => client.replyToFlight({ id: 'last', reply: { kind: 'approved' }, waitMs: 0 }),
     listWaiting: (client) => client.listWaiting(),
     redriveDelivery: (client) => client.redriveDelivery('last', true),

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ReadKey } from '../../src/cli/host.ts';
+import { maxKeyLength } from '../../src/domain/invocation.ts';
 import type { CliProcess } from '../support/cli-host.ts';
 import { FakeNode } from '../support/fake-node.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -216,11 +217,21 @@ describe('the task', () => {
     expect([tooLarge.code, node.broker.invoked.length]).toEqual([2, 1]);
   });
 
+  test('a key may be as long as the node takes them, and no longer', async () => {
+    const most = 'k'.repeat(maxKeyLength);
+    expect((await invoke('echo', '--key', most)).code).toBe(0);
+    expect(node.broker.invoked[0]?.key).toBe(most);
+    const { code, stderr } = await invoke('echo', '--key', `${most}k`);
+    expect([code, node.broker.invoked.length]).toEqual([2, 1]);
+    expect(stderr).toContain(`1 to ${maxKeyLength} characters`);
+  });
+
   test('flags reach the node as they were meant', async () => {
-    await invoke('echo', '--hold', '5m', '--run-limit', '1h', '--rerunnable', '--session', 's1', '--any', '--any-owner', '--harness', 'acp', '--cap', 'x', '--label', 'a=b');
+    await invoke('echo', '--hold', '5m', '--run-limit', '1h', '--idle-limit', '10m', '--rerunnable', '--session', 's1', '--any', '--any-owner', '--harness', 'acp', '--cap', 'x', '--label', 'a=b');
     expect(node.broker.invoked[0]).toMatchObject({
       holdMs: 300_000,
       runLimitMs: 3_600_000,
+      idleLimitMs: 600_000,
       rerunnable: true,
       noHold: false,
       session: { mode: 'named', name: 's1' },

@@ -176,13 +176,26 @@ describe('transport', () => {
     expect(store.read.nextDeadlineMs()).toBeUndefined();
   });
 
-  test('a deferral says why once for each new reason', async () => {
-    const { id } = await accepted(hold);
-    const more = { invocationId: id, reason: 'timeout' as const, detail: 'slow' };
-    await store.write.defer({ ...more, stamp: story.stamp() });
-    await store.write.defer({ ...more, stamp: story.stamp() });
-    expect(store.read.delivery(id)).toMatchObject({ status: 'deferred', failureReason: 'timeout', failureDetail: 'slow' });
-    expect((await whatOf(id)).filter((what) => what === 'delivery.deferred')).toHaveLength(2);
+  test('an owner that is going down defers the attempt that is open, and no other', async () => {
+    const { id } = await accepted(send());
+    const word = { invocationId: id, fromNodeId: desktop, attempt: 1, reason: 'agent_offline' as const, detail: 'desktop is draining' };
+    const defer = (changes: Partial<typeof word> = {}) => store.write.defer({ ...word, ...changes, stamp: story.stamp() });
+    await expect(defer({ fromNodeId: server })).rejects.toMatchObject({ code: 'denied' });
+    expect(await defer({ attempt: 2 })).toBeUndefined();
+    expect(store.read.delivery(id)?.status).toBe('sent');
+    expect(await defer()).toMatchObject({ state: 'queued' });
+    expect(await defer()).toBeUndefined();
+    expect(store.read.delivery(id)).toMatchObject({ status: 'deferred', attempts: 1, failureReason: 'agent_offline', failureDetail: 'desktop is draining' });
+    expect((await store.inspect.attempts(id)).map((each) => [each.outcome, each.why])).toEqual([['lost', 'desktop is draining']]);
+    // It was sent once: only its owner's word says that it may be sent again.
+    expect(store.read.openAt(desktop, undefined, 9).map((each) => each.invocationId)).toEqual([id]);
+
+    await store.write.beginAttempt({ stamp: story.stamp(), invocationId: id, attemptId: story.attemptId() });
+    expect(await defer()).toBeUndefined();
+    await store.write.receipt({ stamp: story.stamp(), invocationId: id, fromNodeId: desktop, receivedAtMs: 1 });
+    expect(await defer({ attempt: 2 })).toBeUndefined();
+    expect(store.read.delivery(id)?.status).toBe('received');
+    expect((await whatOf(id)).filter((what) => what === 'delivery.deferred')).toHaveLength(1);
   });
 
   test('what was sent and has not ended is open at its owner, page by page', async () => {

@@ -71,6 +71,15 @@ describe('receiving', () => {
     await expect(receive(fromDesktop({ target: '@other@laptop#main' }), 1)).resolves.toMatchObject({ fresh: true });
   });
 
+  test('the agents that something is queued for are named once each, by address', async () => {
+    for (const agent of ['other', 'fabric', 'other', 'done']) await received({ target: `@${agent}@laptop#main` });
+    await running({ target: '@busy@laptop#main' });
+    const done = store.read.queued('@done@laptop#main', 1)[0];
+    if (done === undefined) throw new Error('nothing is queued');
+    await store.write.finish({ stamp: story.stamp(), flightId: done, outcome: { state: 'cancelled', ended: 0 } });
+    expect(store.read.queuedTargets()).toEqual(['@fabric@laptop#main', '@other@laptop#main']);
+  });
+
   test('a cancel that came first is remembered for that origin', async () => {
     const invocation = fromDesktop();
     const cancel = { invocationId: invocation.id, originNodeId: desktop };
@@ -187,14 +196,41 @@ describe('a restart', () => {
     await store.write.requestCancel({ stamp: story.stamp(), flightId: cancelled, by: 'uid:501' });
     store = await temp.reopen();
     const found = await store.write.recover({ stamp: story.stamp(), nodeId: me });
-    expect(found).toEqual({ indeterminate: [ran, cancelled], requeued: [again] });
-    expect(await store.write.recover({ stamp: story.stamp(), nodeId: me })).toEqual({ indeterminate: [], requeued: [] });
+    expect(found).toEqual({ indeterminate: [ran, cancelled], requeued: [again], open: [] });
+    expect(await store.write.recover({ stamp: story.stamp(), nodeId: me })).toEqual({ indeterminate: [], requeued: [], open: [] });
     expect(store.read.flight(queued)?.state).toBe('queued');
     expect(store.read.flight(ran)).toMatchObject({ state: 'indeterminate', verdictBy: 'owner', lastSeq: 2, error: { code: 'unavailable' } });
     expect(store.read.flight(again)).toMatchObject({ state: 'queued', run: 1, lastSeq: 2 });
     expect(store.read.queued(target, 10)).toEqual([queued, again]);
     const second = await store.write.start({ stamp: story.stamp(), flightId: again });
     expect(second).toMatchObject({ flight: { run: 2 }, event: { seq: 3, body: { kind: 'started', run: 2 } } });
+  });
+
+  test('leaves open what may go on by itself, as it was, until that is given up', async () => {
+    const [ran, again] = [await running(), await running({ rerunnable: true })];
+    const other = await running({ target: '@other@laptop#main' });
+    await store.write.ask({ stamp: story.stamp(), flightId: ran, request: `req_${story.ulid()}`, ask: { reason: 'approval', prompt: 'may I?', choices: [] }, untilMs: 2e15 });
+    store = await temp.reopen();
+    const found = await store.write.recover({ stamp: story.stamp(), nodeId: me, mayReturn: [target] });
+    expect(found).toEqual({ indeterminate: [other], requeued: [], open: [again, ran] });
+    expect(store.read.flight(ran)).toMatchObject({ state: 'waiting', run: 1, lastSeq: 2, waiting: { prompt: 'may I?' } });
+    const error = { code: 'unavailable', message: 'nobody came back' } as const;
+    const given = await Promise.all([ran, again].map((flightId) => store.write.giveUp({ stamp: story.stamp(), flightId, error })));
+    expect(given).toMatchObject([{ flight: { state: 'indeterminate', error } }, { flight: { state: 'queued' }, event: { body: { kind: 'requeued', run: 2 } } }]);
+    expect(await store.write.giveUp({ stamp: story.stamp(), flightId: ran, error })).toBeUndefined();
+  });
+
+  test('counts the pieces that a run handed over, of its last run alone', async () => {
+    const flightId = await running({ rerunnable: true });
+    const progress = { progress: { kind: 'thought', text: 'hm' }, stamp: story.stamp() } as const;
+    await store.write.appendOutput({ flightId, chunks: [chunk('a'), progress, chunk('b')] });
+    await store.write.ask({ stamp: story.stamp(), flightId, request: `req_${story.ulid()}`, ask: { reason: 'input', prompt: '?', choices: [] }, untilMs: 2e15 });
+    expect(await store.inspect.pieces(flightId)).toBe(3);
+    await store.write.recover({ stamp: story.stamp(), nodeId: me });
+    await store.write.start({ stamp: story.stamp(), flightId });
+    expect(await store.inspect.pieces(flightId)).toBe(0);
+    await store.write.appendOutput({ flightId, chunks: [chunk('c')] });
+    expect(await store.inspect.pieces(flightId)).toBe(1);
   });
 
   test('finds no attempt open', async () => {

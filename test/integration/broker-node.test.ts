@@ -14,7 +14,11 @@ import { connect } from '../../src/client/connect.ts';
 import type { AgentSpec, InvokeRequest, NodeClient } from '../../src/client/types.ts';
 import { parseHostPort } from '../../src/domain/host-port.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
+import { asNodeId } from '../../src/domain/ids.ts';
+import type { FlightId } from '../../src/domain/ids.ts';
+import { openStore } from '../../src/store/open.ts';
 import { decodeToken, encodeToken } from '../../src/trust/token.ts';
+import { Story } from '../support/temp-store.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 class Homes implements AsyncDisposable {
@@ -107,6 +111,39 @@ test('G10: a node that only lends its store to a command takes no work', async (
   using client = await homes.client('laptop');
   const { agent: added } = await client.addAgent(agent('fabric'));
   await expect(lastOf(client.invoke(request(added.registration.address, 'hello')))).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('G4: a node that only lends its store to a command judges nothing that was running when the node died', async () => {
+  await using homes = new Homes();
+  const { dbFile } = homes.paths('laptop');
+  const lending = await homes.run('laptop', {}, true);
+  const { nodeId } = lending.ready;
+  await lending.stop(false);
+  const story = new Story();
+  const ids: FlightId[] = [];
+  const dying = await openStore({ path: dbFile, nodeId: asNodeId(nodeId), log: silentLog });
+  for (const isStarted of [true, false]) {
+    const invocation = story.invocation({ origin: asNodeId(nodeId), owner: asNodeId(nodeId) }, { limits: { holdMs: 10 ** 12, totalMs: 10 ** 12 } });
+    const { flight } = await dying.write.accept(story.accept(invocation));
+    if (isStarted) await dying.write.start({ stamp: story.stamp(), flightId: flight.id });
+    ids.push(flight.id);
+  }
+  await dying.close();
+
+  const again = await homes.run('laptop', {}, true);
+  {
+    using client = await homes.client('laptop');
+    for (const id of ids) {
+      await expect(client.cancelFlight(id, 0)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('no node is running here') });
+      await expect(client.replyToFlight({ id, reply: { kind: 'approved' }, waitMs: 0 })).rejects.toMatchObject({ code: 'unavailable' });
+    }
+    expect((await client.getFlight(ids[0] ?? '')).flight).toMatchObject({ state: 'running' });
+  }
+  await again.stop(false);
+
+  await homes.run('laptop');
+  using client = await homes.client('laptop');
+  expect((await client.getFlight(ids[0] ?? '')).flight).toMatchObject({ state: 'indeterminate' });
 });
 
 test('a token that is made while the node is down names addresses that others can reach', async () => {

@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { FlightUpdate, InvokeInput } from '../../src/broker/api.ts';
+import { Chronicler } from '../../src/broker/chronicler.ts';
 import { unavailable } from '../../src/domain/errors.ts';
 import { flightOfInvocation } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
@@ -220,4 +221,16 @@ test('G5: a run that breaks after its start was written down ends all the same',
   Object.assign(right.store.read, { task: () => { throw unavailable('the disk can not be read'); } });
   const { flight } = await right.broker.invoke(input(right));
   await waitFor('its end', () => flightAt(right, flight.invocationId)?.state === 'indeterminate');
+});
+
+test('G4: a cancel of what was started, and whose end nobody saw, is not called cancelled', async () => {
+  await using pair = await linkedPair();
+  const { left } = pair;
+  for (let each = 0; each < 4; each += 1) await left.broker.invoke(input(left));
+  await waitFor('all places to be taken', () => left.runs.length === 4);
+  const { flight } = await left.broker.invoke(input(left));
+  await left.store.write.start({ stamp: new Chronicler(pair.clock, left.store.read.lastHlc()).stamp(), flightId: flight.id });
+  const cancelled = left.broker.cancelFlight(flight.id, 1000);
+  await waitFor('its end', () => flightAt(left, flight.invocationId)?.finishedAtMs);
+  expect(await cancelled).toMatchObject({ flight: { state: 'indeterminate', verdictBy: 'owner' } });
 });

@@ -3,7 +3,7 @@
  * [OPTION]...`, then a task of one step a line.
  *
  * Options: `--always STEPS` (instead of the task's; `$TASK` is the task, `;` parts steps), `--store DIR` (keeps sessions
- * there, and so can load them), `--resume` (can resume them too), `--slow MS` (before it answers `initialize`), `--hang
+ * there, and so can load them), `--late` (tells of them only after it has answered), `--resume` (can resume them too), `--slow MS` (before it answers `initialize`), `--hang
  * METHOD` (never answers it), `--auth NAME` (wants to be signed in with that variable), `--browser` (or in a browser),
  * `--modes` (has some), `--version N` (of the protocol), `--embeds` (takes files with the prompt).
  */
@@ -71,12 +71,17 @@ const connection = agent({ name: 'fake' })
   })
   .onRequest(methods.agent.session.load, async ({ params, client }) => {
     const session = known(params.sessionId);
-    // As the protocol has it: the whole conversation, before the answer.
-    for (const turn of session.turns) {
-      const tell = (sessionUpdate: 'user_message_chunk' | 'agent_message_chunk', text: string) => client.notify(methods.client.session.update, { sessionId: params.sessionId, update: { sessionUpdate, content: { type: 'text', text } } });
-      await tell('user_message_chunk', turn);
-      await tell('agent_message_chunk', `replayed ${turn}`);
-    }
+    const tell = (sessionUpdate: 'user_message_chunk' | 'agent_message_chunk', text: string) => client.notify(methods.client.session.update, { sessionId: params.sessionId, update: { sessionUpdate, content: { type: 'text', text } } });
+    const replay = async (): Promise<void> => {
+      for (const turn of session.turns) {
+        if (has('--late')) await delay(50);
+        await tell('user_message_chunk', turn);
+        await tell('agent_message_chunk', `replayed ${turn}`);
+      }
+    };
+    // As the protocol has it, the whole conversation before the answer; or else in the middle of it.
+    const told = replay();
+    if (!has('--late')) await told;
     return modes(session);
   })
   .onRequest(methods.agent.session.resume, ({ params }) => modes(known(params.sessionId)))

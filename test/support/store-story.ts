@@ -83,7 +83,8 @@ export function storeStory(): readonly StoryStep[] {
   add('settleReply', { stamp: stamp(), invocationId: asked.id, fromNodeId: peer, request: kept });
 
   add('accept', story.accept(remote, wait));
-  add('defer', { stamp: stamp(), invocationId: remote.id, reason: 'timeout', detail: 'still away' });
+  add('beginAttempt', { stamp: stamp(), invocationId: remote.id, attemptId: story.attemptId() });
+  add('defer', { stamp: stamp(), invocationId: remote.id, fromNodeId: peer, attempt: 1, reason: 'agent_offline', detail: 'going down' });
   add('beginAttempt', { stamp: stamp(), invocationId: remote.id, attemptId: story.attemptId() });
   add('loseAttempts', { stamp: stamp(), toNodeId: peer, reason: 'peer_unreachable', detail: 'gone' });
   add('beginAttempt', { stamp: stamp(), invocationId: remote.id, attemptId: story.attemptId() });
@@ -102,7 +103,8 @@ export function storeStory(): readonly StoryStep[] {
   add('receive', { stamp: stamp(), invocation: given, task: { ...textTask('theirs'), files: [{ name: 'f', bytes }] }, queueLimit: 10 });
   add('receiveCancel', { stamp: stamp(), invocationId: given.id, originNodeId: peer });
   add('start', { stamp: stamp(), flightId: flightOf(given) });
-  add('recover', { stamp: stamp(), nodeId: storyNode });
+  add('recover', { stamp: stamp(), nodeId: storyNode, mayReturn: [given.target] });
+  add('giveUp', { stamp: stamp(), flightId: flightOf(given), error: { code: 'unavailable', message: 'nobody came back' } });
   add('acknowledged', { flightId: flightOf(given), originNodeId: peer, seq: 2 });
   add('prune', { stamp: stamp(), outputsBeforeMs: 2e15, mostBytes: 0, recordsBeforeMs: 0 });
 

@@ -192,10 +192,14 @@ describe('a token', () => {
     expect(rows(laptop.databasePath, 'SELECT count(*) AS n FROM invites WHERE used_at_ms IS NULL')).not.toEqual([{ n: 0 }]);
   });
 
-  test.each(['garbage', 'bkn1.AAAA', ''])('that is none (%j) is a bad argument', async (text) => {
+  test.each([
+    ['that is none is denied', 'garbage', 5, 'denied'],
+    ['that is cut short is denied', 'bkn1.AAAA', 5, 'denied'],
+    ['that was left out is a bad argument', '', 2, 'invalid'],
+  ])('%s', async (_name, text, exit, error) => {
     const { code, document, node } = await attempt(text);
-    expect(code).toBe(2);
-    expect(document).toMatchObject({ error: { code: 'invalid' } });
+    expect(code).toBe(exit);
+    expect(document).toMatchObject({ error: { code: error } });
     expect(existsSync(join(node.home, 'run', 'control.sock'))).toBe(false);
   });
 });

@@ -17,6 +17,9 @@ import { Wire } from './wire.ts';
 
 /** How long an agent may go on after it closed its stdout, and its stdout stay open after it has ended, ms. */
 const lingerMs = 1000;
+/** Silence after which an agent has told all that it had to of a session's earlier turns, ms, and the longest that it is listened to. */
+const replayedMs = 300;
+const longestReplayMs = 20_000;
 /** Between TERM and KILL for what is left of it, ms. */
 const leftoverGraceMs = 2000;
 
@@ -51,6 +54,8 @@ export class AcpAgent {
   #ownExit: Exit | undefined;
   #can: answers.Initialized['agentCapabilities'];
   #session: string | undefined;
+  /** Reports of its session so far. */
+  #updates = 0;
   #modes: answers.Modes;
   #mode: string | undefined;
   #turn: TurnPort | undefined;
@@ -146,6 +151,16 @@ export class AcpAgent {
     this.#session = sessionId;
     const method = how === 'resume' ? methods.agent.session.resume : methods.agent.session.load;
     this.#enter(understood(method, answers.openedSession, await this.#connection.agent.request(method, { sessionId, cwd, mcpServers: [] }))?.modes);
+    if (how === 'load') await this.#replayed();
+  }
+
+  /** The protocol wants all of it told before the answer; Gemini CLI 0.61 answers in the middle of it. */
+  async #replayed(): Promise<void> {
+    const untilMs = this.#parts.clock.monotonic() + longestReplayMs;
+    for (let heard = -1; heard !== this.#updates && this.#parts.clock.monotonic() < untilMs; ) {
+      heard = this.#updates;
+      await this.#settled(this.gone, replayedMs);
+    }
   }
 
   async setMode(modeId: string): Promise<void> {
@@ -209,6 +224,7 @@ export class AcpAgent {
   async #update(params: unknown): Promise<void> {
     const read = answers.notification.safeParse(params);
     if (!read.success || read.data.sessionId !== this.#session) return;
+    this.#updates += 1;
     const { update } = read.data;
     const mode = answers.modeUpdate.safeParse(update);
     if (mode.success) this.#mode = mode.data.currentModeId;

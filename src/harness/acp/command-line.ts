@@ -28,8 +28,8 @@ export async function agentCommand(preset: Preset, endpoint: Pick<Endpoint, 'arg
     const file = await findExecutable(program, path, cwd).catch(missing);
     if (file !== undefined) return { file, argv0: program, args: rest };
   }
-  const programs = preset.commands.map(([program]) => program).join(' or ');
-  throw unavailable(`${preset.title} is not installed: no ${programs} in PATH as it was when the agent was added`, `${preset.install}; if it is elsewhere, remove the agent and add it again from a shell that finds it`);
+  const [first] = preset.commands;
+  throw unavailable(`${preset.title} is not installed: no ${first?.[0]} in PATH (as it was when the agent was added)`, preset.install);
 }
 
 function missing(error: unknown): undefined {

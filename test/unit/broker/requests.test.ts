@@ -131,3 +131,58 @@ describe('what a run asks', () => {
     expect(await requests.ask(question('b'))).toEqual({ kind: 'ended' });
   });
 });
+
+describe('a request that outlived its node', () => {
+  const left = (setUp: { clock: FakeClock }, ms = 60_000) => ({ reason: 'approval', request: 'req_left', prompt: 'may I?', choices: ['once'], sinceMs: 0, untilMs: setUp.clock.now() + ms }) as const;
+  const same: Ask = { reason: 'approval', prompt: 'may I?', choices: ['once'] };
+
+  test('is claimed by the same question, and not put again', async () => {
+    const made = setUp();
+    made.requests.restore(left(made));
+    const answer = made.requests.ask(same);
+    made.requests.answered('req_left', { kind: 'approved', by: 'me' });
+    expect(await answer).toEqual({ kind: 'approved', by: 'me' });
+    expect(made.log).toEqual(['waits', 'goes on']);
+    expect(made.clock.pending).toBe(0);
+  });
+
+  test('keeps an answer that comes before it is claimed', async () => {
+    const made = setUp();
+    made.requests.restore(left(made));
+    made.requests.answered('req_left', { kind: 'denied', by: 'me' });
+    await made.settle();
+    expect(await made.requests.ask(same)).toEqual({ kind: 'denied', by: 'me' });
+  });
+
+  test('is never the answer to another question: that one stands behind it', async () => {
+    const made = setUp();
+    made.requests.restore(left(made));
+    const answers: Answer[] = [];
+    void made.requests.ask({ ...same, prompt: 'may I delete it?' }).then((answer) => answers.push(answer));
+    made.requests.answered('req_left', { kind: 'approved', by: 'me' });
+    await made.settle();
+    expect([answers, made.log.at(-1)]).toEqual([[], 'told']);
+    made.requests.answered(first, { kind: 'denied', by: 'me' });
+    await made.settle();
+    expect(answers).toEqual([{ kind: 'denied', by: 'me' }]);
+  });
+
+  test('is asked once: the same question a second time is another request', async () => {
+    const made = setUp();
+    made.requests.restore(left(made));
+    const answers = Promise.all([made.requests.ask(same), made.requests.ask(same)]);
+    made.requests.answered('req_left', { kind: 'approved', by: 'me' });
+    await made.settle();
+    made.requests.answered(first, { kind: 'denied', by: 'me' });
+    expect((await answers).map(({ kind }) => kind)).toEqual(['approved', 'denied']);
+  });
+
+  test('keeps to its time, however much of that the restart took', async () => {
+    const made = setUp();
+    made.requests.restore(left(made, -5));
+    await made.clock.advance(0);
+    await made.settle();
+    expect(await made.requests.ask(same)).toEqual({ kind: 'timeout' });
+    expect(made.clock.pending).toBe(0);
+  });
+});

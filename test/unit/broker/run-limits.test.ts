@@ -44,6 +44,20 @@ describe('RunLimits', () => {
     expect(overruns).toEqual(['idle limit']);
   });
 
+  it('counts what the run took under a node that died', async () => {
+    const clock = new FakeClock();
+    const overruns: string[] = [];
+    const limits = new RunLimits(clock, { ...base, runMs: 100 }, (which) => overruns.push(which), 70);
+    await clock.advance(29);
+    expect(overruns).toEqual([]);
+    await clock.advance(1);
+    expect(overruns).toEqual(['run limit']);
+    limits.clear();
+    void new RunLimits(clock, { ...base, runMs: 100 }, (which) => overruns.push(which), 1000);
+    await clock.advance(0);
+    expect(overruns).toHaveLength(2);
+  });
+
   it('says nothing and keeps no timer once it is cleared', async () => {
     const clock = new FakeClock();
     const limits = new RunLimits(clock, { ...base, runMs: 10, idleMs: 10 }, () => expect.unreachable());

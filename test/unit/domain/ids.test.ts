@@ -21,8 +21,6 @@ describe('record ids', () => {
         expect(ids.deliveryOfInvocation(inv)).toBe(dlv);
         expect(ids.invocationOfFlight(flt)).toBe(inv);
         expect(ids.deliveryOfFlight(flt)).toBe(dlv);
-        expect(ids.invocationOfDelivery(dlv)).toBe(inv);
-        expect(ids.flightOfDelivery(dlv)).toBe(flt);
       }),
     );
   });

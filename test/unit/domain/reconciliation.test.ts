@@ -79,18 +79,27 @@ describe('provesRollback', () => {
 });
 
 describe('afterRestart', () => {
+  const both = [true, false];
+  const ways = both.flatMap((mayRerun) => both.map((mayReturn) => ({ mayRerun, mayReturn })));
+
   it('keeps what had not started and what had ended', () => {
     for (const state of flightStates) {
       if (state !== 'queued' && !isTerminal(state)) continue;
-      expect(afterRestart(state, true)).toBe('keep');
-      expect(afterRestart(state, false)).toBe('keep');
+      for (const way of ways) expect(afterRestart(state, way)).toBe('keep');
     }
   });
 
-  it('runs again by itself only what the caller called rerunnable', () => {
-    expect(afterRestart('running', false)).toBe('indeterminate');
-    expect(afterRestart('waiting', false)).toBe('indeterminate');
-    expect(afterRestart('running', true)).toBe('requeue');
-    expect(afterRestart('waiting', true)).toBe('requeue');
+  it.each([
+    ['started or waiting: indeterminate', { mayRerun: false, mayReturn: false }, 'indeterminate'],
+    ['and its caller allowed a second run: run again', { mayRerun: true, mayReturn: false }, 'requeue'],
+    ['and its process may come back: left open', { mayRerun: false, mayReturn: true }, 'await'],
+    ['its process may come back, and it may run twice: left open first, since it may run still', { mayRerun: true, mayReturn: true }, 'await'],
+  ] as const)('%s', (_name, way, step) => {
+    expect(afterRestart('running', way)).toBe(step);
+    expect(afterRestart('waiting', way)).toBe(step);
+  });
+
+  it('never runs by itself what was not begun for sure', () => {
+    for (const way of ways) expect(afterRestart('waking', way)).toBe('indeterminate');
   });
 });

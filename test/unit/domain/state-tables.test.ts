@@ -6,26 +6,17 @@ import * as flight from '../../../src/domain/flight.ts';
 import * as peer from '../../../src/domain/peer.ts';
 import { caught, codeOf, outcome } from './outcome.ts';
 
-interface Table<State extends string> {
-  readonly states: readonly State[];
-  readonly can: (from: State, to: State) => boolean;
-  readonly assert: (from: State, to: State) => void;
+/** The legal moves of each state as that function sees them; every pair of states is asked. */
+function legalMoves<State extends string>(states: readonly State[], can: (from: State, to: State) => boolean): Record<string, string> {
+  return Object.fromEntries(states.map((from) => [from, states.filter((to) => can(from, to)).join(' ')]));
 }
 
-/** The legal moves of each state as both functions see them; every pair of states is asked. */
-function legalMoves<State extends string>({ states, can, assert }: Table<State>): Record<string, string> {
-  const moves: Record<string, string> = {};
-  for (const from of states) {
-    const legal = states.filter((to) => can(from, to));
-    expect(states.filter((to) => codeOf(() => assert(from, to)) !== 'internal')).toEqual(legal);
-    moves[from] = legal.join(' ');
-  }
-  return moves;
-}
+/** The same of a function that throws. */
+const passes = <State extends string>(assert: (from: State, to: State) => void) => (from: State, to: State): boolean => codeOf(() => assert(from, to)) !== 'internal';
 
 describe('flight', () => {
   test('the ordinary moves are exactly these', () => {
-    expect(legalMoves({ states: flight.flightStates, can: flight.canMove, assert: flight.assertMove })).toEqual({
+    expect(legalMoves(flight.flightStates, passes(flight.assertMove))).toEqual({
       queued: 'waking running failed cancelled expired indeterminate',
       waking: 'running failed cancelled expired indeterminate',
       running: 'waiting completed failed cancelled indeterminate',
@@ -41,7 +32,7 @@ describe('flight', () => {
   test('a terminal state has no ordinary move and every other state has a way to each end it may have', () => {
     for (const state of flight.flightStates) {
       expect(flight.flightMoves[state].length === 0).toBe(flight.isTerminal(state));
-      const ends = (['failed', 'cancelled', 'indeterminate'] as const).filter((end) => flight.canMove(state, end));
+      const ends = (['failed', 'cancelled', 'indeterminate'] as const).filter((end) => flight.flightMoves[state].includes(end));
       expect(ends).toHaveLength(flight.isTerminal(state) ? 0 : 3);
     }
   });
@@ -78,16 +69,13 @@ describe('flight', () => {
       }
     }
   });
-
-  test('only its own words are flight states', () => {
-    expect(flight.flightStates.every(flight.isFlightState)).toBe(true);
-    for (const value of ['planned', '', undefined, 3]) expect(flight.isFlightState(value)).toBe(false);
-  });
 });
 
 describe('delivery', () => {
   test('the moves are exactly these', () => {
-    expect(legalMoves({ states: delivery.deliveryStates, can: delivery.canMoveDelivery, assert: delivery.assertDeliveryMove })).toEqual({
+    const moves = legalMoves(delivery.deliveryStates, delivery.canMoveDelivery);
+    expect(legalMoves(delivery.deliveryStates, passes(delivery.assertDeliveryMove))).toEqual(moves);
+    expect(moves).toEqual({
       planned: 'deferred sent received rejected dead cancelled',
       deferred: 'sent received rejected dead cancelled',
       sent: 'deferred received rejected dead cancelled',
@@ -106,16 +94,12 @@ describe('delivery', () => {
     expect(delivery.failureReasons.join(' ')).toBe(
       'peer_unreachable peer_rejected denied agent_offline timeout overload incompatible cancelled',
     );
-    expect(delivery.isFailureReason('timeout')).toBe(true);
-    expect(delivery.isFailureReason('other')).toBe(false);
-    expect(delivery.isDeliveryState('sent')).toBe(true);
-    expect(delivery.isDeliveryState('queued')).toBe(false);
   });
 });
 
 describe('peer', () => {
   test('the moves are exactly these', () => {
-    expect(legalMoves({ states: peer.peerStates, can: peer.canMovePeer, assert: peer.assertPeerMove })).toEqual({
+    expect(legalMoves(peer.peerStates, peer.canMovePeer)).toEqual({
       discovered: 'alive unreachable left removed incompatible',
       alive: 'suspect left removed incompatible',
       suspect: 'alive unreachable left removed incompatible',

@@ -121,6 +121,21 @@ describe('an output pump', () => {
     expect(Buffer.concat(pieces).length).toBeLessThan(4 * 1024 * 1024);
   });
 
+  test('nor does one that prints little, again and again', async () => {
+    const { clock, source, pieces, pump, done, state } = pumping();
+    pump.finishSoon();
+    for (let passedMs = 0; passedMs < 5000 && !state.isDone; passedMs += 100) {
+      if (!source.destroyed) source.write('still here\n');
+      await settle();
+      await clock.advance(100);
+    }
+    expect(state.isDone).toBe(true);
+    await done;
+    expect(clock.monotonic()).toBeLessThanOrEqual(1500);
+    expect(Buffer.concat(pieces).toString()).toContain('still here\n');
+    expect(source.destroyed).toBe(true);
+  });
+
   test('an error of the sink ends the pump with that error and closes the pipe', async () => {
     const { source, done } = pumping(() => Promise.reject(new Error('disk full')));
     source.write('x');

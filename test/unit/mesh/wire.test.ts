@@ -20,6 +20,7 @@ const signed = fc.record({ payload: bytes, signature: bytes });
 const message: fc.Arbitrary<Exclude<ControlMessage, Forward>> = fc.oneof(
   fc.record({ type: type('receipt'), invocationId, receivedAtMs: number, hlc }),
   fc.record({ type: type('reject'), invocationId, reason: fc.constantFrom(...failureReasons), error: samples.errorInfo, hlc }),
+  fc.record({ type: type('draining'), invocationId, attempt: fc.nat(), hlc }),
   fc.record({
     type: type('sync'),
     items: fc.array(fc.record({ invocationId, receipted: fc.boolean(), lastSeq: number, cancelRequested: fc.boolean() }), { maxLength: 5 }),

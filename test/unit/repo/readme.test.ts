@@ -6,7 +6,12 @@ import { root, text } from './source.ts';
 const guarantees = text('README.md')
   .split('\n')
   .filter((line) => /^\| G\d+ \|/.test(line));
-const proofs = guarantees.flatMap((line) => [...line.matchAll(/"([^"]+)" \(([a-z0-9/-]+)\)/g)].map(([, name = '', path = '']) => ({ name, path: `test/${path}.test.ts` })));
+/** Several names may share one path: "…"; "…" (system/held). */
+const proofs = text('README.md').split('\n').flatMap((line) =>
+  [...line.matchAll(/((?:"[^"]+"(?:; )?)+) \(([a-z]+\/[a-z0-9/.-]+)\)/g)].flatMap(([, names = '', path = '']) =>
+    [...names.matchAll(/"([^"]+)"/g)].map(([, name = '']) => ({ name, path: `test/${path}.test.ts` })),
+  ),
+);
 
 /** The fixed part of each title: what is put together at run time stands at its end. */
 function titles(path: string): string[] {

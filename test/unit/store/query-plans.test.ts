@@ -21,6 +21,7 @@ const ordered = [
   /FROM flights WHERE (1 AND )?invocation_id < \? ORDER BY invocation_id DESC LIMIT/,
   /FROM deliveries WHERE invocation_id >= \? AND invocation_id < \? ORDER BY invocation_id DESC LIMIT/,
   /FROM agent_sessions s WHERE last_used_at_ms < \? AND .* ORDER BY last_used_at_ms LIMIT/,
+  /FROM flights INDEXED BY flights_queued WHERE target > \? AND state = 'queued' AND owned = 1 ORDER BY target LIMIT 1/,
   /FROM flights WHERE due_at_ms (<=|>) \? ORDER BY due_at_ms LIMIT/,
 ];
 

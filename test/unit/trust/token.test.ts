@@ -17,7 +17,9 @@ const some: Invitation = {
     { host: 'laptop.example.ts.net', port: 443 },
   ],
 };
-const invalid = (why: RegExp): Error => expect.objectContaining({ code: 'invalid', message: expect.stringMatching(why) as string }) as Error;
+const failing = (code: string) => (why: RegExp): Error => expect.objectContaining({ code, message: expect.stringMatching(why) as string }) as Error;
+const invalid = failing('invalid');
+const denied = failing('denied');
 
 describe('a token', () => {
   test('reads as what was written', () => {
@@ -34,29 +36,29 @@ describe('a token', () => {
     expect(decodeToken(`  ${token.slice(0, 40)}\n  ${token.slice(40)}\r\n`)).toEqual(some);
   });
 
-  test('cut anywhere is invalid, and says so', () => {
+  test('cut anywhere is denied, and says so', () => {
     const token = encodeToken(some);
     for (let length = 0; length < token.length; length += 1) {
       expect(() => decodeToken(token.slice(0, length))).toThrow(
-        length < 5 ? invalid(/not a Beckon token/) : invalid(/cut short|a part of it is missing|names no address/),
+        length < 5 ? denied(/not a Beckon token/) : denied(/cut short|a part of it is missing|names no address/),
       );
     }
   });
 
-  test('with one character changed is invalid', () => {
+  test('with one character changed is denied', () => {
     const token = encodeToken(some);
     const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     fc.assert(
       fc.property(fc.nat(token.length - 1), fc.constantFrom(...letters), (at, letter) => {
         fc.pre(token.charAt(at) !== letter);
-        expect(() => decodeToken(token.slice(0, at) + letter + token.slice(at + 1))).toThrow(invalid(/not a Beckon token/));
+        expect(() => decodeToken(token.slice(0, at) + letter + token.slice(at + 1))).toThrow(denied(/not a Beckon token/));
       }),
       { numRuns: 500 },
     );
   });
 
-  test('with something after it is invalid', () => {
-    expect(() => decodeToken(`${encodeToken(some)}AAAA`)).toThrow(invalid(/altered/));
+  test('with something after it is denied', () => {
+    expect(() => decodeToken(`${encodeToken(some)}AAAA`)).toThrow(denied(/altered/));
   });
 
   test.each([
@@ -66,13 +68,13 @@ describe('a token', () => {
     ['bkn1.ab=c', /characters that no token has/],
     [`bkn1.${'A'.repeat(20_000)}`, /too long/],
   ])('%.20s is none', (text, why) => {
-    expect(() => decodeToken(text)).toThrow(invalid(why));
+    expect(() => decodeToken(text)).toThrow(denied(why));
   });
 
-  test('any other text is invalid and nothing else', () => {
+  test('any other text is denied and nothing else', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.uint8Array().map((each) => `bkn1.${Buffer.from(each).toString('base64url')}`)), (text) => {
-        expect(() => decodeToken(text)).toThrow(invalid(/not a Beckon token/));
+        expect(() => decodeToken(text)).toThrow(denied(/not a Beckon token/));
       }),
     );
   });

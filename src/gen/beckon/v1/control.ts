@@ -10,9 +10,11 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -51,6 +53,7 @@ import {
   Task,
   Visibility,
 } from "./record.ts";
+import { ServeRequest, ServeResponse } from "./serving.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -227,6 +230,7 @@ export interface InvokeRequest {
   detach: boolean;
   /** Tell the person at this node when it waits and when it has finished. */
   notify: boolean;
+  idleLimitMs?: number | undefined;
 }
 
 export interface InvokeResponse {
@@ -2118,6 +2122,7 @@ function createBaseInvokeRequest(): InvokeRequest {
     rerunnable: false,
     detach: false,
     notify: false,
+    idleLimitMs: undefined,
   };
 }
 
@@ -2152,6 +2157,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.notify !== false) {
       writer.uint32(160).bool(message.notify);
+    }
+    if (message.idleLimitMs !== undefined) {
+      writer.uint32(176).int64(message.idleLimitMs);
     }
     return writer;
   },
@@ -2247,6 +2255,14 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             }
 
             message.notify = reader.bool();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.idleLimitMs = longToNumber(reader.int64());
             continue;
           }
         }
@@ -4313,6 +4329,16 @@ export const ControlServiceService = {
       Buffer.from(CancelFlightResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelFlightResponse => CancelFlightResponse.decode(value),
   },
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve: {
+    path: "/beckon.v1.ControlService/Serve" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ServeRequest): Buffer => Buffer.from(ServeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ServeRequest => ServeRequest.decode(value),
+    responseSerialize: (value: ServeResponse): Buffer => Buffer.from(ServeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ServeResponse => ServeResponse.decode(value),
+  },
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight: {
     path: "/beckon.v1.ControlService/ReplyToFlight" as const,
@@ -4458,6 +4484,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   readOutput: handleServerStreamingCall<ReadOutputRequest, ReadOutputResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   cancelFlight: handleUnaryCall<CancelFlightRequest, CancelFlightResponse>;
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve: handleBidiStreamingCall<ServeRequest, ServeResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight: handleUnaryCall<ReplyToFlightRequest, ReplyToFlightResponse>;
   listWaiting: handleUnaryCall<ListWaitingRequest, ListWaitingResponse>;
@@ -4651,6 +4679,10 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelFlightResponse) => void,
   ): ClientUnaryCall;
+  /** A process that serves an agent of this node by itself, for as long as the stream is open. */
+  serve(): ClientDuplexStream<ServeRequest, ServeResponse>;
+  serve(options: Partial<CallOptions>): ClientDuplexStream<ServeRequest, ServeResponse>;
+  serve(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ServeRequest, ServeResponse>;
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight(
     request: ReplyToFlightRequest,

@@ -95,6 +95,7 @@ export interface ControlFrame {
     | { $case: "answer"; value: Answer }
     | { $case: "reply"; value: Reply }
     | { $case: "replyOutcome"; value: ReplyOutcome }
+    | { $case: "draining"; value: Draining }
     | undefined;
 }
 
@@ -161,6 +162,13 @@ export interface Reject {
   invocationId: string;
   reason: FailureReason;
   error: ErrorInfo | undefined;
+  hlc: string;
+}
+
+/** The owner is going down and takes no new work. It stored nothing of this attempt: a later link may bring another. */
+export interface Draining {
+  invocationId: string;
+  attempt: number;
   hlc: string;
 }
 
@@ -593,6 +601,9 @@ export const ControlFrame: MessageFns<ControlFrame> = {
       case "replyOutcome":
         ReplyOutcome.encode(message.frame.value, writer.uint32(170).fork()).join();
         break;
+      case "draining":
+        Draining.encode(message.frame.value, writer.uint32(178).fork()).join();
+        break;
     }
     return writer;
   },
@@ -752,6 +763,14 @@ export const ControlFrame: MessageFns<ControlFrame> = {
             }
 
             message.frame = { $case: "replyOutcome", value: ReplyOutcome.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.frame = { $case: "draining", value: Draining.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1398,6 +1417,74 @@ export const Reject: MessageFns<Reject> = {
           }
           case 4: {
             if (tag !== 34) {
+              break;
+            }
+
+            message.hlc = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDraining(): Draining {
+  return { invocationId: "", attempt: 0, hlc: "" };
+}
+
+export const Draining: MessageFns<Draining> = {
+  encode(message: Draining, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocationId !== "") {
+      writer.uint32(10).string(message.invocationId);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.hlc !== "") {
+      writer.uint32(26).string(message.hlc);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Draining {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDraining();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
               break;
             }
 

@@ -1,0 +1,53 @@
+/** What a run's end makes of its flight. */
+import type { ErrorInfo } from '../domain/errors.ts';
+import type { Outcome } from '../domain/flight-event.ts';
+import type { RunEnd } from '../domain/harness-port.ts';
+import { mayHaveRun } from '../domain/reconciliation.ts';
+
+/** Why a run was ended from outside; the first cause makes the verdict. */
+export type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
+
+export const lostSight: ErrorInfo = {
+  code: 'internal',
+  message: 'its node lost sight of it after it was started: it may or may not have done its work',
+  hint: 'the log of that node says why; see what it did before you invoke it again',
+};
+
+export const outputLost: ErrorInfo = {
+  code: 'unavailable',
+  message: 'its node could not store all of its output',
+  hint: 'make room on the disk of that node; what was stored is in flight output',
+};
+
+/** @returns the agent's own end as the flight's outcome. A failure of the agent itself has an exit code or a signal, in words or without. */
+function outcomeOf(end: RunEnd): Outcome {
+  const { exitCode, signal, error } = end;
+  if (error !== undefined) return { state: 'failed', error, ...(exitCode === undefined ? {} : { exitCode }), ...(signal === undefined ? {} : { signal }) };
+  if (signal !== undefined) return { state: 'failed', signal };
+  return { state: exitCode === 0 ? 'completed' : 'failed', exitCode: exitCode ?? -1 };
+}
+
+/** A stop has its own verdict, but for a cancel that nobody confirms: what goes on at its agent is not called cancelled. */
+export function verdictFrom(cause: StopCause | undefined, end: RunEnd, ended: number): Outcome {
+  if (end.isUnknown === true && (cause === undefined || cause === 'cancel')) return { state: 'indeterminate', error: end.error ?? lostSight };
+  return cause === undefined ? outcomeOf(end) : verdictOn(cause, ended);
+}
+
+export function verdictOn(cause: StopCause, ended: number): Outcome {
+  switch (cause) {
+    case 'cancel':
+      return { state: 'cancelled', ended };
+    case 'rolled back':
+      return { state: 'indeterminate', ended, error: mayHaveRun };
+    case 'node stopped':
+      return {
+        state: 'indeterminate',
+        ended,
+        error: { code: 'cancelled', message: 'its node was stopped by force while it ran', hint: 'see what it did, then invoke it again' },
+      };
+    case 'run limit':
+    case 'idle limit':
+    case 'total deadline':
+      return { state: 'failed', ended, error: { code: 'deadline', message: `the agent was ended: it overran its ${cause}` } };
+  }
+}

@@ -1,0 +1,58 @@
+/** Waiting before the next try at a node that is away. */
+import { backoff } from '../domain/backoff.ts';
+import { BrokerError } from '../domain/errors.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+
+export interface Pacing {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const waits = { baseMs: 100, capMs: 2_000 };
+
+export class BackingOff {
+  readonly #pacing: Pacing;
+  #failures = 0;
+  #sinceMs: number | undefined;
+
+  constructor(pacing: Pacing) {
+    this.#pacing = pacing;
+  }
+
+  /** How long nothing has worked, ms. */
+  get forMs(): number {
+    return this.#sinceMs === undefined ? 0 : this.#pacing.clock.monotonic() - this.#sinceMs;
+  }
+
+  worked(): void {
+    this.#failures = 0;
+    this.#sinceMs = undefined;
+  }
+
+  /** Resolves after the wait, or as soon as `signal` aborts. */
+  async wait(signal?: AbortSignal): Promise<void> {
+    const { clock, random } = this.#pacing;
+    this.#sinceMs ??= clock.monotonic();
+    const ms = backoff(this.#failures, waits, random());
+    this.#failures += 1;
+    await pause(clock, ms, signal);
+  }
+}
+
+function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
+    const done = (): void => {
+      cancel();
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const cancel = clock.setTimer(ms, done);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** The node itself is away, as far as can be told from here; what it said by itself is none of these. */
+export function isAway(thrown: unknown): thrown is BrokerError {
+  return thrown instanceof BrokerError && thrown.code === 'unavailable' && thrown.cause !== undefined;
+}

@@ -1,0 +1,71 @@
+/** One `Serve` call: what is said in one turn of the event loop shares a message, and none is larger than a node takes. */
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { sizeOfPiece } from '../domain/serving-port.ts';
+import type { FromServer } from '../domain/serving-port.ts';
+import type { Attach, NodeFrame, ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
+import { encodeFromServer } from '../rpc/serving.ts';
+
+const batchBytes = 1024 * 1024;
+
+export class ServeStream {
+  readonly #call: ClientDuplexStream<ServeRequest, ServeResponse>;
+  #waiting: FromServer[] = [];
+  #isFlushing = false;
+  #isEnding = false;
+
+  constructor(call: ClientDuplexStream<ServeRequest, ServeResponse>) {
+    this.#call = call;
+  }
+
+  attach(attach: Attach): void {
+    this.#call.write({ attach, frames: [] });
+  }
+
+  send(message: FromServer): void {
+    this.#waiting.push(message);
+    this.#flushSoon();
+  }
+
+  /** After all that was sent. */
+  end(): void {
+    this.#isEnding = true;
+    this.#flushSoon();
+  }
+
+  /** Ends when the node ends the call, or rejects with what the call failed with. */
+  async *frames(): AsyncGenerator<readonly NodeFrame[], void, undefined> {
+    for await (const { frames } of this.#call as AsyncIterable<ServeResponse>) yield frames;
+  }
+
+  cancel(): void {
+    this.#call.cancel();
+  }
+
+  /** After the microtasks of this turn: a handler that yields piece by piece has then said all that it can say at once. */
+  #flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    while (this.#waiting.length > 0) {
+      if (this.#call.write({ attach: undefined, frames: this.#next().map(encodeFromServer) })) continue;
+      this.#call.once('drain', () => this.#flush());
+      return;
+    }
+    this.#isFlushing = false;
+    if (this.#isEnding) this.#call.end();
+  }
+
+  #next(): FromServer[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && bytes < batchBytes) {
+      const message = this.#waiting[count];
+      count += 1;
+      if (message?.type === 'piece') bytes += sizeOfPiece(message.piece);
+    }
+    return this.#waiting.splice(0, count);
+  }
+}
