@@ -17,8 +17,6 @@ export interface RealAgent {
   readonly program: string;
   /** `--env`, and files below its home: what a user would have set up for a model of his own. */
   readonly setUp: (modelUrl: string, home: string) => readonly string[];
-  /** Whether its shell asks first and then runs: Codex's is refused by its own sandbox where there is no bubblewrap. */
-  readonly hasShell: boolean;
   /** Makes its sessions look older, where it can't go on with a young one. */
   readonly ageSessions?: (home: string) => void;
 }
@@ -29,7 +27,6 @@ export const claude: RealAgent = {
   preset: 'claude',
   title: 'Claude Code',
   program: 'claude-agent-acp',
-  hasShell: true,
   // It starts for root only in what it is told is a sandbox.
   setUp: (url) => [`ANTHROPIC_BASE_URL=${url}`, 'ANTHROPIC_API_KEY=none', 'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1', ...(process.getuid?.() === 0 ? ['IS_SANDBOX=1'] : [])],
 };
@@ -38,7 +35,6 @@ export const codex: RealAgent = {
   preset: 'codex',
   title: 'Codex',
   program: 'codex-acp',
-  hasShell: false,
   setUp: (url, home) => {
     mkdirSync(join(home, '.codex'), { recursive: true });
     const provider = `[model_providers.fake]\nname = "fake"\nbase_url = "${url}/v1"\nwire_api = "responses"\n`;
@@ -51,7 +47,6 @@ export const gemini: RealAgent = {
   preset: 'gemini',
   title: 'Gemini CLI',
   program: 'gemini',
-  hasShell: true,
   setUp: (url) => [`GOOGLE_GEMINI_BASE_URL=${url}`, 'GEMINI_API_KEY=none'],
   // It names the file of a session after the minute, and one that is loaded in the minute of its beginning writes over itself.
   ageSessions: (home) => {
@@ -63,7 +58,6 @@ export const opencode: RealAgent = {
   preset: 'opencode',
   title: 'OpenCode',
   program: 'opencode',
-  hasShell: true,
   setUp: (url, home) => {
     const provider = { npm: '@ai-sdk/openai-compatible', options: { baseURL: `${url}/v1`, apiKey: 'none' }, models: { fake: { name: 'fake', tool_call: true } } };
     mkdirSync(join(home, '.config', 'opencode'), { recursive: true });

@@ -46,9 +46,12 @@ export type Script = (prompt: Prompt, stage: Stage) => AsyncIterable<Piece> | It
 
 /** The call of whichever tool of the agent runs a shell command. @throws when it offers none */
 export function shellCall(tools: readonly Tool[], command: string): Piece {
+  // Out of its sandbox, which not every machine has, and which would keep it from asking.
+  const sandbox = tools.some(({ name, parameters }) => name === 'exec_command' && parameters.includes('sandbox_permissions'));
+  const freely = sandbox ? { sandbox_permissions: 'require_escalated', justification: 'May I run it?' } : {};
   return callOf(tools, 'runs a command', {
     Bash: { command, description: 'Run a command' },
-    exec_command: { cmd: command },
+    exec_command: { cmd: command, ...freely },
     shell_command: { command },
     shell: { command: ['/bin/sh', '-c', command] },
     run_shell_command: { command, description: 'Run a command' },
