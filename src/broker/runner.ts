@@ -285,7 +285,9 @@ export class Runner {
           limits.sawOutput();
           await buffer.addProgress(bounded(progress));
         },
-        bindSession: (agentSession) => store.write.bindSession({ flightId: flight.id, agentSession }),
+        bindSession: async (agentSession) => {
+          if (flight.sessionId !== undefined) await store.write.bindSession({ flightId: flight.id, agentSession });
+        },
         ask: (ask) => requests.ask(ask),
       },
     );

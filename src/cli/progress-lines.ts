@@ -34,6 +34,7 @@ export class ProgressLines {
       case 'thought':
         return [];
       case 'usage':
+        // Totals, told in parts: the last word on each counts.
         this.#usage = { ...this.#usage, ...progress };
         return [];
     }

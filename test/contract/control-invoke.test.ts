@@ -73,11 +73,12 @@ describe('what the agent does besides answering', () => {
     { kind: 'tool', call: '1', title: 'Read a.ts', tool: 'read', state: 'done' },
     { kind: 'plan', steps: [{ text: 'look', state: 'done' }, { text: 'mend', state: 'pending' }] },
     { kind: 'diff', path: 'a.ts', patch: '--- a.ts\n+++ a.ts\n-old\n+new\n+newer' },
+    { kind: 'usage', inputTokens: 1, outputTokens: 7 },
     { kind: 'usage', inputTokens: 12345, contextTokens: 50, contextSize: 200, cost: { amount: 0.0421, currency: 'USD' } },
     { kind: 'unknown' },
     ' and mend\n',
   ])}`;
-  const said = ['[>] look', '[ ] mend', '● Read a␛[2J.ts', '● Read a.ts … done', '[x] look', '± a.ts  +2 -1', 'usage: 12,345 tokens in, context 25 % of 200, 0.0421 USD'];
+  const said = ['[>] look', '[ ] mend', '● Read a␛[2J.ts', '● Read a.ts … done', '[x] look', '± a.ts  +2 -1', 'usage: 12,345 tokens in, 7 tokens out, context 25 % of 200, 0.0421 USD'];
 
   test('is told on stderr, a line each, and never in the answer', async () => {
     const { stdout, stderr } = await invoke(script);
@@ -99,10 +100,10 @@ describe('what the agent does besides answering', () => {
   test('with --json is an object of its kind, thoughts too', async () => {
     const { events } = await invoke(script, '--json');
     expect(events.slice(3, -1).map(({ type, seq }) => `${seq} ${type}`)).toEqual([
-      '2 plan', '3 thought', '4 output', '5 tool', '6 tool', '7 tool', '8 plan', '9 diff', '10 usage', '11 unknown', '12 output',
+      '2 plan', '3 thought', '4 output', '5 tool', '6 tool', '7 tool', '8 plan', '9 diff', '10 usage', '11 usage', '12 unknown', '13 output',
     ]);
     expect(events[6]).toEqual({ type: 'tool', at: expect.any(String), seq: 5, call: '1', title: 'Read a\u001b[2J.ts', tool: 'read', state: 'running' });
-    expect(events[11]).toEqual({ type: 'usage', at: expect.any(String), seq: 10, inputTokens: 12345, contextTokens: 50, contextSize: 200, cost: { amount: 0.0421, currency: 'USD' } });
+    expect(events[12]).toEqual({ type: 'usage', at: expect.any(String), seq: 11, inputTokens: 12345, contextTokens: 50, contextSize: 200, cost: { amount: 0.0421, currency: 'USD' } });
   });
 });
 

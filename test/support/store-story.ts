@@ -56,8 +56,8 @@ export function storeStory(): readonly StoryStep[] {
   add('notified', { flightId: flightOf(local), told: 'req_1' });
   add('start', { stamp: stamp(), flightId: flightOf(local) });
   add('recordProcess', { flightId: flightOf(local), process: { pid: 4711, session: 4711, startedAt: '1', bootId: 'boot' } });
-  add('forgetProcesses', { flightId: flightOf(local) });
   add('bindSession', { flightId: flightOf(local), agentSession: 'agent-1' });
+  add('forgetProcesses', { flightId: flightOf(local) });
   add('appendOutput', { flightId: flightOf(local), chunks: [{ stream: 'stdout', bytes: utf8('out'), stamp: stamp() }, { progress: { kind: 'thought', text: 'hm' }, stamp: stamp() }, { stream: 'stderr', bytes: utf8('err'), stamp: stamp() }] });
   const question = { reason: 'approval', prompt: 'go on?', choices: ['yes', 'no'] } as const;
   const request = (): string => `req_${story.ulid()}`;
