@@ -58,6 +58,16 @@ describe('an agent whose turn is over', () => {
     expect(second).toMatchObject({ text: `${first.text}\n2`, spawned: undefined, end: { isKept: true } });
   });
 
+  test('is ended when the directory of its session goes, and no other with it', async () => {
+    const { harness } = kept();
+    const [id, other] = [freshSession(), freshSession()];
+    const [first, second] = [await turn(harness, 'pid', { id }), await turn(harness, 'pid', { id: other })];
+    await harness.endSession(id);
+    expect([isRunning(Number(first.text)), isRunning(Number(second.text))]).toEqual([false, true]);
+    await harness.endSession(id);
+    expect((await turn(harness, 'pid', { id, agentSession: first.agentSession ?? '' })).spawned).toBeDefined();
+  });
+
   test('is not there for another session', async () => {
     const { harness } = kept();
     const first = await turn(harness, 'pid');
