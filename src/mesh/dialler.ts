@@ -8,6 +8,8 @@ import type { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { CancelTimer, Clock, Random } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
+import { faultOf } from './dial-fault.ts';
+import type { DialFault } from './dial-fault.ts';
 
 /** Dials under way at once. */
 const mostDials = 16;
@@ -20,6 +22,8 @@ const baseMs = 500;
  */
 const capMs = { recent: 2_000, seed: 5_000, other: 15_000 } as const;
 const recentMs = 3_600_000;
+/** A node without any link tries about one address in this time, however long nobody was seen: it is the one that was away. */
+const aloneMs = 500;
 /** Tries that were woken together are spread over this. */
 const spreadMs = 100;
 
@@ -37,6 +41,8 @@ export interface DiallerParts {
   readonly isLinked: (nodeId: NodeId) => boolean;
   /** Wall clock, ms. */
   readonly lastSeenMs: (nodeId: NodeId) => number | undefined;
+  /** No node has a link with this one. */
+  readonly isAlone: () => boolean;
   /** A reason that is new for this address. */
   readonly onFailure: (target: TargetView, error: BrokerError) => void;
 }
@@ -48,7 +54,10 @@ export interface TargetView {
   readonly nodes: readonly NodeId[];
   readonly why: string;
   readonly sinceMs: number;
+  /** Since it last answered, or was woken. */
   readonly failures: number;
+  /** Of the last failure. */
+  readonly fault: DialFault | undefined;
   readonly isSelf: boolean;
 }
 
@@ -60,6 +69,7 @@ interface Target {
   answeredBy: NodeId | undefined;
   isSelf: boolean;
   failures: number;
+  fault: DialFault | undefined;
   why: string;
   sinceMs: number;
   cancelTimer: CancelTimer | undefined;
@@ -123,6 +133,18 @@ export class Dialler {
     }
   }
 
+  /** Somebody else says that a node listens there too: tried besides what the node itself has said. */
+  hint(nodeId: NodeId, addresses: readonly string[]): void {
+    let room = mostAddresses - this.targetsOf(nodeId).length;
+    for (const address of addresses) {
+      if (room <= 0) return;
+      const target = this.#target(address);
+      if (nodesOf(target).has(nodeId)) continue;
+      target.claimedBy.add(nodeId);
+      room -= 1;
+    }
+  }
+
   /** Tries again after that time, whatever the backoff says: all targets, or those of one node. */
   wake(nodeId?: NodeId, afterMs = 0): void {
     for (const target of this.#targets.values()) {
@@ -140,6 +162,11 @@ export class Dialler {
     return targets.length > 0;
   }
 
+  /** What was tried, or will be, to reach that node. */
+  targetsOf(nodeId: NodeId): TargetView[] {
+    return [...this.#targets.values()].filter((target) => !target.isSelf && nodesOf(target).has(nodeId)).map(view);
+  }
+
   targets(): TargetView[] {
     return [...this.#targets.values()].map(view);
   }
@@ -154,6 +181,7 @@ export class Dialler {
       answeredBy: undefined,
       isSelf: false,
       failures: 0,
+      fault: undefined,
       why: 'not tried yet',
       sinceMs: this.#parts.clock.now(),
       cancelTimer: undefined,
@@ -206,6 +234,7 @@ export class Dialler {
     try {
       const result = await this.#parts.dial(target.address);
       target.failures = 0;
+      target.fault = undefined;
       target.isSelf = result.kind === 'self';
       target.answeredBy = result.kind === 'self' ? undefined : result.peer.nodeId;
       this.#reason(target, result.kind === 'self' ? 'that is this node' : 'connected');
@@ -213,6 +242,7 @@ export class Dialler {
     } catch (thrown) {
       const error = toBrokerError(thrown);
       target.failures += 1;
+      target.fault = faultOf(error);
       const why = error.hint === undefined ? error.message : `${error.message}: ${error.hint}`;
       if (this.#reason(target, why)) this.#parts.onFailure(view(target), error);
       return this.#capOf(target);
@@ -236,7 +266,8 @@ export class Dialler {
     const now = this.#parts.clock.now();
     const isRecent = [...nodesOf(target)].some((nodeId) => now - (this.#parts.lastSeenMs(nodeId) ?? 0) < recentMs);
     if (isRecent) return capMs.recent;
-    return target.isSeed ? capMs.seed : capMs.other;
+    const usual = target.isSeed ? capMs.seed : capMs.other;
+    return this.#parts.isAlone() ? Math.min(usual, Math.max(capMs.recent, aloneMs * this.#targets.size)) : usual;
   }
 
   #reason(target: Target, why: string): boolean {
@@ -252,6 +283,6 @@ function nodesOf({ claimedBy, answeredBy }: Target): Set<NodeId> {
 }
 
 function view(target: Target): TargetView {
-  const { address, isSeed, why, sinceMs, failures, isSelf } = target;
-  return { address, isSeed, why, sinceMs, failures, isSelf, nodes: [...nodesOf(target)] };
+  const { address, isSeed, why, sinceMs, failures, fault, isSelf } = target;
+  return { address, isSeed, why, sinceMs, failures, fault, isSelf, nodes: [...nodesOf(target)] };
 }

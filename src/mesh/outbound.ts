@@ -3,10 +3,12 @@ import { credentials } from '@grpc/grpc-js';
 import type { ChannelOptions, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { PeerCertificate, SecureContext } from 'node:tls';
-import { BrokerError, toBrokerError, unavailable } from '../domain/errors.ts';
+import { toBrokerError, unavailable } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { isServiceError } from '../rpc/status.ts';
+import { dialError, silentError } from './dial-fault.ts';
 import { messageLimits, RawClient, windowBytes } from './raw-mesh.ts';
 
 /** Until the other end has proven who it is, ms. */
@@ -102,8 +104,8 @@ export function connect(
       reject(error);
     };
     let cancelLinger = (): void => undefined;
-    const cancelTimer = clock.setTimer(dialTimeoutMs, () => failed(unavailable(`no answer within ${dialTimeoutMs / 1000} s`)));
-    const onError = (error: ServiceError): void => failed(refusal === undefined ? describe(error) : toBrokerError(refusal));
+    const cancelTimer = clock.setTimer(dialTimeoutMs, () => failed(silentError(address)));
+    const onError = (error: ServiceError): void => failed(refusal === undefined ? describe(address, error) : toBrokerError(refusal));
     control.once('error', onError);
     const onAbort = (): void => failed(unavailable('this node is stopping'));
     if (signal.aborted) onAbort();
@@ -128,8 +130,8 @@ export function connect(
 }
 
 /** grpc-js wraps the socket's own words in its own, which say nothing to a person. */
-function describe(error: unknown): BrokerError {
+function describe(address: string, error: unknown): BrokerError {
   if (!isServiceError(error)) return toBrokerError(error);
   const words = /Last error: (?:Error: )?(.*?)\. Resolution note:/s.exec(error.details)?.[1] ?? error.details;
-  return new BrokerError('unavailable', words === '' ? 'the connection could not be made' : words, { cause: error });
+  return dialError(address, words, error);
 }

@@ -1,0 +1,117 @@
+/** Dials: one try at one address, to a session, or to the knowledge that none is needed or possible. */
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { BrokerError, conflict, toBrokerError, unavailable } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { DialBack } from '../domain/messages.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
+import { silentError } from './dial-fault.ts';
+import type { DialResult } from './dialler.ts';
+import { connect, dialTimeoutMs } from './outbound.ts';
+import type { MakeTls, Outbound } from './outbound.ts';
+import type { Session } from './session.ts';
+import type { SessionEnd } from './session-parts.ts';
+
+/** A connection that a session can be made of. */
+export interface NewSession {
+  readonly peer: PeerIdentity;
+  readonly path: 'outbound' | 'inbound';
+  readonly address: string;
+  readonly control: Duplex;
+  readonly hangUp: (isOrderly: boolean) => void;
+  readonly openData?: () => Duplex;
+  readonly sessionId?: string;
+}
+
+export interface OutgoingParts {
+  readonly clock: Clock;
+  readonly makeTls: MakeTls;
+  /** Undefined: nobody is dialled. */
+  readonly identity: () => MeshIdentity | undefined;
+  /** Whether a session with that node is wanted: there is none, or none that is heard. */
+  readonly isWanted: (nodeId: NodeId) => boolean;
+  /** `settle` is called once: with nothing when the session is up, or with its end. */
+  readonly begin: (connection: NewSession, settle: (end: SessionEnd | undefined) => void) => Session;
+  /** Gives up what is under way. */
+  readonly signal: () => AbortSignal;
+}
+
+export class Outgoing {
+  readonly #parts: OutgoingParts;
+  /** Nodes that a dial has reached but not greeted yet. */
+  readonly #greeting = new Set<NodeId>();
+
+  constructor(parts: OutgoingParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws BrokerError, whose message says why for people */
+  async dial(address: string): Promise<DialResult> {
+    const { identity, isWanted } = this.#parts;
+    const own = identity();
+    if (own === undefined) throw unavailable('this node is in no mesh');
+    let known: DialResult | undefined;
+    let greeted: NodeId | undefined;
+    let outbound: Outbound;
+    try {
+      outbound = await this.#connect(address, own, (peer) => {
+        if (peer.nodeId === own.nodeId) known = { kind: 'self' };
+        else if (!isWanted(peer.nodeId) || this.#greeting.has(peer.nodeId)) known = { kind: 'linked', peer };
+        if (known !== undefined) throw conflict('no connection is needed');
+        greeted = peer.nodeId;
+        this.#greeting.add(greeted);
+      });
+    } catch (error) {
+      if (greeted !== undefined) this.#greeting.delete(greeted);
+      if (known !== undefined) return known;
+      throw error;
+    }
+    try {
+      return await this.#greet(address, outbound);
+    } finally {
+      this.#greeting.delete(outbound.peer.nodeId);
+    }
+  }
+
+  /** Whether that node answers there, and nothing else: no session comes of it. Never rejects. */
+  async test(address: string, nodeId: NodeId): Promise<DialBack> {
+    const own = this.#parts.identity();
+    let answered: PeerIdentity | undefined;
+    try {
+      if (own === undefined) throw unavailable('this node is in no mesh');
+      await this.#connect(address, own, (peer) => {
+        answered = peer;
+        throw conflict('that is all there was to know');
+      });
+    } catch (error) {
+      if (answered === undefined) return { address, reached: false, why: toBrokerError(error).message };
+    }
+    if (answered?.nodeId === nodeId) return { address, reached: true };
+    return { address, reached: false, why: `another node answers at ${address}: ${answered?.name}` };
+  }
+
+  #connect(address: string, own: MeshIdentity, onServer: (peer: PeerIdentity) => void): Promise<Outbound> {
+    const { makeTls, clock, signal } = this.#parts;
+    return connect(address, own, { makeTls, clock, signal: signal(), onServer });
+  }
+
+  #greet(address: string, { peer, control, openData, hangUp }: Outbound): Promise<DialResult> {
+    return new Promise((resolve, reject) => {
+      const sessionId = randomBytes(16).toString('hex');
+      const session = this.#parts.begin({ peer, path: 'outbound', address, control, openData, sessionId, hangUp }, (end) => {
+        cancelTimer();
+        if (end === undefined) return resolve({ kind: 'up', peer });
+        if (end.farewell === 'replaced') return resolve({ kind: 'linked', peer });
+        if (end.farewell === 'incompatible') return reject(new BrokerError('incompatible', end.why));
+        reject(isSilent ? silentError(address) : unavailable(end.why));
+      });
+      let isSilent = false;
+      const cancelTimer = this.#parts.clock.setTimer(dialTimeoutMs, () => {
+        if (session.isUp) return;
+        isSilent = true;
+        session.cut('no answer to the greeting');
+      });
+    });
+  }
+}
