@@ -120,11 +120,6 @@ export class Detector {
     this.#ask(doubt, now);
   }
 
-  /** That node is nobody's peer any more. */
-  forget(nodeId: NodeId): void {
-    this.#doubts.delete(nodeId);
-  }
-
   /** This side could not hear: what is silent or lost gets its time from now. */
   #grace(now: number): void {
     this.#graceUntilMs = now + graceMs;
@@ -178,7 +173,10 @@ export class Detector {
     if (doubt === undefined || now < doubt.countsFromMs) return;
     const { peers, tries, links } = this.#parts;
     const isLinked = links().has(doubt.nodeId);
-    const words = wordsOf(doubt, isLinked ? [] : tries(doubt.nodeId));
+    const made = isLinked ? [] : tries(doubt.nodeId);
+    // Somebody waits for it, and it has not been tried yet.
+    if (peers.state(doubt.nodeId) === 'discovered' && !made.some(({ failures }) => failures > 0)) return;
+    const words = wordsOf(doubt, made);
     peers.move(doubt.nodeId, doubt.isGone && !isLinked ? 'unreachable' : 'suspect', words);
   }
 

@@ -4,6 +4,9 @@ import { mostTelling } from './dial-fault.ts';
 import type { TargetView } from './dialler.ts';
 import { suspicionBounds, suspicionMs } from './suspicion.ts';
 
+/** Who said goodbye comes back by itself; others are asked about it only then. */
+const certainForMs = 60_000;
+
 export interface Doubt {
   readonly nodeId: NodeId;
   /** Why it began, or why it was given up, for people. */
@@ -26,7 +29,8 @@ export interface Doubt {
 }
 
 export function newDoubt(nodeId: NodeId, cause: string, nowMs: number, { countsFromMs = nowMs, isCertain = false, isGone = false } = {}): Doubt {
-  return { nodeId, cause, beganMs: nowMs, countsFromMs, isCertain, isGone, rounds: 0, nextRoundMs: countsFromMs, asked: 0, confirmedBy: new Map(), reachedBy: new Map() };
+  const nextRoundMs = isCertain ? nowMs + certainForMs : countsFromMs;
+  return { nodeId, cause, beganMs: nowMs, countsFromMs, isCertain, isGone, rounds: 0, nextRoundMs, asked: 0, confirmedBy: new Map(), reachedBy: new Map() };
 }
 
 /** How long the suspicion lasts before the peer is called unreachable, ms from `countsFromMs`. */

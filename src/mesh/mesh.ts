@@ -1,7 +1,6 @@
 /** The network of one node: its sessions with all peers, kept up, watched and handed to the core as links. */
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { invalid } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
@@ -9,14 +8,15 @@ import type { Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
-import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { Detector } from './detector.ts';
 import { Dialler } from './dialler.ts';
 import type { TargetView } from './dialler.ts';
 import { choose } from './election.ts';
-import type { FrameStream } from './frame-stream.ts';
 import { Introductions } from './introductions.ts';
+import { LinkWaiters } from './link-waiters.ts';
 import { StallWatch, tickMs } from './liveness.ts';
+import { OpenSessions } from './open-sessions.ts';
+import type { Settle } from './open-sessions.ts';
 import { Outgoing } from './outgoing.ts';
 import type { NewSession } from './outgoing.ts';
 import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
@@ -45,18 +45,14 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #peers: PeerTable;
   /** The one live session with each peer. */
   readonly #live = new Map<NodeId, Session>();
-  /** Sessions that are not down yet, live or still opening, and what waits for them to come up. */
-  readonly #open = new Map<Session, { readonly settle?: (end: SessionEnd | undefined) => void }>();
-  /** Data streams of inbound sessions, to find what they send. */
-  readonly #dataOf = new Map<FrameStream, Session>();
+  readonly #open = new OpenSessions();
   readonly #outgoing: Outgoing;
   readonly #detector: Detector;
   readonly #introductions: Introductions;
   /** Nodes that asked to be dialled: they have no session, whatever this side believes. */
   readonly #askedFor = new Set<NodeId>();
   readonly #listeners = new Set<(peer: PeerView, from: PeerState | undefined) => void>();
-  /** Those who wait for a link with a node. */
-  readonly #waiting = new Map<() => void, NodeId>();
+  readonly #waiters: LinkWaiters;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #watch: StallWatch | undefined;
   #cancelTick: CancelTimer | undefined;
@@ -68,13 +64,14 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const { clock, random, log } = parts;
     this.#parts = parts;
     this.#identity = parts.identity;
+    this.#waiters = new LinkWaiters(clock);
     this.#peers = new PeerTable(clock, (peer, from) => this.#moved(peer, from));
     this.#server = new MeshServer({
       clock,
       log,
       onControl: (arrival, call) => this.#arrived(arrival, call),
-      onData: (arrival, sessionId, stream, rest) => this.#dataArrived(arrival, sessionId, stream, rest),
-      pullData: (stream) => this.#dataOf.get(stream)?.pullData(),
+      onData: ({ peer }, sessionId, stream, rest) => this.#open.attach(peer.nodeId, sessionId, stream, rest),
+      pullData: (stream) => this.#open.pull(stream),
     });
     const isWanted = (nodeId: NodeId): boolean => this.#askedFor.has(nodeId) || !this.#detector.trusts(nodeId);
     this.#dialler = new Dialler({
@@ -131,7 +128,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#cancelTick?.();
     this.#stopping.abort();
     const stopped = this.#dialler.stop();
-    const closed = [...this.#open.keys()].map((session) => session.closed);
+    const closed = this.#open.all().map((session) => session.closed);
     this.#closeAll('stopping', 'this node is stopping');
     let cancelTimer: CancelTimer = () => undefined;
     const timeout = new Promise<void>((resolve) => {
@@ -169,18 +166,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     // By both ways at once. Alone there is only one, and it is over when its tries are.
     const tried = this.#dialler.dialNow(nodeId);
     if (this.#live.size > 0) this.#detector.help(nodeId);
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        cancelTimer();
-        this.#waiting.delete(done);
-        resolve();
-      };
-      const cancelTimer = this.#parts.clock.setTimer(timeoutMs, done);
-      this.#waiting.set(done, nodeId);
-      void tried.then(() => {
-        if (this.#live.has(nodeId) || this.#live.size === 0) done();
-      });
-    });
+    await this.#waiters.wait(nodeId, timeoutMs, tried, () => this.#live.has(nodeId) || this.#live.size === 0);
     return this.#live.get(nodeId);
   }
 
@@ -239,8 +225,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#detector.linked(peer);
     if (wasAway) this.#lookForOthers();
     this.#dialler.setAddresses(peer.nodeId, session.hello?.addresses ?? []);
-    this.#open.get(session)?.settle?.(undefined);
-    for (const [done, nodeId] of this.#waiting) if (nodeId === peer.nodeId) done();
+    this.#open.up(session);
+    this.#waiters.linked(peer.nodeId);
     this.#call('up', peer, () => this.#parts.handler.onUp(session));
   }
 
@@ -254,8 +240,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
       return { type: 'reach', reached: (await asked?.probe(probeMs)) === true, epoch: asked?.epoch ?? 0 };
     }
     if (query.type === 'dial_back') {
-      const addresses = session.hello?.addresses ?? [];
-      return { type: 'dial_back', results: await Promise.all(addresses.map((address) => this.#outgoing.test(address, session.peer.nodeId))) };
+      return { type: 'dial_back', results: await this.#outgoing.testAll(session.hello?.addresses ?? [], session.peer.nodeId) };
     }
     return this.#parts.handler.onQuery(session, query);
   }
@@ -270,16 +255,13 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   down(session: Session, end: SessionEnd): void {
     const { peer } = session;
-    const settle = this.#open.get(session)?.settle;
-    this.#open.delete(session);
-    for (const [stream, owner] of this.#dataOf) if (owner === session) this.#dataOf.delete(stream);
     if (end.farewell === 'protocol') {
       this.#parts.log.warn({ peer: peer.name, address: session.address, saidBy: end.saidBy }, `the session with ${peer.name} broke the protocol: ${end.why}`);
     }
     if (end.farewell === 'clone' && end.saidBy === 'peer') {
       this.#parts.log.error({ peer: peer.name, address: session.address }, `${peer.name} refuses this node: ${end.why}`);
     }
-    settle?.(end);
+    this.#open.down(session, end);
     const isLast = this.#live.get(peer.nodeId) === session;
     if (isLast) this.#live.delete(peer.nodeId);
     if (end.wasUp) this.#peers.note(peer.nodeId, { lastSeenMs: session.lastHeardWallMs });
@@ -310,7 +292,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
       log.info({}, 'this machine slept or stalled: all peers get time to be heard');
       this.#dialler.wake();
     }
-    for (const session of this.#open.keys()) session.tick(tick.isGrace);
+    for (const session of this.#open.all()) session.tick(tick.isGrace);
     this.#detector.tick(tick);
   }
 
@@ -341,25 +323,15 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#session({ peer, path: 'inbound', address, control, hangUp: (isOrderly) => arrival.hangUp(isOrderly) });
   }
 
-  #dataArrived({ peer }: Arrival, sessionId: string, stream: FrameStream, rest: readonly wire.DataFrame[]): void {
-    for (const session of this.#open.keys()) {
-      if (session.path !== 'inbound' || session.peer.nodeId !== peer.nodeId) continue;
-      if (session.hello?.sessionId !== sessionId || !session.wantsData) continue;
-      this.#dataOf.set(stream, session);
-      return session.attachData(stream, rest);
-    }
-    throw invalid('no session of that id waits for its data stream');
-  }
-
-  #session(own: NewSession, settle?: (end: SessionEnd | undefined) => void): Session {
+  #session(own: NewSession, settle?: Settle): Session {
     const { clock, log, hello } = this.#parts;
     const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this });
-    this.#open.set(session, settle === undefined ? {} : { settle });
+    this.#open.add(session, settle);
     return session;
   }
 
   #closeAll(farewell: 'stopping' | 'left', why: string): void {
-    for (const session of this.#open.keys()) session.close(farewell, why);
+    for (const session of this.#open.all()) session.close(farewell, why);
   }
 
   #dialFailed({ address, isSeed, nodes, why }: TargetView, error: BrokerError): void {

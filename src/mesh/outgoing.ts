@@ -10,8 +10,11 @@ import { silentError } from './dial-fault.ts';
 import type { DialResult } from './dialler.ts';
 import { connect, dialTimeoutMs } from './outbound.ts';
 import type { MakeTls, Outbound } from './outbound.ts';
+import type { Settle } from './open-sessions.ts';
 import type { Session } from './session.ts';
-import type { SessionEnd } from './session-parts.ts';
+
+/** Addresses of one node that are tried for it. */
+const mostTests = 16;
 
 /** A connection that a session can be made of. */
 export interface NewSession {
@@ -31,8 +34,7 @@ export interface OutgoingParts {
   readonly identity: () => MeshIdentity | undefined;
   /** Whether a session with that node is wanted: there is none, or none that is heard. */
   readonly isWanted: (nodeId: NodeId) => boolean;
-  /** `settle` is called once: with nothing when the session is up, or with its end. */
-  readonly begin: (connection: NewSession, settle: (end: SessionEnd | undefined) => void) => Session;
+  readonly begin: (connection: NewSession, settle: Settle) => Session;
   /** Gives up what is under way. */
   readonly signal: () => AbortSignal;
 }
@@ -41,6 +43,8 @@ export class Outgoing {
   readonly #parts: OutgoingParts;
   /** Nodes that a dial has reached but not greeted yet. */
   readonly #greeting = new Set<NodeId>();
+  /** Nodes whose addresses are being tried for them. */
+  readonly #testing = new Set<NodeId>();
 
   constructor(parts: OutgoingParts) {
     this.#parts = parts;
@@ -74,8 +78,19 @@ export class Outgoing {
     }
   }
 
-  /** Whether that node answers there, and nothing else: no session comes of it. Never rejects. */
-  async test(address: string, nodeId: NodeId): Promise<DialBack> {
+  /** Whether that node answers at each of these. @throws BrokerError `overload` while the same is being found out */
+  async testAll(addresses: readonly string[], nodeId: NodeId): Promise<readonly DialBack[]> {
+    if (this.#testing.has(nodeId)) throw new BrokerError('overload', 'its addresses are being tried already');
+    this.#testing.add(nodeId);
+    try {
+      return await Promise.all(addresses.slice(0, mostTests).map((address) => this.#test(address, nodeId)));
+    } finally {
+      this.#testing.delete(nodeId);
+    }
+  }
+
+  /** No session comes of it. Never rejects. */
+  async #test(address: string, nodeId: NodeId): Promise<DialBack> {
     const own = this.#parts.identity();
     let answered: PeerIdentity | undefined;
     try {

@@ -34,6 +34,8 @@ import type { SessionParts } from './session-parts.ts';
 import { featureOf } from './version.ts';
 import type { Feature } from './version.ts';
 
+/** Whoever connects says hello at once. */
+const helloWithinMs = 10_000;
 /** A dialler opens its data stream as soon as it is greeted. */
 const dataWithinMs = 10_000;
 
@@ -204,6 +206,7 @@ export class Session implements Link {
     // What is not read can't be heard.
     if (isGrace || this.#inflow.controlIsPaused) this.#silence.grace(now);
     if (this.wantsData && now - this.#upAtMs > dataWithinMs) this.close('protocol', 'the data stream was never opened');
+    if (this.#state === 'opening' && now - this.beganMs > helloWithinMs) this.#end('it never said hello');
     if (this.isUp && this.#heartbeat.isDue) this.#heartbeat.beat();
   }
 
