@@ -40,6 +40,7 @@ import { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import type { Self } from './self.ts';
 import { Waiting } from './waiting.ts';
+import { watchPeers } from './watch-peers.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
 export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
@@ -311,6 +312,10 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve(this.#parts.mesh().peers());
   }
 
+  watchPeers(signal: AbortSignal): ReturnType<BrokerApi['watchPeers']> {
+    return watchPeers({ mesh: this.#parts.mesh(), clock: this.#parts.clock }, signal);
+  }
+
   members(): Promise<readonly MemberView[]> {
     const { store, self, mesh } = this.#parts;
     if (self.mesh() === undefined) return Promise.resolve([]);
@@ -326,6 +331,8 @@ export class Broker implements BrokerApi, Startable {
   #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
     if (delivery.status !== 'deferred') return undefined;
     const isOverload = delivery.failureReason === 'overload' && delivery.failureDetail !== undefined;
-    return isOverload ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
+    if (isOverload) return delivery.failureDetail;
+    const peer = this.#parts.mesh().peers().find(({ nodeId }) => nodeId === flight.ownerNodeId);
+    return peer?.state === 'incompatible' ? peer.why : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
   }
 }

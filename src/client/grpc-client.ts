@@ -13,7 +13,7 @@ import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodeResolved, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
@@ -165,6 +165,10 @@ export class GrpcNodeClient implements NodeClient {
 
   async peers(): ReturnType<NodeClient['peers']> {
     return (await this.#ask(calls.listPeers, {})).peers.map(decodePeer);
+  }
+
+  async *watchPeers({ signal }: StreamOptions = {}): ReturnType<NodeClient['watchPeers']> {
+    for await (const update of stream(this.#client.watchPeers({}), signal)) yield decodePeersUpdate(update);
   }
 
   async ping(node: string): ReturnType<NodeClient['ping']> {

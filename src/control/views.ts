@@ -1,5 +1,5 @@
 /** What the use cases answer, as messages. */
-import type { AgentView, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentView, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import { peerStates } from '../domain/peer.ts';
@@ -138,6 +138,12 @@ export function encodePeer(peer: PeerView): inspection.Peer {
     lastSeenMs: peer.lastSeenMs,
     version: peer.version ?? '',
   };
+}
+
+export function encodePeersUpdate(update: PeersUpdate): inspection.WatchPeersResponse {
+  const { atMs } = update;
+  if (update.type === 'all') return { atMs, update: { $case: 'all', value: { peers: update.peers.map(encodePeer) } } };
+  return { atMs, update: { $case: 'changed', value: { peer: encodePeer(update.peer), from: peerState.toWire(update.from) } } };
 }
 
 export function encodeMember({ name, nodeId, owner, state }: MemberView): wire.Member {

@@ -61,6 +61,7 @@ describe('calls that change the node, or tell of others', () => {
     removeAgent: (client) => client.removeAgent('fabric'),
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
+    watchPeers: (client) => all(client.watchPeers()),
     ping: (client) => client.ping('desktop'),
     backup: (client) => client.backup('/tmp/never.db'),
     replyToFlight: (client) => client.replyToFlight({ id: 'last', reply: { kind: 'approved' }, waitMs: 0 }),

@@ -35,6 +35,8 @@ import {
   RedriveDeliveryResponse,
   TraceRequest,
   TraceResponse,
+  WatchPeersRequest,
+  WatchPeersResponse,
 } from "./inspection.ts";
 import {
   Delivery,
@@ -4356,6 +4358,16 @@ export const ControlServiceService = {
     responseSerialize: (value: ListPeersResponse): Buffer => Buffer.from(ListPeersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPeersResponse => ListPeersResponse.decode(value),
   },
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers: {
+    path: "/beckon.v1.ControlService/WatchPeers" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchPeersRequest): Buffer => Buffer.from(WatchPeersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchPeersRequest => WatchPeersRequest.decode(value),
+    responseSerialize: (value: WatchPeersResponse): Buffer => Buffer.from(WatchPeersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchPeersResponse => WatchPeersResponse.decode(value),
+  },
   ping: {
     path: "/beckon.v1.ControlService/Ping" as const,
     requestStream: false as const,
@@ -4440,6 +4452,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   redriveDelivery: handleUnaryCall<RedriveDeliveryRequest, RedriveDeliveryResponse>;
   trace: handleUnaryCall<TraceRequest, TraceResponse>;
   listPeers: handleUnaryCall<ListPeersRequest, ListPeersResponse>;
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers: handleServerStreamingCall<WatchPeersRequest, WatchPeersResponse>;
   ping: handleUnaryCall<PingRequest, PingResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
@@ -4731,6 +4745,13 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPeersResponse) => void,
   ): ClientUnaryCall;
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers(request: WatchPeersRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchPeersResponse>;
+  watchPeers(
+    request: WatchPeersRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchPeersResponse>;
   ping(request: PingRequest, callback: (error: ServiceError | null, response: PingResponse) => void): ClientUnaryCall;
   ping(
     request: PingRequest,
