@@ -25,6 +25,11 @@ const witnessMs = 3_000;
 /** All links silent for that long, of two or more: this node's own way out may be gone. */
 const deafAfterMs = 1.5 * heartbeatEveryMs;
 
+/** A lost link is dialled anew at once: its peer is a suspect only when that did not help. */
+const redialMs = 1_000;
+/** One that gave way to another, which both ends agreed on, has that for its successor. */
+const successorMs = 3_000;
+
 /** A link as the detector sees it. */
 export interface WatchedLink {
   readonly peer: PeerIdentity;
@@ -106,9 +111,10 @@ export class Detector {
       this.#doubts.set(nodeId, newDoubt(nodeId, 'its node was stopped', now, { isCertain: true, isGone: true }));
       return peers.move(nodeId, 'unreachable', 'its node was stopped');
     }
-    const known = this.#doubts.get(nodeId);
-    if (known === undefined) this.#doubts.set(nodeId, newDoubt(nodeId, `the connection was lost: ${why}`, now, { countsFromMs: Math.max(now, this.#graceUntilMs) }));
-    this.#say(this.#doubts.get(nodeId), now);
+    const countsFromMs = Math.max(now + (farewell === 'replaced' ? successorMs : redialMs), this.#graceUntilMs);
+    const doubt = this.#doubts.get(nodeId) ?? newDoubt(nodeId, `the connection was lost: ${why}`, now, { countsFromMs });
+    this.#doubts.set(nodeId, doubt);
+    this.#say(doubt, now);
   }
 
   /** Asks others for help at once: somebody waits for that node. */
@@ -169,8 +175,8 @@ export class Detector {
     this.#say(doubt, now);
   }
 
-  #say(doubt: Doubt | undefined, now: number): void {
-    if (doubt === undefined || now < doubt.countsFromMs) return;
+  #say(doubt: Doubt, now: number): void {
+    if (now < doubt.countsFromMs) return;
     const { peers, tries, links } = this.#parts;
     const isLinked = links().has(doubt.nodeId);
     const made = isLinked ? [] : tries(doubt.nodeId);

@@ -172,21 +172,31 @@ describe('a silent link', () => {
 });
 
 describe('a lost link', () => {
-  test('makes a suspect at once, unreachable 9 s later, alive when it is linked again', async () => {
+  test('makes a suspect when dialling has not helped at once, unreachable 9 s later, alive when it is linked again', async () => {
     const { lose, run, moves, link } = scene('desktop');
     lose('desktop', 'the peer closed the connection');
-    await run(9);
+    await run(10);
     link('desktop');
     await run(9);
-    expect(moves).toEqual(['0 desktop suspect', '9 desktop unreachable', '9 desktop alive']);
+    expect(moves).toEqual(['1 desktop suspect', '10 desktop unreachable', '10 desktop alive']);
   });
 
-  test('is given up after 3 s when the machine refuses connections at every address', async () => {
+  test.each(['the connection was reset', 'the peer has another one'])('that is made anew at once was none: %s', async (why) => {
+    const { clock, lose, tick, run, moves, link } = scene('desktop');
+    lose('desktop', why, why.includes('another') ? { farewell: 'replaced', saidBy: 'peer' } : {});
+    await clock.advance(900);
+    await tick();
+    link('desktop');
+    await run(20);
+    expect(moves).toEqual([]);
+  });
+
+  test('is given up 3 s later when the machine refuses connections at every address', async () => {
     const { lose, run, moves, failing, view } = scene('desktop');
     lose('desktop', 'the peer closed the connection');
     failing('desktop', 'refused', 'd:1 refuses the connection: no node listens there (ECONNREFUSED)');
     await run(5);
-    expect(moves).toEqual(['0 desktop suspect', '3 desktop unreachable']);
+    expect(moves).toEqual(['1 desktop suspect', '4 desktop unreachable']);
     expect(view('desktop')?.why).toBe('d:1 refuses the connection: no node listens there (ECONNREFUSED)');
   });
 
