@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
+import type { Candidate } from '../domain/discovery-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
 import type { CancelTimer } from '../domain/ports.ts';
@@ -14,6 +15,7 @@ import { choose } from './election.ts';
 import type { FrameStream } from './frame-stream.ts';
 import { StallWatch, suspectAfterMs, tickMs } from './liveness.ts';
 import { connect, dialTimeoutMs } from './outbound.ts';
+import { directly } from './route.ts';
 import type { Outbound } from './outbound.ts';
 import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
 import { PeerTable, strangerView } from './peers.ts';
@@ -66,7 +68,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#dialler = new Dialler({
       clock,
       random,
-      dial: (address) => this.#dial(address),
+      dial: (address, lookMs) => this.#dial(address, lookMs),
       isLinked: (nodeId) => this.#live.has(nodeId),
       lastSeenMs: (nodeId) => this.#live.get(nodeId)?.lastHeardWallMs ?? this.#peers.lastSeenMs(nodeId),
       onFailure: (target, error) => this.#dialFailed(target, error),
@@ -157,6 +159,10 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   setSeeds(seeds: readonly string[]): void {
     this.#dialler.setSeeds(seeds);
+  }
+
+  setCandidates(source: string, candidates: readonly Candidate[]): void {
+    this.#dialler.setCandidates(source, candidates);
   }
 
   admit(session: Session): ReturnType<SessionOwner['admit']> {
@@ -266,12 +272,15 @@ class SessionMesh implements NodeMesh, SessionOwner {
     throw invalid('no session of that id waits for its data stream');
   }
 
-  async #dial(address: string): Promise<DialResult> {
+  async #dial(address: string, lookMs: number | undefined): Promise<DialResult> {
     const identity = this.#identity;
     if (identity === undefined || !this.#isRunning) throw unavailable('this node is in no mesh');
     let known: DialResult | undefined;
     let greeted: NodeId | undefined;
     let outbound: Outbound;
+    const { clock, tls: makeTls, route = directly } = this.#parts;
+    const { signal } = this.#stopping;
+    const way = await route(address, { clock, signal, ...(lookMs === undefined ? {} : { lookMs }) });
     try {
       const onServer = (peer: PeerIdentity): void => {
         if (peer.nodeId === identity.nodeId) known = { kind: 'self' };
@@ -280,11 +289,13 @@ class SessionMesh implements NodeMesh, SessionOwner {
         greeted = peer.nodeId;
         this.#greeting.add(greeted);
       };
-      outbound = await connect(address, identity, { makeTls: this.#parts.tls, clock: this.#parts.clock, signal: this.#stopping.signal, onServer });
+      outbound = await connect(way.target, identity, { makeTls, clock, signal, onServer });
     } catch (error) {
       if (greeted !== undefined) this.#greeting.delete(greeted);
       if (known !== undefined) return known;
       throw error;
+    } finally {
+      way.close();
     }
     try {
       return await this.#greet(address, outbound);
@@ -330,8 +341,10 @@ class SessionMesh implements NodeMesh, SessionOwner {
     for (const session of this.#open.keys()) session.close('stopping', why);
   }
 
-  #dialFailed({ address, isSeed, nodes, why }: TargetView, error: BrokerError): void {
-    this.#parts.log.info({ address, isSeed, code: error.code }, `${address} can't be reached: ${why}`);
+  #dialFailed({ address, sources, nodes, why }: TargetView, error: BrokerError): void {
+    // Most machines that discovery finds run no node, and that is nobody's trouble.
+    const level = nodes.length > 0 || sources.includes('seed') ? 'info' : 'debug';
+    this.#parts.log[level]({ address, sources, code: error.code }, `${address} can't be reached: ${why}`);
     for (const nodeId of nodes) {
       if (this.#live.has(nodeId)) continue;
       this.#peers.note(nodeId, { address });
@@ -345,7 +358,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   #sourceOf(address: string): string {
-    return this.#dialler.targets().some((target) => target.address === address && target.isSeed) ? 'seed' : 'member';
+    const target = this.#dialler.targets().find((each) => each.address === address || each.alternatives.includes(address));
+    return target?.isSeed === true ? 'seed' : (target?.sources[0] ?? 'member');
   }
 
   #noteLive({ peer, address, path, rttMs, lastHeardWallMs, hello }: Session): void {

@@ -72,7 +72,8 @@ export class FakeTailscaled implements AsyncDisposable {
   }
 
   get port(): number {
-    return (this.#server?.address() as AddressInfo).port;
+    const address = this.#server?.address() as AddressInfo | undefined;
+    return address?.port ?? 0;
   }
 
   get watchers(): number {
@@ -143,8 +144,8 @@ export class FakeTailscaled implements AsyncDisposable {
     this.requests.push(`${method} ${url}`);
     if (this.trouble === 'hang') return;
     const refusal = this.#refusal(request);
-    if (refusal !== undefined) return void text(response, refusal.status, refusal.words);
-    if (this.trouble === 'garbage') return void text(response, 200, '{"BackendState": "Runn\u0000');
+    if (refusal !== undefined) return text(response, refusal.status, refusal.words);
+    if (this.trouble === 'garbage') return text(response, 200, '{"BackendState": "Runn\u0000');
     if (this.trouble === 'cut') {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
       response.write('{"Version":', () => request.socket.destroy());
