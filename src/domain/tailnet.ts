@@ -56,3 +56,13 @@ export interface TailnetIdentity {
   /** What the tailnet's policy lets that machine do to this one: name of the capability, its values. */
   readonly capabilities: ReadonlyMap<string, readonly unknown[]>;
 }
+
+/** What is known of the tailnet now. Only `up` may be believed: one that is down goes on listing what it last knew. */
+export type TailnetView =
+  /** Nobody has looked yet. */
+  | { readonly kind: 'unknown' }
+  /** No tailscaled can be asked. */
+  | { readonly kind: 'absent'; readonly why: string; readonly hint?: string }
+  /** It answers, and is not connected: logged out, stopped, starting. */
+  | { readonly kind: 'down'; readonly state: TailnetState; readonly why: string; readonly hint?: string }
+  | { readonly kind: 'up'; readonly status: TailnetStatus };

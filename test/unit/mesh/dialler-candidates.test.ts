@@ -63,8 +63,8 @@ describe('candidates that discovery found', () => {
       await clock.advance(900_000);
       dials.length = 0;
       await clock.advance(600_000);
-      expect(dials.length, source).toBeLessThan(4 * 600 * 1.1);
-      expect(dials.length, source).toBeGreaterThan(195);
+      expect(dials.length).toBeLessThan(4 * 600 * 1.1);
+      expect(dials.length).toBeGreaterThan(195);
     }
   });
 
