@@ -24,10 +24,10 @@ export interface ListenPlan {
 }
 
 /** Where a node without `--listen` listens: on its tailnet and nowhere else, or on this machine alone. */
-export function planListening(view: TailnetView | undefined): ListenPlan {
-  const loopback = [{ host: '127.0.0.1', port: meshPort }];
+export function planListening(view: TailnetView | undefined, port: number = meshPort): ListenPlan {
+  const loopback = [{ host: '127.0.0.1', port }];
   if (view?.kind === 'up') {
-    const reachable = view.status.addresses.map((host) => ({ host, port: meshPort }));
+    const reachable = view.status.addresses.map((host) => ({ host, port }));
     if (reachable.length === 0) return { bind: loopback, isGuarded: false, why: 'the tailnet gave this machine no address' };
     return view.status.isUserspace ? { bind: loopback, reachable, isGuarded: true } : { bind: reachable, isGuarded: false };
   }

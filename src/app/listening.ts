@@ -16,6 +16,8 @@ export interface ListeningParts {
   readonly tailnet: Pick<Tailnet, 'view' | 'onChange' | 'whois'> | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** `meshPort` when left out. */
+  readonly port?: number;
 }
 
 /** How long a node that starts waits for its tailnet: at boot both start at once. */
@@ -133,11 +135,11 @@ export class Listening implements Startable {
   }
 
   async #apply(): Promise<readonly BrokerError[]> {
-    const { front, tailnet, log } = this.#parts;
+    const { front, tailnet, log, port } = this.#parts;
     const wasUp = this.#plan.reachable !== undefined || (this.#plan.bind.length > 0 && this.#plan.why === undefined);
     // A tailnet that is gone for a while comes back with the same addresses.
     if (wasUp && tailnet?.view.kind !== 'up') return [];
-    const plan = planListening(tailnet?.view);
+    const plan = planListening(tailnet?.view, port);
     const before = this.addresses().map(formatHostPort).join(', ');
     const failures = await front.listenOn(plan.bind);
     this.#plan = plan;

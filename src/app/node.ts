@@ -37,7 +37,7 @@ import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
-import { createTailnet, parseTailscaleFlag, tailnetSources } from './tailnet.ts';
+import { createTailnet, parseTailscaleFlag, tailnetDetour, tailnetSources } from './tailnet.ts';
 
 export interface NodeOptions {
   readonly paths: Paths;
@@ -112,6 +112,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     nodeName: () => self.name(),
     person: personOf(),
     addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
+    detour: tailnetDetour(tailnet),
     onJoined: (identity, members) => {
       network.setIdentity(identity);
       network.addMembers(members);

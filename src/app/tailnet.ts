@@ -15,6 +15,7 @@ import type { MachineFilter } from '../discovery/tailscale/source.ts';
 import { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { directly } from '../mesh/route.ts';
 import type { Route } from '../mesh/route.ts';
+import type { Detour } from '../trust/https-call.ts';
 import { meshPort } from './listen.ts';
 
 export type TailscaleFlag = 'auto' | 'off' | { readonly socket: string };
@@ -92,6 +93,20 @@ export function tailnetRoute(tailnet: Tailnet | undefined, directory: string): R
     if (tailnet === undefined || inside === undefined) return directly(address, options);
     const offer = await forward(tailnet, inside, { directory, timeoutMs: options.lookMs ?? dialMs, signal: options.signal });
     return { target: `unix:${offer.path}`, close: () => offer.close() };
+  };
+}
+
+/** The same for what needs no more than a stream. */
+export function tailnetDetour(tailnet: Tailnet | undefined): Detour {
+  return async (address, timeoutMs) => {
+    // A node that is down has not looked yet.
+    if (tailnet?.view.kind === 'unknown') {
+      await tailnet.start();
+      await tailnet.stop();
+    }
+    const { view } = tailnet ?? {};
+    const inside = view?.kind === 'up' && view.status.isUserspace ? insideTailnet(address, view.status) : undefined;
+    return inside === undefined ? undefined : tailnet?.dial(inside, { timeoutMs, signal: new AbortController().signal });
   };
 }
 

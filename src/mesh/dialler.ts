@@ -30,7 +30,7 @@ const mostOfflineTries = 3;
 /** Seeds and members that never answer are tried so often together, ms apart: many of them, each more rarely. */
 const spacingMs = 250;
 /** The first look of many: a sweep of 200 takes 200 / 16 of it. */
-const firstLookMs = 250;
+const firstLookMs = 150;
 const longestLookMs = 3_000;
 const seedSource = 'seed';
 /** Tries that were woken together are spread over this. */

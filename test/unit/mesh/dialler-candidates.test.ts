@@ -42,13 +42,13 @@ function scene() {
 const found = (...addresses: readonly string[]) => addresses.map((address) => ({ addresses: [address], isOnline: true }));
 
 describe('candidates that discovery found', () => {
-  test.each(['seed', 'tailnet'])('of 200 that are named by %s, 195 of them black holes, the five real ones are linked within 4 s', async (source) => {
+  test.each(['seed', 'tailnet'])('of 200 that are named by %s, 195 of them black holes, the five real ones are linked within 3 s', async (source) => {
     const { clock, dialler, alive, linked, dials } = scene();
     const addresses = Array.from({ length: 200 }, (_, index) => `c${index}:7423`);
     for (const index of [16, 57, 110, 164, 199]) alive.set(`c${index}:7423`, `node${index}` as NodeId);
     dialler.setCandidates(source, found(...addresses));
     dialler.start();
-    await clock.advance(4_000);
+    await clock.advance(3_000);
     expect(linked.size).toBe(5);
     // Each black hole had its first look, short; later ones get longer.
     await clock.advance(120_000);
