@@ -2,6 +2,7 @@
 import { createMesh, meshIdentityOf, openIssuer } from '../trust/mesh-authority.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
 import { enrol } from '../trust/enrol.ts';
+import type { Detour } from '../trust/https-call.ts';
 import { fingerprintOf, flawOfOwner } from '../trust/certificate.ts';
 import { decodeToken, encodeToken, hashOfSecret, newSecret } from '../trust/token.ts';
 import type { NodeKey } from '../trust/node-key.ts';
@@ -29,7 +30,9 @@ export interface MembershipParts {
   /** Of a node without a mesh: the person at this machine. */
   readonly person: string;
   /** Where peers can reach this node; may be empty while it is down. */
-  readonly addresses: () => readonly HostPort[];
+  readonly addresses: () => readonly HostPort[] | Promise<readonly HostPort[]>;
+  /** For addresses that are not reached directly. */
+  readonly detour: Detour;
   /** The node is a member from now on. */
   readonly onJoined: (identity: MeshIdentity, members: readonly Member[]) => void;
 }
@@ -75,7 +78,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const owner = input.forPerson ?? membership.owner;
     const flaw = flawOfOwner(owner);
     if (flaw !== undefined) throw invalid(`--for ${JSON.stringify(owner)}: ${flaw}`);
-    const addresses = this.#parts.addresses();
+    const addresses = await this.#parts.addresses();
     if (addresses.length === 0) throw unavailable('nobody could reach this node with a token: it listens nowhere', 'start it first: beckon up --listen ADDRESS:7423');
     const secret = newSecret();
     const expiresAtMs = clock.now() + ttlMs;
@@ -85,10 +88,10 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   async joinMesh(token: string): ReturnType<BrokerApi['joinMesh']> {
-    const { store, nodeKey, clock, chronicler, onJoined } = this.#parts;
+    const { store, nodeKey, clock, chronicler, detour, onJoined } = this.#parts;
     const invitation = decodeToken(token.trim());
     this.#refuseSecond();
-    const admission = await enrol({ invitation, nodeKey, name: this.#parts.nodeName(), addresses: this.#parts.addresses(), clock });
+    const admission = await enrol({ invitation, nodeKey, name: this.#parts.nodeName(), addresses: await this.#parts.addresses(), clock, detour });
     const { identity } = admission;
     const membership: Membership = {
       meshId: admission.meshId,

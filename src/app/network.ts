@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Admission } from '../broker/admission.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
+import type { DiscoverySource } from '../domain/discovery-port.ts';
+import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -18,8 +20,9 @@ import type { EnrolmentDesk } from '../trust/enrolment.ts';
 import { Front } from '../trust/front.ts';
 import type { Refusal } from '../trust/front.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
-import { reachableAddresses } from './listen.ts';
+import { Listening } from './listening.ts';
 import { RefusalLog } from './refusal-log.ts';
+import { tailnetRoute } from './tailnet.ts';
 
 export interface NetworkParts {
   readonly nodeId: NodeId;
@@ -27,8 +30,13 @@ export interface NetworkParts {
   readonly previousEpoch: number;
   readonly seenEpochs: (nodeId: NodeId) => readonly number[];
   readonly version: string;
-  readonly listen: readonly HostPort[];
-  readonly seeds: readonly string[];
+  /** Undefined: on the tailnet, or on this machine alone. */
+  readonly listen: readonly HostPort[] | undefined;
+  /** Started and stopped with the network. */
+  readonly tailnet: Tailnet | undefined;
+  readonly sources: readonly DiscoverySource[];
+  /** For sockets that lead through tailscaled; this user's alone. */
+  readonly socketDir: string;
   readonly identity: MeshIdentity | undefined;
   readonly issuer: () => Issuer | undefined;
   readonly admission: () => Admission;
@@ -44,6 +52,8 @@ export class Network implements Startable {
   readonly #parts: NetworkParts;
   readonly #front: Front;
   readonly #entrance: Entrance;
+  readonly #listening: Listening;
+  readonly #releases: (() => void)[] = [];
 
   constructor(parts: NetworkParts) {
     this.#parts = parts;
@@ -60,13 +70,17 @@ export class Network implements Startable {
       onMember: (socket, peer) => this.mesh.accept(socket, peer),
       onStranger: (socket, remoteAddress) => this.#entrance.admit(socket, remoteAddress),
       onRefused,
+      vet: (ends) => this.#listening.vet(ends),
     });
+    const { listen: fixed, tailnet } = parts;
+    this.#listening = new Listening({ front: this.#front, fixed, tailnet, clock, log });
     this.mesh = createMesh({
       identity,
       clock,
       log,
       random: parts.random,
-      seeds: parts.seeds,
+      seeds: [],
+      route: tailnetRoute(tailnet, parts.socketDir),
       handler: parts.links,
       tls: (own, expectation) => clientTls(own, expectation),
       hello: {
@@ -84,19 +98,35 @@ export class Network implements Startable {
   /** @throws BrokerError as `Front.start` does: a port that is taken, an address that is not this machine's */
   async start(): Promise<void> {
     this.#front.setIdentity(this.#parts.identity);
-    await this.#front.start(this.#parts.listen);
+    const { tailnet, sources } = this.#parts;
+    await tailnet?.start();
+    await this.#listening.start();
     await this.mesh.start();
+    for (const source of sources) {
+      const tell = (): void => this.mesh.setCandidates(source.name, source.candidates());
+      this.#releases.push(source.onChange(tell));
+      await source.start();
+      tell();
+    }
   }
 
   async stop(): Promise<void> {
-    await this.#front.stop();
+    for (const release of this.#releases.splice(0)) release();
+    await Promise.all(this.#parts.sources.map((source) => source.stop()));
+    await this.#parts.tailnet?.stop();
+    await this.#listening.stop();
     await this.#entrance.stop();
     await this.mesh.stop();
   }
 
   /** Where others can reach this node; none before `start`. */
   addresses(): readonly HostPort[] {
-    return reachableAddresses(this.#front.addresses());
+    return this.#listening.addresses();
+  }
+
+  /** What its owner should know of how it can be reached. */
+  note(): string | undefined {
+    return this.#listening.note();
   }
 
   setIdentity(identity: MeshIdentity): void {

@@ -1,14 +1,17 @@
 /** One node: all parts, made and joined here, started in order and stopped in reverse. */
 import { hostname, userInfo } from 'node:os';
+import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
 import { rolledBackWords } from '../broker/rollback.ts';
 import type { Self } from '../broker/self.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
-import { readSeeds } from '../discovery/seeds.ts';
+import { readSeeds, SeedSource } from '../discovery/seeds.ts';
+import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { nameFrom, parseName } from '../domain/address.ts';
 import { formatHostPort } from '../domain/host-port.ts';
+import type { HostPort } from '../domain/host-port.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
@@ -21,7 +24,7 @@ import { openStore } from '../store/open.ts';
 import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
-import { isLoopback, listenAddresses, reachableAddresses } from './listen.ts';
+import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
 import { Network } from './network.ts';
 import type { Paths } from './paths.ts';
@@ -34,6 +37,7 @@ import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
+import { createTailnet, parseTailscaleFlag, tailnetDetour, tailnetSources } from './tailnet.ts';
 
 export interface NodeOptions {
   readonly paths: Paths;
@@ -78,6 +82,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const flags = mergeFlags(remembered, givenFlags);
   const listen = listenAddresses(flags.listen);
   const seeds = readSeeds(flags.seeds ?? []);
+  const tailnetParts = { flag: parseTailscaleFlag(flags.tailscale), env, clock, random: systemRandom, log };
+  const tailnet = createTailnet(tailnetParts);
   const wishedName = flags.name === undefined ? undefined : parseName(flags.name);
 
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
@@ -105,7 +111,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     log,
     nodeName: () => self.name(),
     person: personOf(),
-    addresses: () => (offline ? reachableAddresses(listen.filter((each) => each.port !== 0)) : network.addresses()),
+    addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
+    detour: tailnetDetour(tailnet),
     onJoined: (identity, members) => {
       network.setIdentity(identity);
       network.addMembers(members);
@@ -123,7 +130,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     version,
     listen,
-    seeds,
+    tailnet,
+    sources: [new SeedSource(seeds), ...tailnetSources(tailnet, tailnetParts)],
+    socketDir: dirname(paths.socketPath),
     identity,
     issuer: () => membership.issuer,
     admission: () => broker.admission,
@@ -175,6 +184,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
     await broker.start();
     undo.defer(() => network.stop());
+    await ensurePrivateDir(dirname(paths.socketPath));
     await network.start();
   }
   await control.start();
@@ -198,6 +208,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   };
   if (early !== undefined) requestStop(early.force);
   const addresses = network.addresses();
+  const reachNote = network.note();
   return {
     ready: {
       node: self.name(),
@@ -206,7 +217,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: null,
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...(addresses.length > 0 && addresses.every(isLoopback) ? [loopbackNote] : [])],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...(reachNote === undefined ? [] : [reachNote])],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);
@@ -215,7 +226,14 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   };
 }
 
-const loopbackNote = 'it listens on this machine only: to be reached from others, give beckon up --listen ADDRESS:7423';
+/** Where this node will listen when it is up, as far as that is known now. */
+async function addressesWhenUp(fixed: readonly HostPort[] | undefined, tailnet: Tailnet | undefined): Promise<readonly HostPort[]> {
+  if (fixed !== undefined) return reachableAddresses(fixed.filter((each) => each.port !== 0));
+  await tailnet?.start();
+  await tailnet?.stop();
+  const { reachable, bind } = planListening(tailnet?.view);
+  return reachable ?? bind;
+}
 
 /** Writes how far the store has come, when it has come further. */
 function markKeeper(path: string, store: Store, epoch: number): () => Promise<void> {

@@ -110,8 +110,6 @@ export async function startDetached({ host, out }: Context, flags: readonly stri
 }
 
 function noteUnused({ out }: Context, options: OptionValues): void {
-  const tailscale = text(options, 'tailscale');
-  if (tailscale !== undefined && tailscale !== 'off') out.note(`--tailscale ${tailscale} is remembered, but this version does not use Tailscale yet`);
   if (text(options, 'gossipListen') !== undefined) out.note('--gossip-listen is remembered, but this version does not gossip yet');
 }
 

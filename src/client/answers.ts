@@ -2,6 +2,7 @@
 import type { BackupReport } from '../domain/store-port.ts';
 import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { invalid } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
 import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
 import type { DeliveryId } from '../domain/ids.ts';
 import { permissions } from '../domain/invocation.ts';
@@ -178,7 +179,8 @@ function decodeGap({ nodeId, nodeName, why }: inspection.TraceGap): TraceView['g
 export function decodePeer(message: inspection.Peer): PeerView {
   const path = message.path === 'outbound' || message.path === 'inbound' ? message.path : undefined;
   return {
-    nodeId: asNodeId(message.nodeId),
+    // A seed where nobody has shown who it is yet.
+    nodeId: message.nodeId === '' ? ('' as NodeId) : asNodeId(message.nodeId),
     name: message.name,
     state: peerState.fromWire(message.state),
     why: message.why,

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { BrokerError } from '../domain/errors.ts';
+import type { Candidate } from '../domain/discovery-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
@@ -21,6 +22,7 @@ import { Outgoing } from './outgoing.ts';
 import type { NewSession } from './outgoing.ts';
 import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
 import { PeerTable, strangerView } from './peers.ts';
+import { directly } from './route.ts';
 import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
 import { Session } from './session.ts';
@@ -77,7 +79,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#dialler = new Dialler({
       clock,
       random,
-      dial: (address) => this.#outgoing.dial(address),
+      dial: (address, lookMs) => this.#outgoing.dial(address, lookMs),
       isLinked: (nodeId) => !isWanted(nodeId),
       isAlone: () => this.#live.size === 0,
       lastSeenMs: (nodeId) => this.#live.get(nodeId)?.lastHeardWallMs ?? this.#peers.lastSeenMs(nodeId),
@@ -86,6 +88,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#outgoing = new Outgoing({
       clock,
       makeTls: parts.tls,
+      route: parts.route ?? directly,
       identity: () => (this.#isRunning ? this.#identity : undefined),
       isWanted,
       begin: (connection, settle) => this.#session(connection, settle),
@@ -197,6 +200,10 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   setSeeds(seeds: readonly string[]): void {
     this.#dialler.setSeeds(seeds);
+  }
+
+  setCandidates(source: string, candidates: readonly Candidate[]): void {
+    this.#dialler.setCandidates(source, candidates);
   }
 
   admit(session: Session): ReturnType<SessionOwner['admit']> {
@@ -334,8 +341,10 @@ class SessionMesh implements NodeMesh, SessionOwner {
     for (const session of this.#open.all()) session.close(farewell, why);
   }
 
-  #dialFailed({ address, isSeed, nodes, why }: TargetView, error: BrokerError): void {
-    this.#parts.log.info({ address, isSeed, code: error.code }, `not reached at ${address}: ${why}`);
+  #dialFailed({ address, sources, nodes, why }: TargetView, error: BrokerError): void {
+    // Most machines that discovery finds run no node, and that is nobody's trouble.
+    const level = nodes.length > 0 || sources.includes('seed') ? 'info' : 'debug';
+    this.#parts.log[level]({ address, sources, code: error.code }, `not reached at ${address}: ${why}`);
     for (const nodeId of nodes) if (!this.#live.has(nodeId)) this.#peers.note(nodeId, { address });
   }
 
@@ -344,7 +353,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   #sourceOf(address: string): string {
-    return this.#dialler.targets().some((target) => target.address === address && target.isSeed) ? 'seed' : 'member';
+    const target = this.#dialler.targets().find((each) => each.address === address || each.alternatives.includes(address));
+    return target?.isSeed === true ? 'seed' : (target?.sources[0] ?? 'member');
   }
 
   #noteLive({ peer, address, path, rttMs, lastHeardWallMs, hello }: Session): void {

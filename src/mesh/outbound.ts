@@ -32,6 +32,8 @@ export interface Outbound {
 }
 
 export interface ConnectParts {
+  /** What people call the place that is connected to. */
+  readonly address: string;
   readonly makeTls: MakeTls;
   readonly clock: Clock;
   /** Gives the try up. */
@@ -54,14 +56,14 @@ const channelOptions: ChannelOptions = {
 };
 
 /**
- * Connects once. The control call is open but nothing was sent on it.
+ * Connects once to a place, host:port or `unix:` and a path. The control call is open but nothing was sent on it.
  * `onServer` is as in `MakeTls`.
  * @throws BrokerError `unavailable` when nobody answers, `unauthenticated` when it is no member, or what `onServer` threw
  */
 export function connect(
-  address: string,
+  place: string,
   identity: MeshIdentity,
-  { makeTls, clock, signal, onServer }: ConnectParts,
+  { address, makeTls, clock, signal, onServer }: ConnectParts,
 ): Promise<Outbound> {
   return new Promise((resolve, reject) => {
     let refusal: Error | undefined;
@@ -80,7 +82,7 @@ export function connect(
       if (refusal === undefined && server !== undefined) queueMicrotask(connected(server));
       return refusal;
     };
-    const target = address.startsWith('unix:') ? address : `dns:///${address}`;
+    const target = place.startsWith('unix:') ? place : `dns:///${place}`;
     const client = new RawClient(target, credentials.createFromSecureContext(tls.secureContext, { checkServerIdentity }), channelOptions);
     const open = (method: 'control' | 'data'): ClientDuplexStream<Buffer, Buffer> => {
       const call = (client[method] as () => ClientDuplexStream<Buffer, Buffer>).call(client);

@@ -11,6 +11,7 @@ import type { DialResult } from './dialler.ts';
 import { connect, dialTimeoutMs } from './outbound.ts';
 import type { MakeTls, Outbound } from './outbound.ts';
 import type { Settle } from './open-sessions.ts';
+import type { Route } from './route.ts';
 import type { Session } from './session.ts';
 
 /** Addresses of one node that are tried for it. */
@@ -30,6 +31,7 @@ export interface NewSession {
 export interface OutgoingParts {
   readonly clock: Clock;
   readonly makeTls: MakeTls;
+  readonly route: Route;
   /** Undefined: nobody is dialled. */
   readonly identity: () => MeshIdentity | undefined;
   /** Whether a session with that node is wanted: there is none, or none that is heard. */
@@ -50,8 +52,11 @@ export class Outgoing {
     this.#parts = parts;
   }
 
-  /** @throws BrokerError, whose message says why for people */
-  async dial(address: string): Promise<DialResult> {
+  /**
+   * @param lookMs first sees, for so long, whether anything answers there at all
+   * @throws BrokerError, whose message says why for people
+   */
+  async dial(address: string, lookMs?: number): Promise<DialResult> {
     const { identity, isWanted } = this.#parts;
     const own = identity();
     if (own === undefined) throw unavailable('this node is in no mesh');
@@ -59,7 +64,7 @@ export class Outgoing {
     let greeted: NodeId | undefined;
     let outbound: Outbound;
     try {
-      outbound = await this.#connect(address, own, (peer) => {
+      outbound = await this.#connect(address, own, lookMs, (peer) => {
         if (peer.nodeId === own.nodeId) known = { kind: 'self' };
         else if (!isWanted(peer.nodeId) || this.#greeting.has(peer.nodeId)) known = { kind: 'linked', peer };
         if (known !== undefined) throw conflict('no connection is needed');
@@ -95,7 +100,7 @@ export class Outgoing {
     let answered: PeerIdentity | undefined;
     try {
       if (own === undefined) throw unavailable('this node is in no mesh');
-      await this.#connect(address, own, (peer) => {
+      await this.#connect(address, own, undefined, (peer) => {
         answered = peer;
         throw conflict('that is all there was to know');
       });
@@ -106,9 +111,15 @@ export class Outgoing {
     return { address, reached: false, why: `another node answers at ${address}: ${answered?.name}` };
   }
 
-  #connect(address: string, own: MeshIdentity, onServer: (peer: PeerIdentity) => void): Promise<Outbound> {
-    const { makeTls, clock, signal } = this.#parts;
-    return connect(address, own, { makeTls, clock, signal: signal(), onServer });
+  async #connect(address: string, own: MeshIdentity, lookMs: number | undefined, onServer: (peer: PeerIdentity) => void): Promise<Outbound> {
+    const { makeTls, clock, route } = this.#parts;
+    const signal = this.#parts.signal();
+    const way = await route(address, { clock, signal, ...(lookMs === undefined ? {} : { lookMs }) });
+    try {
+      return await connect(way.target, own, { address, makeTls, clock, signal, onServer });
+    } finally {
+      way.close();
+    }
   }
 
   #greet(address: string, { peer, control, openData, hangUp }: Outbound): Promise<DialResult> {

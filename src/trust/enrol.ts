@@ -26,7 +26,7 @@ import {
   type MemberCard,
 } from './enrolment-messages.ts';
 import { exportKey } from './entrance.ts';
-import { exchange, TimedOut } from './https-call.ts';
+import { exchange, TimedOut, type Detour } from './https-call.ts';
 import { verifySignature, type NodeKey } from './node-key.ts';
 import { describeServerRefused } from './tls-errors.ts';
 import type { Invitation } from './token.ts';
@@ -46,6 +46,8 @@ export interface EnrolOptions {
   /** For each step at each address; 5 s when left out. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** For addresses that are not reached directly. */
+  readonly detour?: Detour;
 }
 
 export interface EnrolledMember extends MemberCard {
@@ -143,7 +145,7 @@ interface KnownIssuer {
 }
 
 async function meetIssuer(address: HostPort, options: EnrolOptions): Promise<KnownIssuer> {
-  const { invitation, clock, signal, timeoutMs = defaultTimeoutMs } = options;
+  const { invitation, clock, signal, detour, timeoutMs = defaultTimeoutMs } = options;
   const { status, body } = await exchange({
     address,
     // Nothing is believed and nothing is told here: fingerprint and signatures decide.
@@ -154,6 +156,7 @@ async function meetIssuer(address: HostPort, options: EnrolOptions): Promise<Kno
     timeoutMs,
     clock,
     signal,
+    detour,
   });
   // Whoever answers is a stranger still: of what it says only the status is repeated.
   if (status !== 200) throw new Error(`asked who it is, it answered with HTTP status ${status}`);
@@ -170,7 +173,7 @@ async function meetIssuer(address: HostPort, options: EnrolOptions): Promise<Kno
 }
 
 async function askToJoin(address: HostPort, known: KnownIssuer, options: EnrolOptions): Promise<Admission> {
-  const { invitation, nodeKey, name, addresses = [], clock, signal, timeoutMs = defaultTimeoutMs } = options;
+  const { invitation, nodeKey, name, addresses = [], clock, signal, detour, timeoutMs = defaultTimeoutMs } = options;
   const { meshId, root, nodeId } = known;
   const message = (socket: TLSSocket): string => {
     const channel = exportKey(socket, exporterLabel);
@@ -187,6 +190,7 @@ async function askToJoin(address: HostPort, known: KnownIssuer, options: EnrolOp
     timeoutMs,
     clock,
     signal,
+    detour,
   });
   if (status !== 200) throw problemOf(status, body);
   return admissionOf(decodeAdmission(body), root, options);

@@ -96,7 +96,7 @@ function scene(...names: readonly string[]) {
     }
   };
   const failing = (nodeId: string, fault: DialFault, why: string): void =>
-    void tries.set(nodeId as NodeId, [{ address: 'd:1', isSeed: false, nodes: [], why, sinceMs: 0, failures: 1, fault, isSelf: false }]);
+    void tries.set(nodeId as NodeId, [{ address: 'd:1', alternatives: [], isSeed: false, sources: [], nodes: [], why, sinceMs: 0, failures: 1, fault, isSelf: false }]);
   const view = (name: string) => peers.views().find((each) => each.name === name);
   return { clock, moves, links, redialled, detector, lose, link, all, tick, run, failing, view };
 }
