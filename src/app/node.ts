@@ -27,6 +27,7 @@ import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
 import { Network } from './network.ts';
+import { nodeChecks } from './node-checks.ts';
 import type { Paths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
@@ -175,6 +176,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     onMembers: (members) => network.addMembers(members),
     pid,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
+    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network })),
     onShutdown: (forced) => requestStop(forced),
   });
   const control = new ControlServer({ api: broker, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });

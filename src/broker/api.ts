@@ -1,5 +1,6 @@
 /** The use cases of a node, as its local clients reach them through the control socket. */
 import type { Parent } from '../domain/ancestry.ts';
+import type { Check } from '../domain/checks.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { FlightEvent, OutputStream } from '../domain/flight-event.ts';
 import type { FlightState } from '../domain/flight.ts';
@@ -204,6 +205,9 @@ export interface BrokerApi {
   watchPeers(signal: AbortSignal): AsyncIterable<PeersUpdate>;
   /** @throws `not_found` for an unknown node, `unavailable` when it does not answer */
   ping(node: string): Promise<{ nodeId: NodeId; name: string; address: string; rttMs: number }>;
+
+  /** What of itself only a node that runs can check; asks peers, and takes seconds. */
+  diagnose(): Promise<readonly Check[]>;
 
   /** To a new file at this absolute path. @throws as `Store.backup` does */
   backup(path: string): Promise<BackupReport>;

@@ -1,4 +1,5 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import type { Check } from '../domain/checks.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
@@ -17,6 +18,7 @@ import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { Deadlines } from './deadlines.ts';
+import { examineNode } from './doctor.ts';
 import { Feed } from './feed.ts';
 import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
@@ -66,6 +68,8 @@ export interface BrokerParts {
   readonly ownAddresses: () => readonly string[];
   readonly onMembers: (members: readonly Member[]) => void;
   readonly pid: number;
+  /** For `doctor`: the network port, certificates, the tailnet. */
+  readonly checks?: () => Promise<readonly Check[]>;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
   /** How long what is over is kept. */
@@ -314,6 +318,11 @@ export class Broker implements BrokerApi, Startable {
 
   watchPeers(signal: AbortSignal): ReturnType<BrokerApi['watchPeers']> {
     return watchPeers({ mesh: this.#parts.mesh(), clock: this.#parts.clock }, signal);
+  }
+
+  diagnose(): Promise<readonly Check[]> {
+    const { store, self, mesh, clock, checks } = this.#parts;
+    return examineNode({ store, self, mesh, clock, outside: checks ?? (() => Promise.resolve([])) });
   }
 
   members(): Promise<readonly MemberView[]> {

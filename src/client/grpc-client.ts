@@ -176,6 +176,10 @@ export class GrpcNodeClient implements NodeClient {
     return { nodeId: asNodeId(nodeId), name, address, rttMs };
   }
 
+  async diagnose(): ReturnType<NodeClient['diagnose']> {
+    return (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
+  }
+
   async backup(path: string): ReturnType<NodeClient['backup']> {
     return decodeBackup(await this.#ask(calls.backup, { path }, backupMs));
   }

@@ -34,6 +34,7 @@ type Same = Pick<
   | 'trace'
   | 'peers'
   | 'ping'
+  | 'diagnose'
   | 'backup'
   | 'createMesh'
   | 'createInvite'

@@ -108,6 +108,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
       for await (const update of api.watchPeers(signal)) yield encodePeersUpdate(update);
     }),
     ping: unary(edge, async (_caller, { node }) => api.ping(node)),
+    diagnose: unary(edge, async () => ({ checks: (await api.diagnose()).map(({ id, ok, detail, hint }) => ({ id, ok, detail, hint })) })),
 
     backup: unary(edge, async (_caller, { path }) => {
       const { flights, ...rest } = await api.backup(path);

@@ -63,6 +63,7 @@ describe('calls that change the node, or tell of others', () => {
     getDelivery: (client) => client.getDelivery('last'),
     watchPeers: (client) => all(client.watchPeers()),
     ping: (client) => client.ping('desktop'),
+    diagnose: (client) => client.diagnose(),
     backup: (client) => client.backup('/tmp/never.db'),
     replyToFlight: (client) => client.replyToFlight({ id: 'last', reply: { kind: 'approved' }, waitMs: 0 }),
     listWaiting: (client) => client.listWaiting(),

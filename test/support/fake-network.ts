@@ -1,5 +1,6 @@
 /** The part of a fake broker that speaks of other nodes. */
 import type { BrokerApi, PeersUpdate } from '../../src/broker/api.ts';
+import type { Check } from '../../src/domain/checks.ts';
 import { notFound } from '../../src/domain/errors.ts';
 import type { BrokerError } from '../../src/domain/errors.ts';
 import { desktop, fakePeers, startMs } from './fake-records.ts';
@@ -31,5 +32,12 @@ export class FakeNetwork {
   async ping(node: string): ReturnType<BrokerApi['ping']> {
     if (node !== 'desktop') throw notFound(`no node ${node}`);
     return { nodeId: desktop, name: 'desktop', address: '127.0.0.1:7424', rttMs: 0.5 };
+  }
+
+  checks: readonly Check[] = [{ id: 'database', ok: true, detail: 'sound', hint: '' }];
+
+  async diagnose(): ReturnType<BrokerApi['diagnose']> {
+    this.check();
+    return this.checks;
   }
 }

@@ -21,6 +21,8 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import {
+  DiagnoseRequest,
+  DiagnoseResponse,
   GetDeliveryRequest,
   GetDeliveryResponse,
   ListDeliveriesRequest,
@@ -4377,6 +4379,16 @@ export const ControlServiceService = {
     responseSerialize: (value: PingResponse): Buffer => Buffer.from(PingResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PingResponse => PingResponse.decode(value),
   },
+  /** What of itself only a node that runs can check. */
+  diagnose: {
+    path: "/beckon.v1.ControlService/Diagnose" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DiagnoseRequest): Buffer => Buffer.from(DiagnoseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DiagnoseRequest => DiagnoseRequest.decode(value),
+    responseSerialize: (value: DiagnoseResponse): Buffer => Buffer.from(DiagnoseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DiagnoseResponse => DiagnoseResponse.decode(value),
+  },
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: {
     path: "/beckon.v1.ControlService/Backup" as const,
@@ -4455,6 +4467,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   /** All peers first, then each change, until the client lets go. */
   watchPeers: handleServerStreamingCall<WatchPeersRequest, WatchPeersResponse>;
   ping: handleUnaryCall<PingRequest, PingResponse>;
+  /** What of itself only a node that runs can check. */
+  diagnose: handleUnaryCall<DiagnoseRequest, DiagnoseResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
   createMesh: handleUnaryCall<CreateMeshRequest, CreateMeshResponse>;
@@ -4763,6 +4777,22 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PingResponse) => void,
+  ): ClientUnaryCall;
+  /** What of itself only a node that runs can check. */
+  diagnose(
+    request: DiagnoseRequest,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
+  ): ClientUnaryCall;
+  diagnose(
+    request: DiagnoseRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
+  ): ClientUnaryCall;
+  diagnose(
+    request: DiagnoseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
   ): ClientUnaryCall;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup(
