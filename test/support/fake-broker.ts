@@ -25,6 +25,7 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
   readonly invoked: InvokeInput[] = [];
   readonly specs: AgentSpec[] = [];
   readonly joined: string[] = [];
+  readonly made: string[] = [];
   readonly cancelled: string[] = [];
   readonly replies: { readonly request: string; readonly reply: ReplyInput['reply']; readonly by: string }[] = [];
   candidates: ResolveResult['candidates'] = [{ address: '@fabric@laptop#main', chosen: true, why: 'the only one' }];
@@ -262,6 +263,7 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
 
   async createMesh(input: { name?: string }): ReturnType<BrokerApi['createMesh']> {
     this.check();
+    this.made.push(input.name ?? 'home');
     return { meshId: asMeshId('mesh1'), name: input.name ?? 'home', owner: 'ada', nodeName: 'laptop' };
   }
 
