@@ -1,7 +1,9 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
 import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
-import { invalid } from '../domain/errors.ts';
+import { internal, invalid } from '../domain/errors.ts';
+import { admitKinds } from '../domain/admit-rule.ts';
+import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
 import type { DeliveryId } from '../domain/ids.ts';
@@ -204,4 +206,14 @@ export function decodeMember(message: wire.Member): MemberView {
 function presenceOf(state: string): PeerView['state'] {
   if (isPeerState(state)) return state;
   throw invalid(`${quoted(state)} is no state that this version of Beckon knows`);
+}
+
+export function decodeApplicant({ nodeId, login, ...rest }: wire.Applicant): Applicant {
+  return { ...rest, nodeId: asNodeId(nodeId), ...(login === '' ? {} : { login }) };
+}
+
+export function decodeRule({ kind, value }: wire.AdmitRule): AdmitRule {
+  const found = admitKinds.find((each) => each === kind);
+  if (found === undefined) throw internal(`the node answered with a rule of an unknown kind: ${kind}`);
+  return { kind: found, value };
 }

@@ -39,6 +39,8 @@ type Same = Pick<
   | 'createInvite'
   | 'joinMesh'
   | 'members'
+  | 'pending'
+  | 'admit'
 >;
 
 /**

@@ -2,6 +2,7 @@
 import type { AgentView, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
+import type { Applicant } from '../domain/admit-rule.ts';
 import { peerStates } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
@@ -138,6 +139,10 @@ export function encodePeer(peer: PeerView): inspection.Peer {
     lastSeenMs: peer.lastSeenMs,
     version: peer.version ?? '',
   };
+}
+
+export function encodeApplicant({ name, nodeId, address, login, tags, sinceMs, why }: Applicant): wire.Applicant {
+  return { name, nodeId, address, login: login ?? '', tags: [...tags], sinceMs, why };
 }
 
 export function encodeMember({ name, nodeId, owner, state }: MemberView): wire.Member {

@@ -8,7 +8,8 @@ import { isTerminal } from '../../src/domain/flight.ts';
 import { asMeshId, attemptIdOf, eventIdOf, flightOfInvocation, invocationIdOf, parseIdArgument, ulidOf } from '../../src/domain/ids.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
-import { agentView, deliveryOf, desktop, encode, fakeMembers, fakePeers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
+import type { AdmitRule } from '../../src/domain/admit-rule.ts';
+import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakePeers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
 
 export { desktop, laptop } from './fake-records.ts';
 
@@ -23,6 +24,7 @@ interface Played {
 export class FakeBroker implements BrokerApi {
   readonly invoked: InvokeInput[] = [];
   readonly specs: AgentSpec[] = [];
+  readonly ruled: AdmitRule[] = [];
   readonly joined: string[] = [];
   readonly cancelled: string[] = [];
   readonly replies: { readonly request: string; readonly reply: ReplyInput['reply']; readonly by: string }[] = [];
@@ -295,6 +297,12 @@ export class FakeBroker implements BrokerApi {
   async members(): ReturnType<BrokerApi['members']> {
     return fakeMembers;
   }
+
+  async pending(): ReturnType<BrokerApi['pending']> {
+    return fakeApplicants;
+  }
+
+  readonly admit: BrokerApi['admit'] = ({ rules }) => (this.ruled.push(...rules), Promise.resolve({ rules }));
 
   #played(id: FlightId): Played {
     const played = this.#flights.get(id);

@@ -228,6 +228,22 @@ export interface Registry {
 
 export interface Roster {
   members: RosterMember[];
+  /** Only from issuers. */
+  rules: AdmitRules | undefined;
+}
+
+/** Whom the mesh lets in by the word of the tailnet. They add up and are never taken back by leaving one out. */
+export interface AdmitRules {
+  rules: AdmitRuleEntry[];
+  /** That the sender is an issuer: its certificate as one, and its statement about its own node. */
+  issuer: Buffer;
+  attestation: Buffer;
+}
+
+export interface AdmitRuleEntry {
+  /** node, user, tag, capability */
+  kind: string;
+  value: string;
 }
 
 export interface RosterMember {
@@ -2068,13 +2084,16 @@ export const Registry: MessageFns<Registry> = {
 };
 
 function createBaseRoster(): Roster {
-  return { members: [] };
+  return { members: [], rules: undefined };
 }
 
 export const Roster: MessageFns<Roster> = {
   encode(message: Roster, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.members) {
       RosterMember.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.rules !== undefined) {
+      AdmitRules.encode(message.rules, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -2098,6 +2117,139 @@ export const Roster: MessageFns<Roster> = {
             }
 
             message.members.push(RosterMember.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.rules = AdmitRules.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAdmitRules(): AdmitRules {
+  return { rules: [], issuer: Buffer.alloc(0), attestation: Buffer.alloc(0) };
+}
+
+export const AdmitRules: MessageFns<AdmitRules> = {
+  encode(message: AdmitRules, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rules) {
+      AdmitRuleEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.issuer.length !== 0) {
+      writer.uint32(18).bytes(message.issuer);
+    }
+    if (message.attestation.length !== 0) {
+      writer.uint32(26).bytes(message.attestation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdmitRules {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdmitRules();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rules.push(AdmitRuleEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.issuer = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.attestation = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAdmitRuleEntry(): AdmitRuleEntry {
+  return { kind: "", value: "" };
+}
+
+export const AdmitRuleEntry: MessageFns<AdmitRuleEntry> = {
+  encode(message: AdmitRuleEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdmitRuleEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdmitRuleEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
             continue;
           }
         }
