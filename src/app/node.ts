@@ -108,7 +108,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const sources = [new SeedSource(seeds), ...tailnetSources(tailnet, tailnetParts)];
   const detour = tailnetDetour(tailnet);
   const lookParts = tailnet === undefined ? undefined : { tailnet, route: tailnetRoute(tailnet, socketDir), detour, clock, log };
-  let search: MeshSearch | undefined;
+  // Somebody wanted to speak to this node, which is in no mesh.
+  let knocked = (): void => undefined;
   const membership = new MeshMembership({
     store,
     trustDir: paths.trustDir,
@@ -140,7 +141,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     listen,
     tailnet,
     sources,
-    onKnock: () => search?.knocked(),
+    onKnock: () => knocked(),
     socketDir,
     identity,
     issuer: () => membership.issuer,
@@ -203,7 +204,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   undo.defer(() => control.stop());
   if (join !== undefined) await membership.joinMesh(join);
   const isMember = (): boolean => store.read.membership() !== undefined;
-  search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, enter: (known, call) => membership.enter(known, call) });
+  const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, enter: (known, call) => membership.enter(known, call) });
+  knocked = () => search?.knocked();
   undo.defer(() => search?.stop());
   await search?.start();
   if (!offline) await writeRemembered(flagsFile, flags);

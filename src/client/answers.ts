@@ -13,6 +13,7 @@ import { isPeerState } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
@@ -208,11 +209,11 @@ function presenceOf(state: string): PeerView['state'] {
   throw invalid(`${quoted(state)} is no state that this version of Beckon knows`);
 }
 
-export function decodeApplicant({ nodeId, login, ...rest }: wire.Applicant): Applicant {
+export function decodeApplicant({ nodeId, login, ...rest }: admission.Applicant): Applicant {
   return { ...rest, nodeId: asNodeId(nodeId), ...(login === '' ? {} : { login }) };
 }
 
-export function decodeRule({ kind, value }: wire.AdmitRule): AdmitRule {
+export function decodeRule({ kind, value }: admission.AdmitRule): AdmitRule {
   const found = admitKinds.find((each) => each === kind);
   if (found === undefined) throw internal(`the node answered with a rule of an unknown kind: ${kind}`);
   return { kind: found, value };

@@ -6,6 +6,7 @@ import { invalid } from '../domain/errors.ts';
 import { checkTaskSize, permissions } from '../domain/invocation.ts';
 import type { PageRequest } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
@@ -108,7 +109,7 @@ export function decodeDeliveryFilter(message: inspection.ListDeliveriesRequest):
   });
 }
 
-export function decodeRule({ kind, value }: wire.AdmitRule): AdmitRule {
+export function decodeRule({ kind, value }: admission.AdmitRule): AdmitRule {
   const found = admitKinds.find((each) => each === kind);
   if (found === undefined) throw invalid(`a rule is about one of ${admitKinds.join(', ')}, not ${quoted(kind)}`);
   return { kind: found, value: text(value, 'value', 200) };

@@ -6,6 +6,7 @@ import type { Applicant } from '../domain/admit-rule.ts';
 import { peerStates } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
@@ -141,7 +142,7 @@ export function encodePeer(peer: PeerView): inspection.Peer {
   };
 }
 
-export function encodeApplicant({ name, nodeId, address, login, tags, sinceMs, why }: Applicant): wire.Applicant {
+export function encodeApplicant({ name, nodeId, address, login, tags, sinceMs, why }: Applicant): admission.Applicant {
   return { name, nodeId, address, login: login ?? '', tags: [...tags], sinceMs, why };
 }
 

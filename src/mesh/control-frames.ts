@@ -6,6 +6,7 @@ import { checkTaskSize } from '../domain/invocation.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { ControlMessage, FlightEvents, Forward, Roster } from '../domain/messages.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { failureReason, flightState } from '../rpc/enums.ts';
 import { decodeErrorInfo, decodeOptionalErrorInfo, encodeErrorInfo } from '../rpc/error-info.ts';
@@ -259,12 +260,12 @@ function invocationId(message: { readonly invocationId: string }): InvocationId 
   return id(isInvocationId, message.invocationId, 'invocation id');
 }
 
-function encodeAdmission({ rules, proof }: NonNullable<Roster['admission']>): wire.AdmitRules {
+function encodeAdmission({ rules, proof }: NonNullable<Roster['admission']>): admission.AdmitRules {
   return { rules: rules.map(({ kind, value }) => ({ kind, value })), issuer: buffer(proof.certificate), attestation: buffer(proof.attestation) };
 }
 
 /** A kind of rule that only a newer version knows is left out: it lets nobody in here. */
-function decodeAdmission({ rules, issuer, attestation }: wire.AdmitRules): NonNullable<Roster['admission']> {
+function decodeAdmission({ rules, issuer, attestation }: admission.AdmitRules): NonNullable<Roster['admission']> {
   const known = list(rules, 'roster.rules', mostRules).flatMap(({ kind, value }) => {
     const found = admitKinds.find((each) => each === kind);
     return found === undefined ? [] : [{ kind: found, value: text(value, 'rule', 200) }];

@@ -20,7 +20,6 @@ CREATE TABLE applicants (
   since_ms INTEGER NOT NULL,
   last_ms INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX applicants_by_time ON applicants (last_ms);
 
 -- Nodes that this one, which holds the root key, made issuers.
 CREATE TABLE issuers (

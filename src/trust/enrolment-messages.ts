@@ -54,7 +54,7 @@ const application = z.object({
 });
 export type Application = z.infer<typeof application>;
 
-const enrolRequest = application.extend({ secret: bytes(32, 32) });
+const enrolRequest = z.object({ secret: bytes(32, 32), ...application.shape });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
 
 const advice = z.object({ meshName: z.string().max(200), isAdmissible: z.boolean(), why: z.string().max(1000) });

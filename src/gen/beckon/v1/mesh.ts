@@ -17,6 +17,7 @@ import {
   type Metadata,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { AdmitRules } from "./admission.ts";
 import {
   CertificateChain,
   Delivery,
@@ -230,20 +231,6 @@ export interface Roster {
   members: RosterMember[];
   /** Only from issuers. */
   rules: AdmitRules | undefined;
-}
-
-/** Whom the mesh lets in by the word of the tailnet. They add up and are never taken back by leaving one out. */
-export interface AdmitRules {
-  rules: AdmitRuleEntry[];
-  /** That the sender is an issuer: its certificate as one, and its statement about its own node. */
-  issuer: Buffer;
-  attestation: Buffer;
-}
-
-export interface AdmitRuleEntry {
-  /** node, user, tag, capability */
-  kind: string;
-  value: string;
 }
 
 export interface RosterMember {
@@ -2125,131 +2112,6 @@ export const Roster: MessageFns<Roster> = {
             }
 
             message.rules = AdmitRules.decode(reader, reader.uint32());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseAdmitRules(): AdmitRules {
-  return { rules: [], issuer: Buffer.alloc(0), attestation: Buffer.alloc(0) };
-}
-
-export const AdmitRules: MessageFns<AdmitRules> = {
-  encode(message: AdmitRules, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.rules) {
-      AdmitRuleEntry.encode(v!, writer.uint32(10).fork()).join();
-    }
-    if (message.issuer.length !== 0) {
-      writer.uint32(18).bytes(message.issuer);
-    }
-    if (message.attestation.length !== 0) {
-      writer.uint32(26).bytes(message.attestation);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): AdmitRules {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseAdmitRules();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.rules.push(AdmitRuleEntry.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.issuer = Buffer.from(reader.bytes());
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.attestation = Buffer.from(reader.bytes());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseAdmitRuleEntry(): AdmitRuleEntry {
-  return { kind: "", value: "" };
-}
-
-export const AdmitRuleEntry: MessageFns<AdmitRuleEntry> = {
-  encode(message: AdmitRuleEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.kind !== "") {
-      writer.uint32(10).string(message.kind);
-    }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): AdmitRuleEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseAdmitRuleEntry();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.kind = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.value = reader.string();
             continue;
           }
         }
