@@ -10,6 +10,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import type { Member } from '../domain/store-port.ts';
+import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { MeshIdentity } from '../domain/trust.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import type { NodeMesh } from '../mesh/node-mesh.ts';
@@ -17,9 +18,10 @@ import { clientTls } from '../trust/client-tls.ts';
 import { Entrance } from '../trust/entrance.ts';
 import { enrolmentHandler } from '../trust/enrolment.ts';
 import type { EnrolmentDesk } from '../trust/enrolment.ts';
-import { Front } from '../trust/front.ts';
+import { Front, inNoMesh } from '../trust/front.ts';
 import type { Refusal } from '../trust/front.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
+import { identifyCaller } from './identify.ts';
 import { Listening } from './listening.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { tailnetRoute } from './tailnet.ts';
@@ -35,6 +37,8 @@ export interface NetworkParts {
   /** Started and stopped with the network. */
   readonly tailnet: Tailnet | undefined;
   readonly sources: readonly DiscoverySource[];
+  /** Somebody wanted to speak to this node, which is in no mesh. */
+  readonly onKnock: () => void;
   /** For sockets that lead through tailscaled; this user's alone. */
   readonly socketDir: string;
   readonly identity: MeshIdentity | undefined;
@@ -59,11 +63,14 @@ export class Network implements Startable {
     this.#parts = parts;
     const { clock, log, identity } = parts;
     const refusals = new RefusalLog(clock, log);
-    const onRefused = (refusal: Refusal): void => refusals.refused(refusal);
+    const onRefused = (refusal: Refusal): void => {
+      refusals.refused(refusal);
+      if (refusal.why === inNoMesh) parts.onKnock();
+    };
     this.#entrance = new Entrance({
       clock,
       onRefused,
-      handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission) }),
+      handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), identify: (ends) => this.#identify(ends) }),
     });
     this.#front = new Front({
       judge: () => undefined,
@@ -129,6 +136,11 @@ export class Network implements Startable {
     return this.#listening.note();
   }
 
+  /** Who asks to enter, by the word of the tailnet alone. @throws BrokerError `denied` or `unavailable`, with the reason */
+  #identify(ends: { readonly remoteAddress: string; readonly localAddress: string }): Promise<TailnetIdentity> {
+    return identifyCaller(this.#parts.tailnet, { remote: parseHostPort(ends.remoteAddress), localAddress: ends.localAddress });
+  }
+
   setIdentity(identity: MeshIdentity): void {
     this.#front.setIdentity(identity);
     this.mesh.setIdentity(identity);
@@ -143,8 +155,9 @@ export class Network implements Startable {
 function deskOf(admission: () => Admission): EnrolmentDesk {
   return {
     quote: (applicant) => admission().quote({ ...applicant, addresses: applicant.addresses.map(formatHostPort) }),
-    admit: async (applicant, grant, chain) => {
-      const welcome = await admission().admit({ ...applicant, addresses: applicant.addresses.map(formatHostPort) }, grant, chain);
+    advise: (identity) => admission().advise(identity),
+    admit: async (applicant, grant, chain, issuerCertificate) => {
+      const welcome = await admission().admit({ ...applicant, addresses: applicant.addresses.map(formatHostPort) }, grant, chain, issuerCertificate);
       const members = welcome.members.map((each) => ({ chain: each.chain, addresses: each.addresses.map((address) => parseHostPort(address)) }));
       return { meshName: welcome.meshName, members };
     },

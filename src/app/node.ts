@@ -22,10 +22,12 @@ import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
 import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
+import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
+import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
 import type { Paths } from './paths.ts';
@@ -38,7 +40,7 @@ import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
-import { createTailnet, parseTailscaleFlag, tailnetDetour, tailnetSources } from './tailnet.ts';
+import { createTailnet, ownerByTailnet, parseTailscaleFlag, tailnetDetour, tailnetRoute, tailnetSources, viewNow } from './tailnet.ts';
 
 export interface NodeOptions {
   readonly paths: Paths;
@@ -103,6 +105,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   undo.defer(keepMark);
   if (rolledBack) log.error({ previousEpoch, newest }, rolledBackWords);
 
+  const socketDir = dirname(paths.socketPath);
+  const sources = [new SeedSource(seeds), ...tailnetSources(tailnet, tailnetParts)];
+  const detour = tailnetDetour(tailnet);
+  const lookParts = tailnet === undefined ? undefined : { tailnet, route: tailnetRoute(tailnet, socketDir), detour, clock, log };
+  // Somebody wanted to speak to this node, which is in no mesh.
+  let knocked = (): void => undefined;
   const membership = new MeshMembership({
     store,
     trustDir: paths.trustDir,
@@ -111,9 +119,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     chronicler,
     log,
     nodeName: () => self.name(),
-    person: personOf(),
+    owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personOf(),
+    otherMeshes: () => meshesToEnter(lookParts, sources, offline),
     addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
-    detour: tailnetDetour(tailnet),
+    detour,
     onJoined: (identity, members) => {
       network.setIdentity(identity);
       network.addMembers(members);
@@ -132,8 +141,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     version,
     listen,
     tailnet,
-    sources: [new SeedSource(seeds), ...tailnetSources(tailnet, tailnetParts)],
-    socketDir: dirname(paths.socketPath),
+    sources,
+    onKnock: () => knocked(),
+    socketDir,
     identity,
     issuer: () => membership.issuer,
     admission: () => broker.admission,
@@ -174,6 +184,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     verify: (chain) => verifyChain(chain, rootOf(store), clock.now()),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
+    tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
+    issuerProof: () => issuerProofOf(membership.issuer, nodeKey.nodeId),
+    isIssuer: (nodeId, proof) => provesIssuer(nodeId, proof, rootOf(store), clock.now()),
     pid,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network })),
@@ -186,12 +199,17 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
     await broker.start();
     undo.defer(() => network.stop());
-    await ensurePrivateDir(dirname(paths.socketPath));
+    await ensurePrivateDir(socketDir);
     await network.start();
   }
   await control.start();
   undo.defer(() => control.stop());
   if (join !== undefined) await membership.joinMesh(join);
+  const isMember = (): boolean => store.read.membership() !== undefined;
+  const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, enter: (known, call) => membership.enter(known, call) });
+  knocked = () => search?.knocked();
+  undo.defer(() => search?.stop());
+  await search?.start();
   if (!offline) await writeRemembered(flagsFile, flags);
   log.info({ node: self.name(), nodeId: nodeKey.nodeId, epoch, version }, 'the node is up');
 
@@ -210,7 +228,6 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   };
   if (early !== undefined) requestStop(early.force);
   const addresses = network.addresses();
-  const reachNote = network.note();
   return {
     ready: {
       node: self.name(),
@@ -219,7 +236,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: null,
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...(reachNote === undefined ? [] : [reachNote])],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[network.note(), search?.note].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);
@@ -231,9 +248,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 /** Where this node will listen when it is up, as far as that is known now. */
 async function addressesWhenUp(fixed: readonly HostPort[] | undefined, tailnet: Tailnet | undefined): Promise<readonly HostPort[]> {
   if (fixed !== undefined) return reachableAddresses(fixed.filter((each) => each.port !== 0));
-  await tailnet?.start();
-  await tailnet?.stop();
-  const { reachable, bind } = planListening(tailnet?.view);
+  const { reachable, bind } = planListening(await viewNow(tailnet));
   return reachable ?? bind;
 }
 

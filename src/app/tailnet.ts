@@ -5,7 +5,7 @@ import { invalid } from '../domain/errors.ts';
 import { parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
-import type { TailnetStatus } from '../domain/tailnet.ts';
+import type { TailnetStatus, TailnetView } from '../domain/tailnet.ts';
 import { forward } from '../discovery/tailscale/forwarder.ts';
 import { TailscaleHttpApi } from '../discovery/tailscale/http-api.ts';
 import type { ApiCredentials } from '../discovery/tailscale/http-api.ts';
@@ -15,6 +15,7 @@ import type { MachineFilter } from '../discovery/tailscale/source.ts';
 import { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { directly } from '../mesh/route.ts';
 import type { Route } from '../mesh/route.ts';
+import { flawOfOwner } from '../trust/certificate.ts';
 import type { Detour } from '../trust/https-call.ts';
 import { meshPort } from './listen.ts';
 
@@ -96,15 +97,26 @@ export function tailnetRoute(tailnet: Tailnet | undefined, directory: string): R
   };
 }
 
+/** What is known of it; of a node that is down, after one look. Undefined: Tailscale is off. */
+export async function viewNow(tailnet: Tailnet | undefined): Promise<TailnetView | undefined> {
+  if (tailnet?.view.kind === 'unknown') {
+    await tailnet.start();
+    await tailnet.stop();
+  }
+  return tailnet?.view;
+}
+
+/** Whom a machine belongs to by its tailnet: its user, or, when it is tagged, its first tag. Undefined when the tailnet does not say. */
+export function ownerByTailnet(view: TailnetView | undefined): string | undefined {
+  const self = view?.kind === 'up' ? view.status.self : undefined;
+  const owner = self?.user ?? self?.tags.toSorted()[0];
+  return owner === undefined || flawOfOwner(owner) !== undefined ? undefined : owner;
+}
+
 /** The same for what needs no more than a stream. */
 export function tailnetDetour(tailnet: Tailnet | undefined): Detour {
   return async (address, timeoutMs) => {
-    // A node that is down has not looked yet.
-    if (tailnet?.view.kind === 'unknown') {
-      await tailnet.start();
-      await tailnet.stop();
-    }
-    const { view } = tailnet ?? {};
+    const view = await viewNow(tailnet);
     const inside = view?.kind === 'up' && view.status.isUserspace ? insideTailnet(address, view.status) : undefined;
     return inside === undefined ? undefined : tailnet?.dial(inside, { timeoutMs, signal: new AbortController().signal });
   };

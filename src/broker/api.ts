@@ -1,4 +1,5 @@
 /** The use cases of a node, as its local clients reach them through the control socket. */
+import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { Parent } from '../domain/ancestry.ts';
 import type { Check } from '../domain/checks.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
@@ -216,5 +217,12 @@ export interface BrokerApi {
   createInvite(input: { ttlMs?: number; forPerson?: string }): Promise<{ token: string; expiresAtMs: number; addresses: readonly string[] }>;
   joinMesh(token: string): Promise<{ meshId: MeshId; meshName: string; nodeName: string; owner: string }>;
   members(): Promise<readonly MemberView[]>;
+  /** Oldest first. @throws `denied` on a node that is no issuer */
+  pending(): Promise<readonly Applicant[]>;
+  /**
+   * Lets in one that waits, and all that a rule names, now and later.
+   * @throws `denied` on a node that is no issuer, `not_found` or `ambiguous` for a node that does not wait, `invalid` for a rule
+   */
+  admit(input: { node?: string; rules: readonly AdmitRule[] }): Promise<{ rules: readonly AdmitRule[] }>;
 }
 

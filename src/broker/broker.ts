@@ -1,7 +1,7 @@
 /** One node's core: every part, and the use cases that local clients call. */
 import type { Check } from '../domain/checks.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
-import type { FlightId } from '../domain/ids.ts';
+import type { FlightId, NodeId } from '../domain/ids.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
 import type { FlightTokens } from '../domain/flight-token.ts';
 import type { Invocation } from '../domain/invocation.ts';
@@ -11,7 +11,7 @@ import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSourc
 import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
 import type { Member, Store } from '../domain/store-port.ts';
-import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
 import { Agents } from './agents.ts';
@@ -67,6 +67,11 @@ export interface BrokerParts {
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   readonly ownAddresses: () => readonly string[];
   readonly onMembers: (members: readonly Member[]) => void;
+  /** Login name of this machine's user in its tailnet; undefined when it is tagged, or in none. */
+  readonly tailnetUser: () => string | undefined;
+  /** What proves this node to be an issuer; undefined when it is none. */
+  readonly issuerProof: () => IssuerProof | undefined;
+  readonly isIssuer: (nodeId: NodeId, proof: IssuerProof) => boolean;
   readonly pid: number;
   /** For `doctor`: the network port, certificates, the tailnet. */
   readonly checks?: () => Promise<readonly Check[]>;
@@ -172,8 +177,8 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster = new Roster({ store, self, chronicler, mesh, log, ...trust });
-    this.admission = new Admission({ store, self, clock, chronicler, ...trust });
+    const roster = new Roster({ store, self, chronicler, mesh, log, issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, ...trust });
+    this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
       log,
@@ -273,6 +278,12 @@ export class Broker implements BrokerApi, Startable {
   readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
   readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
   readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);
+
+  async pending(): ReturnType<BrokerApi['pending']> {
+    return Promise.resolve().then(() => this.admission.pending());
+  }
+
+  readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
   async getAgent(address: string): ReturnType<BrokerApi['getAgent']> {
     return Promise.resolve().then(() => this.#agents.get(address));

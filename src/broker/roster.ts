@@ -1,11 +1,12 @@
 /** Who belongs, as every node comes to know it: certificates that prove themselves, passed on over every link. */
+import { flawOfRule } from '../domain/admit-rule.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Roster as RosterMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
-import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Self } from './self.ts';
 
@@ -24,6 +25,10 @@ export interface RosterParts {
   readonly ownAddresses: () => readonly string[];
   /** Members became known, or known by other addresses: they may be dialled. */
   readonly onMembers: (members: readonly Member[]) => void;
+  /** What proves this node to be an issuer; undefined when it is none. */
+  readonly issuerProof: () => IssuerProof | undefined;
+  /** Whether that proves the node to be an issuer of this mesh. */
+  readonly isIssuer: (nodeId: NodeId, proof: IssuerProof) => boolean;
 }
 
 export class Roster {
@@ -44,11 +49,37 @@ export class Roster {
         { chain: membership.chain, addresses: ownAddresses() },
         ...others.map(({ chain, addresses }) => ({ chain, addresses })),
       ],
+      ...this.#admission(),
     });
+  }
+
+  /** Other issuers are to know the rules of admission too. */
+  rulesChanged(): void {
+    const admission = this.#admission();
+    if (admission !== undefined) for (const link of this.#parts.mesh().links()) link.send({ type: 'roster', members: [], ...admission });
+  }
+
+  /** Undefined on a node that lets nobody in, or has no rules yet. */
+  #admission(): Pick<RosterMessage, 'admission'> | undefined {
+    const proof = this.#parts.issuerProof();
+    const rules = this.#parts.store.read.admitRules();
+    return proof === undefined || rules.length === 0 ? undefined : { admission: { rules, proof } };
+  }
+
+  /** Whoever can let nodes in by itself may as well say whom others let in. */
+  async #rules(link: Link, { rules, proof }: NonNullable<RosterMessage['admission']>): Promise<void> {
+    const { store, chronicler, isIssuer, log } = this.#parts;
+    if (!isIssuer(link.peer.nodeId, proof)) {
+      log.warn({ peer: link.peer.name }, 'a node that is no issuer sent rules of admission: not believed');
+      return;
+    }
+    const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
+    if (added.length > 0) log.info({ peer: link.peer.name, rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
   }
 
   async received(link: Link, message: RosterMessage): Promise<void> {
     const { store, self, chronicler, mesh } = this.#parts;
+    if (message.admission !== undefined) await this.#rules(link, message.admission);
     const learned: Member[] = [];
     for (const { chain, addresses } of message.members.slice(0, rosterLimit)) {
       const identity = this.#verified(link, chain);

@@ -1,7 +1,9 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
 import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
-import { invalid } from '../domain/errors.ts';
+import { internal, invalid } from '../domain/errors.ts';
+import { admitKinds } from '../domain/admit-rule.ts';
+import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
 import type { DeliveryId } from '../domain/ids.ts';
@@ -11,6 +13,7 @@ import { isPeerState } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
@@ -210,4 +213,14 @@ export function decodeMember(message: wire.Member): MemberView {
 function presenceOf(state: string): PeerView['state'] {
   if (isPeerState(state)) return state;
   throw invalid(`${quoted(state)} is no state that this version of Beckon knows`);
+}
+
+export function decodeApplicant({ nodeId, login, ...rest }: admission.Applicant): Applicant {
+  return { ...rest, nodeId: asNodeId(nodeId), ...(login === '' ? {} : { login }) };
+}
+
+export function decodeRule({ kind, value }: admission.AdmitRule): AdmitRule {
+  const found = admitKinds.find((each) => each === kind);
+  if (found === undefined) throw internal(`the node answered with a rule of an unknown kind: ${kind}`);
+  return { kind: found, value };
 }

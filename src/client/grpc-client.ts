@@ -13,7 +13,7 @@ import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
@@ -202,6 +202,15 @@ export class GrpcNodeClient implements NodeClient {
 
   async members(): ReturnType<NodeClient['members']> {
     return (await this.#ask(calls.listMembers, {})).members.map(decodeMember);
+  }
+
+  async pending(): ReturnType<NodeClient['pending']> {
+    return (await this.#ask(calls.listPending, {})).pending.map(decodeApplicant);
+  }
+
+  async admit(input: Parameters<NodeClient['admit']>[0]): ReturnType<NodeClient['admit']> {
+    const { rules } = await this.#ask(calls.admit, { node: input.node ?? '', rules: [...input.rules] });
+    return { rules: rules.map(decodeRule) };
   }
 
   close(): void {

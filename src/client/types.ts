@@ -40,6 +40,8 @@ type Same = Pick<
   | 'createInvite'
   | 'joinMesh'
   | 'members'
+  | 'pending'
+  | 'admit'
 >;
 
 /**

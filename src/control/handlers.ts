@@ -2,13 +2,13 @@
 import type { AgentView, BrokerApi, LocalCaller } from '../broker/api.ts';
 import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
 import { outputStream } from '../rpc/enums.ts';
-import { buffer, optionalText, present, whole } from '../rpc/fields.ts';
+import { buffer, list, optionalText, present, whole } from '../rpc/fields.ts';
 import { serverStream, unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
-import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
-import { encodeAgent, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
+import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
+import { encodeAgent, encodeApplicant, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
 
 /** Letting go of a stream ends the reading and never the flight. */
@@ -125,6 +125,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
     }),
     joinMesh: unary(edge, async (_caller, { token }) => api.joinMesh(token)),
     listMembers: unary(edge, async () => ({ members: (await api.members()).map(encodeMember) })),
+    listPending: unary(edge, async () => ({ pending: (await api.pending()).map(encodeApplicant) })),
+    admit: unary(edge, async (_caller, request) => {
+      const { rules } = await api.admit({ ...present({ node: optionalText(request.node, 'node') }), rules: list(request.rules, 'rules', 100).map(decodeRule) });
+      return { rules: [...rules] };
+    }),
   };
 }
 

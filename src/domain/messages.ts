@@ -1,4 +1,5 @@
 /** What two nodes say to each other inside a session. The mesh adapter carries these and knows their wire form. */
+import type { AdmitRule } from './admit-rule.ts';
 import type { FailureReason } from './delivery.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { Fact } from './event.ts';
@@ -11,7 +12,7 @@ import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
 import type { RegistrySnapshot } from './registration.ts';
 import type { Reply } from './request.ts';
-import type { CertificateChain } from './trust.ts';
+import type { CertificateChain, IssuerProof } from './trust.ts';
 
 /** The origin hands work over. Its limits are what is left of them at the moment of sending. */
 export interface Forward {
@@ -121,6 +122,8 @@ export interface Registry {
 export interface Roster {
   readonly type: 'roster';
   readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
+  /** Of an issuer, for issuers. */
+  readonly admission?: { readonly rules: readonly AdmitRule[]; readonly proof: IssuerProof };
 }
 
 export type ControlMessage = Forward | Receipt | Reject | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | Roster;

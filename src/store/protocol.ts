@@ -55,6 +55,9 @@ const writes: Readonly<Record<WriteName, true>> = {
   replaceOwnChain: true,
   addInvite: true,
   redeemInvite: true,
+  admitMember: true,
+  recordApplicant: true,
+  addAdmitRules: true,
   saveMembers: true,
   saw: true,
 };

@@ -18,6 +18,7 @@ import { nodeReads } from './nodes.ts';
 import { pruningReads } from './pruning.ts';
 import { replyReads } from './replies.ts';
 import { registrationReads } from './registrations.ts';
+import { enrolmentReads } from './enrolment.ts';
 import { trustReads } from './trust.ts';
 
 /** Before every id. */
@@ -99,5 +100,6 @@ export function readerOver(db: Connection): StoreReads {
     membership: () => trust.membership(),
     members: trust.members,
     member: (nodeId) => trust.member(nodeId),
+    ...enrolmentReads(db, nodes),
   };
 }

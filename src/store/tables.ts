@@ -4,6 +4,7 @@ import { AgentTable } from './agents.ts';
 import { GrowingNodeNumbers, QueueCounts, StateTally } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { DeliveryTable } from './deliveries.ts';
+import { EnrolmentTable } from './enrolment.ts';
 import { FactTable } from './events.ts';
 import { FlightEventTable } from './flight-events.ts';
 import { FlightProcessTable } from './flight-processes.ts';
@@ -37,6 +38,7 @@ export interface Tables {
   readonly agents: AgentTable;
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
+  readonly enrolment: EnrolmentTable;
 }
 
 export function openTables(db: Connection, nodeId: NodeId): Tables {
@@ -65,5 +67,6 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     agents: new AgentTable(db, nodes, facts),
     registrations: new RegistrationTable(db, nodes),
     trust: new TrustTable(db, nodes, facts),
+    enrolment: new EnrolmentTable(db, nodes, facts),
   };
 }

@@ -42,6 +42,9 @@ export interface FrontOptions {
   readonly mostHandshakes?: number;
 }
 
+/** Why every connection is refused before there is an identity. */
+export const inNoMesh = 'this node is in no mesh';
+
 const stranger = Symbol('no certificate');
 
 interface Arrival {
@@ -181,7 +184,7 @@ export class Front {
     const remoteAddress = formatHostPort({ host, port });
     // An error is followed by close, which is what is acted on.
     socket.on('error', () => undefined);
-    if (this.#current === undefined) return this.#cut(socket, remoteAddress, 'this node is in no mesh');
+    if (this.#current === undefined) return this.#cut(socket, remoteAddress, inNoMesh);
     if (this.#arrivals.size >= this.#mostHandshakes) return this.#cut(socket, remoteAddress, 'too many handshakes at once');
     const ends = endsOf(socket);
     const arrival = { socket, remoteAddress };
@@ -202,7 +205,7 @@ export class Front {
     if (socket.destroyed || this.#arrivals.get(ends)?.socket !== socket) return;
     if (why === undefined && this.#current !== undefined) return void this.#current.tls.emit('connection', socket);
     const arrival = this.#take(ends);
-    this.#cut(socket, arrival?.remoteAddress ?? '', why ?? 'this node is in no mesh');
+    this.#cut(socket, arrival?.remoteAddress ?? '', why ?? inNoMesh);
   }
 
   #take(ends: string): Arrival | undefined {
@@ -226,7 +229,7 @@ export class Front {
   /** Who it is, or why it is refused. */
   #judge(socket: TLSSocket): PeerIdentity | typeof stranger | string {
     const current = this.#current;
-    if (current === undefined) return 'this node is in no mesh';
+    if (current === undefined) return inNoMesh;
     if (socket.isSessionReused()) return 'resumed a TLS session, which this port never allows';
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) {

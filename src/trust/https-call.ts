@@ -22,6 +22,8 @@ export interface Exchange {
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
   readonly detour?: Detour | undefined;
+  /** Of this machine, for a connection that has to come from there. */
+  readonly localAddress?: string | undefined;
 }
 
 export interface Answer {
@@ -38,12 +40,13 @@ export class TimedOut extends Error {
 }
 
 export async function exchange(options: Exchange): Promise<Answer> {
-  const { address, clock, timeoutMs, signal, detour } = options;
+  const { address, clock, timeoutMs, signal, detour, localAddress } = options;
   signal?.throwIfAborted();
   const stream = await detour?.(address, timeoutMs);
   const socket = connect({
     ...(stream === undefined ? { host: address.host, port: address.port } : { socket: stream }),
     ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
+    ...(localAddress === undefined || stream !== undefined ? {} : { localAddress }),
     ...options.tls,
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['http/1.1'],

@@ -72,6 +72,8 @@ describe('calls that change the node, or tell of others', () => {
     createInvite: (client) => client.createInvite({}),
     joinMesh: (client) => client.joinMesh('token'),
     listMembers: (client) => client.members(),
+    listPending: (client) => client.pending(),
+    admit: (client) => client.admit({ rules: [{ kind: 'tag', value: 'tag:x' }] }),
   };
 
   test.each(Object.entries(closed))('%s is refused', async (_name, call) => {

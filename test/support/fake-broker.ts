@@ -8,8 +8,9 @@ import { isTerminal } from '../../src/domain/flight.ts';
 import { asMeshId, attemptIdOf, eventIdOf, flightOfInvocation, invocationIdOf, parseIdArgument, ulidOf } from '../../src/domain/ids.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
+import type { AdmitRule } from '../../src/domain/admit-rule.ts';
 import { FakeNetwork } from './fake-network.ts';
-import { agentView, deliveryOf, desktop, encode, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
+import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
 
 export { desktop, laptop } from './fake-records.ts';
 
@@ -24,6 +25,7 @@ interface Played {
 export class FakeBroker extends FakeNetwork implements BrokerApi {
   readonly invoked: InvokeInput[] = [];
   readonly specs: AgentSpec[] = [];
+  readonly ruled: AdmitRule[] = [];
   readonly joined: string[] = [];
   readonly made: string[] = [];
   readonly cancelled: string[] = [];
@@ -280,6 +282,12 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
   async members(): ReturnType<BrokerApi['members']> {
     return fakeMembers;
   }
+
+  async pending(): ReturnType<BrokerApi['pending']> {
+    return fakeApplicants;
+  }
+
+  readonly admit: BrokerApi['admit'] = ({ rules }) => (this.ruled.push(...rules), Promise.resolve({ rules }));
 
   #played(id: FlightId): Played {
     const played = this.#flights.get(id);

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { admitKinds } from '../../../src/domain/admit-rule.ts';
 import { describe, expect, test } from 'vitest';
 import { deliveryStates, failureReasons } from '../../../src/domain/delivery.ts';
 import { flightStates } from '../../../src/domain/flight.ts';
@@ -37,7 +38,8 @@ const message: fc.Arbitrary<Exclude<ControlMessage, Forward>> = fc.oneof(
   fc.record({
     type: type('roster'),
     members: fc.array(fc.record({ chain: fc.record({ leaf: bytes, issuer: bytes }), addresses: fc.array(fc.constant('laptop:7423'), { maxLength: 3 }) }), { maxLength: 3 }),
-  }),
+    admission: fc.record({ rules: fc.array(fc.record({ kind: fc.constantFrom(...admitKinds), value: fc.constantFrom('tag:x', 'ann') }), { maxLength: 3 }), proof: fc.record({ certificate: bytes, attestation: bytes }) }),
+  }, { requiredKeys: ['type', 'members'] }),
 );
 
 const reread = (frame: ControlFrame['frame']): ControlFrame['frame'] => ControlFrame.decode(ControlFrame.encode({ frame }).finish()).frame;

@@ -17,6 +17,7 @@ import {
   type Metadata,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { AdmitRules } from "./admission.ts";
 import {
   CertificateChain,
   Delivery,
@@ -246,6 +247,8 @@ export interface Registry {
 
 export interface Roster {
   members: RosterMember[];
+  /** Only from issuers. */
+  rules: AdmitRules | undefined;
 }
 
 export interface RosterMember {
@@ -2245,13 +2248,16 @@ export const Registry: MessageFns<Registry> = {
 };
 
 function createBaseRoster(): Roster {
-  return { members: [] };
+  return { members: [], rules: undefined };
 }
 
 export const Roster: MessageFns<Roster> = {
   encode(message: Roster, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.members) {
       RosterMember.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.rules !== undefined) {
+      AdmitRules.encode(message.rules, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -2275,6 +2281,14 @@ export const Roster: MessageFns<Roster> = {
             }
 
             message.members.push(RosterMember.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.rules = AdmitRules.decode(reader, reader.uint32());
             continue;
           }
         }
