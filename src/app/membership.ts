@@ -1,7 +1,12 @@
 /** Making, opening and entering a mesh: keys and certificates meet the store and the network port here. */
-import { createMesh, meshIdentityOf, openIssuer } from '../trust/mesh-authority.ts';
+import { createMesh, keepIssuerKey, meshIdentityOf, openIssuer, wishIssuerKey } from '../trust/mesh-authority.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
 import { enrol } from '../trust/enrol.ts';
+import { askToJoin } from '../trust/issuer-call.ts';
+import type { Admission as Entrance, IssuerCall, KnownIssuer, Wish } from '../trust/issuer-call.ts';
+import { describeMesh } from './mesh-choice.ts';
+import type { FoundMesh } from './mesh-choice.ts';
+import type { Detour } from '../trust/https-call.ts';
 import { fingerprintOf, flawOfOwner } from '../trust/certificate.ts';
 import { decodeToken, encodeToken, hashOfSecret, newSecret } from '../trust/token.ts';
 import type { NodeKey } from '../trust/node-key.ts';
@@ -18,6 +23,11 @@ const inviteMs = 60 * 60 * 1000;
 const longestInviteMs = 30 * 24 * 60 * 60 * 1000;
 const meshName = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/;
 
+/** Of `ann@example.com`: `ann-mesh`. */
+function usualName(owner: string): string {
+  return `${owner.replace(/^tag:/, '').replace(/@.*$/, '').replace(/[^A-Za-z0-9._-]/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 50)}-mesh`;
+}
+
 export interface MembershipParts {
   readonly store: Store;
   readonly trustDir: string;
@@ -26,10 +36,14 @@ export interface MembershipParts {
   readonly chronicler: Chronicler;
   readonly log: Log;
   readonly nodeName: () => string;
-  /** Of a node without a mesh: the person at this machine. */
-  readonly person: string;
+  /** Of a node without a mesh: whom this machine belongs to. */
+  readonly owner: () => string | Promise<string>;
+  /** Meshes that this node could enter instead of making one. */
+  readonly otherMeshes: () => Promise<readonly FoundMesh[]>;
   /** Where peers can reach this node; may be empty while it is down. */
-  readonly addresses: () => readonly HostPort[];
+  readonly addresses: () => readonly HostPort[] | Promise<readonly HostPort[]>;
+  /** For addresses that are not reached directly. */
+  readonly detour: Detour;
   /** The node is a member from now on. */
   readonly onJoined: (identity: MeshIdentity, members: readonly Member[]) => void;
 }
@@ -53,29 +67,32 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   async createMesh(input: { name?: string; new: boolean }): ReturnType<BrokerApi['createMesh']> {
-    const { store, trustDir, nodeKey, clock, chronicler, person, onJoined } = this.#parts;
+    const { store, trustDir, nodeKey, clock, chronicler, onJoined } = this.#parts;
     this.#refuseSecond();
     const nodeName = this.#parts.nodeName();
-    const name = input.name ?? `${person}-mesh`;
+    const owner = await this.#parts.owner();
+    const name = input.name ?? usualName(owner);
     if (!meshName.test(name)) throw invalid(`${JSON.stringify(name)} can't be the name of a mesh`, 'letters, digits, space . _ -, at most 64');
-    const made = await createMesh({ directory: trustDir, nodeKey, nodeName, owner: person, nowMs: clock.now() });
-    const membership: Membership = { meshId: made.meshId, meshName: name, name: nodeName, owner: person, rootDer: made.root, chain: made.chain, isIssuer: true };
+    if (!input.new) await this.#refuseAnother();
+    const made = await createMesh({ directory: trustDir, nodeKey, nodeName, owner, nowMs: clock.now() });
+    const { meshId, root, chain } = made;
+    const membership: Membership = { meshId, meshName: name, name: nodeName, owner, rootDer: root, chain, isIssuer: true, issuerDer: chain.issuer };
     await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members: [], what: 'mesh.created' });
     onJoined(await this.#take(membership), []);
-    return { meshId: made.meshId, name, owner: person, nodeName };
+    return { meshId, name, owner, nodeName };
   }
 
   async createInvite(input: { ttlMs?: number; forPerson?: string }): ReturnType<BrokerApi['createInvite']> {
     const { store, clock, chronicler } = this.#parts;
     const membership = store.read.membership();
     if (membership === undefined) throw conflict('this node is in no mesh yet', 'make one: beckon mesh create');
-    if (this.#issuer === undefined) throw denied('this node can’t admit others: it is no issuer', 'run beckon mesh invite on the node that made the mesh');
+    if (this.#issuer === undefined) throw denied('this node can’t admit others: it is no issuer', 'run it on the node that made the mesh, or on the second machine of its owner');
     const ttlMs = input.ttlMs ?? inviteMs;
     if (ttlMs > longestInviteMs) throw invalid('a token lives 30 days at most', 'for example: --ttl 1h');
     const owner = input.forPerson ?? membership.owner;
     const flaw = flawOfOwner(owner);
     if (flaw !== undefined) throw invalid(`--for ${JSON.stringify(owner)}: ${flaw}`);
-    const addresses = this.#parts.addresses();
+    const addresses = await this.#parts.addresses();
     if (addresses.length === 0) throw unavailable('nobody could reach this node with a token: it listens nowhere', 'start it first: beckon up --listen ADDRESS:7423');
     const secret = newSecret();
     const expiresAtMs = clock.now() + ttlMs;
@@ -85,11 +102,27 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   async joinMesh(token: string): ReturnType<BrokerApi['joinMesh']> {
-    const { store, nodeKey, clock, chronicler, onJoined } = this.#parts;
+    const { clock, detour } = this.#parts;
     const invitation = decodeToken(token.trim());
     this.#refuseSecond();
-    const admission = await enrol({ invitation, nodeKey, name: this.#parts.nodeName(), addresses: this.#parts.addresses(), clock });
-    const { identity } = admission;
+    return this.#entered(await enrol({ ...(await this.#wish()), invitation, clock, detour }));
+  }
+
+  /** Without a token, by the word of the tailnet. @throws IssuerRefusal in the issuer's own words; any error of the connection */
+  async enter(known: KnownIssuer, call: IssuerCall): ReturnType<BrokerApi['joinMesh']> {
+    this.#refuseSecond();
+    return this.#entered(await askToJoin(known, await this.#wish(), call));
+  }
+
+  async #wish(): Promise<Wish> {
+    const { trustDir, nodeKey } = this.#parts;
+    return { nodeKey, name: this.#parts.nodeName(), addresses: await this.#parts.addresses(), issuerKey: (meshId) => wishIssuerKey(trustDir, meshId) };
+  }
+
+  async #entered(admission: Entrance): ReturnType<BrokerApi['joinMesh']> {
+    const { store, trustDir, chronicler, onJoined } = this.#parts;
+    const { identity, issuer } = admission;
+    if (issuer !== undefined) await keepIssuerKey(trustDir, admission.meshId, issuer.key);
     const membership: Membership = {
       meshId: admission.meshId,
       meshName: admission.meshName,
@@ -97,7 +130,8 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
       owner: identity.owner,
       rootDer: admission.root,
       chain: admission.chain,
-      isIssuer: false,
+      isIssuer: issuer !== undefined,
+      ...(issuer === undefined ? {} : { issuerDer: issuer.certificate }),
     };
     const members = admission.members.map((each): Member => ({
       nodeId: each.identity.nodeId,
@@ -117,9 +151,16 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     if (membership !== undefined) throw conflict(`this node is in the mesh ${membership.meshName} already`, 'see who else is: beckon mesh members');
   }
 
+  async #refuseAnother(): Promise<void> {
+    const others = await this.#parts.otherMeshes();
+    if (others.length === 0) return;
+    const words = `there is a mesh already: ${others.map(describeMesh).join(', ')}`;
+    throw conflict(words, 'beckon up enters it by itself, or says what it waits for; another mesh all the same: beckon mesh create --new');
+  }
+
   async #take(membership: Membership): Promise<MeshIdentity> {
     const { trustDir, nodeKey, clock } = this.#parts;
-    this.#issuer = membership.isIssuer ? await openIssuer(trustDir, membership.rootDer, membership.chain.issuer) : undefined;
+    this.#issuer = membership.isIssuer ? await openIssuer(trustDir, membership.rootDer, membership.issuerDer ?? membership.chain.issuer) : undefined;
     if (membership.isIssuer && this.#issuer === undefined) {
       this.#parts.log.warn({ meshId: membership.meshId }, 'the issuer key is gone: this node can admit nobody');
     }

@@ -2,12 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Admission } from '../broker/admission.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
+import type { DiscoverySource } from '../domain/discovery-port.ts';
+import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import type { Member } from '../domain/store-port.ts';
+import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { MeshIdentity } from '../domain/trust.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import type { NodeMesh } from '../mesh/node-mesh.ts';
@@ -15,11 +18,13 @@ import { clientTls } from '../trust/client-tls.ts';
 import { Entrance } from '../trust/entrance.ts';
 import { enrolmentHandler } from '../trust/enrolment.ts';
 import type { EnrolmentDesk } from '../trust/enrolment.ts';
-import { Front } from '../trust/front.ts';
+import { Front, inNoMesh } from '../trust/front.ts';
 import type { Refusal } from '../trust/front.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
-import { reachableAddresses } from './listen.ts';
+import { identifyCaller } from './identify.ts';
+import { Listening } from './listening.ts';
 import { RefusalLog } from './refusal-log.ts';
+import { tailnetRoute } from './tailnet.ts';
 
 export interface NetworkParts {
   readonly nodeId: NodeId;
@@ -27,8 +32,15 @@ export interface NetworkParts {
   readonly previousEpoch: number;
   readonly seenEpochs: (nodeId: NodeId) => readonly number[];
   readonly version: string;
-  readonly listen: readonly HostPort[];
-  readonly seeds: readonly string[];
+  /** Undefined: on the tailnet, or on this machine alone. */
+  readonly listen: readonly HostPort[] | undefined;
+  /** Started and stopped with the network. */
+  readonly tailnet: Tailnet | undefined;
+  readonly sources: readonly DiscoverySource[];
+  /** Somebody wanted to speak to this node, which is in no mesh. */
+  readonly onKnock: () => void;
+  /** For sockets that lead through tailscaled; this user's alone. */
+  readonly socketDir: string;
   readonly identity: MeshIdentity | undefined;
   readonly issuer: () => Issuer | undefined;
   readonly admission: () => Admission;
@@ -44,29 +56,38 @@ export class Network implements Startable {
   readonly #parts: NetworkParts;
   readonly #front: Front;
   readonly #entrance: Entrance;
+  readonly #listening: Listening;
+  readonly #releases: (() => void)[] = [];
 
   constructor(parts: NetworkParts) {
     this.#parts = parts;
     const { clock, log, identity } = parts;
     const refusals = new RefusalLog(clock, log);
-    const onRefused = (refusal: Refusal): void => refusals.refused(refusal);
+    const onRefused = (refusal: Refusal): void => {
+      refusals.refused(refusal);
+      if (refusal.why === inNoMesh) parts.onKnock();
+    };
     this.#entrance = new Entrance({
       clock,
       onRefused,
-      handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission) }),
+      handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), identify: (ends) => this.#identify(ends) }),
     });
     this.#front = new Front({
       judge: () => undefined,
       onMember: (socket, peer) => this.mesh.accept(socket, peer),
       onStranger: (socket, remoteAddress) => this.#entrance.admit(socket, remoteAddress),
       onRefused,
+      vet: (ends) => this.#listening.vet(ends),
     });
+    const { listen: fixed, tailnet } = parts;
+    this.#listening = new Listening({ front: this.#front, fixed, tailnet, clock, log });
     this.mesh = createMesh({
       identity,
       clock,
       log,
       random: parts.random,
-      seeds: parts.seeds,
+      seeds: [],
+      route: tailnetRoute(tailnet, parts.socketDir),
       handler: parts.links,
       tls: (own, expectation) => clientTls(own, expectation),
       hello: {
@@ -84,19 +105,40 @@ export class Network implements Startable {
   /** @throws BrokerError as `Front.start` does: a port that is taken, an address that is not this machine's */
   async start(): Promise<void> {
     this.#front.setIdentity(this.#parts.identity);
-    await this.#front.start(this.#parts.listen);
+    const { tailnet, sources } = this.#parts;
+    await tailnet?.start();
+    await this.#listening.start();
     await this.mesh.start();
+    for (const source of sources) {
+      const tell = (): void => this.mesh.setCandidates(source.name, source.candidates());
+      this.#releases.push(source.onChange(tell));
+      await source.start();
+      tell();
+    }
   }
 
   async stop(): Promise<void> {
-    await this.#front.stop();
+    for (const release of this.#releases.splice(0)) release();
+    await Promise.all(this.#parts.sources.map((source) => source.stop()));
+    await this.#parts.tailnet?.stop();
+    await this.#listening.stop();
     await this.#entrance.stop();
     await this.mesh.stop();
   }
 
   /** Where others can reach this node; none before `start`. */
   addresses(): readonly HostPort[] {
-    return reachableAddresses(this.#front.addresses());
+    return this.#listening.addresses();
+  }
+
+  /** What its owner should know of how it can be reached. */
+  note(): string | undefined {
+    return this.#listening.note();
+  }
+
+  /** Who asks to enter, by the word of the tailnet alone. @throws BrokerError `denied` or `unavailable`, with the reason */
+  #identify(ends: { readonly remoteAddress: string; readonly localAddress: string }): Promise<TailnetIdentity> {
+    return identifyCaller(this.#parts.tailnet, { remote: parseHostPort(ends.remoteAddress), localAddress: ends.localAddress });
   }
 
   setIdentity(identity: MeshIdentity): void {
@@ -113,8 +155,9 @@ export class Network implements Startable {
 function deskOf(admission: () => Admission): EnrolmentDesk {
   return {
     quote: (applicant) => admission().quote({ ...applicant, addresses: applicant.addresses.map(formatHostPort) }),
-    admit: async (applicant, grant, chain) => {
-      const welcome = await admission().admit({ ...applicant, addresses: applicant.addresses.map(formatHostPort) }, grant, chain);
+    advise: (identity) => admission().advise(identity),
+    admit: async (applicant, grant, chain, issuerCertificate) => {
+      const welcome = await admission().admit({ ...applicant, addresses: applicant.addresses.map(formatHostPort) }, grant, chain, issuerCertificate);
       const members = welcome.members.map((each) => ({ chain: each.chain, addresses: each.addresses.map((address) => parseHostPort(address)) }));
       return { meshName: welcome.meshName, members };
     },

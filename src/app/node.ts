@@ -1,14 +1,17 @@
 /** One node: all parts, made and joined here, started in order and stopped in reverse. */
 import { hostname, userInfo } from 'node:os';
+import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
 import { rolledBackWords } from '../broker/rollback.ts';
 import type { Self } from '../broker/self.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
-import { readSeeds } from '../discovery/seeds.ts';
+import { readSeeds, SeedSource } from '../discovery/seeds.ts';
+import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { nameFrom, parseName } from '../domain/address.ts';
 import { formatHostPort } from '../domain/host-port.ts';
+import type { HostPort } from '../domain/host-port.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
@@ -20,12 +23,15 @@ import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
 import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
+import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { readConfig } from './config.ts';
-import { isLoopback, listenAddresses, reachableAddresses } from './listen.ts';
+import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
+import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
+import { nodeChecks } from './node-checks.ts';
 import { createNotifier } from './notifier.ts';
 import type { Paths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
@@ -37,6 +43,7 @@ import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
+import { createTailnet, ownerByTailnet, parseTailscaleFlag, tailnetDetour, tailnetRoute, tailnetSources, viewNow } from './tailnet.ts';
 
 export interface NodeOptions {
   readonly paths: Paths;
@@ -81,6 +88,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const flags = mergeFlags(remembered, givenFlags);
   const listen = listenAddresses(flags.listen);
   const seeds = readSeeds(flags.seeds ?? []);
+  const tailnetParts = { flag: parseTailscaleFlag(flags.tailscale), env, clock, random: systemRandom, log };
+  const tailnet = createTailnet(tailnetParts);
   const wishedName = flags.name === undefined ? undefined : parseName(flags.name);
 
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
@@ -99,6 +108,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   undo.defer(keepMark);
   if (rolledBack) log.error({ previousEpoch, newest }, rolledBackWords);
 
+  const socketDir = dirname(paths.socketPath);
+  const sources = [new SeedSource(seeds), ...tailnetSources(tailnet, tailnetParts)];
+  const detour = tailnetDetour(tailnet);
+  const lookParts = tailnet === undefined ? undefined : { tailnet, route: tailnetRoute(tailnet, socketDir), detour, clock, log };
+  // Somebody wanted to speak to this node, which is in no mesh.
+  let knocked = (): void => undefined;
   const membership = new MeshMembership({
     store,
     trustDir: paths.trustDir,
@@ -107,8 +122,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     chronicler,
     log,
     nodeName: () => self.name(),
-    person: personOf(),
-    addresses: () => (offline ? reachableAddresses(listen.filter((each) => each.port !== 0)) : network.addresses()),
+    owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personOf(),
+    otherMeshes: () => meshesToEnter(lookParts, sources, offline),
+    addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
+    detour,
     onJoined: (identity, members) => {
       network.setIdentity(identity);
       network.addMembers(members);
@@ -126,7 +143,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     version,
     listen,
-    seeds,
+    tailnet,
+    sources,
+    onKnock: () => knocked(),
+    socketDir,
     identity,
     issuer: () => membership.issuer,
     admission: () => broker.admission,
@@ -173,10 +193,14 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     verify: (chain) => verifyChain(chain, rootOf(store), clock.now()),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
+    tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
+    issuerProof: () => issuerProofOf(membership.issuer, nodeKey.nodeId),
+    isIssuer: (nodeId, proof) => provesIssuer(nodeId, proof, rootOf(store), clock.now()),
     pid,
     notifier,
     notifyAll: config.notifyAll,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
+    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network })),
     onShutdown: (forced) => requestStop(forced),
     ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });
@@ -187,11 +211,17 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
     await broker.start();
     undo.defer(() => network.stop());
+    await ensurePrivateDir(socketDir);
     await network.start();
   }
   await control.start();
   undo.defer(() => control.stop());
   if (join !== undefined) await membership.joinMesh(join);
+  const isMember = (): boolean => store.read.membership() !== undefined;
+  const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, enter: (known, call) => membership.enter(known, call) });
+  knocked = () => search?.knocked();
+  undo.defer(() => search?.stop());
+  await search?.start();
   if (!offline) await writeRemembered(flagsFile, flags);
   log.info({ node: self.name(), nodeId: nodeKey.nodeId, epoch, version }, 'the node is up');
 
@@ -218,7 +248,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: null,
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...(addresses.length > 0 && addresses.every(isLoopback) ? [loopbackNote] : [])],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[network.note(), search?.note].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);
@@ -227,7 +257,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   };
 }
 
-const loopbackNote = 'it listens on this machine only: to be reached from others, give beckon up --listen ADDRESS:7423';
+/** Where this node will listen when it is up, as far as that is known now. */
+async function addressesWhenUp(fixed: readonly HostPort[] | undefined, tailnet: Tailnet | undefined): Promise<readonly HostPort[]> {
+  if (fixed !== undefined) return reachableAddresses(fixed.filter((each) => each.port !== 0));
+  const { reachable, bind } = planListening(await viewNow(tailnet));
+  return reachable ?? bind;
+}
 
 /** Writes how far the store has come, when it has come further. */
 function markKeeper(path: string, store: Store, epoch: number): () => Promise<void> {

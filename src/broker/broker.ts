@@ -1,32 +1,27 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import type { Check } from '../domain/checks.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId } from '../domain/ids.ts';
-import type { Harness, Orphans } from '../domain/harness-port.ts';
-import type { FlightTokens } from '../domain/flight-token.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
-import type { Mesh } from '../domain/mesh-port.ts';
-import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSource } from '../domain/ports.ts';
-import type { Notifier } from '../domain/notification.ts';
+import type { Startable } from '../domain/ports.ts';
 import type { PeerState } from '../domain/peer.ts';
-import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
-import type { Member, Store } from '../domain/store-port.ts';
-import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
-import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
+import type { Flight, PageRequest } from '../domain/records.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
 import { AgentChecks } from './agent-checks.ts';
 import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
-import type { Chronicler } from './chronicler.ts';
+import type { BrokerParts } from './broker-parts.ts';
 import { Deadlines } from './deadlines.ts';
+import { examineNode } from './doctor.ts';
 import { Feed } from './feed.ts';
 import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
 import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
-import type { Chore } from './housekeeping.ts';
+import { heldWhy } from './held.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
@@ -37,7 +32,6 @@ import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
-import type { Retention } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
 import { Replies } from './replies.ts';
@@ -46,48 +40,9 @@ import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
 import { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
-import type { Self } from './self.ts';
 import { Sessions } from './sessions.ts';
 import { Waiting } from './waiting.ts';
-
-/** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
-export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
-
-export interface BrokerParts {
-  readonly self: Self;
-  readonly store: Store;
-  readonly mesh: () => Mesh;
-  readonly harnesses: ReadonlyMap<string, Harness>;
-  readonly orphans: Orphans;
-  readonly worktrees: Worktrees;
-  readonly checkouts: Checkouts;
-  readonly flightTokens: FlightTokens;
-  /** Where this node has its state. */
-  readonly home: string;
-  readonly seal: RecordSeal;
-  readonly probe: ProjectProbe;
-  readonly chronicler: Chronicler;
-  readonly clock: Clock;
-  readonly ulids: UlidSource;
-  readonly digest: Digest;
-  readonly log: Log;
-  readonly meshUseCases: MeshUseCases;
-  readonly verify: (chain: CertificateChain) => PeerIdentity;
-  readonly ownAddresses: () => readonly string[];
-  readonly onMembers: (members: readonly Member[]) => void;
-  readonly pid: number;
-  /** What else is looked at now and then. */
-  readonly chores?: readonly Chore[];
-  readonly notifier: Notifier;
-  /** The person wants to be told of every flight. */
-  readonly notifyAll?: boolean;
-  /** How long what is over is kept. */
-  readonly retention?: Retention;
-  /** How long a request of an agent waits unless the agent says otherwise. */
-  readonly requestMs?: number;
-  /** Asked for by a client; the node stops itself afterwards. */
-  readonly onShutdown: (force: boolean) => void;
-}
+import { watchPeers } from './watch-peers.ts';
 
 export class Broker implements BrokerApi, Startable {
   readonly links: Links;
@@ -186,8 +141,8 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster = new Roster({ store, self, chronicler, mesh, clock, log, ...trust });
-    this.admission = new Admission({ store, self, clock, chronicler, ...trust });
+    const roster = new Roster({ store, self, chronicler, mesh, clock, log, issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, ...trust });
+    this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
       log,
@@ -325,6 +280,12 @@ export class Broker implements BrokerApi, Startable {
   readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
   readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);
 
+  async pending(): ReturnType<BrokerApi['pending']> {
+    return Promise.resolve().then(() => this.admission.pending());
+  }
+
+  readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
+
   async getAgent(address: string): ReturnType<BrokerApi['getAgent']> {
     return Promise.resolve().then(() => this.#agents.get(address));
   }
@@ -355,8 +316,9 @@ export class Broker implements BrokerApi, Startable {
   }
 
   follow(flightId: FlightId, options: Parameters<BrokerApi['follow']>[1]): ReturnType<BrokerApi['follow']> {
-    const { store } = this.#parts;
-    return follow({ store, feed: this.#feed, nameOf: (id) => this.#nodes.nameOf(id), heldWhy: (flight, delivery) => this.#heldWhy(flight, delivery) }, flightId, options);
+    const { store, mesh } = this.#parts;
+    const nodes = this.#nodes;
+    return follow({ store, feed: this.#feed, nameOf: (id) => nodes.nameOf(id), heldWhy: (flight, delivery) => heldWhy({ mesh: mesh(), nodes }, flight, delivery) }, flightId, options);
   }
 
   output(flightId: FlightId, stream: OutputStream): AsyncIterable<Uint8Array> {
@@ -365,6 +327,15 @@ export class Broker implements BrokerApi, Startable {
 
   peers(): ReturnType<BrokerApi['peers']> {
     return Promise.resolve(this.#parts.mesh().peers());
+  }
+
+  watchPeers(signal: AbortSignal): ReturnType<BrokerApi['watchPeers']> {
+    return watchPeers({ mesh: this.#parts.mesh(), clock: this.#parts.clock }, signal);
+  }
+
+  diagnose(): Promise<readonly Check[]> {
+    const { store, self, mesh, clock, checks } = this.#parts;
+    return examineNode({ store, self, mesh, clock, outside: checks ?? (() => Promise.resolve([])) });
   }
 
   members(): Promise<readonly MemberView[]> {
@@ -382,13 +353,5 @@ export class Broker implements BrokerApi, Startable {
   async #judging<Result>(work: () => Promise<Result>): Promise<Result> {
     if (!this.#hasRecovered) throw unavailable('no node is running here: a command has its store for a moment', 'start the node: beckon up --detach');
     return work();
-  }
-
-  /** Only a delivery that waits for a link is held; one on its way is not. */
-  #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
-    if (delivery.status !== 'deferred') return undefined;
-    const isLinked = this.#parts.mesh().link(flight.ownerNodeId) !== undefined;
-    const isPutOff = delivery.failureReason === 'overload' || (delivery.failureReason === 'agent_offline' && isLinked);
-    return isPutOff && delivery.failureDetail !== undefined ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
   }
 }

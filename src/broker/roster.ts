@@ -1,11 +1,12 @@
 /** Who belongs, as every node comes to know it: certificates that prove themselves, passed on over every link. */
+import { flawOfRule } from '../domain/admit-rule.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Roster as RosterMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
-import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Self } from './self.ts';
 
@@ -27,6 +28,10 @@ export interface RosterParts {
   readonly ownAddresses: () => readonly string[];
   /** Members became known, or known by other addresses: they may be dialled. */
   readonly onMembers: (members: readonly Member[]) => void;
+  /** What proves this node to be an issuer; undefined when it is none. */
+  readonly issuerProof: () => IssuerProof | undefined;
+  /** Whether that proves the node to be an issuer of this mesh. */
+  readonly isIssuer: (nodeId: NodeId, proof: IssuerProof) => boolean;
 }
 
 type Card = RosterMessage['members'][number];
@@ -51,18 +56,45 @@ export class Roster {
         { chain: membership.chain, addresses: ownAddresses() },
         ...others.map(({ chain, addresses }) => ({ chain, addresses })),
       ],
+      ...this.#admission(),
     });
   }
 
+  /** Other issuers are to know the rules of admission too. */
+  rulesChanged(): void {
+    const admission = this.#admission();
+    if (admission !== undefined) for (const link of this.#parts.mesh().links()) link.send({ type: 'roster', members: [], ...admission });
+  }
+
   received(link: Link, message: RosterMessage): Promise<void> {
-    const taken = this.#last.then(() => this.#take(link, message.members.slice(0, rosterLimit)));
+    const taken = this.#last.then(() => this.#take(link, message));
     // Whoever asked is told; the next one's turn comes all the same.
     const done = (): void => {};
     this.#last = taken.then(done, done);
     return taken;
   }
 
-  async #take(link: Link, cards: readonly Card[]): Promise<void> {
+  /** Undefined on a node that lets nobody in, or has no rules yet. */
+  #admission(): Pick<RosterMessage, 'admission'> | undefined {
+    const proof = this.#parts.issuerProof();
+    const rules = this.#parts.store.read.admitRules();
+    return proof === undefined || rules.length === 0 ? undefined : { admission: { rules, proof } };
+  }
+
+  /** Whoever can let nodes in by itself may as well say whom others let in. */
+  async #rules(link: Link, { rules, proof }: NonNullable<RosterMessage['admission']>): Promise<void> {
+    const { store, chronicler, isIssuer, log } = this.#parts;
+    if (!isIssuer(link.peer.nodeId, proof)) {
+      log.warn({ peer: link.peer.name }, 'a node that is no issuer sent rules of admission: not believed');
+      return;
+    }
+    const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
+    if (added.length > 0) log.info({ peer: link.peer.name, rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
+  }
+
+  async #take(link: Link, message: RosterMessage): Promise<void> {
+    if (message.admission !== undefined) await this.#rules(link, message.admission);
+    const cards = message.members.slice(0, rosterLimit);
     const stored = new Map(this.#parts.store.read.members().map((each) => [keyOf(each.chain), each]));
     for (let next = 0; next < cards.length; ) {
       const slice = this.#verifySlice(link, cards, next, stored);

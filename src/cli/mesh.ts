@@ -1,13 +1,14 @@
 /** Who belongs: mesh create, invite, join, members. */
 import type { Command } from 'commander';
+import { formatDuration } from '../domain/duration.ts';
 import { invalid } from '../domain/errors.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { paintState } from './colour.ts';
-import { duration, examples, flag, number, text } from './options.ts';
+import { duration, examples, flag, list, number, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
-import { isoTime, localTime } from './output.ts';
+import { isoTime, localTime, relativeTime } from './output.ts';
 import { readText } from './stdin.ts';
 import { table } from './table.ts';
 
@@ -40,6 +41,24 @@ export function defineMesh(program: Command, on: Register): void {
       .description('Join a mesh with an invitation. Works while the node is down, too.')
       .addHelpText('after', examples('beckon mesh join TOKEN', 'beckon mesh join - < token')),
     join,
+  );
+  on(
+    mesh
+      .command('pending')
+      .description('List the machines that asked to be let in, by the word of the tailnet, and wait.')
+      .addHelpText('after', examples('beckon mesh pending', 'beckon mesh pending --json')),
+    pending,
+  );
+  on(
+    mesh
+      .command('admit')
+      .argument('[node]', 'one that waits: its name or id')
+      .description('Let in a machine that waits, or, now and for good, all that a rule names. Every node that lets others in follows it.')
+      .addOption(repeated('--user <login>', "all machines of this user of the tailnet, owned by that user in the mesh"))
+      .addOption(repeated('--tag <tag>', 'all machines with this tag, owned by the tag'))
+      .addOption(repeated('--cap <capability>', 'all machines that the policy of the tailnet grants this capability on the machine they ask'))
+      .addHelpText('after', examples('beckon mesh admit server', 'beckon mesh admit --tag tag:server', 'beckon mesh admit --user bob@example.com')),
+    admit,
   );
   on(mesh.command('members').description('List the machines of the mesh.').addHelpText('after', examples('beckon mesh members', 'beckon mesh members --json')), members);
 }
@@ -81,6 +100,41 @@ async function join(context: Context, [typed = '']: readonly string[]): Promise<
   const joined = await withNode(context, (client) => client.joinMesh(token), { offline: true });
   if (out.isJson) await out.json({ mesh: { id: joined.meshId, name: joined.meshName }, node: joined.nodeName, owner: joined.owner });
   else await out.line(`${joined.nodeName} is a member of ${joined.meshName} now, owned by ${joined.owner}`);
+  return exitOk;
+}
+
+async function pending(context: Context): Promise<number> {
+  const { out, host } = context;
+  const found = await withNode(context, (client) => client.pending());
+  if (out.isJson) {
+    const document = found.map(({ name, nodeId, address, login, tags, sinceMs, why }) => ({ name, nodeId, address, login: login ?? null, tags, since: isoTime(sinceMs), why }));
+    await out.json({ pending: document });
+    return exitOk;
+  }
+  if (found.length === 0) {
+    out.note('nobody waits to be let in');
+    return exitOk;
+  }
+  const nowMs = host.clock.now();
+  await table(
+    out,
+    ['name', 'address', 'user or tags', 'since', 'why'],
+    found.map(({ name, address, login, tags, sinceMs, why }) => [name, address, login ?? tags.join(', '), relativeTime(sinceMs, nowMs, formatDuration), why]),
+  );
+  out.note(`${out.noteColours.cyan('next:')} beckon mesh admit ${found[0]?.name ?? 'NODE'}`);
+  return exitOk;
+}
+
+async function admit(context: Context, [node]: readonly string[], options: OptionValues): Promise<number> {
+  const { out } = context;
+  const asked = [
+    ...list(options, 'user').map((value) => ({ kind: 'user', value }) as const),
+    ...list(options, 'tag').map((value) => ({ kind: 'tag', value }) as const),
+    ...list(options, 'cap').map((value) => ({ kind: 'capability', value }) as const),
+  ];
+  const { rules } = await withNode(context, (client) => client.admit({ rules: asked, ...(node === undefined ? {} : { node }) }));
+  if (out.isJson) await out.json({ rules });
+  else for (const { kind, value } of rules) await out.line(kind === 'node' ? `${node} is let in; it enters within 10 s if it is up` : `machines of ${kind} ${value} are let in; those that wait enter within 10 s`);
   return exitOk;
 }
 

@@ -17,6 +17,8 @@ export interface HostParts {
   /** Where a detached node works, made when it is missing; and its environment. */
   readonly home: () => Promise<{ readonly cwd: string; readonly env: NodeJS.ProcessEnv }>;
   readonly run: NodeProcess['run'];
+  readonly examine: Host['examine'];
+  readonly survey: Host['survey'];
 }
 
 export function systemHost(parts: HostParts): Host {
@@ -39,6 +41,8 @@ export function systemHost(parts: HostParts): Host {
     get readKey() {
       return tty.stderr ? keysOf(own.stdin, tty.stdin) : undefined;
     },
+    examine: parts.examine,
+    survey: parts.survey,
     node: {
       run: parts.run,
       spawn: (args, stdin) => spawnNode(parts, args, stdin),

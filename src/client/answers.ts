@@ -1,7 +1,10 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
-import type { AgentView, DiffPart, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
-import { invalid } from '../domain/errors.ts';
+import type { AgentView, DiffPart, FlightDetail, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+import { internal, invalid } from '../domain/errors.ts';
+import { admitKinds } from '../domain/admit-rule.ts';
+import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
+import type { NodeId } from '../domain/ids.ts';
 import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
 import type { DeliveryId } from '../domain/ids.ts';
 import { permissions } from '../domain/invocation.ts';
@@ -10,6 +13,7 @@ import { isPeerState } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as worktree from '../gen/beckon/v1/worktree.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
@@ -204,7 +208,8 @@ function decodeGap({ nodeId, nodeName, why }: inspection.TraceGap): TraceView['g
 export function decodePeer(message: inspection.Peer): PeerView {
   const path = message.path === 'outbound' || message.path === 'inbound' ? message.path : undefined;
   return {
-    nodeId: asNodeId(message.nodeId),
+    // A seed where nobody has shown who it is yet.
+    nodeId: message.nodeId === '' ? ('' as NodeId) : asNodeId(message.nodeId),
     name: message.name,
     state: peerState.fromWire(message.state),
     why: message.why,
@@ -220,6 +225,12 @@ export function decodePeer(message: inspection.Peer): PeerView {
   };
 }
 
+export function decodePeersUpdate({ atMs, update }: inspection.WatchPeersResponse): PeersUpdate {
+  const { $case, value } = required(update, 'update');
+  if ($case === 'all') return { type: 'all', atMs, peers: value.peers.map(decodePeer) };
+  return { type: 'changed', atMs, peer: decodePeer(required(value.peer, 'changed.peer')), ...present({ from: peerState.optionalFromWire(value.from) }) };
+}
+
 export function decodeMember(message: wire.Member): MemberView {
   const { name, owner } = message;
   return { name, nodeId: asNodeId(message.nodeId), owner, state: message.isSelf ? 'self' : presenceOf(message.state) };
@@ -228,4 +239,14 @@ export function decodeMember(message: wire.Member): MemberView {
 function presenceOf(state: string): PeerView['state'] {
   if (isPeerState(state)) return state;
   throw invalid(`${quoted(state)} is no state that this version of Beckon knows`);
+}
+
+export function decodeApplicant({ nodeId, login, ...rest }: admission.Applicant): Applicant {
+  return { ...rest, nodeId: asNodeId(nodeId), ...(login === '' ? {} : { login }) };
+}
+
+export function decodeRule({ kind, value }: admission.AdmitRule): AdmitRule {
+  const found = admitKinds.find((each) => each === kind);
+  if (found === undefined) throw internal(`the node answered with a rule of an unknown kind: ${kind}`);
+  return { kind: found, value };
 }

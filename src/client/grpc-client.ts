@@ -14,7 +14,7 @@ import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeMember, decodePeer, decodeResolved, decodeSettled, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
@@ -194,9 +194,17 @@ export class GrpcNodeClient implements NodeClient {
     return (await this.#ask(calls.listPeers, {})).peers.map(decodePeer);
   }
 
+  async *watchPeers({ signal }: StreamOptions = {}): ReturnType<NodeClient['watchPeers']> {
+    for await (const update of stream(this.#client.watchPeers({}), signal)) yield decodePeersUpdate(update);
+  }
+
   async ping(node: string): ReturnType<NodeClient['ping']> {
     const { nodeId, name, address, rttMs } = await this.#ask(calls.ping, { node }, remoteMs);
     return { nodeId: asNodeId(nodeId), name, address, rttMs };
+  }
+
+  async diagnose(): ReturnType<NodeClient['diagnose']> {
+    return (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
   }
 
   async backup(path: string): ReturnType<NodeClient['backup']> {
@@ -221,6 +229,15 @@ export class GrpcNodeClient implements NodeClient {
 
   async members(): ReturnType<NodeClient['members']> {
     return (await this.#ask(calls.listMembers, {})).members.map(decodeMember);
+  }
+
+  async pending(): ReturnType<NodeClient['pending']> {
+    return (await this.#ask(calls.listPending, {})).pending.map(decodeApplicant);
+  }
+
+  async admit(input: Parameters<NodeClient['admit']>[0]): ReturnType<NodeClient['admit']> {
+    const { rules } = await this.#ask(calls.admit, { node: input.node ?? '', rules: [...input.rules] });
+    return { rules: rules.map(decodeRule) };
   }
 
   close(): void {

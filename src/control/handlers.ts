@@ -2,16 +2,16 @@
 import type { AgentView, BrokerApi, LocalCaller } from '../broker/api.ts';
 import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
 import { outputStream } from '../rpc/enums.ts';
-import { buffer, optionalText, present, whole } from '../rpc/fields.ts';
+import { buffer, list, optionalText, present, whole } from '../rpc/fields.ts';
 import { serverStream, unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
-import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
+import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
-import { encodeAgent, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
+import { encodeAgent, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
 
 /** Letting go of a stream ends the reading and never the flight. */
@@ -123,7 +123,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
       return encodeTrace(await api.trace(invocation));
     }),
     listPeers: unary(edge, async () => ({ peers: (await api.peers()).map(encodePeer) })),
+    watchPeers: serverStream(edge, async function* (_caller, _request, signal) {
+      for await (const update of api.watchPeers(signal)) yield encodePeersUpdate(update);
+    }),
     ping: unary(edge, async (_caller, { node }) => api.ping(node)),
+    diagnose: unary(edge, async () => ({ checks: (await api.diagnose()).map(({ id, ok, detail, hint }) => ({ id, ok, detail, hint })) })),
 
     backup: unary(edge, async (_caller, { path }) => {
       const { flights, ...rest } = await api.backup(path);
@@ -140,6 +144,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
     }),
     joinMesh: unary(edge, async (_caller, { token }) => api.joinMesh(token)),
     listMembers: unary(edge, async () => ({ members: (await api.members()).map(encodeMember) })),
+    listPending: unary(edge, async () => ({ pending: (await api.pending()).map(encodeApplicant) })),
+    admit: unary(edge, async (_caller, request) => {
+      const { rules } = await api.admit({ ...present({ node: optionalText(request.node, 'node') }), rules: list(request.rules, 'rules', 100).map(decodeRule) });
+      return { rules: [...rules] };
+    }),
   };
 }
 

@@ -1,9 +1,12 @@
 /** What clients ask, as input of the use cases. Readers throw BrokerError `invalid`, naming the field. */
 import type { AgentSpec, BrokerApi, InvokeInput, LocalCaller, ReplyInput, Selector } from '../broker/api.ts';
+import { admitKinds } from '../domain/admit-rule.ts';
+import type { AdmitRule } from '../domain/admit-rule.ts';
 import { invalid } from '../domain/errors.ts';
 import { checkTaskSize, permissions } from '../domain/invocation.ts';
 import type { PageRequest } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
@@ -106,4 +109,10 @@ export function decodeDeliveryFilter(message: inspection.ListDeliveriesRequest):
     sinceMs: optionalWhole(message.sinceMs, 'since_ms'),
     node: optionalText(message.node, 'node'),
   });
+}
+
+export function decodeRule({ kind, value }: admission.AdmitRule): AdmitRule {
+  const found = admitKinds.find((each) => each === kind);
+  if (found === undefined) throw invalid(`a rule is about one of ${admitKinds.join(', ')}, not ${quoted(kind)}`);
+  return { kind: found, value: text(value, 'value', 200) };
 }

@@ -1,10 +1,12 @@
 /** What the use cases answer, as messages. */
-import type { AgentView, DiffPart, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentView, DiffPart, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
+import type { Applicant } from '../domain/admit-rule.ts';
 import { peerStates } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
@@ -145,6 +147,16 @@ export function encodePeer(peer: PeerView): inspection.Peer {
     lastSeenMs: peer.lastSeenMs,
     version: peer.version ?? '',
   };
+}
+
+export function encodePeersUpdate(update: PeersUpdate): inspection.WatchPeersResponse {
+  const { atMs } = update;
+  if (update.type === 'all') return { atMs, update: { $case: 'all', value: { peers: update.peers.map(encodePeer) } } };
+  return { atMs, update: { $case: 'changed', value: { peer: encodePeer(update.peer), from: peerState.toWire(update.from) } } };
+}
+
+export function encodeApplicant({ name, nodeId, address, login, tags, sinceMs, why }: Applicant): admission.Applicant {
+  return { name, nodeId, address, login: login ?? '', tags: [...tags], sinceMs, why };
 }
 
 export function encodeMember({ name, nodeId, owner, state }: MemberView): wire.Member {

@@ -1,4 +1,5 @@
 /** Addresses that a person gave: where to look for other nodes first. */
+import type { Candidate, DiscoverySource } from '../domain/discovery-port.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 
 /** The port that nodes listen on unless told otherwise. */
@@ -7,4 +8,31 @@ export const defaultPort = 7423;
 /** Each as host:port, once. @throws BrokerError `invalid`, naming the one that is wrong */
 export function readSeeds(texts: readonly string[]): readonly string[] {
   return [...new Set(texts.map((text) => formatHostPort(parseHostPort(text.trim(), defaultPort))))];
+}
+
+/** They never change. */
+export class SeedSource implements DiscoverySource {
+  readonly name = 'seed';
+  readonly #candidates: readonly Candidate[];
+
+  /** @param seeds as `readSeeds` gives them */
+  constructor(seeds: readonly string[]) {
+    this.#candidates = seeds.map((address) => ({ addresses: [address], isOnline: true }));
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  candidates(): readonly Candidate[] {
+    return this.#candidates;
+  }
+
+  onChange(): () => void {
+    return () => undefined;
+  }
 }

@@ -13,6 +13,8 @@ export const eventKinds = [
   'invite.created',
   'invite.refused',
   'member.admitted',
+  'admission.ruled',
+  'issuer.added',
   'agent.added',
   'agent.removed',
   'invocation.accepted',

@@ -1,17 +1,18 @@
 /** What two nodes say to each other inside a session. The mesh adapter carries these and knows their wire form. */
+import type { AdmitRule } from './admit-rule.ts';
 import type { FailureReason } from './delivery.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { Fact } from './event.ts';
 import type { FlightEvent } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
 import type { Hlc } from './hlc.ts';
-import type { InvocationId } from './ids.ts';
+import type { InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
 import type { RegistrySnapshot } from './registration.ts';
 import type { Reply } from './request.ts';
-import type { CertificateChain } from './trust.ts';
+import type { CertificateChain, IssuerProof } from './trust.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from './worktree.ts';
 
 /** The origin hands work over. Its limits are what is left of them at the moment of sending. */
@@ -130,6 +131,8 @@ export interface Registry {
 export interface Roster {
   readonly type: 'roster';
   readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
+  /** Of an issuer, for issuers. */
+  readonly admission?: { readonly rules: readonly AdmitRule[]; readonly proof: IssuerProof };
 }
 
 export type ControlMessage = Forward | Receipt | Reject | Draining | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | Roster;
@@ -165,8 +168,8 @@ export interface RelayedReply {
   readonly waitMs: number;
 }
 
-/** Questions one node asks another, answered from the other's store; and what it asks the other to do for its person. */
-export type PeerQuery =
+/** Questions one node asks another, which the other's core answers, mostly from its store; and what it asks the other to do for its person. */
+export type CoreQuery =
   | RelayedReply
   | { readonly type: 'ping' }
   | { readonly type: 'trace'; readonly invocationId: InvocationId }
@@ -179,9 +182,29 @@ export type PeerQuery =
   | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
   | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
 
+/** Questions about who hears and reaches whom, which the other's mesh answers by itself. */
+export type ReachQuery =
+  /** Do you hear that node, now? */
+  | { readonly type: 'reach'; readonly nodeId: NodeId }
+  /** Dial the addresses that this node listens on, each once. */
+  | { readonly type: 'dial_back' };
+
+export type PeerQuery = CoreQuery | ReachQuery;
+
+export interface DialBack {
+  readonly address: string;
+  /** This node answered there and proved itself. */
+  readonly reached: boolean;
+  readonly why?: string;
+}
+
 export type PeerAnswer =
   | { readonly type: 'reply'; readonly flight: Flight; readonly request: string; readonly confirmed: boolean }
-  | { readonly type: 'ping' }
+  /** `nowMs`: the other's wall clock; undefined from a version that does not say. */
+  | { readonly type: 'ping'; readonly nowMs?: number }
+  /** `epoch`: of that node, as the other's session has it; 0 without one. */
+  | { readonly type: 'reach'; readonly reached: boolean; readonly epoch: number }
+  | { readonly type: 'dial_back'; readonly results: readonly DialBack[] }
   | { readonly type: 'trace'; readonly facts: readonly Fact[] }
   /** Of those that are known there. */
   | { readonly type: 'standings'; readonly standings: readonly (OriginStanding & { readonly invocationId: InvocationId })[] }

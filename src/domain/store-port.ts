@@ -3,6 +3,7 @@
  * read inside that same commit. A write that fails changes nothing. Errors: `conflict`, `not_found`, `invalid` as
  * named; `unavailable` for a full disk or an I/O error; `internal` for an illegal move of a state table.
  */
+import type { AdmitRule, Applicant } from './admit-rule.ts';
 import type { AttemptId, FlightId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
@@ -73,6 +74,8 @@ export interface Membership {
   readonly chain: CertificateChain;
   /** Whether this node can admit others. */
   readonly isIssuer: boolean;
+  /** Of an issuer: its certificate as one, when that is not the one that signed its leaf. */
+  readonly issuerDer?: Uint8Array;
 }
 
 export interface Member {
@@ -260,7 +263,13 @@ export interface StoreWrites {
    * Consumes the invite and records the member in one transaction. The node that used it may, until its end, use it
    * again: its answer may have been lost. @throws `denied` for one that is used, late or unknown
    */
-  redeemInvite(input: { stamp: Stamp; secretHash: string; member: Member }): Promise<void>;
+  redeemInvite(input: { stamp: Stamp; secretHash: string; member: Member; issuerDer?: Uint8Array }): Promise<void>;
+  /** The member, without an invite: by a rule of admission. `issuerDer` when it becomes an issuer. It waits no longer. */
+  admitMember(input: { stamp: Stamp; member: Member; issuerDer?: Uint8Array }): Promise<void>;
+  /** A machine that was not let in. Bounded: those who asked longest ago are forgotten. */
+  recordApplicant(input: { stamp: Stamp; applicant: Omit<Applicant, 'sinceMs'> }): Promise<void>;
+  /** Returns those that were new. @throws `overload` beyond 1000 */
+  addAdmitRules(input: { stamp: Stamp; rules: readonly AdmitRule[] }): Promise<readonly AdmitRule[]>;
   /** Members learned from peers (already verified). Returns those that were new or newer. */
   saveMembers(input: { stamp: Stamp; members: readonly Member[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */
@@ -332,6 +341,11 @@ export interface StoreReads {
   membership(): Membership | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;
+  admitRules(): readonly AdmitRule[];
+  /** Oldest first. */
+  applicants(): readonly Applicant[];
+  /** Nodes that this one made issuers. */
+  issuers(): readonly NodeId[];
 }
 
 /** Long reads, on a thread of their own. */
@@ -345,6 +359,8 @@ export interface StoreInspection {
   countFlights(): Promise<Readonly<Partial<Record<FlightState, number>>>>;
   /** Output and progress events of the flight's last run. */
   pieces(flightId: FlightId): Promise<number>;
+  /** `ok`, or the first thing that is wrong with the file. Reads all of it. */
+  quickCheck(): Promise<string>;
   /** Stdout (and stderr) stored here, in order, a piece at a time. */
   output(flightId: FlightId, stream: OutputStream, afterSeq: number, maxBytes: number): Promise<{ bytes: Uint8Array; lastSeq: number; done: boolean }>;
 }

@@ -38,5 +38,11 @@ export interface CertificateChain {
   readonly issuer: Uint8Array;
 }
 
+/** That a node lets others in: its certificate as an issuer, and that key's statement about the node itself. */
+export interface IssuerProof {
+  readonly certificate: Uint8Array;
+  readonly attestation: Uint8Array;
+}
+
 /** The last word on a peer whose certificate holds: undefined lets it in, a text is why not (removed, say). */
 export type Judge = (peer: PeerIdentity) => string | undefined;

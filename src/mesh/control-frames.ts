@@ -1,15 +1,18 @@
 /** What two nodes say, as frames of the control and data streams. Decoders throw BrokerError `invalid` or `incompatible`. */
 import { invalid } from '../domain/errors.ts';
 import { contentBytes } from '../domain/flight-event.ts';
-import { isInvocationId } from '../domain/ids.ts';
-import type { InvocationId } from '../domain/ids.ts';
+import { parseHostPort } from '../domain/host-port.ts';
+import { isInvocationId, isNodeId } from '../domain/ids.ts';
+import type { InvocationId, NodeId } from '../domain/ids.ts';
 import { checkTaskSize } from '../domain/invocation.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
-import type { ControlMessage, FlightEvents, Forward } from '../domain/messages.ts';
+import { admitKinds } from '../domain/admit-rule.ts';
+import type { ControlMessage, FlightEvents, Forward, Roster } from '../domain/messages.ts';
+import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { failureReason, flightState } from '../rpc/enums.ts';
 import { decodeErrorInfo, decodeOptionalErrorInfo, encodeErrorInfo } from '../rpc/error-info.ts';
-import { buffer, bytes, clockValue, id, list, name, present, required, whole } from '../rpc/fields.ts';
+import { buffer, bytes, clockValue, id, list, name, present, required, text, whole } from '../rpc/fields.ts';
 import { decodeSignedRecord, encodeSignedRecord } from '../rpc/records.ts';
 import { decodeFlightEvent, decodeInvocation, decodeReply, decodeTask, encodeFlightEvent, encodeInvocation, encodeReply, encodeTask } from '../rpc/work.ts';
 
@@ -26,6 +29,7 @@ export const largestInlineTask = 32 * 1024;
 const mostItems = 10_000;
 const mostRecords = 10_000;
 const mostMembers = 2_000;
+const mostRules = 2_000;
 const mostAddresses = 32;
 
 /** A Forward without its task: `taskBytes` of it, encoded, follow on the data stream. */
@@ -119,6 +123,7 @@ export function encodeControl(message: Exclude<ControlMessage, Forward>): Frame 
             chain: { leaf: buffer(chain.leaf), issuer: buffer(chain.issuer) },
             addresses: [...addresses],
           })),
+          rules: message.admission === undefined ? undefined : encodeAdmission(message.admission),
         },
       };
   }
@@ -137,7 +142,8 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
       return {
         type: 'reject',
         invocationId: invocationId(frame.value),
-        reason: failureReason.fromWire(frame.value.reason),
+        // That it was refused is understood; the error says why in words.
+        reason: failureReason.fromWireOr(frame.value.reason, 'peer_rejected'),
         error: decodeErrorInfo(required(frame.value.error, 'reject.error')),
         hlc: clockValue(frame.value.hlc),
       };
@@ -158,7 +164,8 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
         type: 'sync_reply',
         items: list(frame.value.items, 'sync_reply.items', mostItems).map((item) => ({
           invocationId: invocationId(item),
-          state: flightState.optionalFromWire(item.state) ?? 'unknown',
+          // A state of a newer version is one in which it goes on: its end comes as an event.
+          state: item.state === 0 ? 'unknown' : (flightState.knownFromWire(item.state) ?? 'running'),
           run: whole(item.run, 'sync_reply.run'),
           lastSeq: whole(item.lastSeq, 'sync_reply.last_seq'),
         })),
@@ -200,7 +207,11 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
         },
       };
     case 'roster':
-      return { type: 'roster', members: list(frame.value.members, 'roster.members', mostMembers).map(decodeMember) };
+      return {
+        type: 'roster',
+        members: list(frame.value.members, 'roster.members', mostMembers).map(decodeMember),
+        ...(frame.value.rules === undefined ? {} : { admission: decodeAdmission(frame.value.rules) }),
+      };
   }
 }
 
@@ -230,6 +241,16 @@ export function decodeFlightEvents(message: wire.FlightEvents): FlightEvents {
   };
 }
 
+export function decodeDialRequest({ nodeId, addresses }: wire.DialRequest): { nodeId: NodeId; addresses: string[] } {
+  return {
+    nodeId: id(isNodeId, nodeId, 'dial_request.node_id'),
+    addresses: list(addresses, 'dial_request.addresses', mostAddresses).map((address) => {
+      parseHostPort(address);
+      return address;
+    }),
+  };
+}
+
 export interface Piece {
   readonly invocationId: InvocationId;
   readonly offset: number;
@@ -255,4 +276,17 @@ function decodeMember(member: wire.RosterMember): { chain: { leaf: Uint8Array; i
 
 function invocationId(message: { readonly invocationId: string }): InvocationId {
   return id(isInvocationId, message.invocationId, 'invocation id');
+}
+
+function encodeAdmission({ rules, proof }: NonNullable<Roster['admission']>): admission.AdmitRules {
+  return { rules: rules.map(({ kind, value }) => ({ kind, value })), issuer: buffer(proof.certificate), attestation: buffer(proof.attestation) };
+}
+
+/** A kind of rule that only a newer version knows is left out: it lets nobody in here. */
+function decodeAdmission({ rules, issuer, attestation }: admission.AdmitRules): NonNullable<Roster['admission']> {
+  const known = list(rules, 'roster.rules', mostRules).flatMap(({ kind, value }) => {
+    const found = admitKinds.find((each) => each === kind);
+    return found === undefined ? [] : [{ kind: found, value: text(value, 'rule', 200) }];
+  });
+  return { rules: known, proof: { certificate: bytes(issuer), attestation: bytes(attestation) } };
 }

@@ -1,13 +1,18 @@
 /**
- * Keeps trying the addresses that nodes may be found at: seeds, members' own, by hand. Each address has its own
- * backoff; one whose node has a live link rests. A failure is told once per change of its reason.
+ * Keeps trying the addresses that nodes may be found at: seeds, what discovery found, members' own. An address that
+ * several name is one target. Each has its own backoff; one whose node has a live link rests. A failure is told once per
+ * change of its reason. With more to try than may be tried at once nobody waits long for those who swallow packets: each
+ * gets a first short look, and a longer one each time it is its turn again.
  */
 import { backoff } from '../domain/backoff.ts';
+import type { Candidate } from '../domain/discovery-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { CancelTimer, Clock, Random } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
+import { faultOf } from './dial-fault.ts';
+import type { DialFault } from './dial-fault.ts';
 
 /** Dials under way at once. */
 const mostDials = 16;
@@ -18,8 +23,20 @@ const baseMs = 500;
  * The longest wait between two tries. A node that was here within the hour must be found within 5 s of being back:
  * a try that began just before may take its whole 3 s, so 2 s are left. Seeds are few and typed by hand.
  */
-const capMs = { recent: 2_000, seed: 5_000, other: 15_000 } as const;
+const capMs = { recent: 2_000, seed: 5_000, other: 15_000, found: 300_000 } as const;
 const recentMs = 3_600_000;
+/** Most machines that discovery finds run no node: such a one is soon asked every few minutes only. */
+const foundBaseMs = 4_000;
+/** Tries of one that is said to be offline, before it is left alone. */
+const mostOfflineTries = 3;
+/** Seeds and members that never answer are tried so often together, ms apart: many of them, each more rarely. */
+const spacingMs = 250;
+/** The first look of many: a sweep of 200 takes 200 / 16 of it. */
+const firstLookMs = 150;
+const longestLookMs = 3_000;
+const seedSource = 'seed';
+/** A node without any link tries about one address in this time, however long nobody was seen: it is the one that was away. */
+const aloneMs = 500;
 /** Tries that were woken together are spread over this. */
 const spreadMs = 100;
 
@@ -32,34 +49,49 @@ export type DialResult =
 export interface DiallerParts {
   readonly clock: Clock;
   readonly random: Random;
-  /** @throws BrokerError, whose message says why it failed */
-  readonly dial: (address: string) => Promise<DialResult>;
+  /**
+   * @param lookMs first sees, for so long, whether anything answers there at all
+   * @throws BrokerError, whose message says why it failed
+   */
+  readonly dial: (address: string, lookMs: number | undefined) => Promise<DialResult>;
   readonly isLinked: (nodeId: NodeId) => boolean;
   /** Wall clock, ms. */
   readonly lastSeenMs: (nodeId: NodeId) => number | undefined;
+  /** No node has a link with this one. */
+  readonly isAlone: () => boolean;
   /** A reason that is new for this address. */
   readonly onFailure: (target: TargetView, error: BrokerError) => void;
 }
 
 export interface TargetView {
   readonly address: string;
+  /** Others of the same machine, tried in turn with it. */
+  readonly alternatives: readonly string[];
   readonly isSeed: boolean;
+  /** Who named it: seed, tailnet; none for what only members say. */
+  readonly sources: readonly string[];
   /** Who should be there, or was. */
   readonly nodes: readonly NodeId[];
   readonly why: string;
   readonly sinceMs: number;
+  /** Since it last answered, or was woken. */
   readonly failures: number;
+  /** Of the last failure. */
+  readonly fault: DialFault | undefined;
   readonly isSelf: boolean;
 }
 
 interface Target {
   readonly address: string;
-  isSeed: boolean;
+  alternatives: readonly string[];
+  /** By source, whether it is said to be online. */
+  readonly sources: Map<string, boolean>;
   /** Nodes that say they listen here. */
   readonly claimedBy: Set<NodeId>;
   answeredBy: NodeId | undefined;
   isSelf: boolean;
   failures: number;
+  fault: DialFault | undefined;
   why: string;
   sinceMs: number;
   cancelTimer: CancelTimer | undefined;
@@ -94,16 +126,26 @@ export class Dialler {
 
   /** Replaces the seeds. */
   setSeeds(addresses: readonly string[]): void {
-    const wanted = new Set(addresses);
+    for (const target of this.#targets.values()) if (addresses.includes(target.address)) target.isSelf = false;
+    this.setCandidates(seedSource, addresses.map((address) => ({ addresses: [address], isOnline: true })));
+  }
+
+  /** Replaces what one source has found. What is new, or online again, is tried at once. */
+  setCandidates(source: string, candidates: readonly Candidate[]): void {
+    const wanted = new Map(candidates.flatMap((each) => (each.addresses[0] === undefined ? [] : [[each.addresses[0], each] as const])));
     for (const target of this.#targets.values()) {
-      target.isSeed = wanted.has(target.address);
+      if (wanted.has(target.address) || !target.sources.delete(source)) continue;
       this.#dropIfUnused(target);
     }
-    for (const address of wanted) {
+    for (const [address, { addresses, isOnline }] of wanted) {
       const target = this.#target(address);
-      target.isSeed = true;
-      target.isSelf = false;
-      this.#schedule(target, 0);
+      const was = target.sources.get(source);
+      target.sources.set(source, isOnline);
+      target.alternatives = addresses.slice(1);
+      if (was === undefined || (isOnline && !was)) {
+        target.failures = 0;
+        this.#schedule(target, 0);
+      }
     }
   }
 
@@ -120,6 +162,18 @@ export class Dialler {
       if (target.claimedBy.has(nodeId)) continue;
       target.claimedBy.add(nodeId);
       this.#schedule(target, 0);
+    }
+  }
+
+  /** Somebody else says that a node listens there too: tried besides what the node itself has said. */
+  hint(nodeId: NodeId, addresses: readonly string[]): void {
+    let room = mostAddresses - this.targetsOf(nodeId).length;
+    for (const address of addresses) {
+      if (room <= 0) return;
+      const target = this.#target(address);
+      if (nodesOf(target).has(nodeId)) continue;
+      target.claimedBy.add(nodeId);
+      room -= 1;
     }
   }
 
@@ -140,6 +194,11 @@ export class Dialler {
     return targets.length > 0;
   }
 
+  /** What was tried, or will be, to reach that node. */
+  targetsOf(nodeId: NodeId): TargetView[] {
+    return [...this.#targets.values()].filter((target) => !target.isSelf && nodesOf(target).has(nodeId)).map(view);
+  }
+
   targets(): TargetView[] {
     return [...this.#targets.values()].map(view);
   }
@@ -149,11 +208,13 @@ export class Dialler {
     if (known !== undefined) return known;
     const target: Target = {
       address,
-      isSeed: false,
+      alternatives: [],
+      sources: new Map(),
       claimedBy: new Set(),
       answeredBy: undefined,
       isSelf: false,
       failures: 0,
+      fault: undefined,
       why: 'not tried yet',
       sinceMs: this.#parts.clock.now(),
       cancelTimer: undefined,
@@ -164,7 +225,7 @@ export class Dialler {
   }
 
   #dropIfUnused(target: Target): void {
-    if (target.isSeed || target.claimedBy.size > 0) return;
+    if (target.sources.size > 0 || target.claimedBy.size > 0) return;
     target.cancelTimer?.();
     this.#targets.delete(target.address);
   }
@@ -181,6 +242,7 @@ export class Dialler {
 
   #rests(target: Target): boolean {
     if (target.isSelf || this.#targets.get(target.address) !== target) return true;
+    if (target.claimedBy.size === 0 && target.failures >= mostOfflineTries && ![...target.sources.values()].includes(true)) return true;
     // Who answered counts for more than who is said to be there.
     const nodes = target.answeredBy === undefined ? [...target.claimedBy] : [target.answeredBy];
     return nodes.length > 0 && nodes.every((nodeId) => this.#parts.isLinked(nodeId));
@@ -204,8 +266,12 @@ export class Dialler {
   async #try(target: Target): Promise<number> {
     this.#dials += 1;
     try {
-      const result = await this.#parts.dial(target.address);
+      const { address, alternatives, failures } = target;
+      const all = [address, ...alternatives];
+      const lookMs = this.#isCrowded() ? Math.min(longestLookMs, firstLookMs * 4 ** failures) : undefined;
+      const result = await this.#parts.dial(all[failures % all.length] ?? address, lookMs);
       target.failures = 0;
+      target.fault = undefined;
       target.isSelf = result.kind === 'self';
       target.answeredBy = result.kind === 'self' ? undefined : result.peer.nodeId;
       this.#reason(target, result.kind === 'self' ? 'that is this node' : 'connected');
@@ -213,30 +279,50 @@ export class Dialler {
     } catch (thrown) {
       const error = toBrokerError(thrown);
       target.failures += 1;
+      target.fault = faultOf(error);
       const why = error.hint === undefined ? error.message : `${error.message}: ${error.hint}`;
       if (this.#reason(target, why)) this.#parts.onFailure(view(target), error);
       return this.#capOf(target);
     }
   }
 
-  #waitMs({ failures }: Target, atMostMs: number): number {
+  #waitMs(target: Target, atMostMs: number): number {
+    const { failures } = target;
+    const firstMs = atMostMs === capMs.found ? foundBaseMs : baseMs;
     // After an answer that led to no link of its own (another dial was faster, say) there is no hurry.
-    return backoff(failures - 1, { baseMs: failures === 0 ? atMostMs : baseMs, capMs: atMostMs }, this.#parts.random());
+    return backoff(failures - 1, { baseMs: failures === 0 ? atMostMs : firstMs, capMs: atMostMs }, this.#parts.random());
   }
 
   #next(): void {
-    while (this.#isRunning && this.#dials < mostDials) {
-      const target = this.#queue.shift();
-      if (target === undefined) return;
-      if (!this.#rests(target)) void this.#dial(target);
+    while (this.#isRunning && this.#dials < mostDials && this.#queue.length > 0) {
+      // Those who were here lately, then those who failed least.
+      const rank = (target: Target): number => (this.#isRecent(target) ? -1 : target.failures);
+      const next = this.#queue.reduce((best, each) => (rank(each) < rank(best) ? each : best));
+      this.#queue.splice(this.#queue.indexOf(next), 1);
+      if (!this.#rests(next)) void this.#dial(next);
     }
   }
 
   #capOf(target: Target): number {
+    if (this.#isRecent(target)) return capMs.recent;
+    const isSeed = target.sources.has(seedSource);
+    if (!isSeed && target.claimedBy.size === 0) return capMs.found;
+    const unlinked = this.#unlinked();
+    const usualMs = Math.max(isSeed ? capMs.seed : capMs.other, unlinked * spacingMs);
+    return this.#parts.isAlone() ? Math.min(usualMs, Math.max(capMs.recent, unlinked * aloneMs)) : usualMs;
+  }
+
+  #isRecent(target: Target): boolean {
     const now = this.#parts.clock.now();
-    const isRecent = [...nodesOf(target)].some((nodeId) => now - (this.#parts.lastSeenMs(nodeId) ?? 0) < recentMs);
-    if (isRecent) return capMs.recent;
-    return target.isSeed ? capMs.seed : capMs.other;
+    return [...nodesOf(target)].some((nodeId) => now - (this.#parts.lastSeenMs(nodeId) ?? 0) < recentMs);
+  }
+
+  #isCrowded(): boolean {
+    return this.#unlinked() > mostDials;
+  }
+
+  #unlinked(): number {
+    return [...this.#targets.values()].filter((target) => !this.#rests(target)).length;
   }
 
   #reason(target: Target, why: string): boolean {
@@ -252,6 +338,6 @@ function nodesOf({ claimedBy, answeredBy }: Target): Set<NodeId> {
 }
 
 function view(target: Target): TargetView {
-  const { address, isSeed, why, sinceMs, failures, isSelf } = target;
-  return { address, isSeed, why, sinceMs, failures, isSelf, nodes: [...nodesOf(target)] };
+  const { address, alternatives, sources, why, sinceMs, failures, fault, isSelf } = target;
+  return { address, alternatives, sources: [...sources.keys()], isSeed: sources.has(seedSource), why, sinceMs, failures, fault, isSelf, nodes: [...nodesOf(target)] };
 }

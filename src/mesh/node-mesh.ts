@@ -1,10 +1,12 @@
 /** What the network of a node needs, and what it offers to whoever wires it. */
 import type { TLSSocket } from 'node:tls';
+import type { Candidate } from '../domain/discovery-port.ts';
 import type { LinkHandler, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import type { OwnHello } from './hello.ts';
 import type { MakeTls } from './outbound.ts';
+import type { Route } from './route.ts';
 
 export interface MeshParts {
   /** Undefined: this node is in no mesh (yet): see `setIdentity`. */
@@ -17,6 +19,8 @@ export interface MeshParts {
   readonly handler: LinkHandler;
   readonly hello: OwnHello;
   readonly tls: MakeTls;
+  /** How an address is reached; directly when left out. */
+  readonly route?: Route;
 }
 
 /** A member as this node has learned of it; the identity comes from a verified certificate. */
@@ -35,4 +39,6 @@ export interface NodeMesh extends Mesh, Startable {
   addMembers(members: readonly MemberAt[]): void;
   /** Replaces the seeds. */
   setSeeds(seeds: readonly string[]): void;
+  /** Replaces what a source has found. */
+  setCandidates(source: string, candidates: readonly Candidate[]): void;
 }

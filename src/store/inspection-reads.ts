@@ -34,6 +34,7 @@ export function inspectionOver(db: Connection, self: NodeId): Synchronous<StoreI
     facts: (id) => reads.facts(id),
     countFlights: () => Object.fromEntries(counts.all().map(({ state, count }) => [state, count])),
     pieces: (flightId) => reads.pieces(invocationOfFlight(flightId)),
+    quickCheck: () => String(db.pragma('quick_check(1)', { simple: true })),
     output: (flightId, stream, afterSeq, maxBytes) => reads.output(invocationOfFlight(flightId), stream, afterSeq, maxBytes),
   };
 }

@@ -22,6 +22,7 @@ export class Inspection implements StoreInspection {
   readonly facts = this.#question('facts');
   readonly countFlights = this.#question('countFlights');
   readonly pieces = this.#question('pieces');
+  readonly quickCheck = this.#question('quickCheck');
   readonly output = this.#question('output');
 
   async close(): Promise<void> {

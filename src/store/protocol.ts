@@ -61,6 +61,9 @@ const writes: Readonly<Record<WriteName, true>> = {
   replaceOwnChain: true,
   addInvite: true,
   redeemInvite: true,
+  admitMember: true,
+  recordApplicant: true,
+  addAdmitRules: true,
   saveMembers: true,
   saw: true,
 };

@@ -19,6 +19,7 @@ import { nodeReads } from './nodes.ts';
 import { pruningReads } from './pruning.ts';
 import { replyReads } from './replies.ts';
 import { registrationReads } from './registrations.ts';
+import { enrolmentReads } from './enrolment.ts';
 import { trustReads } from './trust.ts';
 import { worktreeReads } from './worktrees.ts';
 
@@ -118,5 +119,6 @@ export function readerOver(db: Connection): StoreReads {
     membership: () => trust.membership(),
     members: trust.members,
     member: (nodeId) => trust.member(nodeId),
+    ...enrolmentReads(db, nodes),
   };
 }

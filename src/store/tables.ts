@@ -5,6 +5,7 @@ import { AgentTable } from './agents.ts';
 import { GrowingNodeNumbers, QueueCounts, StateTally } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { DeliveryTable } from './deliveries.ts';
+import { EnrolmentTable } from './enrolment.ts';
 import { FactTable } from './events.ts';
 import { FlightEventTable } from './flight-events.ts';
 import { FlightProcessTable } from './flight-processes.ts';
@@ -41,6 +42,7 @@ export interface Tables {
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
   readonly worktrees: WorktreeTable;
+  readonly enrolment: EnrolmentTable;
 }
 
 export function openTables(db: Connection, nodeId: NodeId): Tables {
@@ -71,5 +73,6 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     registrations: new RegistrationTable(db, nodes),
     trust: new TrustTable(db, nodes, facts),
     worktrees: new WorktreeTable(db, facts),
+    enrolment: new EnrolmentTable(db, nodes, facts),
   };
 }

@@ -19,6 +19,7 @@ interface MeshRow {
   readonly leaf: Uint8Array;
   readonly issuer: Uint8Array;
   readonly is_issuer: 0 | 1;
+  readonly own_issuer: Uint8Array | null;
 }
 
 interface MemberRow {
@@ -58,7 +59,7 @@ export class TrustTable {
     this.#facts = facts;
     this.#mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh');
     this.#insertMesh = db.prepare(`
-      INSERT INTO mesh (one, id, mesh_name, name, owner, root, leaf, issuer, is_issuer, since_ms) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+      INSERT INTO mesh (one, id, mesh_name, name, owner, root, leaf, issuer, is_issuer, own_issuer, since_ms) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#replaceChain = db.prepare('UPDATE mesh SET name = ?, leaf = ?, issuer = ?');
     this.#member = db.prepare<[number], MemberRow>('SELECT * FROM members WHERE node = ?');
     this.#saveMember = db.prepare(`
@@ -77,8 +78,8 @@ export class TrustTable {
     const { stamp, membership, members, what } = input;
     const known = this.#mesh.get();
     if (known !== undefined) throw conflict(`this node is in the mesh ${known.mesh_name} already`, 'leave it first: beckon mesh leave');
-    const { meshId, meshName, name, owner, rootDer, chain, isIssuer } = membership;
-    this.#insertMesh.run(meshId, meshName, name, owner, rootDer, chain.leaf, chain.issuer, isIssuer ? 1 : 0, stamp.atMs);
+    const { meshId, meshName, name, owner, rootDer, chain, isIssuer, issuerDer } = membership;
+    this.#insertMesh.run(meshId, meshName, name, owner, rootDer, chain.leaf, chain.issuer, isIssuer ? 1 : 0, issuerDer ?? null, stamp.atMs);
     for (const member of members) this.#save(member);
     this.#facts.append(stamp, what, { detail: { mesh: meshName, meshId } });
   }
@@ -100,8 +101,12 @@ export class TrustTable {
     if (stamp.atMs >= invite.expires_at_ms) return this.#refuse(stamp, member, 'the invitation is past its end');
     const node = this.#nodes.of(member.nodeId);
     this.#useInvite.run(stamp.atMs, node, secretHash);
+    this.admit(stamp, member);
+  }
+
+  admit(stamp: Stamp, member: Member): void {
     this.#save(member);
-    this.#facts.append(stamp, 'member.admitted', { peer: node, detail: { name: member.name, owner: member.owner } });
+    this.#facts.append(stamp, 'member.admitted', { peer: this.#nodes.of(member.nodeId), detail: { name: member.name, owner: member.owner } });
   }
 
   saveMembers({ stamp, members }: { stamp: Stamp; members: readonly Member[] }): NodeId[] {
@@ -175,6 +180,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
         rootDer: row.root,
         chain: { leaf: row.leaf, issuer: row.issuer },
         isIssuer: row.is_issuer === 1,
+        ...optional('issuerDer', row.own_issuer),
       };
     },
     members: (): Member[] => members.all().map(memberOf),

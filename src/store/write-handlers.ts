@@ -19,7 +19,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const rollback = new RollbackWrites(db, tables, origin);
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
-  const { agents, boots, facts, flights, nodes, registrations, sessions, trust, worktrees } = tables;
+  const { agents, boots, enrolment, facts, flights, nodes, registrations, sessions, trust, worktrees } = tables;
   return {
     boot: (input) => rollback.boot(input),
     rolledBack: (input) => rollback.rolledBack(input),
@@ -91,7 +91,19 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     addInvite: (input) => {
       trust.addInvite(input);
     },
-    redeemInvite: (input) => trust.redeemInvite(input),
+    redeemInvite: (input) => {
+      const refusal = trust.redeemInvite(input);
+      if (refusal === undefined) enrolment.entered(input.stamp, input.member.nodeId, input.issuerDer);
+      return refusal;
+    },
+    admitMember: ({ stamp, member, issuerDer }) => {
+      trust.admit(stamp, member);
+      enrolment.entered(stamp, member.nodeId, issuerDer);
+    },
+    recordApplicant: (input) => {
+      enrolment.recordApplicant(input);
+    },
+    addAdmitRules: (input) => enrolment.addAdmitRules(input),
     saveMembers: (input) => trust.saveMembers(input),
     saw: (input) => {
       trust.saw(input);

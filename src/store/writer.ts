@@ -113,6 +113,9 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     replaceOwnChain: plain('replaceOwnChain'),
     addInvite: plain('addInvite'),
     redeemInvite: plain('redeemInvite'),
+    admitMember: plain('admitMember'),
+    recordApplicant: plain('recordApplicant'),
+    addAdmitRules: plain('addAdmitRules'),
     saveMembers: plain('saveMembers'),
     saw: plain('saw'),
   };

@@ -7,6 +7,10 @@ import type { CertificateChain } from '../domain/trust.ts';
 
 export const rootPath = '/v1/root';
 export const enrolPath = '/v1/enrol';
+/** What an issuer would say to the machine that asks; by the word of the tailnet alone, and without consequence. */
+export const askPath = '/v1/ask';
+/** Entering without a token, by the word of the tailnet. */
+export const applyPath = '/v1/apply';
 export const exporterLabel = 'EXPORTER-beckon-enrolment-v1';
 
 const base64url = /^[A-Za-z0-9_-]*$/;
@@ -36,21 +40,32 @@ const addresses = z
   .array(z.object({ host: z.string().min(1).max(255), port: z.int().min(1).max(65_535) }))
   .max(64);
 
-const enrolRequest = z.object({
-  secret: bytes(32, 32),
+const application = z.object({
   publicKey: bytes(32, 32),
   name: z.string().min(1).max(200),
   /** Where the applicant listens, as far as it knows. A hint for dialling: who answers there must prove its key. */
   addresses: addresses.default([]),
   /** Ed25519 over `proofOfKey`. */
   proof: bytes(64, 64),
+  /** A second key, for the case that the node is to let others in: it becomes an issuer if its issuer says so. */
+  issuerKey: z
+    .object({ publicKey: bytes(32, 32), /** Ed25519 by that key over `proofOfIssuerKey`. */ proof: bytes(64, 64) })
+    .optional(),
 });
+export type Application = z.infer<typeof application>;
+
+const enrolRequest = z.object({ secret: bytes(32, 32), ...application.shape });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
+
+const advice = z.object({ meshName: z.string().max(200), isAdmissible: z.boolean(), why: z.string().max(1000) });
+/** What an application would lead to; `why` is empty when it would be let in. */
+export type Advice = z.infer<typeof advice>;
 
 const admission = z.object({
   meshName: z.string().max(200),
   root: certificate,
   chain,
+  issuerCertificate: certificate.optional(),
   members: z
     .array(z.object({ chain, addresses }))
     .max(10_000),
@@ -66,6 +81,8 @@ export interface AdmissionAnswer {
   readonly meshName: string;
   readonly root: Uint8Array;
   readonly chain: CertificateChain;
+  /** Over the `issuerKey` of the request, by the root: the node may let others in. */
+  readonly issuerCertificate?: Uint8Array | undefined;
   readonly members: readonly MemberCard[];
 }
 
@@ -95,6 +112,12 @@ export function proofOfKey(parts: {
   return joined(['beckon-enrolment-v1', meshId, name, publicKey, channel]);
 }
 
+/** The same for the key that the node would issue with. */
+export function proofOfIssuerKey(parts: { readonly meshId: MeshId; readonly nodeKey: Uint8Array; readonly publicKey: Uint8Array; readonly channel: Uint8Array }): Uint8Array {
+  const { meshId, nodeKey, publicKey, channel } = parts;
+  return joined(['beckon-issuer-key-v1', meshId, nodeKey, publicKey, channel]);
+}
+
 /** Each part preceded by its length, so that no two lists of parts are alike. */
 function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
   const pieces = parts.flatMap((part) => {
@@ -118,6 +141,16 @@ export function encodeMessage(message: object): string {
 /** @throws BrokerError `invalid`, naming the field. */
 export function decodeEnrolRequest(body: Uint8Array): EnrolRequest {
   return decode(enrolRequest, body, 'the request to join');
+}
+
+/** @throws BrokerError `invalid`, naming the field. */
+export function decodeApplication(body: Uint8Array): Application {
+  return decode(application, body, 'the application');
+}
+
+/** @throws BrokerError `invalid`, naming the field. */
+export function decodeAdvice(body: Uint8Array): Advice {
+  return decode(advice, body, 'the answer');
 }
 
 /** @throws BrokerError `invalid`, naming the field. */

@@ -8,15 +8,22 @@ import { formatHostPort, parseHostPort, type HostPort } from '../domain/host-por
 import { nodeIdOfPublicKey, type NodeId } from '../domain/ids.ts';
 import { parseName } from '../domain/name.ts';
 import type { Clock } from '../domain/ports.ts';
+import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import {
+  applyPath,
+  askPath,
+  decodeApplication,
   decodeEnrolRequest,
   encodeMessage,
   enrolPath,
   exporterLabel,
   issuerStatement,
+  proofOfIssuerKey,
   proofOfKey,
   rootPath,
+  type Advice,
+  type Application,
   type MemberCard,
 } from './enrolment-messages.ts';
 import type { EntranceHandler, EntranceReply, EntranceRequest } from './entrance.ts';
@@ -34,14 +41,16 @@ export interface Applicant {
   readonly addresses: readonly HostPort[];
   /** host:port */
   readonly remoteAddress: string;
-  /** `hashOfSecret` of the token's secret. */
-  readonly secretHash: string;
+  /** What lets it in: the token's secret as `hashOfSecret` has it, or who it is by the word of the tailnet. */
+  readonly by: { readonly secretHash: string } | { readonly identity: TailnetIdentity };
 }
 
 export interface Grant {
   /** The name that it gets; the desk decides what happens when another node holds the one it wished for. */
   readonly name: string;
   readonly owner: string;
+  /** It is to let others in too, if it wants to and this node can make it an issuer. */
+  readonly isIssuer?: boolean;
 }
 
 /**
@@ -49,13 +58,18 @@ export interface Grant {
  * node with the same secret may be granted again, for one whose answer got lost on the way.
  */
 export interface EnrolmentDesk {
-  /** What the applicant would get. Changes nothing. */
+  /**
+   * What the applicant would get. Changes nothing, but that one who has to wait is remembered as waiting.
+   * @throws BrokerError `denied`, saying why
+   */
   quote(applicant: Applicant): Promise<Grant>;
+  /** What an application of that machine would lead to. */
+  advise(identity: TailnetIdentity): Promise<Advice>;
   /**
    * Durable when it resolves: token used, member and certificate recorded, in one transaction that checks the token
    * again. BrokerError `conflict` when the grant no longer holds (the name was taken meanwhile): it is quoted anew.
    */
-  admit(applicant: Applicant, grant: Grant, chain: CertificateChain): Promise<Welcome>;
+  admit(applicant: Applicant, grant: Grant, chain: CertificateChain, issuerCertificate: Uint8Array | undefined): Promise<Welcome>;
 }
 
 export interface Welcome {
@@ -71,21 +85,31 @@ export interface EnrolmentOptions {
   /** undefined while this node issues nothing. */
   readonly issuer: () => Issuer | undefined;
   readonly desk: EnrolmentDesk;
+  /** @throws BrokerError `denied` or `unavailable`, for a connection of which nobody can say who it is */
+  readonly identify: (request: Pick<EntranceRequest, 'remoteAddress' | 'localAddress'>) => Promise<TailnetIdentity>;
 }
 
 const mostTries = 3;
 
-/** Serves `GET /v1/root` and `POST /v1/enrol`; all else is `not_found`. */
+/** Serves `GET /v1/root`, `GET /v1/ask`, `POST /v1/enrol` and `POST /v1/apply`; all else is `not_found`. */
 export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
   return async (request) => {
     const issuer = options.issuer();
     if (issuer === undefined) {
-      throw new BrokerError('unavailable', 'this node is no issuer', { hint: 'join at the node that made the token' });
+      throw new BrokerError('unavailable', 'this node is no issuer', { hint: 'join at a node that can let others in: the one that made the token, say' });
     }
     if (request.method === 'GET' && request.path === rootPath) {
       return introduce(issuer, options.nodeId);
     }
-    if (request.method === 'POST' && request.path === enrolPath) return enrolNode(request, issuer, options);
+    if (request.method === 'GET' && request.path === askPath) return json(await options.desk.advise(await options.identify(request)));
+    if (request.method === 'POST' && request.path === enrolPath) {
+      const { secret, ...application } = decodeEnrolRequest(request.body);
+      return enrolNode(request, application, { secretHash: hashOfSecret(secret) }, issuer, options);
+    }
+    if (request.method === 'POST' && request.path === applyPath) {
+      const application = decodeApplication(request.body);
+      return enrolNode(request, application, { identity: await options.identify(request) }, issuer, options);
+    }
     throw notFound('there is nothing here');
   };
 }
@@ -93,16 +117,26 @@ export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
 function introduce(issuer: Issuer, nodeId: NodeId): EntranceReply {
   const { root, certificate, meshId } = issuer;
   const attestation = issuer.sign(issuerStatement(meshId, nodeId));
-  return { contentType: 'application/json', body: encodeMessage({ root, issuer: certificate, nodeId, attestation }) };
+  return json({ root, issuer: certificate, nodeId, attestation });
 }
 
-async function enrolNode(request: EntranceRequest, issuer: Issuer, options: EnrolmentOptions): Promise<EntranceReply> {
+function json(message: object): EntranceReply {
+  return { contentType: 'application/json', body: encodeMessage(message) };
+}
+
+async function enrolNode(request: EntranceRequest, application: Application, by: Applicant['by'], issuer: Issuer, options: EnrolmentOptions): Promise<EntranceReply> {
   const { clock, desk } = options;
-  const { secret, publicKey, name, proof, addresses } = decodeEnrolRequest(request.body);
+  const { publicKey, name, proof, addresses, issuerKey } = application;
   const channel = request.exportKey(exporterLabel);
   const signed = proofOfKey({ meshId: issuer.meshId, name, publicKey, channel });
   if (!verifySignature(publicKey, signed, proof)) {
     throw new BrokerError('unauthenticated', 'the applicant did not prove that it holds its key');
+  }
+  if (issuerKey !== undefined) {
+    const statement = proofOfIssuerKey({ meshId: issuer.meshId, nodeKey: publicKey, publicKey: issuerKey.publicKey, channel });
+    if (!verifySignature(issuerKey.publicKey, statement, issuerKey.proof)) {
+      throw new BrokerError('unauthenticated', 'the applicant did not prove that it holds the key that it would issue with');
+    }
   }
   const applicant: Applicant = {
     nodeId: nodeIdOfPublicKey(publicKey),
@@ -110,20 +144,21 @@ async function enrolNode(request: EntranceRequest, issuer: Issuer, options: Enro
     name: parseName(name),
     addresses: addresses.map((each) => parseHostPort(formatHostPort(each))),
     remoteAddress: request.remoteAddress,
-    secretHash: hashOfSecret(secret),
+    by,
   };
   for (let tries = 1; ; tries += 1) {
     try {
       const grant = await desk.quote(applicant);
       const chain = await issuer.issue({ publicKey, name: grant.name, owner: grant.owner }, clock.now());
-      const { meshName, members } = await desk.admit(applicant, grant, chain);
-      const answer = { meshName, root: issuer.root, chain, members };
-      return { contentType: 'application/json', body: encodeMessage(answer) };
+      const wanted = grant.isIssuer === true ? issuerKey : undefined;
+      const issuerCertificate = wanted === undefined ? undefined : await issuer.certifyIssuer(wanted.publicKey, clock.now());
+      const { meshName, members } = await desk.admit(applicant, grant, chain, issuerCertificate);
+      return json({ meshName, root: issuer.root, chain, members, ...(issuerCertificate === undefined ? {} : { issuerCertificate }) });
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
       if (error.code === 'conflict' && tries < mostTries) continue;
       // One answer for unknown, used and late: a stranger learns nothing about tokens.
-      if (error.code === 'denied' || error.code === 'not_found') throw tokenDenied(error);
+      if ('secretHash' in by && (error.code === 'denied' || error.code === 'not_found')) throw tokenDenied(error);
       throw error;
     }
   }

@@ -18,6 +18,8 @@ export interface EntranceRequest {
   readonly body: Uint8Array;
   /** host:port, for the log. */
   readonly remoteAddress: string;
+  /** This machine's address of the connection. */
+  readonly localAddress: string;
   /** 32 bytes that only the two ends of this TLS connection know (RFC 8446, 7.5). */
   readonly exportKey: (label: string) => Uint8Array;
 }
@@ -149,6 +151,7 @@ export class Entrance {
       path: (request.url ?? '').replace(/\?.*$/s, ''),
       body,
       remoteAddress: visit.remoteAddress,
+      localAddress: socket.localAddress ?? '',
       exportKey: (label) => exportKey(socket, label),
     });
   }

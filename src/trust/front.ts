@@ -18,6 +18,12 @@ export interface Refusal {
   readonly why: string;
 }
 
+/** Both ends of a connection, as this machine sees them. */
+export interface Ends {
+  readonly remote: HostPort;
+  readonly local: HostPort;
+}
+
 export interface FrontOptions {
   readonly judge: Judge;
   /** Takes the socket over: TLS is done, ALPN is h2, nothing was read. It may be called at any time after `start`. */
@@ -26,10 +32,18 @@ export interface FrontOptions {
   readonly onStranger: (socket: TLSSocket, remoteAddress: string) => void;
   /** Exactly once for each connection that ends here. Limit what you log: strangers decide how often it is called. */
   readonly onRefused: (refusal: Refusal) => void;
+  /**
+   * Asked before anything is read: undefined lets the connection in, a text is why not. Not asked when left out.
+   * @throws never; bounded in time
+   */
+  readonly vet?: (ends: Ends) => Promise<string | undefined>;
   readonly handshakeTimeoutMs?: number;
   /** Handshakes under way at once; further connections are cut. */
   readonly mostHandshakes?: number;
 }
+
+/** Why every connection is refused before there is an identity. */
+export const inNoMesh = 'this node is in no mesh';
 
 const stranger = Symbol('no certificate');
 
@@ -38,11 +52,17 @@ interface Arrival {
   readonly remoteAddress: string;
 }
 
+interface Listener {
+  /** As it was asked for. */
+  readonly wanted: string;
+  readonly server: Server;
+}
+
 export class Front {
   readonly #options: FrontOptions;
   readonly #handshakeTimeoutMs: number;
   readonly #mostHandshakes: number;
-  #servers: Server[] = [];
+  #servers: Listener[] = [];
   #current: { readonly identity: MeshIdentity; readonly tls: TlsServer } | undefined;
   /** Connections in their handshake, by `endsOf`: node:tls does not tell which socket it wrapped. */
   readonly #arrivals = new Map<string, Arrival>();
@@ -62,7 +82,7 @@ export class Front {
   async start(listen: readonly HostPort[]): Promise<readonly HostPort[]> {
     if (this.#servers.length === 0) {
       try {
-        for (const address of listen) this.#servers.push(await this.#listen(address));
+        for (const address of listen) await this.#add(address);
       } catch (error) {
         await this.stop();
         throw error;
@@ -71,9 +91,30 @@ export class Front {
     return this.addresses();
   }
 
+  /**
+   * Listens on these and no others from now on; what it listens on already stays untouched, and so do connections.
+   * @returns those that it could not listen on, and why, as `start` would throw it
+   */
+  async listenOn(listen: readonly HostPort[]): Promise<readonly { readonly address: HostPort; readonly error: BrokerError }[]> {
+    const wanted = new Set(listen.map(formatHostPort));
+    for (const each of this.#servers) if (!wanted.has(each.wanted)) each.server.close();
+    this.#servers = this.#servers.filter((each) => wanted.has(each.wanted));
+    const failures: { readonly address: HostPort; readonly error: BrokerError }[] = [];
+    for (const address of listen) {
+      if (this.#servers.some((each) => each.wanted === formatHostPort(address))) continue;
+      try {
+        await this.#add(address);
+      } catch (error) {
+        if (!(error instanceof BrokerError)) throw error;
+        failures.push({ address, error });
+      }
+    }
+    return failures;
+  }
+
   /** Stops listening and cuts handshakes. Sockets that were handed on belong to those who took them. */
   stop(): Promise<void> {
-    for (const server of this.#servers) server.close();
+    for (const { server } of this.#servers) server.close();
     this.#servers = [];
     const arrivals = [...this.#arrivals.values()];
     this.#arrivals.clear();
@@ -82,7 +123,7 @@ export class Front {
   }
 
   addresses(): readonly HostPort[] {
-    return this.#servers.map((server) => {
+    return this.#servers.map(({ server }) => {
       const { address, port } = server.address() as AddressInfo;
       return { host: address, port };
     });
@@ -120,6 +161,10 @@ export class Front {
     return server;
   }
 
+  async #add(address: HostPort): Promise<void> {
+    this.#servers.push({ wanted: formatHostPort(address), server: await this.#listen(address) });
+  }
+
   async #listen(address: HostPort): Promise<Server> {
     const server = createNetServer({ noDelay: true }, (socket) => this.#accept(socket));
     await new Promise<void>((resolve, reject) => {
@@ -139,7 +184,7 @@ export class Front {
     const remoteAddress = formatHostPort({ host, port });
     // An error is followed by close, which is what is acted on.
     socket.on('error', () => undefined);
-    if (this.#current === undefined) return this.#cut(socket, remoteAddress, 'this node is in no mesh');
+    if (this.#current === undefined) return this.#cut(socket, remoteAddress, inNoMesh);
     if (this.#arrivals.size >= this.#mostHandshakes) return this.#cut(socket, remoteAddress, 'too many handshakes at once');
     const ends = endsOf(socket);
     const arrival = { socket, remoteAddress };
@@ -149,7 +194,18 @@ export class Front {
       this.#arrivals.delete(ends);
       this.#options.onRefused({ remoteAddress, why: 'closed before the TLS handshake ended' });
     });
-    this.#current.tls.emit('connection', socket);
+    if (this.#options.vet === undefined) this.#current.tls.emit('connection', socket);
+    else void this.#vetted(socket, ends, this.#options.vet);
+  }
+
+  async #vetted(socket: Socket, ends: string, vet: NonNullable<FrontOptions['vet']>): Promise<void> {
+    const { remoteAddress, remotePort, localAddress, localPort } = socket;
+    const why = await vet({ remote: hostPort(remoteAddress, remotePort), local: hostPort(localAddress, localPort) });
+    // Closed meanwhile, which was told already.
+    if (socket.destroyed || this.#arrivals.get(ends)?.socket !== socket) return;
+    if (why === undefined && this.#current !== undefined) return void this.#current.tls.emit('connection', socket);
+    const arrival = this.#take(ends);
+    this.#cut(socket, arrival?.remoteAddress ?? '', why ?? inNoMesh);
   }
 
   #take(ends: string): Arrival | undefined {
@@ -173,7 +229,7 @@ export class Front {
   /** Who it is, or why it is refused. */
   #judge(socket: TLSSocket): PeerIdentity | typeof stranger | string {
     const current = this.#current;
-    if (current === undefined) return 'this node is in no mesh';
+    if (current === undefined) return inNoMesh;
     if (socket.isSessionReused()) return 'resumed a TLS session, which this port never allows';
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) {
@@ -196,6 +252,15 @@ export class Front {
     socket.destroy();
     this.#options.onRefused({ remoteAddress, why });
   }
+}
+
+function hostPort(address: string | undefined, port: number | undefined): HostPort {
+  return { host: plainAddress(address ?? ''), port: port ?? 0 };
+}
+
+/** An IPv4 address on a socket of both families is written as IPv6. */
+export function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '');
 }
 
 /** Both ends of a TCP connection: no two live ones have the same. */

@@ -1,9 +1,13 @@
 /** One small HTTP/1.1 exchange over one TLS 1.3 connection, with a bound on time and size. */
 import { request as httpRequest } from 'node:http';
 import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { HostPort } from '../domain/host-port.ts';
 import type { Clock } from '../domain/ports.ts';
+
+/** A stream to an address that is not reached directly; undefined for one that is. Rejects with why there is none. */
+export type Detour = (address: HostPort, timeoutMs: number) => Promise<Duplex | undefined>;
 
 export interface Exchange {
   readonly address: HostPort;
@@ -17,6 +21,9 @@ export interface Exchange {
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  readonly detour?: Detour | undefined;
+  /** Of this machine, for a connection that has to come from there. */
+  readonly localAddress?: string | undefined;
 }
 
 export interface Answer {
@@ -33,12 +40,13 @@ export class TimedOut extends Error {
 }
 
 export async function exchange(options: Exchange): Promise<Answer> {
-  const { address, clock, timeoutMs, signal } = options;
+  const { address, clock, timeoutMs, signal, detour, localAddress } = options;
   signal?.throwIfAborted();
+  const stream = await detour?.(address, timeoutMs);
   const socket = connect({
-    host: address.host,
-    port: address.port,
+    ...(stream === undefined ? { host: address.host, port: address.port } : { socket: stream }),
     ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
+    ...(localAddress === undefined || stream !== undefined ? {} : { localAddress }),
     ...options.tls,
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['http/1.1'],
@@ -64,6 +72,7 @@ export async function exchange(options: Exchange): Promise<Answer> {
     // Errors of a connection that is done with have nobody to tell.
     socket.on('error', () => undefined);
     socket.destroy();
+    stream?.destroy();
   }
 }
 

@@ -31,10 +31,10 @@ export async function makeRoot(key: KeyObject, nowMs: number): Promise<Uint8Arra
   return make({ subject: name, publicKey: createPublicKey(key), pathLength: 1 }, { name, key }, nowMs, nowMs + rootLifeMs);
 }
 
-/** An issuer: may sign leaves and no further authority. */
+/** An issuer: may sign leaves and no further authority. @param key its key, or the public half of it */
 export async function makeIssuer(key: KeyObject, root: Authority, nowMs: number): Promise<Uint8Array> {
   const signer = { name: authorityName('root', root.key), key: root.key };
-  const subject = { subject: authorityName('issuer', key), publicKey: createPublicKey(key), pathLength: 0 };
+  const subject = { subject: authorityName('issuer', key), publicKey: publicOf(key), pathLength: 0 };
   return make(subject, signer, nowMs, nowMs + issuerLifeMs);
 }
 
@@ -74,8 +74,12 @@ type DistinguishedName = Record<string, { utf8String: string }[]>[];
 
 /** OpenSSL finds a signer by its name, so each authority's name holds the start of its key. */
 function authorityName(kind: 'root' | 'issuer', key: KeyObject): DistinguishedName {
-  const id = createPublicKey(key).export({ type: 'spki', format: 'der' }).subarray(-32, -16).toString('hex');
+  const id = publicOf(key).export({ type: 'spki', format: 'der' }).subarray(-32, -16).toString('hex');
   return [{ CN: [{ utf8String: `Beckon ${kind} ${id}` }] }];
+}
+
+function publicOf(key: KeyObject): KeyObject {
+  return key.type === 'public' ? key : createPublicKey(key);
 }
 
 interface Subject {

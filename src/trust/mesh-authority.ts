@@ -2,7 +2,7 @@
  * The keys that make a mesh: the root, and the issuer that lets nodes in. Each mesh has its own directory below
  * `trust/`, so that a second mesh, or what a crash left of a first try, never costs anybody a key.
  */
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
 import type { MeshId } from '../domain/ids.ts';
@@ -10,7 +10,7 @@ import type { CertificateChain, MeshIdentity } from '../domain/trust.ts';
 import { meshIdOf, readCertificate, toPem, verifyChain } from './certificate.ts';
 import { makeIssuer, makeLeaf, makeRoot, type Authority, type LeafSubject } from './issue.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
-import { rawPublicKey, type NodeKey } from './node-key.ts';
+import { publicKeyObject, rawPublicKey, type NodeKey } from './node-key.ts';
 
 /** Certificates only: safe to store, replicate, show. */
 export interface MeshCertificates {
@@ -56,6 +56,16 @@ export function issuerKeyPath(directory: string, meshId: MeshId): string {
   return join(directory, meshId, 'issuer.key');
 }
 
+/** A key to issue with: that of an earlier try, or a new one, which `keepIssuerKey` makes durable. */
+export async function wishIssuerKey(directory: string, meshId: MeshId): Promise<KeyObject> {
+  return (await readKeyFile(issuerKeyPath(directory, meshId))) ?? generateKeyPairSync('ed25519').privateKey;
+}
+
+/** Durable when it resolves; does nothing when it is there. @throws BrokerError as `writeKeyFile` does */
+export async function keepIssuerKey(directory: string, meshId: MeshId, key: KeyObject): Promise<void> {
+  if ((await readKeyFile(issuerKeyPath(directory, meshId))) === undefined) await writeKeyFile(issuerKeyPath(directory, meshId), key);
+}
+
 /** What lets nodes in. Holds a key: made by `openIssuer`, kept by the node alone. */
 export interface Issuer {
   readonly meshId: MeshId;
@@ -63,6 +73,8 @@ export interface Issuer {
   readonly certificate: Uint8Array;
   /** A leaf for that node, signed, checked as any member would check it; nothing is stored. */
   issue(subject: LeafSubject, nowMs: number): Promise<CertificateChain>;
+  /** A certificate that makes the holder of that key an issuer too; undefined where the root's key is not. @param publicKey raw */
+  certifyIssuer(publicKey: Uint8Array, nowMs: number): Promise<Uint8Array | undefined>;
   /** Signs with the issuer's key. Callers put a domain string in front; no certificate starts like one. */
   sign(statement: Uint8Array): Uint8Array;
 }
@@ -95,6 +107,10 @@ export async function openIssuer(
       const chain = { leaf: await makeLeaf(subject, authority, root, nowMs), issuer: certificate };
       verifyChain(chain, root, nowMs);
       return chain;
+    },
+    certifyIssuer: async (publicKey, nowMs) => {
+      const rootKey = await readKeyFile(rootKeyPath(directory, meshId));
+      return rootKey === undefined ? undefined : makeIssuer(publicKeyObject(publicKey), { certificate: root, key: rootKey }, nowMs);
     },
     sign: (statement) => new Uint8Array(sign(null, statement, key)),
   };

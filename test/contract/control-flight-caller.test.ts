@@ -63,7 +63,9 @@ describe('calls that change the node, or tell of others', () => {
     removeAgent: (client) => client.removeAgent('fabric'),
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
+    watchPeers: (client) => all(client.watchPeers()),
     ping: (client) => client.ping('desktop'),
+    diagnose: (client) => client.diagnose(),
     backup: (client) => client.backup('/tmp/never.db'),
     serve: (client) => all((client as GrpcNodeClient).openServe()).catch((error: unknown) => Promise.reject(fromCall(error))),
     replyToFlight: (client) => client.replyToFlight({ id: 'last', reply: { kind: 'approved' }, waitMs: 0 }),
@@ -73,6 +75,8 @@ describe('calls that change the node, or tell of others', () => {
     createInvite: (client) => client.createInvite({}),
     joinMesh: (client) => client.joinMesh('token'),
     listMembers: (client) => client.members(),
+    listPending: (client) => client.pending(),
+    admit: (client) => client.admit({ rules: [{ kind: 'tag', value: 'tag:x' }] }),
   };
 
   test.each(Object.entries(closed))('%s is refused', async (_name, call) => {

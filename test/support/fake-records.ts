@@ -1,4 +1,5 @@
 /** Records that a FakeBroker tells of. */
+import type { Applicant } from '../../src/domain/admit-rule.ts';
 import type { AgentSpec, AgentView, MemberView, NodeStatus } from '../../src/broker/api.ts';
 import type { Hlc } from '../../src/domain/hlc.ts';
 import type { PeerView } from '../../src/domain/mesh-port.ts';
@@ -26,6 +27,10 @@ export const fakeStatus: NodeStatus = {
   listen: ['127.0.0.1:7423'],
   draining: false,
 };
+
+export const fakeApplicants: readonly Applicant[] = [
+  { nodeId: desktop, name: 'server', address: '100.64.0.3:7423', tags: ['tag:broker'], sinceMs: startMs, why: 'it is tagged tag:broker, and no rule admits that' },
+];
 
 export const fakeMembers: readonly MemberView[] = [
   { name: 'laptop', nodeId: laptop, owner: 'ada', state: 'self' },

@@ -14,6 +14,8 @@ export interface NodePlace {
   /** host:port for `--listen`. */
   readonly listen: string;
   readonly gossipListen?: string;
+  /** Of a tailscaled: then `--tailscale` names it and `--listen` is left out. */
+  readonly tailscale?: string;
   /** What each command of it runs through: `ip netns exec NAME`. */
   readonly through?: readonly string[];
 }
@@ -67,8 +69,9 @@ export class TestNode {
 
   /** Resolves with the ready line. @throws when the node ends, or says nothing for 20 s */
   async up({ flags = [], stdin = '', env, through, detach = false }: UpOptions = {}): Promise<Json> {
-    const { listen, name, gossipListen = '127.0.0.1:0' } = this.place;
-    const usual = ['--name', name, '--listen', listen, '--tailscale', 'off', '--gossip-listen', gossipListen];
+    const { listen, name, gossipListen = '127.0.0.1:0', tailscale } = this.place;
+    const where = tailscale === undefined ? ['--listen', listen, '--tailscale', 'off'] : ['--tailscale', tailscale];
+    const usual = ['--name', name, ...where, '--gossip-listen', gossipListen];
     const run = this.start(['up', ...usual, ...flags, ...(detach ? ['--detach'] : [])], {
       stdin,
       timeoutMs: detach ? 30_000 : 600_000,

@@ -38,6 +38,9 @@ export function storeStory(): readonly StoryStep[] {
   add('replaceOwnChain', { stamp: stamp(), name: 'laptop', chain: { leaf: new Uint8Array([4]), issuer: bytes } });
   add('addInvite', { stamp: stamp(), invite: { secretHash: 'aa', owner: 'ada', expiresAtMs: 2e15 } });
   add('redeemInvite', { stamp: stamp(), secretHash: 'aa', member });
+  add('admitMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(4), name: 'studio' }, issuerDer: bytes });
+  add('recordApplicant', { stamp: stamp(), applicant: { nodeId: nodeIdFor(5), name: 'guest', address: '100.64.0.5:7423', login: 'bob', tags: [], why: 'no rule admits it' } });
+  add('addAdmitRules', { stamp: stamp(), rules: [{ kind: 'tag', value: 'tag:server' }] });
   add('saveMembers', { stamp: stamp(), members: [{ ...member, nodeId: nodeIdFor(3), name: 'server' }] });
   add('saw', { nodeId: peer, atMs: story.nowMs, epoch: 7 });
   add('addAgent', {

@@ -175,6 +175,9 @@ export class Machine {
       meshUseCases: { createMesh: never, createInvite: never, joinMesh: never },
       verify: () => this.identity,
       ownAddresses: () => [],
+      tailnetUser: () => undefined,
+      issuerProof: () => undefined,
+      isIssuer: () => false,
       onMembers: () => undefined,
       pid: 1,
       notifier: { unable: undefined, notify: async () => undefined },
@@ -224,6 +227,7 @@ export class Machine {
       link: (nodeId) => (nodeId === this.#peer?.identity.nodeId ? this.link : undefined),
       links: () => (this.link === undefined ? [] : [this.link]),
       peers: () => [],
+      onPeer: () => () => undefined,
       dialNow: () => Promise.resolve(this.link),
     };
   }

@@ -2,7 +2,7 @@
 import { denied } from '../../../src/domain/errors.ts';
 import type { CertificateChain } from '../../../src/domain/trust.ts';
 import type { Applicant, EnrolmentDesk, Grant, Welcome } from '../../../src/trust/enrolment.ts';
-import type { MemberCard } from '../../../src/trust/enrolment-messages.ts';
+import type { Advice, MemberCard } from '../../../src/trust/enrolment-messages.ts';
 import { hashOfSecret } from '../../../src/trust/token.ts';
 
 interface Invited {
@@ -24,8 +24,8 @@ export class TestDesk implements EnrolmentDesk {
     this.#invited.set(hashOfSecret(secret), { owner, endsAtMs });
   }
 
-  #invitationOf({ secretHash }: Applicant): Invited {
-    const invited = this.#invited.get(secretHash);
+  #invitationOf({ by }: Applicant): Invited {
+    const invited = 'secretHash' in by ? this.#invited.get(by.secretHash) : undefined;
     if (invited === undefined) throw denied('there is no such token');
     if (invited.usedBy !== undefined) throw denied('that token was used');
     if (invited.endsAtMs < Date.now()) throw denied('that token is late');
@@ -38,6 +38,10 @@ export class TestDesk implements EnrolmentDesk {
       const isTaken = this.admitted.some(({ grant }) => grant.name === applicant.name);
       return { name: isTaken ? `${applicant.name}-2` : applicant.name, owner };
     });
+  }
+
+  advise(): Promise<Advice> {
+    return Promise.resolve({ meshName: 'home', isAdmissible: false, why: 'tokens alone' });
   }
 
   admit(applicant: Applicant, grant: Grant, chain: CertificateChain): Promise<Welcome> {

@@ -8,7 +8,8 @@ import type { HostPort } from '../../../src/domain/host-port.ts';
 import type { Clock } from '../../../src/domain/ports.ts';
 import type { Judge, MeshIdentity, PeerIdentity } from '../../../src/domain/trust.ts';
 import { fingerprintOf, toPem } from '../../../src/trust/certificate.ts';
-import { enrolmentHandler, type EnrolmentDesk } from '../../../src/trust/enrolment.ts';
+import { enrolmentHandler, type EnrolmentDesk, type EnrolmentOptions } from '../../../src/trust/enrolment.ts';
+import { denied } from '../../../src/domain/errors.ts';
 import { Entrance, type EntranceLimits } from '../../../src/trust/entrance.ts';
 import { Front, type Refusal } from '../../../src/trust/front.ts';
 import { makeLeaf } from '../../../src/trust/issue.ts';
@@ -90,6 +91,8 @@ export interface TestFront extends AsyncDisposable {
 export interface TestFrontOptions {
   readonly judge?: Judge;
   readonly desk?: EnrolmentDesk;
+  /** Whom the tailnet knows at the other end; nobody when left out. */
+  readonly identify?: EnrolmentOptions['identify'];
   readonly limits?: Partial<EntranceLimits>;
   readonly handshakeTimeoutMs?: number;
   readonly mostHandshakes?: number;
@@ -98,6 +101,7 @@ export interface TestFrontOptions {
 
 const closedDesk: EnrolmentDesk = {
   quote: () => Promise.reject(new Error('nobody was to ask the desk')),
+  advise: () => Promise.reject(new Error('nobody was to ask the desk')),
   admit: () => Promise.reject(new Error('nobody was to ask the desk')),
 };
 
@@ -111,6 +115,7 @@ export async function testFront(mesh: TestMesh, options: TestFrontOptions = {}):
     nodeId: mesh.identity.nodeId,
     issuer: () => mesh.issuer,
     desk: options.desk ?? closedDesk,
+    identify: options.identify ?? (() => Promise.reject(denied('there is no tailnet here'))),
   });
   const entrance = new Entrance({
     clock: systemClock,

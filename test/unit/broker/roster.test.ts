@@ -39,6 +39,8 @@ beforeEach(async () => {
     verify,
     ownAddresses: () => [],
     onMembers: (members) => void learned.push(...members),
+    issuerProof: () => undefined,
+    isIssuer: () => false,
   });
 });
 afterEach(() => temp[Symbol.asyncDispose]());

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { admitKinds } from '../../../src/domain/admit-rule.ts';
 import { describe, expect, test } from 'vitest';
 import { deliveryStates, failureReasons } from '../../../src/domain/delivery.ts';
 import { flightStates } from '../../../src/domain/flight.ts';
@@ -40,7 +41,8 @@ const message: fc.Arbitrary<Exclude<ControlMessage, Forward>> = fc.oneof(
   fc.record({
     type: type('roster'),
     members: fc.array(fc.record({ chain: fc.record({ leaf: bytes, issuer: bytes }), addresses: fc.array(fc.constant('laptop:7423'), { maxLength: 3 }) }), { maxLength: 3 }),
-  }),
+    admission: fc.record({ rules: fc.array(fc.record({ kind: fc.constantFrom(...admitKinds), value: fc.constantFrom('tag:x', 'ann') }), { maxLength: 3 }), proof: fc.record({ certificate: bytes, attestation: bytes }) }),
+  }, { requiredKeys: ['type', 'members'] }),
 );
 
 const reread = (frame: ControlFrame['frame']): ControlFrame['frame'] => ControlFrame.decode(ControlFrame.encode({ frame }).finish()).frame;
@@ -82,6 +84,8 @@ describe('every message is the same after the wire', () => {
     const settle = fc.record({ verb: fc.constantFrom(...worktreeVerbs), tree: samples.objectName, by: fc.constant('uid:501') }, { requiredKeys: ['verb', 'by'] });
     const query: fc.Arbitrary<PeerQuery> = fc.oneof(
       fc.constant({ type: 'ping' } as const),
+      fc.record({ type: type('reach'), nodeId: samples.nodeId }),
+      fc.constant({ type: 'dial_back' } as const),
       fc.record({ type: type('trace'), invocationId }),
       fc.record({ type: type('diff'), invocationId, offset: number, snapshot: fc.string({ minLength: 1 }) }, { requiredKeys: ['type', 'invocationId', 'offset'] }),
       fc.record({ type: type('worktree'), invocationId, settle }, { requiredKeys: ['type', 'invocationId'] }),
@@ -104,7 +108,12 @@ describe('every message is the same after the wire', () => {
     const pageOf = <Item>(item: fc.Arbitrary<Item>) =>
       fc.record({ items: fc.array(item, { maxLength: 3 }), next: fc.string({ minLength: 1 }) }, { requiredKeys: ['items'] });
     const answer: fc.Arbitrary<PeerAnswer> = fc.oneof(
-      fc.constant({ type: 'ping' } as const),
+      fc.record({ type: type('ping'), nowMs: number }, { requiredKeys: ['type'] }),
+      fc.record({ type: type('reach'), reached: fc.boolean(), epoch: number }),
+      fc.record({
+        type: type('dial_back'),
+        results: fc.array(fc.record({ address: fc.constant('laptop:7423'), reached: fc.boolean(), why: fc.string({ minLength: 1 }) }, { requiredKeys: ['address', 'reached'] }), { maxLength: 3 }),
+      }),
       fc.record({ type: type('trace'), facts: fc.array(samples.fact, { maxLength: 4 }) }),
       fc.record({ type: type('flights'), page: pageOf(samples.flight) }),
       fc.record({ type: type('diff'), snapshot: fc.string({ minLength: 1 }), summary: samples.diffSummary, bytes: fc.uint8Array({ maxLength: 50 }) }),
@@ -144,7 +153,7 @@ test('no bytes make a decoder throw anything but an error it names', () => {
         expect(error).toBeInstanceOf(Error);
         return;
       }
-      if (frame === undefined || ['hello', 'heartbeat', 'heartbeatReply', 'goodbye', 'query', 'answer'].includes(frame.$case)) return;
+      if (frame === undefined || ['hello', 'heartbeat', 'heartbeatReply', 'goodbye', 'query', 'answer', 'introduce', 'dialRequest'].includes(frame.$case)) return;
       const known = frame as MessageFrame;
       try {
         if (known.$case === 'forward') decodeForward(known.value);

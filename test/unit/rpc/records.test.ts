@@ -76,6 +76,13 @@ describe('what a newer or a broken peer sends', () => {
     expect(work.decodeFlightEvent(wire.FlightEvent.decode(newer))).toMatchObject({ seq: 7, body: { kind: 'unknown' } });
   });
 
+  test('output of a stream that only a newer version knows keeps its place too; output of none is invalid', () => {
+    const event = { seq: 7, atMs: 1, hlc: '000000000001-0001' };
+    const content = Buffer.from('x');
+    expect(work.decodeFlightEvent({ ...event, body: { $case: 'output', value: { stream: 99 as wire.OutputStream, content } } })).toMatchObject({ seq: 7, body: { kind: 'unknown' } });
+    expect(() => work.decodeFlightEvent({ ...event, body: { $case: 'output', value: { stream: 0, content } } })).toThrow(expect.objectContaining({ code: 'invalid' }));
+  });
+
   test('a state of a step that only a newer version knows is one that is not over', () => {
     const value = { call: '1', title: 't', tool: 'x', state: 99 as wire.StepState };
     const message = { seq: 1, atMs: 1, hlc: '000000000001-0001', body: { $case: 'tool', value } } as const;

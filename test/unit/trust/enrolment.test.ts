@@ -45,6 +45,7 @@ function request({ key = generateNodeKey(), name = 'desktop', signedName = name,
     path: '/v1/enrol',
     body: Buffer.from(encodeMessage({ secret, publicKey, name, proof, addresses: [{ host: 'desktop.lan', port: 7423 }] })),
     remoteAddress: '192.0.2.1:5000',
+    localAddress: '192.0.2.9',
     exportKey: () => channel,
   };
 }
@@ -67,6 +68,7 @@ function desk(steps: { readonly quote?: () => void; readonly admit?: (tries: num
           steps.quote?.();
           return { name: applicant.name, owner: 'ann' };
         }),
+      advise: () => Promise.resolve({ meshName: 'home', isAdmissible: true, why: '' }),
       admit: (applicant, grant, chain) =>
         Promise.resolve().then(() => {
           log.push(`admit ${verifyChain(chain, issuer.root, nowMs).name}`);
@@ -79,7 +81,7 @@ function desk(steps: { readonly quote?: () => void; readonly admit?: (tries: num
 }
 
 const handle = (asked: EntranceRequest, { desk: given }: Told) =>
-  enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => issuer, desk: given })(asked);
+  enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => issuer, desk: given, identify: () => Promise.reject(denied('no tailnet')) })(asked);
 
 describe('enrolment', () => {
   test('signs first, commits then, answers last', async () => {
@@ -93,7 +95,7 @@ describe('enrolment', () => {
       name: 'desktop',
       addresses: [{ host: 'desktop.lan', port: 7423 }],
       remoteAddress: '192.0.2.1:5000',
-      secretHash: hashOfSecret(secret),
+      by: { secretHash: hashOfSecret(secret) },
     });
     const { chain, root } = decodeAdmission(Buffer.from(reply.body));
     expect(verifyChain(chain, root, nowMs)).toMatchObject({ nodeId: key.nodeId, owner: 'ann' });
@@ -150,7 +152,7 @@ describe('enrolment', () => {
   });
 
   test('a node that is no issuer says so to all', async () => {
-    const handler = enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => undefined, desk: desk().desk });
+    const handler = enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => undefined, desk: desk().desk, identify: () => Promise.reject(denied('no tailnet')) });
     await expect(handler(request())).rejects.toMatchObject({ code: 'unavailable' });
   });
 

@@ -22,7 +22,10 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { AdmitRequest, AdmitResponse, ListPendingRequest, ListPendingResponse } from "./admission.ts";
 import {
+  DiagnoseRequest,
+  DiagnoseResponse,
   GetDeliveryRequest,
   GetDeliveryResponse,
   ListDeliveriesRequest,
@@ -37,6 +40,8 @@ import {
   RedriveDeliveryResponse,
   TraceRequest,
   TraceResponse,
+  WatchPeersRequest,
+  WatchPeersResponse,
 } from "./inspection.ts";
 import {
   Delivery,
@@ -4450,6 +4455,16 @@ export const ControlServiceService = {
     responseSerialize: (value: ListPeersResponse): Buffer => Buffer.from(ListPeersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPeersResponse => ListPeersResponse.decode(value),
   },
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers: {
+    path: "/beckon.v1.ControlService/WatchPeers" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchPeersRequest): Buffer => Buffer.from(WatchPeersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchPeersRequest => WatchPeersRequest.decode(value),
+    responseSerialize: (value: WatchPeersResponse): Buffer => Buffer.from(WatchPeersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchPeersResponse => WatchPeersResponse.decode(value),
+  },
   ping: {
     path: "/beckon.v1.ControlService/Ping" as const,
     requestStream: false as const,
@@ -4458,6 +4473,16 @@ export const ControlServiceService = {
     requestDeserialize: (value: Buffer): PingRequest => PingRequest.decode(value),
     responseSerialize: (value: PingResponse): Buffer => Buffer.from(PingResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PingResponse => PingResponse.decode(value),
+  },
+  /** What of itself only a node that runs can check. */
+  diagnose: {
+    path: "/beckon.v1.ControlService/Diagnose" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DiagnoseRequest): Buffer => Buffer.from(DiagnoseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DiagnoseRequest => DiagnoseRequest.decode(value),
+    responseSerialize: (value: DiagnoseResponse): Buffer => Buffer.from(DiagnoseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DiagnoseResponse => DiagnoseResponse.decode(value),
   },
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: {
@@ -4506,6 +4531,26 @@ export const ControlServiceService = {
     responseSerialize: (value: ListMembersResponse): Buffer => Buffer.from(ListMembersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListMembersResponse => ListMembersResponse.decode(value),
   },
+  /** Machines that asked to enter by the word of the tailnet and were not let in yet. */
+  listPending: {
+    path: "/beckon.v1.ControlService/ListPending" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPendingRequest): Buffer => Buffer.from(ListPendingRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPendingRequest => ListPendingRequest.decode(value),
+    responseSerialize: (value: ListPendingResponse): Buffer => Buffer.from(ListPendingResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPendingResponse => ListPendingResponse.decode(value),
+  },
+  /** Rules of admission, for good: one that waits, or all machines of a user, with a tag, with a capability. */
+  admit: {
+    path: "/beckon.v1.ControlService/Admit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AdmitRequest): Buffer => Buffer.from(AdmitRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AdmitRequest => AdmitRequest.decode(value),
+    responseSerialize: (value: AdmitResponse): Buffer => Buffer.from(AdmitResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AdmitResponse => AdmitResponse.decode(value),
+  },
 } as const;
 
 export interface ControlServiceServer extends UntypedServiceImplementation {
@@ -4539,13 +4584,21 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   redriveDelivery: handleUnaryCall<RedriveDeliveryRequest, RedriveDeliveryResponse>;
   trace: handleUnaryCall<TraceRequest, TraceResponse>;
   listPeers: handleUnaryCall<ListPeersRequest, ListPeersResponse>;
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers: handleServerStreamingCall<WatchPeersRequest, WatchPeersResponse>;
   ping: handleUnaryCall<PingRequest, PingResponse>;
+  /** What of itself only a node that runs can check. */
+  diagnose: handleUnaryCall<DiagnoseRequest, DiagnoseResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
   createMesh: handleUnaryCall<CreateMeshRequest, CreateMeshResponse>;
   createInvite: handleUnaryCall<CreateInviteRequest, CreateInviteResponse>;
   joinMesh: handleUnaryCall<JoinMeshRequest, JoinMeshResponse>;
   listMembers: handleUnaryCall<ListMembersRequest, ListMembersResponse>;
+  /** Machines that asked to enter by the word of the tailnet and were not let in yet. */
+  listPending: handleUnaryCall<ListPendingRequest, ListPendingResponse>;
+  /** Rules of admission, for good: one that waits, or all machines of a user, with a tag, with a capability. */
+  admit: handleUnaryCall<AdmitRequest, AdmitResponse>;
 }
 
 export interface ControlServiceClient extends Client {
@@ -4856,6 +4909,13 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPeersResponse) => void,
   ): ClientUnaryCall;
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers(request: WatchPeersRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchPeersResponse>;
+  watchPeers(
+    request: WatchPeersRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchPeersResponse>;
   ping(request: PingRequest, callback: (error: ServiceError | null, response: PingResponse) => void): ClientUnaryCall;
   ping(
     request: PingRequest,
@@ -4867,6 +4927,22 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PingResponse) => void,
+  ): ClientUnaryCall;
+  /** What of itself only a node that runs can check. */
+  diagnose(
+    request: DiagnoseRequest,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
+  ): ClientUnaryCall;
+  diagnose(
+    request: DiagnoseRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
+  ): ClientUnaryCall;
+  diagnose(
+    request: DiagnoseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
   ): ClientUnaryCall;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup(
@@ -4943,6 +5019,38 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListMembersResponse) => void,
+  ): ClientUnaryCall;
+  /** Machines that asked to enter by the word of the tailnet and were not let in yet. */
+  listPending(
+    request: ListPendingRequest,
+    callback: (error: ServiceError | null, response: ListPendingResponse) => void,
+  ): ClientUnaryCall;
+  listPending(
+    request: ListPendingRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPendingResponse) => void,
+  ): ClientUnaryCall;
+  listPending(
+    request: ListPendingRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPendingResponse) => void,
+  ): ClientUnaryCall;
+  /** Rules of admission, for good: one that waits, or all machines of a user, with a tag, with a capability. */
+  admit(
+    request: AdmitRequest,
+    callback: (error: ServiceError | null, response: AdmitResponse) => void,
+  ): ClientUnaryCall;
+  admit(
+    request: AdmitRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AdmitResponse) => void,
+  ): ClientUnaryCall;
+  admit(
+    request: AdmitRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AdmitResponse) => void,
   ): ClientUnaryCall;
 }
 

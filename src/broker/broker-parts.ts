@@ -1,0 +1,62 @@
+/** What a node's core is given from outside. */
+import type { Check } from '../domain/checks.ts';
+import type { FlightTokens } from '../domain/flight-token.ts';
+import type { Harness, Orphans } from '../domain/harness-port.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { Mesh } from '../domain/mesh-port.ts';
+import type { Notifier } from '../domain/notification.ts';
+import type { Clock, Digest, Log, ProjectProbe, RecordSeal, UlidSource } from '../domain/ports.ts';
+import type { Member, Store } from '../domain/store-port.ts';
+import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
+import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
+import type { BrokerApi } from './api.ts';
+import type { Chronicler } from './chronicler.ts';
+import type { Chore } from './housekeeping.ts';
+import type { Retention } from './pruning.ts';
+import type { Self } from './self.ts';
+
+/** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
+export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
+
+export interface BrokerParts {
+  readonly self: Self;
+  readonly store: Store;
+  readonly mesh: () => Mesh;
+  readonly harnesses: ReadonlyMap<string, Harness>;
+  readonly orphans: Orphans;
+  readonly worktrees: Worktrees;
+  readonly checkouts: Checkouts;
+  readonly flightTokens: FlightTokens;
+  /** Where this node has its state. */
+  readonly home: string;
+  readonly seal: RecordSeal;
+  readonly probe: ProjectProbe;
+  readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly ulids: UlidSource;
+  readonly digest: Digest;
+  readonly log: Log;
+  readonly meshUseCases: MeshUseCases;
+  readonly verify: (chain: CertificateChain) => PeerIdentity;
+  readonly ownAddresses: () => readonly string[];
+  readonly onMembers: (members: readonly Member[]) => void;
+  /** Login name of this machine's user in its tailnet; undefined when it is tagged, or in none. */
+  readonly tailnetUser: () => string | undefined;
+  /** What proves this node to be an issuer; undefined when it is none. */
+  readonly issuerProof: () => IssuerProof | undefined;
+  readonly isIssuer: (nodeId: NodeId, proof: IssuerProof) => boolean;
+  readonly pid: number;
+  /** For `doctor`: the network port, certificates, the tailnet. */
+  readonly checks?: () => Promise<readonly Check[]>;
+  /** What else is looked at now and then. */
+  readonly chores?: readonly Chore[];
+  readonly notifier: Notifier;
+  /** The person wants to be told of every flight. */
+  readonly notifyAll?: boolean;
+  /** How long what is over is kept. */
+  readonly retention?: Retention;
+  /** How long a request of an agent waits unless the agent says otherwise. */
+  readonly requestMs?: number;
+  /** Asked for by a client; the node stops itself afterwards. */
+  readonly onShutdown: (force: boolean) => void;
+}
