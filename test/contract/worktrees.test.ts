@@ -19,6 +19,9 @@ describe('making', () => {
     const inside = GitRepository.at(worktrees.pathOf(made));
     expect([inside.head, inside.git('branch', '--show-current'), inside.read('prices.txt')]).toEqual([repository.head, made.branch, 'one\ntwo\nthree\n']);
     expect(repository.status).toEqual([]);
+    // Tidying up by hand passes it by, and is told why.
+    expect(repository.git('worktree', 'list', '--porcelain')).toContain(`locked work of the flight that ends in ${nameOf().slice(-8)}: beckon flight fetch or discard ${nameOf().slice(-8)}`);
+    expect(() => repository.git('worktree', 'remove', worktrees.pathOf(made))).toThrow('locked');
   });
 
   test('keeps the agent’s place in the repository', async () => {

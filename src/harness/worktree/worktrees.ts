@@ -82,7 +82,7 @@ export class GitWorktrees implements Worktrees {
       }, aborted);
       const gitDir = await this.#ask(['rev-parse', '--absolute-git-dir'], path, env);
       // Neither `git worktree prune` nor a mistaken `remove` takes it away, and `git worktree list -v` says what it is.
-      await this.#ask(['worktree', 'lock', '--reason', `the work of flight …${short(wanted)}: beckon flight fetch or discard ${short(wanted)}`, '--', path], top, env);
+      await this.#ask(['worktree', 'lock', '--reason', `work of the flight that ends in ${short(wanted)}: beckon flight fetch or discard ${short(wanted)}`, '--', path], top, env);
       return { head, branch, dirty, name, prefix, gitDir, searchPath: endpoint.path };
     } catch (error) {
       await this.#undo(name, making);
