@@ -178,6 +178,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifyAll: config.notifyAll,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     onShutdown: (forced) => requestStop(forced),
+    ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });
   const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
 

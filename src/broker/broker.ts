@@ -83,6 +83,8 @@ export interface BrokerParts {
   readonly notifyAll?: boolean;
   /** How long what is over is kept. */
   readonly retention?: Retention;
+  /** How long a request of an agent waits unless the agent says otherwise. */
+  readonly requestMs?: number;
   /** Asked for by a client; the node stops itself afterwards. */
   readonly onShutdown: (force: boolean) => void;
 }
@@ -133,7 +135,7 @@ export class Broker implements BrokerApi, Startable {
     this.#isolation = new Isolation({ store, worktrees, checkouts, harnesses, chronicler, log });
     const checks = new AgentChecks({ harnesses, worktrees, checkouts });
     this.#runner = new Runner({
-      ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation },
+      ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, requestMs: parts.requestMs },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
       onDoubt: (address) => this.#agents.doubt(address),

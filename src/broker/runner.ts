@@ -40,6 +40,8 @@ export interface RunnerParts {
   readonly ulids: UlidSource;
   readonly log: Log;
   readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
+  /** How long a request of an agent waits unless the agent says otherwise. */
+  readonly requestMs?: number | undefined;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
   /** An agent could not do its work: it may not be available any more. */
@@ -275,6 +277,7 @@ export class Runner {
       flush: () => buffer.flush(),
       onChanged: (changed) => this.#told(changed),
       onWaiting: (isWaiting) => limits.waits(isWaiting),
+      requestMs: this.#parts.requestMs,
     });
     active.requests = requests;
     if (active.isAdopted && flight.waiting !== undefined) requests.restore(flight.waiting);

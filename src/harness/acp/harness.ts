@@ -6,8 +6,9 @@ import type { Endpoint } from '../../domain/invocation.ts';
 import { requireDirectory } from '../executable.ts';
 import { agentCommand, environmentFor, isKnownCommand } from './command-line.ts';
 import { fitOf } from './fit.ts';
+import { LateRun } from './late-run.ts';
 import { loginState } from './login.ts';
-import { AcpRun, type RunParts } from './run.ts';
+import type { RunParts } from './run.ts';
 
 export class AcpHarness implements Harness {
   readonly name: string;
@@ -39,7 +40,7 @@ export class AcpHarness implements Harness {
   }
 
   start(request: RunRequest, sink: RunSink): Run {
-    return new AcpRun(request, sink, this.#parts);
+    return new LateRun(import('./run.ts').then(({ AcpRun }) => new AcpRun(request, sink, this.#parts)));
   }
 
   endSession(session: SessionId): Promise<void> {
