@@ -36,6 +36,7 @@ export default defineConfig({
       project('contract', 15_000),
       project('integration', 30_000),
       project('system', 90_000),
+      project('agents', 120_000, { serial: true }),
       project('slow', 180_000, { serial: true, include: [slow, 'test/chaos/**/*.test.ts'], exclude: [] }),
     ],
   },

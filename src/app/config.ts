@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
-import { BrokerError } from '../domain/errors.ts';
+import { parseDuration } from '../domain/duration.ts';
+import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import { quoted } from '../domain/text.ts';
 
 const schema = z.strictObject({
@@ -10,11 +11,25 @@ const schema = z.strictObject({
   notify: z.array(z.string().refine((each) => !each.includes('\0'), 'has a NUL byte')).min(1, 'names no program').optional(),
   /** For every flight of this node, not only those with --notify. */
   notify_all: z.boolean().optional(),
+  /** How long what an agent asks waits for an answer, unless the agent says otherwise. */
+  request_timeout: z.string().transform(durationMs).optional(),
 });
+
+const examples = { notify: 'notify = ["notify-send", "Beckon"]', notify_all: 'notify_all = true', request_timeout: 'request_timeout = "30m"' } as const;
+
+function durationMs(text: string, context: z.RefinementCtx): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    context.addIssue(toBrokerError(error).message);
+    return z.NEVER;
+  }
+}
 
 export interface Config {
   readonly notify?: readonly string[];
   readonly notifyAll: boolean;
+  readonly requestMs?: number;
 }
 
 /** A file that is not there is an empty one. @throws BrokerError `invalid`, naming file, line and what is wrong */
@@ -33,14 +48,14 @@ export async function readConfig(path: string): Promise<Config> {
 export function parseConfig(text: string, path: string): Config {
   const read = schema.safeParse(tableIn(text, path));
   if (read.success) {
-    const { notify, notify_all: notifyAll = false } = read.data;
-    return { ...(notify === undefined ? {} : { notify }), notifyAll };
+    const { notify, notify_all: notifyAll = false, request_timeout: requestMs } = read.data;
+    return { ...(notify === undefined ? {} : { notify }), notifyAll, ...(requestMs === undefined ? {} : { requestMs }) };
   }
   const [issue] = read.error.issues;
   const key = String(issue?.code === 'unrecognized_keys' ? issue.keys[0] : (issue?.path[0] ?? ''));
   const known = `known are: ${Object.keys(schema.shape).join(', ')}`;
   if (issue?.code === 'unrecognized_keys') throw flaw(path, lineOf(text, key), `unknown key ${quoted(key)}`, known);
-  throw flaw(path, lineOf(text, key), `${key}: ${issue?.message ?? 'not understood'}`, 'for example: notify = ["notify-send", "Beckon"]');
+  throw flaw(path, lineOf(text, key), `${key}: ${issue?.message ?? 'not understood'}`, `for example: ${examples[key as keyof typeof examples] ?? examples.notify}`);
 }
 
 function tableIn(text: string, path: string): unknown {

@@ -20,6 +20,8 @@ export interface RunRequestsParts {
   readonly clock: Clock;
   readonly ulids: UlidSource;
   readonly log: Log;
+  /** How long a request waits unless its agent says otherwise. */
+  readonly requestMs?: number | undefined;
   /** Resolves when all that the agent has output is durable. Rejects when the store fails. */
   readonly flush: () => Promise<void>;
   readonly onChanged: (flight: Flight) => void;
@@ -52,13 +54,14 @@ export class RunRequests {
 
   /** Resolves with the answer, in the order of the calls. Never rejects. */
   ask(ask: Ask): Promise<Answer> {
+    const bounded = trimmed(ask, this.#parts.requestMs);
     const left = this.#left;
     // Word for word the same question: what is said to the one is said to the other.
-    if (left !== undefined && isSameAsk(left.ask, trimmed(ask))) {
+    if (left !== undefined && isSameAsk(left.ask, bounded)) {
       this.#left = undefined;
       return left.answer;
     }
-    const answer = this.#last.then(() => this.#put(trimmed(ask)));
+    const answer = this.#last.then(() => this.#put(bounded));
     this.#last = answer;
     return answer;
   }

@@ -6,13 +6,15 @@ import type { FlightEventBody } from '../domain/flight-event.ts';
 import type { Flight } from '../domain/records.ts';
 import { neutralise } from '../domain/text.ts';
 import type { FlightUpdate } from '../client/types.ts';
+import type { WorktreeStart } from '../domain/worktree.ts';
 import type { Context } from './context.ts';
 import { bytesFields, errorDocument, outputFields } from './json.ts';
 import { isoTime, localTime } from './output.ts';
 import type { Output } from './output.ts';
 import { ProgressLines } from './progress-lines.ts';
 import { isOfAgent } from './exit.ts';
-import { commandsFor } from './requests.ts';
+import { commandsFor, promptLines } from './requests.ts';
+import { StatusLine } from './status-line.ts';
 import { TerminalText } from './terminal-text.ts';
 
 export interface ViewOptions {
@@ -30,13 +32,16 @@ export class FlightView {
   readonly #options: ViewOptions;
   readonly #texts = { stdout: new TerminalText(), stderr: new TerminalText() };
   readonly #progress = new ProgressLines();
+  readonly #status: StatusLine;
   #target = '';
   #flightId = '';
   #wasHeld = false;
+  #worktree: WorktreeStart | undefined;
 
   constructor(context: Context, options: ViewOptions) {
     this.#context = context;
     this.#options = options;
+    this.#status = new StatusLine(context);
   }
 
   /** @throws ReaderGone */
@@ -66,7 +71,7 @@ export class FlightView {
     const { out } = this.#context;
     switch (body.kind) {
       case 'started':
-        return await out.event('started', { seq, run: body.run, ...(body.session === undefined ? {} : { session: body.session }) }, atMs);
+        return await out.event('started', { seq, run: body.run, ...(body.session === undefined ? {} : { session: body.session }), ...(body.worktree === undefined ? {} : { isolation: body.worktree }) }, atMs);
       case 'requeued':
         return await out.event('requeued', { seq, run: body.run }, atMs);
       case 'output':
@@ -99,19 +104,20 @@ export class FlightView {
       case 'accepted':
         this.#target = update.target;
         this.#flightId = update.flightId;
-        this.#note(`${update.target}  ${update.invocationId}${update.deduplicated ? '  (accepted before with this key: following that one)' : ''}`);
+        this.note(`${update.target}  ${update.invocationId}${update.deduplicated ? '  (accepted before with this key: following that one)' : ''}`);
         tellNotes(this.#context.out, update);
         return;
       case 'held':
         this.#wasHeld = true;
-        this.#note(`waiting for ${nodeOf(this.#target)}: ${update.why}; held until ${localTime(update.untilMs)}`);
+        this.note(`waiting for ${nodeOf(this.#target)}: ${update.why}; held until ${localTime(update.untilMs)}`);
         return;
       case 'received':
-        if (this.#wasHeld) this.#note(`received by ${update.nodeName}`);
-        return;
+        if (this.#wasHeld) this.note(`received by ${update.nodeName}`);
+        return this.#says(`queued on ${update.nodeName}`);
       case 'event':
         return await this.#eventWords(update.event.body);
       case 'finished':
+        this.close();
         await this.#flush();
         this.#closing(update.flight);
     }
@@ -120,41 +126,62 @@ export class FlightView {
   async #eventWords(body: FlightEventBody): Promise<void> {
     switch (body.kind) {
       case 'started':
-        if (this.#wasHeld) this.#note('started');
-        return;
+        this.#worktree = body.worktree;
+        if (this.#wasHeld) this.note('started');
+        if (body.worktree !== undefined && body.worktree.dirty > 0) this.note(`in a worktree of its own at ${body.worktree.head.slice(0, 12)}, without ${body.worktree.dirty} changed or untracked ${body.worktree.dirty === 1 ? 'file' : 'files'} of the project`);
+        return this.#says(`at work on ${nodeOf(this.#target)}`);
       case 'output':
         return await this.#output(body.stream, body.bytes);
       case 'waiting':
         // Someone has to act: said even with --quiet.
-        this.#breakLine();
-        this.#context.out.note(neutralise(`waiting for ${body.reason}: ${body.prompt}${body.choices.length === 0 ? '' : ` (${body.choices.join(', ')})`}`));
-        for (const command of commandsFor(this.#flightId, body)) this.#context.out.note(`  ${command}`);
-        return;
+        this.#status.set(undefined);
+        this.breakLine();
+        return this.#asks(body);
       case 'resumed':
-        this.#note('resumed');
-        return;
+        this.note('resumed');
+        return this.#says(`at work on ${nodeOf(this.#target)}`);
       case 'tool':
       case 'plan':
       case 'diff':
       case 'thought':
       case 'usage':
-        for (const line of this.#progress.of(body)) this.#note(line);
+        for (const line of this.#progress.of(body)) this.note(line);
         return;
       case 'unknown':
         return;
       case 'requeued':
-        this.#note(`its node restarted in the middle of it: run ${body.run} begins`);
+        this.note(`its node restarted in the middle of it: run ${body.run} begins`);
         return;
       case 'finished':
         return;
     }
   }
 
+  #asks(waiting: Extract<FlightEventBody, { kind: 'waiting' }>): void {
+    const { out } = this.#context;
+    const { red, green, dim } = out.noteColours;
+    const [first = '', ...rest] = promptLines(waiting);
+    out.note(neutralise(`waiting for ${waiting.reason}: ${first}`));
+    for (const line of rest) out.note(`  ${neutralise(line)}`);
+    const wanted = waiting.reason === 'approval' ? this.#progress.takeWanted() : [];
+    for (const line of wanted) {
+      const paint = line.startsWith('-') ? red : line.startsWith('+') ? green : dim;
+      out.note(`    ${paint(neutralise(line))}`);
+    }
+    for (const command of commandsFor(this.#flightId, waiting)) out.note(`  ${command}`);
+  }
+
+  #says(words: string): void {
+    if (!this.#options.quiet && !this.#options.raw) this.#status.set(words);
+  }
+
   async #output(stream: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> {
     const { out, host } = this.#context;
+    this.#status.clear();
     const content = host.tty[stream] && !this.#options.raw ? this.#texts[stream].push(bytes) : bytes;
     if (stream === 'stdout') await out.write(content);
     else await out.writeError(content);
+    if (this.#texts.stdout.endsLine && this.#texts.stderr.endsLine) this.#status.rest();
   }
 
   /** What was held back of an unfinished character, and the end of the last line. */
@@ -169,25 +196,34 @@ export class FlightView {
   #closing(flight: Flight): void {
     const { out, host } = this.#context;
     const usage = this.#progress.closing();
-    if (usage !== undefined) this.#note(usage);
+    if (usage !== undefined) this.note(usage);
     tellFailure(out, flight);
+    if (this.#worktree !== undefined && flight.startedAtMs !== undefined) this.note(`its work: beckon flight diff ${flight.id.slice(-6)}; then flight fetch or discard ${flight.id.slice(-6)}`);
     if (flight.state === 'completed' && host.tty.stderr) {
       const tookMs = (flight.finishedAtMs ?? flight.acceptedAtMs) - flight.acceptedAtMs;
-      this.#note(`completed in ${formatDuration(tookMs)}`);
+      this.note(`completed in ${formatDuration(tookMs)}`);
     }
   }
 
-  #note(text: string): void {
+  /** A line for the person who watches. */
+  note(text: string): void {
     const { out } = this.#context;
-    if (this.#options.quiet) return;
-    this.#breakLine();
+    if (this.#options.quiet || out.isJson) return;
+    this.breakLine();
     out.note(out.dim(neutralise(text)));
+    this.#status.rest();
   }
 
-  /** A note does not begin in the middle of a line of the answer, where both are on one screen. */
-  #breakLine(): void {
+  /** Nobody watches any more. */
+  close(): void {
+    this.#status.set(undefined);
+  }
+
+  /** Nothing else begins in the middle of a line of the answer, where both are on one screen. */
+  breakLine(): void {
     const { out, host } = this.#context;
     const { stdout } = this.#texts;
+    this.#status.clear();
     if (!host.tty.stdout || !host.tty.stderr || this.#options.raw || stdout.endsLine) return;
     out.note('');
     stdout.lineWasEnded();

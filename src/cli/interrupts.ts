@@ -8,6 +8,13 @@ import { after } from './wait.ts';
 
 export type OnSignal = 'cancel' | 'detach';
 
+/** Where it says what it does. */
+export interface Screen {
+  note(text: string): void;
+  /** The cursor goes to the beginning of a line. */
+  breakLine(): void;
+}
+
 export interface InterruptOptions {
   /** What a signal does; undefined: a terminal is asked, and without one it cancels. */
   readonly onSignal: OnSignal | undefined;
@@ -22,6 +29,7 @@ export class Interrupts {
   readonly #context: Context;
   readonly #client: NodeClient;
   readonly #options: InterruptOptions;
+  readonly #screen: Screen;
   readonly #reading = new AbortController();
   #flightId: FlightId | undefined;
   #wanted: OnSignal | undefined;
@@ -29,10 +37,11 @@ export class Interrupts {
   #answered: Promise<void> = Promise.resolve();
   #release: (() => void) | undefined;
 
-  constructor(context: Context, client: NodeClient, options: InterruptOptions) {
+  constructor(context: Context, client: NodeClient, options: InterruptOptions, screen: Screen) {
     this.#context = context;
     this.#client = client;
     this.#options = options;
+    this.#screen = screen;
   }
 
   /** Aborts when the flight is let go. */
@@ -81,7 +90,9 @@ export class Interrupts {
     const { noteColours: paint } = this.#context.out;
     const question = new AbortController();
     this.#question = question;
-    stderr.write(`\n${paint.bold('d')}etach, ${paint.bold('c')}ancel or ${paint.bold('k')}eep waiting? `);
+    // The terminal has shown ^C where the cursor was.
+    this.#screen.breakLine();
+    stderr.write(`\n(${paint.bold('d')})etach, (${paint.bold('c')})ancel or (${paint.bold('k')})eep waiting? `);
     const answer = await this.#answer(readKey, question.signal);
     this.#question = undefined;
     if (question.signal.aborted) return;
@@ -109,7 +120,7 @@ export class Interrupts {
     const id = this.#flightId;
     if (id === undefined) return;
     if (what === 'detach') return this.#leave(`let go, it goes on: beckon flight follow ${id.slice(-6)}`, 'detached');
-    this.#note('cancelling…');
+    this.#screen.note('cancelling…');
     this.#cancel(id).catch((thrown: unknown) => this.#leave(`the cancel failed: ${toBrokerError(thrown).message}`));
   }
 
@@ -117,7 +128,7 @@ export class Interrupts {
     try {
       const { confirmed } = await this.#client.cancelFlight(id, cancelWaitMs);
       if (!confirmed) return this.#leave('the cancel is not confirmed: its node has not answered; the request stands', 'cancel_requested');
-      this.#note('the cancel is confirmed');
+      this.#screen.note('the cancel is confirmed');
       await after(this.#context.host.clock, lastWordMs);
       this.#reading.abort();
     } catch (thrown) {
@@ -135,12 +146,10 @@ export class Interrupts {
       const confirmed = type === 'cancel_requested' ? { confirmed: false } : {};
       // Nobody may be reading any more; then there is nobody to tell.
       void Promise.allSettled([out.event(type, { ...(this.#flightId === undefined ? {} : { flightId: this.#flightId }), ...confirmed })]);
-    } else out.note(words);
+    } else {
+      this.#screen.breakLine();
+      out.note(words);
+    }
     this.#reading.abort();
-  }
-
-  #note(text: string): void {
-    const { out } = this.#context;
-    if (!out.isJson && !this.#options.quiet) out.note(out.dim(text));
   }
 }

@@ -2,10 +2,23 @@
 import type { PlanStep, Progress, StepState, Usage } from '../domain/progress.ts';
 
 const longestLine = 200;
+/** Lines of a change that are put before the person who has to approve it. */
+const mostChanged = 20;
 const boxes: Readonly<Record<StepState, string>> = { pending: '[ ]', running: '[>]', done: '[x]', failed: '[!]' };
 
+interface Tool {
+  readonly title: string;
+  readonly state: StepState;
+  /** Its line was shown. */
+  readonly isShown: boolean;
+}
+
 export class ProgressLines {
-  readonly #tools = new Map<string, StepState>();
+  readonly #tools = new Map<string, Tool>();
+  /** Of each path the last change, as lines added and removed. */
+  readonly #changes = new Map<string, readonly string[]>();
+  /** The change that the last tool wants to make. */
+  #wanted: readonly string[] = [];
   #plan: readonly PlanStep[] = [];
   #usage: Usage | undefined;
 
@@ -17,7 +30,7 @@ export class ProgressLines {
       case 'plan':
         return this.#steps(progress.steps);
       case 'diff':
-        return [`± ${oneLine(progress.path)}  ${changed(progress.patch)}`];
+        return this.#diff(progress);
       case 'thought':
         return [];
       case 'usage':
@@ -27,26 +40,49 @@ export class ProgressLines {
     }
   }
 
+  /** The lines that what the agent asks about would change, once. */
+  takeWanted(): readonly string[] {
+    const wanted = this.#wanted;
+    this.#wanted = [];
+    const left = wanted.length - mostChanged;
+    return left <= 1 ? wanted : [...wanted.slice(0, mostChanged), `… and ${left} more lines`];
+  }
+
   /** What it took, when the agent has said so. */
   closing(): string | undefined {
     if (this.#usage === undefined) return undefined;
     const { inputTokens, outputTokens, contextTokens, contextSize, cost } = this.#usage;
     const parts = [
-      inputTokens === undefined ? undefined : `${grouped(inputTokens)} tokens in`,
-      outputTokens === undefined ? undefined : `${grouped(outputTokens)} tokens out`,
+      // An agent that was stopped says 0, which is not so.
+      !inputTokens ? undefined : `${grouped(inputTokens)} tokens in`,
+      !outputTokens ? undefined : `${grouped(outputTokens)} tokens out`,
       contextTokens === undefined || !contextSize ? undefined : `context ${Math.round((100 * contextTokens) / contextSize)} % of ${grouped(contextSize)}`,
       cost === undefined ? undefined : `${cost.amount.toFixed(cost.amount < 1 ? 4 : 2)} ${cost.currency}`.trim(),
     ].filter((part) => part !== undefined);
     return parts.length === 0 ? undefined : `usage: ${parts.join(', ')}`;
   }
 
+  /** A call that is only prepared has a title of its kind; its line waits for the one that says what is done. */
   #tool({ call, title, tool, state }: Extract<Progress, { kind: 'tool' }>): string[] {
     const before = this.#tools.get(call);
-    this.#tools.set(call, state);
     const name = oneLine(title === '' ? tool : title);
     const isOver = state === 'done' || state === 'failed';
-    if (isOver) return before === state ? [] : [`● ${name} … ${state}`];
-    return before === undefined ? [`● ${name}`] : [];
+    const isNew = before?.isShown !== true && (state !== 'pending' || (before !== undefined && before.title !== name));
+    this.#tools.set(call, { title: name, state, isShown: isNew || before?.isShown === true });
+    if (before === undefined) this.#wanted = [];
+    if (isOver) return before?.state === state ? [] : [`● ${name} … ${state}`];
+    return isNew ? [`● ${name}`] : [];
+  }
+
+  /** Told again after it was made, it is no other change. */
+  #diff({ path, patch }: Extract<Progress, { kind: 'diff' }>): string[] {
+    const lines = changedLines(patch);
+    const before = this.#changes.get(path);
+    if (before !== undefined && before.join('\n') === lines.join('\n')) return [];
+    this.#changes.set(path, lines);
+    this.#wanted = [...this.#wanted, ...lines.map((line) => clipped(line))];
+    const count = (sign: '+' | '-'): number => lines.filter((line) => line.startsWith(sign)).length;
+    return [`± ${oneLine(path)}  +${count('+')} -${count('-')}`];
   }
 
   #steps(steps: readonly PlanStep[]): string[] {
@@ -56,15 +92,16 @@ export class ProgressLines {
   }
 }
 
-/** Lines added and removed by a unified diff. */
-function changed(patch: string): string {
-  const lines = patch.split('\n');
-  const count = (sign: '+' | '-'): number => lines.filter((line) => line.startsWith(sign) && !line.startsWith(sign.repeat(3))).length;
-  return `+${count('+')} -${count('-')}`;
+/** The lines that a unified diff adds and removes, signs included. */
+function changedLines(patch: string): readonly string[] {
+  return patch.split('\n').filter((line, at) => /^[+-]/.test(line) && !(at < 2 && /^(\+\+\+|---) /.test(line)));
 }
 
 function oneLine(text: string): string {
-  const line = text.replaceAll(/\s+/g, ' ').trim();
+  return clipped(text.replaceAll(/\s+/g, ' ').trim());
+}
+
+function clipped(line: string): string {
   return line.length <= longestLine ? line : `${line.slice(0, longestLine - 1)}…`;
 }
 

@@ -11,7 +11,6 @@ import { exitOk, exitStillGoing } from './exit.ts';
 import { inboxDocument } from './json.ts';
 import { checkId, examples } from './options.ts';
 import type { Register } from './options.ts';
-import { relativeTime } from './output.ts';
 import { readText } from './stdin.ts';
 
 /** How long to wait for the owner's word. */
@@ -47,6 +46,12 @@ export function defineRequests(program: Command, flight: Command, on: Register):
   }
 }
 
+/** What is asked. The choices of an approval are the agent's words for yes and no, and not for a person to choose from. */
+export function promptLines({ reason, prompt, choices }: Pick<NonNullable<Flight['waiting']>, 'reason' | 'prompt' | 'choices'>): string[] {
+  const isOpen = reason === 'input' && choices.length > 0;
+  return [...prompt.split('\n'), ...(isOpen ? [`choices: ${choices.join(', ')}`] : [])];
+}
+
 /** The words to type, so that they can be pasted. */
 export function commandsFor(flightId: string, { reason, request }: Pick<NonNullable<Flight['waiting']>, 'reason' | 'request'>): string[] {
   const id = flightId.slice(-6);
@@ -76,10 +81,9 @@ async function inbox(context: Context): Promise<number> {
   for (const { flight, nodeName } of found.waiting) {
     const { waiting } = flight;
     if (waiting === undefined) continue;
-    const until = waiting.untilMs === undefined ? '' : `, until ${relativeTime(waiting.untilMs, nowMs, formatDuration)}`;
-    await out.line(`${flight.target}  ${flight.id}  waits for ${waiting.reason} since ${relativeTime(waiting.sinceMs, nowMs, formatDuration)}${until}  (${nodeName})`);
-    await out.line(neutralise(waiting.prompt));
-    if (waiting.choices.length > 0) await out.line(`  choices: ${neutralise(waiting.choices.join(', '))}`);
+    const left = waiting.untilMs === undefined ? '' : `, ${formatDuration(waiting.untilMs - nowMs)} left`;
+    await out.line(`${flight.target}  waits for ${waiting.reason} for ${formatDuration(nowMs - waiting.sinceMs)}${left}  (${nodeName})`);
+    for (const line of promptLines(waiting)) await out.line(`  ${neutralise(line)}`);
     for (const command of commandsFor(flight.id, waiting)) await out.line(`  ${command}`);
   }
   if (found.waiting.length === 0) out.note('nothing waits for you');

@@ -20,7 +20,7 @@ export async function watch(
   options: ViewOptions & InterruptOptions,
 ): Promise<number> {
   const view = new FlightView(context, options);
-  const interrupts = new Interrupts(context, client, options);
+  const interrupts = new Interrupts(context, client, options, view);
   let ended: Flight | undefined;
   interrupts.start();
   try {
@@ -35,6 +35,7 @@ export async function watch(
     if (!(thrown instanceof ReaderGone)) throw thrown;
   } finally {
     interrupts.stop();
+    view.close();
   }
   return ended === undefined ? exitStillGoing : exitOfFlight(ended);
 }

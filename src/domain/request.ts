@@ -30,13 +30,13 @@ export type Reply = { readonly kind: 'text'; readonly text: string } | { readonl
 /** What the agent is told. `timeout` counts as no; `ended`: its run is being ended, and nobody will answer any more. */
 export type Answer = (Reply & { readonly by: string }) | { readonly kind: 'timeout' } | { readonly kind: 'ended' };
 
-/** As it is put to people: bounded, whatever the agent wrote. */
-export function trimmed(ask: Ask): Required<Ask> {
+/** As it is put to people: bounded, whatever the agent wrote. @param usualMs how long it waits when its agent does not say */
+export function trimmed(ask: Ask, usualMs = defaultRequestMs): Required<Ask> {
   return {
     reason: ask.reason,
     prompt: cut(ask.prompt, longestPrompt),
     choices: ask.choices.slice(0, mostChoices).map((choice) => cut(choice, longestChoice)),
-    timeoutMs: Math.min(Math.max(0, ask.timeoutMs ?? defaultRequestMs), longestRequestMs),
+    timeoutMs: Math.min(Math.max(0, ask.timeoutMs ?? usualMs), longestRequestMs),
   };
 }
 

@@ -293,7 +293,7 @@ describe('signals', () => {
     ran.signal('SIGINT');
     expect(await ended).toBe(code);
     expect(node.broker.cancelled).toHaveLength(cancels);
-    expect(ran.stderr).toContain(`detach, cancel or keep waiting? ${word}\n`);
+    expect(ran.stderr).toContain(`(d)etach, (c)ancel or (k)eep waiting? ${word}\n`);
   });
 
   test('keep goes on to the end', async () => {
@@ -307,7 +307,7 @@ describe('signals', () => {
   test('Ctrl-C again, while it asks, cancels', async () => {
     const { ran, ended } = await begin([], keys());
     ran.signal('SIGINT');
-    await waitFor('the question', () => ran.stderr.includes('keep waiting? '));
+    await waitFor('the question', () => ran.stderr.includes('(k)eep waiting? '));
     ran.signal('SIGINT');
     expect(await ended).toBe(7);
     expect(node.broker.cancelled).toHaveLength(1);

@@ -77,7 +77,7 @@ test('what waits for nothing is a conflict; a missing or malformed request is a 
 test('invoke shows the request even with --quiet, and flight show has it', async () => {
   const ran = node.process();
   const ended = ran.run('invoke', 'fabric', 'ask approval may I?', '-q');
-  await waitFor('the request', () => ran.stderr.includes('waiting for approval: may I? (once)'));
+  await waitFor('the request', () => ran.stderr.includes('waiting for approval: may I?\n'));
   expect(ran.stderr).toMatch(/ {2}beckon flight approve [0-9A-Z]{6} [0-9A-Z]{6}\n {2}beckon flight deny /);
   expect((await node.run(['flight', 'show', 'last'])).stdout).toContain('approval: may I?');
   expect((await node.run(['flight', 'approve', 'last', 'last'])).code).toBe(0);

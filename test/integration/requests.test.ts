@@ -109,7 +109,7 @@ describe('a request reaches its people and their word the agent', () => {
     await pair.laptop.client.replyToFlight({ id, request, reply: { kind: 'approved' }, waitMs: 5000 });
     const { stderr, code } = await watched;
     expect(code).toBe(0);
-    expect(stderr).toContain('waiting for approval: may I? (once)');
+    expect(stderr).toContain('waiting for approval: may I?\n');
     expect(stderr).toContain(`  beckon flight approve ${id.slice(-6)} ${request.slice(-6)}\n  beckon flight deny ${id.slice(-6)} ${request.slice(-6)}\n`);
     const { events } = await pair.laptop.cli('flight', 'follow', id, '--json');
     expect(events.map((each) => each['type'])).toEqual(['accepted', 'received', 'started', 'waiting', 'resumed', 'output', 'finished']);

@@ -42,6 +42,8 @@ describe('a reply', () => {
 
 test('a request is put to people bounded, and for 10 minutes unless its agent says otherwise', () => {
   expect(defaultRequestMs).toBe(600_000);
+  expect(trimmed({ reason: 'input', prompt: '', choices: [] }, 5000).timeoutMs).toBe(5000);
+  expect(trimmed({ reason: 'input', prompt: '', choices: [], timeoutMs: 7 }, 5000).timeoutMs).toBe(7);
   const ask = trimmed({ reason: 'input', prompt: 'p'.repeat(longestPrompt + 5), choices: Array.from({ length: mostChoices + 5 }, () => 'c'.repeat(longestChoice + 5)) });
   expect([ask.prompt.length, ask.choices.length, ask.choices[0]?.length, ask.timeoutMs]).toEqual([longestPrompt, mostChoices, longestChoice, defaultRequestMs]);
   expect(trimmed({ reason: 'input', prompt: '', choices: [], timeoutMs: Number.MAX_VALUE }).timeoutMs).toBe(longestRequestMs);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { code, imports, paths, text } from './source.ts';
 
 const tree = paths();
-const written = tree.filter((path) => !path.startsWith('src/gen/') && path !== 'package-lock.json');
+const written = tree.filter((path) => !path.startsWith('src/gen/') && !/(^|\/)package-lock\.json$/.test(path));
 const typescript = written.filter((path) => path.endsWith('.ts'));
 const src = typescript.filter((path) => path.startsWith('src/'));
 
