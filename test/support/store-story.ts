@@ -105,6 +105,7 @@ export function storeStory(): readonly StoryStep[] {
   add('receive', { stamp: stamp(), invocation: given, task: { ...textTask('theirs'), files: [{ name: 'f', bytes }] }, queueLimit: 10 });
   add('receiveCancel', { stamp: stamp(), invocationId: given.id, originNodeId: peer });
   add('start', { stamp: stamp(), flightId: flightOf(given) });
+  add('recordProcess', { flightId: flightOf(given), process: { pid: 4712, session: 4712, startedAt: '2', bootId: 'boot' } });
   add('recover', { stamp: stamp(), nodeId: storyNode, mayReturn: [given.target] });
   add('giveUp', { stamp: stamp(), flightId: flightOf(given), error: { code: 'unavailable', message: 'nobody came back' } });
   add('acknowledged', { flightId: flightOf(given), originNodeId: peer, seq: 2 });
