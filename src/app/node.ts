@@ -15,7 +15,7 @@ import type { Harness } from '../domain/harness-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
-import { createHarnesses, createOrphans } from '../harness/registry.ts';
+import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
@@ -158,6 +158,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     mesh: () => network.mesh,
     harnesses: new Map([...createHarnesses({ clock, environment: env, log, version, events: { ended: (flightId) => broker.processEnded(flightId) } }), [attached.name, attached], ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     orphans: createOrphans({ clock, log }),
+    worktrees: createWorktrees({ clock, environment: env, directory: paths.worktreesDir, log }),
+    checkouts,
     flightTokens: createFlightTokens(flightTokenSecret(nodeKey)),
     home: paths.stateDir,
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),

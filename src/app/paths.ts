@@ -18,6 +18,8 @@ export interface Paths {
   /** The keys of the mesh, a directory a mesh. */
   readonly trustDir: string;
   readonly logDir: string;
+  /** Where isolated flights run, a directory each. */
+  readonly worktreesDir: string;
   /** In a directory of its own, of mode 0700, which whoever binds makes and checks. */
   readonly socketPath: string;
 }
@@ -38,6 +40,7 @@ export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory
     keyFile: join(trustDir, 'node.key'),
     trustDir,
     logDir: join(stateDir, 'logs'),
+    worktreesDir: join(stateDir, 'worktrees'),
     socketPath: socketPathIn(stateDir, uid),
   };
 }

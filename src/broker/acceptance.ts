@@ -9,13 +9,12 @@ import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.t
 import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
-import type { Harness } from '../domain/harness-port.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptPlan, Store } from '../domain/store-port.ts';
+import type { AgentChecks } from './agent-checks.ts';
 import type { InvokeInput } from './api.ts';
-import { availabilityOf } from './agents.ts';
 import type { Chronicler } from './chronicler.ts';
 import { queueLimit } from './inbox.ts';
 import { drainingWords } from './outbox.ts';
@@ -32,7 +31,7 @@ export interface AcceptanceParts {
   readonly store: Store;
   readonly self: Self;
   readonly resolver: Resolver;
-  readonly harnesses: ReadonlyMap<string, Harness>;
+  readonly checks: AgentChecks;
   readonly mesh: () => Mesh;
   readonly outbox: Outbox;
   readonly runner: Runner;
@@ -154,7 +153,7 @@ export class Acceptance {
     let { available, unavailableWhy: why } = target;
     if (target.nodeId === self.nodeId) {
       const endpoint = store.read.endpoint(target.address);
-      if (endpoint !== undefined) ({ available, why } = await availabilityOf(endpoint, this.#parts.harnesses));
+      if (endpoint !== undefined) ({ available, why } = await this.#parts.checks.check(endpoint));
       if (available !== target.available) this.#parts.onDoubt(target.address);
     }
     if (available) return;

@@ -1,7 +1,8 @@
 /** Adding, removing and showing agent instances. */
 import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
 import { conflict, invalid, notFound } from '../domain/errors.ts';
-import type { Availability, Harness } from '../domain/harness-port.ts';
+import type { BrokerError } from '../domain/errors.ts';
+import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
@@ -9,17 +10,23 @@ import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { Checkouts } from '../domain/worktree-port.ts';
+import type { AgentChecks } from './agent-checks.ts';
 import type { AgentSpec, AgentView } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { chosenHarness } from './harness-choice.ts';
 import type { Ready } from './harness-choice.ts';
+import { directoryGone } from './isolation.ts';
 import type { Registry } from './registry.ts';
-import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+import { agentGone } from './verdicts.ts';
 
 /** Looked for when nothing says how an agent is run. */
 const presets = ['claude', 'codex', 'gemini', 'opencode'];
+
+/** Ended at a time. */
+const batch = 500;
 
 export interface AgentsParts {
   readonly store: Store;
@@ -27,6 +34,8 @@ export interface AgentsParts {
   readonly registry: Registry;
   readonly runner: Runner;
   readonly harnesses: ReadonlyMap<string, Harness>;
+  readonly checks: AgentChecks;
+  readonly checkouts: Checkouts;
   readonly probe: ProjectProbe;
   readonly chronicler: Chronicler;
   readonly ulids: UlidSource;
@@ -51,6 +60,7 @@ export class Agents {
     const address = await this.#addressOf(spec, cwd);
     const agentId = agentIdOf(this.#parts.ulids.next());
     const harness = await this.#harnessOf(spec, { agentId, address, cwd });
+    const checkout = await this.#parts.checkouts.of(cwd);
     const endpoint: Endpoint = {
       agentId,
       address,
@@ -61,8 +71,9 @@ export class Agents {
       path: spec.path,
       permissions: spec.permissions,
       isolate: spec.isolate,
+      ...(checkout === undefined ? {} : { checkout }),
     };
-    const checked = await harness.check(endpoint);
+    const checked = await this.#parts.checks.check(endpoint);
     const registration: Registration = {
       address,
       nodeId: self.nodeId,
@@ -131,10 +142,11 @@ export class Agents {
   }
 
   async #look(address: string): Promise<void> {
-    const { store, harnesses, registry } = this.#parts;
+    const { store, checks, registry } = this.#parts;
     const endpoint = store.read.endpoint(address);
     if (endpoint === undefined) return;
-    const { available, why } = await availabilityOf(endpoint, harnesses);
+    const { available, why, isGone = false } = await checks.check(endpoint);
+    if (isGone) await this.#failQueued(address, directoryGone(address, why ?? ''));
     const known = store.read.ownRegistrations().find((each) => each.address === address);
     if (known === undefined || (available === known.available && why === known.unavailableWhy)) return;
     await store.write.setAvailability({ address, available, ...(why === undefined ? {} : { why }) });
@@ -148,6 +160,16 @@ export class Agents {
     this.refreshAvailability(address)
       .catch((error: unknown) => this.#parts.log.warn({ agent: address, err: error }, 'an agent could not be looked at again'))
       .finally(() => this.#doubted.delete(address));
+  }
+
+  /** What waits for an agent that will not come back. */
+  async #failQueued(address: string, error: BrokerError): Promise<void> {
+    const { store, runner } = this.#parts;
+    for (;;) {
+      const queued = store.read.queued(address, batch);
+      for (const flightId of queued) await runner.settleQueued(flightId, { state: 'failed', error: error.toInfo() });
+      if (queued.length < batch) return;
+    }
   }
 
   async #addressOf(spec: AgentSpec, cwd: string): Promise<string> {
@@ -166,6 +188,7 @@ export class Agents {
     const harness = this.#parts.harnesses.get(name);
     if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
     if (name === 'attached' && spec.argv.length > 0) throw invalid('an attached agent has no command: its process comes to the node by itself', 'leave out what stands after --');
+    if (name === 'attached' && spec.isolate) throw invalid('an attached agent works where its process is: no worktree can be made for it', 'leave out --isolate');
     if ((name === 'command' || name === 'acp') && spec.argv.length === 0) throw invalid(`the harness ${name} needs a command`, 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
     return harness;
   }
@@ -199,10 +222,4 @@ export class Agents {
     if (candidate.nodeId === self.nodeId) return this.#viewOf(registration);
     return { registration, nodeName: candidate.nodeName, owner: candidate.owner, state: candidate.nodeState, lastSeenMs: candidate.lastSeenMs };
   }
-}
-
-/** What its harness says of it now. */
-export async function availabilityOf(endpoint: Endpoint, harnesses: ReadonlyMap<string, Harness>): Promise<Availability> {
-  const harness = harnesses.get(endpoint.harness);
-  return harness === undefined ? { available: false, why: `this version of Beckon has no harness ${endpoint.harness}` } : harness.check(endpoint);
 }

@@ -12,6 +12,7 @@ import type { Fact } from '../domain/event.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
 import type { BackupReport } from '../domain/store-port.ts';
 import type { Reply } from '../domain/request.ts';
+import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
 
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
@@ -140,6 +141,21 @@ export interface FlightDetail {
   readonly truncated: boolean;
   readonly originName: string;
   readonly ownerName: string;
+  /** Of a flight with a worktree of its own. */
+  readonly isolation?: Isolation;
+}
+
+/** `begin` comes first, then the patch in order. */
+export type DiffPart =
+  | { readonly type: 'begin'; readonly flightId: FlightId; readonly ownerName: string; readonly summary: DiffSummary }
+  | { readonly type: 'content'; readonly bytes: Uint8Array };
+
+export interface SettledWorktree {
+  readonly flightId: FlightId;
+  readonly ownerName: string;
+  readonly isolation: Isolation;
+  /** The last commit of the branch that was deleted, when it had any of its own: git keeps it for a while. */
+  readonly tip?: string;
 }
 
 export interface TraceView {
@@ -191,6 +207,14 @@ export interface BrokerApi {
   /** `confirmed` is false when the owner has not said within `waitMs` what it made of it: it stands. @throws `conflict` when it comes too late */
   replyToFlight(input: ReplyInput): Promise<{ flight: Flight; request: string; confirmed: boolean }>;
   listWaiting(): Promise<WaitingView>;
+
+  /**
+   * Everything in the worktree of an isolated flight against the commit that it began at. @throws `conflict` for a flight without one
+   * that is kept, `unavailable` when its owner does not answer
+   */
+  readDiff(idArgument: string): AsyncIterable<DiffPart>;
+  /** Its owner removes the worktree. `tree`: of the diff that was fetched. @throws as `readDiff`, and `conflict` when there is more in it than was fetched */
+  settleWorktree(input: { id: string; verb: WorktreeVerb; tree?: string; by: string }): Promise<SettledWorktree>;
 
   listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): Promise<Page<Delivery>>;
   getDelivery(idArgument: string): Promise<{ delivery: Delivery; attempts: readonly DeliveryAttempt[] }>;

@@ -13,8 +13,10 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
+import { AgentChecks } from './agent-checks.ts';
 import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -22,12 +24,14 @@ import { Deadlines } from './deadlines.ts';
 import { Feed } from './feed.ts';
 import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
+import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
 import type { Chore } from './housekeeping.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
+import { Isolation } from './isolation.ts';
 import { Links } from './links.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
@@ -55,6 +59,8 @@ export interface BrokerParts {
   readonly mesh: () => Mesh;
   readonly harnesses: ReadonlyMap<string, Harness>;
   readonly orphans: Orphans;
+  readonly worktrees: Worktrees;
+  readonly checkouts: Checkouts;
   readonly flightTokens: FlightTokens;
   /** Where this node has its state. */
   readonly home: string;
@@ -105,6 +111,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #replies: Replies;
   readonly #relay: ReplyRelay;
   readonly #waiting: Waiting;
+  readonly #isolation: Isolation;
+  readonly #work: FlightWork;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
@@ -123,16 +131,11 @@ export class Broker implements BrokerApi, Startable {
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
+    const { worktrees, checkouts } = parts;
+    this.#isolation = new Isolation({ store, worktrees, checkouts, harnesses, chronicler, log });
+    const checks = new AgentChecks({ harnesses, worktrees, checkouts });
     this.#runner = new Runner({
-      store,
-      harnesses,
-      chronicler,
-      feed,
-      clock,
-      ulids,
-      log,
-      environmentOf,
-      requestMs: parts.requestMs,
+      ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, requestMs: parts.requestMs },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
       onDoubt: (address) => this.#agents.doubt(address),
@@ -146,22 +149,14 @@ export class Broker implements BrokerApi, Startable {
     this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
     this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
     this.#agents = new Agents({
-      store,
-      self,
-      registry: this.registry,
-      runner: this.#runner,
-      harnesses,
-      probe,
-      chronicler,
-      ulids,
-      log,
+      ...{ store, self, registry: this.registry, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
     this.#acceptance = new Acceptance({
       store,
       self,
       resolver: this.#resolver,
-      harnesses,
+      checks,
       mesh,
       outbox: this.#outbox,
       runner: this.#runner,
@@ -176,7 +171,8 @@ export class Broker implements BrokerApi, Startable {
       notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
       onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
-    this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf });
+    this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
+    this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
     this.#replies = new Replies({
       ...{ store, self, mesh, feed, chronicler, clock },
@@ -206,7 +202,10 @@ export class Broker implements BrokerApi, Startable {
         ...(parts.chores ?? []),
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, relay: this.#relay, registry: this.registry, roster, inspection: this.#inspection, clock, log });
+    this.links = new Links({
+      ...{ store, inbox, roster, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
+      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
+    });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -218,6 +217,7 @@ export class Broker implements BrokerApi, Startable {
     const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended, mayReturn });
     for (const flightId of recovered.open) this.#runner.adopt(flightId);
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
+    await this.#isolation.start();
     await this.#notifications.start();
     this.#hasRecovered = true;
     await this.#deadlines.start();
@@ -258,6 +258,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
+    await this.#work.stop();
     await this.links.settled();
     await this.#agents.settled();
     this.#feed.wakeAll();
@@ -314,6 +315,8 @@ export class Broker implements BrokerApi, Startable {
     return redrive({ store, find: (id) => this.#flights.find(id), invoke: (wanted) => this.#acceptance.invoke(wanted) }, input);
   };
   readonly getFlight: BrokerApi['getFlight'] = (id) => this.#flights.show(id);
+  readonly readDiff: BrokerApi['readDiff'] = (id) => this.#work.diff(id);
+  readonly settleWorktree: BrokerApi['settleWorktree'] = ({ id, ...settle }) => this.#work.settle(id, settle);
   readonly getDelivery: BrokerApi['getDelivery'] = (id) => this.#inspection.getDelivery(id);
   readonly trace: BrokerApi['trace'] = (id) => this.#inspection.trace(id);
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);

@@ -8,7 +8,7 @@ import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
-import { expiredError } from './runner.ts';
+import { expiredError } from './verdicts.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 

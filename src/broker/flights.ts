@@ -7,6 +7,7 @@ import type { FlightId } from '../domain/ids.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { Isolation } from '../domain/worktree.ts';
 import type { FlightDetail } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
@@ -28,6 +29,7 @@ export interface FlightsParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly nameOf: (nodeId: Flight['ownerNodeId']) => string;
+  readonly lookAtWorktree: (flight: Flight) => Promise<Isolation | undefined>;
 }
 
 export class Flights {
@@ -63,6 +65,7 @@ export class Flights {
     const { store, nameOf } = this.#parts;
     const invocation = store.read.invocation(flight.invocationId);
     const delivery = store.read.delivery(flight.invocationId);
+    const isolation = await this.#parts.lookAtWorktree(flight);
     if (invocation === undefined) throw notFound(`the records of ${flight.id} are incomplete`);
     return {
       flight,
@@ -71,6 +74,7 @@ export class Flights {
       ...(await shownOutput(store, flight)),
       originName: nameOf(flight.originNodeId),
       ownerName: nameOf(flight.ownerNodeId),
+      ...(isolation === undefined ? {} : { isolation }),
     };
   }
 

@@ -18,10 +18,10 @@ import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
 import { mayInvoke } from './policy.ts';
 import type { Rollback } from './rollback.ts';
-import { agentGone } from './runner.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 import type { Sessions } from './sessions.ts';
+import { agentGone } from './verdicts.ts';
 
 /** Queued for one agent, at most. */
 export const queueLimit = 10_000;

@@ -104,7 +104,7 @@ export class Inspection {
   }
 
   /** A peer's question. What it may see: what it is a party to, and everything if it has the same owner identity. */
-  async answer(link: Link, query: Exclude<PeerQuery, RelayedReply>): Promise<PeerAnswer> {
+  async answer(link: Link, query: Exclude<PeerQuery, RelayedReply | { type: 'diff' | 'worktree' }>): Promise<PeerAnswer> {
     const { inspect, read } = this.#parts.store;
     if (query.type === 'ping') return { type: 'ping' };
     const refusal = mayInspect(link.peer, this.#parts.self.owner());

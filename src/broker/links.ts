@@ -4,6 +4,7 @@ import type { Link, LinkHandler } from '../domain/mesh-port.ts';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
 import type { Outbox } from './outbox.ts';
@@ -23,6 +24,7 @@ export interface LinksParts {
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
+  readonly work: FlightWork;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -57,7 +59,9 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: PeerQuery): Promise<PeerAnswer> {
-    return query.type === 'reply' ? this.#parts.relay.answer(link, query) : this.#parts.inspection.answer(link, query);
+    const { work, relay, inspection } = this.#parts;
+    if (query.type === 'diff' || query.type === 'worktree') return work.answer(link, query);
+    return query.type === 'reply' ? relay.answer(link, query) : inspection.answer(link, query);
   }
 
   onDown(link: Link, why: string): void {

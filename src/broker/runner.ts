@@ -2,7 +2,7 @@
  * Runs what is queued for this node's agents. `started` is durable before anything is spawned, and a flight ends by
  * exactly one verdict: the agent's own end, a limit, a cancel, or a stop of the node.
  */
-import { BrokerError } from '../domain/errors.ts';
+import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Harness, ProcessMark, Run, RunEnd, RunRequest, RunSink, TurnSession } from '../domain/harness-port.ts';
@@ -16,10 +16,11 @@ import type { Answer } from '../domain/request.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
+import type { Isolation, Placed } from './isolation.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { RunRequests } from './requests.ts';
 import { RunLimits } from './run-limits.ts';
-import { lostSight, outputLost, verdictFrom, verdictOn } from './verdicts.ts';
+import { agentGone, expiredError, lostSight, outputLost, verdictBeforeStart, verdictFrom, verdictOn } from './verdicts.ts';
 import type { StopCause } from './verdicts.ts';
 
 /** Runs at once of one agent, and of the node. */
@@ -47,6 +48,7 @@ export interface RunnerParts {
   readonly onDoubt: (address: string) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
+  readonly isolation: Isolation;
 }
 
 interface ActiveRun {
@@ -60,6 +62,8 @@ interface ActiveRun {
   /** The first cause wins: it makes the verdict. */
   cause: StopCause | undefined;
   ended: Promise<number> | undefined;
+  /** Aborted with the first cause. */
+  readonly unwanted: AbortController;
   readonly done: Promise<void>;
 }
 
@@ -180,7 +184,7 @@ export class Runner {
 
   #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed'>): void {
     const { target } = flight;
-    const active: ActiveRun = { flight, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, done: Promise.resolve() };
+    const active: ActiveRun = { flight, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
     this.#active.set(flight.id, active);
     this.#perAgent.set(target, (this.#perAgent.get(target) ?? 0) + 1);
     const done = (how.isAdopted ? this.#goOn(active) : this.#fly(active))
@@ -203,18 +207,31 @@ export class Runner {
   }
 
   async #fly(active: ActiveRun): Promise<void> {
-    const { store, chronicler } = this.#parts;
     const { flight } = active;
     if (flight.cancelRequestedAtMs !== undefined) return this.#finish(flight, { state: 'cancelled', ended: 0 });
     // Nobody looks at deadlines while the node is down, and an invocation may take long to get here.
     if (flight.run === 0 && flight.holdUntilMs <= this.#parts.clock.now()) return this.#finish(flight, { state: 'expired', error: expiredError() });
     const prepared = this.#prepare(flight);
     if (prepared instanceof BrokerError) return this.#finish(flight, { state: 'failed', error: prepared.toInfo() });
-    const started = await store.write.start({ stamp: chronicler.stamp(), flightId: flight.id });
-    if (started === undefined) return;
-    this.#told(started.flight);
-    if (active.cause !== undefined) return this.#finishSurely(started.flight, verdictOn(active.cause, 0));
-    await this.#execute(active, started.flight, prepared);
+    const placed = await this.#place(active, prepared.endpoint);
+    const started = placed === undefined ? undefined : await this.#parts.isolation.begin(flight, placed);
+    if (placed === undefined || started === undefined) return;
+    this.#told(started);
+    if (active.cause === undefined) await this.#execute(active, started, { ...prepared, endpoint: placed.endpoint });
+    else await this.#finishSurely(started, verdictOn(active.cause, 0));
+    if (placed.worktree !== undefined && !this.#forced.aborted) await this.#parts.isolation.over(flight.id);
+  }
+
+  /** Where it runs. Undefined when it can't, or is not wanted any more: then its verdict is written, unless the node stops. */
+  async #place(active: ActiveRun, endpoint: Endpoint): Promise<Placed | undefined> {
+    const { isolation } = this.#parts;
+    const { flight, unwanted } = active;
+    const placed = await isolation.place(flight, endpoint, unwanted.signal).catch(toBrokerError);
+    if (active.cause === undefined && !(placed instanceof BrokerError)) return placed;
+    if (!(placed instanceof BrokerError)) await isolation.dropped(placed);
+    const verdict = verdictBeforeStart(active.cause, placed);
+    if (verdict !== undefined) await this.#finish(flight, verdict);
+    return undefined;
   }
 
   async #goOn(active: ActiveRun): Promise<void> {
@@ -360,6 +377,7 @@ export class Runner {
   #stop(active: ActiveRun, cause: StopCause): void {
     if (active.cause !== undefined) return;
     active.cause = cause;
+    active.unwanted.abort();
     active.requests?.close();
     active.ended = active.run?.stop(stopGraceMs);
   }
@@ -374,12 +392,4 @@ export class Runner {
     this.#parts.feed.changed(flight.id);
     this.#parts.onEvents(flight);
   }
-}
-
-export function agentGone(address: string): BrokerError {
-  return new BrokerError('unavailable', `${address} is no longer registered on its node`, { hint: 'see what is: beckon agents' });
-}
-
-export function expiredError(): { code: 'cancelled'; message: string } {
-  return { code: 'cancelled', message: 'its queue deadline passed before it could start' };
 }

@@ -1,4 +1,5 @@
 /** What a run's end makes of its flight. */
+import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import type { RunEnd } from '../domain/harness-port.ts';
@@ -33,6 +34,13 @@ export function verdictFrom(cause: StopCause | undefined, end: RunEnd, ended: nu
   return cause === undefined ? outcomeOf(end) : verdictOn(cause, ended);
 }
 
+/** On a flight that can't start, or is not to. Undefined when its node stops: it stays queued. */
+export function verdictBeforeStart(cause: StopCause | undefined, why: unknown): Outcome | undefined {
+  if (cause === undefined) return { state: 'failed', error: toBrokerError(why).toInfo() };
+  if (cause === 'total deadline') return { state: 'expired', error: expiredError() };
+  return cause === 'node stopped' ? undefined : verdictOn(cause, 0);
+}
+
 export function verdictOn(cause: StopCause, ended: number): Outcome {
   switch (cause) {
     case 'cancel':
@@ -50,4 +58,12 @@ export function verdictOn(cause: StopCause, ended: number): Outcome {
     case 'total deadline':
       return { state: 'failed', ended, error: { code: 'deadline', message: `the agent was ended: it overran its ${cause}` } };
   }
+}
+
+export function agentGone(address: string): BrokerError {
+  return new BrokerError('unavailable', `${address} is no longer registered on its node`, { hint: 'see what is: beckon agents' });
+}
+
+export function expiredError(): { code: 'cancelled'; message: string } {
+  return { code: 'cancelled', message: 'its queue deadline passed before it could start' };
 }

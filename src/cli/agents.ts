@@ -45,7 +45,7 @@ export function defineAgents(program: Command, on: Register): void {
       .addOption(choice('--visibility <v>', 'who sees it', visibilities))
       .addHelpText(
         'after',
-        examples('beckon agent add -- ./agent.sh', 'beckon agent add fabric --cwd ~/src/fabric --default -- claude -p', 'beckon agent add tests --label team=web -- sh -c "npm test"'),
+        examples('beckon agent add -- ./agent.sh', 'beckon agent add fabric --cwd ~/src/fabric --default --harness claude', 'beckon agent add tests --label team=web -- sh -c "npm test"'),
       ),
     add,
   );

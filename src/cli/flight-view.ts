@@ -6,6 +6,7 @@ import type { FlightEventBody } from '../domain/flight-event.ts';
 import type { Flight } from '../domain/records.ts';
 import { neutralise } from '../domain/text.ts';
 import type { FlightUpdate } from '../client/types.ts';
+import type { WorktreeStart } from '../domain/worktree.ts';
 import type { Context } from './context.ts';
 import { bytesFields, errorDocument, outputFields } from './json.ts';
 import { isoTime, localTime } from './output.ts';
@@ -35,6 +36,7 @@ export class FlightView {
   #target = '';
   #flightId = '';
   #wasHeld = false;
+  #worktree: WorktreeStart | undefined;
 
   constructor(context: Context, options: ViewOptions) {
     this.#context = context;
@@ -69,7 +71,7 @@ export class FlightView {
     const { out } = this.#context;
     switch (body.kind) {
       case 'started':
-        return await out.event('started', { seq, run: body.run, ...(body.session === undefined ? {} : { session: body.session }) }, atMs);
+        return await out.event('started', { seq, run: body.run, ...(body.session === undefined ? {} : { session: body.session }), ...(body.worktree === undefined ? {} : { isolation: body.worktree }) }, atMs);
       case 'requeued':
         return await out.event('requeued', { seq, run: body.run }, atMs);
       case 'output':
@@ -124,7 +126,9 @@ export class FlightView {
   async #eventWords(body: FlightEventBody): Promise<void> {
     switch (body.kind) {
       case 'started':
+        this.#worktree = body.worktree;
         if (this.#wasHeld) this.note('started');
+        if (body.worktree !== undefined && body.worktree.dirty > 0) this.note(`in a worktree of its own at ${body.worktree.head.slice(0, 12)}, without ${body.worktree.dirty} changed or untracked ${body.worktree.dirty === 1 ? 'file' : 'files'} of the project`);
         return this.#says(`at work on ${nodeOf(this.#target)}`);
       case 'output':
         return await this.#output(body.stream, body.bytes);
@@ -194,6 +198,7 @@ export class FlightView {
     const usage = this.#progress.closing();
     if (usage !== undefined) this.note(usage);
     tellFailure(out, flight);
+    if (this.#worktree !== undefined && flight.startedAtMs !== undefined) this.note(`its work: beckon flight diff ${flight.id.slice(-6)}; then flight fetch or discard ${flight.id.slice(-6)}`);
     if (flight.state === 'completed' && host.tty.stderr) {
       const tookMs = (flight.finishedAtMs ?? flight.acceptedAtMs) - flight.acceptedAtMs;
       this.note(`completed in ${formatDuration(tookMs)}`);

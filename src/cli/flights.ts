@@ -1,4 +1,4 @@
-/** Flights: flights; flight show, follow, output, wait, cancel; trace. */
+/** Flights: flights; flight show, follow, output, wait, cancel; trace. Their work is in flight-work.ts. */
 import type { Command } from 'commander';
 import { formatDuration } from '../domain/duration.ts';
 import { invalid } from '../domain/errors.ts';
@@ -11,8 +11,10 @@ import { neutralise } from '../domain/text.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
+import type { FlightDetail } from '../client/types.ts';
 import { exitOfFlight, exitOk, exitStillGoing } from './exit.ts';
 import { failureOf, tellFailure } from './flight-view.ts';
+import { defineFlightWork } from './flight-work.ts';
 import { bytesFields, flightDocument, flightShowDocument, traceDocument } from './json.ts';
 import { nodeNames } from './names.ts';
 import { addPaging, checkId, choice, duration, examples, flag, number, pageOf, text } from './options.ts';
@@ -79,6 +81,7 @@ export function defineFlights(program: Command, on: Register): void {
       .addHelpText('after', examples('beckon flight cancel last')),
     cancel,
   );
+  defineFlightWork(flight, on);
   defineRequests(program, flight, on);
   on(
     program
@@ -150,6 +153,7 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['run', flight.run > 1 ? String(flight.run) : undefined],
     ['waits for', flight.waiting === undefined ? undefined : `${flight.waiting.reason}: ${neutralise(flight.waiting.prompt)}`],
     ...(flight.waiting === undefined ? [] : commandsFor(flight.id, flight.waiting).map((command): [string, string] => ['', command])),
+    ...isolationFacts(detail),
     ['redrive of', detail.invocation.redriveOf],
     ['exit code', flight.exitCode?.toString()],
     ['why', failure?.message ?? (flight.quarantinedAtMs === undefined ? undefined : 'held back: the store of its node was put back to an older state, and its origin is to be asked first')],
@@ -157,6 +161,18 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
   ]);
   return exitOk;
 }
+
+function isolationFacts({ isolation, ownerName }: FlightDetail): [string, string][] {
+  if (isolation === undefined) return [];
+  const { head, branch, dirty, state, path } = isolation;
+  const left = dirty === 0 ? '' : `; ${dirty} changed or untracked ${dirty === 1 ? 'file was' : 'files were'} not in it`;
+  return [
+    ['worktree', state === 'kept' ? `kept ${path === undefined ? `on ${ownerName}` : `at ${neutralise(path)}`}` : worktreeWords[state]],
+    ['', `began at ${head.slice(0, 12)} on branch ${neutralise(branch)}${left}`],
+  ];
+}
+
+const worktreeWords = { fetched: 'fetched', discarded: 'discarded', unchanged: 'removed: nothing was changed in it', gone: 'gone: not removed by Beckon' } as const;
 
 function transport({ status, attempts, failureReason }: Delivery): string {
   // The owner is the origin: nothing was carried anywhere.

@@ -55,6 +55,12 @@ export interface NodeProcess {
 /** One key, or undefined when the terminal is gone. */
 export type ReadKey = (signal: AbortSignal) => Promise<string | undefined>;
 
+/** Runs git to its end. Rejects when there is none, or `cwd` is not there. */
+export type Git = (
+  args: readonly string[],
+  options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+) => Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
+
 export interface Host {
   readonly stdin: Readable;
   readonly stdout: Writable;
@@ -72,4 +78,5 @@ export interface Host {
   /** Reads keys from the person at the terminal, even when stdin is something else; undefined without a terminal. */
   readonly readKey: ReadKey | undefined;
   readonly node: NodeProcess;
+  readonly git: Git;
 }

@@ -4,6 +4,7 @@ import type { Delivery, DeliveryAttempt, Flight } from '../domain/records.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import { isUtf8, splitUtf8 } from '../domain/text.ts';
 import type { AgentView, FlightDetail, NodeStatus, TraceView, WaitingView } from '../client/types.ts';
+import type { DiffSummary } from '../domain/worktree.ts';
 import { isoTime } from './output.ts';
 
 /** Drops what is undefined, so that an optional key is absent rather than null. */
@@ -138,7 +139,7 @@ export function flightShowDocument(detail: FlightDetail): object {
     atMs === undefined ? null : { at: isoTime(atMs), node, ...evidence };
   const finishedBy = flight.verdictBy === 'origin' ? detail.originName : detail.ownerName;
   return {
-    flight: { ...flightDocument(flight, names), ...present({ redriveOf: detail.invocation.redriveOf }), ...outputFields(detail.output, detail.truncated) },
+    flight: { ...flightDocument(flight, names), ...present({ redriveOf: detail.invocation.redriveOf, isolation: detail.isolation }), ...outputFields(detail.output, detail.truncated) },
     receipts: {
       accepted: receipt(flight.acceptedAtMs, detail.originName, { invocationId: flight.invocationId, nodeId: flight.originNodeId }),
       received: receipt(flight.receivedAtMs, detail.ownerName, {
@@ -153,6 +154,24 @@ export function flightShowDocument(detail: FlightDetail): object {
       ),
     },
   };
+}
+
+/** Without `patch` when only the files were asked for. */
+export function diffDocument(flightId: string, summary: DiffSummary, patch: Uint8Array | undefined): object {
+  const { head, dirty, tree, truncated, files, fileCount, nested } = summary;
+  const { output, base64: bytes } = patch === undefined ? {} : outputFields(patch, truncated);
+  return present({
+    flightId,
+    head,
+    dirty,
+    tree,
+    patch: output,
+    base64: bytes,
+    truncated,
+    files: files.map(({ path, added = null, removed = null }) => ({ path, added, removed })),
+    filesOmitted: fileCount > files.length ? fileCount - files.length : undefined,
+    nested: nested.length > 0 ? nested : undefined,
+  });
 }
 
 export function inboxDocument({ waiting, gaps }: WaitingView): object {

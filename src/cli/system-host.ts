@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises';
 import { ReadStream } from 'node:tty';
 import { BrokerError, internal } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
+import { systemGit } from './system-git.ts';
 import type { DetachedNode, Host, NodeProcess, ReadKey, StopSignal } from './host.ts';
 
 export interface HostParts {
@@ -44,6 +45,7 @@ export function systemHost(parts: HostParts): Host {
       isAlive: (pid) => isAlive(own, pid),
       hasSocket: () => existsSync(socketPath()),
     },
+    git: systemGit(own.env),
   };
 }
 

@@ -1,6 +1,6 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
-import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentView, DiffPart, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
 import { invalid } from '../domain/errors.ts';
 import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
 import type { DeliveryId } from '../domain/ids.ts';
@@ -11,12 +11,14 @@ import type { DeliveryAttempt } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as worktree from '../gen/beckon/v1/worktree.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { bytes, id, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFact, decodeFlight, decodeRegistration } from '../rpc/records.ts';
 import { decodeFlightEvent, decodeInvocation } from '../rpc/work.ts';
+import { decodeDiffSummary, decodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
 
 export function decodeStatus(message: wire.GetStatusResponse): NodeStatus {
   return {
@@ -117,6 +119,29 @@ export function decodeDetail(message: wire.GetFlightResponse): FlightDetail {
     truncated: message.truncated,
     originName: message.originName,
     ownerName: message.ownerName,
+    ...(message.isolation === undefined ? {} : { isolation: decodeIsolation(message.isolation) }),
+  };
+}
+
+export function decodeDiffPart(message: worktree.ReadDiffResponse): DiffPart {
+  switch (message.part?.$case) {
+    case 'begin': {
+      const { flightId, ownerName, summary } = message.part.value;
+      return { type: 'begin', flightId: id(isFlightId, flightId, 'flight_id'), ownerName, summary: decodeDiffSummary(required(summary, 'summary')) };
+    }
+    case 'content':
+      return { type: 'content', bytes: bytes(message.part.value) };
+    case undefined:
+      throw invalid('the part of the diff is of a kind that this version of Beckon does not know');
+  }
+}
+
+export function decodeSettled({ flightId, ownerName, isolation, tip }: worktree.SettleWorktreeResponse): SettledWorktree {
+  return {
+    flightId: id(isFlightId, flightId, 'flight_id'),
+    ownerName,
+    isolation: decodeIsolation(required(isolation, 'isolation')),
+    ...present({ tip: optionalObjectName(tip, 'tip') }),
   };
 }
 

@@ -7,14 +7,14 @@ import type { OutputStream } from '../domain/flight-event.ts';
 import type { Page } from '../domain/records.ts';
 import { ControlServiceClient, ControlServiceService as calls } from '../gen/beckon/v1/control.ts';
 import type { ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
-import { deliveryState, flightState, outputStream } from '../rpc/enums.ts';
+import { deliveryState, flightState, outputStream, worktreeState } from '../rpc/enums.ts';
 import { callUnary, readStream } from '../rpc/call.ts';
 import { showFlightToken } from '../rpc/flight-token.ts';
 import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodeResolved, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeMember, decodePeer, decodeResolved, decodeSettled, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
@@ -24,6 +24,8 @@ const maxMessageBytes = 20 * 1024 * 1024;
 const quickMs = 60_000;
 /** Answers that need another machine. */
 const remoteMs = 120_000;
+/** Another machine compares and removes a large worktree. */
+const settleMs = 720_000;
 /** Copying and checking a few gigabytes on a slow disk. */
 const backupMs = 3_600_000;
 
@@ -144,6 +146,14 @@ export class GrpcNodeClient implements NodeClient {
     const asked = { id, request: request ?? '', ...encodeReply(reply), waitMs };
     const answer = await this.#ask(calls.replyToFlight, asked, waitMs + quickMs);
     return { flight: decodeFlight(required(answer.flight, 'flight')), request: answer.request, confirmed: answer.confirmed };
+  }
+
+  async *readDiff(id: string, { signal }: StreamOptions = {}): ReturnType<NodeClient['readDiff']> {
+    for await (const part of stream(this.#client.readDiff({ id }), signal)) yield decodeDiffPart(part);
+  }
+
+  async settleWorktree({ id, verb, tree = '' }: Parameters<NodeClient['settleWorktree']>[0]): ReturnType<NodeClient['settleWorktree']> {
+    return decodeSettled(await this.#ask(calls.settleWorktree, { id, state: worktreeState.toWire(verb), tree }, settleMs));
   }
 
   async listWaiting(): ReturnType<NodeClient['listWaiting']> {

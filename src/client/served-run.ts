@@ -8,18 +8,13 @@ import { maxOutputChunk } from '../domain/flight-event.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import { bounded } from '../domain/progress.ts';
 import type { Answer, Ask } from '../domain/request.ts';
-import { sizeOfPiece, windowBytes } from '../domain/serving-port.ts';
 import type { FromServer, Piece, RunKey, ServedRun, ToServer } from '../domain/serving-port.ts';
 import { splitUtf8 } from '../domain/text.ts';
 import { bytesOf } from './invoke-options.ts';
 import type { Content } from './invoke-options.ts';
+import { RunOutbox } from './run-outbox.ts';
 import type { Handler, Question, RunContext } from './serving.ts';
 import { textOf } from './updates.ts';
-
-interface Sent {
-  readonly message: Extract<FromServer, { type: 'piece' }>;
-  readonly size: number;
-}
 
 export interface ServedRunParts {
   readonly address: string;
@@ -35,30 +30,25 @@ export class RunInProcess {
   readonly key: RunKey;
   readonly #parts: ServedRunParts;
   readonly #abort = new AbortController();
-  readonly #unstored: Sent[] = [];
-  #unstoredBytes = 0;
+  readonly #outbox: RunOutbox;
   #pieces = 0;
   /** Bytes of a character whose rest is to come. */
   readonly #unfinished: Record<OutputStream, Uint8Array> = { stdout: new Uint8Array(), stderr: new Uint8Array() };
   #roomWanted: (() => void)[] = [];
-  readonly #asks = new Map<number, { readonly ask: Ask; readonly settle: (answer: Answer) => void }>();
+  readonly #asks = new Map<number, (answer: Answer) => void>();
   #lastAsk = 0;
-  #sessionName: string | undefined;
   #end: { readonly error?: ErrorInfo } | undefined;
-  #isHeard = true;
 
   constructor(parts: ServedRunParts, run: ServedRun) {
     this.#parts = parts;
     this.key = { flightId: run.flightId, run: run.run };
+    this.#outbox = new RunOutbox(parts.send);
     void this.#work(run);
   }
 
   /** On a new connection: all that the node may not have. */
   resume(received: number): void {
-    for (const { message } of this.#unstored) if (message.number > received) this.#send(message);
-    for (const [number, { ask }] of this.#asks) this.#send({ type: 'ask', key: this.key, number, ask });
-    this.#sendSessionName();
-    if (this.#end !== undefined) this.#sendEnd(this.#end);
+    this.#outbox.resume(received);
   }
 
   /** Whatever of this run the node says. */
@@ -67,15 +57,16 @@ export class RunInProcess {
       case 'stop':
         return this.stop('the flight was cancelled, or overran a limit');
       case 'closed':
-        this.#isHeard = false;
+        this.#outbox.close();
         if (this.#end === undefined) this.stop('the flight is over for its node');
         return;
       case 'answer':
-        this.#asks.get(message.ask)?.settle(message.answer);
+        this.#outbox.answered(message.ask);
+        this.#asks.get(message.ask)?.(message.answer);
         this.#asks.delete(message.ask);
         return;
       case 'stored':
-        while (this.#unstored[0] !== undefined && this.#unstored[0].message.number <= message.pieces) this.#unstoredBytes -= this.#unstored.shift()?.size ?? 0;
+        this.#outbox.stored(message.pieces);
         this.#giveRoom();
     }
   }
@@ -84,7 +75,7 @@ export class RunInProcess {
   stop(why: string): void {
     if (this.#abort.signal.aborted) return;
     this.#abort.abort(new BrokerError('cancelled', why));
-    for (const { settle } of this.#asks.values()) settle({ kind: 'ended' });
+    for (const settle of this.#asks.values()) settle({ kind: 'ended' });
     this.#asks.clear();
     this.#giveRoom();
   }
@@ -101,7 +92,7 @@ export class RunInProcess {
     }
     for (const stream of ['stdout', 'stderr'] as const) this.#add(stream, new Uint8Array(), true);
     this.#end = end;
-    this.#sendEnd(end);
+    this.#outbox.add({ type: 'end', key: this.key, ...end });
   }
 
   async #answer(answer: Awaited<ReturnType<Handler>>): Promise<void> {
@@ -125,10 +116,7 @@ export class RunInProcess {
         this.#addPiece({ progress: bounded(progress) });
         await this.#room();
       },
-      nameSession: (name) => {
-        this.#sessionName = name;
-        this.#sendSessionName();
-      },
+      nameSession: (name) => this.#outbox.add({ type: 'session', key: this.key, name }),
       ask: (question) => this.#ask(question),
       invoke: (target, text, options) => invoke(target, text, { signal, ...options }),
     };
@@ -147,22 +135,19 @@ export class RunInProcess {
       left = rest;
       if (head.length === 0) break;
       // A copy: whoever wrote it may use its memory again.
-      this.#addPiece({ stream, bytes: Uint8Array.from(head) });
+      this.#addPiece({ stream, bytes: new Uint8Array(head) });
     }
-    this.#unfinished[stream] = Uint8Array.from(left);
+    this.#unfinished[stream] = new Uint8Array(left);
   }
 
   #addPiece(piece: Piece): void {
     this.#pieces += 1;
-    const sent: Sent = { message: { type: 'piece', key: this.key, number: this.#pieces, piece }, size: sizeOfPiece(piece) };
-    this.#unstored.push(sent);
-    this.#unstoredBytes += sent.size;
-    this.#send(sent.message);
+    this.#outbox.add({ type: 'piece', key: this.key, number: this.#pieces, piece });
   }
 
   /** Resolves when little enough is on its way. */
   async #room(): Promise<void> {
-    while (this.#unstoredBytes > windowBytes && !this.#abort.signal.aborted) await new Promise<void>((resolve) => this.#roomWanted.push(resolve));
+    while (!this.#outbox.hasRoom && !this.#abort.signal.aborted) await new Promise<void>((resolve) => this.#roomWanted.push(resolve));
   }
 
   #giveRoom(): void {
@@ -176,21 +161,9 @@ export class RunInProcess {
     this.#lastAsk += 1;
     const number = this.#lastAsk;
     return new Promise((resolve) => {
-      this.#asks.set(number, { ask, settle: resolve });
-      this.#send({ type: 'ask', key: this.key, number, ask });
+      this.#asks.set(number, resolve);
+      this.#outbox.add({ type: 'ask', key: this.key, number, ask });
     });
-  }
-
-  #sendEnd(end: { readonly error?: ErrorInfo }): void {
-    this.#send({ type: 'end', key: this.key, ...end });
-  }
-
-  #sendSessionName(): void {
-    if (this.#sessionName !== undefined) this.#send({ type: 'session', key: this.key, name: this.#sessionName });
-  }
-
-  #send(message: FromServer): void {
-    if (this.#isHeard) this.#parts.send(message);
   }
 }
 

@@ -1,9 +1,9 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
-import type { BrokerApi, FlightUpdate, InvokeInput, NodeStatus, ReplyInput } from '../broker/api.ts';
+import type { BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, ReplyInput, SettledWorktree } from '../broker/api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
-export type { AgentSpec, AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, Selector, TraceView, WaitingView } from '../broker/api.ts';
+export type { AgentSpec, AgentView, DiffPart, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
 
@@ -53,6 +53,10 @@ export interface NodeClient extends Same {
   follow(idArgument: string, options?: StreamOptions & { readonly afterSeq?: number }): AsyncIterable<FlightUpdate>;
   /** All that is stored of one output stream, in order. */
   output(idArgument: string, stream: OutputStream, options?: StreamOptions): AsyncIterable<Uint8Array>;
+  /** What an isolated flight changed: `begin`, then the patch. */
+  readDiff(idArgument: string, options?: StreamOptions): AsyncIterable<DiffPart>;
+  /** Its owner removes the worktree. `tree`: of the diff that was fetched. */
+  settleWorktree(request: Omit<Parameters<BrokerApi['settleWorktree']>[0], 'by'>): Promise<SettledWorktree>;
   /** Says it to the request that is open, or to the one named, and waits up to `waitMs` for the owner's word. */
   replyToFlight(request: Omit<ReplyInput, 'by'>): Promise<{ flight: Flight; request: string; confirmed: boolean }>;
   /** The new invocation that takes the place of one that came to nothing; `confirmed` when that one may have run. */

@@ -22,6 +22,8 @@ const openToFlights: ReadonlySet<string> = new Set<keyof typeof ControlServiceSe
   'getFlight',
   'readOutput',
   'cancelFlight',
+  'readDiff',
+  'settleWorktree',
   'trace',
 ]);
 

@@ -7,10 +7,11 @@ import { serverStream, unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
+import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
-import { encodeAgent, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
+import { encodeAgent, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
 
 /** Letting go of a stream ends the reading and never the flight. */
@@ -64,6 +65,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
         truncated: detail.truncated,
         originName: detail.originName,
         ownerName: detail.ownerName,
+        isolation: detail.isolation === undefined ? undefined : encodeIsolation(detail.isolation),
       };
     }),
     readOutput: serverStream(edge, async function* (caller, request, signal) {
@@ -89,6 +91,19 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
       return { flight: encodeFlight(flight), ...rest };
     }),
     listWaiting: unary(edge, async () => encodeWaiting(await api.listWaiting())),
+
+    readDiff: serverStream(edge, async function* (caller, { id }, signal) {
+      await checkFamily(caller, id);
+      for await (const part of api.readDiff(id)) {
+        if (signal.aborted) return;
+        yield { part: encodeDiffPart(part) };
+      }
+    }),
+    settleWorktree: unary(edge, async (caller, { id, state, tree }) => {
+      await checkFamily(caller, id);
+      const { flightId, ownerName, isolation, tip = '' } = await api.settleWorktree({ id, by: caller.id, ...decodeSettle(state, tree) });
+      return { flightId, ownerName, isolation: encodeIsolation(isolation), tip };
+    }),
 
     listDeliveries: unary(edge, async (_caller, request) => {
       const page = await api.listDeliveries(decodeDeliveryFilter(request), decodePage(request));

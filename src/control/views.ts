@@ -1,5 +1,5 @@
 /** What the use cases answer, as messages. */
-import type { AgentView, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentView, DiffPart, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import { peerStates } from '../domain/peer.ts';
@@ -11,7 +11,9 @@ import { flightState, peerState } from '../rpc/enums.ts';
 import { encodeErrorInfo } from '../rpc/error-info.ts';
 import { buffer } from '../rpc/fields.ts';
 import { encodeFact, encodeFlight, encodeRegistration } from '../rpc/records.ts';
+import type { ReadDiffResponse } from '../gen/beckon/v1/worktree.ts';
 import { encodeFlightEvent } from '../rpc/work.ts';
+import { encodeDiffSummary } from '../rpc/worktrees.ts';
 
 export function encodeStatus(status: NodeStatus): wire.GetStatusResponse {
   return {
@@ -107,6 +109,11 @@ export function encodeAttempt(attempt: DeliveryAttempt): inspection.DeliveryAtte
     outcome: attempt.outcome === undefined ? AttemptOutcome.UNSPECIFIED : outcomes[attempt.outcome],
     why: attempt.why ?? '',
   };
+}
+
+export function encodeDiffPart(part: DiffPart): ReadDiffResponse['part'] {
+  if (part.type === 'content') return { $case: 'content', value: buffer(part.bytes) };
+  return { $case: 'begin', value: { flightId: part.flightId, ownerName: part.ownerName, summary: encodeDiffSummary(part.summary) } };
 }
 
 export function encodeTrace(trace: TraceView): inspection.TraceResponse {

@@ -33,6 +33,7 @@ export const eventKinds = [
   'flight.reply_refused',
   'flight.cancel_requested',
   'flight.finished',
+  'flight.worktree',
   'flight.refined',
   'flight.quarantined',
   'flight.released',

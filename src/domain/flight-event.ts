@@ -8,6 +8,7 @@ import type { SessionId } from './ids.ts';
 import type { Hlc } from './hlc.ts';
 import { sizeOfProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
+import type { WorktreeStart } from './worktree.ts';
 
 export const outputStreams = ['stdout', 'stderr'] as const;
 export type OutputStream = (typeof outputStreams)[number];
@@ -27,7 +28,7 @@ export interface Outcome {
 }
 
 export type FlightEventBody =
-  | { readonly kind: 'started'; readonly run: number; readonly session?: SessionId }
+  | { readonly kind: 'started'; readonly run: number; readonly session?: SessionId; readonly worktree?: WorktreeStart }
   | { readonly kind: 'output'; readonly stream: OutputStream; readonly bytes: Uint8Array }
   | {
       readonly kind: 'waiting';

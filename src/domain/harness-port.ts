@@ -127,6 +127,8 @@ export interface Harness {
   fit?(cwd: string): Promise<Fit | undefined>;
   /** Spawns. Failures to start show up in `ended`, not as a rejection. */
   start(request: RunRequest, sink: RunSink): Run;
+  /** Ends what is kept warm for that session, whose directory is about to go. No turn of it is going on. */
+  endSession?(session: SessionId): Promise<void>;
   /** How many runs of this agent it takes at once now; without it the node's usual limit holds. */
   concurrency?(address: string): number;
   /**

@@ -1,6 +1,7 @@
 /** A request for work as its origin accepted it, and the limits it runs under. */
 import type { AgentId, InvocationId, NodeId } from './ids.ts';
 import { invalid } from './errors.ts';
+import type { Checkout } from './worktree.ts';
 
 export interface TaskFile {
   /** A base name; never a path. */
@@ -77,7 +78,10 @@ export interface Endpoint {
   /** PATH as captured when the agent was added. */
   readonly path: string;
   readonly permissions: Permissions;
+  /** Each flight runs in a git worktree of its own. */
   readonly isolate: boolean;
+  /** When `cwd` was in a linked git worktree, and could go with it. */
+  readonly checkout?: Checkout;
 }
 
 export const permissions = ['ask', 'edit', 'full'] as const;

@@ -12,6 +12,7 @@ import type { Delivery, Flight, Page } from './records.ts';
 import type { RegistrySnapshot } from './registration.ts';
 import type { Reply } from './request.ts';
 import type { CertificateChain } from './trust.ts';
+import type { DiffSummary, Isolation, WorktreeVerb } from './worktree.ts';
 
 /** The origin hands work over. Its limits are what is left of them at the moment of sending. */
 export interface Forward {
@@ -145,6 +146,14 @@ export interface DeliveryFilter {
   readonly sinceMs?: number;
 }
 
+/** What a person wants to become of a worktree. `tree`: of the diff that was fetched, which is all there may be in it. */
+export interface Settle {
+  readonly verb: WorktreeVerb;
+  readonly tree?: string;
+  /** Who wants it, at the node that asks. */
+  readonly by: string;
+}
+
 /** A person's reply, given at a node that has no part in the flight: the asked one gives it in its place. */
 export interface RelayedReply {
   readonly type: 'reply';
@@ -163,6 +172,10 @@ export type PeerQuery =
   | { readonly type: 'trace'; readonly invocationId: InvocationId }
   /** An owner whose store was rolled back asks the origin. */
   | { readonly type: 'standings'; readonly invocationIds: readonly InvocationId[] }
+  /** The origin of a flight asks its owner for the diff: a new one, or, of one that was begun, what follows `offset`. */
+  | { readonly type: 'diff'; readonly invocationId: InvocationId; readonly snapshot?: string; readonly offset: number }
+  /** The origin of a flight asks its owner about the worktree; with `settle`: what is to become of it. */
+  | { readonly type: 'worktree'; readonly invocationId: InvocationId; readonly settle?: Settle }
   | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
   | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
 
@@ -172,6 +185,9 @@ export type PeerAnswer =
   | { readonly type: 'trace'; readonly facts: readonly Fact[] }
   /** Of those that are known there. */
   | { readonly type: 'standings'; readonly standings: readonly (OriginStanding & { readonly invocationId: InvocationId })[] }
+  | { readonly type: 'diff'; readonly snapshot: string; readonly summary: DiffSummary; readonly bytes: Uint8Array }
+  /** `tip`: the last commit of the branch that was deleted. */
+  | { readonly type: 'worktree'; readonly isolation: Isolation; readonly tip?: string }
   | { readonly type: 'flights'; readonly page: Page<Flight> }
   | { readonly type: 'deliveries'; readonly page: Page<Delivery> };
 

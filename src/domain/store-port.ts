@@ -19,6 +19,7 @@ import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './rec
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 import type { Ask, Reply } from './request.ts';
 import type { CertificateChain } from './trust.ts';
+import type { PlacedWorktree, Worktree } from './worktree.ts';
 
 /**
  * How a new invocation leaves: it is ours (`sessionOwner`: whose sessions, for an agent that keeps some); a link is up
@@ -194,8 +195,11 @@ export interface StoreWrites {
   /** This was told of a flight with `notify`: a request, or its end (`endTold`), after which nothing is. */
   notified(input: { flightId: FlightId; told: string }): Promise<void>;
 
-  /** `queued → running`, run + 1, event `started`. Undefined when it is not queued any more. */
-  start(input: { stamp: Stamp; flightId: FlightId }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  /**
+   * `queued → running`, run + 1, event `started`, and where it runs when it is isolated. Undefined when it is not queued
+   * any more. @throws `conflict` when the worktree was settled meanwhile
+   */
+  start(input: { stamp: Stamp; flightId: FlightId; worktree?: PlacedWorktree }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** A process of a flight that runs here, until the flight ends. One that has ended by now is left alone. */
   recordProcess(input: { flightId: FlightId; process: ProcessMark }): Promise<void>;
   /** What `finish` was told to keep on record is gone. */
@@ -219,6 +223,11 @@ export interface StoreWrites {
   settleReply(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; request: string; error?: ErrorInfo }): Promise<boolean>;
   /** Nobody answered in time: `waiting → running`. Undefined when the request is not open any more. */
   timeOutRequest(input: { stamp: Stamp; flightId: FlightId; request: string }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  /**
+   * What became of the worktree of a flight: decided at the owner, who removes it afterwards; at another node what the owner said.
+   * The same state again changes nothing. @throws `not_found`; at the owner `conflict` when it was settled otherwise, or somebody works in it
+   */
+  settleWorktree(input: { stamp: Stamp; flightId: FlightId; state: Worktree['state']; by?: string }): Promise<Worktree>;
   /** A cancel from the origin: leaves a tombstone when unknown. @throws `denied` when known from another origin */
   receiveCancel(input: { stamp: Stamp; invocationId: InvocationId; originNodeId: NodeId }): Promise<Flight | 'tombstone'>;
   /** The origin holds events through `seq`. */
@@ -294,6 +303,12 @@ export interface StoreReads {
   queued(address: string, limit: number, busy?: readonly SessionId[]): readonly FlightId[];
   /** Of an agent here. */
   session(id: SessionId): TurnSession | undefined;
+  /** That a flight ran in. */
+  worktree(id: FlightId): Worktree | undefined;
+  /** The newest of that name, made here. */
+  worktreeNamed(name: string): Worktree | undefined;
+  /** The one that is kept for the next turn of a session. */
+  worktreeOfSession(id: SessionId): Worktree | undefined;
   /** The flight owned here that runs, or waits, in that session. */
   turnOf(id: SessionId): FlightId | undefined;
   queuedCount(address: string): number;

@@ -9,6 +9,9 @@ import type { Environment } from './environment.ts';
 import { OrphanSweep } from './orphans.ts';
 import { OutputPipeStock } from './pipes.ts';
 import { processTable } from './process-table.ts';
+import type { Worktrees } from '../domain/worktree-port.ts';
+import { GitWorktrees } from './worktree/worktrees.ts';
+import type { WorktreePorts } from './worktree/worktrees.ts';
 
 export interface HarnessPorts {
   readonly clock: Clock;
@@ -31,6 +34,13 @@ export function createHarnesses(ports: HarnessPorts): ReadonlyMap<string, Harnes
   const harnesses: Harness[] = [new CommandHarness({ ...ports, readProcesses }), ...[anyAgent, ...presets].map((preset) => new AcpHarness({ ...acp, preset }))];
   return new Map(harnesses.map((harness) => [harness.name, harness]));
 }
+
+/** @param ports.directory absolute */
+export function createWorktrees(ports: WorktreePorts): Worktrees {
+  return new GitWorktrees(ports);
+}
+
+export { checkouts } from './worktree/checkouts.ts';
 
 /** What ends the processes that a node which died left running. */
 export function createOrphans({ clock, log }: Pick<HarnessPorts, 'clock' | 'log'>): Orphans {

@@ -1,17 +1,19 @@
 /** Questions between nodes and their answers, wire and domain. Decoders throw BrokerError `invalid` or `incompatible`. */
 import { BrokerError } from '../domain/errors.ts';
 import { isInvocationId } from '../domain/ids.ts';
-import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
-import type * as wire from '../gen/beckon/v1/mesh.ts';
-import { deliveryState, flightState } from '../rpc/enums.ts';
-import { id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from '../rpc/fields.ts';
+import type { PeerAnswer, PeerQuery, Settle } from '../domain/messages.ts';
+import type * as mesh from '../gen/beckon/v1/mesh.ts';
+import type * as wire from '../gen/beckon/v1/worktree.ts';
+import { deliveryState, flightState, worktreeState } from '../rpc/enums.ts';
+import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from '../rpc/fields.ts';
+import { decodeDiffSummary, decodeIsolation, decodeSettle, encodeDiffSummary, encodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
 import { decodeDelivery, decodeFact, decodeFlight, encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
 import { decodeReply, encodeReply } from '../rpc/work.ts';
 
 const mostFacts = 100_000;
 const mostItems = 1000;
 
-export function encodeQuery(query: PeerQuery): wire.Query['query'] {
+export function encodeQuery(query: PeerQuery): mesh.Query['query'] {
   switch (query.type) {
     case 'ping':
       return { $case: 'ping', value: {} };
@@ -19,6 +21,13 @@ export function encodeQuery(query: PeerQuery): wire.Query['query'] {
       return { $case: 'trace', value: { invocationId: query.invocationId } };
     case 'standings':
       return { $case: 'standings', value: { invocationIds: [...query.invocationIds] } };
+    case 'diff':
+      return { $case: 'diff', value: { invocationId: query.invocationId, snapshot: query.snapshot ?? '', offset: query.offset } };
+    case 'worktree':
+      return {
+        $case: 'worktree',
+        value: { invocationId: query.invocationId, state: worktreeState.toWire(query.settle?.verb), tree: query.settle?.tree ?? '', by: query.settle?.by ?? '' },
+      };
     case 'reply': {
       const { invocationId, request, reply, by, waitMs } = query;
       return { $case: 'reply', value: { invocationId, request, ...encodeReply(reply), by, waitMs } };
@@ -47,7 +56,7 @@ export function encodeQuery(query: PeerQuery): wire.Query['query'] {
 }
 
 /** A question that only a newer version knows is `incompatible`. */
-export function decodeQuery(query: wire.Query['query']): PeerQuery {
+export function decodeQuery(query: mesh.Query['query']): PeerQuery {
   switch (query?.$case) {
     case 'ping':
       return { type: 'ping' };
@@ -57,6 +66,15 @@ export function decodeQuery(query: wire.Query['query']): PeerQuery {
       const ids = list(query.value.invocationIds, 'standings.invocation_ids', mostItems);
       return { type: 'standings', invocationIds: ids.map((each) => id(isInvocationId, each, 'standings.invocation_id')) };
     }
+    case 'diff':
+      return {
+        type: 'diff',
+        invocationId: id(isInvocationId, query.value.invocationId, 'diff.invocation_id'),
+        offset: whole(query.value.offset, 'diff.offset'),
+        ...present({ snapshot: optionalText(query.value.snapshot, 'diff.snapshot') }),
+      };
+    case 'worktree':
+      return { type: 'worktree', invocationId: id(isInvocationId, query.value.invocationId, 'worktree.invocation_id'), ...settleOf(query.value) };
     case 'reply': {
       const { invocationId, request, by, waitMs } = query.value;
       return {
@@ -93,7 +111,7 @@ export function decodeQuery(query: wire.Query['query']): PeerQuery {
   }
 }
 
-export function encodeAnswer(answer: PeerAnswer): NonNullable<wire.Answer['answer']> {
+export function encodeAnswer(answer: PeerAnswer): NonNullable<mesh.Answer['answer']> {
   switch (answer.type) {
     case 'ping':
       return { $case: 'ping', value: {} };
@@ -101,6 +119,10 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<wire.Answer['answe
       return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
     case 'standings':
       return { $case: 'standings', value: { standings: answer.standings.map((each) => ({ ...each })) } };
+    case 'diff':
+      return { $case: 'diff', value: { snapshot: answer.snapshot, summary: encodeDiffSummary(answer.summary), content: buffer(answer.bytes) } };
+    case 'worktree':
+      return { $case: 'worktree', value: { isolation: encodeIsolation(answer.isolation), tip: answer.tip ?? '' } };
     case 'reply':
       return { $case: 'reply', value: { flight: encodeFlight(answer.flight), request: answer.request, confirmed: answer.confirmed } };
     case 'flights':
@@ -113,7 +135,7 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<wire.Answer['answe
   }
 }
 
-export function decodeAnswer(message: wire.Answer['answer']): PeerAnswer {
+export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
   const answer = required(message, 'answer');
   switch (answer.$case) {
     case 'ping':
@@ -129,6 +151,14 @@ export function decodeAnswer(message: wire.Answer['answer']): PeerAnswer {
           terminal: each.terminal,
         })),
       };
+    case 'diff': {
+      const { snapshot, summary, content } = answer.value;
+      return { type: 'diff', snapshot: name(snapshot, 'diff.snapshot'), summary: decodeDiffSummary(required(summary, 'diff.summary')), bytes: bytes(content) };
+    }
+    case 'worktree': {
+      const { isolation, tip } = answer.value;
+      return { type: 'worktree', isolation: decodeIsolation(required(isolation, 'worktree.isolation')), ...present({ tip: optionalObjectName(tip, 'worktree.tip') }) };
+    }
     case 'reply': {
       const { flight, request, confirmed } = answer.value;
       return { type: 'reply', flight: decodeFlight(required(flight, 'reply.flight')), request: text(request, 'reply.request', 100), confirmed };
@@ -142,6 +172,11 @@ export function decodeAnswer(message: wire.Answer['answer']): PeerAnswer {
       return { type: 'deliveries', page: { items, ...present({ next: optionalText(answer.value.next, 'next') }) } };
     }
   }
+}
+
+function settleOf({ state, tree, by }: wire.WorktreeQuery): { settle?: Settle } {
+  if (worktreeState.optionalFromWire(state) === undefined) return {};
+  return { settle: { ...decodeSettle(state, tree), by: name(by, 'worktree.by') } };
 }
 
 function page(limit: number, after: string): { limit: number; after?: string } {

@@ -8,7 +8,9 @@ import { replyKinds } from '../domain/request.ts';
 import { visibilities } from '../domain/registration.ts';
 import { stepStates } from '../domain/progress.ts';
 import { quoted } from '../domain/text.ts';
+import { worktreeStates } from '../domain/worktree.ts';
 import * as wire from '../gen/beckon/v1/record.ts';
+import { WorktreeState } from '../gen/beckon/v1/worktree.ts';
 
 export interface EnumTable<Value extends string, Wire extends number> {
   /** Undefined becomes the unspecified value. */
@@ -65,6 +67,7 @@ export const outputStream = enumTable('output stream', outputStreams, wire.Outpu
 export const waitingReason = enumTable('waiting reason', waitingReasons, wire.WaitingReason);
 export const replyKind = enumTable('kind of reply', replyKinds, wire.ReplyKind);
 export const stepState = enumTable('state of a step', stepStates, wire.StepState);
+export const worktreeState = enumTable('worktree state', worktreeStates, WorktreeState);
 export const visibility = enumTable('visibility', visibilities, wire.Visibility);
 export const verdict = enumTable('verdict', ['owner', 'origin'] as const, wire.Verdict);
 export const sessionMode = enumTable('session mode', ['new', 'continue', 'named'] as const, wire.SessionMode);

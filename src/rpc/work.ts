@@ -11,6 +11,7 @@ import { flightState, outputStream, replyKind, sessionMode, waitingReason } from
 import { decodeOptionalErrorInfo, encodeErrorInfo } from './error-info.ts';
 import { decodeProgress, encodeProgress } from './progress.ts';
 import { buffer, bytes, clockValue, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from './fields.ts';
+import { decodeWorktreeStart, encodeWorktreeStart } from './worktrees.ts';
 
 /** Files of one task; far more than anybody attaches, and few enough to hold in memory. */
 const mostFiles = 1000;
@@ -128,7 +129,7 @@ export function decodeFlightEvent(message: wire.FlightEvent): FlightEvent {
 function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
   switch (body.kind) {
     case 'started':
-      return { $case: 'started', value: { run: body.run, sessionId: body.session ?? '' } };
+      return { $case: 'started', value: { run: body.run, sessionId: body.session ?? '', worktree: body.worktree === undefined ? undefined : encodeWorktreeStart(body.worktree) } };
     case 'requeued':
       return { $case: 'requeued', value: { run: body.run } };
     case 'output':
@@ -171,7 +172,14 @@ function encodeBody(body: FlightEventBody): wire.FlightEvent['body'] {
 function decodeBody(body: wire.FlightEvent['body']): FlightEventBody {
   switch (body?.$case) {
     case 'started':
-      return { kind: 'started', run: whole(body.value.run, 'event.run'), ...present({ session: optionalId(isSessionId, body.value.sessionId, 'event.session_id') }) };
+      return {
+        kind: 'started',
+        run: whole(body.value.run, 'event.run'),
+        ...present({
+          session: optionalId(isSessionId, body.value.sessionId, 'event.session_id'),
+          worktree: body.value.worktree === undefined ? undefined : decodeWorktreeStart(body.value.worktree),
+        }),
+      };
     case 'requeued':
       return { kind: 'requeued', run: whole(body.value.run, 'event.run') };
     case 'output':

@@ -56,9 +56,15 @@ interface EndpointRow {
   readonly path: string;
   readonly permissions: Permissions;
   readonly isolate: 0 | 1;
+  readonly top: string | null;
+  readonly entry: string | null;
+  readonly repository: string | null;
+  readonly device: number | null;
 }
 
 function endpointOf(row: EndpointRow): Endpoint {
+  const { top, entry, repository, device } = row;
+  const isLinked = top !== null && entry !== null && repository !== null && device !== null;
   return {
     agentId: row.id,
     address: row.address,
@@ -69,11 +75,14 @@ function endpointOf(row: EndpointRow): Endpoint {
     path: row.path,
     permissions: row.permissions,
     isolate: row.isolate === 1,
+    ...(isLinked ? { checkout: { top, entry, repository, device } } : {}),
   };
 }
 
 export function agentReads(db: Connection, nodes: NodeNumbers) {
-  const endpoints = 'SELECT a.id, e.* FROM agent_endpoints e JOIN agents a ON a.address = e.address';
+  const endpoints = `
+    SELECT a.id, e.*, c.top, c.entry, c.repository, c.device
+    FROM agent_endpoints e JOIN agents a ON a.address = e.address LEFT JOIN agent_checkouts c ON c.address = e.address`;
   const one = db.prepare<[string], EndpointRow>(`${endpoints} WHERE e.address = ?`);
   const all = db.prepare<[], EndpointRow>(`${endpoints} ORDER BY e.address`);
   const registration = db.prepare<[string], RegistrationRow>('SELECT * FROM agents WHERE address = ?');
@@ -98,6 +107,7 @@ export class AgentTable {
   readonly #reads;
   readonly #insert;
   readonly #insertEndpoint;
+  readonly #insertCheckout;
   readonly #remove;
   readonly #setAvailability;
 
@@ -111,6 +121,7 @@ export class AgentTable {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#insertEndpoint = db.prepare(`
       INSERT INTO agent_endpoints (address, harness, cwd, argv, env, path, permissions, isolate) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#insertCheckout = db.prepare('INSERT INTO agent_checkouts (address, top, entry, repository, device) VALUES (?, ?, ?, ?, ?)');
     this.#remove = db.prepare<[string]>('DELETE FROM agents WHERE address = ?');
     this.#setAvailability = db.prepare<[number, string | null, string]>('UPDATE agents SET available = ?, unavailable_why = ? WHERE address = ?');
   }
@@ -130,6 +141,8 @@ export class AgentTable {
       address, endpoint.harness, endpoint.cwd, JSON.stringify(endpoint.argv), JSON.stringify(endpoint.env), endpoint.path,
       endpoint.permissions, endpoint.isolate ? 1 : 0,
     );
+    const { checkout } = endpoint;
+    if (checkout !== undefined) this.#insertCheckout.run(address, checkout.top, checkout.entry, checkout.repository, checkout.device);
     this.#facts.append(stamp, 'agent.added', { detail: { address, harness: registration.harness } });
     return { added: true };
   }

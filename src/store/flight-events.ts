@@ -4,7 +4,7 @@ import { contentBytes, pieceKinds } from '../domain/flight-event.ts';
 import type { FlightEvent, FlightEventBody, OutputStream } from '../domain/flight-event.ts';
 import type { TerminalFlightState, WaitingReason } from '../domain/flight.ts';
 import type { Hlc } from '../domain/hlc.ts';
-import type { InvocationId, SessionId } from '../domain/ids.ts';
+import type { InvocationId } from '../domain/ids.ts';
 import type { RunChunk } from '../domain/store-port.ts';
 import type { Connection } from './connection.ts';
 import { optional, parseError } from './flight-row.ts';
@@ -28,7 +28,7 @@ interface EventRow {
   readonly error: string | null;
   readonly ended: number | null;
   readonly bytes: Uint8Array | null;
-  /** JSON of what progress holds; of a started: its session. */
+  /** JSON of what progress holds; of a started: its session and where it runs. */
   readonly detail: string | null;
 }
 
@@ -63,7 +63,7 @@ export class FlightEventTable {
         this.#stored.changed(body.bytes.length);
         return;
       case 'started':
-        this.#insertRun.run(id, seq, atMs, hlc, body.kind, body.run, body.session === undefined ? null : JSON.stringify({ session: body.session }));
+        this.#insertRun.run(id, seq, atMs, hlc, body.kind, body.run, startDetail(body));
         return;
       case 'requeued':
         this.#insertRun.run(id, seq, atMs, hlc, body.kind, body.run, null);
@@ -95,6 +95,12 @@ export class FlightEventTable {
         return;
     }
   }
+}
+
+type Started = Extract<FlightEventBody, { kind: 'started' }>;
+
+function startDetail({ session, worktree }: Started): string | null {
+  return session === undefined && worktree === undefined ? null : JSON.stringify({ session, worktree });
 }
 
 export interface OutputPiece {
@@ -166,7 +172,7 @@ function bodyOf(row: EventRow): FlightEventBody {
       if (row.stream === null || row.bytes === null) break;
       return { kind: row.kind, stream: row.stream, bytes: row.bytes };
     case 'started':
-      return { kind: row.kind, run: row.run ?? 0, ...(row.detail === null ? {} : (JSON.parse(row.detail) as { session: SessionId })) };
+      return { kind: row.kind, run: row.run ?? 0, ...(row.detail === null ? {} : (JSON.parse(row.detail) as Partial<Pick<Started, 'session' | 'worktree'>>)) };
     case 'requeued':
       return { kind: row.kind, run: row.run ?? 0 };
     case 'resumed':

@@ -4,6 +4,7 @@ import type { EventKind } from '../domain/event.ts';
 import { assertMove, canRefine, isTerminal, refineIndeterminate, rerun } from '../domain/flight.ts';
 import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent, Outcome } from '../domain/flight-event.ts';
+import type { WorktreeStart } from '../domain/worktree.ts';
 import type { FactDetail } from './events.ts';
 import type { FlightRow } from './flight-row.ts';
 
@@ -43,7 +44,7 @@ function takeCurrent(row: FlightRow, { body, atMs }: FlightEvent): Change | unde
       row.run = body.run;
       row.started_at_ms ??= atMs;
       row.session_id ??= body.session ?? null;
-      return { what: 'flight.started', detail: { run: String(body.run) } };
+      return { what: 'flight.started', detail: { run: String(body.run), ...whereOf(body.worktree) } };
     case 'waiting':
       assertMove(row.state, 'waiting');
       row.state = 'waiting';
@@ -66,6 +67,10 @@ function takeCurrent(row: FlightRow, { body, atMs }: FlightEvent): Change | unde
     case 'finished':
       return end(row, body, 'owner', atMs);
   }
+}
+
+function whereOf(worktree: WorktreeStart | undefined): FactDetail {
+  return worktree === undefined ? {} : { head: worktree.head.slice(0, 12), branch: worktree.branch, dirty: String(worktree.dirty) };
 }
 
 /** The origin has ended the flight: the owner's story is kept, and can only refine an `indeterminate`. */

@@ -171,7 +171,7 @@ export class OriginWrites {
 
   applyEvents(input: Input<'applyEvents'>): Wire<'applyEvents'> {
     const { stamp, invocationId, fromNodeId, receivedAtMs, events } = input;
-    const { flights, flightEvents, facts, nodes } = this.#tables;
+    const { flights, flightEvents, facts, nodes, worktrees } = this.#tables;
     const known = this.#ofOwner(invocationId, fromNodeId);
     if (known === undefined) return undefined;
     const { flight, delivery } = known;
@@ -184,6 +184,7 @@ export class OriginWrites {
       if (event.seq !== flight.last_seq + 1) break;
       const change = takeForeign(flight, event);
       flightEvents.insert(invocationId, event);
+      if (event.body.kind === 'started' && event.body.worktree !== undefined) worktrees.learn(invocationId, event.body.worktree, event.atMs);
       seqs.push(event.seq);
       if (event.body.kind !== 'output') isChanged = true;
       if (change !== undefined) facts.append(stamp, change.what, { ...about, detail: change.detail });

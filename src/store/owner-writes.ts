@@ -53,10 +53,12 @@ export class OwnerWrites {
     return session;
   }
 
-  start({ stamp, flightId }: Input<'start'>): { flight: Flight; event: FlightEvent } | undefined {
+  start({ stamp, flightId, worktree }: Input<'start'>): { flight: Flight; event: FlightEvent } | undefined {
     const row = this.#owned(flightId);
     if (row.state !== 'queued' || row.quarantined_at_ms !== null) return undefined;
-    return this.#report(row, stamp, { kind: 'started', run: row.run + 1, ...optional('session', row.session_id) });
+    if (worktree !== undefined) this.#tables.worktrees.begin(row.invocation_id, worktree, row.session_id, stamp.atMs);
+    const where = worktree === undefined ? {} : { worktree: { head: worktree.head, branch: worktree.branch, dirty: worktree.dirty } };
+    return this.#report(row, stamp, { kind: 'started', run: row.run + 1, ...optional('session', row.session_id), ...where });
   }
 
   recordProcess({ flightId, process }: Input<'recordProcess'>): void {

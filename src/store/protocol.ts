@@ -48,6 +48,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   timeOutRequest: true,
   appendOutput: true,
   finish: true,
+  settleWorktree: true,
   receiveCancel: true,
   acknowledged: true,
   recover: true,

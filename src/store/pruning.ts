@@ -25,13 +25,17 @@ interface Candidate {
   readonly last_seq: number;
 }
 
-/** One whose process is kept for later turns is what its orphan would be known by. */
-const hasNoProcess = 'AND NOT EXISTS (SELECT 1 FROM flight_processes p WHERE p.invocation_id = flights.invocation_id)';
+/** One whose process is kept for later turns is what its orphan would be known by; a worktree that is kept here can only be had through its flights. */
+const isFree = `
+  AND NOT EXISTS (SELECT 1 FROM flight_processes p WHERE p.invocation_id = flights.invocation_id)
+  AND NOT EXISTS (
+    SELECT 1 FROM flight_worktrees l JOIN worktrees w ON w.made_for = l.made_for
+    WHERE l.invocation_id = flights.invocation_id AND w.state = 'kept' AND w.name IS NOT NULL)`;
 
 const oldest = (isBare: 0 | 1): string => `
   SELECT invocation_id, origin, peer, owned, state, finished_at_ms, stored_bytes, pruned_seq, last_seq FROM flights
   WHERE finished_at_ms IS NOT NULL AND (acked_seq IS NULL OR acked_seq >= last_seq) AND (stored_bytes = 0) = ${isBare}
-    ${isBare === 1 ? hasNoProcess : ''}
+    ${isBare === 1 ? isFree : ''}
   ORDER BY finished_at_ms LIMIT 1`;
 
 /** Not used since, and no turn of it is still to come. */
@@ -151,7 +155,7 @@ export class PruningWrites {
   /** @returns whether nothing of it is left but that it was here */
   #pruneRecords(flight: Candidate, budget: Budget, atMs: number): boolean {
     const { firstEvents, firstFacts, records, removeInvocation } = this.#statements;
-    const { tally, tombstones } = this.#tables;
+    const { tally, tombstones, worktrees } = this.#tables;
     const id = flight.invocation_id;
     for (const remove of [(limit: number) => firstFacts.run(id, limit), (limit: number) => firstEvents.run(id, id, limit)]) {
       const limit = budget.rows;
@@ -159,6 +163,7 @@ export class PruningWrites {
       spend(budget, changes, 0);
       if (changes === limit) return false;
     }
+    spend(budget, worktrees.forget(id), 0);
     for (const remove of records) spend(budget, remove.run(id).changes, 0);
     removeInvocation.run(id);
     if (flight.owned === 1 && flight.peer !== null) tombstones.leavePruned(flight.origin, id, atMs);

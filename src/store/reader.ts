@@ -20,6 +20,7 @@ import { pruningReads } from './pruning.ts';
 import { replyReads } from './replies.ts';
 import { registrationReads } from './registrations.ts';
 import { trustReads } from './trust.ts';
+import { worktreeReads } from './worktrees.ts';
 
 /** Before every id. */
 const firstId = '';
@@ -39,6 +40,7 @@ export function readerOver(db: Connection): StoreReads {
   const trust = trustReads(db, nodes);
   const epochs = nodeReads(db, nodes);
   const pruning = pruningReads(db);
+  const worktrees = worktreeReads(db);
 
   const flight = (id: InvocationId): Flight | undefined => {
     const row = flights.get.get(id);
@@ -102,6 +104,9 @@ export function readerOver(db: Connection): StoreReads {
         flightId: flightOfInvocation(row.invocation_id),
         which: isHeld(row) && row.hold_until_ms <= nowMs ? 'hold' : 'total',
       })),
+    worktree: (id) => worktrees.worktree(invocationOfFlight(id)),
+    worktreeNamed: worktrees.worktreeNamed,
+    worktreeOfSession: worktrees.worktreeOfSession,
     nextDeadlineMs: (afterMs = 0) => flights.nextDue.get(afterMs)?.due_at_ms,
     processes: flightProcessReads(db).processes,
     endpoints: agents.endpoints,

@@ -17,6 +17,7 @@ import { StoredBytes } from './stored-bytes.ts';
 import { ReplyTable } from './replies.ts';
 import { TombstoneTable } from './tombstones.ts';
 import { TrustTable } from './trust.ts';
+import { WorktreeTable } from './worktrees.ts';
 
 export interface Tables {
   readonly nodes: GrowingNodeNumbers;
@@ -39,6 +40,7 @@ export interface Tables {
   readonly sessions: AgentSessionTable;
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
+  readonly worktrees: WorktreeTable;
 }
 
 export function openTables(db: Connection, nodeId: NodeId): Tables {
@@ -68,5 +70,6 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     sessions: new AgentSessionTable(db),
     registrations: new RegistrationTable(db, nodes),
     trust: new TrustTable(db, nodes, facts),
+    worktrees: new WorktreeTable(db, facts),
   };
 }

@@ -19,7 +19,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const rollback = new RollbackWrites(db, tables, origin);
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
-  const { agents, boots, facts, flights, nodes, registrations, sessions, trust } = tables;
+  const { agents, boots, facts, flights, nodes, registrations, sessions, trust, worktrees } = tables;
   return {
     boot: (input) => rollback.boot(input),
     rolledBack: (input) => rollback.rolledBack(input),
@@ -62,6 +62,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     receiveReply: (input) => requests.receiveReply(input),
     settleReply: (input) => requests.settleReply(input),
     timeOutRequest: (input) => requests.timeOutRequest(input),
+    settleWorktree: ({ flightId, ...rest }) => worktrees.settle({ ...rest, id: invocationOfFlight(flightId) }),
     receiveCancel: (input) => owner.receiveCancel(input),
     acknowledged: (input) => {
       owner.acknowledged(input);

@@ -100,6 +100,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     receiveReply: plain('receiveReply'),
     settleReply: plain('settleReply'),
     timeOutRequest: plain('timeOutRequest'),
+    settleWorktree: plain('settleWorktree'),
     receiveCancel: plain('receiveCancel'),
     acknowledged: plain('acknowledged'),
     recover: plain('recover'),

@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../src/domain/invocation.ts';
+import { anyAgent, presets } from '../../src/harness/acp/presets.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { acpAgent, acpHarness } from '../support/acp-endpoint.ts';
+import { acpAgent, acpAgentFile, acpHarness } from '../support/acp-endpoint.ts';
 import { isRunning } from '../support/processes.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Collected, requestOf, type RequestOptions } from './harness.ts';
@@ -26,6 +28,32 @@ async function outcome(endpoint: Endpoint, options: RequestOptions = {}) {
 }
 
 const shell = (script: string): Endpoint => ({ ...acpAgent(root), argv: ['sh', '-c', script] });
+
+describe('what is known of an agent before anything is accepted', () => {
+  const preset = presets.find(({ name }) => name === 'claude') ?? anyAgent;
+  const bin = join(root, 'bin');
+  const endpoint: Endpoint = { ...acpAgent(root), harness: 'claude', argv: [], path: bin };
+  const check = (of: Partial<Endpoint> = {}) => acpHarness({ environment, preset }).check({ ...endpoint, ...of });
+
+  test('not installed, not logged in, no directory: each with what to do, and nothing is started to learn it', async () => {
+    expect(await check()).toEqual({ available: false, why: expect.stringMatching(/Claude Code is not installed: no claude-agent-acp.*npm install -g/) });
+    await mkdir(bin);
+    await writeFile(join(bin, 'claude-agent-acp'), `#!/bin/sh\ntouch ${root}/started\n`, { mode: 0o755 });
+    expect(await check()).toEqual({ available: false, why: expect.stringMatching(/Claude Code is not logged in: run claude and log in/) });
+    expect(await check({ cwd: join(root, 'nowhere') })).toEqual({ available: false, why: expect.stringContaining('nowhere') });
+    expect(await check({ env: ['ANTHROPIC_API_KEY=x'] })).toEqual({ available: true });
+    await mkdir(join(root, '.claude'));
+    await writeFile(join(root, '.claude', '.credentials.json'), '{}');
+    expect(await check()).toEqual({ available: true });
+    expect(existsSync(join(root, 'started'))).toBe(false);
+  });
+
+  test('of a command that is the user’s own, only whether it is there', async () => {
+    await rm(join(root, '.claude'), { recursive: true, force: true });
+    expect(await check({ argv: [process.execPath, acpAgentFile] })).toEqual({ available: true });
+    expect(await check({ argv: ['my-own'] })).toEqual({ available: false, why: expect.stringContaining('my-own') });
+  });
+});
 
 describe('an agent that does not come up', () => {
   test('because its program went away after it was looked for', async () => {

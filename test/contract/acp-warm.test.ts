@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../src/domain/invocation.ts';
-import { flightIdOf } from '../../src/domain/ids.ts';
 import type { RunEnd, TurnSession } from '../../src/domain/harness-port.ts';
 import type { AcpHarness } from '../../src/harness/acp/harness.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -34,6 +33,7 @@ function kept(options: Partial<Parameters<typeof acpHarness>[0]> = {}) {
 }
 
 interface Turn {
+  readonly flightId: string;
   readonly end: RunEnd;
   readonly text: string;
   readonly agentSession: string | undefined;
@@ -43,8 +43,9 @@ interface Turn {
 
 async function turn(harness: AcpHarness, task: string, session: TurnSession = { id: freshSession() }, endpoint: Endpoint = agent): Promise<Turn> {
   const sink = new Collected();
-  const end = await harness.start(requestOf(endpoint, { task, session }), sink).ended;
-  return { end, text: sink.text().trim(), agentSession: sink.agentSession ?? session.agentSession, spawned: sink.marks[0]?.pid };
+  const request = requestOf(endpoint, { task, session });
+  const end = await harness.start(request, sink).ended;
+  return { flightId: request.flightId, end, text: sink.text().trim(), agentSession: sink.agentSession ?? session.agentSession, spawned: sink.marks[0]?.pid };
 }
 
 describe('an agent whose turn is over', () => {
@@ -56,6 +57,16 @@ describe('an agent whose turn is over', () => {
     expect(Number(first.text)).toBe(first.spawned);
     const second = await turn(harness, 'pid\ncount', { id, agentSession: first.agentSession ?? '' });
     expect(second).toMatchObject({ text: `${first.text}\n2`, spawned: undefined, end: { isKept: true } });
+  });
+
+  test('is ended when the directory of its session goes, and no other with it', async () => {
+    const { harness } = kept();
+    const [id, other] = [freshSession(), freshSession()];
+    const [first, second] = [await turn(harness, 'pid', { id }), await turn(harness, 'pid', { id: other })];
+    await harness.endSession(id);
+    expect([isRunning(Number(first.text)), isRunning(Number(second.text))]).toEqual([false, true]);
+    await harness.endSession(id);
+    expect((await turn(harness, 'pid', { id, agentSession: first.agentSession ?? '' })).spawned).toBeDefined();
   });
 
   test('is not there for another session', async () => {
@@ -93,7 +104,7 @@ describe('an agent whose turn is over', () => {
       await clock.advance(100);
       return told.length > 0;
     });
-    expect(told).toEqual([flightIdOf('01J9Z6M3T4V8Q2X7K5B1C0D9EF')]);
+    expect(told).toEqual([first.flightId]);
     expect(isRunning(first.spawned ?? 0)).toBe(false);
   });
 

@@ -85,7 +85,7 @@ describe('calls that change the node, or tell of others', () => {
   });
 
   test('are all calls but those that are known to be open', () => {
-    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace'];
+    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace', 'readDiff', 'settleWorktree'];
     expect(Object.keys(ControlServiceService).filter((name) => !open.includes(name)).toSorted()).toEqual(Object.keys(closed).toSorted());
   });
 });
@@ -96,6 +96,8 @@ describe('calls about one flight', () => {
     show: (client, id) => client.getFlight(id),
     output: (client, id) => all(client.output(id, 'stdout')),
     trace: (client, id) => client.trace(id),
+    diff: (client, id) => all(client.readDiff(id)),
+    discard: (client, id) => client.settleWorktree({ id, verb: 'discarded' }).catch((error: { code: string }) => (error.code === 'conflict' ? undefined : Promise.reject(error))),
     cancel: (client, id) => client.cancelFlight(id, 0).catch((error: { code: string }) => (error.code === 'conflict' ? undefined : Promise.reject(error))),
   };
 
@@ -103,7 +105,7 @@ describe('calls about one flight', () => {
     const [accepted] = await all(person.invoke(request));
     const id = accepted?.type === 'accepted' ? accepted.flightId : '';
     await expect(call(agent, id)).rejects.toMatchObject({ code: 'denied' });
-    expect(node.broker.cancelled).toEqual([]);
+    expect([node.broker.cancelled, node.broker.work.settled]).toEqual([[], []]);
     node.broker.family.add(id);
     await call(agent, id);
     await call(person, id);

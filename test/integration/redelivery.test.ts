@@ -25,6 +25,7 @@ type Step =
   | { readonly do: 'print'; readonly at: Side }
   | { readonly do: 'end'; readonly at: Side }
   | { readonly do: 'wait'; readonly ms: number }
+  | { readonly do: 'drain'; readonly at: Side }
   | { readonly do: 'die'; readonly at: Side };
 
 const side = fc.constantFrom<Side>('left', 'right');
@@ -45,6 +46,7 @@ const asking: fc.WeightedArbitrary<Step>[] = [
   { weight: 8, arbitrary: fc.record({ do: fc.constant('reply' as const), which: fc.nat(6), at: side, isYes: fc.boolean() }) },
   { weight: 1, arbitrary: fc.constant({ do: 'wait', ms: 61_000 } as const) },
 ];
+const drain: fc.WeightedArbitrary<Step> = { weight: 1, arbitrary: fc.record({ do: fc.constant('drain' as const), at: side }) };
 const die: fc.WeightedArbitrary<Step> = { weight: 1, arbitrary: fc.record({ do: fc.constant('die' as const), at: side }) };
 
 interface Asked {
@@ -65,6 +67,7 @@ async function play(pair: UnreliablePair, steps: readonly Step[], begin: (asked:
   });
   await begin(asked);
   for (const step of steps) await take(pair, step, asked, cancels);
+  for (const machine of [pair.left, pair.right]) if (machine.isDraining) await pair.die(machine);
   pair.connect();
   await peaceUntil(pair, 'everything ends, and its origin has all of it', () => [...asked.values()].every(isTold));
   await Promise.all(cancels);
@@ -75,6 +78,8 @@ async function take(pair: UnreliablePair, step: Step, asked: Map<InvocationId, A
   switch (step.do) {
     case 'invoke': {
       const origin = pair[step.at];
+      // It would refuse.
+      if (origin.isDraining) return;
       const owner = pair.other(origin);
       const key = step.key === undefined ? undefined : `key ${step.key}`;
       const { flight } = await origin.broker.invoke({
@@ -144,6 +149,9 @@ async function take(pair: UnreliablePair, step: Step, asked: Map<InvocationId, A
       return;
     case 'wait':
       await pair.clock.advance(step.ms);
+      return;
+    case 'drain':
+      pair[step.at].drain();
       return;
     case 'die':
       await pair.die(pair[step.at]);
@@ -250,9 +258,9 @@ test('a cancel that comes twice, late or before its invocation ends it once, the
   );
 }, boundMs);
 
-test('nodes that die at any moment run nothing twice by themselves, and both sides agree on how it ended', async () => {
+test('nodes that drain and die at any moment run nothing twice by themselves, and both sides agree on how it ended', async () => {
   await fc.assert(
-    fc.asyncProperty(stepsOf([...often, cancel, die]), async (steps) => {
+    fc.asyncProperty(stepsOf([...often, cancel, drain, die]), async (steps) => {
       await using pair = await new UnreliablePair().start();
       for (const one of await play(pair, steps)) checkOne(one);
     }),

@@ -2,8 +2,10 @@
 import { PassThrough, Readable, Writable } from 'node:stream';
 import type { DetachedNode, GivenFlags, Host, ReadKey, RunningNode, StopSignal } from '../../src/cli/host.ts';
 import { runCli } from '../../src/cli/run.ts';
+import { systemGit } from '../../src/cli/system-git.ts';
 import { createSystemClock } from '../../src/app/system-clock.ts';
 import type { Clock } from '../../src/domain/ports.ts';
+import { gitPath } from './git-repository.ts';
 
 export interface HostOptions {
   readonly socketPath: string;
@@ -61,6 +63,7 @@ export class CliProcess {
         isAlive: options.isAlive ?? (() => false),
         hasSocket: () => false,
       },
+      git: systemGit(options.env ?? { PATH: gitPath, HOME: '/nowhere', GIT_CONFIG_NOSYSTEM: '1' }),
     };
   }
 

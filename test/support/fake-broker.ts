@@ -9,6 +9,7 @@ import { asMeshId, attemptIdOf, eventIdOf, flightOfInvocation, invocationIdOf, p
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
 import { agentView, deliveryOf, desktop, encode, fakeMembers, fakePeers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
+import { FakeWork } from './fake-work.ts';
 
 export { desktop, laptop } from './fake-records.ts';
 
@@ -39,6 +40,9 @@ export class FakeBroker implements BrokerApi {
   readonly callers = new Map<string, LocalCaller>();
   /** Ids that are theirs, as asked for. */
   readonly family = new Set<string>();
+  readonly work = new FakeWork();
+  readonly readDiff: BrokerApi['readDiff'] = (id) => this.work.diff(id);
+  readonly settleWorktree: BrokerApi['settleWorktree'] = (input) => this.work.settle(input);
   readonly #flights = new Map<FlightId, Played>();
   readonly #byKey = new Map<string, FlightId>();
   #count = 0;

@@ -62,13 +62,17 @@ export class LocalNode implements AsyncDisposable {
 
   /** One command of this node's user, to its end. */
   async cli(...argv: readonly string[]): Promise<CliProcess & { code: number }> {
-    const ran = new CliProcess({ socketPath: this.#paths.socketPath });
+    return this.cliIn('/', ...argv);
+  }
+
+  async cliIn(cwd: string, ...argv: readonly string[]): Promise<CliProcess & { code: number }> {
+    const ran = new CliProcess({ socketPath: this.#paths.socketPath, cwd });
     const code = await ran.run(...argv);
     return Object.assign(ran, { code });
   }
 
-  async addAgent(name: string, agent: { readonly harness?: string; readonly argv?: readonly string[] }): Promise<string> {
-    const spec = { name, workspace: 'main', harness: agent.harness ?? 'command', cwd: this.home, permissions: 'ask', isolate: false, isDefault: false } as const;
+  async addAgent(name: string, agent: { readonly harness?: string; readonly argv?: readonly string[]; readonly cwd?: string; readonly isolate?: boolean }): Promise<string> {
+    const spec = { name, workspace: 'main', harness: agent.harness ?? 'command', cwd: agent.cwd ?? this.home, permissions: 'ask', isolate: agent.isolate ?? false, isDefault: false } as const;
     const rest = { env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: agent.argv ?? [], path: process.env['PATH'] ?? '/usr/bin:/bin', description: '' } as const;
     return (await this.client.addAgent({ ...spec, ...rest })).agent.registration.address;
   }

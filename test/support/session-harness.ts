@@ -3,6 +3,7 @@
  * once; with a task that starts with `hold` it first waits to be released.
  */
 import type { Availability, Harness, Run, RunEnd, RunRequest, RunSink } from '../../src/domain/harness-port.ts';
+import type { SessionId } from '../../src/domain/ids.ts';
 
 export interface Turn {
   readonly task: string;
@@ -16,6 +17,7 @@ export class SessionHarness implements Harness {
   readonly name: string;
   readonly keepsSessions = true;
   readonly turns: Turn[] = [];
+  readonly endedSessions: SessionId[] = [];
   /** How often `close` was called. */
   closed = 0;
   available: Availability = { available: true };
@@ -46,6 +48,11 @@ export class SessionHarness implements Harness {
 
   close(): Promise<void> {
     this.closed += 1;
+    return Promise.resolve();
+  }
+
+  endSession(session: SessionId): Promise<void> {
+    this.endedSessions.push(session);
     return Promise.resolve();
   }
 

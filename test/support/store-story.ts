@@ -42,7 +42,7 @@ export function storeStory(): readonly StoryStep[] {
   add('saw', { nodeId: peer, atMs: story.nowMs, epoch: 7 });
   add('addAgent', {
     stamp: stamp(), registration,
-    endpoint: { agentId: `agt_${story.ulid()}` as never, address, harness: 'command', cwd: '/', argv: ['cat'], env: [], path: '/bin', permissions: 'ask', isolate: false },
+    endpoint: { agentId: `agt_${story.ulid()}` as never, address, harness: 'command', cwd: '/', argv: ['cat'], env: [], path: '/bin', permissions: 'ask', isolate: true, checkout: { top: '/feature', entry: '/shop/.git/worktrees/feature', repository: '/shop/.git', device: 2 ** 40 } },
   });
   add('setAvailability', { address, available: false, why: 'gone' });
   add('saveRegistry', {
@@ -54,7 +54,8 @@ export function storeStory(): readonly StoryStep[] {
   const [local, remote, refused, given] = [own(), sent(), sent(), foreign()];
   add('accept', story.accept(local, { kind: 'local', queueLimit: 10, sessionOwner: 'ada' }, { key: 'k', notify: true }));
   add('notified', { flightId: flightOf(local), told: 'req_1' });
-  add('start', { stamp: stamp(), flightId: flightOf(local) });
+  const place = { name: 'one', prefix: 'sub/', gitDir: '/shop/.git/worktrees/one', searchPath: '/bin' };
+  add('start', { stamp: stamp(), flightId: flightOf(local), worktree: { madeFor: local.id, head: 'a'.repeat(40), branch: 'beckon/one', dirty: 2, place } });
   add('recordProcess', { flightId: flightOf(local), process: { pid: 4711, session: 4711, startedAt: '1', bootId: 'boot' } });
   add('bindSession', { flightId: flightOf(local), agentSession: 'agent-1' });
   add('forgetProcesses', { flightId: flightOf(local) });
@@ -67,6 +68,7 @@ export function storeStory(): readonly StoryStep[] {
   add('ask', { stamp: stamp(), flightId: flightOf(local), request: late, ask: question, untilMs: 2e15 });
   add('timeOutRequest', { stamp: stamp(), flightId: flightOf(local), request: late });
   add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 } });
+  add('settleWorktree', { stamp: stamp(), flightId: flightOf(local), state: 'fetched', by: 'uid:501' });
 
   const [asking, asked] = [foreign(), sent()];
   add('receive', { stamp: stamp(), invocation: asking, task: textTask('ask me'), queueLimit: 10 });

@@ -23,6 +23,7 @@ import type { PeerIdentity } from '../../src/domain/trust.ts';
 import { openStore } from '../../src/store/open.ts';
 import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-tokens.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
+import { noCheckouts, noWorktrees } from './no-worktrees.ts';
 import { FakeClock } from './fake-clock.ts';
 import { silentLog } from './temp-store.ts';
 
@@ -116,6 +117,8 @@ export class Machine {
   readonly effects: { readonly invocationId: InvocationId; readonly run: number; readonly answers: readonly Answer[] }[] = [];
   boot = 0;
   link: HandLink | undefined;
+  /** It takes no new work, and starts nothing more, until it has died. */
+  isDraining = false;
   readonly #key = generateNodeKey();
   readonly #path: string;
   readonly #clock: FakeClock;
@@ -145,6 +148,7 @@ export class Machine {
   async start(peer: Machine): Promise<void> {
     this.#peer = peer;
     this.boot += 1;
+    this.isDraining = false;
     const { nodeId } = this.identity;
     const store = await openStore({ path: this.#path, nodeId, log: silentLog });
     const clock = this.#clock;
@@ -157,6 +161,8 @@ export class Machine {
       mesh: () => this.#mesh(),
       harnesses: new Map([['command', this.#harness(this.boot)]]),
       orphans: { sweep: () => Promise.resolve(new Map()) },
+      worktrees: noWorktrees,
+      checkouts: noCheckouts,
       flightTokens: createFlightTokens(flightTokenSecret(this.#key)),
       home: '/',
       seal: createRecordSeal(this.#key, () => meshId),
@@ -181,6 +187,12 @@ export class Machine {
       name: agentName, workspace: 'main', harness: 'command', cwd: '/', permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {},
       capabilities: [], visibility: 'mesh', argv: ['true'], path: '/bin', description: '',
     });
+  }
+
+  /** As `down` does before the node ends. */
+  drain(): void {
+    this.isDraining = true;
+    void this.broker.drain();
   }
 
   /** What is committed stays; all else is gone, and nobody is told. */

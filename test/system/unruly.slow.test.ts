@@ -27,7 +27,7 @@ const peak = (node: TestNode): number => Number(/^VmHWM:\s+(\d+) kB$/m.exec(read
 
 test.skipIf(process.platform !== 'linux')('an agent that prints 200 MB: all of it is kept on both nodes, in order, and neither grows by what it carries', async () => {
   const before = [laptop, desktop].map(peak);
-  const { code, last } = await laptop.invoke(['flood@desktop', '', '--quiet'], { timeoutMs: 160_000 });
+  const { code, last } = await laptop.invoke(['flood@desktop', '', '--quiet'], { timeoutMs: 240_000 });
   expect([code, last['state'], last['truncated']]).toEqual([0, 'completed', true]);
   const after = [laptop, desktop].map(peak);
   const grown = after.map((each, index) => each - (before[index] ?? 0));
@@ -43,4 +43,4 @@ test.skipIf(process.platform !== 'linux')('an agent that prints 200 MB: all of i
     const { stdout } = await node.beckon(['flight', 'output', id], { timeoutMs: 60_000 });
     expect(createHash('sha256').update(stdout).digest('hex')).toBe(expected);
   }
-}, 300_000);
+}, 400_000);

@@ -47,7 +47,7 @@ describe('an agent', () => {
       expect(isRunning(pid)).toBe(true);
       const printed = events.filter((each) => each['type'] === 'output').map((each) => Date.parse(String(each['at'])));
       // 3 s of it, and what a busy machine adds.
-      expect((printed.at(-1) ?? 0) - (printed[0] ?? 0)).toBeLessThan(8000);
+      expect((printed.at(-1) ?? 0) - (printed[0] ?? 0)).toBeLessThan(15_000);
       // Its flight is over: what it prints now is in no record.
       const id = String(last['flightId'] ?? events[0]?.['flightId']);
       const kept = (await laptop.beckon(['flight', 'output', id])).text;

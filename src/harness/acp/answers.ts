@@ -52,7 +52,7 @@ const readable = <T extends z.ZodType>(item: T) =>
   );
 
 const toolCall = z.object({
-  toolCallId: z.string(),
+  toolCallId: name,
   title: lenient(z.string()),
   name: lenient(z.string()),
   kind: lenient(z.string()),

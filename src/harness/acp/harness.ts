@@ -1,12 +1,14 @@
 /** The harness of agents that speak the Agent Client Protocol: one for each preset, and one for any other agent. */
 import { toBrokerError } from '../../domain/errors.ts';
 import type { Availability, Fit, Harness, Run, RunRequest, RunSink } from '../../domain/harness-port.ts';
+import type { SessionId } from '../../domain/ids.ts';
 import type { Endpoint } from '../../domain/invocation.ts';
 import { requireDirectory } from '../executable.ts';
 import { agentCommand, environmentFor, isKnownCommand } from './command-line.ts';
 import { fitOf } from './fit.ts';
+import { LateRun } from './late-run.ts';
 import { loginState } from './login.ts';
-import { AcpRun, type RunParts } from './run.ts';
+import type { RunParts } from './run.ts';
 
 export class AcpHarness implements Harness {
   readonly name: string;
@@ -38,7 +40,11 @@ export class AcpHarness implements Harness {
   }
 
   start(request: RunRequest, sink: RunSink): Run {
-    return new AcpRun(request, sink, this.#parts);
+    return new LateRun(import('./run.ts').then(({ AcpRun }) => new AcpRun(request, sink, this.#parts)));
+  }
+
+  endSession(session: SessionId): Promise<void> {
+    return this.#parts.warm.end(session);
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 /** What an agent reports in the course of a turn, put into the words of a flight. Remembers what was said of each tool call. */
-import type { Progress, StepState } from '../../domain/progress.ts';
+import { createHash } from 'node:crypto';
+import { longestTitle, type Progress, type StepState } from '../../domain/progress.ts';
 import type { ToolCall, TurnEnd, Update } from './answers.ts';
 import { changeOf, type Change } from './patch.ts';
 
@@ -7,6 +8,13 @@ export type Said = { readonly kind: 'text'; readonly text: string } | Progress;
 
 /** Tool calls of one turn that are remembered; of more the oldest are forgotten. */
 const mostCalls = 256;
+/** Of one call: paths, and changed files. */
+const mostPaths = 64;
+/** Characters of a command or a path that is remembered. */
+const longestWords = 4096;
+
+/** A change as it is remembered: without its text. */
+export type KnownChange = Omit<Change, 'patch'> & { readonly digest: string };
 
 /** A tool call as all that was said of it so far. */
 export interface KnownCall {
@@ -18,7 +26,7 @@ export interface KnownCall {
   work: string | undefined;
   state: StepState;
   paths: readonly string[];
-  changes: readonly Change[];
+  changes: readonly KnownChange[];
   command: string | undefined;
 }
 
@@ -79,20 +87,24 @@ export class TurnReport {
     const isNew = !this.#calls.has(update.toolCallId);
     const known = this.#known(update.toolCallId);
     const before = { ...known };
-    if (update.title !== undefined && update.title !== '') known.title = update.title;
-    known.tool = update.name ?? update.kind ?? known.tool;
-    known.work = update.kind ?? known.work;
+    if (update.title !== undefined && update.title !== '') known.title = update.title.slice(0, longestTitle);
+    known.tool = (update.name ?? update.kind ?? known.tool).slice(0, longestTitle);
+    known.work = update.kind?.slice(0, longestTitle) ?? known.work;
     if (update.status !== undefined) known.state = stateOf(update.status);
-    if (update.locations !== undefined && update.locations.length > 0) known.paths = update.locations.map((each) => each.path);
-    known.command = commandIn(update.rawInput) ?? known.command;
+    if (update.locations !== undefined && update.locations.length > 0) known.paths = pathsIn(update.locations);
+    known.command = commandIn(update.rawInput)?.slice(0, longestWords) ?? known.command;
     const isToldAgain = !isNew && before.title === known.title && before.tool === known.tool && before.state === known.state;
     const said: Said[] = isToldAgain ? [] : [{ kind: 'tool', call: known.call, title: known.title || known.tool, tool: known.tool, state: known.state }];
     if (update.content === undefined) return said;
-    const changes = update.content.map((each) => changeOf(this.#cwd, each.path, each.oldText, each.newText));
-    for (const { path, patch } of changes) {
-      if (!known.changes.some((each) => each.path === path && each.patch === patch)) said.push({ kind: 'diff', path, patch });
+    const changes: KnownChange[] = [];
+    for (const each of update.content.slice(0, mostPaths)) {
+      const { patch, ...change } = changeOf(this.#cwd, placeOf(each.path), each.oldText, each.newText);
+      const digest = createHash('sha256').update(patch).digest('base64');
+      if (!known.changes.some((other) => other.path === change.path && other.digest === digest)) said.push({ kind: 'diff', path: change.path, patch });
+      changes.push({ ...change, digest });
     }
     if (changes.length > 0) known.changes = changes;
+    if (update.content.length > mostPaths) known.paths = [...known.paths, '/'];
     return said;
   }
 
@@ -139,6 +151,16 @@ function stateOf(status: string | undefined): StepState {
     default:
       return 'running';
   }
+}
+
+/** What is beyond the bounds counts as a place that nobody knows, so that nothing is let through for want of room. */
+function placeOf(path: string): string {
+  return path.length <= longestWords ? path : '/';
+}
+
+function pathsIn(locations: readonly { readonly path: string }[]): readonly string[] {
+  const paths = locations.slice(0, mostPaths).map(({ path }) => placeOf(path));
+  return locations.length <= mostPaths ? paths : [...paths, '/'];
 }
 
 /** By convention of the agents: `command`, a text or a list of arguments. */

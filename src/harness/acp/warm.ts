@@ -52,7 +52,7 @@ export class WarmAgents {
       this.#forget(session);
       return kept.agent;
     }
-    await this.#end(session);
+    await this.end(session);
     return undefined;
   }
 
@@ -65,16 +65,16 @@ export class WarmAgents {
         events.ended(agent.flightId);
       });
     }
-    this.#kept.set(session, { agent, likeness, stopTimer: clock.setTimer(keepMs, () => void this.#end(session)) });
+    this.#kept.set(session, { agent, likeness, stopTimer: clock.setTimer(keepMs, () => void this.end(session)) });
     const [oldest] = this.#kept.keys();
-    if (this.#isClosed) void this.#end(session);
-    else if (this.#kept.size > most && oldest !== undefined) void this.#end(oldest);
+    if (this.#isClosed) void this.end(session);
+    else if (this.#kept.size > most && oldest !== undefined) void this.end(oldest);
   }
 
   /** Ends all. What is kept later is ended at once. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...[...this.#kept.keys()].map((session) => this.#end(session)), ...this.#ending.values()]);
+    await Promise.all([...[...this.#kept.keys()].map((session) => this.end(session)), ...this.#ending.values()]);
   }
 
   #forget(session: SessionId): void {
@@ -82,10 +82,14 @@ export class WarmAgents {
     this.#kept.delete(session);
   }
 
-  async #end(session: SessionId): Promise<void> {
+  /** Of one session; resolves when nothing of it is left. */
+  async end(session: SessionId): Promise<void> {
     const agent = this.#kept.get(session)?.agent;
     this.#forget(session);
-    if (agent === undefined) return;
+    if (agent === undefined) {
+      await this.#ending.get(session);
+      return;
+    }
     const ending = agent.end(graceMs).then(
       () => this.#ending.delete(session),
       (error: unknown) => {

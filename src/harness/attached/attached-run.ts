@@ -33,6 +33,8 @@ export class AttachedRun implements Run {
   readonly #options: AttachedRunOptions;
   readonly #answers: RunAnswers;
   readonly #end = Promise.withResolvers<RunEnd>();
+  /** Its process works on it no more, or is not waited for any more. */
+  readonly #left = Promise.withResolvers<void>();
   #phase: 'waiting' | 'served' | 'over';
   /** Of the process that it was handed to; unknown after the node died. */
   #serverId: string | undefined;
@@ -138,6 +140,7 @@ export class AttachedRun implements Run {
       case 'end': {
         const end = message.error === undefined ? { exitCode: 0 } : { exitCode: 1, error: message.error };
         this.#hasEnded = true;
+        this.#left.resolve();
         void this.#taken.then(() => this.#finish(end));
       }
     }
@@ -150,7 +153,7 @@ export class AttachedRun implements Run {
   stop(graceMs: number): Promise<number> {
     if (this.#phase === 'over') return Promise.resolve(0);
     if (this.#stopping === undefined) {
-      this.#stopping = { graceMs, done: this.ended.then(() => 0) };
+      this.#stopping = { graceMs, done: this.#left.promise.then(() => 0) };
       if (this.#phase === 'waiting') this.#finish({ error: stoppedBefore });
       else this.#link?.send({ type: 'stop', key: this.key });
       this.#watch();
@@ -224,6 +227,7 @@ export class AttachedRun implements Run {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
     this.#watch();
+    this.#left.resolve();
     this.#end.resolve(end);
     this.#options.onOver();
   }

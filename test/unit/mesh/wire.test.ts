@@ -4,11 +4,13 @@ import { deliveryStates, failureReasons } from '../../../src/domain/delivery.ts'
 import { flightStates } from '../../../src/domain/flight.ts';
 import type { ControlMessage, FlightEvents, Forward, PeerAnswer, PeerQuery } from '../../../src/domain/messages.ts';
 import { Answer, ControlFrame, FlightEvents as WireEvents, Query } from '../../../src/gen/beckon/v1/mesh.ts';
+import { WorktreeState } from '../../../src/gen/beckon/v1/worktree.ts';
 import type { GoodbyeReason } from '../../../src/gen/beckon/v1/mesh.ts';
 import { decodeControl, decodeFlightEvents, decodeForward, encodeControl, encodeFlightEvents, encodeForward } from '../../../src/mesh/control-frames.ts';
 import type { MessageFrame } from '../../../src/mesh/control-frames.ts';
 import { decodeGoodbye } from '../../../src/mesh/hello.ts';
 import { decodeAnswer, decodeQuery, encodeAnswer, encodeQuery } from '../../../src/mesh/queries.ts';
+import { worktreeVerbs } from '../../../src/domain/worktree.ts';
 import * as samples from '../rpc/samples.ts';
 
 const number = fc.nat({ max: Number.MAX_SAFE_INTEGER });
@@ -77,9 +79,12 @@ describe('every message is the same after the wire', () => {
 
   test('questions', () => {
     const page = fc.record({ limit: fc.integer({ min: 1, max: 1000 }), after: fc.string({ minLength: 1 }) }, { requiredKeys: ['limit'] });
+    const settle = fc.record({ verb: fc.constantFrom(...worktreeVerbs), tree: samples.objectName, by: fc.constant('uid:501') }, { requiredKeys: ['verb', 'by'] });
     const query: fc.Arbitrary<PeerQuery> = fc.oneof(
       fc.constant({ type: 'ping' } as const),
       fc.record({ type: type('trace'), invocationId }),
+      fc.record({ type: type('diff'), invocationId, offset: number, snapshot: fc.string({ minLength: 1 }) }, { requiredKeys: ['type', 'invocationId', 'offset'] }),
+      fc.record({ type: type('worktree'), invocationId, settle }, { requiredKeys: ['type', 'invocationId'] }),
       fc.record({ type: type('reply'), invocationId, request: fc.string({ maxLength: 30 }), reply: samples.reply, by: fc.constant('uid:501'), waitMs: number }),
       fc
         .tuple(page, fc.record({ state: fc.constantFrom(...flightStates), agent: fc.string({ minLength: 1 }) }, { requiredKeys: [] }))
@@ -102,6 +107,8 @@ describe('every message is the same after the wire', () => {
       fc.constant({ type: 'ping' } as const),
       fc.record({ type: type('trace'), facts: fc.array(samples.fact, { maxLength: 4 }) }),
       fc.record({ type: type('flights'), page: pageOf(samples.flight) }),
+      fc.record({ type: type('diff'), snapshot: fc.string({ minLength: 1 }), summary: samples.diffSummary, bytes: fc.uint8Array({ maxLength: 50 }) }),
+      fc.record({ type: type('worktree'), isolation: samples.isolation, tip: samples.objectName }, { requiredKeys: ['type', 'isolation'] }),
       fc.record({ type: type('reply'), flight: samples.flight, request: samples.requestId, confirmed: fc.boolean() }),
       fc.record({ type: type('deliveries'), page: pageOf(samples.delivery) }),
     );
@@ -112,6 +119,13 @@ describe('every message is the same after the wire', () => {
       }),
     );
   });
+});
+
+test('what names no git object, and what nobody may make of a worktree, is refused', () => {
+  const query = (value: object): unknown => decodeQuery({ $case: 'worktree', value: { invocationId: 'inv_01J9Z6M3T4V8Q2X7K5B1C0D9EF', state: WorktreeState.DISCARDED, tree: '', by: 'uid:501', ...value } });
+  expect(query({})).toMatchObject({ settle: { verb: 'discarded' } });
+  expect(query({ state: WorktreeState.UNSPECIFIED, by: '' })).not.toHaveProperty('settle');
+  for (const bad of [{ state: WorktreeState.GONE }, { tree: '--upload-pack=x' }, { by: '' }]) expect(() => query(bad)).toThrow(expect.objectContaining({ code: 'invalid' }));
 });
 
 test('a question that only newer versions know is incompatible, a farewell of theirs reads as stopping', () => {

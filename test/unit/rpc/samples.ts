@@ -15,6 +15,8 @@ import { stepStates } from '../../../src/domain/progress.ts';
 import type { Progress } from '../../../src/domain/progress.ts';
 import type { Reply } from '../../../src/domain/request.ts';
 import type { Registration } from '../../../src/domain/registration.ts';
+import { worktreeStates } from '../../../src/domain/worktree.ts';
+import type { DiffSummary, Isolation } from '../../../src/domain/worktree.ts';
 
 const alphabet = [...'0123456789ABCDEFGHJKMNPQRSTVWXYZ'];
 const ulid = fc.array(fc.constantFrom(...alphabet), { minLength: 25, maxLength: 25 }).map((rest) => `0${rest.join('')}`);
@@ -95,10 +97,25 @@ export const progress: fc.Arbitrary<Progress> = fc.oneof(
     .map((usage) => ({ kind: 'usage', ...usage }) as const),
 );
 
+export const objectName = fc.stringMatching(/^[0-9a-f]{40}$/);
+const worktreeStart = fc.record({ head: objectName, branch: some, dirty: number });
+export const isolation: fc.Arbitrary<Isolation> = both(worktreeStart, both(fc.record({ state: fc.constantFrom(...worktreeStates) }), fc.record({ path: some }, optional)));
+export const diffSummary: fc.Arbitrary<DiffSummary> = fc.record({
+  head: objectName,
+  dirty: number,
+  tree: objectName,
+  patchBytes: number,
+  truncated: fc.boolean(),
+  files: fc.array(both(fc.record({ path: text }), fc.record({ added: number, removed: number }, optional)), { maxLength: 4 }),
+  fileCount: number,
+  nested: fc.array(text, { maxLength: 3 }),
+});
+
 const body: fc.Arbitrary<FlightEventBody> = fc.oneof(
   progress,
   fc.constant({ kind: 'unknown' } as const),
   count.map((run) => ({ kind: 'started', run }) as const),
+  fc.record({ kind: fc.constant('started' as const), run: count, session: sessionId, worktree: worktreeStart }, { requiredKeys: ['kind', 'run', 'worktree'] }),
   fc.record({ kind: fc.constant('started' as const), run: count, session: sessionId }),
   fc.record({ kind: fc.constant('output' as const), stream: fc.constantFrom('stdout' as const, 'stderr' as const), bytes }),
   waiting.map((rest) => ({ kind: 'waiting', ...rest }) as const),

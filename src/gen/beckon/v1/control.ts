@@ -54,6 +54,13 @@ import {
   Visibility,
 } from "./record.ts";
 import { ServeRequest, ServeResponse } from "./serving.ts";
+import {
+  Isolation,
+  ReadDiffRequest,
+  ReadDiffResponse,
+  SettleWorktreeRequest,
+  SettleWorktreeResponse,
+} from "./worktree.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -311,6 +318,7 @@ export interface GetFlightResponse {
   truncated: boolean;
   originName: string;
   ownerName: string;
+  isolation: Isolation | undefined;
 }
 
 export interface ReadOutputRequest {
@@ -3004,6 +3012,7 @@ function createBaseGetFlightResponse(): GetFlightResponse {
     truncated: false,
     originName: "",
     ownerName: "",
+    isolation: undefined,
   };
 }
 
@@ -3029,6 +3038,9 @@ export const GetFlightResponse: MessageFns<GetFlightResponse> = {
     }
     if (message.ownerName !== "") {
       writer.uint32(58).string(message.ownerName);
+    }
+    if (message.isolation !== undefined) {
+      Isolation.encode(message.isolation, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -3100,6 +3112,14 @@ export const GetFlightResponse: MessageFns<GetFlightResponse> = {
             }
 
             message.ownerName = reader.string();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.isolation = Isolation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -4359,6 +4379,27 @@ export const ControlServiceService = {
     responseSerialize: (value: ListWaitingResponse): Buffer => Buffer.from(ListWaitingResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListWaitingResponse => ListWaitingResponse.decode(value),
   },
+  /** What an isolated flight changed, and what is to become of its worktree. */
+  readDiff: {
+    path: "/beckon.v1.ControlService/ReadDiff" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ReadDiffRequest): Buffer => Buffer.from(ReadDiffRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadDiffRequest => ReadDiffRequest.decode(value),
+    responseSerialize: (value: ReadDiffResponse): Buffer => Buffer.from(ReadDiffResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadDiffResponse => ReadDiffResponse.decode(value),
+  },
+  settleWorktree: {
+    path: "/beckon.v1.ControlService/SettleWorktree" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SettleWorktreeRequest): Buffer =>
+      Buffer.from(SettleWorktreeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SettleWorktreeRequest => SettleWorktreeRequest.decode(value),
+    responseSerialize: (value: SettleWorktreeResponse): Buffer =>
+      Buffer.from(SettleWorktreeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SettleWorktreeResponse => SettleWorktreeResponse.decode(value),
+  },
   listDeliveries: {
     path: "/beckon.v1.ControlService/ListDeliveries" as const,
     requestStream: false as const,
@@ -4489,6 +4530,9 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   /** Waits up to `wait_ms` for the owner's word. */
   replyToFlight: handleUnaryCall<ReplyToFlightRequest, ReplyToFlightResponse>;
   listWaiting: handleUnaryCall<ListWaitingRequest, ListWaitingResponse>;
+  /** What an isolated flight changed, and what is to become of its worktree. */
+  readDiff: handleServerStreamingCall<ReadDiffRequest, ReadDiffResponse>;
+  settleWorktree: handleUnaryCall<SettleWorktreeRequest, SettleWorktreeResponse>;
   listDeliveries: handleUnaryCall<ListDeliveriesRequest, ListDeliveriesResponse>;
   getDelivery: handleUnaryCall<GetDeliveryRequest, GetDeliveryResponse>;
   /** Makes a new invocation of what a dead delivery, or a flight that never ran, was to do. */
@@ -4713,6 +4757,28 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListWaitingResponse) => void,
+  ): ClientUnaryCall;
+  /** What an isolated flight changed, and what is to become of its worktree. */
+  readDiff(request: ReadDiffRequest, options?: Partial<CallOptions>): ClientReadableStream<ReadDiffResponse>;
+  readDiff(
+    request: ReadDiffRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ReadDiffResponse>;
+  settleWorktree(
+    request: SettleWorktreeRequest,
+    callback: (error: ServiceError | null, response: SettleWorktreeResponse) => void,
+  ): ClientUnaryCall;
+  settleWorktree(
+    request: SettleWorktreeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SettleWorktreeResponse) => void,
+  ): ClientUnaryCall;
+  settleWorktree(
+    request: SettleWorktreeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SettleWorktreeResponse) => void,
   ): ClientUnaryCall;
   listDeliveries(
     request: ListDeliveriesRequest,

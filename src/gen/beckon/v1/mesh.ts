@@ -32,6 +32,7 @@ import {
   SignedRecord,
   Task,
 } from "./record.ts";
+import { DiffAnswer, DiffQuery, WorktreeAnswer, WorktreeQuery } from "./worktree.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -251,6 +252,8 @@ export interface Query {
     | { $case: "flights"; value: FlightsQuery }
     | { $case: "deliveries"; value: DeliveriesQuery }
     | { $case: "standings"; value: StandingsQuery }
+    | { $case: "diff"; value: DiffQuery }
+    | { $case: "worktree"; value: WorktreeQuery }
     | { $case: "reply"; value: ReplyQuery }
     | undefined;
 }
@@ -291,6 +294,8 @@ export interface Answer {
     | { $case: "flights"; value: FlightsAnswer }
     | { $case: "deliveries"; value: DeliveriesAnswer }
     | { $case: "standings"; value: StandingsAnswer }
+    | { $case: "diff"; value: DiffAnswer }
+    | { $case: "worktree"; value: WorktreeAnswer }
     | { $case: "reply"; value: ReplyAnswer }
     | undefined;
 }
@@ -2301,6 +2306,12 @@ export const Query: MessageFns<Query> = {
       case "standings":
         StandingsQuery.encode(message.query.value, writer.uint32(50).fork()).join();
         break;
+      case "diff":
+        DiffQuery.encode(message.query.value, writer.uint32(138).fork()).join();
+        break;
+      case "worktree":
+        WorktreeQuery.encode(message.query.value, writer.uint32(146).fork()).join();
+        break;
       case "reply":
         ReplyQuery.encode(message.query.value, writer.uint32(162).fork()).join();
         break;
@@ -2367,6 +2378,22 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "standings", value: StandingsQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.query = { $case: "diff", value: DiffQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.query = { $case: "worktree", value: WorktreeQuery.decode(reader, reader.uint32()) };
             continue;
           }
           case 20: {
@@ -2714,6 +2741,12 @@ export const Answer: MessageFns<Answer> = {
       case "standings":
         StandingsAnswer.encode(message.answer.value, writer.uint32(58).fork()).join();
         break;
+      case "diff":
+        DiffAnswer.encode(message.answer.value, writer.uint32(138).fork()).join();
+        break;
+      case "worktree":
+        WorktreeAnswer.encode(message.answer.value, writer.uint32(146).fork()).join();
+        break;
       case "reply":
         ReplyAnswer.encode(message.answer.value, writer.uint32(162).fork()).join();
         break;
@@ -2788,6 +2821,22 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "standings", value: StandingsAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.answer = { $case: "diff", value: DiffAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.answer = { $case: "worktree", value: WorktreeAnswer.decode(reader, reader.uint32()) };
             continue;
           }
           case 20: {

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { WorktreeStart } from "./worktree.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -363,6 +364,8 @@ export interface FlightStarted {
   run: number;
   /** Of an agent that keeps sessions. */
   sessionId: string;
+  /** Of an isolated agent. */
+  worktree: WorktreeStart | undefined;
 }
 
 export interface FlightOutput {
@@ -1819,7 +1822,7 @@ export const FlightEvent: MessageFns<FlightEvent> = {
 };
 
 function createBaseFlightStarted(): FlightStarted {
-  return { run: 0, sessionId: "" };
+  return { run: 0, sessionId: "", worktree: undefined };
 }
 
 export const FlightStarted: MessageFns<FlightStarted> = {
@@ -1829,6 +1832,9 @@ export const FlightStarted: MessageFns<FlightStarted> = {
     }
     if (message.sessionId !== "") {
       writer.uint32(18).string(message.sessionId);
+    }
+    if (message.worktree !== undefined) {
+      WorktreeStart.encode(message.worktree, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1860,6 +1866,14 @@ export const FlightStarted: MessageFns<FlightStarted> = {
             }
 
             message.sessionId = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.worktree = WorktreeStart.decode(reader, reader.uint32());
             continue;
           }
         }

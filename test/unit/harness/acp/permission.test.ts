@@ -31,7 +31,7 @@ describe('what an agent is told of an answer', () => {
 
 describe('what people are asked', () => {
   test('is the title, the command, the changes and the other places, a line each', () => {
-    const changes = [{ path: 'a.txt', patch: '', added: 3, removed: 1 }];
+    const changes = [{ path: 'a.txt', digest: '', added: 3, removed: 1 }];
     expect(askFor('/p', call({ paths: ['/p/a.txt', '/p/b', '/etc/x'], changes }), [option('allow_once')])).toEqual({ reason: 'approval', prompt: 'Write a.txt\nchange: a.txt (+3 −1)\npath: b\npath: /etc/x', choices: ['allow_once'] });
     expect(askFor('/p', call({ title: 'Run tests', command: 'npm test' }), []).prompt).toBe('Run tests\ncommand: npm test');
     expect(askFor('/p', call({ title: '`npm test`', command: 'npm test' }), []).prompt).toBe('`npm test`');
@@ -60,7 +60,7 @@ describe('what needs no asking', () => {
     expect(await isAllowed('edit', project, call(inside))).toBe(true);
     expect(await isAllowed('edit', project, call({ work: 'read', ...inside }))).toBe(true);
     expect(await isAllowed('edit', project, call({ paths: [join(project, 'a'), '/etc/x'] }))).toBe(false);
-    expect(await isAllowed('edit', project, call({ ...inside, changes: [{ path: '/etc/x', patch: '', added: 0, removed: 0 }] }))).toBe(false);
+    expect(await isAllowed('edit', project, call({ ...inside, changes: [{ path: '/etc/x', digest: '', added: 0, removed: 0 }] }))).toBe(false);
     expect(await isAllowed('edit', project, call({ paths: [] }))).toBe(false);
     for (const work of ['execute', 'delete', 'move', 'fetch', 'other', undefined]) expect(await isAllowed('edit', project, call({ work, ...inside }))).toBe(false);
     expect(await isAllowed('ask', project, call(inside))).toBe(false);

@@ -71,6 +71,18 @@ describe('a tool', () => {
     expect(report.call({ toolCallId: 'a' })).toEqual({ known: { call: 'a', title: 'Look', tool: 'execute', work: 'execute', state: 'pending', paths: ['/project/a'], changes: [], command: 'npm test' }, said: [] });
   });
 
+  test('is remembered within bounds, and what is beyond them is never taken for a place inside', () => {
+    const report = new TurnReport('/project');
+    const long = 'x'.repeat(1_000_000);
+    report.take(tool({ title: long, name: long, rawInput: { command: long }, locations: Array.from({ length: 1000 }, () => ({ path: '/project/a' })) }));
+    const { known } = report.call({ toolCallId: 'a' });
+    expect(JSON.stringify(known).length).toBeLessThan(10_000);
+    expect(known.paths.at(-1)).toBe('/');
+    report.take(toolUpdate({ locations: [{ path: `/project/${long}` }] }));
+    expect(report.call({ toolCallId: 'a' }).known.paths).toEqual(['/']);
+    expect(update.safeParse({ sessionUpdate: 'tool_call', toolCallId: long, title: '' }).success).toBe(false);
+  });
+
   test('one of very many is forgotten, the oldest first', () => {
     const report = new TurnReport('/project');
     for (let number = 0; number < 300; number += 1) report.take(tool({ toolCallId: `${number}` }));

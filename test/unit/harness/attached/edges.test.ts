@@ -23,6 +23,7 @@ describe('a stop', () => {
     expect(one.told).toEqual(['attached', 'start 1', 'stop 1']);
     one.serving.receive({ type: 'end', key: key(1), error: { code: 'cancelled', message: 'stopped' } });
     expect(await stopping).toBe(0);
+    await run.ended;
     expect(seen.end).toMatchObject({ error: { code: 'cancelled' } });
     expect(await run.stop(0)).toBe(0);
     await clock.advance(lostMs);
