@@ -14,6 +14,7 @@ import type { DeliveryAttempt } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
+import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as worktree from '../gen/beckon/v1/worktree.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
@@ -49,7 +50,7 @@ export function decodeBackup(message: wire.BackupResponse): BackupReport {
   return { path, bytes: size, schemaVersion, epoch, agents, members, flights: decodeCounts(message.flights) };
 }
 
-export function decodeAgent(message: wire.AgentDetail | undefined): AgentView {
+export function decodeAgent(message: agent.AgentDetail | undefined): AgentView {
   const detail = required(message, 'agent');
   const registration = decodeRegistration(required(detail.registration, 'agent.registration'));
   const presence = required(detail.presence, 'agent.presence');
@@ -70,7 +71,7 @@ function decodePresence(state: string): AgentView['state'] {
   return presenceOf(state);
 }
 
-function decodeEndpoint(registration: AgentView['registration'], message: wire.Endpoint): NonNullable<AgentView['endpoint']> {
+function decodeEndpoint(registration: AgentView['registration'], message: agent.Endpoint): NonNullable<AgentView['endpoint']> {
   const permission = permissions.find((each) => each === message.permissions);
   if (permission === undefined) throw invalid('endpoint.permissions is none that this version knows');
   return {
@@ -86,7 +87,7 @@ function decodeEndpoint(registration: AgentView['registration'], message: wire.E
   };
 }
 
-export function decodeResolved(message: wire.ResolveResponse): ResolveResult {
+export function decodeResolved(message: agent.ResolveResponse): ResolveResult {
   return {
     targets: message.targets,
     candidates: message.candidates.map(({ address, chosen, why }) => ({ address, chosen, why })),

@@ -1,11 +1,12 @@
 /** What a client asks, as messages. */
 import type { AgentSpec, Selector } from '../broker/api.ts';
+import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import { visibility } from '../rpc/enums.ts';
 import { encodeSession, encodeTask } from '../rpc/work.ts';
 import type { InvokeRequest } from './types.ts';
 
-export function encodeSpec(spec: AgentSpec): wire.AddAgentRequest {
+export function encodeSpec(spec: AgentSpec): agent.AddAgentRequest {
   return {
     name: spec.name ?? '',
     workspace: spec.workspace,
@@ -24,7 +25,7 @@ export function encodeSpec(spec: AgentSpec): wire.AddAgentRequest {
   };
 }
 
-export function encodeSelector(selector: Selector): wire.Selector {
+export function encodeSelector(selector: Selector): agent.Selector {
   return {
     address: selector.address,
     any: selector.any,

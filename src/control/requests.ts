@@ -7,6 +7,7 @@ import { checkTaskSize, permissions } from '../domain/invocation.ts';
 import type { PageRequest } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
+import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
@@ -20,7 +21,7 @@ const maxLimit = 1000;
 /** For the word of another node. */
 export const longestWaitMs = 5 * 60_000;
 
-export function decodeSpec(message: wire.AddAgentRequest): AgentSpec {
+export function decodeSpec(message: agent.AddAgentRequest): AgentSpec {
   const permission = permissions.find((each) => each === (message.permissions === '' ? 'ask' : message.permissions));
   if (permission === undefined) throw invalid(`permissions are one of ${permissions.join(', ')}, not ${quoted(message.permissions)}`);
   return {
@@ -43,7 +44,7 @@ export function decodeSpec(message: wire.AddAgentRequest): AgentSpec {
   };
 }
 
-export function decodeSelector(message: wire.Selector | undefined): Selector {
+export function decodeSelector(message: agent.Selector | undefined): Selector {
   const selector = required(message, 'selector');
   return {
     address: text(selector.address, 'address', longestPath),

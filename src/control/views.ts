@@ -7,6 +7,7 @@ import { peerStates } from '../domain/peer.ts';
 import type { DeliveryAttempt } from '../domain/records.ts';
 import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
+import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
@@ -44,7 +45,7 @@ export function encodeCounts(counts: NodeStatus['flights']): wire.FlightCount[] 
   });
 }
 
-export function encodeAgent(view: AgentView): wire.AgentDetail {
+export function encodeAgent(view: AgentView): agent.AgentDetail {
   const { endpoint } = view;
   return {
     registration: encodeRegistration(view.registration),
@@ -64,7 +65,7 @@ export function encodeAgent(view: AgentView): wire.AgentDetail {
   };
 }
 
-export function encodeResolved(result: ResolveResult): wire.ResolveResponse {
+export function encodeResolved(result: ResolveResult): agent.ResolveResponse {
   return {
     targets: [...result.targets],
     candidates: result.candidates.map((each) => ({ ...each })),
