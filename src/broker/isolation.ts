@@ -4,7 +4,7 @@
  */
 import { parseAddress, shellAddress } from '../domain/address.ts';
 import { unavailable } from '../domain/errors.ts';
-import { ulidOf } from '../domain/ids.ts';
+import { flightOfInvocation, ulidOf } from '../domain/ids.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Endpoint } from '../domain/invocation.ts';
@@ -66,7 +66,7 @@ export class Isolation {
     const placed = known === undefined ? undefined : placedOf(known);
     if (known?.state === 'kept' && placed !== undefined) {
       if (await worktrees.isThere(placed.place)) return { endpoint: { ...endpoint, cwd: worktrees.directoryOf(placed.place) }, worktree: placed };
-      await this.settle(flight, 'gone');
+      await this.#vanished(known, flight);
     }
     const name = (flight.sessionId === undefined ? ulidOf(flight.id) : flight.sessionId.slice(4)).toLowerCase();
     await this.#removing.get(name);
@@ -126,12 +126,24 @@ export class Isolation {
     // A later turn of its session may have another one of the same name by now.
     if (store.read.worktreeNamed(located.name)?.madeFor !== worktree.madeFor) return { worktree };
     try {
-      if (flight.sessionId !== undefined) for (const harness of this.#parts.harnesses.values()) await harness.endSession?.(flight.sessionId);
+      await this.#endSession(flight);
       return { worktree, ...(await this.#removed(located, state === 'discarded' ? 'always' : 'when held')) };
     } catch (error) {
       log.warn({ worktree: located.name, err: error }, 'a worktree could not be removed; the next start tries again');
       return { worktree };
     }
+  }
+
+  /** Somebody removed it by hand. This flight has no part in it yet when an earlier turn of its session made it. */
+  async #vanished({ madeFor }: Worktree, flight: Flight): Promise<void> {
+    await this.settle(this.#parts.store.read.flight(flightOfInvocation(madeFor)) ?? flight, 'gone');
+    // A process that was kept is in a directory that does not exist any more.
+    await this.#endSession(flight);
+  }
+
+  async #endSession({ sessionId }: Flight): Promise<void> {
+    if (sessionId === undefined) return;
+    for (const harness of this.#parts.harnesses.values()) await harness.endSession?.(sessionId);
   }
 
   #removed(worktree: LocatedWorktree, branch: 'always' | 'when held'): Promise<{ readonly tip?: string }> {
