@@ -61,7 +61,8 @@ export class RollbackWrites {
   /** Known in this boot. */
   get isPutBack(): boolean {
     const { get } = this.#statements;
-    return get.get('rolled_back_epoch')?.value === get.get('boot_epoch')?.value;
+    const marked = get.get('rolled_back_epoch')?.value;
+    return marked !== undefined && marked === get.get('boot_epoch')?.value;
   }
 
   /** Told once a boot; again it does nothing. */
