@@ -1,5 +1,5 @@
 /** Isolated agents on another node: their work is shown, fetched and discarded from where they were invoked. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { FlightId } from '../../src/domain/ids.ts';
@@ -323,6 +323,36 @@ describe('a session', () => {
     await laptop.cli('flight', 'discard', first);
     expect(existsSync(cwd)).toBe(true);
     await laptop.cli('flight', 'discard', third);
+    expect(existsSync(cwd)).toBe(false);
+  });
+
+  test('whose worktree somebody removed by hand begins anew, and what is said of the old one does not touch the new', async () => {
+    const address = await agent({ harness: 'talking', argv: [] });
+    const [first, second] = [(await laptop.invoke(address, 'four')).flightId, async () => (await laptop.invoke(address, 'five', { session: { mode: 'continue' } })).flightId];
+    await laptop.becomes(first, 'completed');
+    const cwd = harness.turn('four')?.request.endpoint.cwd ?? '';
+    rmSync(cwd, { recursive: true });
+    const later = await second();
+    await laptop.becomes(later, 'completed');
+    expect(harness.turn('five')?.request.endpoint.cwd).toBe(cwd);
+    expect([await isolation(laptop, first), await isolation(laptop, later)]).toMatchObject([{ state: 'gone' }, { state: 'kept' }]);
+    expect((await laptop.cli('flight', 'discard', first)).code).toBe(0);
+    expect([existsSync(cwd), (await laptop.cli('flight', 'diff', later)).code]).toEqual([true, 0]);
+  });
+
+  test('whose worktree somebody removed by hand goes on in a new one, in which nothing of the old process is', async () => {
+    const address = await agent({ harness: 'talking', argv: [] });
+    const first = (await laptop.invoke(address, 'before')).flightId;
+    const { sessionId } = await laptop.becomes(first, 'completed');
+    const cwd = harness.turn('before')?.request.endpoint.cwd ?? '';
+    rmSync(cwd, { recursive: true });
+    const second = (await laptop.invoke(address, 'after', { session: { mode: 'continue' } })).flightId;
+    await laptop.becomes(second, 'completed');
+    expect(harness.turn('after')?.request.endpoint.cwd).toBe(cwd);
+    expect(harness.endedSessions).toContain(sessionId);
+    expect(await isolation(laptop, first)).toMatchObject({ state: 'gone' });
+    expect(await isolation(laptop, second)).toMatchObject({ state: 'kept' });
+    expect((await laptop.cli('flight', 'discard', second)).code).toBe(0);
     expect(existsSync(cwd)).toBe(false);
   });
 });

@@ -105,6 +105,9 @@ export function storeStory(): readonly StoryStep[] {
   add('receive', { stamp: stamp(), invocation: given, task: { ...textTask('theirs'), files: [{ name: 'f', bytes }] }, queueLimit: 10 });
   add('receiveCancel', { stamp: stamp(), invocationId: given.id, originNodeId: peer });
   add('start', { stamp: stamp(), flightId: flightOf(given) });
+  const lost = story.invocation({ origin: peer, owner: storyNode }, { target: '@tests@laptop#main' });
+  add('receive', { stamp: stamp(), invocation: lost, task: textTask(''), queueLimit: 10 });
+  add('start', { stamp: stamp(), flightId: flightOf(lost) });
   add('recover', { stamp: stamp(), nodeId: storyNode, mayReturn: [given.target] });
   add('giveUp', { stamp: stamp(), flightId: flightOf(given), error: { code: 'unavailable', message: 'nobody came back' } });
   add('acknowledged', { flightId: flightOf(given), originNodeId: peer, seq: 2 });

@@ -106,6 +106,8 @@ export class AttachedRun implements Run {
     this.#serverId = serverId;
     this.#link = link;
     this.#watch();
+    // It counts against the window until the process knows: what said so may have been lost, and nothing more may come to be stored.
+    if (this.#stored > 0 && !this.#hasEnded) link.send({ type: 'stored', key: this.key, pieces: this.#stored });
     this.#answers.repeat();
     if (this.#stopping !== undefined && this.#phase === 'served') link.send({ type: 'stop', key: this.key });
   }

@@ -153,6 +153,16 @@ describe('a process that comes back', () => {
     expect(again.told).toEqual(['attached']);
   });
 
+  test('is told again what is durable, since it may wait for that with nothing left to say', () => {
+    const one = fixture.process('one');
+    const { run } = start(1);
+    one.say(1, 1, 'a');
+    one.say(1, 2, 'b');
+    one.serving.lost();
+    run.stored?.(2);
+    expect(fixture.process('one', { runs: [key(1)] }).told).toEqual(['attached', 'stored 1:2']);
+  });
+
   test('while its old connection still stands takes its place', async () => {
     const one = fixture.process('one');
     const { seen, sink } = start(1);
@@ -234,7 +244,7 @@ describe('a run that outlived its node', () => {
     one.end(1);
     await nextTurn();
     expect([sink.text, seen.end]).toEqual(['c', { exitCode: 0 }]);
-    expect(one.told).toEqual(['attached', 'stored 1:3']);
+    expect(one.told).toEqual(['attached', 'stored 1:2', 'stored 1:3']);
   });
 
   test('ends after 30 s when nobody knows it', async () => {
