@@ -31,8 +31,8 @@ test('a node that dies once an agent is removed, and before what was queued for 
 
   await left.die();
   await left.start(right);
-  // For a moment a peer could say that this store was put back.
-  await pair.clock.advance(5000);
+  // What was queued before a start waits that long for the first word of a peer.
+  await pair.clock.advance(3000);
 
   const gone = { state: 'failed', error: { code: 'unavailable', message: `${address} is no longer registered on its node` } };
   for (const id of [queued, again]) {
