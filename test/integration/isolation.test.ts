@@ -339,4 +339,20 @@ describe('a session', () => {
     expect((await laptop.cli('flight', 'discard', first)).code).toBe(0);
     expect([existsSync(cwd), (await laptop.cli('flight', 'diff', later)).code]).toEqual([true, 0]);
   });
+
+  test('whose worktree somebody removed by hand goes on in a new one, in which nothing of the old process is', async () => {
+    const address = await agent({ harness: 'talking', argv: [] });
+    const first = (await laptop.invoke(address, 'before')).flightId;
+    const { sessionId } = await laptop.becomes(first, 'completed');
+    const cwd = harness.turn('before')?.request.endpoint.cwd ?? '';
+    rmSync(cwd, { recursive: true });
+    const second = (await laptop.invoke(address, 'after', { session: { mode: 'continue' } })).flightId;
+    await laptop.becomes(second, 'completed');
+    expect(harness.turn('after')?.request.endpoint.cwd).toBe(cwd);
+    expect(harness.endedSessions).toContain(sessionId);
+    expect(await isolation(laptop, first)).toMatchObject({ state: 'gone' });
+    expect(await isolation(laptop, second)).toMatchObject({ state: 'kept' });
+    expect((await laptop.cli('flight', 'discard', second)).code).toBe(0);
+    expect(existsSync(cwd)).toBe(false);
+  });
 });

@@ -70,7 +70,7 @@ export function storeStory(): readonly StoryStep[] {
   add('giveReply', { stamp: stamp(), flightId: flightOf(local), request: answered, reply: { kind: 'approved' }, by: 'uid:501' });
   add('ask', { stamp: stamp(), flightId: flightOf(local), request: late, ask: question, untilMs: 2e15 });
   add('timeOutRequest', { stamp: stamp(), flightId: flightOf(local), request: late });
-  add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 } });
+  add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 }, last: [{ stream: 'stdout', bytes: utf8('last'), stamp: stamp() }] });
   add('settleWorktree', { stamp: stamp(), flightId: flightOf(local), state: 'fetched', by: 'uid:501' });
 
   const [asking, asked] = [foreign(), sent()];

@@ -76,7 +76,8 @@ export class GitWorktrees implements Worktrees {
         const free = await this.#freeBranch(common, wanted, env);
         making = { common, branch: free, head };
         await writeFile(path + makingSuffix, JSON.stringify(making));
-        const args = ['worktree', 'add', '--quiet', '-b', free, '--', path, head];
+        // Twice: git would go on keeping the place for one that somebody removed by hand, and the name is nobody else's.
+        const args = ['worktree', 'add', '--force', '--force', '--quiet', '-b', free, '--', path, head];
         assertDone(await this.#git({ args, cwd: top, env, timeoutMs: makeMs, aborted }), 'git can’t make a worktree for it');
         return free;
       }, aborted);
