@@ -31,6 +31,10 @@ const host = systemHost({
     // BECKON_HOME as found from here, since the node works elsewhere.
     return { cwd: paths.stateDir, env: paths.home === undefined ? process.env : { ...process.env, BECKON_HOME: paths.home } };
   },
+  examine: async (options) => {
+    const { examineHere } = await import('./app/doctor.ts');
+    return await examineHere({ paths, uid: process.getuid?.() ?? 0, env: process.env, ...options });
+  },
   run: async ({ given, offline }) => {
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');

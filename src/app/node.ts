@@ -29,6 +29,7 @@ import { listenAddresses, planListening, reachableAddresses } from './listen.ts'
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
+import { nodeChecks } from './node-checks.ts';
 import type { Paths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
@@ -188,6 +189,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     isIssuer: (nodeId, proof) => provesIssuer(nodeId, proof, rootOf(store), clock.now()),
     pid,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
+    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network })),
     onShutdown: (forced) => requestStop(forced),
   });
   const control = new ControlServer({ api: broker, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });

@@ -1,6 +1,7 @@
 /** The use cases of a node, as its local clients reach them through the control socket. */
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { Parent } from '../domain/ancestry.ts';
+import type { Check } from '../domain/checks.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { FlightEvent, OutputStream } from '../domain/flight-event.ts';
 import type { FlightState } from '../domain/flight.ts';
@@ -153,6 +154,12 @@ export interface MemberView {
   readonly state: PeerState | 'self';
 }
 
+/** `all` comes first, and again now and then for what changes all the time; every change of state comes, in order. */
+export type PeersUpdate =
+  | { readonly type: 'all'; readonly atMs: number; readonly peers: readonly PeerView[] }
+  /** Without `from` it became known. */
+  | { readonly type: 'changed'; readonly atMs: number; readonly peer: PeerView; readonly from?: PeerState };
+
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
 export interface BrokerApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
@@ -195,8 +202,13 @@ export interface BrokerApi {
   redriveDelivery(input: { id: string; caller: LocalCaller; confirmed: boolean }): Promise<{ flight: Flight; deduplicated: boolean }>;
   trace(idArgument: string): Promise<TraceView>;
   peers(): Promise<readonly PeerView[]>;
+  /** Until `signal` aborts. */
+  watchPeers(signal: AbortSignal): AsyncIterable<PeersUpdate>;
   /** @throws `not_found` for an unknown node, `unavailable` when it does not answer */
   ping(node: string): Promise<{ nodeId: NodeId; name: string; address: string; rttMs: number }>;
+
+  /** What of itself only a node that runs can check; asks peers, and takes seconds. */
+  diagnose(): Promise<readonly Check[]>;
 
   /** To a new file at this absolute path. @throws as `Store.backup` does */
   backup(path: string): Promise<BackupReport>;

@@ -1,4 +1,5 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import type { Check } from '../domain/checks.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { FlightId, NodeId } from '../domain/ids.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
@@ -17,6 +18,7 @@ import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { Deadlines } from './deadlines.ts';
+import { examineNode } from './doctor.ts';
 import { Feed } from './feed.ts';
 import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
@@ -40,6 +42,7 @@ import { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import type { Self } from './self.ts';
 import { Waiting } from './waiting.ts';
+import { watchPeers } from './watch-peers.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
 export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
@@ -70,6 +73,8 @@ export interface BrokerParts {
   readonly issuerProof: () => IssuerProof | undefined;
   readonly isIssuer: (nodeId: NodeId, proof: IssuerProof) => boolean;
   readonly pid: number;
+  /** For `doctor`: the network port, certificates, the tailnet. */
+  readonly checks?: () => Promise<readonly Check[]>;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
   /** How long what is over is kept. */
@@ -322,6 +327,15 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve(this.#parts.mesh().peers());
   }
 
+  watchPeers(signal: AbortSignal): ReturnType<BrokerApi['watchPeers']> {
+    return watchPeers({ mesh: this.#parts.mesh(), clock: this.#parts.clock }, signal);
+  }
+
+  diagnose(): Promise<readonly Check[]> {
+    const { store, self, mesh, clock, checks } = this.#parts;
+    return examineNode({ store, self, mesh, clock, outside: checks ?? (() => Promise.resolve([])) });
+  }
+
   members(): Promise<readonly MemberView[]> {
     const { store, self, mesh } = this.#parts;
     if (self.mesh() === undefined) return Promise.resolve([]);
@@ -337,6 +351,8 @@ export class Broker implements BrokerApi, Startable {
   #heldWhy(flight: Flight, delivery: Delivery): string | undefined {
     if (delivery.status !== 'deferred') return undefined;
     const isOverload = delivery.failureReason === 'overload' && delivery.failureDetail !== undefined;
-    return isOverload ? delivery.failureDetail : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
+    if (isOverload) return delivery.failureDetail;
+    const peer = this.#parts.mesh().peers().find(({ nodeId }) => nodeId === flight.ownerNodeId);
+    return peer?.state === 'incompatible' ? peer.why : `${this.#nodes.nameOf(flight.ownerNodeId)} is not reachable`;
   }
 }

@@ -6,7 +6,7 @@ import { compareHlc } from '../domain/hlc.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { deliveryOfFlight, flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
-import type { AnswerTo, DeliveryFilter, FlightFilter, PeerAnswer, PeerQuery } from '../domain/messages.ts';
+import type { AnswerTo, CoreQuery, DeliveryFilter, FlightFilter, PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
@@ -104,9 +104,9 @@ export class Inspection {
   }
 
   /** A peer's question. What it may see: what it is a party to, and everything if it has the same owner identity. */
-  async answer(link: Link, query: PeerQuery): Promise<PeerAnswer> {
+  async answer(link: Link, query: CoreQuery): Promise<PeerAnswer> {
     const { inspect, read } = this.#parts.store;
-    if (query.type === 'ping') return { type: 'ping' };
+    if (query.type === 'ping') return { type: 'ping', nowMs: this.#parts.clock.now() };
     const refusal = mayInspect(link.peer, this.#parts.self.owner());
     if (query.type === 'standings') {
       const known = query.invocationIds.map((each) => read.flight(flightOfInvocation(each))).filter((each) => each !== undefined);

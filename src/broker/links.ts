@@ -1,7 +1,7 @@
 /** Hands what arrives on a link to the part that answers for it. */
 import { toBrokerError } from '../domain/errors.ts';
 import type { Link, LinkHandler } from '../domain/mesh-port.ts';
-import type { PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
+import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Inbox } from './inbox.ts';
@@ -54,7 +54,7 @@ export class Links implements LinkHandler {
     }
   }
 
-  onQuery(link: Link, query: PeerQuery): Promise<PeerAnswer> {
+  onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
     return this.#parts.inspection.answer(link, query);
   }
 

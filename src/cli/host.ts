@@ -1,5 +1,6 @@
 /** All that the command line touches of its process, so that a test can be the process. */
 import type { Readable, Writable } from 'node:stream';
+import type { Check } from '../domain/checks.ts';
 import type { Clock } from '../domain/ports.ts';
 
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
@@ -72,4 +73,6 @@ export interface Host {
   /** Reads keys from the person at the terminal, even when stdin is something else; undefined without a terminal. */
   readonly readKey: ReadKey | undefined;
   readonly node: NodeProcess;
+  /** What this machine shows from outside the node; with `fix` puts right what is safe to. */
+  examine(options: { readonly fix: boolean; readonly isRunning: boolean }): Promise<readonly Check[]>;
 }

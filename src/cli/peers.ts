@@ -1,79 +1,192 @@
-/** The other nodes: peers, ping. */
+/** The other nodes: what this one knows of them, once or as it changes. */
 import type { Command } from 'commander';
+import type { PeersUpdate } from '../client/types.ts';
 import { formatDuration } from '../domain/duration.ts';
-import { parseNodeRef } from '../domain/name.ts';
+import type { PeerView } from '../domain/mesh-port.ts';
+import { neutralise } from '../domain/text.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { peerDocument } from './json.ts';
-import { examples, number, parsed, wholeNumber } from './options.ts';
+import { LiveScreen } from './live-screen.ts';
+import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
-import { relativeTime } from './output.ts';
-import { table } from './table.ts';
-import { after } from './wait.ts';
+import { localTime, ReaderGone, relativeTime } from './output.ts';
+import { tableLines } from './table.ts';
 
-const betweenPingsMs = 1000;
+/** How often what is relative to now is drawn again. */
+const redrawMs = 1_000;
+const heads = ['name', 'state', 'since', 'rtt', 'address', 'path', 'source', 'last seen', 'version', 'why'];
+const nobody = 'no other node is known yet: invite one with beckon mesh invite, or name one with beckon up --seed HOST:PORT';
 
 export function definePeers(program: Command, on: Register): void {
   on(
-    program.command('peers').description('List the nodes that this one knows, and what it knows of them.').addHelpText('after', examples('beckon peers', 'beckon peers --json')),
-    peers,
-  );
-  on(
     program
-      .command('ping')
-      .argument('<node>', 'name or id')
-      .description('Ask a node for an answer, over the link that work takes.')
-      .addOption(parsed('-c, --count <n>', 'how often (3 times by default)', wholeNumber(1, 1000)))
-      .addHelpText('after', examples('beckon ping laptop', 'beckon ping laptop -c 1')),
-    ping,
+      .command('peers')
+      .description('List the nodes that this one knows, what it knows of them, and why.')
+      .option('--watch', 'go on and show each change, until Ctrl-C')
+      .addHelpText('after', examples('beckon peers', 'beckon peers --watch', 'beckon peers --json')),
+    async (context, _args, options) => await peers(context, options),
   );
 }
 
-async function peers(context: Context): Promise<number> {
+async function peers(context: Context, options: OptionValues): Promise<number> {
+  if (flag(options, 'watch')) return await watched(context);
   const { out, host } = context;
   const found = await withNode(context, (client) => client.peers());
-  if (out.isJson) {
-    await out.json({ peers: found.map(peerDocument) });
-    return exitOk;
-  }
-  if (found.length === 0) {
-    out.note('no other node is known yet: invite one with beckon mesh invite, or name one with beckon up --seed HOST:PORT');
-    return exitOk;
-  }
-  const nowMs = host.clock.now();
-  await table(
-    out,
-    ['name', 'state', 'since', 'rtt', 'address', 'last seen', 'why'],
-    found.map((peer) => [
-      peer.name,
-      paintState(out.colours, peer.state),
-      relativeTime(peer.sinceMs, nowMs, formatDuration),
-      peer.rttMs === undefined ? '-' : `${peer.rttMs.toFixed(1)} ms`,
-      peer.address ?? '-',
-      peer.lastSeenMs === undefined ? 'never' : relativeTime(peer.lastSeenMs, nowMs, formatDuration),
-      peer.why,
-    ]),
-  );
+  if (out.isJson) await out.json({ peers: found.map(peerDocument) });
+  else if (found.length === 0) out.note(nobody);
+  else for (const line of linesOf(context, found, host.clock.now())) await out.line(line);
   return exitOk;
 }
 
-async function ping(context: Context, [node = '']: readonly string[], options: OptionValues): Promise<number> {
-  const { out, host } = context;
-  parseNodeRef(node);
-  const count = number(options, 'count') ?? 3;
-  return await withNode(context, async (client) => {
-    const pongs: { rttMs: number; at: string }[] = [];
-    let last: { name: string; nodeId: string; address: string } | undefined;
-    for (let turn = 0; turn < count; turn += 1) {
-      if (turn > 0) await after(host.clock, betweenPingsMs);
-      const pong = await client.ping(node);
-      last = pong;
-      pongs.push({ rttMs: pong.rttMs, at: out.nowIso });
-      if (!out.isJson) await out.line(`${pong.name} (${pong.address}) answered in ${pong.rttMs.toFixed(1)} ms`);
+/** Ends with Ctrl-C. @throws BrokerError when the node goes away */
+async function watched(context: Context): Promise<number> {
+  const { host, out } = context;
+  const letGo = new AbortController();
+  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => letGo.abort());
+  const stop = (): void => letGo.abort();
+  out.readerGone.addEventListener('abort', stop);
+  const view = out.isJson ? new JsonView(context) : out.isTerminal ? new ScreenView(context) : new LineView(context);
+  try {
+    await withNode(context, async (client) => {
+      for await (const update of client.watchPeers({ signal: letGo.signal })) await view.show(update);
+    });
+  } finally {
+    view.stop();
+    release();
+    out.readerGone.removeEventListener('abort', stop);
+  }
+  return exitOk;
+}
+
+interface View {
+  show(update: PeersUpdate): Promise<void>;
+  stop(): void;
+}
+
+/** Seeds that have not shown who they are have no id, and their address for a name. */
+const keyOf = ({ nodeId, name }: PeerView): string => `${nodeId} ${nodeId === '' ? name : ''}`;
+
+/** What of a peer is worth a line of its own; round trips and last signs change all the time. */
+const factsOf = ({ name, state, why, sinceMs, address, path, source, version }: PeerView): string =>
+  JSON.stringify([name, state, why, sinceMs, address, path, source, version]);
+
+/** Tells what is new since the last update: changed peers, and those that are gone. */
+class Changes {
+  readonly #known = new Map<string, { readonly peer: PeerView; readonly facts: string }>();
+
+  take(update: PeersUpdate): { readonly fresh: readonly PeerView[]; readonly gone: readonly PeerView[] } {
+    const peers = update.type === 'all' ? update.peers : [update.peer];
+    const fresh = peers.filter((peer) => this.#known.get(keyOf(peer))?.facts !== factsOf(peer));
+    for (const peer of fresh) this.#known.set(keyOf(peer), { peer, facts: factsOf(peer) });
+    const here = new Set(peers.map(keyOf));
+    const gone = update.type === 'all' ? [...this.#known].filter(([key]) => !here.has(key)) : [];
+    for (const [key] of gone) this.#known.delete(key);
+    return { fresh, gone: gone.map(([, { peer }]) => peer) };
+  }
+}
+
+/** One object a line: each peer first, then each change, `from` where its state was another. */
+class JsonView implements View {
+  readonly #out: Context['out'];
+  readonly #changes = new Changes();
+
+  constructor({ out }: Context) {
+    this.#out = out;
+  }
+
+  async show(update: PeersUpdate): Promise<void> {
+    const { fresh, gone } = this.#changes.take(update);
+    const from = update.type === 'changed' && update.from !== undefined ? { from: update.from } : {};
+    for (const peer of fresh) await this.#out.event('peer', { ...peerDocument(peer), ...from }, update.atMs);
+    for (const { name, nodeId } of gone) await this.#out.event('gone', { name, nodeId }, update.atMs);
+  }
+
+  stop(): void {}
+}
+
+/** For a pipe: the table, then a line a change. */
+class LineView implements View {
+  readonly #context: Context;
+  readonly #changes = new Changes();
+  #isFirst = true;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  async show(update: PeersUpdate): Promise<void> {
+    const { out } = this.#context;
+    const { fresh, gone } = this.#changes.take(update);
+    if (this.#isFirst && update.type === 'all') {
+      this.#isFirst = false;
+      for (const line of linesOf(this.#context, update.peers, update.atMs)) await out.line(line);
+      return;
     }
-    if (out.isJson) await out.json({ node: last?.name, nodeId: last?.nodeId, address: last?.address, pongs });
-    return exitOk;
-  });
+    for (const { name, state, why } of fresh) await out.line(neutralise(`${localTime(update.atMs)}  ${name}  ${state}  ${why}`));
+    for (const { name } of gone) await out.line(neutralise(`${localTime(update.atMs)}  ${name}  gone`));
+  }
+
+  stop(): void {}
+}
+
+/** For a terminal: the table in place, its times running on. */
+class ScreenView implements View {
+  readonly #context: Context;
+  readonly #screen: LiveScreen;
+  #peers: readonly PeerView[] = [];
+  #drawing = Promise.resolve();
+  #cancelTimer = (): void => undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#screen = new LiveScreen(context.out, (context.host.stdout as { readonly rows?: number }).rows ?? 24);
+  }
+
+  async show(update: PeersUpdate): Promise<void> {
+    if (update.type === 'all') this.#peers = update.peers;
+    else this.#peers = [...this.#peers.filter((each) => keyOf(each) !== keyOf(update.peer)), update.peer];
+    await this.#draw();
+  }
+
+  stop(): void {
+    this.#cancelTimer();
+  }
+
+  async #draw(): Promise<void> {
+    this.#cancelTimer();
+    const { host, out } = this.#context;
+    const lines = this.#peers.length === 0 ? [nobody] : linesOf(this.#context, this.#peers, host.clock.now());
+    this.#drawing = this.#drawing.then(() => this.#screen.draw([...lines, out.colours.dim('Ctrl-C ends this')]));
+    await this.#drawing;
+    this.#cancelTimer = host.clock.setTimer(redrawMs, () => void this.#draw().catch(orReaderGone));
+  }
+}
+
+/** Without a reader the whole command ends, and says so elsewhere. */
+function orReaderGone(thrown: unknown): void {
+  if (!(thrown instanceof ReaderGone)) throw thrown;
+}
+
+function linesOf({ out }: Context, peers: readonly PeerView[], nowMs: number): string[] {
+  return tableLines(
+    out.colours,
+    heads,
+    peers
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map((peer) => [
+        peer.name,
+        paintState(out.colours, peer.state),
+        relativeTime(Math.min(peer.sinceMs, nowMs), nowMs, formatDuration),
+        peer.rttMs === undefined || peer.state !== 'alive' ? '-' : `${peer.rttMs.toFixed(1)} ms`,
+        peer.address ?? '-',
+        peer.path ?? '-',
+        peer.source ?? '-',
+        peer.lastSeenMs === undefined ? 'never' : relativeTime(Math.min(peer.lastSeenMs, nowMs), nowMs, formatDuration),
+        peer.version ?? '-',
+        peer.why,
+      ]),
+  );
 }

@@ -4,6 +4,7 @@ import type { Context } from './context.ts';
 import { defineAgents } from './agents.ts';
 import { defineBackup } from './backup.ts';
 import { defineDeliveries } from './deliveries.ts';
+import { defineDoctor } from './doctor.ts';
 import { defineFlights } from './flights.ts';
 import { defineInvoke } from './invoke-command.ts';
 import { defineMesh } from './mesh.ts';
@@ -11,6 +12,7 @@ import { defineNode } from './node.ts';
 import { examples } from './options.ts';
 import type { Register } from './options.ts';
 import { definePeers } from './peers.ts';
+import { definePing } from './ping.ts';
 
 /** `done` is told the exit code of the command that ran. */
 export function buildProgram(context: Context, done: (exitCode: number) => void): Command {
@@ -32,7 +34,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, defineAgents, defineInvoke, defineFlights, defineDeliveries, defineBackup]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

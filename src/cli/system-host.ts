@@ -16,6 +16,7 @@ export interface HostParts {
   /** Where a detached node works, made when it is missing; and its environment. */
   readonly home: () => Promise<{ readonly cwd: string; readonly env: NodeJS.ProcessEnv }>;
   readonly run: NodeProcess['run'];
+  readonly examine: Host['examine'];
 }
 
 export function systemHost(parts: HostParts): Host {
@@ -38,6 +39,7 @@ export function systemHost(parts: HostParts): Host {
     get readKey() {
       return tty.stderr ? keysOf(own.stdin, tty.stdin) : undefined;
     },
+    examine: parts.examine,
     node: {
       run: parts.run,
       spawn: (args, stdin) => spawnNode(parts, args, stdin),

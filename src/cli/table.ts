@@ -1,6 +1,6 @@
 /** Aligned columns for people. */
 import { neutralise } from '../domain/text.ts';
-import type { Output } from './output.ts';
+import type { Colours, Output } from './output.ts';
 
 export interface Cell {
   readonly text: string;
@@ -14,8 +14,8 @@ function widthOf(text: string): number {
   return Array.from(text).length;
 }
 
-/** Heads in dim capitals, cells padded to their column; text from elsewhere is made harmless first. */
-export async function table(out: Output, heads: readonly string[], rows: readonly (readonly (Cell | string)[])[]): Promise<void> {
+/** The lines of a table: heads in dim capitals, cells padded to their column; text from elsewhere is made harmless first. */
+export function tableLines(colours: Colours, heads: readonly string[], rows: readonly (readonly (Cell | string)[])[]): string[] {
   const cells = rows.map((row) => row.map((cell) => harmless(cell)));
   const widths = heads.map((head, column) => Math.max(widthOf(head), ...cells.map((row) => widthOf(row[column]?.text ?? ''))));
   const render = (row: readonly Cell[]): string =>
@@ -27,8 +27,11 @@ export async function table(out: Output, heads: readonly string[], rows: readonl
       })
       .join(gap)
       .trimEnd();
-  await out.line(render(heads.map((head) => ({ text: head.toUpperCase(), paint: out.colours.dim }))));
-  for (const row of cells) await out.line(render(row));
+  return [render(heads.map((head) => ({ text: head.toUpperCase(), paint: colours.dim }))), ...cells.map(render)];
+}
+
+export async function table(out: Output, heads: readonly string[], rows: readonly (readonly (Cell | string)[])[]): Promise<void> {
+  for (const line of tableLines(out.colours, heads, rows)) await out.line(line);
 }
 
 /** `name  value` lines, for one record. */

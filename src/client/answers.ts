@@ -1,6 +1,6 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
-import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { internal, invalid } from '../domain/errors.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
@@ -197,6 +197,12 @@ export function decodePeer(message: inspection.Peer): PeerView {
       version: message.version === '' ? undefined : message.version,
     }),
   };
+}
+
+export function decodePeersUpdate({ atMs, update }: inspection.WatchPeersResponse): PeersUpdate {
+  const { $case, value } = required(update, 'update');
+  if ($case === 'all') return { type: 'all', atMs, peers: value.peers.map(decodePeer) };
+  return { type: 'changed', atMs, peer: decodePeer(required(value.peer, 'changed.peer')), ...present({ from: peerState.optionalFromWire(value.from) }) };
 }
 
 export function decodeMember(message: wire.Member): MemberView {

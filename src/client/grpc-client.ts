@@ -13,7 +13,7 @@ import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodeResolved, decodeRule, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
@@ -167,9 +167,17 @@ export class GrpcNodeClient implements NodeClient {
     return (await this.#ask(calls.listPeers, {})).peers.map(decodePeer);
   }
 
+  async *watchPeers({ signal }: StreamOptions = {}): ReturnType<NodeClient['watchPeers']> {
+    for await (const update of stream(this.#client.watchPeers({}), signal)) yield decodePeersUpdate(update);
+  }
+
   async ping(node: string): ReturnType<NodeClient['ping']> {
     const { nodeId, name, address, rttMs } = await this.#ask(calls.ping, { node }, remoteMs);
     return { nodeId: asNodeId(nodeId), name, address, rttMs };
+  }
+
+  async diagnose(): ReturnType<NodeClient['diagnose']> {
+    return (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
   }
 
   async backup(path: string): ReturnType<NodeClient['backup']> {

@@ -1,9 +1,9 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
-import type { BrokerApi, FlightUpdate, InvokeInput, NodeStatus, ReplyInput } from '../broker/api.ts';
+import type { BrokerApi, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, ReplyInput } from '../broker/api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
-export type { AgentSpec, AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, ResolveResult, Selector, TraceView, WaitingView } from '../broker/api.ts';
+export type { AgentSpec, AgentView, FlightDetail, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, TraceView, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
 
@@ -34,6 +34,7 @@ type Same = Pick<
   | 'trace'
   | 'peers'
   | 'ping'
+  | 'diagnose'
   | 'backup'
   | 'createMesh'
   | 'createInvite'
@@ -55,6 +56,8 @@ export interface NodeClient extends Same {
   follow(idArgument: string, options?: StreamOptions & { readonly afterSeq?: number }): AsyncIterable<FlightUpdate>;
   /** All that is stored of one output stream, in order. */
   output(idArgument: string, stream: OutputStream, options?: StreamOptions): AsyncIterable<Uint8Array>;
+  /** All peers, then each change. */
+  watchPeers(options?: StreamOptions): AsyncIterable<PeersUpdate>;
   /** Says it to the request that is open, or to the one named, and waits up to `waitMs` for the owner's word. */
   replyToFlight(request: Omit<ReplyInput, 'by'>): Promise<{ flight: Flight; request: string; confirmed: boolean }>;
   /** The new invocation that takes the place of one that came to nothing; `confirmed` when that one may have run. */

@@ -8,7 +8,7 @@ import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
-import { encodeAgent, encodeApplicant, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
+import { encodeAgent, encodeApplicant, encodeAttempt, encodeCounts, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
 
 /** Letting go of a stream ends the reading and never the flight. */
@@ -104,7 +104,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Contro
       return encodeTrace(await api.trace(invocation));
     }),
     listPeers: unary(edge, async () => ({ peers: (await api.peers()).map(encodePeer) })),
+    watchPeers: serverStream(edge, async function* (_caller, _request, signal) {
+      for await (const update of api.watchPeers(signal)) yield encodePeersUpdate(update);
+    }),
     ping: unary(edge, async (_caller, { node }) => api.ping(node)),
+    diagnose: unary(edge, async () => ({ checks: (await api.diagnose()).map(({ id, ok, detail, hint }) => ({ id, ok, detail, hint })) })),
 
     backup: unary(edge, async (_caller, { path }) => {
       const { flights, ...rest } = await api.backup(path);

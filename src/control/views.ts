@@ -1,5 +1,5 @@
 /** What the use cases answer, as messages. */
-import type { AgentView, FlightUpdate, MemberView, NodeStatus, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentView, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { Applicant } from '../domain/admit-rule.ts';
@@ -144,6 +144,12 @@ export function encodePeer(peer: PeerView): inspection.Peer {
 
 export function encodeApplicant({ name, nodeId, address, login, tags, sinceMs, why }: Applicant): admission.Applicant {
   return { name, nodeId, address, login: login ?? '', tags: [...tags], sinceMs, why };
+}
+
+export function encodePeersUpdate(update: PeersUpdate): inspection.WatchPeersResponse {
+  const { atMs } = update;
+  if (update.type === 'all') return { atMs, update: { $case: 'all', value: { peers: update.peers.map(encodePeer) } } };
+  return { atMs, update: { $case: 'changed', value: { peer: encodePeer(update.peer), from: peerState.toWire(update.from) } } };
 }
 
 export function encodeMember({ name, nodeId, owner, state }: MemberView): wire.Member {

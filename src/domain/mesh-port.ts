@@ -1,5 +1,5 @@
 /** What the core sees of the network: authenticated links to peers, and questions over them. */
-import type { AnswerTo, ControlMessage, FlightEvents, PeerAnswer, PeerMessage, PeerQuery } from './messages.ts';
+import type { AnswerTo, ControlMessage, CoreQuery, FlightEvents, PeerAnswer, PeerMessage, PeerQuery } from './messages.ts';
 import type { NodeId } from './ids.ts';
 import type { PeerIdentity } from './trust.ts';
 import type { PeerState } from './peer.ts';
@@ -17,7 +17,10 @@ export interface Link {
   send(message: ControlMessage): void;
   /** Queues on the data stream, in order; resolves when there is room for more, or the link is down. */
   sendEvents(message: FlightEvents): Promise<void>;
-  /** @throws BrokerError `unavailable` when the link goes down first, `deadline` after `timeoutMs`, or the peer's own error */
+  /**
+   * @throws BrokerError `unavailable` when the link goes down first, `deadline` after `timeoutMs`, `incompatible` when the
+   * peer's version does not know the question, or the peer's own error
+   */
   ask<Q extends PeerQuery>(query: Q, timeoutMs: number): Promise<AnswerTo<Q>>;
   readonly isUp: boolean;
 }
@@ -27,7 +30,7 @@ export interface LinkHandler {
   onUp(link: Link): void;
   /** The adapter reads on while this is pending, up to a bounded number of bytes. */
   onMessage(link: Link, message: PeerMessage): Promise<void>;
-  onQuery(link: Link, query: PeerQuery): Promise<PeerAnswer>;
+  onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer>;
   onDown(link: Link, why: string): void;
 }
 
@@ -54,6 +57,8 @@ export interface Mesh {
   link(nodeId: NodeId): Link | undefined;
   links(): readonly Link[];
   peers(): readonly PeerView[];
-  /** One try to have a link now, whatever the backoff says; resolves with it or undefined after `timeoutMs`. */
+  /** Tells of each peer that becomes known and of each change of state, in order, until the returned function is called. */
+  onPeer(listen: (peer: PeerView, from: PeerState | undefined) => void): () => void;
+  /** One try to have a link now, whatever the backoff says, by way of a common member too; resolves with it or undefined after `timeoutMs` at the latest. */
   dialNow(nodeId: NodeId, timeoutMs: number): Promise<Link | undefined>;
 }

@@ -6,7 +6,7 @@ import type { Fact } from './event.ts';
 import type { FlightEvent } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
 import type { Hlc } from './hlc.ts';
-import type { InvocationId } from './ids.ts';
+import type { InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
@@ -140,8 +140,8 @@ export interface DeliveryFilter {
   readonly sinceMs?: number;
 }
 
-/** Questions one node asks another, answered from the other's store. */
-export type PeerQuery =
+/** Questions one node asks another, which the other's core answers, mostly from its store. */
+export type CoreQuery =
   | { readonly type: 'ping' }
   | { readonly type: 'trace'; readonly invocationId: InvocationId }
   /** An owner whose store was rolled back asks the origin. */
@@ -149,8 +149,28 @@ export type PeerQuery =
   | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
   | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
 
+/** Questions about who hears and reaches whom, which the other's mesh answers by itself. */
+export type ReachQuery =
+  /** Do you hear that node, now? */
+  | { readonly type: 'reach'; readonly nodeId: NodeId }
+  /** Dial the addresses that this node listens on, each once. */
+  | { readonly type: 'dial_back' };
+
+export type PeerQuery = CoreQuery | ReachQuery;
+
+export interface DialBack {
+  readonly address: string;
+  /** This node answered there and proved itself. */
+  readonly reached: boolean;
+  readonly why?: string;
+}
+
 export type PeerAnswer =
-  | { readonly type: 'ping' }
+  /** `nowMs`: the other's wall clock; undefined from a version that does not say. */
+  | { readonly type: 'ping'; readonly nowMs?: number }
+  /** `epoch`: of that node, as the other's session has it; 0 without one. */
+  | { readonly type: 'reach'; readonly reached: boolean; readonly epoch: number }
+  | { readonly type: 'dial_back'; readonly results: readonly DialBack[] }
   | { readonly type: 'trace'; readonly facts: readonly Fact[] }
   /** Of those that are known there. */
   | { readonly type: 'standings'; readonly standings: readonly (OriginStanding & { readonly invocationId: InvocationId })[] }

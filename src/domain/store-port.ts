@@ -297,6 +297,8 @@ export interface StoreInspection {
   attempts(invocationId: InvocationId): Promise<readonly DeliveryAttempt[]>;
   facts(invocationId: InvocationId): Promise<readonly Fact[]>;
   countFlights(): Promise<Readonly<Partial<Record<FlightState, number>>>>;
+  /** `ok`, or the first thing that is wrong with the file. Reads all of it. */
+  quickCheck(): Promise<string>;
   /** Stdout (and stderr) stored here, in order, a piece at a time. */
   output(flightId: FlightId, stream: OutputStream, afterSeq: number, maxBytes: number): Promise<{ bytes: Uint8Array; lastSeq: number; done: boolean }>;
 }

@@ -22,6 +22,8 @@ const mostHeld = 4096;
 
 interface Entry {
   head: ForwardHead | undefined;
+  /** Its head was refused: so many bytes arrive for nothing. */
+  skippedBytes: number | undefined;
   readonly pieces: Uint8Array[];
   received: number;
   readonly held: ControlMessage[];
@@ -47,12 +49,26 @@ export class Assembly {
     return this.#completed(head.invocation.id, entry);
   }
 
+  /** The head was refused; its task may still arrive, and is dropped. */
+  skip(invocationId: InvocationId, taskBytes: number): void {
+    const entry = this.#entry(invocationId);
+    entry.skippedBytes = taskBytes;
+    this.#bytes -= entry.pieces.reduce((sum, piece) => sum + piece.length, 0);
+    entry.pieces.length = 0;
+    this.#dropSkipped(invocationId, entry);
+  }
+
   add(piece: Piece): Assembled | undefined {
     const entry = this.#entry(piece.invocationId);
     const { length } = piece.content;
     if (length > largestPiece) throw invalid(`a piece of a task has ${length} bytes, more than ${largestPiece}`);
     if (piece.offset !== entry.received) {
       throw invalid(`a piece of the task of ${piece.invocationId} starts at ${piece.offset}, not at ${entry.received}`);
+    }
+    if (entry.skippedBytes !== undefined) {
+      entry.received += length;
+      this.#dropSkipped(piece.invocationId, entry);
+      return undefined;
     }
     if (this.#bytes + length > mostBytes) throw invalid('more tasks at once than a peer may send in pieces');
     entry.pieces.push(piece.content);
@@ -64,7 +80,7 @@ export class Assembly {
   /** True when the message must wait for the task of its invocation: it then comes with `Assembled`. */
   hold(invocationId: InvocationId, message: ControlMessage): boolean {
     const entry = this.#entries.get(invocationId);
-    if (entry === undefined) return false;
+    if (entry === undefined || entry.skippedBytes !== undefined) return false;
     if (this.#held >= mostHeld) throw invalid('too much was said about tasks that have not arrived');
     this.#held += 1;
     entry.held.push(message);
@@ -75,9 +91,13 @@ export class Assembly {
     const known = this.#entries.get(invocationId);
     if (known !== undefined) return known;
     if (this.#entries.size >= mostTasks) throw invalid('more tasks at once than a peer may send in pieces');
-    const entry: Entry = { head: undefined, pieces: [], received: 0, held: [] };
+    const entry: Entry = { head: undefined, skippedBytes: undefined, pieces: [], received: 0, held: [] };
     this.#entries.set(invocationId, entry);
     return entry;
+  }
+
+  #dropSkipped(invocationId: InvocationId, { received, skippedBytes = 0 }: Entry): void {
+    if (received >= skippedBytes) this.#entries.delete(invocationId);
   }
 
   #completed(invocationId: InvocationId, { head, pieces, received, held }: Entry): Assembled | undefined {

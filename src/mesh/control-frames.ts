@@ -1,7 +1,8 @@
 /** What two nodes say, as frames of the control and data streams. Decoders throw BrokerError `invalid` or `incompatible`. */
 import { invalid } from '../domain/errors.ts';
-import { isInvocationId } from '../domain/ids.ts';
-import type { InvocationId } from '../domain/ids.ts';
+import { parseHostPort } from '../domain/host-port.ts';
+import { isInvocationId, isNodeId } from '../domain/ids.ts';
+import type { InvocationId, NodeId } from '../domain/ids.ts';
 import { checkTaskSize } from '../domain/invocation.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
@@ -138,7 +139,8 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
       return {
         type: 'reject',
         invocationId: invocationId(frame.value),
-        reason: failureReason.fromWire(frame.value.reason),
+        // That it was refused is understood; the error says why in words.
+        reason: failureReason.fromWireOr(frame.value.reason, 'peer_rejected'),
         error: decodeErrorInfo(required(frame.value.error, 'reject.error')),
         hlc: clockValue(frame.value.hlc),
       };
@@ -157,7 +159,8 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
         type: 'sync_reply',
         items: list(frame.value.items, 'sync_reply.items', mostItems).map((item) => ({
           invocationId: invocationId(item),
-          state: flightState.optionalFromWire(item.state) ?? 'unknown',
+          // A state of a newer version is one in which it goes on: its end comes as an event.
+          state: item.state === 0 ? 'unknown' : (flightState.knownFromWire(item.state) ?? 'running'),
           run: whole(item.run, 'sync_reply.run'),
           lastSeq: whole(item.lastSeq, 'sync_reply.last_seq'),
         })),
@@ -230,6 +233,16 @@ export function decodeFlightEvents(message: wire.FlightEvents): FlightEvents {
     invocationId: invocationId(message),
     receivedAtMs: whole(message.receivedAtMs, 'flight_events.received_at_ms'),
     events: message.events.map(decodeFlightEvent),
+  };
+}
+
+export function decodeDialRequest({ nodeId, addresses }: wire.DialRequest): { nodeId: NodeId; addresses: string[] } {
+  return {
+    nodeId: id(isNodeId, nodeId, 'dial_request.node_id'),
+    addresses: list(addresses, 'dial_request.addresses', mostAddresses).map((address) => {
+      parseHostPort(address);
+      return address;
+    }),
   };
 }
 

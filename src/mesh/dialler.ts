@@ -11,6 +11,8 @@ import type { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { CancelTimer, Clock, Random } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
+import { faultOf } from './dial-fault.ts';
+import type { DialFault } from './dial-fault.ts';
 
 /** Dials under way at once. */
 const mostDials = 16;
@@ -33,6 +35,8 @@ const spacingMs = 250;
 const firstLookMs = 150;
 const longestLookMs = 3_000;
 const seedSource = 'seed';
+/** A node without any link tries about one address in this time, however long nobody was seen: it is the one that was away. */
+const aloneMs = 500;
 /** Tries that were woken together are spread over this. */
 const spreadMs = 100;
 
@@ -53,6 +57,8 @@ export interface DiallerParts {
   readonly isLinked: (nodeId: NodeId) => boolean;
   /** Wall clock, ms. */
   readonly lastSeenMs: (nodeId: NodeId) => number | undefined;
+  /** No node has a link with this one. */
+  readonly isAlone: () => boolean;
   /** A reason that is new for this address. */
   readonly onFailure: (target: TargetView, error: BrokerError) => void;
 }
@@ -68,7 +74,10 @@ export interface TargetView {
   readonly nodes: readonly NodeId[];
   readonly why: string;
   readonly sinceMs: number;
+  /** Since it last answered, or was woken. */
   readonly failures: number;
+  /** Of the last failure. */
+  readonly fault: DialFault | undefined;
   readonly isSelf: boolean;
 }
 
@@ -82,6 +91,7 @@ interface Target {
   answeredBy: NodeId | undefined;
   isSelf: boolean;
   failures: number;
+  fault: DialFault | undefined;
   why: string;
   sinceMs: number;
   cancelTimer: CancelTimer | undefined;
@@ -155,6 +165,18 @@ export class Dialler {
     }
   }
 
+  /** Somebody else says that a node listens there too: tried besides what the node itself has said. */
+  hint(nodeId: NodeId, addresses: readonly string[]): void {
+    let room = mostAddresses - this.targetsOf(nodeId).length;
+    for (const address of addresses) {
+      if (room <= 0) return;
+      const target = this.#target(address);
+      if (nodesOf(target).has(nodeId)) continue;
+      target.claimedBy.add(nodeId);
+      room -= 1;
+    }
+  }
+
   /** Tries again after that time, whatever the backoff says: all targets, or those of one node. */
   wake(nodeId?: NodeId, afterMs = 0): void {
     for (const target of this.#targets.values()) {
@@ -172,6 +194,11 @@ export class Dialler {
     return targets.length > 0;
   }
 
+  /** What was tried, or will be, to reach that node. */
+  targetsOf(nodeId: NodeId): TargetView[] {
+    return [...this.#targets.values()].filter((target) => !target.isSelf && nodesOf(target).has(nodeId)).map(view);
+  }
+
   targets(): TargetView[] {
     return [...this.#targets.values()].map(view);
   }
@@ -187,6 +214,7 @@ export class Dialler {
       answeredBy: undefined,
       isSelf: false,
       failures: 0,
+      fault: undefined,
       why: 'not tried yet',
       sinceMs: this.#parts.clock.now(),
       cancelTimer: undefined,
@@ -243,6 +271,7 @@ export class Dialler {
       const lookMs = this.#isCrowded() ? Math.min(longestLookMs, firstLookMs * 4 ** failures) : undefined;
       const result = await this.#parts.dial(all[failures % all.length] ?? address, lookMs);
       target.failures = 0;
+      target.fault = undefined;
       target.isSelf = result.kind === 'self';
       target.answeredBy = result.kind === 'self' ? undefined : result.peer.nodeId;
       this.#reason(target, result.kind === 'self' ? 'that is this node' : 'connected');
@@ -250,6 +279,7 @@ export class Dialler {
     } catch (thrown) {
       const error = toBrokerError(thrown);
       target.failures += 1;
+      target.fault = faultOf(error);
       const why = error.hint === undefined ? error.message : `${error.message}: ${error.hint}`;
       if (this.#reason(target, why)) this.#parts.onFailure(view(target), error);
       return this.#capOf(target);
@@ -277,7 +307,9 @@ export class Dialler {
     if (this.#isRecent(target)) return capMs.recent;
     const isSeed = target.sources.has(seedSource);
     if (!isSeed && target.claimedBy.size === 0) return capMs.found;
-    return Math.max(isSeed ? capMs.seed : capMs.other, this.#unlinked() * spacingMs);
+    const unlinked = this.#unlinked();
+    const usualMs = Math.max(isSeed ? capMs.seed : capMs.other, unlinked * spacingMs);
+    return this.#parts.isAlone() ? Math.min(usualMs, Math.max(capMs.recent, unlinked * aloneMs)) : usualMs;
   }
 
   #isRecent(target: Target): boolean {
@@ -306,6 +338,6 @@ function nodesOf({ claimedBy, answeredBy }: Target): Set<NodeId> {
 }
 
 function view(target: Target): TargetView {
-  const { address, alternatives, sources, why, sinceMs, failures, isSelf } = target;
-  return { address, alternatives, sources: [...sources.keys()], isSeed: sources.has(seedSource), why, sinceMs, failures, isSelf, nodes: [...nodesOf(target)] };
+  const { address, alternatives, sources, why, sinceMs, failures, fault, isSelf } = target;
+  return { address, alternatives, sources: [...sources.keys()], isSeed: sources.has(seedSource), why, sinceMs, failures, fault, isSelf, nodes: [...nodesOf(target)] };
 }

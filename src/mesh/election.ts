@@ -1,6 +1,9 @@
 /** Which of two sessions with one peer stays. Both ends decide by what both know, and so decide alike. */
 import type { NodeId } from '../domain/ids.ts';
 
+/** Two sessions that begin further apart are no race: dialling and greeting take twice 3 s at most. */
+export const raceMs = 10_000;
+
 export interface Claim {
   /** The peer's boot epoch. */
   readonly epoch: number;
@@ -10,17 +13,18 @@ export interface Claim {
 }
 
 /**
- * - `take_new`: the peer was restarted, or redialled because it knows that the old one is dead, or the new one is the
- *   one that the lower node id dialled;
+ * - `take_new`: the peer was restarted, or dialled although there is a session because it no longer hears anything on
+ *   that one, or the new one is the one that the lower node id dialled;
  * - `keep_old`: the other way round;
  * - `clone`: two processes hold the key of one node at once. The first stays.
  */
 export type Choice = 'take_new' | 'keep_old' | 'clone';
 
-export function choose(old: Claim, fresh: Claim): Choice {
+/** @param oldAgeMs how long the old session has been there */
+export function choose(old: Claim, fresh: Claim, oldAgeMs: number): Choice {
   if (fresh.epoch > old.epoch) return 'take_new';
   // An older boot of a node whose newer boot is connected: nobody but a copy of it can be calling.
   if (fresh.epoch < old.epoch || fresh.bootNonce !== old.bootNonce) return 'clone';
-  if (fresh.dialledBy === old.dialledBy) return 'take_new';
+  if (fresh.dialledBy === old.dialledBy || oldAgeMs > raceMs) return 'take_new';
   return fresh.dialledBy < old.dialledBy ? 'take_new' : 'keep_old';
 }

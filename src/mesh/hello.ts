@@ -6,9 +6,9 @@ import { parseHostPort } from '../domain/host-port.ts';
 import { GoodbyeReason } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { clockValue, list, name, optionalWhole, whole } from '../rpc/fields.ts';
+import { formatProtocol, ownFeatures, protocol, whoIsBehind } from './version.ts';
 
-/** Another major version can't be talked to; minor versions add frames and fields that older nodes skip. */
-export const protocol = { major: 1, minor: 0 } as const;
+const mostFeatures = 256;
 
 /** What this node says of itself at the start of each session. */
 export interface OwnHello {
@@ -28,6 +28,8 @@ export interface OwnHello {
 
 export interface PeerHello {
   readonly version: string;
+  /** What it understands besides what its minor version promises. Names that this version lacks are in it too. */
+  readonly features: ReadonlySet<string>;
   readonly epoch: number;
   /** Undefined from a version that does not say. */
   readonly previousEpoch: number | undefined;
@@ -48,7 +50,7 @@ export function encodeHello(own: OwnHello, peer: NodeId, sessionId: string, nowM
     epoch: own.epoch,
     bootNonce: Buffer.from(own.bootNonce),
     sessionId: Buffer.from(sessionId, 'hex'),
-    features: [],
+    features: [...ownFeatures],
     addresses: [...own.addresses()],
     nowMs,
     hlc: own.hlc(),
@@ -57,15 +59,23 @@ export function encodeHello(own: OwnHello, peer: NodeId, sessionId: string, nowM
   };
 }
 
+/** The two nodes by name, since either may read what is said of them. */
+export interface Greeting {
+  readonly peerName: string;
+  readonly ownName: string;
+  readonly ownVersion: string;
+}
+
 /** @throws BrokerError `incompatible`, naming both versions and the remedy; `invalid` when it is malformed */
-export function decodeHello(message: wire.Hello, peerName: string, ownVersion: string): PeerHello {
+export function decodeHello(message: wire.Hello, { peerName, ownName, ownVersion }: Greeting): PeerHello {
   const version = name(message.version, 'hello.version').slice(0, 40);
-  if (message.protocolMajor !== protocol.major) {
-    const behind = message.protocolMajor < protocol.major ? peerName : 'this machine';
+  const spoken = { major: whole(message.protocolMajor, 'hello.protocol_major'), minor: whole(message.protocolMinor, 'hello.protocol_minor') };
+  const behind = whoIsBehind(protocol, spoken);
+  if (behind !== undefined) {
     throw new BrokerError(
       'incompatible',
-      `${peerName} runs Beckon ${version} (protocol ${message.protocolMajor}), this node ${ownVersion} (protocol ${protocol.major})`,
-      { hint: `update Beckon on ${behind}` },
+      `${peerName} runs Beckon ${version} (protocol ${formatProtocol(spoken)}), ${ownName} runs ${ownVersion} (protocol ${formatProtocol(protocol)})`,
+      { hint: `update Beckon on ${behind === 'own' ? ownName : peerName}` },
     );
   }
   if (message.bootNonce.length < 8 || message.bootNonce.length > 64) throw invalid('hello.boot_nonce has a wrong length');
@@ -73,6 +83,7 @@ export function decodeHello(message: wire.Hello, peerName: string, ownVersion: s
   clockValue(message.hlc, 'hello.hlc');
   return {
     version,
+    features: new Set(message.features.slice(0, mostFeatures).filter((each) => /^[a-z0-9_.-]{1,64}$/.test(each))),
     epoch: whole(message.epoch, 'hello.epoch'),
     previousEpoch: optionalWhole(message.previousEpoch, 'hello.previous_epoch'),
     seenEpochs: list(message.seenEpochs, 'hello.seen_epochs', 16).map((each) => whole(each, 'hello.seen_epochs')),
@@ -85,7 +96,8 @@ export function decodeHello(message: wire.Hello, peerName: string, ownVersion: s
   };
 }
 
-export type Farewell = 'stopping' | 'replaced' | 'incompatible' | 'clone' | 'protocol';
+/** `stopping`: the node goes down and is still a member; `left`: it is none any more. */
+export type Farewell = 'stopping' | 'replaced' | 'incompatible' | 'clone' | 'protocol' | 'left';
 
 const reasons: Readonly<Record<Farewell, GoodbyeReason>> = {
   stopping: GoodbyeReason.STOPPING,
@@ -93,6 +105,7 @@ const reasons: Readonly<Record<Farewell, GoodbyeReason>> = {
   incompatible: GoodbyeReason.INCOMPATIBLE,
   clone: GoodbyeReason.CLONE,
   protocol: GoodbyeReason.PROTOCOL,
+  left: GoodbyeReason.LEFT,
 };
 
 export function encodeGoodbye(reason: Farewell, detail: string): wire.Goodbye {

@@ -2,12 +2,13 @@
  * What arrived on one session and is with the core: in order, tasks put together, and counted, so that a peer that
  * sends faster than the core stores is held back by its own streams and not by this node's memory.
  */
+import { isInvocationId } from '../domain/ids.ts';
 import type { ControlMessage, Forward, PeerMessage } from '../domain/messages.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { Assembly } from './assembly.ts';
 import type { Assembled } from './assembly.ts';
 import { decodeControl, decodeFlightEvents, decodeForward, decodePiece } from './control-frames.ts';
-import type { MessageFrame } from './control-frames.ts';
+import type { ForwardHead, MessageFrame } from './control-frames.ts';
 
 /** Bytes with the core above which the data stream is not read, and below which it is again. */
 const dataBounds = { pauseAbove: 4 * 1024 * 1024, resumeBelow: 2 * 1024 * 1024 };
@@ -44,7 +45,7 @@ export class Inflow {
   /** @param bytes its size on the wire. @throws BrokerError `invalid` or `incompatible` */
   control(frame: MessageFrame, bytes: number): void {
     if (frame.$case !== 'forward') return this.#inOrder(decodeControl(frame), bytes);
-    const forward = decodeForward(frame.value);
+    const forward = this.#forward(frame.value);
     if ('type' in forward) this.#deliver(forward, bytes);
     else this.#assembled(this.#assembly.announce(forward));
   }
@@ -60,6 +61,17 @@ export class Inflow {
   /** What is with the core stays with it; nothing more is handed over. */
   close(): void {
     this.#isClosed = true;
+  }
+
+  #forward(message: wire.Forward): Forward | ForwardHead {
+    try {
+      return decodeForward(message);
+    } catch (error) {
+      const { invocation, taskBytes } = message;
+      // Of a newer version, maybe: the session goes on, and the task that follows is nobody's.
+      if (taskBytes !== undefined && invocation !== undefined && isInvocationId(invocation.id)) this.#assembly.skip(invocation.id, taskBytes);
+      throw error;
+    }
   }
 
   #inOrder(message: Exclude<ControlMessage, Forward>, bytes: number): void {

@@ -1,37 +1,48 @@
-/** Whether a session is alive, by its silence. Pure: the session feeds it times of one monotonic clock, ms. */
+/** Heartbeats, silence, and whether this side could have heard anything. Pure: fed with times of one monotonic clock, ms. */
 
 export const heartbeatEveryMs = 3_000;
-/** Three heartbeats missed. */
-export const suspectAfterMs = 9_000;
-/** Closed and redialled. With the tick it is below 20 s. */
-export const deadAfterMs = 18_000;
 /** How often silence is measured. */
 export const tickMs = 1_000;
 /** A tick this late means that this process, or the machine, stood still: silence then proves nothing. */
 const stalledAfterMs = 3_000;
+/** After that: what is lost now was lost while nobody looked, and is redialled before anybody is suspected. */
+export const graceMs = 8_000;
 
-export class Liveness {
-  #heardAtMs: number;
+/** How long nothing was heard of a peer. */
+export class Silence {
+  #heardMs: number;
+  #graceMs: number;
 
   constructor(nowMs: number) {
-    this.#heardAtMs = nowMs;
+    this.#heardMs = nowMs;
+    this.#graceMs = nowMs;
+  }
+
+  /** When something was heard last. */
+  get heardMs(): number {
+    return this.#heardMs;
   }
 
   /** Any frame counts. */
   heard(nowMs: number): void {
-    this.#heardAtMs = nowMs;
+    this.#heardMs = nowMs;
   }
 
   /** Starts the silence anew, without a sign of life: this side could not have heard one. */
   grace(nowMs: number): void {
-    this.#heardAtMs = nowMs;
+    this.#graceMs = nowMs;
   }
 
-  at(nowMs: number): 'alive' | 'suspect' | 'dead' {
-    const silentMs = nowMs - this.#heardAtMs;
-    if (silentMs >= deadAfterMs) return 'dead';
-    return silentMs >= suspectAfterMs ? 'suspect' : 'alive';
+  lastsMs(nowMs: number): number {
+    return Math.max(0, nowMs - Math.max(this.#heardMs, this.#graceMs));
   }
+}
+
+export interface Tick {
+  /** This side slept or stalled: all peers get time to be heard. */
+  readonly isGrace: boolean;
+  /** How much later than due, ms. */
+  readonly lateMs: number;
 }
 
 /** Tells from the times of successive ticks whether this side slept or stalled in between. */
@@ -44,13 +55,14 @@ export class StallWatch {
     this.#lastWallMs = wallMs;
   }
 
-  /** True when the tick came late, or the wall clock moved on while the monotonic one stood (sleep). */
-  tick(nowMs: number, wallMs: number): boolean {
+  /** Grace when the tick came late, or the wall clock moved on while the monotonic one stood (sleep, or a clock that was set). */
+  tick(nowMs: number, wallMs: number): Tick {
     const passedMs = nowMs - this.#lastMs;
     const wallPassedMs = wallMs - this.#lastWallMs;
     this.#lastMs = nowMs;
     this.#lastWallMs = wallMs;
-    return passedMs - tickMs > stalledAfterMs || wallPassedMs - passedMs > stalledAfterMs;
+    const lateMs = Math.max(0, passedMs - tickMs);
+    return { isGrace: lateMs > stalledAfterMs || wallPassedMs - passedMs > stalledAfterMs, lateMs };
   }
 }
 

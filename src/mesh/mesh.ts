@@ -1,31 +1,39 @@
 /** The network of one node: its sessions with all peers, kept up, watched and handed to the core as links. */
-import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { Candidate } from '../domain/discovery-port.ts';
 import type { NodeId } from '../domain/ids.ts';
+import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
+import type { PeerState } from '../domain/peer.ts';
 import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
-import type * as wire from '../gen/beckon/v1/mesh.ts';
+import { Detector } from './detector.ts';
 import { Dialler } from './dialler.ts';
-import type { DialResult, TargetView } from './dialler.ts';
+import type { TargetView } from './dialler.ts';
 import { choose } from './election.ts';
-import type { FrameStream } from './frame-stream.ts';
-import { StallWatch, suspectAfterMs, tickMs } from './liveness.ts';
-import { connect, dialTimeoutMs } from './outbound.ts';
-import { directly } from './route.ts';
-import type { Outbound } from './outbound.ts';
+import { Introductions } from './introductions.ts';
+import { LinkWaiters } from './link-waiters.ts';
+import { StallWatch, tickMs } from './liveness.ts';
+import { OpenSessions } from './open-sessions.ts';
+import type { Settle } from './open-sessions.ts';
+import { Outgoing } from './outgoing.ts';
+import type { NewSession } from './outgoing.ts';
 import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
 import { PeerTable, strangerView } from './peers.ts';
+import { directly } from './route.ts';
 import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
 import { Session } from './session.ts';
-import type { SessionEnd, SessionOwner } from './session.ts';
+import type { SessionEnd, SessionOwner } from './session-parts.ts';
 
 /** How long `stop` waits for goodbyes to get through. */
 const farewellMs = 1_000;
+/** A peer that is asked after answers within this, or is not heard. */
+const probeMs = 2_000;
+/** When a peer comes back, all that are away are looked for, this often at most. */
+const lookAgainMs = 10_000;
 
 export function createMesh(parts: MeshParts): NodeMesh {
   return new SessionMesh(parts);
@@ -39,12 +47,15 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #peers: PeerTable;
   /** The one live session with each peer. */
   readonly #live = new Map<NodeId, Session>();
-  /** Sessions that are not down yet, live or still opening, and what waits for them to come up. */
-  readonly #open = new Map<Session, { readonly settle?: (end: SessionEnd | undefined) => void }>();
-  /** Data streams of inbound sessions, to find what they send. */
-  readonly #dataOf = new Map<FrameStream, Session>();
-  /** Nodes that a dial has reached but not greeted yet. */
-  readonly #greeting = new Set<NodeId>();
+  readonly #open = new OpenSessions();
+  readonly #outgoing: Outgoing;
+  readonly #detector: Detector;
+  readonly #introductions: Introductions;
+  /** Nodes that asked to be dialled: they have no session, whatever this side believes. */
+  readonly #askedFor = new Set<NodeId>();
+  readonly #listeners = new Set<(peer: PeerView, from: PeerState | undefined) => void>();
+  readonly #waiters: LinkWaiters;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   #watch: StallWatch | undefined;
   #cancelTick: CancelTimer | undefined;
   #isRunning = false;
@@ -55,23 +66,49 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const { clock, random, log } = parts;
     this.#parts = parts;
     this.#identity = parts.identity;
-    this.#peers = new PeerTable(clock, (peer, from) =>
-      log.info({ peer: peer.name, nodeId: peer.nodeId, address: peer.address, from, to: peer.state }, `peer ${peer.name} is ${peer.state}: ${peer.why}`),
-    );
+    this.#waiters = new LinkWaiters(clock);
+    this.#peers = new PeerTable(clock, (peer, from) => this.#moved(peer, from));
     this.#server = new MeshServer({
       clock,
       log,
       onControl: (arrival, call) => this.#arrived(arrival, call),
-      onData: (arrival, sessionId, stream, rest) => this.#dataArrived(arrival, sessionId, stream, rest),
-      pullData: (stream) => this.#dataOf.get(stream)?.pullData(),
+      onData: ({ peer }, sessionId, stream, rest) => this.#open.attach(peer.nodeId, sessionId, stream, rest),
+      pullData: (stream) => this.#open.pull(stream),
     });
+    const isWanted = (nodeId: NodeId): boolean => this.#askedFor.has(nodeId) || !this.#detector.trusts(nodeId);
     this.#dialler = new Dialler({
       clock,
       random,
-      dial: (address, lookMs) => this.#dial(address, lookMs),
-      isLinked: (nodeId) => this.#live.has(nodeId),
+      dial: (address, lookMs) => this.#outgoing.dial(address, lookMs),
+      isLinked: (nodeId) => !isWanted(nodeId),
+      isAlone: () => this.#live.size === 0,
       lastSeenMs: (nodeId) => this.#live.get(nodeId)?.lastHeardWallMs ?? this.#peers.lastSeenMs(nodeId),
       onFailure: (target, error) => this.#dialFailed(target, error),
+    });
+    this.#outgoing = new Outgoing({
+      clock,
+      makeTls: parts.tls,
+      route: parts.route ?? directly,
+      identity: () => (this.#isRunning ? this.#identity : undefined),
+      isWanted,
+      begin: (connection, settle) => this.#session(connection, settle),
+      signal: () => this.#stopping.signal,
+    });
+    this.#detector = new Detector({
+      clock,
+      random,
+      log,
+      peers: this.#peers,
+      links: () => this.#live,
+      tries: (nodeId) => this.#dialler.targetsOf(nodeId),
+      redial: (nodeId) => this.#dialler.wake(nodeId),
+      giveUp: (nodeId, why) => this.#live.get(nodeId)?.cut(why),
+    });
+    this.#introductions = new Introductions({
+      clock,
+      link: (nodeId) => this.#live.get(nodeId),
+      isMember: (nodeId) => this.#peers.has(nodeId),
+      dial: (nodeId, addresses) => this.#dialAsked(nodeId, addresses),
     });
     this.#dialler.setSeeds(parts.seeds);
   }
@@ -94,8 +131,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#cancelTick?.();
     this.#stopping.abort();
     const stopped = this.#dialler.stop();
-    const closed = [...this.#open.keys()].map((session) => session.closed);
-    this.#closeAll('this node is stopping');
+    const closed = this.#open.all().map((session) => session.closed);
+    this.#closeAll('stopping', 'this node is stopping');
     let cancelTimer: CancelTimer = () => undefined;
     const timeout = new Promise<void>((resolve) => {
       cancelTimer = this.#parts.clock.setTimer(farewellMs, resolve);
@@ -115,20 +152,24 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   peers(): readonly PeerView[] {
+    this.#detector.refresh();
     for (const session of this.#live.values()) this.#noteLive(session);
     const strangers = this.#dialler.targets().filter(({ isSeed, nodes, isSelf }) => isSeed && !isSelf && nodes.length === 0);
     return [...this.#peers.views(), ...strangers.map(strangerView)];
   }
 
+  onPeer(listen: (peer: PeerView, from: PeerState | undefined) => void): () => void {
+    this.#listeners.add(listen);
+    return () => void this.#listeners.delete(listen);
+  }
+
   async dialNow(nodeId: NodeId, timeoutMs: number): Promise<Link | undefined> {
     const live = this.#live.get(nodeId);
     if (live !== undefined || !this.#isRunning || this.#identity === undefined) return live;
-    let cancelTimer: CancelTimer = () => undefined;
-    const timeout = new Promise<void>((resolve) => {
-      cancelTimer = this.#parts.clock.setTimer(timeoutMs, resolve);
-    });
-    await Promise.race([this.#dialler.dialNow(nodeId), timeout]);
-    cancelTimer();
+    // By both ways at once. Alone there is only one, and it is over when its tries are.
+    const tried = this.#dialler.dialNow(nodeId);
+    if (this.#live.size > 0) this.#detector.help(nodeId);
+    await this.#waiters.wait(nodeId, timeoutMs, tried, () => this.#live.has(nodeId) || this.#live.size === 0);
     return this.#live.get(nodeId);
   }
 
@@ -140,7 +181,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   setIdentity(identity: MeshIdentity | undefined): void {
     const previous = this.#identity;
     this.#identity = identity;
-    if (previous !== undefined && previous.meshId !== identity?.meshId) this.#closeAll('this node left the mesh');
+    if (previous !== undefined && previous.meshId !== identity?.meshId) this.#closeAll('left', 'this node left the mesh');
     if (!this.#isRunning) return;
     if (identity === undefined) void this.#dialler.stop();
     else {
@@ -170,7 +211,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     if (!this.#isRunning) return { farewell: 'stopping', detail: 'this node is stopping' };
     const old = this.#live.get(peer.nodeId);
     if (old === undefined) return undefined;
-    const choice = choose({ ...old.claim, dialledBy: this.#diallerOf(old) }, { ...session.claim, dialledBy: this.#diallerOf(session) });
+    const ageMs = this.#parts.clock.monotonic() - old.beganMs;
+    const choice = choose({ ...old.claim, dialledBy: this.#diallerOf(old) }, { ...session.claim, dialledBy: this.#diallerOf(session) }, ageMs);
     if (choice === 'take_new') return undefined;
     if (choice === 'keep_old') return { farewell: 'replaced', detail: 'the two nodes have another session already' };
     const detail = `two machines use the key of ${peer.name} at once: at ${old.address} (kept) and at ${session.address} (refused)`;
@@ -186,9 +228,12 @@ class SessionMesh implements NodeMesh, SessionOwner {
     old?.close('replaced', 'a newer session took its place');
     this.#peers.discovered(peer, session.path === 'inbound' ? 'inbound' : this.#sourceOf(session.address));
     this.#noteLive(session);
-    this.#peers.move(peer.nodeId, 'alive', 'connected');
+    const wasAway = this.#peers.state(peer.nodeId) === 'unreachable';
+    this.#detector.linked(peer);
+    if (wasAway) this.#lookForOthers();
     this.#dialler.setAddresses(peer.nodeId, session.hello?.addresses ?? []);
-    this.#open.get(session)?.settle?.(undefined);
+    this.#open.up(session);
+    this.#waiters.linked(peer.nodeId);
     this.#call('up', peer, () => this.#parts.handler.onUp(session));
   }
 
@@ -196,40 +241,46 @@ class SessionMesh implements NodeMesh, SessionOwner {
     return this.#parts.handler.onMessage(session, message);
   }
 
-  query(session: Session, query: Parameters<LinkHandler['onQuery']>[1]): ReturnType<LinkHandler['onQuery']> {
+  async query(session: Session, query: PeerQuery): Promise<PeerAnswer> {
+    if (query.type === 'reach') {
+      const asked = this.#live.get(query.nodeId);
+      return { type: 'reach', reached: (await asked?.probe(probeMs)) === true, epoch: asked?.epoch ?? 0 };
+    }
+    if (query.type === 'dial_back') {
+      return { type: 'dial_back', results: await this.#outgoing.testAll(session.hello?.addresses ?? [], session.peer.nodeId) };
+    }
     return this.#parts.handler.onQuery(session, query);
+  }
+
+  introduce(session: Session, nodeId: NodeId): void {
+    this.#introductions.introduce(session, nodeId);
+  }
+
+  dialRequest(_session: Session, nodeId: NodeId, addresses: readonly string[]): void {
+    if (nodeId !== this.#identity?.nodeId) this.#introductions.dialRequest(nodeId, addresses);
   }
 
   down(session: Session, end: SessionEnd): void {
     const { peer } = session;
-    const settle = this.#open.get(session)?.settle;
-    this.#open.delete(session);
-    for (const [stream, owner] of this.#dataOf) if (owner === session) this.#dataOf.delete(stream);
     if (end.farewell === 'protocol') {
       this.#parts.log.warn({ peer: peer.name, address: session.address, saidBy: end.saidBy }, `the session with ${peer.name} broke the protocol: ${end.why}`);
     }
     if (end.farewell === 'clone' && end.saidBy === 'peer') {
       this.#parts.log.error({ peer: peer.name, address: session.address }, `${peer.name} refuses this node: ${end.why}`);
     }
-    settle?.(end);
+    this.#open.down(session, end);
     const isLast = this.#live.get(peer.nodeId) === session;
     if (isLast) this.#live.delete(peer.nodeId);
     if (end.wasUp) this.#peers.note(peer.nodeId, { lastSeenMs: session.lastHeardWallMs });
-    if (!this.#live.has(peer.nodeId)) this.#judge(session, end);
+    if (!this.#live.has(peer.nodeId)) {
+      if (end.farewell === 'incompatible') {
+        this.#peers.discovered(peer, session.path === 'inbound' ? 'inbound' : this.#sourceOf(session.address));
+        this.#peers.note(peer.nodeId, { address: session.address, path: session.path });
+      }
+      this.#detector.ended(peer, end);
+    }
     if (end.wasUp) this.#call('down', peer, () => this.#parts.handler.onDown(session, end.why));
     if (isLast) this.#dialler.wake(peer.nodeId, this.#redialAfterMs(peer.nodeId, end));
-  }
-
-  /** What the end of a session says of its peer. */
-  #judge({ peer, address, path }: Session, end: SessionEnd): void {
-    if (end.farewell === 'incompatible') {
-      this.#peers.discovered(peer, path === 'inbound' ? 'inbound' : this.#sourceOf(address));
-      this.#peers.note(peer.nodeId, { address, path });
-      this.#peers.move(peer.nodeId, 'incompatible', end.why);
-    } else if (end.wasUp) {
-      const isGone = (end.farewell === 'stopping' && end.saidBy === 'peer') || end.why === silence;
-      this.#peers.move(peer.nodeId, isGone ? 'unreachable' : 'suspect', end.why);
-    }
   }
 
   #redialAfterMs(nodeId: NodeId, { farewell }: SessionEnd): number {
@@ -243,18 +294,35 @@ class SessionMesh implements NodeMesh, SessionOwner {
     if (!this.#isRunning) return;
     const { clock, log } = this.#parts;
     this.#cancelTick = clock.setTimer(tickMs, () => this.#tick());
-    const isGrace = this.#watch?.tick(clock.monotonic(), clock.now()) ?? false;
-    if (isGrace) {
+    const tick = this.#watch?.tick(clock.monotonic(), clock.now()) ?? { isGrace: false, lateMs: 0 };
+    if (tick.isGrace) {
       log.info({}, 'this machine slept or stalled: all peers get time to be heard');
       this.#dialler.wake();
     }
-    for (const session of this.#open.keys()) {
-      const state = session.tick(isGrace);
-      if (this.#live.get(session.peer.nodeId) !== session) continue;
-      if (state === 'suspect') this.#peers.move(session.peer.nodeId, 'suspect', `not heard of for ${suspectAfterMs / 1000} s`);
-      else this.#peers.move(session.peer.nodeId, 'alive', 'connected');
+    for (const session of this.#open.all()) session.tick(tick.isGrace);
+    this.#detector.tick(tick);
+  }
+
+  #moved(peer: PeerView, from: PeerState | undefined): void {
+    if (from !== undefined) {
+      this.#parts.log.info({ peer: peer.name, nodeId: peer.nodeId, address: peer.address, from, to: peer.state }, `peer ${peer.name} is ${peer.state}: ${peer.why}`);
     }
-    this.#peers.expire((nodeId) => this.#live.has(nodeId));
+    for (const listen of this.#listeners) listen(peer, from);
+  }
+
+  /** One that was away is back: so may be others, or this node itself. */
+  #lookForOthers(): void {
+    const now = this.#parts.clock.monotonic();
+    if (now - this.#lookedAtMs < lookAgainMs) return;
+    this.#lookedAtMs = now;
+    for (const { nodeId, state } of this.#peers.views()) if (state === 'unreachable' || state === 'suspect') this.#dialler.wake(nodeId);
+  }
+
+  #dialAsked(nodeId: NodeId, addresses: readonly string[]): void {
+    if (this.#askedFor.has(nodeId)) return;
+    this.#askedFor.add(nodeId);
+    this.#dialler.hint(nodeId, addresses);
+    void this.#dialler.dialNow(nodeId).then(() => this.#askedFor.delete(nodeId));
   }
 
   #arrived(arrival: Arrival, control: Duplex): void {
@@ -262,95 +330,22 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#session({ peer, path: 'inbound', address, control, hangUp: (isOrderly) => arrival.hangUp(isOrderly) });
   }
 
-  #dataArrived({ peer }: Arrival, sessionId: string, stream: FrameStream, rest: readonly wire.DataFrame[]): void {
-    for (const session of this.#open.keys()) {
-      if (session.path !== 'inbound' || session.peer.nodeId !== peer.nodeId) continue;
-      if (session.hello?.sessionId !== sessionId || !session.wantsData) continue;
-      this.#dataOf.set(stream, session);
-      return session.attachData(stream, rest);
-    }
-    throw invalid('no session of that id waits for its data stream');
-  }
-
-  async #dial(address: string, lookMs: number | undefined): Promise<DialResult> {
-    const identity = this.#identity;
-    if (identity === undefined || !this.#isRunning) throw unavailable('this node is in no mesh');
-    let known: DialResult | undefined;
-    let greeted: NodeId | undefined;
-    let outbound: Outbound;
-    const { clock, tls: makeTls, route = directly } = this.#parts;
-    const { signal } = this.#stopping;
-    const way = await route(address, { clock, signal, ...(lookMs === undefined ? {} : { lookMs }) });
-    try {
-      const onServer = (peer: PeerIdentity): void => {
-        if (peer.nodeId === identity.nodeId) known = { kind: 'self' };
-        else if (this.#live.has(peer.nodeId) || this.#greeting.has(peer.nodeId)) known = { kind: 'linked', peer };
-        if (known !== undefined) throw conflict('no connection is needed');
-        greeted = peer.nodeId;
-        this.#greeting.add(greeted);
-      };
-      outbound = await connect(way.target, identity, { makeTls, clock, signal, onServer });
-    } catch (error) {
-      if (greeted !== undefined) this.#greeting.delete(greeted);
-      if (known !== undefined) return known;
-      throw error;
-    } finally {
-      way.close();
-    }
-    try {
-      return await this.#greet(address, outbound);
-    } finally {
-      this.#greeting.delete(outbound.peer.nodeId);
-    }
-  }
-
-  #greet(address: string, { peer, control, openData, hangUp }: Outbound): Promise<DialResult> {
-    return new Promise((resolve, reject) => {
-      const sessionId = randomBytes(16).toString('hex');
-      const session = this.#session(
-        { peer, path: 'outbound', address, control, openData, sessionId, hangUp },
-        (end) => {
-          cancelTimer();
-          if (end === undefined) return resolve({ kind: 'up', peer });
-          if (end.farewell === 'replaced') return resolve({ kind: 'linked', peer });
-          reject(new BrokerError(end.farewell === 'incompatible' ? 'incompatible' : 'unavailable', end.why));
-        },
-      );
-      const cancelTimer = this.#parts.clock.setTimer(dialTimeoutMs, () => {
-        if (!session.isUp) session.cut(`no answer within ${dialTimeoutMs / 1000} s`);
-      });
-    });
-  }
-
-  #session(
-    own: Pick<Session, 'peer' | 'path' | 'address'> & {
-      readonly control: Duplex;
-      readonly hangUp: (isOrderly: boolean) => void;
-      readonly openData?: () => Duplex;
-      readonly sessionId?: string;
-    },
-    settle?: (end: SessionEnd | undefined) => void,
-  ): Session {
+  #session(own: NewSession, settle?: Settle): Session {
     const { clock, log, hello } = this.#parts;
-    const session = new Session({ ...own, own: hello, clock, log, owner: this });
-    this.#open.set(session, settle === undefined ? {} : { settle });
+    const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this });
+    this.#open.add(session, settle);
     return session;
   }
 
-  #closeAll(why: string): void {
-    for (const session of this.#open.keys()) session.close('stopping', why);
+  #closeAll(farewell: 'stopping' | 'left', why: string): void {
+    for (const session of this.#open.all()) session.close(farewell, why);
   }
 
   #dialFailed({ address, sources, nodes, why }: TargetView, error: BrokerError): void {
     // Most machines that discovery finds run no node, and that is nobody's trouble.
     const level = nodes.length > 0 || sources.includes('seed') ? 'info' : 'debug';
-    this.#parts.log[level]({ address, sources, code: error.code }, `${address} can't be reached: ${why}`);
-    for (const nodeId of nodes) {
-      if (this.#live.has(nodeId)) continue;
-      this.#peers.note(nodeId, { address });
-      const state = this.#peers.state(nodeId);
-      if (state === 'discovered' || state === 'unreachable') this.#peers.move(nodeId, 'unreachable', why);
-    }
+    this.#parts.log[level]({ address, sources, code: error.code }, `not reached at ${address}: ${why}`);
+    for (const nodeId of nodes) if (!this.#live.has(nodeId)) this.#peers.note(nodeId, { address });
   }
 
   #diallerOf({ path, peer }: Session): NodeId {
@@ -382,5 +377,3 @@ class SessionMesh implements NodeMesh, SessionOwner {
     }
   }
 }
-
-const silence = 'no sign of life';

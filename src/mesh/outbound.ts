@@ -3,10 +3,12 @@ import { credentials } from '@grpc/grpc-js';
 import type { ChannelOptions, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { PeerCertificate, SecureContext } from 'node:tls';
-import { BrokerError, toBrokerError, unavailable } from '../domain/errors.ts';
+import { toBrokerError, unavailable } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { isServiceError } from '../rpc/status.ts';
+import { dialError, silentError } from './dial-fault.ts';
 import { messageLimits, RawClient, windowBytes } from './raw-mesh.ts';
 
 /** Until the other end has proven who it is, ms. */
@@ -30,6 +32,8 @@ export interface Outbound {
 }
 
 export interface ConnectParts {
+  /** What people call the place that is connected to. */
+  readonly address: string;
   readonly makeTls: MakeTls;
   readonly clock: Clock;
   /** Gives the try up. */
@@ -52,14 +56,14 @@ const channelOptions: ChannelOptions = {
 };
 
 /**
- * Connects once. The control call is open but nothing was sent on it.
+ * Connects once to a place, host:port or `unix:` and a path. The control call is open but nothing was sent on it.
  * `onServer` is as in `MakeTls`.
  * @throws BrokerError `unavailable` when nobody answers, `unauthenticated` when it is no member, or what `onServer` threw
  */
 export function connect(
-  address: string,
+  place: string,
   identity: MeshIdentity,
-  { makeTls, clock, signal, onServer }: ConnectParts,
+  { address, makeTls, clock, signal, onServer }: ConnectParts,
 ): Promise<Outbound> {
   return new Promise((resolve, reject) => {
     let refusal: Error | undefined;
@@ -78,7 +82,7 @@ export function connect(
       if (refusal === undefined && server !== undefined) queueMicrotask(connected(server));
       return refusal;
     };
-    const target = address.startsWith('unix:') ? address : `dns:///${address}`;
+    const target = place.startsWith('unix:') ? place : `dns:///${place}`;
     const client = new RawClient(target, credentials.createFromSecureContext(tls.secureContext, { checkServerIdentity }), channelOptions);
     const open = (method: 'control' | 'data'): ClientDuplexStream<Buffer, Buffer> => {
       const call = (client[method] as () => ClientDuplexStream<Buffer, Buffer>).call(client);
@@ -102,8 +106,8 @@ export function connect(
       reject(error);
     };
     let cancelLinger = (): void => undefined;
-    const cancelTimer = clock.setTimer(dialTimeoutMs, () => failed(unavailable(`no answer within ${dialTimeoutMs / 1000} s`)));
-    const onError = (error: ServiceError): void => failed(refusal === undefined ? describe(error) : toBrokerError(refusal));
+    const cancelTimer = clock.setTimer(dialTimeoutMs, () => failed(silentError(address)));
+    const onError = (error: ServiceError): void => failed(refusal === undefined ? describe(address, error) : toBrokerError(refusal));
     control.once('error', onError);
     const onAbort = (): void => failed(unavailable('this node is stopping'));
     if (signal.aborted) onAbort();
@@ -128,8 +132,8 @@ export function connect(
 }
 
 /** grpc-js wraps the socket's own words in its own, which say nothing to a person. */
-function describe(error: unknown): BrokerError {
+function describe(address: string, error: unknown): BrokerError {
   if (!isServiceError(error)) return toBrokerError(error);
   const words = /Last error: (?:Error: )?(.*?)\. Resolution note:/s.exec(error.details)?.[1] ?? error.details;
-  return new BrokerError('unavailable', words === '' ? 'the connection could not be made' : words, { cause: error });
+  return dialError(address, words, error);
 }

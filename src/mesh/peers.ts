@@ -6,22 +6,13 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { TargetView } from './dialler.ts';
 
-/** A link that is gone is redialled for this long before its peer is called unreachable. */
-const missingAfterMs = 10_000;
-
-interface Known {
-  view: PeerView;
-  /** Monotonic ms of the last change of state. */
-  changedAtMs: number;
-}
-
 export class PeerTable {
   readonly #clock: Clock;
-  readonly #peers = new Map<NodeId, Known>();
-  readonly #onMove: (peer: PeerView, from: PeerState) => void;
+  readonly #peers = new Map<NodeId, PeerView>();
+  readonly #onMove: (peer: PeerView, from: PeerState | undefined) => void;
 
-  /** @param onMove told of each change of state: log it */
-  constructor(clock: Clock, onMove: (peer: PeerView, from: PeerState) => void) {
+  /** @param onMove told of each peer that became known, and of each change of state with the one before */
+  constructor(clock: Clock, onMove: (peer: PeerView, from: PeerState | undefined) => void) {
     this.#clock = clock;
     this.#onMove = onMove;
   }
@@ -33,57 +24,48 @@ export class PeerTable {
   /** Makes a peer known; one that is known keeps its state and gets its new name. */
   discovered({ nodeId, name }: { readonly nodeId: NodeId; readonly name: string }, source: string): void {
     const known = this.#peers.get(nodeId);
-    if (known !== undefined) {
-      known.view = { ...known.view, name };
-      return;
-    }
-    this.#peers.set(nodeId, {
-      view: { nodeId, name, state: 'discovered', why: 'not reached yet', sinceMs: this.#clock.now(), source },
-      changedAtMs: this.#clock.monotonic(),
-    });
+    const fresh = { nodeId, state: 'discovered', why: 'not reached yet', sinceMs: this.#clock.now(), source } as const;
+    const view = { ...(known ?? fresh), name };
+    this.#peers.set(nodeId, view);
+    if (known === undefined) this.#onMove(view, undefined);
   }
 
   note(nodeId: NodeId, facts: Partial<Pick<PeerView, 'address' | 'path' | 'source' | 'rttMs' | 'lastSeenMs' | 'version'>>): void {
     const known = this.#peers.get(nodeId);
-    if (known !== undefined) known.view = { ...known.view, ...facts };
+    if (known !== undefined) this.#peers.set(nodeId, { ...known, ...facts });
   }
 
   /** Moves through the states between where the table of moves asks for it. Not to be moved from there, it stays. */
   move(nodeId: NodeId, to: PeerState, why: string): void {
     const known = this.#peers.get(nodeId);
     if (known === undefined) return;
-    if (known.view.state === to) {
-      known.view = { ...known.view, why };
+    if (known.state === to) {
+      if (known.why !== why) this.#peers.set(nodeId, { ...known, why });
       return;
     }
-    const step = canMovePeer(known.view.state, to) ? undefined : between(known.view.state, to);
+    const step = canMovePeer(known.state, to) ? undefined : between(known.state, to);
     if (step !== undefined) this.move(nodeId, step, why);
-    const from = known.view.state;
-    if (!canMovePeer(from, to)) return;
-    known.view = { ...known.view, state: to, why, sinceMs: this.#clock.now() };
-    known.changedAtMs = this.#clock.monotonic();
-    this.#onMove(known.view, from);
+    const now = this.#peers.get(nodeId) ?? known;
+    if (!canMovePeer(now.state, to)) return;
+    const moved = { ...now, state: to, why, sinceMs: this.#clock.now() };
+    this.#peers.set(nodeId, moved);
+    this.#onMove(moved, now.state);
+  }
+
+  nameOf(nodeId: NodeId): string {
+    return this.#peers.get(nodeId)?.name ?? nodeId;
   }
 
   state(nodeId: NodeId): PeerState | undefined {
-    return this.#peers.get(nodeId)?.view.state;
+    return this.#peers.get(nodeId)?.state;
   }
 
   lastSeenMs(nodeId: NodeId): number | undefined {
-    return this.#peers.get(nodeId)?.view.lastSeenMs;
-  }
-
-  /** Suspects without a link become unreachable in the end. */
-  expire(isLinked: (nodeId: NodeId) => boolean): void {
-    const now = this.#clock.monotonic();
-    for (const { view, changedAtMs } of this.#peers.values()) {
-      const { nodeId, state, why } = view;
-      if (state === 'suspect' && !isLinked(nodeId) && now - changedAtMs >= missingAfterMs) this.move(nodeId, 'unreachable', why);
-    }
+    return this.#peers.get(nodeId)?.lastSeenMs;
   }
 
   views(): PeerView[] {
-    return [...this.#peers.values()].map(({ view }) => view);
+    return [...this.#peers.values()];
   }
 }
 

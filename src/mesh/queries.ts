@@ -1,19 +1,24 @@
 /** Questions between nodes and their answers, wire and domain. Decoders throw BrokerError `invalid` or `incompatible`. */
 import { BrokerError } from '../domain/errors.ts';
-import { isInvocationId } from '../domain/ids.ts';
+import { isInvocationId, isNodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { deliveryState, flightState } from '../rpc/enums.ts';
-import { id, list, optionalId, optionalText, optionalWhole, present, required, whole } from '../rpc/fields.ts';
+import { id, list, name, optionalId, optionalText, optionalWhole, present, required, whole } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFact, decodeFlight, encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
 
 const mostFacts = 100_000;
 const mostItems = 1000;
+const mostAddresses = 32;
 
 export function encodeQuery(query: PeerQuery): wire.Query['query'] {
   switch (query.type) {
     case 'ping':
       return { $case: 'ping', value: {} };
+    case 'reach':
+      return { $case: 'reach', value: { nodeId: query.nodeId } };
+    case 'dial_back':
+      return { $case: 'dialBack', value: {} };
     case 'trace':
       return { $case: 'trace', value: { invocationId: query.invocationId } };
     case 'standings':
@@ -46,6 +51,10 @@ export function decodeQuery(query: wire.Query['query']): PeerQuery {
   switch (query?.$case) {
     case 'ping':
       return { type: 'ping' };
+    case 'reach':
+      return { type: 'reach', nodeId: id(isNodeId, query.value.nodeId, 'reach.node_id') };
+    case 'dialBack':
+      return { type: 'dial_back' };
     case 'trace':
       return { type: 'trace', invocationId: id(isInvocationId, query.value.invocationId, 'trace.invocation_id') };
     case 'standings': {
@@ -80,7 +89,11 @@ export function decodeQuery(query: wire.Query['query']): PeerQuery {
 export function encodeAnswer(answer: PeerAnswer): NonNullable<wire.Answer['answer']> {
   switch (answer.type) {
     case 'ping':
-      return { $case: 'ping', value: {} };
+      return { $case: 'ping', value: { nowMs: answer.nowMs } };
+    case 'reach':
+      return { $case: 'reach', value: { reached: answer.reached, epoch: answer.epoch } };
+    case 'dial_back':
+      return { $case: 'dialBack', value: { results: answer.results.map((each) => ({ ...each, why: each.why ?? '' })) } };
     case 'trace':
       return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
     case 'standings':
@@ -99,7 +112,18 @@ export function decodeAnswer(message: wire.Answer['answer']): PeerAnswer {
   const answer = required(message, 'answer');
   switch (answer.$case) {
     case 'ping':
-      return { type: 'ping' };
+      return { type: 'ping', ...present({ nowMs: optionalWhole(answer.value.nowMs, 'ping.now_ms') }) };
+    case 'reach':
+      return { type: 'reach', reached: answer.value.reached, epoch: whole(answer.value.epoch, 'reach.epoch') };
+    case 'dialBack':
+      return {
+        type: 'dial_back',
+        results: list(answer.value.results, 'dial_back.results', mostAddresses).map(({ address, reached, why }) => ({
+          address: name(address, 'dial_back.address'),
+          reached,
+          ...present({ why: optionalText(why, 'dial_back.why') }),
+        })),
+      };
     case 'trace':
       return { type: 'trace', facts: list(answer.value.facts, 'trace.facts', mostFacts).map(decodeFact) };
     case 'standings':

@@ -1,8 +1,10 @@
 /** How an address is reached: directly, or by whoever wires this node, through a socket of this machine. */
 import { connect } from 'node:net';
 import { unavailable } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import { parseHostPort } from '../domain/host-port.ts';
 import type { Clock } from '../domain/ports.ts';
+import { dialError, silentError } from './dial-fault.ts';
 
 export interface RouteOptions {
   readonly clock: Clock;
@@ -31,18 +33,18 @@ function look(address: string, timeoutMs: number, clock: Clock, signal: AbortSig
   return new Promise((resolve, reject) => {
     const { host, port } = parseHostPort(address);
     const socket = connect({ host, port });
-    const end = (why?: string): void => {
+    const end = (failure?: BrokerError): void => {
       cancelTimer();
       signal.removeEventListener('abort', onAbort);
       socket.destroy();
-      if (why === undefined) resolve();
-      else reject(unavailable(why));
+      if (failure === undefined) resolve();
+      else reject(failure);
     };
-    const onAbort = (): void => end('this node is stopping');
-    const cancelTimer = clock.setTimer(timeoutMs, () => end('nothing answers there'));
+    const onAbort = (): void => end(unavailable('this node is stopping'));
+    const cancelTimer = clock.setTimer(timeoutMs, () => end(silentError(address)));
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once('connect', () => end());
-    socket.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+    socket.on('error', (error: NodeJS.ErrnoException) => end(dialError(address, error.code ?? error.message, error)));
     if (signal.aborted) onAbort();
   });
 }

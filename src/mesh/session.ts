@@ -4,97 +4,64 @@
  * window (256 KiB; a ping during a transfer of 16 MiB at 20 ms round trip took 0.2 s at worst), a data stream that is
  * not read holds up no other, and data frames count as life as much as heartbeats do.
  */
-import { BrokerError, toBrokerError, unavailable } from '../domain/errors.ts';
-import type { AnswerTo, ControlMessage, FlightEvents, Forward, PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
+import { BrokerError, unavailable } from '../domain/errors.ts';
+import { isNodeId } from '../domain/ids.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { AnswerTo, ControlMessage, FlightEvents, Forward, PeerQuery } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
-import type { Clock, Log } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
-import { ControlFrame, ControlRequest, DataRequest } from '../gen/beckon/v1/mesh.ts';
+import { ControlRequest, DataRequest } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { Task } from '../gen/beckon/v1/record.ts';
-import { decodeErrorInfo, encodeErrorInfo } from '../rpc/error-info.ts';
+import { decodeErrorInfo } from '../rpc/error-info.ts';
+import { id } from '../rpc/fields.ts';
 import { encodeTask } from '../rpc/work.ts';
-import { encodeControl, encodeFlightEvents, encodeForward, largestInlineTask } from './control-frames.ts';
+import { Answers } from './answers.ts';
+import { decodeDialRequest, encodeControl, encodeFlightEvents, encodeForward, largestInlineTask } from './control-frames.ts';
+import { ControlOutlet } from './control-outlet.ts';
 import { DataOutlet } from './data-outlet.ts';
 import type { Claim } from './election.ts';
-import { batchBytes, FrameStream, largestFrame } from './frame-stream.ts';
+import { batchBytes, FrameStream } from './frame-stream.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello } from './hello.ts';
-import type { Farewell, OwnHello, PeerHello } from './hello.ts';
+import { Heartbeat } from './heartbeat.ts';
+import type { Farewell, PeerHello } from './hello.ts';
 import { Inflow } from './inflow.ts';
-import { heartbeatEveryMs, Liveness, smoothRtt } from './liveness.ts';
-import { decodeAnswer, decodeQuery, encodeAnswer, encodeQuery } from './queries.ts';
+import { Silence } from './liveness.ts';
+import { refusalOf } from './not-understood.ts';
+import { decodeAnswer, encodeQuery } from './queries.ts';
 import { Questions } from './questions.ts';
-import type { Duplex } from 'node:stream';
+import type { SessionParts } from './session-parts.ts';
+import { featureOf } from './version.ts';
+import type { Feature } from './version.ts';
 
-/** Control frames queued beyond this mean a peer that reads too slowly to be worth keeping, bytes. */
-const mostQueuedControl = 64 * 1024 * 1024;
+/** Whoever connects says hello at once. */
+const helloWithinMs = 10_000;
 /** A dialler opens its data stream as soon as it is greeted. */
 const dataWithinMs = 10_000;
-/** Questions of the peer that are being answered at once. */
-const mostAnswering = 16;
 
 /** How long a session whose data stream ended waits for the reason. */
 const lastWordMs = 500;
-
-/** Why a session is over. */
-export interface SessionEnd {
-  /** For people. */
-  readonly why: string;
-  /** The reason the peer gave, or this side gave the peer. */
-  readonly farewell?: Farewell;
-  readonly saidBy?: 'peer' | 'here';
-  readonly wasUp: boolean;
-}
-
-/** What a session reports. `up` and `down` come once each at most, `down` always. */
-export interface SessionOwner {
-  /** The peer's Hello is in. Undefined takes the session. */
-  admit(session: Session): { readonly farewell: Farewell; readonly detail: string } | undefined;
-  up(session: Session): void;
-  message(session: Session, message: PeerMessage): Promise<void>;
-  query(session: Session, query: PeerQuery): Promise<PeerAnswer>;
-  down(session: Session, end: SessionEnd): void;
-}
-
-export interface SessionParts {
-  readonly peer: PeerIdentity;
-  readonly path: 'outbound' | 'inbound';
-  /** host:port of the other end. */
-  readonly address: string;
-  readonly control: Duplex;
-  /** The dialler's side: opens the data stream of the same connection. */
-  readonly openData?: () => Duplex;
-  /** Hexadecimal, chosen by the dialler, who gives it. */
-  readonly sessionId?: string;
-  /** Closes the connection, soon or at once. */
-  readonly hangUp: (isOrderly: boolean) => void;
-  readonly own: OwnHello;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly owner: SessionOwner;
-}
 
 export class Session implements Link {
   readonly peer: PeerIdentity;
   readonly path: 'outbound' | 'inbound';
   readonly address: string;
-  rttMs: number | undefined;
+  /** Monotonic ms of its first moment. */
+  readonly beganMs: number;
   lastHeardWallMs: number;
   readonly #parts: SessionParts;
   readonly #control: FrameStream;
   #data: FrameStream | undefined;
-  readonly #urgent: Uint8Array[] = [];
-  readonly #queue: Uint8Array[] = [];
-  #queuedBytes = 0;
+  readonly #controlOutlet = new ControlOutlet();
   readonly #outlet = new DataOutlet();
   readonly #inflow: Inflow;
   readonly #questions: Questions;
-  readonly #liveness: Liveness;
+  readonly #answers: Answers;
+  readonly #silence: Silence;
+  readonly #heartbeat: Heartbeat;
   #state: 'opening' | 'up' | 'down' = 'opening';
   #hello: PeerHello | undefined;
-  #answering = 0;
   #upAtMs = 0;
-  #heartbeat = { number: 0, sentAtMs: 0, isAnswered: true };
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
@@ -102,7 +69,15 @@ export class Session implements Link {
     this.path = parts.path;
     this.address = parts.address;
     this.lastHeardWallMs = parts.clock.now();
-    this.#liveness = new Liveness(parts.clock.monotonic());
+    this.beganMs = parts.clock.monotonic();
+    this.#silence = new Silence(this.beganMs);
+    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { number } }));
+    this.#answers = new Answers({
+      peerName: parts.peer.name,
+      log: parts.log,
+      answer: (query) => parts.owner.query(this, query),
+      send: (frame) => this.isUp && this.#queueFrame(frame),
+    });
     this.#questions = new Questions(parts.clock, parts.peer.name);
     this.#inflow = new Inflow({
       deliver: (message) => parts.owner.message(this, message),
@@ -110,7 +85,7 @@ export class Session implements Link {
       readData: (isReading) => (isReading ? this.#data?.resume() : this.#data?.pause()),
       readControl: (isReading) => (isReading ? this.#control.resume() : this.#control.pause()),
     });
-    this.#control = new FrameStream(parts.control, () => this.#pull(), {
+    this.#control = new FrameStream(parts.control, () => this.#controlOutlet.pull(), {
       message: (bytes) => this.#guard(() => this.#controlMessage(bytes)),
       ended: (error) => this.#end(error?.message ?? 'the peer closed the connection'),
     });
@@ -136,6 +111,10 @@ export class Session implements Link {
   /** Resolves when the last word has left and the stream is closed, or the connection is lost. */
   get closed(): Promise<void> {
     return this.#control.closed;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#heartbeat.rttMs;
   }
 
   /** Undefined until the peer's Hello is in. */
@@ -165,8 +144,17 @@ export class Session implements Link {
     await this.#outlet.room();
   }
 
+  /** Whether the peer understands that. */
+  can(feature: Feature): boolean {
+    return this.#hello?.features.has(feature) === true;
+  }
+
   async ask<Q extends PeerQuery>(query: Q, timeoutMs: number): Promise<AnswerTo<Q>> {
     if (!this.isUp) throw unavailable(`the link to ${this.peer.name} is down`);
+    const feature = featureOf[query.type];
+    if (feature !== undefined && !this.can(feature)) {
+      throw new BrokerError('incompatible', `${this.peer.name} runs Beckon ${this.#hello?.version}, which can't answer that`, { hint: `update Beckon on ${this.peer.name}` });
+    }
     const answer = await this.#questions.ask(query.type, timeoutMs, (number) =>
       this.#queueFrame({ $case: 'query', value: { number, query: encodeQuery(query) } }),
     );
@@ -186,20 +174,40 @@ export class Session implements Link {
     return this.#outlet.pull();
   }
 
+  /** Asks a member that has a session with that node to tell it to dial this one. */
+  introduce(nodeId: NodeId): void {
+    if (this.isUp) this.#queueFrame({ $case: 'introduce', value: { nodeId } });
+  }
+
+  /** Tells the peer that this node asks to be dialled. */
+  requestDial(nodeId: NodeId, addresses: readonly string[]): void {
+    if (this.isUp) this.#queueFrame({ $case: 'dialRequest', value: { nodeId, addresses: [...addresses] } });
+  }
+
+  /** Resolves with whether anything is heard of the peer from now on, within that time. Never rejects. */
+  probe(timeoutMs: number): Promise<boolean> {
+    return this.isUp ? this.#heartbeat.probe(timeoutMs) : Promise.resolve(false);
+  }
+
+  /** Monotonic ms of the last frame, or of the session's first moment. */
+  get heardMs(): number {
+    return this.#silence.heardMs;
+  }
+
+  /** How long nothing was heard of the peer, or since this side has had grace, ms. */
+  get silentMs(): number {
+    return this.#silence.lastsMs(this.#parts.clock.monotonic());
+  }
+
   /** Called every `tickMs`. `isGrace`: this side could not have heard anything since the last. */
-  tick(isGrace: boolean): 'alive' | 'suspect' {
-    const { clock } = this.#parts;
-    const now = clock.monotonic();
+  tick(isGrace: boolean): void {
+    const now = this.#parts.clock.monotonic();
     if (isGrace) this.#upAtMs = now;
-    if (isGrace || this.#inflow.controlIsPaused) this.#liveness.grace(now);
+    // What is not read can't be heard.
+    if (isGrace || this.#inflow.controlIsPaused) this.#silence.grace(now);
     if (this.wantsData && now - this.#upAtMs > dataWithinMs) this.close('protocol', 'the data stream was never opened');
-    if (this.isUp && now - this.#heartbeat.sentAtMs >= heartbeatEveryMs) this.#sendHeartbeat();
-    const state = this.#liveness.at(now);
-    if (state === 'dead') {
-      this.#end('no sign of life');
-      return 'suspect';
-    }
-    return state;
+    if (this.#state === 'opening' && now - this.beganMs > helloWithinMs) this.#end('it never said hello');
+    if (this.isUp && this.#heartbeat.isDue) this.#heartbeat.beat();
   }
 
   /** Says goodbye and ends the session. */
@@ -211,11 +219,6 @@ export class Session implements Link {
   /** Ends it without a word: the peer can't hear. */
   cut(why: string): void {
     this.#end(why);
-  }
-
-  #sendHeartbeat(): void {
-    this.#heartbeat = { number: this.#heartbeat.number + 1, sentAtMs: this.#parts.clock.monotonic(), isAnswered: false };
-    this.#queueUrgent({ $case: 'heartbeat', value: { number: this.#heartbeat.number } });
   }
 
   #sendHello(sessionId: string): void {
@@ -233,28 +236,18 @@ export class Session implements Link {
 
   #queueUrgent(frame: wire.ControlFrame['frame']): void {
     if (this.#state === 'down') return;
-    this.#urgent.push(ControlFrame.encode({ frame }).finish());
+    this.#controlOutlet.addUrgent(frame);
     this.#control.wake();
   }
 
   #queueFrame(frame: wire.ControlFrame['frame']): void {
-    const encoded = ControlFrame.encode({ frame }).finish();
-    if (encoded.length > largestFrame) {
-      this.#parts.log.error({ peer: this.peer.name, frame: frame?.$case, bytes: encoded.length }, 'too large to send to a peer: dropped');
+    const tooLarge = this.#controlOutlet.add(frame);
+    if (tooLarge !== undefined) {
+      this.#parts.log.error({ peer: this.peer.name, frame: frame?.$case, bytes: tooLarge }, 'too large to send to a peer: dropped');
       return;
     }
-    this.#queue.push(encoded);
-    this.#queuedBytes += encoded.length;
     this.#control.wake();
-    if (this.#queuedBytes > mostQueuedControl) this.#end('the peer reads too slowly');
-  }
-
-  #pull(): Uint8Array | undefined {
-    const urgent = this.#urgent.shift();
-    if (urgent !== undefined) return urgent;
-    const frame = this.#queue.shift();
-    if (frame !== undefined) this.#queuedBytes -= frame.length;
-    return frame;
+    if (this.#controlOutlet.isOverfull) this.#end('the peer reads too slowly');
   }
 
   /** Whatever the peer sent wrong ends its session and nothing else. */
@@ -272,7 +265,8 @@ export class Session implements Link {
 
   #heard(): void {
     const { clock } = this.#parts;
-    this.#liveness.heard(clock.monotonic());
+    this.#silence.heard(clock.monotonic());
+    this.#heartbeat.heard();
     this.lastHeardWallMs = clock.now();
   }
 
@@ -283,8 +277,22 @@ export class Session implements Link {
       if (this.#state === 'down') return;
       // A kind of frame that only a newer version knows.
       if (frame === undefined) continue;
-      this.#controlFrame(frame, share);
+      try {
+        this.#controlFrame(frame, share);
+      } catch (error) {
+        if (frame.$case === 'hello' || !(error instanceof BrokerError && error.code === 'incompatible')) throw error;
+        this.#notUnderstood(frame, error);
+      }
     }
+  }
+
+  /** A value of a newer version in a frame of a kind that is known: that frame is lost, and its sender told where it waits. */
+  #notUnderstood(frame: NonNullable<wire.ControlFrame['frame']>, { message }: BrokerError): void {
+    const { log, own, ownName } = this.#parts;
+    const error = new BrokerError('incompatible', `${ownName} runs Beckon ${own.version}: ${message}`, { hint: `update Beckon on ${ownName}` });
+    log.warn({ peer: this.peer.name, version: this.#hello?.version, frame: frame.$case }, `not understood, and skipped: ${message}`);
+    const refusal = refusalOf(frame, error, own.hlc());
+    if (refusal !== undefined) this.#queueFrame(refusal);
   }
 
   #controlFrame(frame: NonNullable<wire.ControlFrame['frame']>, bytes: number): void {
@@ -297,17 +305,17 @@ export class Session implements Link {
     switch (frame.$case) {
       case 'heartbeat':
         return this.#queueUrgent({ $case: 'heartbeatReply', value: { number: frame.value.number } });
-      case 'heartbeatReply': {
-        if (frame.value.number !== this.#heartbeat.number || this.#heartbeat.isAnswered) return;
-        this.#heartbeat.isAnswered = true;
-        this.rttMs = smoothRtt(this.rttMs, this.#parts.clock.monotonic() - this.#heartbeat.sentAtMs);
-        return;
-      }
+      case 'heartbeatReply':
+        return this.#heartbeat.answered(frame.value.number);
       case 'query':
-        return void this.#answer(frame.value);
-      case 'answer': {
-        const { number, error, answer } = frame.value;
-        return this.#questions.answered(number, error === undefined ? decodeAnswer(answer) : decodeErrorInfo(error));
+        return void this.#answers.give(frame.value);
+      case 'answer':
+        return this.#answered(frame.value);
+      case 'introduce':
+        return this.#parts.owner.introduce(this, id(isNodeId, frame.value.nodeId, 'introduce.node_id'));
+      case 'dialRequest': {
+        const { nodeId, addresses } = decodeDialRequest(frame.value);
+        return this.#parts.owner.dialRequest(this, nodeId, addresses);
       }
       default:
         return this.#inflow.control(frame, bytes);
@@ -316,8 +324,8 @@ export class Session implements Link {
 
   #greeted(message: wire.Hello): void {
     if (this.#hello !== undefined) throw new BrokerError('invalid', 'hello came twice');
-    const { own, owner, sessionId, openData } = this.#parts;
-    const hello = decodeHello(message, this.peer.name, own.version);
+    const { own, ownName, owner, sessionId, openData } = this.#parts;
+    const hello = decodeHello(message, { peerName: this.peer.name, ownName, ownVersion: own.version });
     if (sessionId !== undefined && hello.sessionId !== sessionId) throw new BrokerError('invalid', 'hello names another session');
     this.#hello = hello;
     const refusal = owner.admit(this);
@@ -330,7 +338,7 @@ export class Session implements Link {
       this.#data = new FrameStream(openData(), () => this.#outlet.pull(), this.#dataSink());
       this.#data.wake();
     }
-    this.#sendHeartbeat();
+    this.#heartbeat.beat();
     owner.up(this);
   }
 
@@ -355,41 +363,28 @@ export class Session implements Link {
     }
   }
 
-  async #answer({ number, query }: wire.Query): Promise<void> {
-    const fail = (error: unknown): void =>
-      this.#queueAnswer({ $case: 'answer', value: { number, error: encodeErrorInfo(toBrokerError(error).toInfo()), answer: undefined } });
-    if (this.#answering >= mostAnswering) return fail(new BrokerError('overload', 'too many questions at once'));
-    this.#answering += 1;
+  /** An answer that can't be read fails its question alone. */
+  #answered({ number, error, answer }: wire.Answer): void {
+    if (error !== undefined) return this.#questions.answered(number, decodeErrorInfo(error));
     try {
-      const answer = await this.#parts.owner.query(this, decodeQuery(query));
-      const frame = { $case: 'answer', value: { number, error: undefined, answer: encodeAnswer(answer) } } as const;
-      if (ControlFrame.encode({ frame }).finish().length > largestFrame) {
-        throw new BrokerError('overload', 'the answer is too large for one page', { hint: 'ask for fewer with --limit' });
-      }
-      this.#queueAnswer(frame);
-    } catch (error) {
-      const known = toBrokerError(error);
-      if (known.code === 'internal') this.#parts.log.error({ peer: this.peer.name, err: error }, 'a question of a peer could not be answered');
-      fail(known);
-    } finally {
-      this.#answering -= 1;
+      this.#questions.answered(number, decodeAnswer(answer));
+    } catch (thrown) {
+      if (!(thrown instanceof BrokerError && thrown.code === 'incompatible')) throw thrown;
+      this.#questions.answered(number, thrown.toInfo());
     }
-  }
-
-  #queueAnswer(frame: wire.ControlFrame['frame']): void {
-    if (this.isUp) this.#queueFrame(frame);
   }
 
   #end(why: string, farewell?: Farewell, saidBy?: 'peer' | 'here'): void {
     if (this.#state === 'down') return;
     const wasUp = this.isUp;
     this.#state = 'down';
-    this.#queue.length = 0;
+    this.#controlOutlet.close();
     this.#control.finish();
     this.#outlet.close();
     this.#data?.finish();
     this.#inflow.close();
     this.#questions.close(why);
+    this.#heartbeat.close();
     this.#parts.hangUp(saidBy !== undefined);
     this.#parts.owner.down(this, { why, wasUp, ...(farewell === undefined ? {} : { farewell }), ...(saidBy === undefined ? {} : { saidBy }) });
   }

@@ -17,7 +17,9 @@ export interface EnumTable<Value extends string, Wire extends number> {
    * knows: a state that is not understood is never taken for another one.
    */
   fromWire(number: number): Value;
-  /** The same, where the unspecified value means absent. */
+  /** The same, with `fallback` for a number that only a newer version knows. */
+  fromWireOr(number: number, fallback: Value): Value;
+  /** `fromWire` where the unspecified value means absent. */
   optionalFromWire(number: number): Value | undefined;
   /** Undefined for every number that this version does not know: for a caller with a fallback. */
   knownFromWire(number: number): Value | undefined;
@@ -34,6 +36,10 @@ export function enumTable<
     if (number === undefined) throw internal(`${quoted(value ?? '')} is no ${what}`);
     return number;
   };
+  const present = (value: Value | undefined): Value => {
+    if (value === undefined) throw invalid(`the ${what} is missing`);
+    return value;
+  };
   const valueOf = new Map<number, Value>(values.map((value) => [numberOf(value), value]));
   const optionalFromWire = (number: number): Value | undefined => {
     if (number === 0) return undefined;
@@ -47,11 +53,8 @@ export function enumTable<
     toWire: numberOf,
     optionalFromWire,
     knownFromWire: (number) => valueOf.get(number),
-    fromWire: (number) => {
-      const value = optionalFromWire(number);
-      if (value === undefined) throw invalid(`the ${what} is missing`);
-      return value;
-    },
+    fromWire: (number) => present(optionalFromWire(number)),
+    fromWireOr: (number, fallback) => present(number === 0 ? undefined : (valueOf.get(number) ?? fallback)),
   };
 }
 

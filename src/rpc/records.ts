@@ -192,7 +192,8 @@ export function decodeRegistration(message: wire.Registration): Registration {
     harness: name(message.harness, 'registration.harness'),
     capabilities: list(message.capabilities, 'registration.capabilities', 100).map((each) => name(each, 'capability')),
     labels: texts(message.labels, 'registration.labels'),
-    visibility: visibility.fromWire(message.visibility),
+    // Of another node: that it is told to this one is what counts, and its owner decides on every use.
+    visibility: visibility.fromWireOr(message.visibility, 'mesh'),
     description: text(message.description, 'registration.description'),
     isDefault: message.isDefault,
     available: message.available,

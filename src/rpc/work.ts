@@ -164,11 +164,12 @@ function decodeBody(body: wire.FlightEvent['body']): FlightEventBody {
     case 'requeued':
       return { kind: body.$case, run: whole(body.value.run, 'event.run') };
     case 'output':
-      return { kind: 'output', stream: outputStream.fromWire(body.value.stream), bytes: bytes(body.value.content) };
+      return output(body.value);
     case 'waiting':
       return {
         kind: 'waiting',
-        reason: waitingReason.fromWire(body.value.reason),
+        // Whatever it waits for, a person can answer it in words.
+        reason: waitingReason.fromWireOr(body.value.reason, 'input'),
         request: text(body.value.request, 'waiting.request'),
         prompt: text(body.value.prompt, 'waiting.prompt'),
         choices: list(body.value.choices, 'waiting.choices', 100).map((choice) => text(choice, 'waiting.choice')),
@@ -179,14 +180,27 @@ function decodeBody(body: wire.FlightEvent['body']): FlightEventBody {
     case 'finished':
       return { kind: 'finished', ...outcome(body.value) };
     case undefined:
-      // A kind that only a newer version has also arrives like this; skipping it would leave a gap in `seq`.
-      throw invalid('the event has no body that this version of Beckon knows');
+      return unknownEvent;
   }
 }
 
+/**
+ * What a newer version reports in a way that this one lacks. Skipped, it would leave a gap in `seq` and hold up all that
+ * follows; it keeps its place as a pruned piece of output does.
+ */
+const unknownEvent: FlightEventBody = { kind: 'output', stream: 'stderr', bytes: new Uint8Array() };
+
+function output(message: wire.FlightOutput): FlightEventBody {
+  const stream = outputStream.knownFromWire(message.stream);
+  if (stream !== undefined) return { kind: 'output', stream, bytes: bytes(message.content) };
+  if (message.stream === 0) throw invalid('the output stream is missing');
+  return unknownEvent;
+}
+
 function outcome(message: wire.FlightFinished): Outcome {
-  const state = flightState.fromWire(message.state);
-  if (!isTerminal(state)) throw invalid(`a flight can't finish as ${state}`);
+  const state = flightState.knownFromWire(message.state);
+  if (state === undefined && message.state !== 0) return unknownEnd(message.state);
+  if (state === undefined || !isTerminal(state)) throw invalid(`a flight can't finish as ${state ?? 'nothing'}`);
   return {
     state,
     ...present({
@@ -195,5 +209,13 @@ function outcome(message: wire.FlightFinished): Outcome {
       ended: optionalWhole(message.ended, 'finished.ended'),
       signal: optionalText(message.signal, 'finished.signal'),
     }),
+  };
+}
+
+/** It is over, and how can't be told here: never taken for an end that this version knows. */
+function unknownEnd(state: number): Outcome {
+  return {
+    state: 'indeterminate',
+    error: { code: 'incompatible', message: `it ended in a state (${state}) that only a newer version of Beckon knows`, hint: 'update Beckon on this machine' },
   };
 }

@@ -33,6 +33,7 @@ export function inspectionOver(db: Connection, self: NodeId): Synchronous<StoreI
     attempts: (id) => reads.attempts(id),
     facts: (id) => reads.facts(id),
     countFlights: () => Object.fromEntries(counts.all().map(({ state, count }) => [state, count])),
+    quickCheck: () => String(db.pragma('quick_check(1)', { simple: true })),
     output: (flightId, stream, afterSeq, maxBytes) => reads.output(invocationOfFlight(flightId), stream, afterSeq, maxBytes),
   };
 }

@@ -21,6 +21,7 @@ export class Inspection implements StoreInspection {
   readonly attempts = this.#question('attempts');
   readonly facts = this.#question('facts');
   readonly countFlights = this.#question('countFlights');
+  readonly quickCheck = this.#question('quickCheck');
   readonly output = this.#question('output');
 
   async close(): Promise<void> {

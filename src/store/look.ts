@@ -28,6 +28,16 @@ export function look(path: string, newest: number): 'none' | 'ours' {
   return 'ours';
 }
 
+/**
+ * The same look, and then all of it is read: for a node that is down.
+ * @returns `none` when there is no file, `ok`, or the first thing that is wrong inside
+ * @throws as `look` does
+ */
+export function examine(path: string, newest: number): string {
+  if (look(path, newest) === 'none') return 'none';
+  return inside(path, (db) => String(db.pragma('quick_check(1)', { simple: true })));
+}
+
 function checkFile(path: string): Stats | undefined {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return undefined;
@@ -81,18 +91,25 @@ function readHeader(path: string): Buffer {
 
 /** Opens it without writing: reads the schema and asks for the lock that writing needs. */
 function checkInside(path: string, stat: Stats): void {
-  const log = hasLog(path);
-  const hadIndex = isThere(`${path}-shm`);
-  let db: Database.Database | undefined;
-  try {
-    // A connection that may write takes its neighbours away when it closes, but would also empty a log into the file.
-    db = new Database(path, { readonly: log, fileMustExist: true, timeout: 0 });
+  inside(path, (db, log) => {
     db.prepare('SELECT count(*) FROM sqlite_schema').get();
     if (log && stat.size <= mostCheckedBytes) {
       const found = String(db.pragma('quick_check(1)', { simple: true }));
       if (found !== 'ok') throw damaged(path, found);
     }
     if (!log) db.exec('BEGIN IMMEDIATE; ROLLBACK');
+  });
+}
+
+/** Leaves the neighbours of the file as they were. @throws BrokerError */
+function inside<Found>(path: string, read: (db: Database.Database, log: boolean) => Found): Found {
+  const log = hasLog(path);
+  const hadIndex = isThere(`${path}-shm`);
+  let db: Database.Database | undefined;
+  try {
+    // A connection that may write takes its neighbours away when it closes, but would also empty a log into the file.
+    db = new Database(path, { readonly: log, fileMustExist: true, timeout: 0 });
+    return read(db, log);
   } catch (thrown) {
     throw refusal(path, thrown);
   } finally {

@@ -54,16 +54,18 @@ export class TestNode implements AsyncDisposable {
   address = '';
   /** Whether others are told where this node listens. */
   isTelling = true;
+  /** Other addresses that others are told. */
+  alsoTold: readonly string[] = [];
   readonly #listen: number;
 
-  constructor(identity: MeshIdentity, { clock = fastClock(), seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0 }: NodeOptions = {}) {
+  constructor(identity: MeshIdentity, { clock = fastClock(), random = Math.random, seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0 }: NodeOptions = {}) {
     this.identity = identity;
     this.#listen = listen;
     const log = this.#log();
     this.mesh = createMesh({
       identity,
       clock,
-      random: Math.random,
+      random,
       log,
       seeds,
       hello: {
@@ -72,7 +74,7 @@ export class TestNode implements AsyncDisposable {
         seenEpochs: () => [],
         bootNonce,
         version: '0.0.0-test',
-        addresses: () => (this.isTelling && this.address !== '' ? [this.address] : []),
+        addresses: () => [...(this.isTelling && this.address !== '' ? [this.address] : []), ...this.alsoTold],
         hlc: () => encodeHlc({ ms: Math.trunc(clock.now()), counter: 0 }),
       },
       tls: clientTls,
@@ -132,6 +134,7 @@ export class TestNode implements AsyncDisposable {
 
 export interface NodeOptions {
   readonly clock?: Clock;
+  readonly random?: () => number;
   readonly seeds?: readonly string[];
   readonly epoch?: number;
   readonly bootNonce?: Uint8Array;

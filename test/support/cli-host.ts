@@ -17,6 +17,7 @@ export interface HostOptions {
   readonly run?: (options: { given: GivenFlags; offline: boolean }) => Promise<RunningNode>;
   readonly spawn?: (args: readonly string[], stdin: string) => Promise<DetachedNode>;
   readonly isAlive?: () => boolean;
+  readonly examine?: Host['examine'];
   /** Nobody reads stdout after so many bytes. */
   readonly readsBytes?: number;
 }
@@ -55,6 +56,7 @@ export class CliProcess {
         };
       },
       readKey: options.readKey,
+      examine: options.examine ?? (() => Promise.resolve([])),
       node: {
         run: options.run ?? unavailable,
         spawn: options.spawn ?? unavailable,

@@ -10,6 +10,7 @@ import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
 import type { AdmitRule } from '../../src/domain/admit-rule.ts';
 import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakePeers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
+import { FakeNetwork } from './fake-network.ts';
 
 export { desktop, laptop } from './fake-records.ts';
 
@@ -21,15 +22,13 @@ interface Played {
   changed: Promise<void>;
 }
 
-export class FakeBroker implements BrokerApi {
+export class FakeBroker extends FakeNetwork implements BrokerApi {
   readonly invoked: InvokeInput[] = [];
   readonly specs: AgentSpec[] = [];
   readonly ruled: AdmitRule[] = [];
   readonly joined: string[] = [];
   readonly cancelled: string[] = [];
   readonly replies: { readonly request: string; readonly reply: ReplyInput['reply']; readonly by: string }[] = [];
-  /** The next call of any use case throws this. */
-  failure: BrokerError | undefined;
   candidates: ResolveResult['candidates'] = [{ address: '@fabric@laptop#main', chosen: true, why: 'the only one' }];
   onShutdown: (force: boolean) => void = () => undefined;
   /** Streams being read, and updates taken from them, over all. */
@@ -45,12 +44,6 @@ export class FakeBroker implements BrokerApi {
   readonly #byKey = new Map<string, FlightId>();
   #count = 0;
 
-  #check(): void {
-    const failure = this.failure;
-    this.failure = undefined;
-    if (failure !== undefined) throw failure;
-  }
-
   flightCaller(token: string): LocalCaller {
     const caller = this.callers.get(token);
     if (caller === undefined) throw new BrokerError('unauthenticated', 'no such token');
@@ -62,50 +55,50 @@ export class FakeBroker implements BrokerApi {
   }
 
   async status(): Promise<NodeStatus> {
-    this.#check();
+    this.check();
     const counts: Record<string, number> = {};
     for (const { flight } of this.#flights.values()) counts[flight.state] = (counts[flight.state] ?? 0) + 1;
     return { ...fakeStatus, flights: counts };
   }
 
   async shutdown(force: boolean): Promise<{ pid: number; running: number }> {
-    this.#check();
+    this.check();
     this.onShutdown(force);
     return { pid: 4242, running: force ? 0 : 2 };
   }
 
   async addAgent(spec: AgentSpec): Promise<{ agent: AgentView; added: boolean }> {
-    this.#check();
+    this.check();
     this.specs.push(spec);
     return { agent: agentView(spec.name ?? 'fabric', spec), added: this.specs.length === 1 };
   }
 
   async removeAgent(address: string): Promise<{ address: string; heldFailed: number }> {
-    this.#check();
+    this.check();
     return { address, heldFailed: 2 };
   }
 
   async getAgent(address: string): Promise<AgentView> {
-    this.#check();
+    this.check();
     if (!address.includes('fabric')) throw notFound(`no agent ${address}`, 'list them: beckon agents');
     return agentView('fabric', this.specs[0]);
   }
 
   async listAgents(_filter: { node?: string }, page: PageRequest): Promise<Page<AgentView>> {
-    this.#check();
+    this.check();
     const items = this.specs.map((spec) => agentView(spec.name ?? 'fabric', spec)).slice(0, page.limit);
     return items.length < this.specs.length ? { items, next: 'cursor1' } : { items };
   }
 
   async resolve(selector: Selector): Promise<ResolveResult> {
-    this.#check();
+    this.check();
     const chosen = this.candidates.filter((each) => each.chosen).map((each) => each.address);
     const error = chosen.length > 0 ? undefined : { code: 'not_found' as const, message: `no agent matches ${selector.address}`, hint: 'list them: beckon agents' };
     return { targets: chosen, candidates: this.candidates, ...(error === undefined ? {} : { error }) };
   }
 
   async invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean }> {
-    this.#check();
+    this.check();
     const known = input.key === undefined ? undefined : this.#byKey.get(input.key);
     if (known !== undefined) return { flight: this.#played(known).flight, deduplicated: true };
     this.invoked.push(input);
@@ -166,12 +159,12 @@ export class FakeBroker implements BrokerApi {
   }
 
   async findFlight(idArgument: string): Promise<Flight> {
-    this.#check();
+    this.check();
     return this.#found(idArgument).flight;
   }
 
   async listFlights(_filter: object, page: PageRequest): Promise<Page<Flight>> {
-    this.#check();
+    this.check();
     const all = [...this.#flights.values()].map(({ flight }) => flight).reverse();
     const start = page.after === undefined ? 0 : Number(page.after);
     const items = all.slice(start, start + page.limit);
@@ -179,7 +172,7 @@ export class FakeBroker implements BrokerApi {
   }
 
   async getFlight(idArgument: string): Promise<FlightDetail> {
-    this.#check();
+    this.check();
     const { flight, input } = this.#found(idArgument);
     const output = this.#outputOf(flight.id, 'stdout');
     return {
@@ -211,7 +204,7 @@ export class FakeBroker implements BrokerApi {
   }
 
   async cancelFlight(idArgument: string): Promise<{ flight: Flight; confirmed: boolean }> {
-    this.#check();
+    this.check();
     const played = this.#found(idArgument);
     if (isTerminal(played.flight.state)) throw conflict(`the flight is ${played.flight.state} already`);
     this.cancelled.push(played.flight.id);
@@ -221,7 +214,7 @@ export class FakeBroker implements BrokerApi {
   }
 
   async replyToFlight({ id, request, reply, by }: ReplyInput): ReturnType<BrokerApi['replyToFlight']> {
-    this.#check();
+    this.check();
     const played = this.#found(id);
     const { waiting, ...rest } = played.flight;
     if (waiting === undefined) throw conflict('it waits for nothing now');
@@ -234,20 +227,20 @@ export class FakeBroker implements BrokerApi {
   }
 
   async listWaiting(): ReturnType<BrokerApi['listWaiting']> {
-    this.#check();
+    this.check();
     const waiting = [...this.#flights.values()].filter(({ flight }) => flight.state === 'waiting').map(({ flight }) => ({ flight, nodeId: laptop, nodeName: 'laptop' }));
     return { waiting, gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is not reachable' }] };
   }
 
   async redriveDelivery({ id, confirmed }: Parameters<BrokerApi['redriveDelivery']>[0]): ReturnType<BrokerApi['redriveDelivery']> {
-    this.#check();
+    this.check();
     const { input, flight } = this.#found(id);
     if (!confirmed) throw conflict(`it is ${flight.state} and may have run`, 'beckon delivery redrive ID --yes');
     return this.invoke({ ...input, redriveOf: flight.invocationId });
   }
 
   async listDeliveries(_filter: object, page: PageRequest): Promise<Page<Delivery>> {
-    this.#check();
+    this.check();
     return { items: [...this.#flights.values()].map(({ flight }) => deliveryOf(flight)).slice(0, page.limit) };
   }
 
@@ -264,23 +257,13 @@ export class FakeBroker implements BrokerApi {
     return { invocationId, entries: [{ fact, nodeName: 'laptop', peerName: 'desktop' }], gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is unreachable' }] };
   }
 
-  async peers(): ReturnType<BrokerApi['peers']> {
-    this.#check();
-    return fakePeers;
-  }
-
-  async ping(node: string): ReturnType<BrokerApi['ping']> {
-    if (node !== 'desktop') throw notFound(`no node ${node}`);
-    return { nodeId: desktop, name: 'desktop', address: '127.0.0.1:7424', rttMs: 0.5 };
-  }
-
   async backup(path: string): ReturnType<BrokerApi['backup']> {
-    this.#check();
+    this.check();
     return { path, bytes: 4096, schemaVersion: 1, epoch: startMs, agents: 1, members: 2, flights: { completed: 3 } };
   }
 
   async createMesh(input: { name?: string }): ReturnType<BrokerApi['createMesh']> {
-    this.#check();
+    this.check();
     return { meshId: asMeshId('mesh1'), name: input.name ?? 'home', owner: 'ada', nodeName: 'laptop' };
   }
 
@@ -289,7 +272,7 @@ export class FakeBroker implements BrokerApi {
   }
 
   async joinMesh(token: string): ReturnType<BrokerApi['joinMesh']> {
-    this.#check();
+    this.check();
     this.joined.push(token);
     return { meshId: asMeshId('mesh1'), meshName: 'home', nodeName: 'laptop', owner: 'ada' };
   }

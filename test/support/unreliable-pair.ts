@@ -214,6 +214,7 @@ export class Machine {
       link: (nodeId) => (nodeId === this.#peer?.identity.nodeId ? this.link : undefined),
       links: () => (this.link === undefined ? [] : [this.link]),
       peers: () => [],
+      onPeer: () => () => undefined,
       dialNow: () => Promise.resolve(this.link),
     };
   }

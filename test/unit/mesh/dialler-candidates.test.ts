@@ -32,6 +32,7 @@ function scene() {
       return Promise.resolve({ kind: 'up', peer: { nodeId } as PeerIdentity });
     },
     isLinked: (nodeId) => linked.has(nodeId),
+    isAlone: () => false,
     lastSeenMs: (nodeId) => lastSeen.get(nodeId),
     onFailure: () => undefined,
   });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { unavailable } from '../../../src/domain/errors.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { PeerIdentity } from '../../../src/domain/trust.ts';
+import { dialError } from '../../../src/mesh/dial-fault.ts';
 import { Dialler } from '../../../src/mesh/dialler.ts';
 import type { DialResult } from '../../../src/mesh/dialler.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -15,6 +16,7 @@ function scene() {
   const failures: string[] = [];
   const linked = new Set<NodeId>();
   const lastSeen = new Map<NodeId, number>();
+  const alone = { isSo: false };
   const scripted = { dial: (_address: string): Promise<DialResult> => Promise.reject(unavailable('refused')) };
   const dialler = new Dialler({
     clock,
@@ -24,11 +26,12 @@ function scene() {
       return scripted.dial(address);
     },
     isLinked: (nodeId) => linked.has(nodeId),
+    isAlone: () => alone.isSo,
     lastSeenMs: (nodeId) => lastSeen.get(nodeId),
     onFailure: ({ address, why }) => void failures.push(`${address}: ${why}`),
   });
   const gaps = (): number[] => dials.slice(1).map(({ atMs }, index) => atMs - (dials[index]?.atMs ?? 0));
-  return { clock, dials, failures, linked, lastSeen, scripted, dialler, gaps };
+  return { clock, alone, dials, failures, linked, lastSeen, scripted, dialler, gaps };
 }
 
 describe('the dialler', () => {
@@ -142,5 +145,42 @@ describe('the dialler', () => {
     expect(await both).toEqual([true, true]);
     expect(dials).toHaveLength(1);
     expect(await dialler.dialNow('nobody' as NodeId)).toBe(false);
+  });
+
+  test('a node without any link tries one address or another all the time, however long nobody was seen', async () => {
+    const { clock, dialler, alone, gaps, dials } = scene();
+    for (let index = 0; index < 10; index += 1) dialler.setAddresses(`node${index}` as NodeId, [`d${index}:1`]);
+    dialler.start();
+    await clock.advance(600_000);
+    dials.length = 0;
+    await clock.advance(60_000);
+    const usual = dials.length;
+    alone.isSo = true;
+    dialler.wake();
+    await clock.advance(60_000);
+    dials.length = 0;
+    await clock.advance(60_000);
+    expect(usual).toBeLessThan(50);
+    expect(dials.length).toBeGreaterThan(100);
+    expect(Math.max(...gaps())).toBeLessThanOrEqual(5_000);
+  });
+
+  test('an address that another node knows is tried besides a node’s own, of which there are sixteen at most', async () => {
+    const { dialler, dials } = scene();
+    dialler.setAddresses(desktop, ['d:1']);
+    dialler.hint(desktop, ['d:1', ...Array.from({ length: 40 }, (_, index) => `h${index}:1`)]);
+    expect(dialler.targetsOf(desktop)).toHaveLength(16);
+    await dialler.dialNow(desktop);
+    expect(dials).toHaveLength(16);
+    dialler.setAddresses(desktop, ['e:1']);
+    expect(dialler.targetsOf(desktop).map(({ address }) => address)).toEqual(['e:1']);
+  });
+
+  test('what failed is known with its kind', async () => {
+    const { dialler, scripted } = scene();
+    scripted.dial = (address) => Promise.reject(dialError(address, 'connect ECONNREFUSED 10.0.0.1:1'));
+    dialler.setAddresses(desktop, ['d:1']);
+    await dialler.dialNow(desktop);
+    expect(dialler.targetsOf(desktop)).toMatchObject([{ failures: 1, fault: 'refused', why: 'd:1 refuses the connection: no node listens there (ECONNREFUSED)' }]);
   });
 });

@@ -8,8 +8,9 @@ const nodeId = 'desktop' as NodeId;
 function table() {
   const clock = new FakeClock();
   const moves: string[] = [];
-  const peers = new PeerTable(clock, ({ state }, from) => void moves.push(`${from} > ${state}`));
+  const peers = new PeerTable(clock, ({ state }, from) => void moves.push(`${from ?? 'nothing'} > ${state}`));
   peers.discovered({ nodeId, name: 'desktop' }, 'member');
+  moves.length = 0;
   return { clock, moves, peers };
 }
 
@@ -32,18 +33,13 @@ test('the same state again changes the reason and not the time', async () => {
   expect(moves).toHaveLength(1);
 });
 
-test('a suspect without a link is unreachable after 10 s, one with a link stays a suspect', async () => {
-  const { clock, peers } = table();
-  peers.move(nodeId, 'alive', 'connected');
-  peers.move(nodeId, 'suspect', 'reset');
-  await clock.advance(9_999);
-  peers.expire(() => false);
-  expect(peers.state(nodeId)).toBe('suspect');
-  await clock.advance(1);
-  peers.expire(() => true);
-  expect(peers.state(nodeId)).toBe('suspect');
-  peers.expire(() => false);
-  expect(peers.state(nodeId)).toBe('unreachable');
+test('a peer that becomes known is told once', () => {
+  const moves: (string | undefined)[] = [];
+  const peers = new PeerTable(new FakeClock(), (_peer, from) => void moves.push(from));
+  peers.discovered({ nodeId, name: 'desktop' }, 'member');
+  peers.discovered({ nodeId, name: 'renamed' }, 'member');
+  expect(moves).toEqual([undefined]);
+  expect(peers.nameOf(nodeId)).toBe('renamed');
 });
 
 test('one that was removed is not revived but through discovery', () => {

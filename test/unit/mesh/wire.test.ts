@@ -80,6 +80,8 @@ describe('every message is the same after the wire', () => {
     const page = fc.record({ limit: fc.integer({ min: 1, max: 1000 }), after: fc.string({ minLength: 1 }) }, { requiredKeys: ['limit'] });
     const query: fc.Arbitrary<PeerQuery> = fc.oneof(
       fc.constant({ type: 'ping' } as const),
+      fc.record({ type: type('reach'), nodeId: samples.nodeId }),
+      fc.constant({ type: 'dial_back' } as const),
       fc.record({ type: type('trace'), invocationId }),
       fc
         .tuple(page, fc.record({ state: fc.constantFrom(...flightStates), agent: fc.string({ minLength: 1 }) }, { requiredKeys: [] }))
@@ -99,7 +101,12 @@ describe('every message is the same after the wire', () => {
     const pageOf = <Item>(item: fc.Arbitrary<Item>) =>
       fc.record({ items: fc.array(item, { maxLength: 3 }), next: fc.string({ minLength: 1 }) }, { requiredKeys: ['items'] });
     const answer: fc.Arbitrary<PeerAnswer> = fc.oneof(
-      fc.constant({ type: 'ping' } as const),
+      fc.record({ type: type('ping'), nowMs: number }, { requiredKeys: ['type'] }),
+      fc.record({ type: type('reach'), reached: fc.boolean(), epoch: number }),
+      fc.record({
+        type: type('dial_back'),
+        results: fc.array(fc.record({ address: fc.constant('laptop:7423'), reached: fc.boolean(), why: fc.string({ minLength: 1 }) }, { requiredKeys: ['address', 'reached'] }), { maxLength: 3 }),
+      }),
       fc.record({ type: type('trace'), facts: fc.array(samples.fact, { maxLength: 4 }) }),
       fc.record({ type: type('flights'), page: pageOf(samples.flight) }),
       fc.record({ type: type('deliveries'), page: pageOf(samples.delivery) }),
@@ -129,7 +136,7 @@ test('no bytes make a decoder throw anything but an error it names', () => {
         expect(error).toBeInstanceOf(Error);
         return;
       }
-      if (frame === undefined || ['hello', 'heartbeat', 'heartbeatReply', 'goodbye', 'query', 'answer'].includes(frame.$case)) return;
+      if (frame === undefined || ['hello', 'heartbeat', 'heartbeatReply', 'goodbye', 'query', 'answer', 'introduce', 'dialRequest'].includes(frame.$case)) return;
       const known = frame as MessageFrame;
       try {
         if (known.$case === 'forward') decodeForward(known.value);

@@ -22,6 +22,8 @@ import {
 } from "@grpc/grpc-js";
 import { AdmitRequest, AdmitResponse, ListPendingRequest, ListPendingResponse } from "./admission.ts";
 import {
+  DiagnoseRequest,
+  DiagnoseResponse,
   GetDeliveryRequest,
   GetDeliveryResponse,
   ListDeliveriesRequest,
@@ -36,6 +38,8 @@ import {
   RedriveDeliveryResponse,
   TraceRequest,
   TraceResponse,
+  WatchPeersRequest,
+  WatchPeersResponse,
 } from "./inspection.ts";
 import {
   Delivery,
@@ -4357,6 +4361,16 @@ export const ControlServiceService = {
     responseSerialize: (value: ListPeersResponse): Buffer => Buffer.from(ListPeersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPeersResponse => ListPeersResponse.decode(value),
   },
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers: {
+    path: "/beckon.v1.ControlService/WatchPeers" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchPeersRequest): Buffer => Buffer.from(WatchPeersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchPeersRequest => WatchPeersRequest.decode(value),
+    responseSerialize: (value: WatchPeersResponse): Buffer => Buffer.from(WatchPeersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchPeersResponse => WatchPeersResponse.decode(value),
+  },
   ping: {
     path: "/beckon.v1.ControlService/Ping" as const,
     requestStream: false as const,
@@ -4365,6 +4379,16 @@ export const ControlServiceService = {
     requestDeserialize: (value: Buffer): PingRequest => PingRequest.decode(value),
     responseSerialize: (value: PingResponse): Buffer => Buffer.from(PingResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PingResponse => PingResponse.decode(value),
+  },
+  /** What of itself only a node that runs can check. */
+  diagnose: {
+    path: "/beckon.v1.ControlService/Diagnose" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DiagnoseRequest): Buffer => Buffer.from(DiagnoseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DiagnoseRequest => DiagnoseRequest.decode(value),
+    responseSerialize: (value: DiagnoseResponse): Buffer => Buffer.from(DiagnoseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DiagnoseResponse => DiagnoseResponse.decode(value),
   },
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: {
@@ -4461,7 +4485,11 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   redriveDelivery: handleUnaryCall<RedriveDeliveryRequest, RedriveDeliveryResponse>;
   trace: handleUnaryCall<TraceRequest, TraceResponse>;
   listPeers: handleUnaryCall<ListPeersRequest, ListPeersResponse>;
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers: handleServerStreamingCall<WatchPeersRequest, WatchPeersResponse>;
   ping: handleUnaryCall<PingRequest, PingResponse>;
+  /** What of itself only a node that runs can check. */
+  diagnose: handleUnaryCall<DiagnoseRequest, DiagnoseResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
   createMesh: handleUnaryCall<CreateMeshRequest, CreateMeshResponse>;
@@ -4756,6 +4784,13 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPeersResponse) => void,
   ): ClientUnaryCall;
+  /** All peers first, then each change, until the client lets go. */
+  watchPeers(request: WatchPeersRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchPeersResponse>;
+  watchPeers(
+    request: WatchPeersRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchPeersResponse>;
   ping(request: PingRequest, callback: (error: ServiceError | null, response: PingResponse) => void): ClientUnaryCall;
   ping(
     request: PingRequest,
@@ -4767,6 +4802,22 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PingResponse) => void,
+  ): ClientUnaryCall;
+  /** What of itself only a node that runs can check. */
+  diagnose(
+    request: DiagnoseRequest,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
+  ): ClientUnaryCall;
+  diagnose(
+    request: DiagnoseRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
+  ): ClientUnaryCall;
+  diagnose(
+    request: DiagnoseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
   ): ClientUnaryCall;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup(

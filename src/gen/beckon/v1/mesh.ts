@@ -45,6 +45,8 @@ export const GoodbyeReason = {
   INCOMPATIBLE: 3,
   CLONE: 4,
   PROTOCOL: 5,
+  /** LEFT - The sender is a member no longer, by its own will. */
+  LEFT: 6,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -57,6 +59,7 @@ export namespace GoodbyeReason {
   export type INCOMPATIBLE = typeof GoodbyeReason.INCOMPATIBLE;
   export type CLONE = typeof GoodbyeReason.CLONE;
   export type PROTOCOL = typeof GoodbyeReason.PROTOCOL;
+  export type LEFT = typeof GoodbyeReason.LEFT;
   export type UNRECOGNIZED = typeof GoodbyeReason.UNRECOGNIZED;
 }
 
@@ -96,6 +99,8 @@ export interface ControlFrame {
     | { $case: "answer"; value: Answer }
     | { $case: "reply"; value: Reply }
     | { $case: "replyOutcome"; value: ReplyOutcome }
+    | { $case: "introduce"; value: Introduce }
+    | { $case: "dialRequest"; value: DialRequest }
     | undefined;
 }
 
@@ -117,6 +122,7 @@ export interface Hello {
   bootNonce: Buffer;
   /** Chosen by the dialler; names the session on the Data stream. */
   sessionId: Buffer;
+  /** What the sender understands besides what its minor version promises; unknown names are ignored. */
   features: string[];
   /** Where the sender listens, host:port. */
   addresses: string[];
@@ -128,6 +134,18 @@ export interface Hello {
     | undefined;
   /** Epochs of the receiver that the sender has seen: one between the receiver's own two means a rolled back store. */
   seenEpochs: number[];
+}
+
+/** From a node that can't dial that one to a member that has a session with it: tell it to dial me. Feature `introduce`. */
+export interface Introduce {
+  nodeId: string;
+}
+
+/** What that member then tells it: this node asks to be dialled. Whoever answers there still has to prove who it is. */
+export interface DialRequest {
+  nodeId: string;
+  /** host:port, as the node itself told the sender. */
+  addresses: string[];
 }
 
 export interface Heartbeat {
@@ -246,6 +264,8 @@ export interface Query {
     | { $case: "flights"; value: FlightsQuery }
     | { $case: "deliveries"; value: DeliveriesQuery }
     | { $case: "standings"; value: StandingsQuery }
+    | { $case: "reach"; value: ReachQuery }
+    | { $case: "dialBack"; value: DialBackQuery }
     | undefined;
 }
 
@@ -276,6 +296,15 @@ export interface StandingsQuery {
   invocationIds: string[];
 }
 
+/** Do you hear that node, now? Feature `reach`. */
+export interface ReachQuery {
+  nodeId: string;
+}
+
+/** Dial the addresses that I told you I listen on, each once, and say what came of it. Feature `dial_back`. */
+export interface DialBackQuery {
+}
+
 export interface Answer {
   number: number;
   error: ErrorInfo | undefined;
@@ -285,10 +314,33 @@ export interface Answer {
     | { $case: "flights"; value: FlightsAnswer }
     | { $case: "deliveries"; value: DeliveriesAnswer }
     | { $case: "standings"; value: StandingsAnswer }
+    | { $case: "reach"; value: ReachAnswer }
+    | { $case: "dialBack"; value: DialBackAnswer }
     | undefined;
 }
 
 export interface PingAnswer {
+  /** Wall clock of the answering node. Absent from versions that do not say. */
+  nowMs?: number | undefined;
+}
+
+export interface ReachAnswer {
+  /** It was heard after this was asked. */
+  reached: boolean;
+  /** Its boot epoch, as the answering node's session has it; 0 without one. */
+  epoch: number;
+}
+
+export interface DialBackAnswer {
+  results: DialBack[];
+}
+
+export interface DialBack {
+  address: string;
+  /** The asking node answered there and proved itself. */
+  reached: boolean;
+  /** For people, when it was not. */
+  why: string;
 }
 
 export interface TraceAnswer {
@@ -577,6 +629,12 @@ export const ControlFrame: MessageFns<ControlFrame> = {
       case "replyOutcome":
         ReplyOutcome.encode(message.frame.value, writer.uint32(170).fork()).join();
         break;
+      case "introduce":
+        Introduce.encode(message.frame.value, writer.uint32(242).fork()).join();
+        break;
+      case "dialRequest":
+        DialRequest.encode(message.frame.value, writer.uint32(250).fork()).join();
+        break;
     }
     return writer;
   },
@@ -736,6 +794,22 @@ export const ControlFrame: MessageFns<ControlFrame> = {
             }
 
             message.frame = { $case: "replyOutcome", value: ReplyOutcome.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.frame = { $case: "introduce", value: Introduce.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.frame = { $case: "dialRequest", value: DialRequest.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1001,6 +1075,109 @@ export const Hello: MessageFns<Hello> = {
             }
 
             break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseIntroduce(): Introduce {
+  return { nodeId: "" };
+}
+
+export const Introduce: MessageFns<Introduce> = {
+  encode(message: Introduce, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Introduce {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIntroduce();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDialRequest(): DialRequest {
+  return { nodeId: "", addresses: [] };
+}
+
+export const DialRequest: MessageFns<DialRequest> = {
+  encode(message: DialRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DialRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDialRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -2209,6 +2386,12 @@ export const Query: MessageFns<Query> = {
       case "standings":
         StandingsQuery.encode(message.query.value, writer.uint32(50).fork()).join();
         break;
+      case "reach":
+        ReachQuery.encode(message.query.value, writer.uint32(242).fork()).join();
+        break;
+      case "dialBack":
+        DialBackQuery.encode(message.query.value, writer.uint32(250).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2272,6 +2455,22 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "standings", value: StandingsQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.query = { $case: "reach", value: ReachQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.query = { $case: "dialBack", value: DialBackQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2583,6 +2782,87 @@ export const StandingsQuery: MessageFns<StandingsQuery> = {
   },
 };
 
+function createBaseReachQuery(): ReachQuery {
+  return { nodeId: "" };
+}
+
+export const ReachQuery: MessageFns<ReachQuery> = {
+  encode(message: ReachQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReachQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReachQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDialBackQuery(): DialBackQuery {
+  return {};
+}
+
+export const DialBackQuery: MessageFns<DialBackQuery> = {
+  encode(_: DialBackQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DialBackQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDialBackQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseAnswer(): Answer {
   return { number: 0, error: undefined, answer: undefined };
 }
@@ -2610,6 +2890,12 @@ export const Answer: MessageFns<Answer> = {
         break;
       case "standings":
         StandingsAnswer.encode(message.answer.value, writer.uint32(58).fork()).join();
+        break;
+      case "reach":
+        ReachAnswer.encode(message.answer.value, writer.uint32(242).fork()).join();
+        break;
+      case "dialBack":
+        DialBackAnswer.encode(message.answer.value, writer.uint32(250).fork()).join();
         break;
     }
     return writer;
@@ -2684,6 +2970,22 @@ export const Answer: MessageFns<Answer> = {
             message.answer = { $case: "standings", value: StandingsAnswer.decode(reader, reader.uint32()) };
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.answer = { $case: "reach", value: ReachAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.answer = { $case: "dialBack", value: DialBackAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2698,11 +3000,14 @@ export const Answer: MessageFns<Answer> = {
 };
 
 function createBasePingAnswer(): PingAnswer {
-  return {};
+  return { nowMs: undefined };
 }
 
 export const PingAnswer: MessageFns<PingAnswer> = {
-  encode(_: PingAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: PingAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nowMs !== undefined) {
+      writer.uint32(8).int64(message.nowMs);
+    }
     return writer;
   },
 
@@ -2719,6 +3024,185 @@ export const PingAnswer: MessageFns<PingAnswer> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nowMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReachAnswer(): ReachAnswer {
+  return { reached: false, epoch: 0 };
+}
+
+export const ReachAnswer: MessageFns<ReachAnswer> = {
+  encode(message: ReachAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reached !== false) {
+      writer.uint32(8).bool(message.reached);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(16).int64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReachAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReachAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reached = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDialBackAnswer(): DialBackAnswer {
+  return { results: [] };
+}
+
+export const DialBackAnswer: MessageFns<DialBackAnswer> = {
+  encode(message: DialBackAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      DialBack.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DialBackAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDialBackAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(DialBack.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDialBack(): DialBack {
+  return { address: "", reached: false, why: "" };
+}
+
+export const DialBack: MessageFns<DialBack> = {
+  encode(message: DialBack, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    if (message.reached !== false) {
+      writer.uint32(16).bool(message.reached);
+    }
+    if (message.why !== "") {
+      writer.uint32(26).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DialBack {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDialBack();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.reached = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;

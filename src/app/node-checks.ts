@@ -1,0 +1,30 @@
+/** What `doctor` is told by the parts of a running node that are outside the core. */
+import { certificateCheck, issuersCheck, listeningCheck, tailnetCheck } from '../domain/checks.ts';
+import type { Check } from '../domain/checks.ts';
+import { formatHostPort } from '../domain/host-port.ts';
+import type { HostPort } from '../domain/host-port.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { TailnetView } from '../domain/tailnet.ts';
+import { fingerprintOf, parseLeaf } from '../trust/certificate.ts';
+
+export interface NodeChecksParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly tailnet: () => TailnetView | undefined;
+  /** `--listen` was given: the tailnet has no say in where it listens. */
+  readonly isFixed: boolean;
+  readonly network: { addresses(): readonly HostPort[]; note(): string | undefined };
+}
+
+export function nodeChecks({ store, clock, tailnet, isFixed, network }: NodeChecksParts): readonly Check[] {
+  const membership = store.read.membership();
+  const listening = listeningCheck({ addresses: network.addresses().map(formatHostPort), note: network.note() });
+  const first = [tailnetCheck(tailnet(), !isFixed), listening];
+  if (membership === undefined) return first;
+  const members = store.read.members();
+  const chains = [membership.chain, ...members.map(({ chain }) => chain)];
+  const issuers = new Set(chains.map(({ issuer }) => Buffer.from(fingerprintOf(issuer)).toString('hex')));
+  const leaves = new Set(chains.map(({ leaf }) => Buffer.from(fingerprintOf(leaf)).toString('hex')));
+  return [...first, certificateCheck(parseLeaf(membership.chain.leaf), clock.now()), issuersCheck({ isIssuer: membership.isIssuer, known: issuers.size, members: leaves.size })];
+}

@@ -1,0 +1,73 @@
+/** Whether all is well with this machine's node, a line a check, with what to do next. */
+import type { Command } from 'commander';
+import type { NodeStatus } from '../client/types.ts';
+import type { Check } from '../domain/checks.ts';
+import { BrokerError } from '../domain/errors.ts';
+import { neutralise } from '../domain/text.ts';
+import { withNode } from './context.ts';
+import type { Context } from './context.ts';
+import { exitOk, exitWorkFailed } from './exit.ts';
+import { examples, flag } from './options.ts';
+import type { OptionValues, Register } from './options.ts';
+import { after } from './wait.ts';
+
+/** A node that is well answers this at once. */
+const statusMs = 5_000;
+
+export function defineDoctor(program: Command, on: Register): void {
+  on(
+    program
+      .command('doctor')
+      .description('Check this machine, its node, and how other nodes see it; say what to do about what is wrong.')
+      .option('--fix', 'put right what is safe to: modes of own files, a socket that was left behind')
+      .addHelpText('after', examples('beckon doctor', 'beckon doctor --fix', 'beckon doctor --json')),
+    doctor,
+  );
+}
+
+async function doctor(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
+  const { out, host } = context;
+  const status = await statusOf(context);
+  const isRunning = status !== undefined && !(status instanceof BrokerError);
+  const here = await host.examine({ fix: flag(options, 'fix'), isRunning });
+  const checks = [...here, ...(status === undefined ? [] : status instanceof BrokerError ? [] : [nodeCheck(status), ...(await nodes(context))])];
+  if (out.isJson) await out.json({ checks });
+  else await show(context, checks);
+  return checks.every(({ ok }) => ok) ? exitOk : exitWorkFailed;
+}
+
+/** Undefined or an error: no node answers. */
+async function statusOf(context: Context): Promise<NodeStatus | BrokerError | undefined> {
+  const asked = withNode(context, (client) => client.status()).catch((thrown: unknown) => {
+    if (thrown instanceof BrokerError && thrown.code !== 'internal') return thrown;
+    throw thrown;
+  });
+  return await Promise.race([asked, after(context.host.clock, statusMs).then(() => undefined)]);
+}
+
+function nodeCheck({ name, version, draining }: NodeStatus): Check {
+  const detail = `${name} runs Beckon ${version}`;
+  return draining ? { id: 'node', ok: false, detail: `${detail} and is going down: it takes no new work`, hint: 'start it again: beckon restart' } : { id: 'node', ok: true, detail, hint: '' };
+}
+
+async function nodes(context: Context): Promise<readonly Check[]> {
+  try {
+    return await withNode(context, (client) => client.diagnose());
+  } catch (thrown) {
+    if (!(thrown instanceof BrokerError)) throw thrown;
+    return [{ id: 'checks', ok: false, detail: `the node could not check itself: ${thrown.message}`, hint: thrown.hint ?? '' }];
+  }
+}
+
+async function show({ out }: Context, checks: readonly Check[]): Promise<void> {
+  const width = Math.max(...checks.map(({ id }) => id.length));
+  const { green, red, dim } = out.colours;
+  for (const { id, ok, detail, hint, fixed = [] } of checks) {
+    const indent = ' '.repeat(width + 6);
+    await out.line(`${ok ? green('ok  ') : red('FAIL')}  ${id.padEnd(width)}  ${neutralise(detail).replaceAll('\n', ' ')}`);
+    for (const done of fixed) await out.line(`${indent}${green('fixed:')} ${neutralise(done)}`);
+    if (hint !== '') await out.line(`${indent}${dim('next:')} ${neutralise(hint)}`);
+  }
+  const wrong = checks.filter(({ ok }) => !ok).length;
+  out.note(wrong === 0 ? 'all is well' : `${wrong} of ${checks.length} checks failed`);
+}

@@ -1,0 +1,151 @@
+/**
+ * What `doctor` looks at, as judgements of what was found: each a line with what is so and what to do next. Pure. Files
+ * and permissions are judged where they are looked at.
+ */
+import { formatDuration } from './duration.ts';
+import type { DialBack } from './messages.ts';
+import type { PeerView } from './mesh-port.ts';
+import type { TailnetView } from './tailnet.ts';
+
+export interface Check {
+  readonly id: string;
+  readonly ok: boolean;
+  /** What is so. */
+  readonly detail: string;
+  /** What to do next; empty when there is nothing to do. */
+  readonly hint: string;
+  /** What `--fix` did about it, each by name. */
+  readonly fixed?: readonly string[];
+}
+
+const dayMs = 86_400_000;
+/** Two thirds of its 90 days are over long before: nobody renewed it. */
+const certificateShortMs = 15 * dayMs;
+/** Hybrid clocks refuse 5 minutes; long before that orders in a timeline look odd. */
+export const skewLimitMs = 60_000;
+
+const good = (id: string, detail: string): Check => ({ id, ok: true, detail, hint: '' });
+const bad = (id: string, detail: string, hint: string): Check => ({ id, ok: false, detail, hint });
+
+/** @param isNeeded the node is to listen on its tailnet, and nothing else was named */
+export function tailnetCheck(view: TailnetView | undefined, isNeeded: boolean): Check {
+  const id = 'tailscale';
+  if (view === undefined) return good(id, 'not used: --tailscale off');
+  const hint = isNeeded ? 'start Tailscale: sudo tailscale up; or do without: beckon up --listen ADDRESS:7423, or --tailscale off' : 'start it when machines are to be found by Tailscale, or say --tailscale off';
+  switch (view.kind) {
+    case 'up': {
+      const { name, version, addresses, peers, isUserspace } = view.status;
+      const others = peers.filter(({ isOnline }) => isOnline).length;
+      return good(id, `tailscaled ${version} is connected${name === undefined ? '' : ` to ${name}`} as ${addresses.join(', ') || 'nobody yet'}${isUserspace ? ', without a network interface' : ''}; ${others} other ${others === 1 ? 'machine' : 'machines'} online`);
+    }
+    case 'unknown':
+      return { id, ok: !isNeeded, detail: 'tailscaled does not answer', hint };
+    case 'absent':
+    case 'down':
+      return { id, ok: !isNeeded, detail: view.why, hint: view.hint ?? hint };
+  }
+}
+
+export interface ListeningFacts {
+  /** host:port, as others are told. */
+  readonly addresses: readonly string[];
+  /** Why others can't reach it there; undefined when they can, as far as this machine knows. */
+  readonly note: string | undefined;
+}
+
+export function listeningCheck({ addresses, note }: ListeningFacts): Check {
+  const id = 'listening';
+  if (addresses.length === 0) return bad(id, 'it listens nowhere', 'beckon restart; the log says why: beckon status');
+  return { id, ok: true, detail: `at ${addresses.join(', ')}${note === undefined ? '' : '; on this machine only'}`, hint: note ?? '' };
+}
+
+export function certificateCheck({ notBeforeMs, notAfterMs }: { readonly notBeforeMs: number; readonly notAfterMs: number }, nowMs: number): Check {
+  const id = 'certificate';
+  const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
+  if (nowMs < notBeforeMs) return bad(id, `it is in force from ${day(notBeforeMs)} on only`, 'set this machine’s clock');
+  if (nowMs >= notAfterMs) return bad(id, `it ended on ${day(notAfterMs)}: no other node lets this one in`, 'ask the owner of an issuing node for an invitation: beckon mesh invite, there');
+  const leftMs = notAfterMs - nowMs;
+  const detail = `in force until ${day(notAfterMs)}, ${formatDuration(Math.floor(leftMs / dayMs) * dayMs || leftMs)} from now`;
+  return leftMs < certificateShortMs ? bad(id, detail, 'no issuing node has renewed it: is one of them up and reachable? beckon peers') : good(id, detail);
+}
+
+export interface IssuerFacts {
+  readonly isIssuer: boolean;
+  /** Different ones that signed certificates of members. */
+  readonly known: number;
+  readonly members: number;
+}
+
+export function issuersCheck({ isIssuer, known, members }: IssuerFacts): Check {
+  const all = `${known} ${known === 1 ? 'issuer has' : 'issuers have'} signed the ${members} ${members === 1 ? 'certificate' : 'certificates'} known here`;
+  return good('issuers', isIssuer ? `this node lets others in; ${all}` : `this node lets nobody in; ${all}`);
+}
+
+export function peersCheck(peers: readonly PeerView[]): Check {
+  const id = 'peers';
+  if (peers.length === 0) return { id, ok: true, detail: 'no other node is known yet', hint: 'let one in: beckon mesh invite' };
+  const all = peers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const incompatible = all.filter(({ state }) => state === 'incompatible');
+  const members = all.filter(({ nodeId, state }) => nodeId !== '' && state !== 'left' && state !== 'removed');
+  const alive = members.filter(({ state }) => state === 'alive');
+  const away = all.filter(({ state }) => state !== 'alive');
+  const words = [`${alive.length} alive`, ...away.slice(0, 5).map(({ name, state, why }) => `${name} ${state} (${why})`), ...(away.length > 5 ? [`${away.length - 5} more`] : [])];
+  const detail = words.join('; ');
+  if (incompatible.length > 0) return bad(id, detail, 'update the nodes named, then restart them: beckon restart');
+  if (members.length > 0 && alive.length === 0) return bad(id, detail, 'is this machine on a network? is one of theirs on? beckon peers --watch');
+  return good(id, detail);
+}
+
+/** What one peer found, or why it could not look. */
+export type DialledBack = { readonly name: string } & ({ readonly results: readonly DialBack[] } | { readonly why: string });
+
+export function reachableCheck(asked: readonly DialledBack[], isAlone: boolean): Check {
+  const id = 'reachable';
+  if (asked.length === 0) {
+    return isAlone ? good(id, 'no other node is there to try') : bad(id, 'no other node is linked now that could try', 'see why: beckon peers');
+  }
+  const tried = asked.flatMap((each) => ('results' in each ? each.results.map((result) => ({ ...result, name: each.name })) : []));
+  const reached = tried.filter((each) => each.reached);
+  const failed = tried.filter((each) => !each.reached).map(({ name, address, why }) => `not from ${name} at ${address}: ${why ?? 'no reason given'}`);
+  const silent = asked.flatMap((each) => ('why' in each ? [`${each.name} could not try: ${each.why}`] : []));
+  if (reached.length === 0 && tried.length === 0) {
+    const isTold = silent.length > 0;
+    return isTold ? { id, ok: true, detail: silent.join('; '), hint: '' } : bad(id, 'this node has told no address where it could be reached', 'give one: beckon up --listen ADDRESS:7423');
+  }
+  const detail = [...reached.map(({ name, address }) => `from ${name} at ${address}`), ...failed, ...silent].join('; ');
+  return reached.length > 0
+    ? good(id, detail)
+    : bad(id, detail, 'open the port in this machine’s firewall, or listen where they can reach it: beckon up --listen ADDRESS:7423. Until then only links that this node makes work');
+}
+
+/** How far each peer's wall clock is ahead of this one's, ms. */
+export function clockCheck(skews: readonly { readonly name: string; readonly aheadMs: number }[]): Check {
+  const id = 'clock';
+  if (skews.length === 0) return good(id, 'no other node is there to compare with');
+  const words = (each: { readonly name: string; readonly aheadMs: number }): string =>
+    `${each.name} is ${formatDuration(Math.abs(each.aheadMs))} ${each.aheadMs < 0 ? 'behind' : 'ahead'}`;
+  const off = skews.filter(({ aheadMs }) => Math.abs(aheadMs) > skewLimitMs);
+  if (off.length > 0) return bad(id, off.map(words).join('; '), off.length === skews.length ? 'set this machine’s clock: is its time service on?' : 'set the clocks of the machines named: is their time service on?');
+  const worst = Math.max(...skews.map(({ aheadMs }) => Math.abs(aheadMs)));
+  return good(id, `within ${formatDuration(worst)} of ${skews.length} other ${skews.length === 1 ? 'node' : 'nodes'}`);
+}
+
+export function agentsCheck(agents: readonly { readonly address: string; readonly available: boolean; readonly why?: string }[]): Check {
+  const id = 'agents';
+  if (agents.length === 0) return { id, ok: true, detail: 'this machine has none', hint: 'in a project: beckon agent add -- COMMAND' };
+  const missing = agents.filter(({ available }) => !available);
+  if (missing.length === 0) return good(id, `${agents.length} available`);
+  const detail = missing.map(({ address, why }) => `${address} is not available: ${why ?? 'no reason given'}`).join('; ');
+  return bad(id, detail, 'see what each needs: beckon agent show ADDRESS');
+}
+
+/** @param found `ok`, or the first thing that is wrong */
+export function databaseCheck(found: string): Check {
+  return found === 'ok' ? good('database', 'sound') : bad('database', `damaged: ${found}`, 'stop the node and restore a backup: README, Restore');
+}
+
+/** @param mesh its name, when this node is in one */
+export function meshCheck(mesh: string | undefined): Check {
+  if (mesh !== undefined) return good('mesh', `a member of ${mesh}`);
+  return { id: 'mesh', ok: true, detail: 'in no mesh: it runs alone', hint: 'make one: beckon mesh create; or enter one: beckon mesh join TOKEN' };
+}

@@ -1,0 +1,60 @@
+/** Heartbeats of one session: when the next is due, the round trip, and whether the peer is there when somebody asks. */
+import type { Clock } from '../domain/ports.ts';
+import { heartbeatEveryMs, smoothRtt } from './liveness.ts';
+
+export class Heartbeat {
+  /** Smoothed; undefined until the first answer. */
+  rttMs: number | undefined;
+  readonly #clock: Clock;
+  readonly #send: (number: number) => void;
+  readonly #probes = new Set<(isHeard: boolean) => void>();
+  #number = 0;
+  #sentAtMs = 0;
+  #isAnswered = true;
+
+  constructor(clock: Clock, send: (number: number) => void) {
+    this.#clock = clock;
+    this.#send = send;
+  }
+
+  get isDue(): boolean {
+    return this.#clock.monotonic() - this.#sentAtMs >= heartbeatEveryMs;
+  }
+
+  beat(): void {
+    this.#number += 1;
+    this.#sentAtMs = this.#clock.monotonic();
+    this.#isAnswered = false;
+    this.#send(this.#number);
+  }
+
+  /** Late answers to older ones are no measure. */
+  answered(number: number): void {
+    if (number !== this.#number || this.#isAnswered) return;
+    this.#isAnswered = true;
+    this.rttMs = smoothRtt(this.rttMs, this.#clock.monotonic() - this.#sentAtMs);
+  }
+
+  /** Resolves with whether anything is heard from now on, within that time. Never rejects. */
+  probe(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const done = (isHeard: boolean): void => {
+        cancelTimer();
+        this.#probes.delete(done);
+        resolve(isHeard);
+      };
+      const cancelTimer = this.#clock.setTimer(timeoutMs, () => done(false));
+      this.#probes.add(done);
+      this.beat();
+    });
+  }
+
+  /** Any frame came. */
+  heard(): void {
+    for (const done of this.#probes) done(true);
+  }
+
+  close(): void {
+    for (const done of this.#probes) done(false);
+  }
+}

@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Check } from '../../src/domain/checks.ts';
+import { unavailable } from '../../src/domain/errors.ts';
+import { FakeNode } from '../support/fake-node.ts';
+
+let node: FakeNode;
+beforeEach(async () => {
+  node = await new FakeNode().start();
+});
+afterEach(() => node.stop());
+
+const here: Check = { id: 'permissions', ok: true, detail: 'fine', hint: '' };
+
+test('a line a check, those of the machine and those of the node; all well exits 0', async () => {
+  const { code, json } = await node.run(['doctor', '--json'], { examine: async () => [here] });
+  expect(code).toBe(0);
+  expect(json).toEqual({
+    checks: [here, { id: 'node', ok: true, detail: 'laptop runs Beckon 1.2.3', hint: '' }, { id: 'database', ok: true, detail: 'sound', hint: '' }],
+  });
+});
+
+test('one that is not well exits 1, and says what to do next', async () => {
+  node.broker.checks = [{ id: 'clock', ok: false, detail: 'desktop is 2m ahead', hint: 'set it\u001b[2J' }];
+  const { code, stdout, stderr } = await node.run(['doctor'], { examine: async () => [here] });
+  expect(code).toBe(1);
+  expect(stdout.split('\n')).toEqual([
+    'ok    permissions  fine',
+    'ok    node         laptop runs Beckon 1.2.3',
+    'FAIL  clock        desktop is 2m ahead',
+    expect.stringMatching(/^ {17}next: set it[^\u001b]*$/),
+    '',
+  ]);
+  expect(stderr).toContain('1 of 3 checks failed');
+});
+
+test('--fix is passed on, and each thing done is named', async () => {
+  const asked: unknown[] = [];
+  const examine = async (options: object): Promise<readonly Check[]> => {
+    asked.push(options);
+    return [{ ...here, fixed: ['chmod 0600 /x'] }];
+  };
+  const { stdout } = await node.run(['doctor', '--fix'], { examine });
+  expect(asked).toEqual([{ fix: true, isRunning: true }]);
+  expect(stdout).toMatch(/fixed: chmod 0600 \/x/);
+});
+
+test('works with the node down: the machine is looked at, and its word on the node stands', async () => {
+  const asked: unknown[] = [];
+  const absent: Check = { id: 'node', ok: false, detail: 'no node runs here', hint: 'beckon up' };
+  const examine = async (options: object): Promise<readonly Check[]> => {
+    asked.push(options);
+    return [here, absent];
+  };
+  const { code, json } = await node.run(['doctor', '--json'], { socketPath: '/nowhere/control.sock', examine });
+  expect([code, json['checks']]).toEqual([1, [here, absent]]);
+  expect(asked).toEqual([{ fix: false, isRunning: false }]);
+});
+
+test('a node that can not check itself is a check that failed', async () => {
+  node.broker.diagnose = () => Promise.reject(unavailable('the store is closed', 'wait'));
+  const { code, json } = await node.run(['doctor', '--json'], { examine: async () => [here] });
+  expect(code).toBe(1);
+  expect(json['checks'].at(-1)).toMatchObject({ ok: false, detail: 'the node could not check itself: the store is closed', hint: 'wait' });
+});

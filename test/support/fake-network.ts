@@ -1,0 +1,43 @@
+/** The part of a fake broker that speaks of other nodes. */
+import type { BrokerApi, PeersUpdate } from '../../src/broker/api.ts';
+import type { Check } from '../../src/domain/checks.ts';
+import { notFound } from '../../src/domain/errors.ts';
+import type { BrokerError } from '../../src/domain/errors.ts';
+import { desktop, fakePeers, startMs } from './fake-records.ts';
+
+export class FakeNetwork {
+  /** The next call of any use case throws this. */
+  failure: BrokerError | undefined;
+  /** What a watcher is told after the list, and then ends, or not. */
+  peerChanges: readonly PeersUpdate[] = [];
+  watchForever = false;
+
+  protected check(): void {
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+
+  async peers(): ReturnType<BrokerApi['peers']> {
+    this.check();
+    return fakePeers;
+  }
+
+  async *watchPeers(signal: AbortSignal): AsyncGenerator<PeersUpdate> {
+    yield { type: 'all', atMs: startMs, peers: fakePeers };
+    yield* this.peerChanges;
+    if (this.watchForever) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  }
+
+  async ping(node: string): ReturnType<BrokerApi['ping']> {
+    if (node !== 'desktop') throw notFound(`no node ${node}`);
+    return { nodeId: desktop, name: 'desktop', address: '127.0.0.1:7424', rttMs: 0.5 };
+  }
+
+  checks: readonly Check[] = [{ id: 'database', ok: true, detail: 'sound', hint: '' }];
+
+  async diagnose(): ReturnType<BrokerApi['diagnose']> {
+    this.check();
+    return this.checks;
+  }
+}

@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest';
+import { agentsCheck, certificateCheck, clockCheck, databaseCheck, issuersCheck, listeningCheck, meshCheck, peersCheck, reachableCheck, tailnetCheck } from '../../../src/domain/checks.ts';
+import type { Check, DialledBack } from '../../../src/domain/checks.ts';
+import type { NodeId } from '../../../src/domain/ids.ts';
+import type { PeerView } from '../../../src/domain/mesh-port.ts';
+import type { PeerState } from '../../../src/domain/peer.ts';
+import type { TailnetStatus, TailnetView } from '../../../src/domain/tailnet.ts';
+
+const peer = (name: string, state: PeerState, why = 'because'): PeerView => ({ nodeId: name as NodeId, name, state, why, sinceMs: 0 });
+const seed = (name: string): PeerView => ({ ...peer(name, 'unreachable', `${name} does not answer`), nodeId: '' as NodeId });
+const dayMs = 86_400_000;
+const nowMs = Date.UTC(2026, 0, 1);
+const certificate = (from: number, to: number) => certificateCheck({ notBeforeMs: nowMs + from * dayMs, notAfterMs: nowMs + to * dayMs }, nowMs);
+const status: TailnetStatus = { version: '1.90', state: 'Running', isUserspace: true, addresses: ['100.64.0.1'], name: 'ann.ts.net', dnsSuffix: '', peers: [] };
+const absent: TailnetView = { kind: 'absent', why: 'no tailscaled here' };
+const reached: DialledBack = { name: 'desktop', results: [{ address: 'a:1', reached: true }, { address: 'b:1', reached: false, why: 'b:1 does not answer' }] };
+const notReached: DialledBack = { name: 'server', results: [{ address: 'a:1', reached: false, why: 'a:1 does not answer' }] };
+
+describe('a check says what is so, and what to do when it is not well', () => {
+  test.each<[what: string, check: Check, ok: boolean, detail: RegExp, hint: RegExp]>([
+    ['no tailscale, and none wanted', tailnetCheck(undefined, true), true, /--tailscale off/, /^$/],
+    ['a tailnet', tailnetCheck({ kind: 'up', status }, true), true, /tailscaled 1\.90 is connected to ann\.ts\.net as 100\.64\.0\.1, without a network interface; 0 other machines online/, /^$/],
+    ['no tailscaled where it is needed', tailnetCheck(absent, true), false, /no tailscaled here/, /sudo tailscale up.*--listen/],
+    ['no tailscaled where another address was named', tailnetCheck(absent, false), true, /no tailscaled here/, /--tailscale off/],
+    ['a tailscaled with its own advice', tailnetCheck({ kind: 'down', state: 'NeedsLogin', why: 'it is logged out', hint: 'tailscale login' }, true), false, /logged out/, /^tailscale login$/],
+
+    ['a port', listeningCheck({ addresses: ['10.0.0.1:7423'], note: undefined }), true, /at 10\.0\.0\.1:7423$/, /^$/],
+    ['a port of this machine only', listeningCheck({ addresses: ['127.0.0.1:7423'], note: 'it listens on this machine only: give --listen' }), true, /on this machine only/, /--listen/],
+    ['no port', listeningCheck({ addresses: [], note: undefined }), false, /nowhere/, /beckon restart/],
+
+    ['a certificate', certificate(-30, 60), true, /in force until 2026-03-02, 60d from now/, /^$/],
+    ['one that ends soon', certificate(-80, 14), false, /14d from now/, /no issuing node has renewed it/],
+    ['one that ended', certificate(-90, -1), false, /ended on 2025-12-31/, /beckon mesh invite/],
+    ['one that has not begun', certificate(1, 90), false, /from 2026-01-02 on only/, /clock/],
+
+    ['an issuer', issuersCheck({ isIssuer: true, known: 1, members: 3 }), true, /lets others in; 1 issuer has signed the 3 certificates/, /^$/],
+    ['no issuer', issuersCheck({ isIssuer: false, known: 2, members: 3 }), true, /lets nobody in; 2 issuers have/, /^$/],
+
+    ['nobody else', peersCheck([]), true, /no other node/, /mesh invite/],
+    ['peers, one asleep', peersCheck([peer('phone', 'unreachable', 'p:1 does not answer'), peer('desktop', 'alive')]), true, /^1 alive; phone unreachable \(p:1 does not answer\)$/, /^$/],
+    ['nobody alive', peersCheck([peer('phone', 'unreachable')]), false, /^0 alive/, /on a network/],
+    ['one to be updated', peersCheck([peer('desktop', 'alive'), peer('phone', 'incompatible', 'update Beckon on phone')]), false, /update Beckon on phone/, /update/],
+    ['a seed that does not answer', peersCheck([seed('s:1'), peer('desktop', 'alive')]), true, /s:1 does not answer/, /^$/],
+    ['only members that left', peersCheck([peer('phone', 'left', 'it left the mesh')]), true, /^0 alive/, /^$/],
+
+    ['a node that is dialled back', reachableCheck([reached], false), true, /from desktop at a:1; not from desktop at b:1: b:1 does not answer/, /^$/],
+    ['one that some can not dial', reachableCheck([notReached, reached], false), true, /not from server at a:1/, /^$/],
+    ['one that nobody can dial', reachableCheck([notReached], false), false, /not from server at a:1: a:1 does not answer/, /firewall/],
+    ['one that told no address', reachableCheck([{ name: 'desktop', results: [] }], false), false, /no address/, /--listen/],
+    ['one whose peers are too old to try', reachableCheck([{ name: 'desktop', why: 'it runs Beckon 0.1' }], false), true, /desktop could not try: it runs/, /^$/],
+    ['one without links', reachableCheck([], false), false, /no other node is linked/, /beckon peers/],
+    ['one alone', reachableCheck([], true), true, /no other node/, /^$/],
+
+    ['clocks that agree', clockCheck([{ name: 'a', aheadMs: -20 }, { name: 'b', aheadMs: 900 }]), true, /within 900ms of 2 other nodes/, /^$/],
+    ['one clock that is off', clockCheck([{ name: 'a', aheadMs: 120_000 }, { name: 'b', aheadMs: 5 }]), false, /^a is 2m ahead$/, /machines named/],
+    ['this clock, which is off', clockCheck([{ name: 'a', aheadMs: -120_000 }, { name: 'b', aheadMs: -121_000 }]), false, /a is 2m behind; b is 2m 1s behind/, /this machine’s clock/],
+    ['no clock to compare with', clockCheck([]), true, /no other node/, /^$/],
+
+    ['agents', agentsCheck([{ address: '@a@x#m', available: true }]), true, /1 available/, /^$/],
+    ['one that can not run', agentsCheck([{ address: '@a@x#m', available: true }, { address: '@b@x#m', available: false, why: 'no such command' }]), false, /@b@x#m is not available: no such command/, /agent show/],
+    ['none', agentsCheck([]), true, /none/, /agent add/],
+
+    ['a sound database', databaseCheck('ok'), true, /sound/, /^$/],
+    ['a damaged one', databaseCheck('row 3 missing'), false, /row 3 missing/, /restore/],
+    ['a member', meshCheck('home'), true, /home/, /^$/],
+    ['no member', meshCheck(undefined), true, /alone/, /mesh create/],
+  ])('%s', (_what, check, ok, detail, hint) => {
+    expect(check.ok).toBe(ok);
+    expect(check.detail).toMatch(detail);
+    expect(check.hint).toMatch(hint);
+    if (!ok) expect(check.hint).not.toBe('');
+  });
+});
