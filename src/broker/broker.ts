@@ -10,7 +10,7 @@ import type { Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSource } from '../domain/ports.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
-import type { Member, Store } from '../domain/store-port.ts';
+import type { Member, Membership, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
@@ -28,6 +28,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
+import { Leaving } from './leaving.ts';
 import { Links } from './links.ts';
 import { Nodes } from './nodes.ts';
 import { Outbox } from './outbox.ts';
@@ -35,6 +36,8 @@ import { defaultRetention, Pruning } from './pruning.ts';
 import type { Retention } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
+import { Renaming } from './renaming.ts';
+import type { CertificateWish } from './renaming.ts';
 import { Replies } from './replies.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
@@ -72,6 +75,14 @@ export interface BrokerParts {
   /** What proves this node to be an issuer; undefined when it is none. */
   readonly issuerProof: () => IssuerProof | undefined;
   readonly isIssuer: (nodeId: NodeId, proof: IssuerProof) => boolean;
+  /** Undefined: this node is no issuer. */
+  readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
+  /** This node's own chain and name were replaced. */
+  readonly onRenamed: (name: string) => Promise<void>;
+  /** What is lost with this node's keys, a sentence each. */
+  readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
+  /** This node is in no mesh any more. */
+  readonly onLeft: (membership: Membership) => Promise<void>;
   readonly pid: number;
   /** For `doctor`: the network port, certificates, the tailnet. */
   readonly checks?: () => Promise<readonly Check[]>;
@@ -103,15 +114,19 @@ export class Broker implements BrokerApi, Startable {
   readonly #inspection: Inspection;
   readonly #replies: Replies;
   readonly #waiting: Waiting;
+  readonly #renaming: Renaming;
+  readonly #leaving: Leaving;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
+  /** As if it went down, for as long as it takes to leave its mesh. */
+  #isLeaving = false;
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
     const { store, self, clock, log, chronicler, ulids, mesh, harnesses, probe } = parts;
     const feed = this.#feed;
-    const isDraining = (): boolean => this.#isDraining;
+    const isDraining = (): boolean => this.#isDraining || this.#isLeaving;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
@@ -132,7 +147,7 @@ export class Broker implements BrokerApi, Startable {
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
-    const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: isDraining });
+    const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
@@ -177,7 +192,32 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster = new Roster({ store, self, chronicler, mesh, log, issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, ...trust });
+    const roster: Roster = new Roster({
+      ...{ store, self, chronicler, mesh, log, seal: parts.seal, issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, ...trust },
+      onOwnChain: (chain, identity) => this.#renaming.adopt(chain, identity),
+      onLeft: (nodeId) => this.#leaving.memberLeft(nodeId),
+    });
+    this.#renaming = new Renaming({
+      ...{ store, self, chronicler, mesh, log, verify: parts.verify, certify: parts.certify },
+      announce: (members) => roster.announce(members),
+      onRenamed: async (name) => {
+        await parts.onRenamed(name);
+        roster.announce();
+        this.registry.changed();
+        this.#runner.wakeAll();
+      },
+    });
+    this.#leaving = new Leaving({
+      ...{ store, self, mesh, chronicler, clock, log, seal: parts.seal, runner: this.#runner, outbox: this.#outbox, roster, lossesOfKeys: parts.lossesOfKeys },
+      setLeaving: (isLeaving) => {
+        this.#isLeaving = isLeaving;
+        if (!isLeaving && !this.#isDraining) this.#runner.resume();
+      },
+      onLeft: async (membership) => {
+        await parts.onLeft(membership);
+        this.registry.changed();
+      },
+    });
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -193,7 +233,7 @@ export class Broker implements BrokerApi, Startable {
         ...(parts.chores ?? []),
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, inspection: this.#inspection, clock, log });
+    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, renaming: this.#renaming, leaving: this.#leaving, inspection: this.#inspection, clock, log });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -248,7 +288,7 @@ export class Broker implements BrokerApi, Startable {
       flights: await store.inspect.countFlights(),
       pid,
       listen: ownAddresses(),
-      draining: this.#isDraining,
+      draining: this.#isDraining || this.#isLeaving,
     };
   }
 
@@ -282,6 +322,9 @@ export class Broker implements BrokerApi, Startable {
   async pending(): ReturnType<BrokerApi['pending']> {
     return Promise.resolve().then(() => this.admission.pending());
   }
+
+  readonly renameNode: BrokerApi['renameNode'] = (name) => this.#renaming.rename(name);
+  readonly leaveMesh: BrokerApi['leaveMesh'] = (input) => this.#leaving.leave(input);
 
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
@@ -343,7 +386,7 @@ export class Broker implements BrokerApi, Startable {
     const others = store.read.members().filter((each) => each.nodeId !== self.nodeId);
     return Promise.resolve([
       { name: self.name(), nodeId: self.nodeId, owner: self.owner(), state: 'self' },
-      ...others.map(({ name, nodeId, owner }): MemberView => ({ name, nodeId, owner, state: states.get(nodeId) ?? 'discovered' })),
+      ...others.map(({ name, nodeId, owner, left }): MemberView => ({ name, nodeId, owner, state: left === undefined ? (states.get(nodeId) ?? 'discovered') : 'left' })),
     ]);
   }
 

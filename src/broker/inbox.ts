@@ -2,6 +2,7 @@
  * The owner's side: judges what peers forward, stores it once, and answers for it. Who asks is the link's verified
  * peer; what a message says of itself only has to agree.
  */
+import { parseAddress } from '../domain/address.ts';
 import { flawOfChain } from '../domain/ancestry.ts';
 import { BrokerError, denied, toBrokerError } from '../domain/errors.ts';
 import { longestDurationMs } from '../domain/duration.ts';
@@ -9,6 +10,7 @@ import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { InvocationId } from '../domain/ids.ts';
+import type { Invocation } from '../domain/invocation.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -68,8 +70,9 @@ export class Inbox {
   async forward(link: Link, message: Forward): Promise<void> {
     // No answer: the origin keeps it and sends it again when this node is back.
     if (this.#parts.isDraining()) return;
-    const { invocation, task } = message;
-    const refusal = this.#judge(link, message);
+    const { task } = message;
+    const invocation = this.#asCalledNow(message.invocation);
+    const refusal = this.#judge(link, invocation);
     if (refusal !== undefined) {
       this.#reject(link, invocation.id, refusal.reason, refusal.error);
       return;
@@ -130,7 +133,19 @@ export class Inbox {
     await this.#pumps.get(link)?.acknowledged(message);
   }
 
-  #judge(link: Link, { invocation }: Forward): { reason: FailureReason; error: BrokerError } | undefined {
+  /** Whom it is for is said by the owner's id. Its name in the address may be one that this node had when the invocation was accepted. */
+  #asCalledNow(invocation: Invocation): Invocation {
+    const registered = this.#parts.store.read.ownRegistrations();
+    if (invocation.ownerNodeId !== this.#parts.self.nodeId || registered.some(({ address }) => address === invocation.target)) return invocation;
+    const { agent, workspace } = parseAddress(invocation.target);
+    const same = registered.find(({ address }) => {
+      const own = parseAddress(address);
+      return own.agent === agent && own.workspace === workspace;
+    });
+    return same === undefined ? invocation : { ...invocation, target: same.address };
+  }
+
+  #judge(link: Link, invocation: Invocation): { reason: FailureReason; error: BrokerError } | undefined {
     const { store, self } = this.#parts;
     const { peer } = link;
     if (invocation.originNodeId !== peer.nodeId) {

@@ -6,9 +6,11 @@ import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
+import type { Leaving } from './leaving.ts';
 import type { Outbox } from './outbox.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
+import type { Renaming } from './renaming.ts';
 import type { Replies } from './replies.ts';
 import type { Roster } from './roster.ts';
 
@@ -21,6 +23,8 @@ export interface LinksParts {
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
+  readonly renaming: Renaming;
+  readonly leaving: Leaving;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -55,6 +59,8 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
+    if (query.type === 'rename') return this.#parts.renaming.answer(link, query);
+    if (query.type === 'leave') return this.#parts.leaving.answer(link, query);
     return this.#parts.inspection.answer(link, query);
   }
 

@@ -5,6 +5,7 @@
 import { reconcile } from '../domain/reconciliation.ts';
 import { attemptIdOf, flightOfInvocation } from '../domain/ids.ts';
 import type { FlightId, InvocationId, NodeId } from '../domain/ids.ts';
+import type { ErrorInfo } from '../domain/errors.ts';
 import type { CancelledUnknown, FlightEvents, Receipt, Reject, SyncItem, SyncReply } from '../domain/messages.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { isTerminalDelivery } from '../domain/delivery.ts';
@@ -197,6 +198,30 @@ export class Outbox {
       unlessSent: false,
     });
     if (ended !== undefined) this.#changed(ended);
+  }
+
+  /** Nothing more will be said of what is open at that owner: one of the two has left the mesh. @returns how many ended */
+  async endAllTo(ownerNodeId: NodeId, words: { readonly unsent: ErrorInfo; readonly sent: ErrorInfo }): Promise<number> {
+    const { read, write } = this.#parts.store;
+    let ended = 0;
+    for (;;) {
+      const open = [...read.unsent(ownerNodeId, undefined, pageSize), ...read.openAt(ownerNodeId, undefined, pageSize).map((each) => each.invocationId)];
+      const before = ended;
+      for (const invocationId of new Set(open)) {
+        const flight = read.flight(flightOfInvocation(invocationId));
+        if (flight === undefined || isTerminal(flight.state)) continue;
+        const isReceived = flight.receivedAtMs !== undefined;
+        const delivery = isReceived ? undefined : ({ status: 'dead', reason: 'peer_unreachable' } as const);
+        const verdict = { stamp: this.#parts.chronicler.stamp(), flightId: flight.id, delivery };
+        const after =
+          (await write.endAtOrigin({ ...verdict, outcome: { state: 'failed', error: words.unsent }, unlessSent: true })) ??
+          (await write.endAtOrigin({ ...verdict, outcome: { state: 'indeterminate', error: words.sent }, unlessSent: false }));
+        if (after === undefined) continue;
+        ended += 1;
+        this.#changed(after);
+      }
+      if (ended === before) return ended;
+    }
   }
 
   #askAboutSent(link: Link, after: InvocationId | undefined): void {

@@ -140,6 +140,13 @@ export class Runner {
     force.removeEventListener('abort', end);
   }
 
+  /** After `drain`: starts what is queued again. */
+  resume(): void {
+    this.#accepting = true;
+    this.#forced = new AbortController().signal;
+    this.wakeAll();
+  }
+
   #begin(flight: Flight): void {
     const { target } = flight;
     const active: ActiveRun = { flight, run: undefined, requests: undefined, cause: undefined, ended: undefined, done: Promise.resolve() };

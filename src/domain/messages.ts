@@ -10,7 +10,7 @@ import type { InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
-import type { RegistrySnapshot } from './registration.ts';
+import type { RegistrySnapshot, SignedRecord } from './registration.ts';
 import type { Reply } from './request.ts';
 import type { CertificateChain, IssuerProof } from './trust.ts';
 
@@ -124,6 +124,8 @@ export interface Roster {
   readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
   /** Of an issuer, for issuers. */
   readonly admission?: { readonly rules: readonly AdmitRule[]; readonly proof: IssuerProof };
+  /** Signed words of members that have left. */
+  readonly departures?: readonly SignedRecord[];
 }
 
 export type ControlMessage = Forward | Receipt | Reject | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | Roster;
@@ -140,14 +142,24 @@ export interface DeliveryFilter {
   readonly sinceMs?: number;
 }
 
-/** Questions one node asks another, which the other's core answers, mostly from its store. */
-export type CoreQuery =
+/** Questions that the other answers from its store. */
+export type InspectionQuery =
   | { readonly type: 'ping' }
   | { readonly type: 'trace'; readonly invocationId: InvocationId }
   /** An owner whose store was rolled back asks the origin. */
   | { readonly type: 'standings'; readonly invocationIds: readonly InvocationId[] }
   | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
   | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
+
+/** Of a member, about its membership. Who asks is the link's peer. */
+export type MemberQuery =
+  /** To an issuer: a certificate under that name. */
+  | { readonly type: 'rename'; readonly name: string }
+  /** I am no member from now on: remember my signed word. */
+  | { readonly type: 'leave'; readonly departure: SignedRecord };
+
+/** Questions one node asks another, which the other's core answers. */
+export type CoreQuery = InspectionQuery | MemberQuery;
 
 /** Questions about who hears and reaches whom, which the other's mesh answers by itself. */
 export type ReachQuery =
@@ -166,6 +178,8 @@ export interface DialBack {
 }
 
 export type PeerAnswer =
+  | { readonly type: 'rename'; readonly chain: CertificateChain }
+  | { readonly type: 'leave' }
   /** `nowMs`: the other's wall clock; undefined from a version that does not say. */
   | { readonly type: 'ping'; readonly nowMs?: number }
   /** `epoch`: of that node, as the other's session has it; 0 without one. */

@@ -7,6 +7,7 @@ import type { AdmitRule, Applicant } from './admit-rule.ts';
 import type { AttemptId, FlightId, InvocationId, MeshId, NodeId } from './ids.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
+import type { Departure } from './departure.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { EventKind, Fact, Stamp } from './event.ts';
 import type { FlightEvent, Outcome, OutputStream } from './flight-event.ts';
@@ -71,6 +72,10 @@ export interface Member {
   readonly notBeforeMs: number;
   readonly addresses: readonly string[];
   readonly lastSeenMs?: number;
+  /** It proved to let others in. */
+  readonly isIssuer?: boolean;
+  /** It left: since when, and its signed word. A later certificate of it makes it a member again. */
+  readonly left?: { readonly atMs: number; readonly record: SignedRecord };
 }
 
 export interface StoredRegistration {
@@ -212,6 +217,10 @@ export interface StoreWrites {
   saveMembership(input: { stamp: Stamp; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): Promise<void>;
   /** A new certificate for this node in the mesh it is in (renewal, rename). */
   replaceOwnChain(input: { stamp: Stamp; name: string; chain: CertificateChain }): Promise<void>;
+  /** With a new certificate, where it is in a mesh. Its agents, and what waits for them or runs, get the addresses that follow. */
+  renameNode(input: { stamp: Stamp; name: string; chain: CertificateChain | undefined }): Promise<void>;
+  /** All that is known of the mesh and its members is forgotten; agents and flights stay. @throws `not_found` when it is in none */
+  leaveMesh(input: { stamp: Stamp }): Promise<void>;
   addInvite(input: { stamp: Stamp; invite: Invite }): Promise<void>;
   /**
    * Consumes the invite and records the member in one transaction. The node that used it may, until its end, use it
@@ -226,6 +235,12 @@ export interface StoreWrites {
   addAdmitRules(input: { stamp: Stamp; rules: readonly AdmitRule[] }): Promise<readonly AdmitRule[]>;
   /** Members learned from peers (already verified). Returns those that were new or newer. */
   saveMembers(input: { stamp: Stamp; members: readonly Member[] }): Promise<readonly NodeId[]>;
+  /** A member by a new certificate, whose name nobody else has. @throws `conflict` when somebody has */
+  renameMember(input: { stamp: Stamp; member: Member }): Promise<void>;
+  /** That member lets others in. */
+  saveIssuer(input: { nodeId: NodeId }): Promise<void>;
+  /** Already verified. Returns those that were members until now. */
+  saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */
   saw(input: { nodeId: NodeId; atMs: number; epoch?: number }): Promise<void>;
 }
@@ -281,6 +296,10 @@ export interface StoreReads {
   membership(): Membership | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;
+  /** Whether this node was in that mesh, and left. */
+  hasLeft(meshId: MeshId): boolean;
+  /** Of a node of a mesh that this one has left. */
+  formerName(nodeId: NodeId): string | undefined;
   admitRules(): readonly AdmitRule[];
   /** Oldest first. */
   applicants(): readonly Applicant[];

@@ -89,6 +89,10 @@ export class Detector {
     for (const doubt of this.#doubts.values()) this.#say(doubt, now);
   }
 
+  forget(): void {
+    this.#doubts.clear();
+  }
+
   linked(peer: PeerIdentity): void {
     this.#doubts.delete(peer.nodeId);
     this.#parts.peers.move(peer.nodeId, 'alive', 'connected');

@@ -64,6 +64,10 @@ export class PeerTable {
     return this.#peers.get(nodeId)?.lastSeenMs;
   }
 
+  clear(): void {
+    this.#peers.clear();
+  }
+
   views(): PeerView[] {
     return [...this.#peers.values()];
   }

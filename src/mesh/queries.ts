@@ -4,8 +4,8 @@ import { isInvocationId, isNodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { deliveryState, flightState } from '../rpc/enums.ts';
-import { id, list, name, optionalId, optionalText, optionalWhole, present, required, whole } from '../rpc/fields.ts';
-import { decodeDelivery, decodeFact, decodeFlight, encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
+import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, whole } from '../rpc/fields.ts';
+import { decodeDelivery, decodeFact, decodeFlight, decodeSignedRecord, encodeDelivery, encodeFact, encodeFlight, encodeSignedRecord } from '../rpc/records.ts';
 
 const mostFacts = 100_000;
 const mostItems = 1000;
@@ -19,6 +19,10 @@ export function encodeQuery(query: PeerQuery): wire.Query['query'] {
       return { $case: 'reach', value: { nodeId: query.nodeId } };
     case 'dial_back':
       return { $case: 'dialBack', value: {} };
+    case 'rename':
+      return { $case: 'rename', value: { name: query.name } };
+    case 'leave':
+      return { $case: 'leave', value: { departure: encodeSignedRecord(query.departure) } };
     case 'trace':
       return { $case: 'trace', value: { invocationId: query.invocationId } };
     case 'standings':
@@ -55,6 +59,10 @@ export function decodeQuery(query: wire.Query['query']): PeerQuery {
       return { type: 'reach', nodeId: id(isNodeId, query.value.nodeId, 'reach.node_id') };
     case 'dialBack':
       return { type: 'dial_back' };
+    case 'rename':
+      return { type: 'rename', name: name(query.value.name, 'rename.name') };
+    case 'leave':
+      return { type: 'leave', departure: decodeSignedRecord(required(query.value.departure, 'leave.departure')) };
     case 'trace':
       return { type: 'trace', invocationId: id(isInvocationId, query.value.invocationId, 'trace.invocation_id') };
     case 'standings': {
@@ -94,6 +102,10 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<wire.Answer['answe
       return { $case: 'reach', value: { reached: answer.reached, epoch: answer.epoch } };
     case 'dial_back':
       return { $case: 'dialBack', value: { results: answer.results.map((each) => ({ ...each, why: each.why ?? '' })) } };
+    case 'rename':
+      return { $case: 'rename', value: { chain: { leaf: buffer(answer.chain.leaf), issuer: buffer(answer.chain.issuer) } } };
+    case 'leave':
+      return { $case: 'leave', value: {} };
     case 'trace':
       return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
     case 'standings':
@@ -124,6 +136,12 @@ export function decodeAnswer(message: wire.Answer['answer']): PeerAnswer {
           ...present({ why: optionalText(why, 'dial_back.why') }),
         })),
       };
+    case 'rename': {
+      const { leaf, issuer } = required(answer.value.chain, 'rename.chain');
+      return { type: 'rename', chain: { leaf: bytes(leaf), issuer: bytes(issuer) } };
+    }
+    case 'leave':
+      return { type: 'leave' };
     case 'trace':
       return { type: 'trace', facts: list(answer.value.facts, 'trace.facts', mostFacts).map(decodeFact) };
     case 'standings':

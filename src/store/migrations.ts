@@ -8,9 +8,10 @@ import { schema0002 } from './schema-0002.ts';
 import { schema0003 } from './schema-0003.ts';
 import { schema0004 } from './schema-0004.ts';
 import { schema0010 } from './schema-0010.ts';
+import { schema0020 } from './schema-0020.ts';
 
 /** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
-export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0010];
+export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0010, schema0020];
 
 export const schemaVersion = migrations.length;
 

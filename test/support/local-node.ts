@@ -17,6 +17,8 @@ import { waitFor } from './wait-for.ts';
 export interface LocalNodeOptions {
   readonly harnesses?: readonly Harness[];
   readonly join?: string;
+  /** Undefined: as it was called. */
+  readonly name?: string | undefined;
 }
 
 export class LocalNode implements AsyncDisposable {
@@ -44,12 +46,20 @@ export class LocalNode implements AsyncDisposable {
     return this.#running?.ready.listen ?? '';
   }
 
-  async start({ harnesses = [], join: token }: LocalNodeOptions = {}): Promise<this> {
+  async start(options: LocalNodeOptions = {}): Promise<this> {
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: this.home };
-    const given = { name: this.name, listen: ['127.0.0.1:0'], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
+    const { harnesses = [], join: token } = options;
+    const name = 'name' in options ? options.name : this.#running === undefined ? this.name : undefined;
+    const given = { ...(name === undefined ? {} : { name }), listen: ['127.0.0.1:0'], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
     this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, log: silentLog, harnesses });
     this.#client = await connect({ socketPath: this.#running.ready.socket });
     return this;
+  }
+
+  /** Its store and its keys stay for the next start. */
+  async stop(): Promise<void> {
+    this.#client?.close();
+    await this.#running?.stop(true);
   }
 
   /** One command of this node's user, to its end. */

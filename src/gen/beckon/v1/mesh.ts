@@ -18,6 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { AdmitRules } from "./admission.ts";
+import { LeaveAnswer, LeaveQuery, RenameAnswer, RenameQuery } from "./membership.ts";
 import {
   CertificateChain,
   Delivery,
@@ -248,7 +249,11 @@ export interface Registry {
 export interface Roster {
   members: RosterMember[];
   /** Only from issuers. */
-  rules: AdmitRules | undefined;
+  rules:
+    | AdmitRules
+    | undefined;
+  /** Of members that have left, each signed by the one that did. */
+  departures: SignedRecord[];
 }
 
 export interface RosterMember {
@@ -266,6 +271,8 @@ export interface Query {
     | { $case: "standings"; value: StandingsQuery }
     | { $case: "reach"; value: ReachQuery }
     | { $case: "dialBack"; value: DialBackQuery }
+    | { $case: "rename"; value: RenameQuery }
+    | { $case: "leave"; value: LeaveQuery }
     | undefined;
 }
 
@@ -316,6 +323,8 @@ export interface Answer {
     | { $case: "standings"; value: StandingsAnswer }
     | { $case: "reach"; value: ReachAnswer }
     | { $case: "dialBack"; value: DialBackAnswer }
+    | { $case: "rename"; value: RenameAnswer }
+    | { $case: "leave"; value: LeaveAnswer }
     | undefined;
 }
 
@@ -2248,7 +2257,7 @@ export const Registry: MessageFns<Registry> = {
 };
 
 function createBaseRoster(): Roster {
-  return { members: [], rules: undefined };
+  return { members: [], rules: undefined, departures: [] };
 }
 
 export const Roster: MessageFns<Roster> = {
@@ -2258,6 +2267,9 @@ export const Roster: MessageFns<Roster> = {
     }
     if (message.rules !== undefined) {
       AdmitRules.encode(message.rules, writer.uint32(162).fork()).join();
+    }
+    for (const v of message.departures) {
+      SignedRecord.encode(v!, writer.uint32(322).fork()).join();
     }
     return writer;
   },
@@ -2289,6 +2301,14 @@ export const Roster: MessageFns<Roster> = {
             }
 
             message.rules = AdmitRules.decode(reader, reader.uint32());
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.departures.push(SignedRecord.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -2392,6 +2412,12 @@ export const Query: MessageFns<Query> = {
       case "dialBack":
         DialBackQuery.encode(message.query.value, writer.uint32(250).fork()).join();
         break;
+      case "rename":
+        RenameQuery.encode(message.query.value, writer.uint32(322).fork()).join();
+        break;
+      case "leave":
+        LeaveQuery.encode(message.query.value, writer.uint32(330).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2471,6 +2497,22 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "dialBack", value: DialBackQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.query = { $case: "rename", value: RenameQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.query = { $case: "leave", value: LeaveQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2897,6 +2939,12 @@ export const Answer: MessageFns<Answer> = {
       case "dialBack":
         DialBackAnswer.encode(message.answer.value, writer.uint32(250).fork()).join();
         break;
+      case "rename":
+        RenameAnswer.encode(message.answer.value, writer.uint32(322).fork()).join();
+        break;
+      case "leave":
+        LeaveAnswer.encode(message.answer.value, writer.uint32(330).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2984,6 +3032,22 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "dialBack", value: DialBackAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.answer = { $case: "rename", value: RenameAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.answer = { $case: "leave", value: LeaveAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
