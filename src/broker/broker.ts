@@ -1,6 +1,7 @@
 /** One node's core: every part, and the use cases that local clients call. */
 import type { Check } from '../domain/checks.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
+import { unavailable } from '../domain/errors.ts';
 import type { FlightId, NodeId } from '../domain/ids.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
 import type { FlightTokens } from '../domain/flight-token.ts';
@@ -10,7 +11,7 @@ import type { Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, RecordSeal, Startable, UlidSource } from '../domain/ports.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, Flight, PageRequest } from '../domain/records.ts';
-import type { Member, Membership, Store } from '../domain/store-port.ts';
+import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
@@ -28,20 +29,20 @@ import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
-import { Leaving } from './leaving.ts';
+import type { Leaving } from './leaving.ts';
 import { Links } from './links.ts';
+import { makeMembership } from './membership.ts';
+import type { MembershipPorts } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Outbox } from './outbox.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import type { Retention } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
-import { Renaming } from './renaming.ts';
-import type { CertificateWish } from './renaming.ts';
+import type { Renaming } from './renaming.ts';
 import { Replies } from './replies.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
-import { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import type { Self } from './self.ts';
 import { Waiting } from './waiting.ts';
@@ -50,7 +51,7 @@ import { watchPeers } from './watch-peers.ts';
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
 export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
 
-export interface BrokerParts {
+export interface BrokerParts extends MembershipPorts {
   readonly self: Self;
   readonly store: Store;
   readonly mesh: () => Mesh;
@@ -75,14 +76,6 @@ export interface BrokerParts {
   /** What proves this node to be an issuer; undefined when it is none. */
   readonly issuerProof: () => IssuerProof | undefined;
   readonly isIssuer: (nodeId: NodeId, proof: IssuerProof) => boolean;
-  /** Undefined: this node is no issuer. */
-  readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
-  /** This node's own chain and name were replaced. */
-  readonly onRenamed: (name: string) => Promise<void>;
-  /** What is lost with this node's keys, a sentence each. */
-  readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
-  /** This node is in no mesh any more. */
-  readonly onLeft: (membership: Membership) => Promise<void>;
   readonly pid: number;
   /** For `doctor`: the network port, certificates, the tailnet. */
   readonly checks?: () => Promise<readonly Check[]>;
@@ -144,7 +137,7 @@ export class Broker implements BrokerApi, Startable {
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
@@ -192,32 +185,17 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster: Roster = new Roster({
-      ...{ store, self, chronicler, mesh, log, seal: parts.seal, issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, ...trust },
-      onOwnChain: (chain, identity) => this.#renaming.adopt(chain, identity),
-      onLeft: (nodeId) => this.#leaving.memberLeft(nodeId),
-    });
-    this.#renaming = new Renaming({
-      ...{ store, self, chronicler, mesh, log, verify: parts.verify, certify: parts.certify },
-      announce: (members) => roster.announce(members),
-      onRenamed: async (name) => {
-        await parts.onRenamed(name);
-        roster.announce();
-        this.registry.changed();
-        this.#runner.wakeAll();
-      },
-    });
-    this.#leaving = new Leaving({
-      ...{ store, self, mesh, chronicler, clock, log, seal: parts.seal, runner: this.#runner, outbox: this.#outbox, roster, lossesOfKeys: parts.lossesOfKeys },
+    const { roster, renaming, leaving } = makeMembership({
+      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, outbox: this.#outbox, ports: parts, ...trust },
+      ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
+      onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
         this.#isLeaving = isLeaving;
         if (!isLeaving && !this.#isDraining) this.#runner.resume();
       },
-      onLeft: async (membership) => {
-        await parts.onLeft(membership);
-        this.registry.changed();
-      },
     });
+    this.#renaming = renaming;
+    this.#leaving = leaving;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -233,7 +211,7 @@ export class Broker implements BrokerApi, Startable {
         ...(parts.chores ?? []),
       ],
     });
-    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, renaming: this.#renaming, leaving: this.#leaving, inspection: this.#inspection, clock, log });
+    this.links = new Links({ store, inbox, outbox: this.#outbox, rollback: this.#rollback, replies: this.#replies, registry: this.registry, roster, renaming, leaving, inspection: this.#inspection, clock, log });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
@@ -302,7 +280,10 @@ export class Broker implements BrokerApi, Startable {
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
-  readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
+  readonly invoke: BrokerApi['invoke'] = async (input) => {
+    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
+    return this.#acceptance.invoke(input);
+  };
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#flights.cancel(id, by, waitMs);
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#replies.give(input);
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();

@@ -4,7 +4,7 @@
  */
 import { parseAddress } from '../domain/address.ts';
 import { flawOfChain } from '../domain/ancestry.ts';
-import { BrokerError, denied, toBrokerError } from '../domain/errors.ts';
+import { BrokerError, denied, toBrokerError, unavailable } from '../domain/errors.ts';
 import { longestDurationMs } from '../domain/duration.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -35,6 +35,7 @@ export interface InboxParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly isDraining: () => boolean;
+  readonly isLeaving: () => boolean;
   readonly rollback: () => Rollback;
 }
 
@@ -68,6 +69,11 @@ export class Inbox {
   }
 
   async forward(link: Link, message: Forward): Promise<void> {
+    // It is not coming back to this mesh: better known now than when all have heard of it.
+    if (this.#parts.isLeaving() && this.#parts.store.read.flight(flightOfInvocation(message.invocation.id)) === undefined) {
+      this.#reject(link, message.invocation.id, 'peer_rejected', unavailable(`${this.#parts.self.name()} is leaving the mesh`, 'invoke it on another node'));
+      return;
+    }
     // No answer: the origin keeps it and sends it again when this node is back.
     if (this.#parts.isDraining()) return;
     const { task } = message;

@@ -6,7 +6,6 @@ import { isFullyQualified, onNode, parseAddress } from '../domain/address.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import { BrokerError } from '../domain/errors.ts';
 import { nameHolders } from '../domain/name-holder.ts';
-import type { NodeId } from '../domain/ids.ts';
 import type { Registry as RegistryMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, RecordSeal } from '../domain/ports.ts';

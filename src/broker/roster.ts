@@ -140,6 +140,7 @@ export class Roster {
 
   async received(link: Link, message: RosterMessage): Promise<void> {
     const { store, self, chronicler, mesh } = this.#parts;
+    const meshId = self.mesh()?.id;
     const learned: Member[] = [];
     for (const { chain, addresses } of message.members.slice(0, rosterLimit)) {
       const identity = this.#verified(link, chain);
@@ -151,7 +152,7 @@ export class Roster {
       const kept = isItself || known === undefined || known.addresses.length === 0 ? addresses.slice(0, addressLimit) : known.addresses;
       learned.push({ nodeId: identity.nodeId, name: identity.name, owner: identity.owner, chain, notBeforeMs: identity.notBeforeMs, addresses: kept });
     }
-    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), members: learned }));
+    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), members: learned, ...(meshId === undefined ? {} : { meshId }) }));
     if (message.admission !== undefined) await this.#rules(link, message.admission);
     if (message.departures !== undefined) await this.#departures(link, message.departures);
     const news = learned.filter((each) => fresh.has(each.nodeId) && store.read.member(each.nodeId)?.left === undefined);

@@ -233,8 +233,8 @@ export interface StoreWrites {
   recordApplicant(input: { stamp: Stamp; applicant: Omit<Applicant, 'sinceMs'> }): Promise<void>;
   /** Returns those that were new. @throws `overload` beyond 1000 */
   addAdmitRules(input: { stamp: Stamp; rules: readonly AdmitRule[] }): Promise<readonly AdmitRule[]>;
-  /** Members learned from peers (already verified). Returns those that were new or newer. */
-  saveMembers(input: { stamp: Stamp; members: readonly Member[] }): Promise<readonly NodeId[]>;
+  /** Members learned from peers (already verified), of that mesh and no other. Returns those that were new or newer. */
+  saveMembers(input: { stamp: Stamp; members: readonly Member[]; meshId?: MeshId }): Promise<readonly NodeId[]>;
   /** A member by a new certificate, whose name nobody else has. @throws `conflict` when somebody has */
   renameMember(input: { stamp: Stamp; member: Member }): Promise<void>;
   /** That member lets others in. */

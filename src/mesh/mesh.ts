@@ -21,7 +21,7 @@ import type { Settle } from './open-sessions.ts';
 import { Outgoing } from './outgoing.ts';
 import type { NewSession } from './outgoing.ts';
 import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
-import { PeerTable, strangerView } from './peers.ts';
+import { leftTheMesh, PeerTable, strangerView } from './peers.ts';
 import { directly } from './route.ts';
 import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
@@ -34,8 +34,6 @@ const farewellMs = 1_000;
 const probeMs = 2_000;
 /** When a peer comes back, all that are away are looked for, this often at most. */
 const lookAgainMs = 10_000;
-
-const leftTheMesh = 'it left the mesh';
 
 export function createMesh(parts: MeshParts): NodeMesh {
   return new SessionMesh(parts);

@@ -152,8 +152,10 @@ export class TrustTable {
     this.#facts.append(stamp, 'member.admitted', { peer: this.#nodes.of(member.nodeId), detail: { name: member.name, owner: member.owner } });
   }
 
-  saveMembers({ stamp, members }: { stamp: Stamp; members: readonly Member[] }): NodeId[] {
+  saveMembers({ stamp, members, meshId }: Input<'saveMembers'>): NodeId[] {
     const changed: NodeId[] = [];
+    // Learned of a mesh that this node has left since.
+    if (meshId !== undefined && this.#mesh.get()?.id !== meshId) return changed;
     for (const member of members) {
       const node = this.#nodes.of(member.nodeId);
       const known = this.#member.get(node);

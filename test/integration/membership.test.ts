@@ -1,8 +1,9 @@
 /** Names and leaving, with three whole nodes in this process. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import type { FlightId } from '../../src/domain/ids.ts';
 import { LocalNode } from '../support/local-node.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -170,6 +171,29 @@ test('what is held for others, and what of others waits here, ends with the reas
   await laptop.start();
   const ended = await server.becomes(waiting.flightId, 'failed', 20_000);
   expect(ended.error?.message).toContain('desktop left the mesh');
+});
+
+test('leaving waits for what runs, and what of others has not begun fails there with the reason', async () => {
+  await using trio = await new Trio().start();
+  const { desktop, server } = trio;
+  const gate = join(trio.root, 'gate');
+  const address = await desktop.addAgent('slow', { argv: ['sh', '-c', `until [ -e '${gate}' ]; do sleep 0.05; done; echo done`] });
+  await waitFor('the agent to be known', async () => (await addresses(server)).includes(address));
+  const flights = [];
+  // One more than an agent runs at once.
+  for (let count = 0; count < 5; count += 1) flights.push((await server.invoke(address, String(count))).flightId);
+  const [queued = flights[0]] = flights.slice(-1);
+  for (const id of flights.slice(0, 4)) await server.becomes(id, 'running');
+
+  expect(await desktop.client.leaveMesh({ force: false, confirmed: false, waitMs: 100 })).toMatchObject({ left: false, losses: [expect.stringContaining('1 invocation of others')] });
+  expect(await desktop.client.leaveMesh({ force: false, confirmed: true, waitMs: 300 })).toMatchObject({ left: false, running: 4 });
+  await expect(desktop.invoke('@slow', 'new')).rejects.toMatchObject({ code: 'unavailable' });
+  writeFileSync(gate, '');
+  await waitFor('it to have left', async () => (await desktop.client.status()).mesh === undefined);
+
+  for (const id of flights.slice(0, 4)) await server.becomes(id, 'completed');
+  const failed = await server.becomes(queued as FlightId, 'failed');
+  expect(failed.error?.message).toBe('desktop left the mesh before this could start');
 });
 
 test('the last issuer leaves only when it is told to', async () => {

@@ -9,7 +9,7 @@ import { asMeshId, attemptIdOf, eventIdOf, flightOfInvocation, invocationIdOf, p
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
 import type { AdmitRule } from '../../src/domain/admit-rule.ts';
-import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakePeers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
+import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
 import { FakeNetwork } from './fake-network.ts';
 
 export { desktop, laptop } from './fake-records.ts';

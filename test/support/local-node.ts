@@ -50,7 +50,7 @@ export class LocalNode implements AsyncDisposable {
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: this.home };
     const { harnesses = [], join: token } = options;
     const name = 'name' in options ? options.name : this.#running === undefined ? this.name : undefined;
-    const given = { ...(name === undefined ? {} : { name }), listen: ['127.0.0.1:0'], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
+    const given = { ...(name === undefined ? {} : { name }), listen: [this.listen === '' ? '127.0.0.1:0' : this.listen], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
     this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, log: silentLog, harnesses });
     this.#client = await connect({ socketPath: this.#running.ready.socket });
     return this;

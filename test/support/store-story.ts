@@ -117,5 +117,6 @@ export function storeStory(): readonly StoryStep[] {
   add('rolledBack', { stamp: stamp(), evidence: 'a peer has seen more', peerNodeId: peer });
   add('settleQuarantined', { stamp: stamp(), flightId: flightOf(held), origin: { lastSeq: 0, terminal: false } });
   add('removeAgent', { stamp: stamp(), address });
+  add('leaveMesh', { stamp: stamp() });
   return steps;
 }

@@ -28,6 +28,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
     clock,
     log: silentLog,
     isDraining: () => false,
+    isLeaving: () => false,
   } as unknown as InboxParts);
   const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: (message: ControlMessage) => sent.push(message) } as unknown as Link;
   const root = story.invocationId();

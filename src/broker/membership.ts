@@ -1,0 +1,59 @@
+/** Being a member: who else is, under which names, and leaving. Puts together the parts that speak of it. */
+import type { Membership, Member } from '../domain/store-port.ts';
+import type { CertificateChain } from '../domain/trust.ts';
+import { Leaving } from './leaving.ts';
+import type { LeavingParts } from './leaving.ts';
+import { Renaming } from './renaming.ts';
+import type { CertificateWish, RenamingParts } from './renaming.ts';
+import { Roster } from './roster.ts';
+import type { RosterParts } from './roster.ts';
+
+/** What the core needs done outside of it: keys, certificates, the network port. */
+export interface MembershipPorts {
+  /** Undefined: this node is no issuer. */
+  readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
+  /** This node's own chain and name were replaced. */
+  readonly onRenamed: (name: string) => Promise<void>;
+  /** What is lost with this node's keys, a sentence each. */
+  readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
+  /** This node is in no mesh any more. */
+  readonly onLeft: (membership: Membership) => Promise<void>;
+}
+
+type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft'> &
+  Omit<RenamingParts, 'announce' | keyof MembershipPorts> &
+  Omit<LeavingParts, 'roster' | keyof MembershipPorts> & {
+    readonly ports: MembershipPorts;
+    /** This node's registrations are to be told anew. */
+    readonly onAddresses: () => void;
+  };
+
+export function makeMembership(parts: Parts): { readonly roster: Roster; readonly renaming: Renaming; readonly leaving: Leaving } {
+  const { ports, onAddresses, ...shared } = parts;
+  const roster: Roster = new Roster({
+    ...shared,
+    onOwnChain: (chain, identity) => renaming.adopt(chain, identity),
+    onLeft: (nodeId) => leaving.memberLeft(nodeId),
+  });
+  const renaming = new Renaming({
+    ...shared,
+    certify: ports.certify,
+    announce: (members) => roster.announce(members),
+    onRenamed: async (name) => {
+      await ports.onRenamed(name);
+      roster.announce();
+      onAddresses();
+      parts.runner.wakeAll();
+    },
+  });
+  const leaving = new Leaving({
+    ...shared,
+    roster,
+    lossesOfKeys: ports.lossesOfKeys,
+    onLeft: async (membership) => {
+      await ports.onLeft(membership);
+      onAddresses();
+    },
+  });
+  return { roster, renaming, leaving };
+}
