@@ -82,7 +82,7 @@ export class Registry {
         candidateOf(registration, {
           name: member.name,
           owner: member.owner,
-          owned: holders.get(member.name) === member.nodeId,
+          owned: (holders.get(member.name) ?? member.nodeId) === member.nodeId,
           state: member.left === undefined ? (peer?.state ?? 'unreachable') : 'left',
           lastSeenMs: Math.max(peer?.lastSeenMs ?? 0, member.lastSeenMs ?? 0),
           ...(peer?.rttMs === undefined ? {} : { rttMs: peer.rttMs }),
