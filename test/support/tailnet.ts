@@ -67,7 +67,8 @@ export class RealTailnet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children.toReversed()) child.kill();
-    await Promise.all(this.#children.map((child) => child.exitCode !== null || child.signalCode !== null || new Promise((resolve) => child.once('exit', resolve))));
+    const running = this.#children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+    await Promise.all(running.map((child) => new Promise((resolve) => child.once('exit', resolve))));
     for (const namespace of [...this.#hosts.keys(), 'hs'].map((name) => this.#namespace(name))) await run('ip', ['netns', 'delete', namespace]).catch((error: unknown) => error);
     rmSync(this.#directory, { recursive: true, force: true });
   }
