@@ -35,6 +35,10 @@ const host = systemHost({
     const { examineHere } = await import('./app/doctor.ts');
     return await examineHere({ paths, uid: process.getuid?.() ?? 0, env: process.env, ...options });
   },
+  survey: async () => {
+    const { surveyHere } = await import('./app/survey.ts');
+    return await surveyHere({ paths, env: process.env });
+  },
   run: async ({ given, offline }) => {
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');

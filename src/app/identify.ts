@@ -35,12 +35,13 @@ function upStatus(tailnet: Asked | undefined, what: string): TailnetStatus {
   throw unavailable(`${what}: ${view.kind === 'unknown' ? 'the tailnet is not known yet' : view.why}`, 'hint' in view ? view.hint : undefined);
 }
 
-async function vouchedFor(tailnet: Asked, address: HostPort, { self }: TailnetStatus): Promise<TailnetIdentity> {
+async function vouchedFor(tailnet: Asked, address: HostPort, { self, peers }: TailnetStatus): Promise<TailnetIdentity> {
   const identity = await tailnet.whois(address);
   const where = formatHostPort(address);
   if (identity === undefined) throw denied(`the tailnet knows no machine at ${where}`);
   if (identity.id === self?.id) throw denied(`${where} is this same machine: any user of it could be meant`, 'enter with a token: beckon mesh invite');
-  if (identity.isShared) throw denied(`${identity.name} is a machine of another tailnet`, 'enter with a token: beckon mesh invite, there');
+  const isListedShared = peers.some(({ id, isShared }) => id === identity.id && isShared);
+  if (identity.isShared || isListedShared) throw denied(`${identity.name} is a machine of another tailnet`, 'enter with a token: beckon mesh invite, there');
   if (identity.isExpired) throw denied(`the tailnet key of ${identity.name} has expired`, 'renew it on that machine: tailscale up --force-reauth');
   if (identity.isRouter) throw denied(`${identity.name} is a subnet router: others reach this port from behind it with its address`, 'enter with a token: beckon mesh invite, there');
   return identity;

@@ -53,6 +53,18 @@ export interface NodeProcess {
   hasSocket(): boolean;
 }
 
+/** Of this machine, for `setup`. */
+export interface Survey {
+  /** Made from its host name. */
+  readonly suggestedName: string;
+  /** Flags of an earlier `up`. */
+  readonly remembered: { readonly name?: string; readonly listen?: readonly string[] };
+  /** The tailnet that this machine is connected to. */
+  readonly tailnet?: { readonly addresses: readonly string[]; readonly name?: string };
+  /** Of networks that are no tailnet; `name` of the interface. */
+  readonly addresses: readonly { readonly host: string; readonly name: string }[];
+}
+
 /** One key, or undefined when the terminal is gone. */
 export type ReadKey = (signal: AbortSignal) => Promise<string | undefined>;
 
@@ -73,6 +85,8 @@ export interface Host {
   /** Reads keys from the person at the terminal, even when stdin is something else; undefined without a terminal. */
   readonly readKey: ReadKey | undefined;
   readonly node: NodeProcess;
+  /** What is known of this machine before anything is set up on it. */
+  survey(): Promise<Survey>;
   /** What this machine shows from outside the node; with `fix` puts right what is safe to. */
   examine(options: { readonly fix: boolean; readonly isRunning: boolean }): Promise<readonly Check[]>;
 }

@@ -13,6 +13,7 @@ import { examples } from './options.ts';
 import type { Register } from './options.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
+import { defineSetup } from './setup.ts';
 
 /** `done` is told the exit code of the command that ran. */
 export function buildProgram(context: Context, done: (exitCode: number) => void): Command {
@@ -34,7 +35,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

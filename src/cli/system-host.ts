@@ -17,6 +17,7 @@ export interface HostParts {
   readonly home: () => Promise<{ readonly cwd: string; readonly env: NodeJS.ProcessEnv }>;
   readonly run: NodeProcess['run'];
   readonly examine: Host['examine'];
+  readonly survey: Host['survey'];
 }
 
 export function systemHost(parts: HostParts): Host {
@@ -40,6 +41,7 @@ export function systemHost(parts: HostParts): Host {
       return tty.stderr ? keysOf(own.stdin, tty.stdin) : undefined;
     },
     examine: parts.examine,
+    survey: parts.survey,
     node: {
       run: parts.run,
       spawn: (args, stdin) => spawnNode(parts, args, stdin),

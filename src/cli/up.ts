@@ -74,7 +74,20 @@ async function told(writing: Promise<void>): Promise<void> {
 }
 
 /** Starts this program again as a process of its own; prints its ready line, or reports what it failed with. */
-export async function startDetached({ host, out }: Context, flags: readonly string[], stdin: string): Promise<number> {
+export async function startDetached(context: Context, flags: readonly string[], stdin: string): Promise<number> {
+  const { host, out } = context;
+  const started = await launch(context, flags, stdin);
+  if (started === undefined) return exitStillGoing;
+  await out.line(started.line);
+  if (!out.isJson) out.note(out.dim(`${started.node} is up; stop it with beckon down, its log is ${host.logPath()}`));
+  return exitOk;
+}
+
+/**
+ * Starts this program again as a process of its own, and resolves when it is ready; with undefined when the person left
+ * before. @throws BrokerError what it failed with
+ */
+export async function launch({ host, out }: Context, flags: readonly string[], stdin: string): Promise<{ line: string; node: string } | undefined> {
   const child = await host.node.spawn(['up', '--json', ...flags], stdin);
   let isLeft = false;
   let leave: (() => void) | undefined;
@@ -90,14 +103,10 @@ export async function startDetached({ host, out }: Context, flags: readonly stri
     child.release();
     if (isLeft) {
       out.note('the node goes on starting; see beckon status');
-      return exitStillGoing;
+      return undefined;
     }
     const document = parse(line ?? '');
-    if (isReady(document)) {
-      await out.line(line);
-      if (!out.isJson) out.note(out.dim(`${document.node} is up; stop it with beckon down, its log is ${host.logPath()}`));
-      return exitOk;
-    }
+    if (isReady(document)) return { line: line ?? '', node: document.node };
     const error = errorOf(document);
     if (error !== undefined) throw error;
     const code = await Promise.race([child.exited, after(host.clock, lastWordsMs).then(() => null)]);

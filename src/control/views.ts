@@ -142,14 +142,14 @@ export function encodePeer(peer: PeerView): inspection.Peer {
   };
 }
 
-export function encodeApplicant({ name, nodeId, address, login, tags, sinceMs, why }: Applicant): admission.Applicant {
-  return { name, nodeId, address, login: login ?? '', tags: [...tags], sinceMs, why };
-}
-
 export function encodePeersUpdate(update: PeersUpdate): inspection.WatchPeersResponse {
   const { atMs } = update;
   if (update.type === 'all') return { atMs, update: { $case: 'all', value: { peers: update.peers.map(encodePeer) } } };
   return { atMs, update: { $case: 'changed', value: { peer: encodePeer(update.peer), from: peerState.toWire(update.from) } } };
+}
+
+export function encodeApplicant({ name, nodeId, address, login, tags, sinceMs, why }: Applicant): admission.Applicant {
+  return { name, nodeId, address, login: login ?? '', tags: [...tags], sinceMs, why };
 }
 
 export function encodeMember({ name, nodeId, owner, state }: MemberView): wire.Member {

@@ -18,6 +18,7 @@ export interface HostOptions {
   readonly spawn?: (args: readonly string[], stdin: string) => Promise<DetachedNode>;
   readonly isAlive?: () => boolean;
   readonly examine?: Host['examine'];
+  readonly survey?: Host['survey'];
   /** Nobody reads stdout after so many bytes. */
   readonly readsBytes?: number;
 }
@@ -47,6 +48,7 @@ export class CliProcess {
       cwd: options.cwd ?? '/',
       clock: options.clock ?? createSystemClock(),
       version: '1.2.3',
+      // Asked each time: a node may be started meanwhile.
       socketPath: () => options.socketPath,
       logPath: () => '/nowhere/node.log',
       onSignal: (signals, handler) => {
@@ -56,6 +58,7 @@ export class CliProcess {
         };
       },
       readKey: options.readKey,
+      survey: options.survey ?? (() => Promise.resolve({ suggestedName: 'laptop', remembered: {}, addresses: [] })),
       examine: options.examine ?? (() => Promise.resolve([])),
       node: {
         run: options.run ?? unavailable,

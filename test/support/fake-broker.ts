@@ -9,8 +9,8 @@ import { asMeshId, attemptIdOf, eventIdOf, flightOfInvocation, invocationIdOf, p
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
 import type { AdmitRule } from '../../src/domain/admit-rule.ts';
-import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
 import { FakeNetwork } from './fake-network.ts';
+import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
 
 export { desktop, laptop } from './fake-records.ts';
 
@@ -27,6 +27,7 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
   readonly specs: AgentSpec[] = [];
   readonly ruled: AdmitRule[] = [];
   readonly joined: string[] = [];
+  readonly made: string[] = [];
   readonly cancelled: string[] = [];
   readonly replies: { readonly request: string; readonly reply: ReplyInput['reply']; readonly by: string }[] = [];
   candidates: ResolveResult['candidates'] = [{ address: '@fabric@laptop#main', chosen: true, why: 'the only one' }];
@@ -264,6 +265,7 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
 
   async createMesh(input: { name?: string }): ReturnType<BrokerApi['createMesh']> {
     this.check();
+    this.made.push(input.name ?? 'home');
     return { meshId: asMeshId('mesh1'), name: input.name ?? 'home', owner: 'ada', nodeName: 'laptop' };
   }
 

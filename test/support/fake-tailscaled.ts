@@ -226,7 +226,7 @@ export class FakeTailscaled implements AsyncDisposable {
     json(response, {
       Node: {
         ID: Number(found.id) || 1, StableID: found.id, Name: `${found.name}.${suffix}.`, User: Number(this.#userId(found)), Key: `nodekey:${found.id}`,
-        Addresses: found.addresses.map((each) => `${each}/${each.includes(':') ? 128 : 32}`), Hostinfo: { OS: found.os ?? 'linux', Hostname: found.name },
+        Addresses: found.addresses.map((each) => `${each}/${each.includes(':') ? 128 : 32}`), Hostinfo: { OS: found.os ?? 'linux', Hostname: found.name, ...(found.raw?.['ShareeNode'] === true ? { ShareeNode: true } : {}) },
         ...(found.tags === undefined ? {} : { Tags: found.tags }), ...(found.routes === undefined ? {} : { PrimaryRoutes: found.routes }),
         ...(found.expired === true ? { Expired: true } : {}), Online: found.online ?? true, ComputedName: found.name,
       },

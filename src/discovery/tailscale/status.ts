@@ -74,7 +74,7 @@ function machineOf(read: Machine, logins: ReadonlyMap<string, string>, dnsSuffix
     addresses: inOrder(read.TailscaleIPs),
     isOnline: read.Online,
     isExpired: read.Expired,
-    isShared: read.ShareeNode || isSet(read.AltSharerUserID) || isForeign(dnsName, dnsSuffix),
+    isShared: read.ShareeNode || isUserSet(read.AltSharerUserID) || isForeign(dnsName, dnsSuffix),
     isExit: read.ExitNodeOption && dnsName.endsWith('.mullvad.ts.net'),
   };
 }
@@ -94,7 +94,7 @@ export function inOrder(addresses: readonly string[]): readonly string[] {
   return [...plain.filter((each) => isIP(each) === 4), ...plain.filter((each) => isIP(each) === 6)];
 }
 
-function isSet(userId: string): boolean {
+export function isUserSet(userId: string): boolean {
   return userId !== '' && userId !== '0';
 }
 

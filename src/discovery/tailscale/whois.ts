@@ -1,8 +1,8 @@
 /** What `GET whois` answers (apitype.WhoIsResponse of tailscale). */
 import { z } from 'zod';
 import type { TailnetIdentity } from '../../domain/tailnet.ts';
-import { decode, flag, list, map, text } from './json.ts';
-import { inOrder, isForeign, withoutFinalDot } from './status.ts';
+import { decode, flag, id, list, map, text } from './json.ts';
+import { inOrder, isForeign, isUserSet, withoutFinalDot } from './status.ts';
 
 const whois = z.object({
   Node: z.object({
@@ -13,6 +13,8 @@ const whois = z.object({
     Tags: list(z.string()),
     PrimaryRoutes: list(z.string()),
     Expired: flag,
+    Sharer: id,
+    Hostinfo: z.object({ ShareeNode: flag }).nullish(),
   }),
   UserProfile: z.object({ LoginName: text }).nullish(),
   CapMap: map(list(z.unknown())),
@@ -37,7 +39,7 @@ export function decodeWhoIs(body: string, dnsSuffix: string): TailnetIdentity {
     tags: node.Tags,
     addresses: inOrder(node.Addresses),
     isExpired: node.Expired,
-    isShared: isForeign(dnsName, dnsSuffix),
+    isShared: isForeign(dnsName, dnsSuffix) || isUserSet(node.Sharer) || node.Hostinfo?.ShareeNode === true,
     isRouter: node.PrimaryRoutes.length > 0,
     capabilities: new Map(Object.entries(capabilities)),
   };

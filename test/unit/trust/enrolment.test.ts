@@ -139,6 +139,15 @@ describe('enrolment', () => {
     expect(told.log).toEqual([]);
   });
 
+  test('a key to issue with whose holder did not sign is refused before the desk is asked', async () => {
+    const told = desk();
+    const asked = request();
+    const forged = { publicKey: generateNodeKey().publicKey, proof: generateNodeKey().sign(channel) };
+    const body = Buffer.from(JSON.stringify({ ...(JSON.parse(Buffer.from(asked.body).toString()) as object), issuerKey: JSON.parse(encodeMessage(forged)) as unknown }));
+    await expect(handle({ ...asked, body }, told)).rejects.toMatchObject({ code: 'unauthenticated', message: expect.stringContaining('issue with') });
+    expect(told.log).toEqual([]);
+  });
+
   test.each(['Desk top', 'k51x', '-x', 'ä', 'x'.repeat(41), '\u001b[2J'])('the name %j is invalid', async (name) => {
     const told = desk();
     await expect(handle(request({ name }), told)).rejects.toMatchObject({ code: 'invalid' });

@@ -55,6 +55,9 @@ describe('answers of tailscaled', () => {
     const routed = body.replace('"StableID"', '"PrimaryRoutes":["10.0.0.0/8"],"StableID"');
     expect(decodeWhoIs(routed, 'tn.test').isRouter).toBe(true);
     expect(decodeWhoIs(body, 'other.ts.net').isShared).toBe(true);
+    expect(decodeWhoIs(body, 'tn.test').isShared).toBe(false);
+    expect(decodeWhoIs(body.replace('"StableID"', '"Sharer":9007199254740993,"StableID"'), 'tn.test').isShared).toBe(true);
+    expect(decodeWhoIs(body.replace('"OS":', '"ShareeNode":true,"OS":'), 'tn.test').isShared).toBe(true);
   });
 
   test('of the recorded notices those count that change state, this machine or a peer', () => {
