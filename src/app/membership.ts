@@ -1,9 +1,10 @@
 /** Making, opening and entering a mesh: keys and certificates meet the store and the network port here. */
-import { createMesh, keepIssuerKey, meshIdentityOf, openIssuer, wishIssuerKey } from '../trust/mesh-authority.ts';
+import { createMesh, forgetMeshKeys, holdsRootKey, keepIssuerKey, meshIdentityOf, openIssuer, wishIssuerKey } from '../trust/mesh-authority.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
 import { enrol } from '../trust/enrol.ts';
 import { askToJoin } from '../trust/issuer-call.ts';
 import type { Admission as Entrance, IssuerCall, KnownIssuer, Wish } from '../trust/issuer-call.ts';
+import { after } from '../trust/issue.ts';
 import { describeMesh } from './mesh-choice.ts';
 import type { FoundMesh } from './mesh-choice.ts';
 import type { Detour } from '../trust/https-call.ts';
@@ -11,13 +12,15 @@ import { fingerprintOf, flawOfOwner } from '../trust/certificate.ts';
 import { decodeToken, encodeToken, hashOfSecret, newSecret } from '../trust/token.ts';
 import type { NodeKey } from '../trust/node-key.ts';
 import type { BrokerApi } from '../broker/api.ts';
+import type { CertificateWish } from '../broker/renaming.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
 import { conflict, denied, invalid, unavailable } from '../domain/errors.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Member, Membership, Store } from '../domain/store-port.ts';
-import type { MeshIdentity } from '../domain/trust.ts';
+import { asMeshId } from '../domain/ids.ts';
+import type { CertificateChain, MeshIdentity } from '../domain/trust.ts';
 
 const inviteMs = 60 * 60 * 1000;
 const longestInviteMs = 30 * 24 * 60 * 60 * 1000;
@@ -64,6 +67,27 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   async load(): Promise<MeshIdentity | undefined> {
     const membership = this.#parts.store.read.membership();
     return membership === undefined ? undefined : this.#take(membership);
+  }
+
+  /** Under the name wished for, by this node's own issuer. Undefined when it is none. */
+  async certify({ publicKey, name, owner, laterThanMs }: CertificateWish): Promise<CertificateChain | undefined> {
+    return this.#issuer?.issue({ publicKey, name, owner }, after(laterThanMs, this.#parts.clock.now()));
+  }
+
+  /** What of this mesh only the keys on this machine can do. */
+  async lossesOfKeys({ meshId, meshName, isIssuer }: Membership, others: readonly Member[]): Promise<readonly string[]> {
+    if (!isIssuer) return [];
+    if (!others.some((each) => each.isIssuer === true)) {
+      return [`no other node lets others into ${meshName}: without this one nobody can enter it, be renamed or have a certificate renewed`];
+    }
+    const isFounder = await holdsRootKey(this.#parts.trustDir, asMeshId(meshId));
+    return isFounder ? [`the root key of ${meshName} is on this machine alone: the issuers that it has go on, and there will never be another`] : [];
+  }
+
+  /** The keys of a mesh that this node is not in any more. */
+  async forget({ meshId }: Membership): Promise<void> {
+    this.#issuer = undefined;
+    await forgetMeshKeys(this.#parts.trustDir, asMeshId(meshId));
   }
 
   async createMesh(input: { name?: string; new: boolean }): ReturnType<BrokerApi['createMesh']> {

@@ -17,6 +17,8 @@ export interface SearchParts extends LookParts {
   readonly sources: readonly DiscoverySource[];
   readonly random: Random;
   readonly isMember: () => boolean;
+  /** It left that mesh: it goes back by a person's wish only. */
+  readonly hasLeft: (meshId: string) => boolean;
   /** @throws IssuerRefusal when it has to wait; any other error */
   readonly enter: (known: KnownIssuer, call: IssuerCall) => Promise<{ readonly meshName: string; readonly owner: string }>;
 }
@@ -101,7 +103,8 @@ export class MeshSearch implements Startable {
   async #look(signal: AbortSignal): Promise<FoundMesh | undefined> {
     const { clock, sources } = this.#parts;
     this.#lookedAtMs = clock.monotonic();
-    const found = await lookForMeshes(sources.flatMap((source) => source.candidates()), this.#parts, signal);
+    const all = await lookForMeshes(sources.flatMap((source) => source.candidates()), this.#parts, signal);
+    const found = all.filter(({ meshId }) => !this.#parts.hasLeft(meshId));
     const choice = chooseMesh(found);
     switch (choice.kind) {
       case 'none':

@@ -141,13 +141,14 @@ export class Network implements Startable {
     return identifyCaller(this.#parts.tailnet, { remote: parseHostPort(ends.remoteAddress), localAddress: ends.localAddress });
   }
 
-  setIdentity(identity: MeshIdentity): void {
+  /** Undefined: this node is in no mesh from now on. */
+  setIdentity(identity: MeshIdentity | undefined): void {
     this.#front.setIdentity(identity);
     this.mesh.setIdentity(identity);
   }
 
   addMembers(members: readonly Member[]): void {
-    this.mesh.addMembers(members.map(({ nodeId, name, addresses }) => ({ identity: { nodeId, name }, addresses })));
+    this.mesh.addMembers(members.map(({ nodeId, name, addresses, left }) => ({ identity: { nodeId, name }, addresses, hasLeft: left !== undefined })));
   }
 }
 

@@ -12,6 +12,7 @@ import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { nameFrom, parseName } from '../domain/address.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
@@ -22,7 +23,7 @@ import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../h
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
-import { flawOfOwner, verifyChain } from '../trust/certificate.ts';
+import { flawOfOwner, parseLeaf, verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
@@ -85,7 +86,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const { join, ...givenFlags } = given;
   const flagsFile = rememberedPath(paths.stateDir);
   const remembered = await readRemembered(flagsFile);
-  const flags = mergeFlags(remembered, givenFlags);
+  let flags = mergeFlags(remembered, givenFlags);
   const listen = listenAddresses(flags.listen);
   const seeds = readSeeds(flags.seeds ?? []);
   const tailnetParts = { flag: parseTailscaleFlag(flags.tailscale), env, clock, random: systemRandom, log };
@@ -131,9 +132,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       network.addMembers(members);
     },
   });
-  const unjoinedName = wishedName ?? nameFrom(hostname().split('.')[0] ?? '') ?? 'node';
-  const self = selfOf({ store, nodeId: nodeKey.nodeId, epoch, previousEpoch, version, unjoinedName });
-  if (wishedName !== undefined) await renameNode({ store, membership, nodeKey, chronicler, clock, ulids, to: wishedName });
+  let unjoinedName: string = wishedName ?? nameFrom(hostname().split('.')[0] ?? '') ?? 'node';
+  const self = selfOf({ store, nodeId: nodeKey.nodeId, epoch, previousEpoch, version, unjoinedName: () => unjoinedName });
+  const isNamed = wishedName === undefined || (await renameNode({ store, membership, nodeKey, chronicler, to: wishedName }));
   const identity = await membership.load();
 
   const network: Network = new Network({
@@ -166,6 +167,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const config = offline ? { notifyAll: false } : await readConfig(paths.configFile);
   const notifier = await createNotifier({ command: config.notify, configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });
 
+  /** A bare `up` must not give it back a name that it had. */
+  const rememberName = async (name: string): Promise<void> => {
+    flags = mergeFlags(flags, { name });
+    if (!offline) await writeRemembered(flagsFile, flags);
+  };
+
   // Asked for before the node is up, say while it joins: done as soon as it is.
   let early: { force: boolean } | undefined;
   let requestStop = (force: boolean): void => {
@@ -196,6 +203,18 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
     issuerProof: () => issuerProofOf(membership.issuer, nodeKey.nodeId),
     isIssuer: (nodeId, proof) => provesIssuer(nodeId, proof, rootOf(store), clock.now()),
+    certify: (wish) => membership.certify(wish),
+    onRenamed: async (name) => {
+      await rememberName(name);
+      network.setIdentity(await membership.load());
+    },
+    lossesOfKeys: (mesh, others) => membership.lossesOfKeys(mesh, others),
+    onLeft: async (mesh) => {
+      unjoinedName = mesh.name;
+      network.setIdentity(undefined);
+      await membership.forget(mesh);
+      await rememberName(mesh.name);
+    },
     pid,
     notifier,
     notifyAll: config.notifyAll,
@@ -218,11 +237,19 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   undo.defer(() => control.stop());
   if (join !== undefined) await membership.joinMesh(join);
   const isMember = (): boolean => store.read.membership() !== undefined;
-  const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, enter: (known, call) => membership.enter(known, call) });
+  const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, hasLeft: (meshId) => store.read.hasLeft(asMeshId(meshId)), enter: (known, call) => membership.enter(known, call) });
   knocked = () => search?.knocked();
   undo.defer(() => search?.stop());
   await search?.start();
   if (!offline) await writeRemembered(flagsFile, flags);
+  let nameNote: string | undefined;
+  if (!isNamed && !offline) {
+    await broker.renameNode(wishedName ?? '').catch((error: unknown) => {
+      const { message, hint } = toBrokerError(error);
+      nameNote = `the name ${wishedName} was not given: ${message}${hint === undefined ? '' : `; ${hint}`}`;
+      log.warn({}, nameNote);
+    });
+  }
   log.info({ node: self.name(), nodeId: nodeKey.nodeId, epoch, version }, 'the node is up');
 
   const running = undo.move();
@@ -248,7 +275,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: null,
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...[network.note(), search?.note].filter((note) => note !== undefined)],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[network.note(), search?.note, nameNote].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);
@@ -281,7 +308,7 @@ interface SelfParts {
   readonly epoch: number;
   readonly previousEpoch: number;
   readonly version: string;
-  readonly unjoinedName: string;
+  readonly unjoinedName: () => string;
 }
 
 function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: SelfParts): Self {
@@ -290,8 +317,12 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
     epoch,
     previousEpoch,
     version,
-    name: () => store.read.membership()?.name ?? unjoinedName,
+    name: () => store.read.membership()?.name ?? unjoinedName(),
     owner: () => store.read.membership()?.owner ?? personOf(),
+    certifiedAtMs: () => {
+      const leaf = store.read.membership()?.chain.leaf;
+      return leaf === undefined ? 0 : parseLeaf(leaf).notBeforeMs;
+    },
     mesh: (): { id: MeshId; name: string } | undefined => {
       const membership = store.read.membership();
       return membership === undefined ? undefined : { id: asMeshId(membership.meshId), name: membership.meshName };

@@ -1,13 +1,22 @@
 /** The wire form of replicated records, signed with the node's key. */
 import { createHash } from 'node:crypto';
 import { BrokerError } from '../domain/errors.ts';
+import type { Departure as DomainDeparture } from '../domain/departure.ts';
+import { isNodeId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { RecordSeal } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
+import { Departure } from '../gen/beckon/v1/membership.ts';
 import * as wire from '../gen/beckon/v1/record.ts';
+import { id, whole } from '../rpc/fields.ts';
 import { decodeRegistration, decodeRegistryHead, encodeRegistration, encodeRegistryHead } from '../rpc/records.ts';
 import { verifySignature } from '../trust/node-key.ts';
 import type { NodeKey } from '../trust/node-key.ts';
+
+function decodeDeparture(payload: Uint8Array): DomainDeparture {
+  const { nodeId, certifiedAtMs, leftAtMs } = Departure.decode(payload);
+  return { nodeId: id(isNodeId, nodeId, 'departure.node_id'), certifiedAtMs: whole(certifiedAtMs, 'departure.certified_at_ms'), leftAtMs: whole(leftAtMs, 'departure.left_at_ms') };
+}
 
 const longestRecord = 64 * 1024;
 
@@ -35,6 +44,13 @@ export function createRecordSeal(nodeKey: NodeKey, meshId: () => MeshId | undefi
     sealHead: (head) => seal('head', wire.RegistryHead.encode(encodeRegistryHead(head)).finish()),
     openRegistration: (record, signer) => open('registration', record, signer, (payload) => decodeRegistration(wire.Registration.decode(payload))),
     openHead: (record, signer) => open('head', record, signer, (payload) => decodeRegistryHead(wire.RegistryHead.decode(payload))),
+    sealDeparture: (departure) => seal('departure', Departure.encode(departure).finish()),
+    openDeparture: (record, keyOf) => {
+      const claimed = decodeDeparture(record.payload);
+      const key = keyOf(claimed.nodeId);
+      if (key === undefined) throw new BrokerError('unauthenticated', 'a departure of a node that is no member');
+      return open('departure', record, key, decodeDeparture);
+    },
     rootHash: (records) => {
       const hashes = records.map((each) => createHash('sha256').update(each.payload).digest('hex')).toSorted();
       return createHash('sha256').update(hashes.join('\n')).digest('hex');

@@ -1,10 +1,9 @@
-/** `up --name OTHER` on a node that has a name already: its agents' addresses, and its certificate, get the new one. */
+/** `up --name OTHER` on a node that has a name already: what can be done before the network is up. */
 import type { Chronicler } from '../broker/chronicler.ts';
-import { formatAddress, parseAddress, shellAddress } from '../domain/address.ts';
+import { parseAddress } from '../domain/address.ts';
 import { conflict } from '../domain/errors.ts';
-import { agentIdOf } from '../domain/ids.ts';
-import type { Clock, UlidSource } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
+import { parseLeaf } from '../trust/certificate.ts';
 import type { NodeKey } from '../trust/node-key.ts';
 import type { MeshMembership } from './membership.ts';
 
@@ -13,41 +12,28 @@ export interface RenameParts {
   readonly membership: MeshMembership;
   readonly nodeKey: NodeKey;
   readonly chronicler: Chronicler;
-  readonly clock: Clock;
-  readonly ulids: UlidSource;
   readonly to: string;
 }
 
 /**
- * Does nothing when the name is the same. Idempotent: after a crash the next start goes on.
- * @throws BrokerError `conflict` when work is queued for an agent under the old name, when another member has the name,
- * or when this node can't issue itself a certificate
+ * Does nothing when the name is the same. Agents, and what waits for them, get the addresses that follow.
+ * @returns false when an issuer has to be asked first, and nothing was done
+ * @throws BrokerError `conflict` when another member has the name
  */
-export async function renameNode({ store, membership, nodeKey, chronicler, clock, ulids, to }: RenameParts): Promise<void> {
+export async function renameNode({ store, membership, nodeKey, chronicler, to }: RenameParts): Promise<boolean> {
   const current = store.read.membership();
-  const misnamed = store.read.endpoints().filter((each) => parseAddress(each.address).node !== to);
-  for (const { address } of misnamed) {
-    if (store.read.queuedCount(address) > 0) {
-      throw conflict(`work is queued for ${address}`, `let it finish, or remove the agent, before you rename the node: beckon agent rm ${shellAddress(parseAddress(address))}`);
-    }
-  }
   if (current !== undefined && current.name !== to) {
-    if (store.read.members().some((each) => each.name === to && each.nodeId !== nodeKey.nodeId)) {
+    if (store.read.members().some((each) => each.name === to && each.nodeId !== nodeKey.nodeId && each.left === undefined)) {
       throw conflict(`another node of this mesh is called ${to}`, 'take another name');
     }
     await membership.load();
-    if (membership.issuer === undefined) {
-      throw conflict(`this node is ${current.name} in the mesh ${current.meshName}, and only an issuer can give it another name`, `start it without --name, or with --name ${current.name}`);
-    }
-    const chain = await membership.issuer.issue({ publicKey: nodeKey.publicKey, name: to, owner: current.owner }, clock.now());
-    await store.write.replaceOwnChain({ stamp: chronicler.stamp(), name: to, chain });
+    const { notBeforeMs } = parseLeaf(current.chain.leaf);
+    const chain = await membership.certify({ publicKey: nodeKey.publicKey, name: to, owner: current.owner, laterThanMs: notBeforeMs });
+    if (chain === undefined) return false;
+    await store.write.renameNode({ stamp: chronicler.stamp(), name: to, chain });
+    return true;
   }
-  for (const endpoint of misnamed) {
-    const registration = store.read.ownRegistrations().find((each) => each.address === endpoint.address);
-    if (registration === undefined) continue;
-    const address = formatAddress({ ...parseAddress(endpoint.address), node: to });
-    const agentId = agentIdOf(ulids.next());
-    await store.write.addAgent({ stamp: chronicler.stamp(), endpoint: { ...endpoint, agentId, address }, registration: { ...registration, address } });
-    await store.write.removeAgent({ stamp: chronicler.stamp(), address: endpoint.address, to: address });
-  }
+  const isMisnamed = store.read.ownRegistrations().some((each) => parseAddress(each.address).node !== to);
+  if (isMisnamed) await store.write.renameNode({ stamp: chronicler.stamp(), name: to, chain: undefined });
+  return true;
 }

@@ -38,6 +38,7 @@ interface Granted {
   readonly name: string;
   readonly owner: string;
   readonly isIssuer?: boolean;
+  readonly laterThanMs?: number;
 }
 
 interface Card {
@@ -58,12 +59,13 @@ export class Admission {
   async quote(wish: Wish): Promise<Granted> {
     const owner = 'secretHash' in wish.by ? this.#ownerByToken(wish, wish.by.secretHash) : await this.#ownerByTailnet(wish, wish.by.identity);
     const { store, self } = this.#parts;
-    const holder = wish.name === self.name() ? self.nodeId : store.read.members().find((each) => each.name === wish.name)?.nodeId;
+    const holder = wish.name === self.name() ? self.nodeId : store.read.members().find((each) => each.name === wish.name && each.left === undefined)?.nodeId;
     if (holder !== undefined && holder !== wish.nodeId) {
       const still = 'secretHash' in wish.by ? 'the token is still good; ' : '';
       throw conflict(`another node of this mesh is called ${wish.name}`, `${still}take another name: beckon up --name OTHER`);
     }
-    return { name: wish.name, owner, isIssuer: this.#isSecond(wish.nodeId, owner) };
+    const before = store.read.member(wish.nodeId);
+    return { name: wish.name, owner, isIssuer: this.#isSecond(wish.nodeId, owner), ...(before === undefined ? {} : { laterThanMs: before.notBeforeMs }) };
   }
 
   /** What an application of that machine would lead to. Changes nothing. */
@@ -78,7 +80,10 @@ export class Admission {
   pending(): readonly Applicant[] {
     this.#refuseUnlessIssuer();
     const { store } = this.#parts;
-    return store.read.applicants().filter(({ nodeId }) => store.read.member(nodeId) === undefined);
+    return store.read.applicants().filter(({ nodeId }) => {
+      const member = store.read.member(nodeId);
+      return member === undefined || member.left !== undefined;
+    });
   }
 
   /** @throws as `BrokerApi.admit` does */
@@ -122,7 +127,7 @@ export class Admission {
     if ('secretHash' in wish.by) await store.write.redeemInvite({ ...input, secretHash: wish.by.secretHash });
     else await store.write.admitMember(input);
     onMembers([member]);
-    const others = store.read.members().filter((each) => each.nodeId !== wish.nodeId && each.nodeId !== self.nodeId);
+    const others = store.read.members().filter((each) => each.nodeId !== wish.nodeId && each.nodeId !== self.nodeId && each.left === undefined);
     return {
       meshName: membership.meshName,
       members: [{ chain: membership.chain, addresses: ownAddresses() }, ...others.map((each) => ({ chain: each.chain, addresses: each.addresses }))],

@@ -1,5 +1,5 @@
 /** Adding, removing and showing agent instances. */
-import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
+import { encodeWorkspace, formatAddress, nameFrom, onNode, parseAddress, parseName } from '../domain/address.ts';
 import { conflict, invalid, notFound } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
@@ -217,9 +217,9 @@ export class Agents {
     const registration =
       candidate.nodeId === self.nodeId
         ? store.read.ownRegistrations().find((each) => each.address === candidate.address)
-        : store.read.registrations().find((each) => each.registration.address === candidate.address && each.registration.nodeId === candidate.nodeId)?.registration;
+        : store.read.registrations().find(({ registration: each }) => each.nodeId === candidate.nodeId && onNode(each.address, candidate.nodeName) === candidate.address)?.registration;
     if (registration === undefined) throw notFound(`${candidate.address} is no longer registered`);
     if (candidate.nodeId === self.nodeId) return this.#viewOf(registration);
-    return { registration, nodeName: candidate.nodeName, owner: candidate.owner, state: candidate.nodeState, lastSeenMs: candidate.lastSeenMs };
+    return { registration: { ...registration, address: candidate.address }, nodeName: candidate.nodeName, owner: candidate.owner, state: candidate.nodeState, lastSeenMs: candidate.lastSeenMs };
   }
 }

@@ -180,6 +180,27 @@ export type PeersUpdate =
   /** Without `from` it became known. */
   | { readonly type: 'changed'; readonly atMs: number; readonly peer: PeerView; readonly from?: PeerState };
 
+export interface LeaveInput {
+  /** Ends what runs as `indeterminate`. */
+  readonly force: boolean;
+  /** Although something is lost by it. */
+  readonly confirmed: boolean;
+  readonly waitMs: number;
+}
+
+export interface LeaveResult {
+  readonly left: boolean;
+  readonly running: number;
+  readonly meshName: string;
+  /** Names of members that wrote it down, and of those that could not be told. */
+  readonly told: readonly string[];
+  readonly untold: readonly string[];
+  /** Invocations for others that were ended. */
+  readonly ended: number;
+  /** What would be lost, a sentence each: nothing was done, for want of `confirmed`. */
+  readonly losses: readonly string[];
+}
+
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
 export interface BrokerApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
@@ -244,6 +265,13 @@ export interface BrokerApi {
   createMesh(input: { name?: string; new: boolean }): Promise<{ meshId: MeshId; name: string; owner: string; nodeName: string }>;
   createInvite(input: { ttlMs?: number; forPerson?: string }): Promise<{ token: string; expiresAtMs: number; addresses: readonly string[] }>;
   joinMesh(token: string): Promise<{ meshId: MeshId; meshName: string; nodeName: string; owner: string }>;
+  /**
+   * This node under another name, certified anew, its agents with it. @throws `conflict` without a mesh or when another
+   * member has the name, `unavailable` when no issuer can be reached, naming them
+   */
+  renameNode(name: string): Promise<{ name: string; was: string }>;
+  /** Resolves when it has left, or after `waitMs` while work still runs: then it goes on. @throws `conflict` when it is in no mesh */
+  leaveMesh(input: LeaveInput): Promise<LeaveResult>;
   members(): Promise<readonly MemberView[]>;
   /** Oldest first. @throws `denied` on a node that is no issuer */
   pending(): Promise<readonly Applicant[]>;

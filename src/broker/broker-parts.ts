@@ -12,13 +12,14 @@ import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
 import type { BrokerApi } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Chore } from './housekeeping.ts';
+import type { MembershipPorts } from './membership.ts';
 import type { Retention } from './pruning.ts';
 import type { Self } from './self.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
 export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
 
-export interface BrokerParts {
+export interface BrokerParts extends MembershipPorts {
   readonly self: Self;
   readonly store: Store;
   readonly mesh: () => Mesh;

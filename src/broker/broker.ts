@@ -27,18 +27,20 @@ import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
 import { Isolation } from './isolation.ts';
+import type { Leaving } from './leaving.ts';
 import { Links } from './links.ts';
+import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
+import type { Renaming } from './renaming.ts';
 import { Replies } from './replies.ts';
 import { ReplyRelay } from './reply-relay.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
-import { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import { Sessions } from './sessions.ts';
 import { Waiting } from './waiting.ts';
@@ -68,17 +70,21 @@ export class Broker implements BrokerApi, Startable {
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
   readonly #work: FlightWork;
+  readonly #renaming: Renaming;
+  readonly #leaving: Leaving;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
   /** What a dead node left is settled. Never so in one that only lends its store to a command. */
   #hasRecovered = false;
+  /** As if it went down, for as long as it takes to leave its mesh. */
+  #isLeaving = false;
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
     const { store, self, clock, log, chronicler, ulids, mesh, harnesses, probe } = parts;
     const feed = this.#feed;
-    const isDraining = (): boolean => this.#isDraining;
+    const isDraining = (): boolean => this.#isDraining || this.#isLeaving;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
     this.#nodes = new Nodes({ store, self });
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
@@ -95,10 +101,10 @@ export class Broker implements BrokerApi, Startable {
       mayStart: (flight) => this.#rollback.mayStart(flight),
       onDoubt: (address) => this.#agents.doubt(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, rollback: () => this.#rollback, sessions });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
-    const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: isDraining });
+    const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
@@ -141,7 +147,17 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const roster = new Roster({ store, self, chronicler, mesh, clock, log, issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, ...trust });
+    const { roster, renaming, leaving } = makeMembership({
+      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, ...trust },
+      ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
+      onAddresses: () => this.registry.changed(),
+      setLeaving: (isLeaving) => {
+        this.#isLeaving = isLeaving;
+        if (!isLeaving && !this.#isDraining) this.#runner.resume();
+      },
+    });
+    this.#renaming = renaming;
+    this.#leaving = leaving;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -158,7 +174,7 @@ export class Broker implements BrokerApi, Startable {
       ],
     });
     this.links = new Links({
-      ...{ store, inbox, roster, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
+      ...{ store, inbox, roster, renaming, leaving, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
       ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
     });
   }
@@ -247,7 +263,7 @@ export class Broker implements BrokerApi, Startable {
       flights: await store.inspect.countFlights(),
       pid,
       listen: ownAddresses(),
-      draining: this.#isDraining,
+      draining: this.#isDraining || this.#isLeaving,
     };
   }
 
@@ -261,7 +277,10 @@ export class Broker implements BrokerApi, Startable {
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
-  readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
+  readonly invoke: BrokerApi['invoke'] = async (input) => {
+    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
+    return this.#acceptance.invoke(input);
+  };
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
@@ -283,6 +302,9 @@ export class Broker implements BrokerApi, Startable {
   async pending(): ReturnType<BrokerApi['pending']> {
     return Promise.resolve().then(() => this.admission.pending());
   }
+
+  readonly renameNode: BrokerApi['renameNode'] = (name) => this.#renaming.rename(name);
+  readonly leaveMesh: BrokerApi['leaveMesh'] = (input) => this.#leaving.leave(input);
 
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
@@ -345,7 +367,7 @@ export class Broker implements BrokerApi, Startable {
     const others = store.read.members().filter((each) => each.nodeId !== self.nodeId);
     return Promise.resolve([
       { name: self.name(), nodeId: self.nodeId, owner: self.owner(), state: 'self' },
-      ...others.map(({ name, nodeId, owner }): MemberView => ({ name, nodeId, owner, state: states.get(nodeId) ?? 'discovered' })),
+      ...others.map(({ name, nodeId, owner, left }): MemberView => ({ name, nodeId, owner, state: left === undefined ? (states.get(nodeId) ?? 'discovered') : 'left' })),
     ]);
   }
 

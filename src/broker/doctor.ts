@@ -29,7 +29,7 @@ export async function examineNode(parts: DoctorParts): Promise<readonly Check[]>
   const { store, self, mesh, outside } = parts;
   const links = mesh().links();
   const peers = mesh().peers();
-  const isAlone = store.read.members().every(({ nodeId }) => nodeId === self.nodeId);
+  const isAlone = store.read.members().every(({ nodeId, left }) => nodeId === self.nodeId || left !== undefined);
   const [database, others, reachable, skews] = await Promise.all([
     store.inspect.quickCheck(),
     outside(),

@@ -2,13 +2,15 @@
  * The owner's side: judges what peers forward, stores it once, and answers for it. Who asks is the link's verified
  * peer; what a message says of itself only has to agree.
  */
+import { parseAddress } from '../domain/address.ts';
 import { flawOfChain } from '../domain/ancestry.ts';
-import { BrokerError, denied, toBrokerError } from '../domain/errors.ts';
+import { BrokerError, denied, toBrokerError, unavailable } from '../domain/errors.ts';
 import { longestDurationMs } from '../domain/duration.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { InvocationId } from '../domain/ids.ts';
+import type { Invocation } from '../domain/invocation.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -34,6 +36,7 @@ export interface InboxParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly isDraining: () => boolean;
+  readonly isLeaving: () => boolean;
   readonly rollback: () => Rollback;
   readonly sessions: Sessions;
 }
@@ -68,12 +71,18 @@ export class Inbox {
   }
 
   async forward(link: Link, message: Forward): Promise<void> {
-    const { invocation, task } = message;
+    const { task } = message;
+    const invocation = this.#asCalledNow(message.invocation);
+    // It is not coming back to this mesh: better known now than when all have heard of it.
+    if (this.#parts.isLeaving() && this.#parts.store.read.flight(flightOfInvocation(invocation.id)) === undefined) {
+      this.#reject(link, invocation.id, 'peer_rejected', unavailable(`${this.#parts.self.name()} is leaving the mesh`, 'invoke it on another node'));
+      return;
+    }
     if (this.#parts.isDraining()) {
       this.#putOff(link, message);
       return;
     }
-    const refusal = this.#judge(link, message);
+    const refusal = this.#judge(link, invocation);
     if (refusal !== undefined) {
       this.#reject(link, invocation.id, refusal.reason, refusal.error);
       return;
@@ -142,7 +151,19 @@ export class Inbox {
     await this.#pumps.get(link)?.acknowledged(message);
   }
 
-  #judge(link: Link, { invocation }: Forward): { reason: FailureReason; error: BrokerError } | undefined {
+  /** Whom it is for is said by the owner's id. Its name in the address may be one that this node had when the invocation was accepted. */
+  #asCalledNow(invocation: Invocation): Invocation {
+    const registered = this.#parts.store.read.ownRegistrations();
+    if (invocation.ownerNodeId !== this.#parts.self.nodeId || registered.some(({ address }) => address === invocation.target)) return invocation;
+    const { agent, workspace } = parseAddress(invocation.target);
+    const same = registered.find(({ address }) => {
+      const own = parseAddress(address);
+      return own.agent === agent && own.workspace === workspace;
+    });
+    return same === undefined ? invocation : { ...invocation, target: same.address };
+  }
+
+  #judge(link: Link, invocation: Invocation): { reason: FailureReason; error: BrokerError } | undefined {
     const { store, self } = this.#parts;
     const { peer } = link;
     if (invocation.originNodeId !== peer.nodeId) {

@@ -6,7 +6,7 @@ import { compareHlc } from '../domain/hlc.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { deliveryOfFlight, flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
-import type { AnswerTo, CoreQuery, DeliveryFilter, FlightFilter, PeerAnswer, PeerQuery, RelayedReply } from '../domain/messages.ts';
+import type { AnswerTo, DeliveryFilter, FlightFilter, InspectionQuery, PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
@@ -104,7 +104,7 @@ export class Inspection {
   }
 
   /** A peer's question. What it may see: what it is a party to, and everything if it has the same owner identity. */
-  async answer(link: Link, query: Exclude<CoreQuery, RelayedReply | { type: 'diff' | 'worktree' }>): Promise<PeerAnswer> {
+  async answer(link: Link, query: InspectionQuery): Promise<PeerAnswer> {
     const { inspect, read } = this.#parts.store;
     if (query.type === 'ping') return { type: 'ping', nowMs: this.#parts.clock.now() };
     const refusal = mayInspect(link.peer, this.#parts.self.owner());

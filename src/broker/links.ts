@@ -7,9 +7,11 @@ import type { Store } from '../domain/store-port.ts';
 import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
+import type { Leaving } from './leaving.ts';
 import type { Outbox } from './outbox.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
+import type { Renaming } from './renaming.ts';
 import type { Replies } from './replies.ts';
 import type { ReplyRelay } from './reply-relay.ts';
 import type { Roster } from './roster.ts';
@@ -25,6 +27,8 @@ export interface LinksParts {
   readonly roster: Roster;
   readonly inspection: Inspection;
   readonly work: FlightWork;
+  readonly renaming: Renaming;
+  readonly leaving: Leaving;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -59,9 +63,20 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, inspection } = this.#parts;
-    if (query.type === 'diff' || query.type === 'worktree') return work.answer(link, query);
-    return query.type === 'reply' ? relay.answer(link, query) : inspection.answer(link, query);
+    const { work, relay, renaming, leaving, inspection } = this.#parts;
+    switch (query.type) {
+      case 'diff':
+      case 'worktree':
+        return work.answer(link, query);
+      case 'reply':
+        return relay.answer(link, query);
+      case 'rename':
+        return renaming.answer(link, query);
+      case 'leave':
+        return leaving.answer(link, query);
+      default:
+        return inspection.answer(link, query);
+    }
   }
 
   onDown(link: Link, why: string): void {

@@ -22,17 +22,17 @@ export class Nodes {
   /** The name in its certificate; the id of a node that is none of ours. */
   nameOf(nodeId: NodeId): string {
     const { self, store } = this.#parts;
-    return nodeId === self.nodeId ? self.name() : (store.read.member(nodeId)?.name ?? nodeId);
+    return nodeId === self.nodeId ? self.name() : (store.read.member(nodeId)?.name ?? store.read.formerName(nodeId) ?? nodeId);
   }
 
   /** By name or id. @throws `not_found` with the nearest names, `invalid` */
   find(text: string): NodeId {
     const { self, store } = this.#parts;
     const ref = parseNodeRef(text);
-    const all = [{ name: self.name(), nodeId: self.nodeId, notBeforeMs: 0 }, ...store.read.members()];
+    const all = [{ name: self.name(), nodeId: self.nodeId, notBeforeMs: self.certifiedAtMs() }, ...store.read.members()];
     const found = all
       .filter((each) => (ref.kind === 'id' ? each.nodeId === ref.nodeId : each.name === ref.name))
-      .toSorted((a, b) => a.notBeforeMs - b.notBeforeMs)[0];
+      .toSorted((a, b) => Number('left' in a) - Number('left' in b) || a.notBeforeMs - b.notBeforeMs || (a.nodeId < b.nodeId ? -1 : 1))[0];
     if (found !== undefined) return asNodeId(found.nodeId);
     const names = [...new Set(all.map((each) => each.name))];
     const near = ref.kind === 'name' ? nearestNames(ref.name, names) : [];

@@ -2,15 +2,15 @@
  * Which instances exist: this node's own, told to every peer as signed records when a link comes up and on change, and
  * what peers signed. A registration has one writer, its node.
  */
-import { parseAddress } from '../domain/address.ts';
+import { isFullyQualified, onNode, parseAddress } from '../domain/address.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import { BrokerError } from '../domain/errors.ts';
-import type { NodeId } from '../domain/ids.ts';
+import { nameHolders } from '../domain/name-holder.ts';
 import type { Registry as RegistryMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, RecordSeal } from '../domain/ports.ts';
 import type { Registration, RegistrySnapshot } from '../domain/registration.ts';
-import type { Member, Store, StoredRegistration } from '../domain/store-port.ts';
+import type { Store, StoredRegistration } from '../domain/store-port.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import type { Self } from './self.ts';
 
@@ -67,12 +67,12 @@ export class Registry {
   candidates(): Candidate[] {
     const { store, self, mesh, clock } = this.#parts;
     const now = clock.now();
-    const own = store.read.ownRegistrations().map((registration) =>
-      candidateOf(registration, { name: self.name(), owner: self.owner(), owned: true, state: 'here', lastSeenMs: now }),
-    );
     const members = store.read.members();
+    const holders = nameHolders([...members.filter((each) => each.left === undefined && each.nodeId !== self.nodeId), { nodeId: self.nodeId, name: self.name(), notBeforeMs: self.certifiedAtMs() }]);
+    const own = store.read.ownRegistrations().map((registration) =>
+      candidateOf(registration, { name: self.name(), owner: self.owner(), owned: holders.get(self.name()) === self.nodeId, state: 'here', lastSeenMs: now }),
+    );
     const byId = new Map(members.map((member) => [member.nodeId, member]));
-    const holders = nameHolders(members);
     const peers = new Map(mesh().peers().map((peer) => [peer.nodeId, peer]));
     for (const { registration } of store.read.registrations()) {
       const member = byId.get(registration.nodeId);
@@ -82,8 +82,8 @@ export class Registry {
         candidateOf(registration, {
           name: member.name,
           owner: member.owner,
-          owned: holders.get(member.name) === member.nodeId,
-          state: peer?.state ?? 'unreachable',
+          owned: (holders.get(member.name) ?? member.nodeId) === member.nodeId,
+          state: member.left === undefined ? (peer?.state ?? 'unreachable') : 'left',
           lastSeenMs: Math.max(peer?.lastSeenMs ?? 0, member.lastSeenMs ?? 0),
           ...(peer?.rttMs === undefined ? {} : { rttMs: peer.rttMs }),
         }),
@@ -120,7 +120,7 @@ interface NodeFacts {
 function candidateOf(registration: Registration, node: NodeFacts): Candidate {
   const { agent, workspace } = parseAddress(registration.address);
   return {
-    address: registration.address,
+    address: onNode(registration.address, node.name),
     agent,
     workspace: workspace ?? '',
     nodeId: registration.nodeId,
@@ -139,21 +139,10 @@ function candidateOf(registration: Registration, node: NodeFacts): Candidate {
   };
 }
 
-/** Of several members with one name, the earliest certificate holds it. */
-function nameHolders(members: readonly Member[]): ReadonlyMap<string, NodeId> {
-  const holders = new Map<string, Member>();
-  for (const member of members) {
-    const held = holders.get(member.name);
-    const isEarlier = held === undefined || member.notBeforeMs < held.notBeforeMs || (member.notBeforeMs === held.notBeforeMs && member.nodeId < held.nodeId);
-    if (isEarlier) holders.set(member.name, member);
-  }
-  return new Map([...holders].map(([name, member]) => [name, member.nodeId]));
-}
-
 function checkOwn(registration: Registration, peer: PeerIdentity): void {
   if (registration.nodeId !== peer.nodeId) throw forged(peer, 'a registration of another node');
-  const { node, workspace } = parseAddress(registration.address);
-  if (node !== peer.name || workspace === undefined) throw forged(peer, `the address ${registration.address}, which is not its own`);
+  // Its node is called what its certificate says, whatever stands here: that may have been renamed a moment ago.
+  if (!isFullyQualified(parseAddress(registration.address))) throw forged(peer, `the address ${registration.address}, which is not whole`);
 }
 
 function forged(peer: PeerIdentity, what: string): BrokerError {

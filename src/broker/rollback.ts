@@ -49,7 +49,7 @@ export class Rollback implements Startable {
   /** A whole directory that was put back tells this node nothing: for a moment peers come first. */
   start(): Promise<void> {
     const { store, self, clock, ulids, runner, log } = this.#parts;
-    if (this.#bootMark !== undefined || store.read.members().every((each) => each.nodeId === self.nodeId)) return Promise.resolve();
+    if (this.#bootMark !== undefined || store.read.members().every((each) => each.nodeId === self.nodeId || each.left !== undefined)) return Promise.resolve();
     this.#bootMark = invocationIdOf(ulids.next());
     this.#isWaiting = true;
     this.#cancelTimer = clock.setTimer(firstWordMs, () => {

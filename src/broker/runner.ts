@@ -13,7 +13,9 @@ import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
-import type { Store, StoreWrites } from '../domain/store-port.ts';
+import type { Readdressed, Store, StoreWrites } from '../domain/store-port.ts';
+import { ActiveRuns, runsPerAgent } from './active-runs.ts';
+import type { ActiveRun } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import type { Isolation, Placed } from './isolation.ts';
@@ -23,9 +25,6 @@ import { RunLimits } from './run-limits.ts';
 import { agentGone, expiredError, lostSight, outputLost, verdictBeforeStart, verdictFrom, verdictOn } from './verdicts.ts';
 import type { StopCause } from './verdicts.ts';
 
-/** Runs at once of one agent, and of the node. */
-export const runsPerAgent = 4;
-export const runsPerNode = 32;
 /** From TERM to KILL. */
 export const stopGraceMs = 5000;
 /** Between tries to write down what the store would not take, and before its agent's next run. */
@@ -51,26 +50,9 @@ export interface RunnerParts {
   readonly isolation: Isolation;
 }
 
-interface ActiveRun {
-  readonly flight: Flight;
-  /** It was at work when this node died, and is not begun anew. */
-  readonly isAdopted: boolean;
-  /** By a process of its own: it takes none of the places that the node has for processes that it starts. */
-  readonly isServed: boolean;
-  run: Run | undefined;
-  requests: RunRequests | undefined;
-  /** The first cause wins: it makes the verdict. */
-  cause: StopCause | undefined;
-  ended: Promise<number> | undefined;
-  /** Aborted with the first cause. */
-  readonly unwanted: AbortController;
-  readonly done: Promise<void>;
-}
-
 export class Runner {
   readonly #parts: RunnerParts;
-  readonly #active = new Map<FlightId, ActiveRun>();
-  readonly #perAgent = new Map<string, number>();
+  readonly #active = new ActiveRuns();
   /** Agents that found the node full. */
   readonly #starved = new Set<string>();
   #accepting = true;
@@ -106,26 +88,23 @@ export class Runner {
   #fill(address: string): void {
     const { store, harnesses } = this.#parts;
     const served = harnesses.get(store.read.endpoint(address)?.harness ?? '')?.concurrency?.(address);
-    for (let begun = 0; this.#accepting && (begun = this.#perAgent.get(address) ?? 0) < (served ?? runsPerAgent); ) {
-      if (served === undefined && this.#isFull()) {
+    for (let flying = this.#active.of(address); this.#accepting && flying.length < (served ?? runsPerAgent); flying = this.#active.of(address)) {
+      if (served === undefined && this.#active.isFull) {
         this.#starved.add(address);
         return;
       }
-      const busy = this.#flying(address).flatMap(({ sessionId }) => sessionId ?? []);
-      const next = store.read.queued(address, begun + 1, busy).find((each) => !this.#active.has(each));
+      const busy = flying.flatMap(({ sessionId }) => sessionId ?? []);
+      const next = store.read.queued(address, flying.length + 1, busy).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
       this.#begin(flight, { isAdopted: false, isServed: served !== undefined });
     }
   }
 
-  #isFull(): boolean {
-    return [...this.#active.values()].filter((each) => !each.isServed).length >= runsPerNode;
-  }
-
-  /** In their session no other turn begins. */
-  #flying(address: string): Flight[] {
-    return [...this.#active.values()].flatMap(({ flight }) => (flight.target === address ? flight : []));
+  /** What runs goes on, and counts for its agent as before; what waits is looked at. */
+  renamed(agents: readonly Readdressed[]): void {
+    this.#active.renamed(agents);
+    this.wakeAll();
   }
 
   /** At start, and now and then. What is queued for an agent that is gone ends, too: a node may have died before it came to that. */
@@ -182,11 +161,17 @@ export class Runner {
     force.removeEventListener('abort', end);
   }
 
+  /** After `drain`: starts what is queued again. */
+  resume(): void {
+    this.#accepting = true;
+    this.#forced = new AbortController().signal;
+    this.wakeAll();
+  }
+
   #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed'>): void {
     const { target } = flight;
-    const active: ActiveRun = { flight, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
+    const active: ActiveRun = { flight, target, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
     this.#active.set(flight.id, active);
-    this.#perAgent.set(target, (this.#perAgent.get(target) ?? 0) + 1);
     const done = (how.isAdopted ? this.#goOn(active) : this.#fly(active))
       .catch((error: unknown) => {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'a run could not be started; it stays queued');
@@ -194,10 +179,7 @@ export class Runner {
       })
       .finally(() => {
         this.#active.delete(flight.id);
-        const left = (this.#perAgent.get(target) ?? 1) - 1;
-        if (left > 0) this.#perAgent.set(target, left);
-        else this.#perAgent.delete(target);
-        this.wake(target);
+        this.wake(active.target);
         for (const address of [...this.#starved]) {
           this.#starved.delete(address);
           this.wake(address);

@@ -10,5 +10,7 @@ export interface Self {
   readonly version: string;
   name(): string;
   owner(): string;
+  /** From when on its certificate is in force, ms; 0 without a mesh. Of two nodes with one name the earlier keeps it. */
+  certifiedAtMs(): number;
   mesh(): { readonly id: MeshId; readonly name: string } | undefined;
 }

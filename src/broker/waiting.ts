@@ -44,7 +44,7 @@ export class Waiting {
         gap(nodeId, toBrokerError(error).message);
       }
     };
-    const mine = store.read.members().filter((each) => each.owner === self.owner() && each.nodeId !== self.nodeId);
+    const mine = store.read.members().filter((each) => each.owner === self.owner() && each.nodeId !== self.nodeId && each.left === undefined);
     await Promise.all([
       take(self.nodeId, (after) => store.inspect.flights({ state: 'waiting' }, pageOf(after))),
       ...mine.map(async ({ nodeId }) => {

@@ -9,6 +9,7 @@ import { paintState } from './colour.ts';
 import { duration, examples, flag, list, number, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { isoTime, localTime, relativeTime } from './output.ts';
+import { leave } from './mesh-leave.ts';
 import { readText } from './stdin.ts';
 import { table } from './table.ts';
 
@@ -59,6 +60,24 @@ export function defineMesh(program: Command, on: Register): void {
       .addOption(repeated('--cap <capability>', 'all machines that the policy of the tailnet grants this capability on the machine they ask'))
       .addHelpText('after', examples('beckon mesh admit server', 'beckon mesh admit --tag tag:server', 'beckon mesh admit --user bob@example.com')),
     admit,
+  );
+  on(
+    mesh
+      .command('rename')
+      .argument('<name>', 'what this machine is to be called')
+      .description('Give this node another name. An issuer certifies it; its agents are found under the new name within seconds.')
+      .addHelpText('after', examples('beckon mesh rename studio')),
+    rename,
+  );
+  on(
+    mesh
+      .command('leave')
+      .description('Leave the mesh: waits for what runs, ends what is under way with others, tells them. Agents and history stay.')
+      .option('--force', 'end what runs now: it becomes indeterminate')
+      .option('--yes', 'even though something is lost by it')
+      .addOption(duration('--timeout <duration>', 'how long to wait for what runs; it goes on afterwards'))
+      .addHelpText('after', examples('beckon mesh leave', 'beckon mesh leave --yes --timeout 5m')),
+    leave,
   );
   on(mesh.command('members').description('List the machines of the mesh.').addHelpText('after', examples('beckon mesh members', 'beckon mesh members --json')), members);
 }
@@ -135,6 +154,14 @@ async function admit(context: Context, [node]: readonly string[], options: Optio
   const { rules } = await withNode(context, (client) => client.admit({ rules: asked, ...(node === undefined ? {} : { node }) }));
   if (out.isJson) await out.json({ rules });
   else for (const { kind, value } of rules) await out.line(kind === 'node' ? `${node} is let in; it enters within 10 s if it is up` : `machines of ${kind} ${value} are let in; those that wait enter within 10 s`);
+  return exitOk;
+}
+
+async function rename(context: Context, [name = '']: readonly string[]): Promise<number> {
+  const { out } = context;
+  const renamed = await withNode(context, (client) => client.renameNode(name));
+  if (out.isJson) await out.json(renamed);
+  else await out.line(renamed.was === renamed.name ? `this node is called ${renamed.name} already` : `this node is ${renamed.name} now; it was ${renamed.was}`);
   return exitOk;
 }
 

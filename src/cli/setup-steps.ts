@@ -18,8 +18,9 @@ export interface Step {
 /** How others could reach this machine: nothing of it happens without a yes. */
 export interface Way {
   readonly question: string;
-  /** Flags of `up`. */
+  /** Flags of `up` after a yes, and after a no. */
   readonly flags: readonly string[];
+  readonly otherwise: readonly string[];
   /** Where, in few words. */
   readonly where: string;
 }
@@ -27,11 +28,13 @@ export interface Way {
 export function waysOf({ tailnet, addresses }: Survey): readonly Way[] {
   const lan = addresses.map(({ host, name }): Way => {
     const listen = formatHostPort({ host, port: setupPort });
-    return { question: `May machines on the network of ${name} reach this node, at ${listen}?`, flags: [`--listen=${listen}`], where: `${listen}, on the network of ${name}` };
+    return { question: `May machines on the network of ${name} reach this node, at ${listen}?`, flags: [`--listen=${listen}`], otherwise: [], where: `${listen}, on the network of ${name}` };
   });
   if (tailnet === undefined) return lan;
   const where = `${tailnet.addresses.map((host) => formatHostPort({ host, port: setupPort })).join(' and ')}, in the tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`}`;
-  return [{ question: `May machines of your tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`} reach this node, at ${tailnet.addresses.join(' and ')}, port ${setupPort}?`, flags: [], where }, ...lan];
+  const question = `May machines of your tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`} reach this node, at ${tailnet.addresses.join(' and ')}, port ${setupPort}, and may it enter the mesh of your machines there by itself, when it finds exactly one?`;
+  // A node that finds a mesh in its tailnet enters it: without a yes it must not look.
+  return [{ question, flags: [], otherwise: ['--tailscale=off'], where }, ...lan];
 }
 
 /** @param status of the node that runs; undefined when none does */
@@ -40,7 +43,7 @@ export function stepsOf(survey: Survey, status: NodeStatus | undefined): readonl
   const name = status?.name ?? remembered.name;
   const listen = status === undefined ? remembered.listen : status.listen;
   const ways = waysOf(survey);
-  const up = ['beckon up --detach', ...(name === undefined ? [`--name ${suggestedName}`] : []), ...(listen === undefined ? [`--listen ${onlyHere}`] : [])].join(' ');
+  const up = ['beckon up --detach', ...(name === undefined ? [`--name ${suggestedName}`] : []), ...(listen === undefined ? [`--listen ${onlyHere}`, ...ways.flatMap(({ otherwise }) => otherwise.map((each) => each.replace('=', ' ')))] : [])].join(' ');
   return [
     name === undefined
       ? { id: 'name', isDone: false, detail: `this machine would be called ${suggestedName}` }

@@ -96,14 +96,16 @@ async function nameOf({ out }: Context, asking: Asking, suggestedName: string): 
 /** The first yes counts for the tailnet; addresses may be several. Without any: this machine alone. */
 async function reachOf({ out }: Context, asking: Asking, survey: Survey): Promise<readonly string[]> {
   const flags: string[] = [];
+  let isOpen = false;
   for (const way of waysOf(survey)) {
-    if (!(await asking.yes(way.question))) continue;
-    if (way.flags.length === 0) return [];
-    flags.push(...way.flags);
+    const isWanted = await asking.yes(way.question);
+    if (isWanted && way.flags.length === 0) return [];
+    isOpen ||= isWanted;
+    flags.push(...(isWanted ? way.flags : way.otherwise));
   }
-  if (flags.length > 0) return flags;
+  if (isOpen) return flags;
   out.note('  Then it is on this machine only. It can still dial others.');
-  return [`--listen=${onlyHere}`];
+  return [`--listen=${onlyHere}`, ...flags];
 }
 
 async function enter(context: Context, asking: Asking): Promise<void> {

@@ -227,6 +227,15 @@ export class GrpcNodeClient implements NodeClient {
     return { meshId: asMeshId(meshId), meshName, nodeName, owner };
   }
 
+  async renameNode(name: string): ReturnType<NodeClient['renameNode']> {
+    const { name: now, was } = await this.#ask(calls.renameNode, { name }, remoteMs);
+    return { name: now, was };
+  }
+
+  async leaveMesh(input: Parameters<NodeClient['leaveMesh']>[0]): ReturnType<NodeClient['leaveMesh']> {
+    return this.#ask(calls.leaveMesh, input, input.waitMs + remoteMs);
+  }
+
   async members(): ReturnType<NodeClient['members']> {
     return (await this.#ask(calls.listMembers, {})).members.map(decodeMember);
   }

@@ -3,7 +3,7 @@ import type { BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersU
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
-export type { AgentSpec, AgentView, DiffPart, FlightDetail, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+export type { AgentSpec, AgentView, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
 
@@ -39,6 +39,8 @@ type Same = Pick<
   | 'createMesh'
   | 'createInvite'
   | 'joinMesh'
+  | 'renameNode'
+  | 'leaveMesh'
   | 'members'
   | 'pending'
   | 'admit'

@@ -143,6 +143,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
       return { ...rest, addresses: [...addresses] };
     }),
     joinMesh: unary(edge, async (_caller, { token }) => api.joinMesh(token)),
+    renameNode: unary(edge, async (_caller, { name }) => api.renameNode(name)),
+    leaveMesh: unary(edge, async (_caller, { force, confirmed, waitMs }) => {
+      const result = await api.leaveMesh({ force, confirmed, waitMs: Math.min(whole(waitMs, 'wait_ms'), longestWaitMs) });
+      return { ...result, told: [...result.told], untold: [...result.untold], losses: [...result.losses] };
+    }),
     listMembers: unary(edge, async () => ({ members: (await api.members()).map(encodeMember) })),
     listPending: unary(edge, async () => ({ pending: (await api.pending()).map(encodeApplicant) })),
     admit: unary(edge, async (_caller, request) => {

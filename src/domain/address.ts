@@ -143,3 +143,8 @@ function correctWorkspace(text: string): string | undefined {
     throw thrown;
   }
 }
+
+/** The same instance, as it is called when its node is called `node`. @throws BrokerError as `parseAddress` does */
+export function onNode(address: string, node: string): string {
+  return formatAddress({ ...parseAddress(address), node });
+}

@@ -139,6 +139,8 @@ export interface Harness {
   adopt?(request: RunRequest, sink: RunSink, pieces: number): Run;
   /** The agent is not registered any more. What runs is left to end. */
   removed?(address: string): void;
+  /** The agent is called otherwise from now on. What runs goes on. */
+  renamed?(from: string, to: string): void;
   /** Ends what is kept warm. No run is going on. Idempotent. */
   close?(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import type { InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
-import type { RegistrySnapshot } from './registration.ts';
+import type { RegistrySnapshot, SignedRecord } from './registration.ts';
 import type { Reply } from './request.ts';
 import type { CertificateChain, IssuerProof } from './trust.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from './worktree.ts';
@@ -133,6 +133,8 @@ export interface Roster {
   readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
   /** Of an issuer, for issuers. */
   readonly admission?: { readonly rules: readonly AdmitRule[]; readonly proof: IssuerProof };
+  /** Signed words of members that have left. */
+  readonly departures?: readonly SignedRecord[];
 }
 
 export type ControlMessage = Forward | Receipt | Reject | Draining | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | Roster;
@@ -168,19 +170,32 @@ export interface RelayedReply {
   readonly waitMs: number;
 }
 
-/** Questions one node asks another, which the other's core answers, mostly from its store; and what it asks the other to do for its person. */
-export type CoreQuery =
-  | RelayedReply
+/** Questions that the other answers from its store. */
+export type InspectionQuery =
   | { readonly type: 'ping' }
   | { readonly type: 'trace'; readonly invocationId: InvocationId }
   /** An owner whose store was rolled back asks the origin. */
   | { readonly type: 'standings'; readonly invocationIds: readonly InvocationId[] }
+  | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
+  | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
+
+/** Of one flight's work: what a person wants of it at another node. */
+export type WorkQuery =
+  | RelayedReply
   /** The origin of a flight asks its owner for the diff: a new one, or, of one that was begun, what follows `offset`. */
   | { readonly type: 'diff'; readonly invocationId: InvocationId; readonly snapshot?: string; readonly offset: number }
   /** The origin of a flight asks its owner about the worktree; with `settle`: what is to become of it. */
-  | { readonly type: 'worktree'; readonly invocationId: InvocationId; readonly settle?: Settle }
-  | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
-  | { readonly type: 'deliveries'; readonly filter: DeliveryFilter; readonly limit: number; readonly after?: string };
+  | { readonly type: 'worktree'; readonly invocationId: InvocationId; readonly settle?: Settle };
+
+/** Of a member, about its membership. Who asks is the link's peer. */
+export type MemberQuery =
+  /** To an issuer: a certificate under that name. */
+  | { readonly type: 'rename'; readonly name: string }
+  /** I am no member from now on: remember my signed word. */
+  | { readonly type: 'leave'; readonly departure: SignedRecord };
+
+/** Questions one node asks another, which the other's core answers. */
+export type CoreQuery = InspectionQuery | WorkQuery | MemberQuery;
 
 /** Questions about who hears and reaches whom, which the other's mesh answers by itself. */
 export type ReachQuery =
@@ -200,6 +215,8 @@ export interface DialBack {
 
 export type PeerAnswer =
   | { readonly type: 'reply'; readonly flight: Flight; readonly request: string; readonly confirmed: boolean }
+  | { readonly type: 'rename'; readonly chain: CertificateChain }
+  | { readonly type: 'leave' }
   /** `nowMs`: the other's wall clock; undefined from a version that does not say. */
   | { readonly type: 'ping'; readonly nowMs?: number }
   /** `epoch`: of that node, as the other's session has it; 0 without one. */

@@ -1,5 +1,6 @@
 /** What the core needs of the world: time, ids, a log. The adapters of the other ports are named in store-port.ts, mesh-port.ts and harness-port.ts. */
-import type { Ulid } from './ids.ts';
+import type { Departure } from './departure.ts';
+import type { NodeId, Ulid } from './ids.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 
 /** Undoes a timer; a second call does nothing. */
@@ -48,6 +49,9 @@ export interface RecordSeal {
   /** @throws BrokerError `unauthenticated` for a wrong signature, `invalid` for a malformed payload */
   openRegistration(record: SignedRecord, signer: Uint8Array): Registration;
   openHead(record: SignedRecord, signer: Uint8Array): RegistryHead;
+  sealDeparture(departure: Departure): SignedRecord;
+  /** @param keyOf the key of the node that it names; undefined when that is not known, which is `unauthenticated` too */
+  openDeparture(record: SignedRecord, keyOf: (nodeId: NodeId) => Uint8Array | undefined): Departure;
   /** The root hash of a head over these records. */
   rootHash(records: readonly SignedRecord[]): string;
 }

@@ -31,7 +31,7 @@ export function resolve(query: ResolveQuery, candidates: readonly Candidate[], h
     else passed.push({ candidate, ...over });
   }
   if (matches.length === 0) {
-    return { ok: false, error: notFoundError(query, candidates, passed), explained: explain(passed) };
+    return { ok: false, error: notFoundError(query, candidates.filter((each) => !isGone(each)), passed), explained: explain(passed) };
   }
   const choice = choose(query, matches, here);
   const explained = explain(passed, matches, (candidate) => ({
@@ -52,7 +52,7 @@ function passOver(query: ResolveQuery, candidate: Candidate, here: Here): Omit<P
     }
   }
   if (workspace !== undefined && candidate.workspace !== workspace) return { rule: 'other_workspace', why: 'another workspace' };
-  if (candidate.nodeState === 'left' || candidate.nodeState === 'removed') {
+  if (isGone(candidate)) {
     return { rule: 'gone', why: candidate.nodeState === 'left' ? 'its node left the mesh' : 'its node was removed from the mesh' };
   }
   if (node === undefined) {
@@ -65,6 +65,10 @@ function passOver(query: ResolveQuery, candidate: Candidate, here: Here): Omit<P
   }
   const lacks = filteredOut(query, candidate);
   return lacks === undefined ? undefined : { rule: 'filter', why: lacks };
+}
+
+function isGone({ nodeState }: Candidate): boolean {
+  return nodeState === 'left' || nodeState === 'removed';
 }
 
 function filteredOut(query: ResolveQuery, candidate: Candidate): string | undefined {

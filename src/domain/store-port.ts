@@ -5,8 +5,10 @@
  */
 import type { AdmitRule, Applicant } from './admit-rule.ts';
 import type { AttemptId, FlightId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
+import type { Invite, Member, Membership } from './membership.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
+import type { Departure } from './departure.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { EventKind, Fact, Stamp } from './event.ts';
 import type { FlightEvent, Outcome, OutputStream } from './flight-event.ts';
@@ -21,6 +23,8 @@ import type { Registration, RegistryHead, SignedRecord } from './registration.ts
 import type { Ask, Reply } from './request.ts';
 import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
+
+export type { Invite, Member, Membership } from './membership.ts';
 
 /**
  * How a new invocation leaves: it is ours (`sessionOwner`: whose sessions, for an agent that keeps some); a link is up
@@ -56,36 +60,6 @@ export interface OutputChunk {
 export interface ProgressChunk {
   readonly progress: Progress;
   readonly stamp: Stamp;
-}
-
-export interface Invite {
-  readonly secretHash: string;
-  readonly owner: string;
-  readonly expiresAtMs: number;
-}
-
-export interface Membership {
-  readonly meshId: MeshId;
-  readonly meshName: string;
-  /** This node's name and owner identity as its certificate has them. */
-  readonly name: string;
-  readonly owner: string;
-  readonly rootDer: Uint8Array;
-  readonly chain: CertificateChain;
-  /** Whether this node can admit others. */
-  readonly isIssuer: boolean;
-  /** Of an issuer: its certificate as one, when that is not the one that signed its leaf. */
-  readonly issuerDer?: Uint8Array;
-}
-
-export interface Member {
-  readonly nodeId: NodeId;
-  readonly name: string;
-  readonly owner: string;
-  readonly chain: CertificateChain;
-  readonly notBeforeMs: number;
-  readonly addresses: readonly string[];
-  readonly lastSeenMs?: number;
 }
 
 export interface StoredRegistration {
@@ -128,6 +102,12 @@ export interface StoredReply {
   readonly isSettled: boolean;
   /** Why the owner did not take it. */
   readonly error?: ErrorInfo;
+}
+
+/** An agent of a node that has another name now. */
+export interface Readdressed {
+  readonly from: string;
+  readonly to: string;
 }
 
 export interface StoreWrites {
@@ -248,8 +228,8 @@ export interface StoreWrites {
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
   addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
-  /** @throws `not_found`. Held flights of it are returned, for the caller to end. Its sessions go with it, or over `to` another address. */
-  removeAgent(input: { stamp: Stamp; address: string; to?: string }): Promise<{ held: readonly FlightId[] }>;
+  /** @throws `not_found`. Held flights of it are returned, for the caller to end. Its sessions go with it. */
+  removeAgent(input: { stamp: Stamp; address: string }): Promise<{ held: readonly FlightId[] }>;
   setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
   /** Replaces a peer's (or our own) whole set if its head is newer than the stored one. False when it is not. */
   saveRegistry(input: { head: RegistryHead; signedHead: SignedRecord; records: readonly StoredRegistration[]; atMs: number }): Promise<boolean>;
@@ -258,6 +238,10 @@ export interface StoreWrites {
   saveMembership(input: { stamp: Stamp; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): Promise<void>;
   /** A new certificate for this node in the mesh it is in (renewal, rename). */
   replaceOwnChain(input: { stamp: Stamp; name: string; chain: CertificateChain }): Promise<void>;
+  /** With a new certificate, where it is in a mesh. Its agents, their sessions, and what waits for them or runs, get the addresses that follow, which are returned. */
+  renameNode(input: { stamp: Stamp; name: string; chain: CertificateChain | undefined }): Promise<readonly Readdressed[]>;
+  /** All that is known of the mesh and its members is forgotten; agents and flights stay. @throws `not_found` when it is in none */
+  leaveMesh(input: { stamp: Stamp }): Promise<void>;
   addInvite(input: { stamp: Stamp; invite: Invite }): Promise<void>;
   /**
    * Consumes the invite and records the member in one transaction. The node that used it may, until its end, use it
@@ -270,8 +254,14 @@ export interface StoreWrites {
   recordApplicant(input: { stamp: Stamp; applicant: Omit<Applicant, 'sinceMs'> }): Promise<void>;
   /** Returns those that were new. @throws `overload` beyond 1000 */
   addAdmitRules(input: { stamp: Stamp; rules: readonly AdmitRule[] }): Promise<readonly AdmitRule[]>;
-  /** Members learned from peers (already verified). Returns those that were new or newer. */
-  saveMembers(input: { stamp: Stamp; members: readonly Member[] }): Promise<readonly NodeId[]>;
+  /** Members learned from peers (already verified), of that mesh and no other. Returns those that were new or newer. */
+  saveMembers(input: { stamp: Stamp; members: readonly Member[]; meshId?: MeshId }): Promise<readonly NodeId[]>;
+  /** A member by a new certificate, whose name nobody else has. @throws `conflict` when somebody has */
+  renameMember(input: { stamp: Stamp; member: Member }): Promise<void>;
+  /** That member lets others in. */
+  saveIssuer(input: { nodeId: NodeId }): Promise<void>;
+  /** Already verified. Returns those that were members until now. */
+  saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */
   saw(input: { nodeId: NodeId; atMs: number; epoch?: number }): Promise<void>;
 }
@@ -341,6 +331,10 @@ export interface StoreReads {
   membership(): Membership | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;
+  /** Whether this node was in that mesh, and left. */
+  hasLeft(meshId: MeshId): boolean;
+  /** Of a node of a mesh that this one has left. */
+  formerName(nodeId: NodeId): string | undefined;
   admitRules(): readonly AdmitRule[];
   /** Oldest first. */
   applicants(): readonly Applicant[];

@@ -124,6 +124,7 @@ export function encodeControl(message: Exclude<ControlMessage, Forward>): Frame 
             addresses: [...addresses],
           })),
           rules: message.admission === undefined ? undefined : encodeAdmission(message.admission),
+          departures: (message.departures ?? []).map(encodeSignedRecord),
         },
       };
   }
@@ -211,6 +212,7 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
         type: 'roster',
         members: list(frame.value.members, 'roster.members', mostMembers).map(decodeMember),
         ...(frame.value.rules === undefined ? {} : { admission: decodeAdmission(frame.value.rules) }),
+        ...(frame.value.departures.length === 0 ? {} : { departures: list(frame.value.departures, 'roster.departures', mostMembers).map(decodeSignedRecord) }),
       };
   }
 }

@@ -15,6 +15,7 @@ import { newDoubt, patienceMs, wordsOf } from './doubt.ts';
 import type { Doubt } from './doubt.ts';
 import { graceMs, heartbeatEveryMs } from './liveness.ts';
 import type { Tick } from './liveness.ts';
+import { leftTheMesh } from './peers.ts';
 import type { PeerTable } from './peers.ts';
 import type { SessionEnd } from './session-parts.ts';
 import { nextRoundInMs, suspectAfterMs, witnessesAsked } from './suspicion.ts';
@@ -89,6 +90,10 @@ export class Detector {
     for (const doubt of this.#doubts.values()) this.#say(doubt, now);
   }
 
+  forget(): void {
+    this.#doubts.clear();
+  }
+
   linked(peer: PeerIdentity): void {
     this.#doubts.delete(peer.nodeId);
     this.#parts.peers.move(peer.nodeId, 'alive', 'connected');
@@ -105,7 +110,7 @@ export class Detector {
     if (!wasUp) return;
     if (saidBy === 'peer' && farewell === 'left') {
       this.#doubts.delete(nodeId);
-      return peers.move(nodeId, 'left', 'it left the mesh');
+      return peers.move(nodeId, 'left', leftTheMesh);
     }
     if (saidBy === 'peer' && farewell === 'stopping') {
       this.#doubts.set(nodeId, newDoubt(nodeId, 'its node was stopped', now, { isCertain: true, isGone: true }));

@@ -21,7 +21,7 @@ import type { Settle } from './open-sessions.ts';
 import { Outgoing } from './outgoing.ts';
 import type { NewSession } from './outgoing.ts';
 import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
-import { PeerTable, strangerView } from './peers.ts';
+import { leftTheMesh, PeerTable, strangerView } from './peers.ts';
 import { directly } from './route.ts';
 import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
@@ -53,6 +53,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #introductions: Introductions;
   /** Nodes that asked to be dialled: they have no session, whatever this side believes. */
   readonly #askedFor = new Set<NodeId>();
+  /** Members that have left. */
+  readonly #departed = new Set<NodeId>();
   readonly #listeners = new Set<(peer: PeerView, from: PeerState | undefined) => void>();
   readonly #waiters: LinkWaiters;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -181,7 +183,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   setIdentity(identity: MeshIdentity | undefined): void {
     const previous = this.#identity;
     this.#identity = identity;
-    if (previous !== undefined && previous.meshId !== identity?.meshId) this.#closeAll('left', 'this node left the mesh');
+    if (previous !== undefined && previous.meshId !== identity?.meshId) this.#leave();
     if (!this.#isRunning) return;
     if (identity === undefined) void this.#dialler.stop();
     else {
@@ -191,9 +193,18 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   addMembers(members: readonly MemberAt[]): void {
-    for (const { identity, addresses } of members) {
-      if (identity.nodeId === this.#identity?.nodeId) continue;
+    for (const { identity, addresses, hasLeft = false } of members) {
+      const { nodeId } = identity;
+      if (nodeId === this.#identity?.nodeId) continue;
       this.#peers.discovered(identity, 'member');
+      if (hasLeft) {
+        this.#departed.add(nodeId);
+        this.#dialler.setAddresses(nodeId, []);
+        if (!this.#live.has(nodeId)) this.#peers.move(nodeId, 'left', leftTheMesh);
+        continue;
+      }
+      // Back by a new certificate.
+      if (this.#departed.delete(nodeId)) this.#peers.move(nodeId, 'discovered', 'not reached yet');
       if (addresses.length > 0) this.#dialler.setAddresses(identity.nodeId, addresses);
     }
   }
@@ -278,6 +289,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
         this.#peers.note(peer.nodeId, { address: session.address, path: session.path });
       }
       this.#detector.ended(peer, end);
+      if (this.#departed.has(peer.nodeId)) this.#peers.move(peer.nodeId, 'left', leftTheMesh);
     }
     if (end.wasUp) this.#call('down', peer, () => this.#parts.handler.onDown(session, end.why));
     if (isLast) this.#dialler.wake(peer.nodeId, this.#redialAfterMs(peer.nodeId, end));
@@ -335,6 +347,15 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this });
     this.#open.add(session, settle);
     return session;
+  }
+
+  /** Who the members were is no more this node's business. */
+  #leave(): void {
+    this.#closeAll('left', 'this node left the mesh');
+    for (const { nodeId } of this.#peers.views()) this.#dialler.setAddresses(nodeId, []);
+    this.#departed.clear();
+    this.#detector.forget();
+    this.#peers.clear();
   }
 
   #closeAll(farewell: 'stopping' | 'left', why: string): void {

@@ -28,6 +28,8 @@ export interface MemberAt {
   readonly identity: Pick<PeerIdentity, 'nodeId' | 'name'>;
   /** host:port of each listener. */
   readonly addresses: readonly string[];
+  /** By its own word. */
+  readonly hasLeft?: boolean;
 }
 
 export interface NodeMesh extends Mesh, Startable {

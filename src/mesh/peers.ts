@@ -6,6 +6,8 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { TargetView } from './dialler.ts';
 
+export const leftTheMesh = 'it left the mesh';
+
 export class PeerTable {
   readonly #clock: Clock;
   readonly #peers = new Map<NodeId, PeerView>();
@@ -62,6 +64,10 @@ export class PeerTable {
 
   lastSeenMs(nodeId: NodeId): number | undefined {
     return this.#peers.get(nodeId)?.lastSeenMs;
+  }
+
+  clear(): void {
+    this.#peers.clear();
   }
 
   views(): PeerView[] {

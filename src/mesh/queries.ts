@@ -7,7 +7,7 @@ import type * as wire from '../gen/beckon/v1/worktree.ts';
 import { deliveryState, flightState, worktreeState } from '../rpc/enums.ts';
 import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from '../rpc/fields.ts';
 import { decodeDiffSummary, decodeIsolation, decodeSettle, encodeDiffSummary, encodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
-import { decodeDelivery, decodeFact, decodeFlight, encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
+import { decodeDelivery, decodeFact, decodeFlight, decodeSignedRecord, encodeDelivery, encodeFact, encodeFlight, encodeSignedRecord } from '../rpc/records.ts';
 import { decodeReply, encodeReply } from '../rpc/work.ts';
 
 const mostFacts = 100_000;
@@ -22,6 +22,10 @@ export function encodeQuery(query: PeerQuery): mesh.Query['query'] {
       return { $case: 'reach', value: { nodeId: query.nodeId } };
     case 'dial_back':
       return { $case: 'dialBack', value: {} };
+    case 'rename':
+      return { $case: 'rename', value: { name: query.name } };
+    case 'leave':
+      return { $case: 'leave', value: { departure: encodeSignedRecord(query.departure) } };
     case 'trace':
       return { $case: 'trace', value: { invocationId: query.invocationId } };
     case 'standings':
@@ -69,6 +73,10 @@ export function decodeQuery(query: mesh.Query['query']): PeerQuery {
       return { type: 'reach', nodeId: id(isNodeId, query.value.nodeId, 'reach.node_id') };
     case 'dialBack':
       return { type: 'dial_back' };
+    case 'rename':
+      return { type: 'rename', name: name(query.value.name, 'rename.name') };
+    case 'leave':
+      return { type: 'leave', departure: decodeSignedRecord(required(query.value.departure, 'leave.departure')) };
     case 'trace':
       return { type: 'trace', invocationId: id(isInvocationId, query.value.invocationId, 'trace.invocation_id') };
     case 'standings': {
@@ -128,6 +136,10 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<mesh.Answer['answe
       return { $case: 'reach', value: { reached: answer.reached, epoch: answer.epoch } };
     case 'dial_back':
       return { $case: 'dialBack', value: { results: answer.results.map((each) => ({ ...each, why: each.why ?? '' })) } };
+    case 'rename':
+      return { $case: 'rename', value: { chain: { leaf: buffer(answer.chain.leaf), issuer: buffer(answer.chain.issuer) } } };
+    case 'leave':
+      return { $case: 'leave', value: {} };
     case 'trace':
       return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
     case 'standings':
@@ -164,6 +176,12 @@ export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
           ...present({ why: optionalText(why, 'dial_back.why') }),
         })),
       };
+    case 'rename': {
+      const { leaf, issuer } = required(answer.value.chain, 'rename.chain');
+      return { type: 'rename', chain: { leaf: bytes(leaf), issuer: bytes(issuer) } };
+    }
+    case 'leave':
+      return { type: 'leave' };
     case 'trace':
       return { type: 'trace', facts: list(answer.value.facts, 'trace.facts', mostFacts).map(decodeFact) };
     case 'standings':

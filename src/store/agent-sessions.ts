@@ -25,7 +25,6 @@ export class AgentSessionTable {
   readonly #insert;
   readonly #use;
   readonly #bind;
-  readonly #move;
   readonly #remove;
   readonly #newest;
   readonly #lookups: Readonly<Record<SessionKey['by'], Lookup>>;
@@ -35,7 +34,6 @@ export class AgentSessionTable {
       INSERT INTO agent_sessions (id, address, owner_identity, created_at_ms, last_used_at_ms, last_used_hlc) VALUES (?, ?, ?, ?, ?, ?)`);
     this.#use = db.prepare('UPDATE agent_sessions SET last_used_at_ms = ?, last_used_hlc = ? WHERE id = ?');
     this.#bind = db.prepare('UPDATE agent_sessions SET agent_session = ? WHERE id = ?');
-    this.#move = db.prepare('UPDATE agent_sessions SET address = ? WHERE address = ?');
     this.#remove = db.prepare('DELETE FROM agent_sessions WHERE address = ?');
     this.#newest = db.prepare<[string, string], IdRow>(
       'SELECT id FROM agent_sessions WHERE address = ? AND owner_identity = ? ORDER BY last_used_hlc DESC LIMIT 1',
@@ -68,10 +66,8 @@ export class AgentSessionTable {
     this.#bind.run(agentSession, id);
   }
 
-  /** Its agent is gone, or has another address from now on. */
-  agentGone(address: string, to: string | undefined): void {
-    if (to === undefined) this.#remove.run(address);
-    else this.#move.run(to, address);
+  agentGone(address: string): void {
+    this.#remove.run(address);
   }
 
   #find(address: string, keys: readonly SessionKey[], owner: string): SessionId {

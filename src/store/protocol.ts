@@ -59,12 +59,17 @@ const writes: Readonly<Record<WriteName, true>> = {
   saveRegistry: true,
   saveMembership: true,
   replaceOwnChain: true,
+  renameNode: true,
+  leaveMesh: true,
   addInvite: true,
   redeemInvite: true,
   admitMember: true,
   recordApplicant: true,
   addAdmitRules: true,
   saveMembers: true,
+  renameMember: true,
+  saveIssuer: true,
+  saveDepartures: true,
   saw: true,
 };
 export const writeNames = Object.keys(writes) as readonly WriteName[];

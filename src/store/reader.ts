@@ -119,6 +119,8 @@ export function readerOver(db: Connection): StoreReads {
     membership: () => trust.membership(),
     members: trust.members,
     member: (nodeId) => trust.member(nodeId),
+    hasLeft: (meshId) => trust.hasLeft(meshId),
+    formerName: (nodeId) => trust.formerName(nodeId),
     ...enrolmentReads(db, nodes),
   };
 }

@@ -1,5 +1,6 @@
 /** The mesh this node is in, its members, and the invitations it gave. */
 import { conflict, denied, notFound } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { Invite, Member, Membership } from '../domain/store-port.ts';
@@ -8,6 +9,7 @@ import type { Connection } from './connection.ts';
 import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
 import type { FactTable } from './events.ts';
 import { optional } from './flight-row.ts';
+import type { Input } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 
 interface MeshRow {
@@ -31,6 +33,10 @@ interface MemberRow {
   readonly not_before_ms: number;
   readonly addresses: string;
   readonly last_seen_ms: number | null;
+  readonly is_issuer: 0 | 1;
+  readonly left_at_ms: number | null;
+  readonly departure: Uint8Array | null;
+  readonly departure_signature: Uint8Array | null;
 }
 
 interface InviteRow {
@@ -50,6 +56,9 @@ export class TrustTable {
   readonly #saveMember;
   readonly #saveAddresses;
   readonly #saw;
+  readonly #holder;
+  readonly #setIssuer;
+  readonly #setLeft;
   readonly #insertInvite;
   readonly #invite;
   readonly #useInvite;
@@ -65,10 +74,14 @@ export class TrustTable {
     this.#saveMember = db.prepare(`
       INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (node) DO UPDATE SET name = excluded.name, owner = excluded.owner, leaf = excluded.leaf, issuer = excluded.issuer,
-        not_before_ms = excluded.not_before_ms, addresses = excluded.addresses,
+        not_before_ms = excluded.not_before_ms, addresses = excluded.addresses, left_at_ms = NULL, departure = NULL, departure_signature = NULL,
         last_seen_ms = coalesce(excluded.last_seen_ms, last_seen_ms)`);
     this.#saveAddresses = db.prepare('UPDATE members SET addresses = ? WHERE node = ?');
     this.#saw = db.prepare<[number, number]>('UPDATE members SET last_seen_ms = max(coalesce(last_seen_ms, 0), ?) WHERE node = ?');
+    this.#holder = db.prepare<[string, number, string], { node: number }>(`
+      SELECT node FROM members WHERE name = ? AND node <> ? AND left_at_ms IS NULL UNION ALL SELECT 0 FROM mesh WHERE name = ? LIMIT 1`);
+    this.#setIssuer = db.prepare<[number]>('UPDATE members SET is_issuer = 1 WHERE node = ?');
+    this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, addresses = ? WHERE node = ?');
     this.#insertInvite = db.prepare('INSERT INTO invites (secret_hash, owner, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)');
     this.#invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
     this.#useInvite = db.prepare('UPDATE invites SET used_at_ms = ?, used_by = ? WHERE secret_hash = ?');
@@ -86,6 +99,36 @@ export class TrustTable {
 
   replaceOwnChain({ name, chain }: { name: string; chain: CertificateChain }): void {
     if (this.#replaceChain.run(name, chain.leaf, chain.issuer).changes === 0) throw notFound('this node is in no mesh');
+  }
+
+  own(): { readonly meshId: MeshId; readonly meshName: string } | undefined {
+    const row = this.#mesh.get();
+    return row === undefined ? undefined : { meshId: row.id, meshName: row.mesh_name };
+  }
+
+  renameMember({ stamp, member }: { stamp: Stamp; member: Member }): void {
+    const node = this.#nodes.of(member.nodeId);
+    if (this.#holder.get(member.name, node, member.name) !== undefined) throw nameTaken(member.name);
+    this.#save(member);
+    this.#facts.append(stamp, 'member.renamed', { peer: node, detail: { name: member.name } });
+  }
+
+  saveIssuer({ nodeId }: { nodeId: NodeId }): void {
+    const node = this.#nodes.find(nodeId);
+    if (node !== undefined) this.#setIssuer.run(node);
+  }
+
+  saveDepartures({ stamp, departures }: Input<'saveDepartures'>): NodeId[] {
+    const gone: NodeId[] = [];
+    for (const { departure, record } of departures) {
+      const node = this.#nodes.find(departure.nodeId);
+      const known = node === undefined ? undefined : this.#member.get(node);
+      if (node === undefined || known === undefined || known.left_at_ms !== null || departure.certifiedAtMs < known.not_before_ms) continue;
+      this.#setLeft.run(departure.leftAtMs, record.payload, record.signature, '[]', node);
+      this.#facts.append(stamp, 'member.left', { peer: node, detail: { name: known.name } });
+      gone.push(departure.nodeId);
+    }
+    return gone;
   }
 
   addInvite({ stamp, invite }: { stamp: Stamp; invite: Invite }): void {
@@ -109,8 +152,10 @@ export class TrustTable {
     this.#facts.append(stamp, 'member.admitted', { peer: this.#nodes.of(member.nodeId), detail: { name: member.name, owner: member.owner } });
   }
 
-  saveMembers({ stamp, members }: { stamp: Stamp; members: readonly Member[] }): NodeId[] {
+  saveMembers({ stamp, members, meshId }: Input<'saveMembers'>): NodeId[] {
     const changed: NodeId[] = [];
+    // Learned of a mesh that this node has left since.
+    if (meshId !== undefined && this.#mesh.get()?.id !== meshId) return changed;
     for (const member of members) {
       const node = this.#nodes.of(member.nodeId);
       const known = this.#member.get(node);
@@ -149,6 +194,14 @@ export class TrustTable {
   }
 }
 
+function nameTaken(name: string): BrokerError {
+  return conflict(`another node of this mesh is called ${name}`, 'take another name');
+}
+
+function leftOf({ left_at_ms: atMs, departure: payload, departure_signature: signature }: MemberRow): Pick<Member, 'left'> {
+  return atMs === null || payload === null || signature === null ? {} : { left: { atMs, record: { payload, signature } } };
+}
+
 export function trustReads(db: Connection, nodes: NodeNumbers) {
   const mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh WHERE one = 1');
   const members = db.prepare<[], MemberRow>('SELECT * FROM members ORDER BY name, node');
@@ -161,9 +214,15 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     notBeforeMs: row.not_before_ms,
     addresses: JSON.parse(row.addresses) as string[],
     ...optional('lastSeenMs', row.last_seen_ms),
+    ...(row.is_issuer === 1 ? { isIssuer: true } : {}),
+    ...leftOf(row),
   });
   const invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
+  const left = db.prepare<[string], { id: string }>('SELECT id FROM left_meshes WHERE id = ?');
+  const former = db.prepare<[string], { name: string | null }>('SELECT name FROM nodes WHERE id = ?');
   return {
+    hasLeft: (meshId: MeshId): boolean => left.get(meshId) !== undefined,
+    formerName: (nodeId: NodeId): string | undefined => former.get(nodeId)?.name ?? undefined,
     invite(secretHash: string): (Invite & { readonly usedBy?: NodeId }) | undefined {
       const row = invite.get(secretHash);
       if (row === undefined) return undefined;

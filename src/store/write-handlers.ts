@@ -5,6 +5,7 @@ import { OriginWrites } from './origin-writes.ts';
 import { OwnerWrites } from './owner-writes.ts';
 import type { Connection } from './connection.ts';
 import type { Input, Wire, WriteName } from './protocol.ts';
+import { MovingWrites } from './moving.ts';
 import { PruningWrites } from './pruning.ts';
 import type { Refusal } from './refusal.ts';
 import { RollbackWrites } from './rollback.ts';
@@ -19,6 +20,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const rollback = new RollbackWrites(db, tables, origin);
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
+  const moving = new MovingWrites(db, tables);
   const { agents, boots, enrolment, facts, flights, nodes, registrations, sessions, trust, worktrees } = tables;
   return {
     boot: (input) => rollback.boot(input),
@@ -74,9 +76,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     },
     giveUp: (input) => owner.giveUp(input),
     addAgent: (input) => agents.add(input),
-    removeAgent: ({ stamp, address, to }) => {
+    removeAgent: ({ stamp, address }) => {
       agents.remove(stamp, address);
-      sessions.agentGone(address, to);
+      sessions.agentGone(address);
       return { held: flights.queued(address).map(flightOfInvocation) };
     },
     setAvailability: (input) => {
@@ -88,6 +90,10 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     },
     replaceOwnChain: (input) => {
       trust.replaceOwnChain(input);
+    },
+    renameNode: (input) => moving.rename(input),
+    leaveMesh: (input) => {
+      moving.leave(input);
     },
     addInvite: (input) => {
       trust.addInvite(input);
@@ -106,6 +112,11 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     },
     addAdmitRules: (input) => enrolment.addAdmitRules(input),
     saveMembers: (input) => trust.saveMembers(input),
+    renameMember: (input) => trust.renameMember(input),
+    saveIssuer: (input) => {
+      trust.saveIssuer(input);
+    },
+    saveDepartures: (input) => trust.saveDepartures(input),
     saw: (input) => {
       trust.saw(input);
       if (input.epoch !== undefined) boots.saw(input.nodeId, input.epoch);

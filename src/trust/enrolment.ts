@@ -27,6 +27,7 @@ import {
   type MemberCard,
 } from './enrolment-messages.ts';
 import type { EntranceHandler, EntranceReply, EntranceRequest } from './entrance.ts';
+import { after } from './issue.ts';
 import type { Issuer } from './mesh-authority.ts';
 import { verifySignature } from './node-key.ts';
 import { hashOfSecret } from './token.ts';
@@ -51,6 +52,8 @@ export interface Grant {
   readonly owner: string;
   /** It is to let others in too, if it wants to and this node can make it an issuer. */
   readonly isIssuer?: boolean;
+  /** It was a member before, by a certificate in force since then: the new one has to come later, to be believed. */
+  readonly laterThanMs?: number;
 }
 
 /**
@@ -149,7 +152,7 @@ async function enrolNode(request: EntranceRequest, application: Application, by:
   for (let tries = 1; ; tries += 1) {
     try {
       const grant = await desk.quote(applicant);
-      const chain = await issuer.issue({ publicKey, name: grant.name, owner: grant.owner }, clock.now());
+      const chain = await issuer.issue({ publicKey, name: grant.name, owner: grant.owner }, after(grant.laterThanMs, clock.now()));
       const wanted = grant.isIssuer === true ? issuerKey : undefined;
       const issuerCertificate = wanted === undefined ? undefined : await issuer.certifyIssuer(wanted.publicKey, clock.now());
       const { meshName, members } = await desk.admit(applicant, grant, chain, issuerCertificate);

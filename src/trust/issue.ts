@@ -19,6 +19,14 @@ export const leafLifeMs = 90 * dayMs;
 export const issuerLifeMs = 5 * 365 * dayMs;
 export const rootLifeMs = 20 * 365 * dayMs;
 
+/**
+ * When to make a certificate that has to be in force later than another of the same node, to the second that
+ * certificates know, whatever the clocks of two issuers say.
+ */
+export function after(otherNotBeforeMs: number | undefined, nowMs: number): number {
+  return Math.max(nowMs, (otherNotBeforeMs ?? Number.NEGATIVE_INFINITY) + backdatedMs + 1000);
+}
+
 /** A certificate and the key that signs with it. */
 export interface Authority {
   readonly certificate: Uint8Array;

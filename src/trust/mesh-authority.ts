@@ -3,6 +3,7 @@
  * `trust/`, so that a second mesh, or what a crash left of a first try, never costs anybody a key.
  */
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
 import type { MeshId } from '../domain/ids.ts';
@@ -64,6 +65,15 @@ export async function wishIssuerKey(directory: string, meshId: MeshId): Promise<
 /** Durable when it resolves; does nothing when it is there. @throws BrokerError as `writeKeyFile` does */
 export async function keepIssuerKey(directory: string, meshId: MeshId, key: KeyObject): Promise<void> {
   if ((await readKeyFile(issuerKeyPath(directory, meshId))) === undefined) await writeKeyFile(issuerKeyPath(directory, meshId), key);
+}
+
+export async function holdsRootKey(directory: string, meshId: MeshId): Promise<boolean> {
+  return (await readKeyFile(rootKeyPath(directory, meshId))) !== undefined;
+}
+
+/** Removes all keys of a mesh but the node's own, which belongs to none. Does nothing when there are none. */
+export async function forgetMeshKeys(directory: string, meshId: MeshId): Promise<void> {
+  await rm(join(directory, meshId), { recursive: true, force: true });
 }
 
 /** What lets nodes in. Holds a key: made by `openIssuer`, kept by the node alone. */

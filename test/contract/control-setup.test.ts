@@ -54,7 +54,7 @@ describe('where nobody can be asked', () => {
   test('setup says what it would do, does nothing, and exits 2', async () => {
     const { code, stdout, stderr } = await node.run(['setup'], { socketPath: nowhere, survey: async () => survey });
     expect(code).toBe(2);
-    expect(stdout).toContain('to do  its node would be started: beckon up --detach --name laptop --listen 127.0.0.1:7423');
+    expect(stdout).toContain('to do  its node would be started: beckon up --detach --name laptop --listen 127.0.0.1:7423 --tailscale off');
     expect(stdout).toContain('nobody else could reach it, unless you say yes to one of: 100.64.0.1:7423, in the tailnet; 192.168.1.5:7423');
     expect(stderr).toContain('run it in a terminal');
   });
@@ -85,7 +85,7 @@ describe('at a terminal', () => {
       [/make one here/, 'make'],
     ]);
     expect(code).toBe(0);
-    expect(started).toEqual([['up', '--json', '--name=laptop', '--listen=127.0.0.1:7423']]);
+    expect(started).toEqual([['up', '--json', '--name=laptop', '--listen=127.0.0.1:7423', '--tailscale=off']]);
     expect(node.broker.made).toHaveLength(1);
     expect(process.stdout).toContain('it is a member of home');
   });
@@ -95,7 +95,7 @@ describe('at a terminal', () => {
     node.broker.status = async () => unjoined;
     await talk(new CliProcess(startable(started)), [[/called/, ''], [/tailnet/, 'y'], [/Start/, ''], [/make one/, '']]);
     await talk(new CliProcess(startable(started)), [[/called/, ''], [/tailnet/, ''], [/eth0/, 'yes'], [/Start/, ''], [/make one/, 'neither']]);
-    expect(started.map((args) => args.slice(2))).toEqual([['--name=laptop'], ['--name=laptop', '--listen=192.168.1.5:7423']]);
+    expect(started.map((args) => args.slice(2))).toEqual([['--name=laptop'], ['--name=laptop', '--tailscale=off', '--listen=192.168.1.5:7423']]);
   });
 
   test('what was done before is not asked again; a token that is refused may be given anew', async () => {
@@ -121,7 +121,7 @@ describe('at a terminal', () => {
     const process = new CliProcess(startable(started));
     expect(await talk(process, [[/called/, 'desk'], [/tailnet/, ''], [/eth0/, ''], [/Start/, 'n']])).toBe(0);
     expect(started).toEqual([]);
-    expect(process.stderr).toContain('beckon up --detach --name=desk --listen=127.0.0.1:7423');
+    expect(process.stderr).toContain('beckon up --detach --name=desk --listen=127.0.0.1:7423 --tailscale=off');
   });
 
   test('input that ends is no answer: what was done stays, and nothing more is done', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { agentIdOf } from '../../src/domain/ids.ts';
-import type { MeshId } from '../../src/domain/ids.ts';
+import type { MeshId, NodeId } from '../../src/domain/ids.ts';
 import type { Endpoint } from '../../src/domain/invocation.ts';
 import type { Registration, SignedRecord } from '../../src/domain/registration.ts';
 import type { Member, Membership, Store, StoredRegistration } from '../../src/domain/store-port.ts';
@@ -123,6 +123,7 @@ describe('trust', () => {
   const member = (changes: Partial<Member> = {}): Member => ({
     nodeId: desktop, name: 'desktop', owner: 'ada', chain: chain('desktop'), notBeforeMs: 100, addresses: ['10.0.0.2:7423'], ...changes,
   });
+  const departureOf = (nodeId: NodeId, certifiedAtMs: number) => ({ departure: { nodeId, certifiedAtMs, leftAtMs: 7 }, record: { payload: utf8('word'), signature: utf8('signed') } });
   const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_, each: unknown) =>
     typeof each === 'object' && each !== null && 'type' in each && each.type === 'Buffer' ? Object.values(Buffer.from((each as unknown as { data: number[] }).data)) : ArrayBuffer.isView(each) ? Object.values(each) : each));
 
@@ -140,6 +141,44 @@ describe('trust', () => {
 
   test('without a mesh there is no chain to replace', async () => {
     await expect(store.write.replaceOwnChain({ stamp: story.stamp(), name: 'lap', chain: chain('new') })).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('a name belongs to one member at a time', async () => {
+    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
+    const rename = (nodeId: NodeId, name: string) => store.write.renameMember({ stamp: story.stamp(), member: member({ nodeId, name, notBeforeMs: 200 }) });
+    await rename(desktop, 'studio');
+    expect(store.read.member(desktop)?.name).toBe('studio');
+    await rename(desktop, 'studio');
+    for (const taken of ['studio', 'laptop']) await expect(rename(nodeIdFor(3), taken)).rejects.toMatchObject({ code: 'conflict' });
+    await store.write.saveDepartures({ stamp: story.stamp(), departures: [departureOf(desktop, 200)] });
+    await rename(nodeIdFor(3), 'studio');
+  });
+
+  test('one that left is no member until it has a later certificate', async () => {
+    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
+    const leave = (certifiedAtMs: number) => store.write.saveDepartures({ stamp: story.stamp(), departures: [departureOf(desktop, certifiedAtMs), departureOf(nodeIdFor(4), 1)] });
+    // Of a certificate before the one it has now: it has come back since.
+    expect(await leave(50)).toEqual([]);
+    expect(store.read.member(desktop)?.left).toBeUndefined();
+    expect(await leave(100)).toEqual([desktop]);
+    expect(store.read.member(desktop)?.left?.atMs).toBe(7);
+    expect(await leave(100)).toEqual([]);
+    expect(await store.write.saveMembers({ stamp: story.stamp(), members: [member()] })).toEqual([]);
+    expect(store.read.member(desktop)?.left).toBeDefined();
+    expect(await store.write.saveMembers({ stamp: story.stamp(), members: [member({ notBeforeMs: 101 })] })).toEqual([desktop]);
+    expect(store.read.member(desktop)?.left).toBeUndefined();
+  });
+
+  test('a node that leaves knows nothing of the mesh but that it was there, and learns no more of it', async () => {
+    await expect(store.write.leaveMesh({ stamp: story.stamp() })).rejects.toMatchObject({ code: 'not_found' });
+    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
+    await store.write.addInvite({ stamp: story.stamp(), invite: { secretHash: 'aa', owner: 'ada', expiresAtMs: 2e15 } });
+    await store.write.leaveMesh({ stamp: story.stamp() });
+    const { read } = store;
+    expect([read.membership(), read.members(), read.invite('aa'), read.hasLeft('mesh1' as MeshId), read.hasLeft('mesh2' as MeshId), read.formerName(desktop)]).toEqual([undefined, [], undefined, true, false, 'desktop']);
+    expect(await store.write.saveMembers({ stamp: story.stamp(), members: [member()], meshId: 'mesh1' as MeshId })).toEqual([]);
+    expect(read.members()).toEqual([]);
+    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [], what: 'mesh.joined' });
   });
 
   test('an invitation admits one node, in time', async () => {

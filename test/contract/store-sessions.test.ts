@@ -150,8 +150,7 @@ describe('turns of sessions', () => {
     const endpoint = { agentId: 'agt_x' as never, address: target, harness: 'acp', cwd: '/', argv: [], env: [], path: '/bin', permissions: 'ask', isolate: false } as const;
     const registration = { address: target, nodeId: me, harness: 'acp', capabilities: [], labels: {}, visibility: 'mesh', description: '', isDefault: false, available: true } as const;
     await temp.store.write.addAgent({ stamp: story.stamp(), endpoint, registration });
-    await temp.store.write.addAgent({ stamp: story.stamp(), endpoint: { ...endpoint, agentId: 'agt_y' as never, address: renamed }, registration: { ...registration, address: renamed } });
-    await temp.store.write.removeAgent({ stamp: story.stamp(), address: target, to: renamed });
+    expect(await temp.store.write.renameNode({ stamp: story.stamp(), name: 'notebook', chain: undefined })).toEqual([{ from: target, to: renamed }]);
     expect((await receive(next, 'ada', { target: renamed })).sessionId).toBe(flight.sessionId);
     await temp.store.write.removeAgent({ stamp: story.stamp(), address: renamed });
     await expect(receive(named(sessionOf(flight)), 'ada', { target: renamed })).rejects.toMatchObject({ code: 'not_found' });

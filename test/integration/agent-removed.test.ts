@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runsPerAgent } from '../../src/broker/runner.ts';
+import { runsPerAgent } from '../../src/broker/active-runs.ts';
 import { Chronicler } from '../../src/broker/chronicler.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';

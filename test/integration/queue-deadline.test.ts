@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { flightOfInvocation } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
-import { runsPerAgent } from '../../src/broker/runner.ts';
+import { runsPerAgent } from '../../src/broker/active-runs.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import type { Machine } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';

@@ -1,5 +1,5 @@
 /** The part of a fake broker that speaks of other nodes. */
-import type { BrokerApi, PeersUpdate } from '../../src/broker/api.ts';
+import type { BrokerApi, LeaveInput, PeersUpdate } from '../../src/broker/api.ts';
 import type { Check } from '../../src/domain/checks.ts';
 import { notFound } from '../../src/domain/errors.ts';
 import type { BrokerError } from '../../src/domain/errors.ts';
@@ -27,6 +27,27 @@ export class FakeNetwork {
     yield { type: 'all', atMs: startMs, peers: fakePeers };
     yield* this.peerChanges;
     if (this.watchForever) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  }
+
+  readonly renamed: string[] = [];
+  readonly leaves: LeaveInput[] = [];
+  /** What leaving would cost. */
+  losses: readonly string[] = [];
+  /** How many flights keep it from leaving. */
+  stillRunning = 0;
+
+  async renameNode(name: string): ReturnType<BrokerApi['renameNode']> {
+    this.check();
+    this.renamed.push(name);
+    return { name, was: 'laptop' };
+  }
+
+  async leaveMesh(input: LeaveInput): ReturnType<BrokerApi['leaveMesh']> {
+    this.check();
+    this.leaves.push(input);
+    const nothing = { left: false, running: this.stillRunning, meshName: 'home', told: [], untold: [], ended: 0, losses: [] };
+    if (this.losses.length > 0 && !input.confirmed) return { ...nothing, losses: this.losses };
+    return this.stillRunning > 0 && !input.force ? nothing : { ...nothing, left: true, running: 0, told: ['desktop'], untold: ['server'], ended: 2 };
   }
 
   async ping(node: string): ReturnType<BrokerApi['ping']> {

@@ -19,6 +19,8 @@ export interface LocalNodeOptions {
   readonly join?: string;
   /** Of its config file. */
   readonly config?: string;
+  /** Undefined: as it was called. */
+  readonly name?: string | undefined;
 }
 
 export class LocalNode implements AsyncDisposable {
@@ -46,10 +48,12 @@ export class LocalNode implements AsyncDisposable {
     return this.#running?.ready.listen ?? '';
   }
 
-  async start({ harnesses = [], join: token, config }: LocalNodeOptions = {}): Promise<this> {
+  async start(options: LocalNodeOptions = {}): Promise<this> {
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: this.home };
+    const { harnesses = [], join: token, config } = options;
     if (config !== undefined) writeFileSync(join(this.home, 'config.toml'), config);
-    const given = { name: this.name, listen: ['127.0.0.1:0'], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
+    const name = 'name' in options ? options.name : this.#running === undefined ? this.name : undefined;
+    const given = { ...(name === undefined ? {} : { name }), listen: [this.listen === '' ? '127.0.0.1:0' : this.listen], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
     this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, log: silentLog, harnesses });
     this.#client = await connect({ socketPath: this.#running.ready.socket });
     return this;
@@ -58,6 +62,12 @@ export class LocalNode implements AsyncDisposable {
   /** As a process of a flight, by its token. */
   async connectAs(flightToken: string): Promise<NodeClient> {
     return connect({ socketPath: this.#paths.socketPath, flightToken });
+  }
+
+  /** Its store and its keys stay for the next start. */
+  async stop(): Promise<void> {
+    this.#client?.close();
+    await this.#running?.stop(true);
   }
 
   /** One command of this node's user, to its end. */

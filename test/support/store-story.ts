@@ -36,12 +36,16 @@ export function storeStory(): readonly StoryStep[] {
     stamp: stamp(), membership: { meshId: 'mesh1' as never, meshName: 'home', name: 'laptop', owner: 'ada', rootDer: bytes, chain, isIssuer: true }, members: [], what: 'mesh.created',
   });
   add('replaceOwnChain', { stamp: stamp(), name: 'laptop', chain: { leaf: new Uint8Array([4]), issuer: bytes } });
+  add('renameNode', { stamp: stamp(), name: 'laptop', chain: { leaf: new Uint8Array([5]), issuer: bytes } });
   add('addInvite', { stamp: stamp(), invite: { secretHash: 'aa', owner: 'ada', expiresAtMs: 2e15 } });
   add('redeemInvite', { stamp: stamp(), secretHash: 'aa', member });
   add('admitMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(4), name: 'studio' }, issuerDer: bytes });
   add('recordApplicant', { stamp: stamp(), applicant: { nodeId: nodeIdFor(5), name: 'guest', address: '100.64.0.5:7423', login: 'bob', tags: [], why: 'no rule admits it' } });
   add('addAdmitRules', { stamp: stamp(), rules: [{ kind: 'tag', value: 'tag:server' }] });
   add('saveMembers', { stamp: stamp(), members: [{ ...member, nodeId: nodeIdFor(3), name: 'server' }] });
+  add('renameMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(3), name: 'shed', notBeforeMs: 2 } });
+  add('saveIssuer', { nodeId: peer });
+  add('saveDepartures', { stamp: stamp(), departures: [{ departure: { nodeId: nodeIdFor(3), certifiedAtMs: 2, leftAtMs: story.nowMs }, record: { payload: bytes, signature: bytes } }] });
   add('saw', { nodeId: peer, atMs: story.nowMs, epoch: 7 });
   add('addAgent', {
     stamp: stamp(), registration,
@@ -123,5 +127,6 @@ export function storeStory(): readonly StoryStep[] {
   add('rolledBack', { stamp: stamp(), evidence: 'a peer has seen more', peerNodeId: peer });
   add('settleQuarantined', { stamp: stamp(), flightId: flightOf(held), origin: { lastSeq: 0, terminal: false } });
   add('removeAgent', { stamp: stamp(), address });
+  add('leaveMesh', { stamp: stamp() });
   return steps;
 }

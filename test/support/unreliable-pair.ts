@@ -156,7 +156,7 @@ export class Machine {
     const { epoch, previousEpoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId, version });
     await store.write.saveMembers({ stamp: chronicler.stamp(), members: [memberOf(peer.identity)] });
     const broker: Broker = new Broker({
-      self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', mesh: () => ({ id: meshId, name: 'home' }) },
+      self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
       store,
       mesh: () => this.#mesh(),
       harnesses: new Map([['command', this.#harness(this.boot)]]),
@@ -178,6 +178,10 @@ export class Machine {
       tailnetUser: () => undefined,
       issuerProof: () => undefined,
       isIssuer: () => false,
+      certify: () => Promise.resolve(undefined),
+      onRenamed: () => Promise.resolve(),
+      lossesOfKeys: () => Promise.resolve([]),
+      onLeft: () => Promise.resolve(),
       onMembers: () => undefined,
       pid: 1,
       notifier: { unable: undefined, notify: async () => undefined },

@@ -1,7 +1,7 @@
 /** Nodes that stop, crash and come back, in the middle of work. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runsPerAgent } from '../../src/broker/runner.ts';
+import { runsPerAgent } from '../../src/broker/active-runs.ts';
 import type { Json } from '../support/cli.ts';
 import { Cluster, waitsFor } from '../support/cluster.ts';
 import { rowCounts, settledRowCounts } from '../support/database.ts';

@@ -47,19 +47,26 @@ export class AttachedHarness implements Harness, ServedAgents {
   }
 
   attach(attach: Attach, link: ServerLink): Serving {
-    const { address } = attach;
-    const agent = this.#agent(address);
+    const agent = this.#agent(attach.address);
     const server = agent.attach(attach, link);
-    void this.#ports.onServersChanged(address).then(() => link.send({ type: 'listed' }));
+    void this.#ports.onServersChanged(agent.address).then(() => link.send({ type: 'listed' }));
     return {
       receive: (message) => {
         agent.receive(server, message);
-        if (message.type === 'drain') void this.#ports.onServersChanged(address);
+        if (message.type === 'drain') void this.#ports.onServersChanged(agent.address);
       },
       lost: () => {
-        if (agent.detach(server)) void this.#ports.onServersChanged(address);
+        if (agent.detach(server)) void this.#ports.onServersChanged(agent.address);
       },
     };
+  }
+
+  renamed(from: string, to: string): void {
+    const agent = this.#agents.get(from);
+    if (agent === undefined) return;
+    this.#agents.delete(from);
+    this.#agents.set(to, agent);
+    agent.renamed(to);
   }
 
   removed(address: string): void {

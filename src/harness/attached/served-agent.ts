@@ -14,12 +14,16 @@ export interface Server {
 }
 
 export class ServedAgent {
-  readonly address: string;
+  #address: string;
   readonly #servers = new Map<string, Server>();
   readonly #runs = new Map<FlightId, AttachedRun>();
 
   constructor(address: string) {
-    this.address = address;
+    this.#address = address;
+  }
+
+  get address(): string {
+    return this.#address;
   }
 
   get isServed(): boolean {
@@ -92,6 +96,12 @@ export class ServedAgent {
       if (server === undefined) return;
       run.handTo(server.id, server.link);
     }
+  }
+
+  /** Who serves it is told, as it was when it attached. */
+  renamed(address: string): void {
+    this.#address = address;
+    for (const { link } of this.#servers.values()) link.send({ type: 'attached', address, runs: [] });
   }
 
   /** The agent is not registered any more. */

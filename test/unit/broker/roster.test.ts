@@ -6,7 +6,7 @@ import { BrokerError } from '../../../src/domain/errors.ts';
 import { asMeshId } from '../../../src/domain/ids.ts';
 import type { Link, Mesh } from '../../../src/domain/mesh-port.ts';
 import type { Roster as RosterMessage } from '../../../src/domain/messages.ts';
-import type { Clock } from '../../../src/domain/ports.ts';
+import type { Clock, RecordSeal } from '../../../src/domain/ports.ts';
 import type { Member } from '../../../src/domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../../../src/domain/trust.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -31,7 +31,7 @@ beforeEach(async () => {
   const clock: Clock = { now: () => 1_700_000_000_000, monotonic: () => workedMs, setTimer: (_ms, fn) => (setImmediate(fn), () => undefined) };
   roster = new Roster({
     store: temp.store,
-    self: { nodeId: me, epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', owner: () => 'ada', mesh: () => undefined },
+    self: { nodeId: me, epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => undefined },
     chronicler: new Chronicler(new FakeClock()),
     mesh: () => ({ links: () => [link] }) as unknown as Mesh,
     clock,
@@ -41,6 +41,9 @@ beforeEach(async () => {
     onMembers: (members) => void learned.push(...members),
     issuerProof: () => undefined,
     isIssuer: () => false,
+    seal: {} as RecordSeal,
+    onOwnChain: () => Promise.resolve(),
+    onLeft: () => Promise.resolve(),
   });
 });
 afterEach(() => temp[Symbol.asyncDispose]());

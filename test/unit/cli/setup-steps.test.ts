@@ -11,14 +11,15 @@ const running: NodeStatus = { nodeId: 'k51' as NodeId, name: 'laptop', owner: 'a
 
 test('the tailnet is offered first and followed wherever it goes; other networks by their address', () => {
   expect(waysOf({ ...fresh, tailnet }).map(({ flags }) => flags)).toEqual([[], ['--listen=192.168.1.5:7423'], ['--listen=[fd00::5]:7423']]);
-  expect(waysOf({ ...fresh, tailnet })[0]?.question).toBe('May machines of your tailnet ann.ts.net reach this node, at 100.64.0.1 and fd7a::1, port 7423?');
+  expect(waysOf({ ...fresh, tailnet })[0]?.question).toBe('May machines of your tailnet ann.ts.net reach this node, at 100.64.0.1 and fd7a::1, port 7423, and may it enter the mesh of your machines there by itself, when it finds exactly one?');
   expect(waysOf({ ...fresh, addresses: [] })).toEqual([]);
 });
 
 test('on a new machine all is to do, and the command that is shown opens nothing to others', () => {
   const steps = stepsOf({ ...fresh, tailnet }, undefined);
   expect(steps.map(({ id, isDone }) => [id, isDone])).toEqual([['name', false], ['reach', false], ['start', false], ['mesh', false]]);
-  expect(steps[2]?.command).toBe('beckon up --detach --name laptop --listen 127.0.0.1:7423');
+  expect(steps[2]?.command).toBe('beckon up --detach --name laptop --listen 127.0.0.1:7423 --tailscale off');
+  expect(stepsOf(fresh, undefined)[2]?.command).toBe('beckon up --detach --name laptop --listen 127.0.0.1:7423');
 });
 
 test('what an earlier start was given is done, and not given again', () => {

@@ -56,6 +56,7 @@ import {
   WatchPeersRequest,
   WatchPeersResponse,
 } from "./inspection.ts";
+import { LeaveMeshRequest, LeaveMeshResponse, RenameNodeRequest, RenameNodeResponse } from "./membership.ts";
 import {
   Delivery,
   Flight,
@@ -3175,6 +3176,26 @@ export const ControlServiceService = {
     responseSerialize: (value: AdmitResponse): Buffer => Buffer.from(AdmitResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AdmitResponse => AdmitResponse.decode(value),
   },
+  /** This node gets another name, and a certificate with it. */
+  renameNode: {
+    path: "/beckon.v1.ControlService/RenameNode" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RenameNodeRequest): Buffer => Buffer.from(RenameNodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RenameNodeRequest => RenameNodeRequest.decode(value),
+    responseSerialize: (value: RenameNodeResponse): Buffer => Buffer.from(RenameNodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RenameNodeResponse => RenameNodeResponse.decode(value),
+  },
+  /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
+  leaveMesh: {
+    path: "/beckon.v1.ControlService/LeaveMesh" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LeaveMeshRequest): Buffer => Buffer.from(LeaveMeshRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LeaveMeshRequest => LeaveMeshRequest.decode(value),
+    responseSerialize: (value: LeaveMeshResponse): Buffer => Buffer.from(LeaveMeshResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LeaveMeshResponse => LeaveMeshResponse.decode(value),
+  },
 } as const;
 
 export interface ControlServiceServer extends UntypedServiceImplementation {
@@ -3223,6 +3244,10 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   listPending: handleUnaryCall<ListPendingRequest, ListPendingResponse>;
   /** Rules of admission, for good: one that waits, or all machines of a user, with a tag, with a capability. */
   admit: handleUnaryCall<AdmitRequest, AdmitResponse>;
+  /** This node gets another name, and a certificate with it. */
+  renameNode: handleUnaryCall<RenameNodeRequest, RenameNodeResponse>;
+  /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
+  leaveMesh: handleUnaryCall<LeaveMeshRequest, LeaveMeshResponse>;
 }
 
 export interface ControlServiceClient extends Client {
@@ -3675,6 +3700,38 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AdmitResponse) => void,
+  ): ClientUnaryCall;
+  /** This node gets another name, and a certificate with it. */
+  renameNode(
+    request: RenameNodeRequest,
+    callback: (error: ServiceError | null, response: RenameNodeResponse) => void,
+  ): ClientUnaryCall;
+  renameNode(
+    request: RenameNodeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RenameNodeResponse) => void,
+  ): ClientUnaryCall;
+  renameNode(
+    request: RenameNodeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RenameNodeResponse) => void,
+  ): ClientUnaryCall;
+  /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
+  leaveMesh(
+    request: LeaveMeshRequest,
+    callback: (error: ServiceError | null, response: LeaveMeshResponse) => void,
+  ): ClientUnaryCall;
+  leaveMesh(
+    request: LeaveMeshRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LeaveMeshResponse) => void,
+  ): ClientUnaryCall;
+  leaveMesh(
+    request: LeaveMeshRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LeaveMeshResponse) => void,
   ): ClientUnaryCall;
 }
 

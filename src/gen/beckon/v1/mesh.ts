@@ -18,6 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { AdmitRules } from "./admission.ts";
+import { LeaveAnswer, LeaveQuery, RenameAnswer, RenameQuery } from "./membership.ts";
 import {
   CertificateChain,
   Delivery,
@@ -257,7 +258,11 @@ export interface Registry {
 export interface Roster {
   members: RosterMember[];
   /** Only from issuers. */
-  rules: AdmitRules | undefined;
+  rules:
+    | AdmitRules
+    | undefined;
+  /** Of members that have left, each signed by the one that did. */
+  departures: SignedRecord[];
 }
 
 export interface RosterMember {
@@ -278,6 +283,8 @@ export interface Query {
     | { $case: "reply"; value: ReplyQuery }
     | { $case: "reach"; value: ReachQuery }
     | { $case: "dialBack"; value: DialBackQuery }
+    | { $case: "rename"; value: RenameQuery }
+    | { $case: "leave"; value: LeaveQuery }
     | undefined;
 }
 
@@ -331,6 +338,8 @@ export interface Answer {
     | { $case: "reply"; value: ReplyAnswer }
     | { $case: "reach"; value: ReachAnswer }
     | { $case: "dialBack"; value: DialBackAnswer }
+    | { $case: "rename"; value: RenameAnswer }
+    | { $case: "leave"; value: LeaveAnswer }
     | undefined;
 }
 
@@ -2359,7 +2368,7 @@ export const Registry: MessageFns<Registry> = {
 };
 
 function createBaseRoster(): Roster {
-  return { members: [], rules: undefined };
+  return { members: [], rules: undefined, departures: [] };
 }
 
 export const Roster: MessageFns<Roster> = {
@@ -2369,6 +2378,9 @@ export const Roster: MessageFns<Roster> = {
     }
     if (message.rules !== undefined) {
       AdmitRules.encode(message.rules, writer.uint32(162).fork()).join();
+    }
+    for (const v of message.departures) {
+      SignedRecord.encode(v!, writer.uint32(322).fork()).join();
     }
     return writer;
   },
@@ -2400,6 +2412,14 @@ export const Roster: MessageFns<Roster> = {
             }
 
             message.rules = AdmitRules.decode(reader, reader.uint32());
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.departures.push(SignedRecord.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -2512,6 +2532,12 @@ export const Query: MessageFns<Query> = {
       case "dialBack":
         DialBackQuery.encode(message.query.value, writer.uint32(250).fork()).join();
         break;
+      case "rename":
+        RenameQuery.encode(message.query.value, writer.uint32(322).fork()).join();
+        break;
+      case "leave":
+        LeaveQuery.encode(message.query.value, writer.uint32(330).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2615,6 +2641,22 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "dialBack", value: DialBackQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.query = { $case: "rename", value: RenameQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.query = { $case: "leave", value: LeaveQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3050,6 +3092,12 @@ export const Answer: MessageFns<Answer> = {
       case "dialBack":
         DialBackAnswer.encode(message.answer.value, writer.uint32(250).fork()).join();
         break;
+      case "rename":
+        RenameAnswer.encode(message.answer.value, writer.uint32(322).fork()).join();
+        break;
+      case "leave":
+        LeaveAnswer.encode(message.answer.value, writer.uint32(330).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3161,6 +3209,22 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "dialBack", value: DialBackAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.answer = { $case: "rename", value: RenameAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.answer = { $case: "leave", value: LeaveAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }

@@ -60,6 +60,23 @@ describe('an attached agent', () => {
     expect(await harness.check({ ...endpoint, argv: ['cat'] })).toMatchObject({ available: false, why: expect.stringContaining('no command') });
   });
 
+  test('that is called otherwise keeps its processes and their runs, and they are told its name', async () => {
+    const one = fixture.process('one', { concurrency: 2 });
+    const first = start(1);
+    const to = address.replace('laptop', 'studio');
+    harness.renamed(address, to);
+    expect(one.heard.at(-1)).toEqual({ type: 'attached', address: to, runs: [] });
+    expect(await harness.check({ ...endpoint, address: to })).toEqual({ available: true });
+    expect(await harness.check(endpoint)).toMatchObject({ available: false });
+    expect(harness.concurrency(to)).toBe(2);
+    one.say(1, 1, 'done');
+    one.end(1);
+    await nextTurn();
+    expect(first.sink.text).toBe('done');
+    one.serving.lost();
+    expect(await harness.check({ ...endpoint, address: to })).toMatchObject({ available: false });
+  });
+
   test('tells its processes that it was removed', () => {
     const one = fixture.process('one');
     harness.removed(address);

@@ -1,0 +1,46 @@
+/** What runs on this node now, and the places that it takes. */
+import type { Run } from '../domain/harness-port.ts';
+import type { FlightId } from '../domain/ids.ts';
+import type { Flight } from '../domain/records.ts';
+import type { Readdressed } from '../domain/store-port.ts';
+import type { RunRequests } from './requests.ts';
+import type { StopCause } from './verdicts.ts';
+
+/** Runs at once of one agent, and of the node. */
+export const runsPerAgent = 4;
+export const runsPerNode = 32;
+
+export interface ActiveRun {
+  readonly flight: Flight;
+  /** As its agent is called now. */
+  target: string;
+  /** It was at work when this node died, and is not begun anew. */
+  readonly isAdopted: boolean;
+  /** By a process of its own: it takes none of the places that the node has for processes that it starts. */
+  readonly isServed: boolean;
+  run: Run | undefined;
+  requests: RunRequests | undefined;
+  /** The first cause wins: it makes the verdict. */
+  cause: StopCause | undefined;
+  ended: Promise<number> | undefined;
+  /** Aborted with the first cause. */
+  readonly unwanted: AbortController;
+  readonly done: Promise<void>;
+}
+
+export class ActiveRuns extends Map<FlightId, ActiveRun> {
+  /** No place is left for another process of this node. */
+  get isFull(): boolean {
+    return [...this.values()].filter((each) => !each.isServed).length >= runsPerNode;
+  }
+
+  /** In their session no other turn begins. */
+  of(address: string): Flight[] {
+    return [...this.values()].flatMap(({ flight, target }) => (target === address ? flight : []));
+  }
+
+  renamed(agents: readonly Readdressed[]): void {
+    const now = new Map(agents.map(({ from, to }) => [from, to]));
+    for (const active of this.values()) active.target = now.get(active.target) ?? active.target;
+  }
+}

@@ -1,0 +1,62 @@
+/** Being a member: who else is, under which names, and leaving. Puts together the parts that speak of it. */
+import type { Harness } from '../domain/harness-port.ts';
+import type { Membership, Member } from '../domain/store-port.ts';
+import type { CertificateChain } from '../domain/trust.ts';
+import { Leaving } from './leaving.ts';
+import type { LeavingParts } from './leaving.ts';
+import { Renaming } from './renaming.ts';
+import type { CertificateWish, RenamingParts } from './renaming.ts';
+import { Roster } from './roster.ts';
+import type { RosterParts } from './roster.ts';
+
+/** What the core needs done outside of it: keys, certificates, the network port. */
+export interface MembershipPorts {
+  /** Undefined: this node is no issuer. */
+  readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
+  /** This node's own chain and name were replaced. */
+  readonly onRenamed: (name: string) => Promise<void>;
+  /** What is lost with this node's keys, a sentence each. */
+  readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
+  /** This node is in no mesh any more. */
+  readonly onLeft: (membership: Membership) => Promise<void>;
+}
+
+type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft'> &
+  Omit<RenamingParts, 'announce' | keyof MembershipPorts> &
+  Omit<LeavingParts, 'roster' | keyof MembershipPorts> & {
+    readonly ports: MembershipPorts;
+    readonly harnesses: ReadonlyMap<string, Harness>;
+    /** This node's registrations are to be told anew. */
+    readonly onAddresses: () => void;
+  };
+
+export function makeMembership(parts: Parts): { readonly roster: Roster; readonly renaming: Renaming; readonly leaving: Leaving } {
+  const { ports, harnesses, onAddresses, ...shared } = parts;
+  const roster: Roster = new Roster({
+    ...shared,
+    onOwnChain: (chain, identity) => renaming.adopt(chain, identity),
+    onLeft: (nodeId) => leaving.memberLeft(nodeId),
+  });
+  const renaming = new Renaming({
+    ...shared,
+    certify: ports.certify,
+    announce: (members) => roster.announce(members),
+    onRenamed: async (name, agents) => {
+      for (const { from, to } of agents) for (const harness of harnesses.values()) harness.renamed?.(from, to);
+      parts.runner.renamed(agents);
+      await ports.onRenamed(name);
+      roster.announce();
+      onAddresses();
+    },
+  });
+  const leaving = new Leaving({
+    ...shared,
+    roster,
+    lossesOfKeys: ports.lossesOfKeys,
+    onLeft: async (membership) => {
+      await ports.onLeft(membership);
+      onAddresses();
+    },
+  });
+  return { roster, renaming, leaving };
+}

@@ -1,0 +1,133 @@
+/**
+ * A node gets another name: an issuer certifies its key anew under it. Both sides. The new certificate is durable here, with
+ * the addresses that follow from it, before anybody is told; members believe the certificate and nobody's word.
+ */
+import { parseName } from '../domain/address.ts';
+import { BrokerError, conflict, denied, toBrokerError, unavailable } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
+import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Log } from '../domain/ports.ts';
+import type { Member, Readdressed, Store } from '../domain/store-port.ts';
+import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import type { Chronicler } from './chronicler.ts';
+import type { Self } from './self.ts';
+
+const dialMs = 4_000;
+const askMs = 5_000;
+
+/** What a certificate is made for, and after which other one of the same node it has to come. */
+export interface CertificateWish {
+  readonly publicKey: Uint8Array;
+  readonly name: string;
+  readonly owner: string;
+  readonly laterThanMs: number;
+}
+
+export interface RenamingParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly chronicler: Chronicler;
+  readonly mesh: () => Mesh;
+  readonly log: Log;
+  /** Against this mesh's root, now. @throws BrokerError `unauthenticated` */
+  readonly verify: (chain: CertificateChain) => PeerIdentity;
+  /** Undefined: this node is no issuer. */
+  readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
+  /** This node's own chain was replaced: it speaks under it from now on. */
+  readonly onRenamed: (name: string, agents: readonly Readdressed[]) => Promise<void>;
+  /** Its own certificate, or that of a member it renamed, is to be told. */
+  readonly announce: (members: readonly Member[]) => void;
+}
+
+export class Renaming {
+  readonly #parts: RenamingParts;
+
+  constructor(parts: RenamingParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws as `BrokerApi.renameNode` does */
+  async rename(text: string): Promise<{ name: string; was: string }> {
+    const { store, self } = this.#parts;
+    const name = parseName(text);
+    const membership = store.read.membership();
+    if (membership === undefined) throw conflict('this node is in no mesh, and its name is given when it starts', `beckon down, then beckon up --name ${name}`);
+    const was = membership.name;
+    if (name === was) return { name, was };
+    if (store.read.members().some((each) => each.name === name && each.nodeId !== self.nodeId && each.left === undefined)) throw taken(name);
+    const { publicKey, notBeforeMs } = this.#parts.verify(membership.chain);
+    const chain = (await this.#parts.certify({ publicKey, name, owner: membership.owner, laterThanMs: notBeforeMs })) ?? (await this.#ask(name));
+    await this.#take(chain, name);
+    return { name, was };
+  }
+
+  /** A certificate of this node that is newer than its own: an answer that did not arrive, or came after its store was put back. */
+  async adopt(chain: CertificateChain, identity: PeerIdentity): Promise<void> {
+    const { store, self, log } = this.#parts;
+    const membership = store.read.membership();
+    if (membership === undefined || identity.notBeforeMs <= self.certifiedAtMs() || identity.owner !== membership.owner) return;
+    log.info({ was: membership.name, name: identity.name }, 'other members have a newer certificate of this node: it is used from now on');
+    await this.#take(chain, identity.name);
+  }
+
+  /** To a member that wants another name. @throws `denied` when this node is no issuer, `conflict` when the name is another's */
+  async answer(link: Link, { name: text }: Extract<MemberQuery, { type: 'rename' }>): Promise<PeerAnswer> {
+    const { store, self, chronicler, certify, verify, announce, log } = this.#parts;
+    const { peer } = link;
+    const name = parseName(text);
+    const known = store.read.member(peer.nodeId);
+    if (known?.left !== undefined) throw denied(`${peer.name} has left the mesh`);
+    const isTaken = name === self.name() || store.read.members().some((each) => each.name === name && each.nodeId !== peer.nodeId && each.left === undefined);
+    if (isTaken) throw taken(name);
+    const owner = known?.owner ?? peer.owner;
+    const chain = await certify({ publicKey: peer.publicKey, name, owner, laterThanMs: Math.max(known?.notBeforeMs ?? 0, peer.notBeforeMs) });
+    if (chain === undefined) throw denied(`${self.name()} can't certify names: it is no issuer`);
+    const { notBeforeMs } = verify(chain);
+    const member: Member = { nodeId: peer.nodeId, name, owner, chain, notBeforeMs, addresses: known?.addresses ?? [] };
+    // The name is looked at again in the commit: of two that ask at once, one gets it.
+    await store.write.renameMember({ stamp: chronicler.stamp(), member });
+    log.info({ peer: peer.nodeId, was: known?.name ?? peer.name, name }, 'a member got another name');
+    announce([member]);
+    return { type: 'rename', chain };
+  }
+
+  async #ask(name: string): Promise<CertificateChain> {
+    const { store, mesh, self } = this.#parts;
+    const issuers = store.read.members().filter((each) => each.isIssuer === true && each.left === undefined && each.nodeId !== self.nodeId);
+    const reached = await Promise.all(issuers.map(async ({ nodeId }) => mesh().link(nodeId) ?? (await mesh().dialNow(nodeId, dialMs))));
+    const reasons = new Map<NodeId, string>();
+    for (const [index, issuer] of issuers.entries()) {
+      const link = reached[index];
+      if (link === undefined) {
+        reasons.set(issuer.nodeId, mesh().peers().find(({ nodeId }) => nodeId === issuer.nodeId)?.why ?? 'not reached');
+        continue;
+      }
+      try {
+        return (await link.ask({ type: 'rename', name }, askMs)).chain;
+      } catch (error) {
+        const known = toBrokerError(error);
+        if (known.code === 'conflict' || known.code === 'invalid') throw known;
+        reasons.set(issuer.nodeId, known.message);
+      }
+    }
+    const named = issuers.map((each) => `${each.name} (${reasons.get(each.nodeId) ?? 'not reached'})`).join(', ');
+    throw unavailable(
+      issuers.length === 0 ? 'only an issuer can give another name, and this node has not met one yet' : `only an issuer can give another name, and none can be reached: ${named}`,
+      `this node is still ${self.name()}; when one of them is up and linked (beckon peers), say it again: beckon mesh rename ${name}`,
+    );
+  }
+
+  async #take(chain: CertificateChain, name: string): Promise<void> {
+    const { store, self, chronicler, verify, onRenamed } = this.#parts;
+    const identity = verify(chain);
+    if (identity.nodeId !== self.nodeId || identity.name !== name || identity.owner !== self.owner()) {
+      throw new BrokerError('unauthenticated', 'the certificate that came back is not the one that was asked for');
+    }
+    await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), name, chain }));
+  }
+}
+
+function taken(name: string): BrokerError {
+  return conflict(`another node of this mesh is called ${name}`, 'take another name');
+}
