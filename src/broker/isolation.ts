@@ -11,7 +11,7 @@ import type { Endpoint } from '../domain/invocation.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
-import type { Checkouts, LocatedWorktree, Worktrees } from '../domain/worktree-port.ts';
+import type { BranchFate, Checkouts, LocatedWorktree, Worktrees } from '../domain/worktree-port.ts';
 import type { PlacedWorktree, Worktree, WorktreeState } from '../domain/worktree.ts';
 import type { Chronicler } from './chronicler.ts';
 
@@ -66,7 +66,9 @@ export class Isolation {
     const placed = known === undefined ? undefined : placedOf(known);
     if (known?.state === 'kept' && placed !== undefined) {
       if (await worktrees.isThere(placed.place)) return { endpoint: { ...endpoint, cwd: worktrees.directoryOf(placed.place) }, worktree: placed };
-      await this.#vanished(known, flight);
+      await this.settle({ id: flightOfInvocation(known.madeFor), ...optionalSession(flight) }, 'gone');
+      // What git still has of it stands in the way of the next one.
+      await this.#removed({ ...placed, ...placed.place }, 'goes when empty');
     }
     const name = (flight.sessionId === undefined ? ulidOf(flight.id) : flight.sessionId.slice(4)).toLowerCase();
     await this.#removing.get(name);
@@ -92,7 +94,7 @@ export class Isolation {
   /** The start did not come about. */
   async dropped({ worktree, isNew }: Placed): Promise<void> {
     if (worktree === undefined || isNew !== true) return;
-    await this.#removed({ ...worktree, ...worktree.place }, 'always').catch((error: unknown) =>
+    await this.#removed({ ...worktree, ...worktree.place }, 'goes').catch((error: unknown) =>
       this.#parts.log.warn({ worktree: worktree.place.name, err: error }, 'a worktree that was not used could not be removed; the next start tries again'),
     );
   }
@@ -116,38 +118,28 @@ export class Isolation {
    * @returns the last commit of the branch that was deleted
    * @throws BrokerError `not_found`, `conflict` as the store does
    */
-  async settle(flight: Flight, state: Exclude<WorktreeState, 'kept'>, by?: string): Promise<{ readonly worktree: Worktree; readonly tip?: string }> {
+  async settle(flight: Pick<Flight, 'id' | 'sessionId'>, state: Exclude<WorktreeState, 'kept'>, by?: string): Promise<{ readonly worktree: Worktree; readonly tip?: string }> {
     const { store, chronicler, log } = this.#parts;
     const before = store.read.worktree(flight.id)?.state;
     const worktree = await store.write.settleWorktree({ stamp: chronicler.stamp(), flightId: flight.id, state, ...(by === undefined ? {} : { by }) });
     const located = locatedOf(worktree);
     const isNews = before === 'kept' || before === 'gone';
-    if (!isNews || located === undefined || state === 'gone') return { worktree };
+    if (!isNews || located === undefined) return { worktree };
+    // A process that was kept for the next turn would work in a directory that is not there.
+    if (flight.sessionId !== undefined) for (const harness of this.#parts.harnesses.values()) await harness.endSession?.(flight.sessionId);
+    if (state === 'gone') return { worktree };
     // A later turn of its session may have another one of the same name by now.
     if (store.read.worktreeNamed(located.name)?.madeFor !== worktree.madeFor) return { worktree };
     try {
-      await this.#endSession(flight);
-      return { worktree, ...(await this.#removed(located, state === 'discarded' ? 'always' : 'when held')) };
+      return { worktree, ...(await this.#removed(located, state === 'discarded' ? 'goes' : 'goes when seen')) };
     } catch (error) {
       log.warn({ worktree: located.name, err: error }, 'a worktree could not be removed; the next start tries again');
       return { worktree };
     }
   }
 
-  /** Somebody removed it by hand. This flight has no part in it yet when an earlier turn of its session made it. */
-  async #vanished({ madeFor }: Worktree, flight: Flight): Promise<void> {
-    await this.settle(this.#parts.store.read.flight(flightOfInvocation(madeFor)) ?? flight, 'gone');
-    // A process that was kept is in a directory that does not exist any more.
-    await this.#endSession(flight);
-  }
-
-  async #endSession({ sessionId }: Flight): Promise<void> {
-    if (sessionId === undefined) return;
-    for (const harness of this.#parts.harnesses.values()) await harness.endSession?.(sessionId);
-  }
-
-  #removed(worktree: LocatedWorktree, branch: 'always' | 'when held'): Promise<{ readonly tip?: string }> {
-    const removal = this.#parts.worktrees.remove(worktree, { branch });
+  #removed(worktree: LocatedWorktree, fate: BranchFate): Promise<{ readonly tip?: string }> {
+    const removal = this.#parts.worktrees.remove(worktree, fate);
     const done = removal.then(
       () => this.#removing.delete(worktree.name),
       () => this.#removing.delete(worktree.name),
@@ -163,6 +155,10 @@ export function locatedOf({ head, branch, dirty, place }: Worktree): LocatedWork
 
 function placedOf({ place, state: _state, ...rest }: Worktree): PlacedWorktree | undefined {
   return place === undefined ? undefined : { ...rest, place };
+}
+
+function optionalSession({ sessionId }: Flight): Pick<Flight, 'sessionId'> {
+  return sessionId === undefined ? {} : { sessionId };
 }
 
 /** An agent whose own directory will not come back. */

@@ -31,6 +31,7 @@ export class OutputBuffer {
   #stored = 0;
   #writing: Promise<void> | undefined;
   #failure: unknown;
+  #isEnding = false;
   #roomWanted: (() => void)[] = [];
 
   constructor(flightId: FlightId, parts: OutputBufferParts) {
@@ -64,10 +65,18 @@ export class OutputBuffer {
     this.#throwIfFailed();
   }
 
+  /** The agent has ended. @returns what is not on its way to the store yet, for the commit of the end. Rejects as `add` does. */
+  async rest(): Promise<readonly RunChunk[]> {
+    this.#isEnding = true;
+    await this.#writing;
+    this.#throwIfFailed();
+    return this.#waiting.splice(0);
+  }
+
   async #drain(): Promise<void> {
-    // What the agent writes in this turn of the event loop belongs into one commit.
-    await Promise.resolve();
-    while (this.#waiting.length > 0 && this.#failure === undefined) {
+    // What the agent writes in this turn of the event loop belongs into one commit, its end too if it follows at once.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0 && this.#failure === undefined && !this.#isRest()) {
       const chunks = this.#take();
       try {
         await this.#parts.write.appendOutput({ flightId: this.#flightId, chunks });
@@ -81,6 +90,10 @@ export class OutputBuffer {
       if (this.#waitingBytes <= roomBytes) for (const resolve of this.#roomWanted.splice(0)) resolve();
     }
     this.#writing = undefined;
+  }
+
+  #isRest(): boolean {
+    return this.#isEnding && this.#waitingBytes <= commitBytes;
   }
 
   #take(): RunChunk[] {

@@ -34,7 +34,7 @@ type Card = RosterMessage['members'][number];
 export class Roster {
   readonly #parts: RosterParts;
   /** One after the other, so that no older word is stored after a newer one. */
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RosterParts) {
     this.#parts = parts;
@@ -56,9 +56,8 @@ export class Roster {
 
   received(link: Link, message: RosterMessage): Promise<void> {
     const taken = this.#last.then(() => this.#take(link, message.members.slice(0, rosterLimit)));
-    // Whoever asked is told; the next one's turn comes all the same.
-    const done = (): void => {};
-    this.#last = taken.then(done, done);
+    // Whoever hands it over hears of its failure; the next one goes on.
+    this.#last = Promise.allSettled([taken]);
     return taken;
   }
 

@@ -13,7 +13,7 @@ import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
-import type { Store } from '../domain/store-port.ts';
+import type { Store, StoreWrites } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import type { Isolation, Placed } from './isolation.ts';
@@ -315,14 +315,11 @@ export class Runner {
     limits.clear();
     if (end.error !== undefined) this.#parts.onDoubt(flight.target);
     const ended = active.ended === undefined ? undefined : await active.ended;
-    if (end.isUnknown === true && active.isAdopted && active.cause === undefined) return this.#giveUp(flight, end);
     const verdict = verdictFrom(active.cause, end, ended ?? 0);
-    const isWhole = await buffer.flush().then(
-      () => true,
-      () => false,
-    );
-    const told: Outcome = isWhole ? verdict : { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost };
-    await this.#finishSurely(flight, told, end.isKept);
+    const last = await buffer.rest().catch(toBrokerError);
+    if (end.isUnknown === true && active.isAdopted && active.cause === undefined) return this.#giveUp(flight, end);
+    const told: Outcome = last instanceof BrokerError ? { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost } : verdict;
+    await this.#finishSurely(flight, told, { keepsProcesses: end.isKept ?? false, last: last instanceof BrokerError ? [] : last });
     run.settled?.();
   }
 
@@ -346,9 +343,9 @@ export class Runner {
   }
 
   /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
-  async #finishSurely(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
+  async #finishSurely(flight: Flight, outcome: Outcome, how: Pick<Parameters<StoreWrites['finish']>[0], 'keepsProcesses' | 'last'> = {}): Promise<void> {
     const { store, chronicler } = this.#parts;
-    await this.#surely(flight, () => store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses }));
+    await this.#surely(flight, () => store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, ...how }));
   }
 
   async #surely(flight: Flight, write: () => Promise<{ readonly flight: Flight } | undefined>): Promise<void> {
@@ -382,9 +379,9 @@ export class Runner {
     active.ended = active.run?.stop(stopGraceMs);
   }
 
-  async #finish(flight: Flight, outcome: Outcome, keepsProcesses = false): Promise<void> {
+  async #finish(flight: Flight, outcome: Outcome): Promise<void> {
     const { store, chronicler } = this.#parts;
-    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, keepsProcesses });
+    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome });
     if (finished !== undefined) this.#told(finished.flight);
   }
 

@@ -20,6 +20,10 @@ export interface InvokeOptions extends CallOptions {
   readonly noHold?: boolean;
   /** How long one run may take, ms. */
   readonly runLimitMs?: number;
+  /** How long the agent may be silent, ms; its silence while it waits for an answer does not count. */
+  readonly idleLimitMs?: number;
+  /** Have the node tell its person when it waits and when it has finished. */
+  readonly notify?: boolean;
   /** It may be run again when its node died while it ran. */
   readonly rerunnable?: boolean;
   /** Of several agents that match, any. */
@@ -37,7 +41,7 @@ export function bytesOf(content: Content): Uint8Array {
 
 /** @param cwd what `.` stands for */
 export function requestOf(address: string, task: Content, options: InvokeOptions, cwd: string): InvokeRequest {
-  const { key, holdMs, runLimitMs, harness } = options;
+  const { key, holdMs, runLimitMs, idleLimitMs, notify, harness } = options;
   return {
     selector: {
       ...{ address, any: options.any ?? false, all: false, anyOwner: options.anyOwner ?? false, cwd },
@@ -51,6 +55,8 @@ export function requestOf(address: string, task: Content, options: InvokeOptions
     ...(key === undefined ? {} : { key }),
     ...(holdMs === undefined ? {} : { holdMs }),
     ...(runLimitMs === undefined ? {} : { runLimitMs }),
+    ...(idleLimitMs === undefined ? {} : { idleLimitMs }),
+    ...(notify === undefined ? {} : { notify }),
   };
 }
 

@@ -207,8 +207,8 @@ export interface StoreWrites {
   /** What the agent calls the session of the flight. */
   bindSession(input: { flightId: FlightId; agentSession: string }): Promise<void>;
   appendOutput(input: { flightId: FlightId; chunks: readonly RunChunk[] }): Promise<readonly FlightEvent[]>;
-  /** The owner's terminal event. Undefined when terminal already. `keepsProcesses`: its processes wait for the next turn, and stay on record. */
-  finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome; keepsProcesses?: boolean }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
+  /** The owner's terminal event. Undefined when terminal already. `keepsProcesses`: its processes wait for the next turn, and stay on record. `last`: pieces of the run that come before it. */
+  finish(input: { stamp: Stamp; flightId: FlightId; outcome: Outcome; keepsProcesses?: boolean; last?: readonly RunChunk[] }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /** `running → waiting`: the request and its event. Undefined when it does not run any more. */
   ask(input: { stamp: Stamp; flightId: FlightId; request: string; ask: Omit<Ask, 'timeoutMs'>; untilMs: number }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
   /**

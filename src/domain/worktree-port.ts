@@ -14,6 +14,9 @@ export interface Snapshot {
   close(): Promise<void>;
 }
 
+/** Whether a branch goes with its worktree: in any case; when all of its commits are in the worktree's HEAD, whose files were seen; when it has no commits. */
+export type BranchFate = 'goes' | 'goes when seen' | 'goes when empty';
+
 /** What became of a directory that no kept worktree accounts for. */
 export interface SweptWorktree {
   readonly name: string;
@@ -46,12 +49,8 @@ export interface Worktrees {
   isUnchanged(worktree: LocatedWorktree): Promise<boolean>;
   /** Everything in it against the commit that it began at. Changes nothing in it or in its repository. */
   snapshot(worktree: LocatedWorktree): Promise<Snapshot>;
-  /**
-   * Removes it, and its branch: always with `branch: 'always'`, otherwise only when nothing would be left without a name
-   * but what its HEAD holds. Idempotent.
-   * @returns the last commit of the branch that was removed
-   */
-  remove(worktree: LocatedWorktree, options: { readonly branch: 'always' | 'when held' }): Promise<{ readonly tip?: string }>;
+  /** Removes it and, as told, its branch. Idempotent. @returns the last commit of the branch that was removed */
+  remove(worktree: LocatedWorktree, branch: BranchFate): Promise<{ readonly tip?: string }>;
   /**
    * At start: finishes what a node that died had begun. A directory that no record speaks of and that an agent may have
    * worked in is left.

@@ -7,6 +7,7 @@ import type { FlightEvent, FlightEventBody } from '../domain/flight-event.ts';
 import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
 import type { FlightId, SessionId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
+import type { RunChunk } from '../domain/store-port.ts';
 import { afterRestart, mayHaveRun } from '../domain/reconciliation.ts';
 import { eventOfChunk } from './flight-events.ts';
 import { takeEvent } from './flight-life.ts';
@@ -75,22 +76,26 @@ export class OwnerWrites {
 
   /** @returns the seq of the first chunk */
   appendOutput({ flightId, chunks }: Input<'appendOutput'>): Wire<'appendOutput'> {
-    const { flights, flightEvents } = this.#tables;
     const row = this.#owned(flightId);
-    if (row.state !== 'running' && row.state !== 'waiting') throw conflict(`${flightId} takes no output: it is ${row.state}`);
+    if (!takesOutput(row)) throw conflict(`${flightId} takes no output: it is ${row.state}`);
     const first = row.last_seq + 1;
-    for (const chunk of chunks) {
-      const event = eventOfChunk(chunk, row.last_seq + 1);
-      takeEvent(row, event);
-      flightEvents.insert(row.invocation_id, event);
-    }
-    flights.saveOutput(row);
+    this.#append(row, chunks);
+    this.#tables.flights.saveOutput(row);
     return first;
   }
 
-  finish({ stamp, flightId, outcome, keepsProcesses = false }: Input<'finish'>): { flight: Flight; event: FlightEvent } | undefined {
+  #append(row: FlightRow, chunks: readonly RunChunk[]): void {
+    for (const chunk of chunks) {
+      const event = eventOfChunk(chunk, row.last_seq + 1);
+      takeEvent(row, event);
+      this.#tables.flightEvents.insert(row.invocation_id, event);
+    }
+  }
+
+  finish({ stamp, flightId, outcome, keepsProcesses = false, last = [] }: Input<'finish'>): { flight: Flight; event: FlightEvent } | undefined {
     const row = this.#owned(flightId);
     if (isTerminal(row.state)) return undefined;
+    if (takesOutput(row)) this.#append(row, last);
     // Whatever ends it now: nobody here knows whether it ran.
     if (row.quarantined_at_ms !== null) return this.#report(row, stamp, { kind: 'finished', state: 'indeterminate', error: mayHaveRun });
     return report(this.#tables, row, stamp, { kind: 'finished', ...outcome }, keepsProcesses);
@@ -189,6 +194,10 @@ export class OwnerWrites {
     if (row.owned === 0) throw internal(`${flightId} is not owned by this node`);
     return row;
   }
+}
+
+function takesOutput(row: FlightRow): boolean {
+  return row.state === 'running' || row.state === 'waiting';
 }
 
 /** What its caller wanted ended does not run a second time. */

@@ -58,10 +58,16 @@ export class RollbackWrites {
     return newest.fact > previousFact ? `its newest fact is ${previousFact}, and it had ${newest.fact}` : undefined;
   }
 
+  /** Known in this boot. */
+  get isPutBack(): boolean {
+    const { get } = this.#statements;
+    const marked = get.get('rolled_back_epoch')?.value;
+    return marked !== undefined && marked === get.get('boot_epoch')?.value;
+  }
+
   /** Told once a boot; again it does nothing. */
   rolledBack(input: Input<'rolledBack'>): Wire<'rolledBack'> {
-    const { get } = this.#statements;
-    if (get.get('rolled_back_epoch')?.value === get.get('boot_epoch')?.value) return { fresh: false, ended: [], quarantined: 0 };
+    if (this.isPutBack) return { fresh: false, ended: [], quarantined: 0 };
     return this.#mark(input, false);
   }
 

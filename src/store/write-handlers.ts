@@ -69,7 +69,8 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     },
     recover: (input) => {
       origin.loseAllAttempts(input.stamp);
-      return owner.recover(input);
+      // What comes back would go on where this copy is not.
+      return owner.recover(rollback.isPutBack ? { ...input, mayReturn: [] } : input);
     },
     giveUp: (input) => owner.giveUp(input),
     addAgent: (input) => agents.add(input),

@@ -94,7 +94,11 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
       const first = await send('appendOutput', { flightId, chunks: packed }, parcel);
       return chunks.map((chunk, index) => eventOfChunk(chunk, first + index));
     },
-    finish: plain('finish'),
+    async finish(input) {
+      const parcel = new Parcel();
+      const last = (input.last ?? []).map((chunk) => parcel.packChunk(chunk));
+      return send('finish', { ...input, last }, parcel);
+    },
     ask: plain('ask'),
     giveReply: plain('giveReply'),
     receiveReply: plain('receiveReply'),

@@ -91,7 +91,7 @@ class Endurance implements AsyncDisposable {
     over.abort();
     await watched;
     const tookMs = performance.now() - this.#startMs;
-    this.#options.tell(tableRow(await this.#sample()));
+    this.#options.tell(tableRow(this.#sample()));
     this.#options.tell(`${this.#done} of ${this.#asked} over after ${(tookMs / 1000).toFixed(1)} s, ${Math.round((this.#done * 1000) / tookMs)}/s`);
     this.#options.tell(memorySummary(this.#samples, names));
     const after = await this.#memory('once everything is over');
@@ -136,13 +136,15 @@ class Endurance implements AsyncDisposable {
   async #addSide(node: ChaosNode, count: number): Promise<void> {
     const client = await node.client();
     const { nodeId, pid } = await client.status();
-    const ledgerPath = join(this.#directory, `asked-by-${node.name}`);
+    const ledgerPath = this.#ledgerOf(node.name);
     writeFileSync(ledgerPath, '');
+    // The agent here works for those who ask there.
+    const asker = names.find((name) => name !== node.name) ?? '';
     this.#sides.push({ node, client, nodeId, pid, count, acknowledged: new Set(), ledgerPath });
     await client.addAgent({
       ...{ name: 'ledger', workspace: 'main', harness: 'command', cwd: this.#directory, description: '', path: process.env['PATH'] ?? '/usr/bin:/bin' },
       ...{ permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh' },
-      argv: ['tee', '-a', join(this.#directory, `asked-by-${names[1 - names.indexOf(node.name as 'alpha')] ?? ''}`)],
+      argv: ['tee', '-a', this.#ledgerOf(asker)],
     });
   }
 
@@ -202,7 +204,7 @@ class Endurance implements AsyncDisposable {
     while (!over.aborted && !this.#options.signal.aborted) {
       if (performance.now() - sampledMs >= sampleMs) {
         sampledMs = performance.now();
-        const sample = await this.#sample();
+        const sample = this.#sample();
         if (sample.done >= printed * (this.#asked / tableRows)) {
           this.#options.tell(tableRow(sample));
           printed = Math.floor(sample.done / (this.#asked / tableRows)) + 1;
@@ -213,10 +215,10 @@ class Endurance implements AsyncDisposable {
     }
   }
 
-  async #sample(): Promise<Sample> {
+  #sample(): Sample {
     const sample = { atMs: performance.now() - this.#startMs, done: this.#done, rss: this.#sides.map(({ pid }) => residentBytes(pid)) };
     this.#samples.push(sample);
-    return Promise.resolve(sample);
+    return sample;
   }
 
   async #memory(when: string): Promise<NodeJS.MemoryUsage[]> {
@@ -247,6 +249,10 @@ class Endurance implements AsyncDisposable {
     for (const relay of this.#relays) await relay[Symbol.asyncDispose]();
     if (this.#options.keep) this.#options.tell(`kept: ${this.#directory}`);
     else rmSync(this.#directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  #ledgerOf(asker: string): string {
+    return join(this.#directory, `asked-by-${asker}`);
   }
 
   #other(side: Side): Side {

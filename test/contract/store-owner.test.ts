@@ -220,6 +220,17 @@ describe('a restart', () => {
     expect(await store.write.giveUp({ stamp: story.stamp(), flightId: ran, error })).toBeUndefined();
   });
 
+  test('finds the last pieces of a run with its end, or neither', async () => {
+    const flightId = await running();
+    await store.write.appendOutput({ flightId, chunks: [chunk('a')] });
+    const last = [chunk('b'), { progress: { kind: 'thought', text: 'hm' }, stamp: story.stamp() } as const];
+    const finished = await store.write.finish({ stamp: story.stamp(), flightId, outcome: { state: 'completed', exitCode: 0 }, last });
+    expect(finished).toMatchObject({ flight: { state: 'completed', lastSeq: 5, stdoutBytes: 2 }, event: { seq: 5 } });
+    expect(store.read.events(flightId, 1, 1000).map(({ body }) => body.kind)).toEqual(['output', 'output', 'thought', 'finished']);
+    expect(await store.write.finish({ stamp: story.stamp(), flightId, outcome: { state: 'failed' }, last })).toBeUndefined();
+    expect(store.read.flight(flightId)).toMatchObject({ lastSeq: 5 });
+  });
+
   test('counts the pieces that a run handed over, of its last run alone', async () => {
     const flightId = await running({ rerunnable: true });
     const progress = { progress: { kind: 'thought', text: 'hm' }, stamp: story.stamp() } as const;

@@ -45,7 +45,12 @@ test('at start an epoch older than the one known outside: nothing of before is s
   const { known } = await before(store, story);
   const booted = await store.write.boot({ stamp: story.stamp(), nodeId: me, version: '1', newest: { epoch: story.nowMs + 1000, fact: 0 } });
   expect(booted).toMatchObject({ rolledBack: true, epoch: story.nowMs + 1001 });
-  await store.write.recover({ stamp: story.stamp(), nodeId: me });
+  const oursRunning = story.invocation({ origin: me, owner: me });
+  await store.write.accept(story.accept(oursRunning, { kind: 'local', queueLimit: 10 }));
+  await store.write.start({ stamp: story.stamp(), flightId: flightOfInvocation(oursRunning.id) });
+  // Nor does anybody's work go on from where this copy is.
+  expect((await store.write.recover({ stamp: story.stamp(), nodeId: me, mayReturn: [target] })).open).toEqual([]);
+  expect(stateOf(store, oursRunning.id)).toBe('indeterminate');
   expect(Object.fromEntries(Object.entries(known).map(([name, id]) => [name, stateOf(store, id)]))).toEqual({
     theirs: 'queued', theirsAgain: 'queued', theirsRunning: 'indeterminate', ours: 'indeterminate', oursAgain: 'queued', unsent: 'indeterminate', sent: 'queued',
   });

@@ -19,6 +19,9 @@ describe('making', () => {
     const inside = GitRepository.at(worktrees.pathOf(made));
     expect([inside.head, inside.git('branch', '--show-current'), inside.read('prices.txt')]).toEqual([repository.head, made.branch, 'one\ntwo\nthree\n']);
     expect(repository.status).toEqual([]);
+    // Tidying up by hand passes it by, and is told why.
+    expect(repository.git('worktree', 'list', '--porcelain')).toContain(`locked work of the flight that ends in ${nameOf().slice(-8)}: beckon flight fetch or discard ${nameOf().slice(-8)}`);
+    expect(() => repository.git('worktree', 'remove', worktrees.pathOf(made))).toThrow('locked');
   });
 
   test('keeps the agent’s place in the repository', async () => {
@@ -45,7 +48,7 @@ describe('making', () => {
     writeFileSync(join(worktrees.pathOf(made), '-x'), 'changed\n');
     const { files } = await summaryOf(worktrees, made);
     expect(files).toEqual([{ path: '-x', added: 1, removed: 1 }]);
-    await worktrees.remove(made, { branch: 'always' });
+    await worktrees.remove(made, 'goes');
     expect([existsSync(worktrees.pathOf(made)), repository.branches, repository.worktrees.length]).toEqual([false, ['main'], 1]);
   });
 
@@ -71,7 +74,7 @@ describe('making', () => {
     const { repository, worktrees } = place();
     const made = await Promise.all(Array.from({ length: 8 }, (_, index) => worktrees.make(agentIn(repository.path), nameOf(index), never)));
     expect(repository.worktrees.length).toBe(9);
-    await Promise.all(made.map((each) => worktrees.remove(each, { branch: 'always' })));
+    await Promise.all(made.map((each) => worktrees.remove(each, 'goes')));
     expect([repository.worktrees.length, repository.branches]).toEqual([1, ['main']]);
   });
 
@@ -173,7 +176,7 @@ describe('removing', () => {
     const { repository, worktrees } = place();
     const made = await worktrees.make(agentIn(repository.path), nameOf(), never);
     const tip = GitRepository.at(worktrees.pathOf(made)).commit({ x: 'x' });
-    expect(await worktrees.remove(made, { branch: 'when held' })).toEqual({ tip });
+    expect(await worktrees.remove(made, 'goes when seen')).toEqual({ tip });
     expect([repository.branches, repository.worktrees.length]).toEqual([['main'], 1]);
     // Until git tidies up, it can be had back.
     expect(repository.git('cat-file', '-t', tip)).toBe('commit');
@@ -185,8 +188,22 @@ describe('removing', () => {
     const inside = GitRepository.at(worktrees.pathOf(made));
     inside.commit({ x: 'x' });
     inside.git('checkout', '--quiet', '-b', 'other', made.head);
-    expect(await worktrees.remove(made, { branch: 'when held' })).toEqual({});
+    expect(await worktrees.remove(made, 'goes when seen')).toEqual({});
     expect(repository.branches).toEqual([made.branch, 'main', 'other']);
+  });
+
+  test('of one whose files are lost makes room for the next of its name, and keeps the branch that has commits', async () => {
+    const { repository, worktrees } = place();
+    const [lost, empty] = [await worktrees.make(agentIn(repository.path), nameOf(1), never), await worktrees.make(agentIn(repository.path), nameOf(2), never)];
+    GitRepository.at(worktrees.pathOf(lost)).commit({ x: 'x' });
+    for (const each of [lost, empty]) {
+      rmSync(worktrees.pathOf(each), { recursive: true });
+      expect(await worktrees.isThere(each)).toBe(false);
+      await worktrees.remove(each, 'goes when empty');
+    }
+    expect([repository.worktrees.length, repository.branches]).toEqual([1, [lost.branch, 'main']]);
+    const [again, third] = [await worktrees.make(agentIn(repository.path), nameOf(1), never), await worktrees.make(agentIn(repository.path), `${nameOf(3)}-${nameOf(1).slice(-8)}`, never)];
+    expect([again.name, again.branch, third.branch]).toEqual([lost.name, `beckon/${nameOf(1)}`, `beckon/${nameOf(3)}-${nameOf(1).slice(-8)}`]);
   });
 
   test('a branch that is checked out elsewhere stays', async () => {
@@ -195,7 +212,7 @@ describe('removing', () => {
     const inside = GitRepository.at(worktrees.pathOf(made));
     inside.git('checkout', '--quiet', '--detach');
     repository.git('checkout', '--quiet', made.branch);
-    expect(await worktrees.remove(made, { branch: 'always' })).toEqual({});
+    expect(await worktrees.remove(made, 'goes')).toEqual({});
     expect([existsSync(inside.path), repository.branches]).toEqual([false, [made.branch, 'main']]);
   });
 });

@@ -31,6 +31,8 @@ test('a node that dies once an agent is removed, and before what was queued for 
 
   await left.die();
   await left.start(right);
+  // What was queued before a start waits that long for the first word of a peer.
+  await pair.clock.advance(3000);
 
   const gone = { state: 'failed', error: { code: 'unavailable', message: `${address} is no longer registered on its node` } };
   for (const id of [queued, again]) {

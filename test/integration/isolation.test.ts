@@ -326,6 +326,20 @@ describe('a session', () => {
     expect(existsSync(cwd)).toBe(false);
   });
 
+  test('whose worktree somebody removed by hand begins anew, and what is said of the old one does not touch the new', async () => {
+    const address = await agent({ harness: 'talking', argv: [] });
+    const [first, second] = [(await laptop.invoke(address, 'four')).flightId, async () => (await laptop.invoke(address, 'five', { session: { mode: 'continue' } })).flightId];
+    await laptop.becomes(first, 'completed');
+    const cwd = harness.turn('four')?.request.endpoint.cwd ?? '';
+    rmSync(cwd, { recursive: true });
+    const later = await second();
+    await laptop.becomes(later, 'completed');
+    expect(harness.turn('five')?.request.endpoint.cwd).toBe(cwd);
+    expect([await isolation(laptop, first), await isolation(laptop, later)]).toMatchObject([{ state: 'gone' }, { state: 'kept' }]);
+    expect((await laptop.cli('flight', 'discard', first)).code).toBe(0);
+    expect([existsSync(cwd), (await laptop.cli('flight', 'diff', later)).code]).toEqual([true, 0]);
+  });
+
   test('whose worktree somebody removed by hand goes on in a new one, in which nothing of the old process is', async () => {
     const address = await agent({ harness: 'talking', argv: [] });
     const first = (await laptop.invoke(address, 'before')).flightId;

@@ -67,7 +67,7 @@ export function storeStory(): readonly StoryStep[] {
   add('giveReply', { stamp: stamp(), flightId: flightOf(local), request: answered, reply: { kind: 'approved' }, by: 'uid:501' });
   add('ask', { stamp: stamp(), flightId: flightOf(local), request: late, ask: question, untilMs: 2e15 });
   add('timeOutRequest', { stamp: stamp(), flightId: flightOf(local), request: late });
-  add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 } });
+  add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 }, last: [{ stream: 'stdout', bytes: utf8('last'), stamp: stamp() }] });
   add('settleWorktree', { stamp: stamp(), flightId: flightOf(local), state: 'fetched', by: 'uid:501' });
 
   const [asking, asked] = [foreign(), sent()];
@@ -105,6 +105,9 @@ export function storeStory(): readonly StoryStep[] {
   add('receive', { stamp: stamp(), invocation: given, task: { ...textTask('theirs'), files: [{ name: 'f', bytes }] }, queueLimit: 10 });
   add('receiveCancel', { stamp: stamp(), invocationId: given.id, originNodeId: peer });
   add('start', { stamp: stamp(), flightId: flightOf(given) });
+  const lost = story.invocation({ origin: peer, owner: storyNode }, { target: '@tests@laptop#main' });
+  add('receive', { stamp: stamp(), invocation: lost, task: textTask(''), queueLimit: 10 });
+  add('start', { stamp: stamp(), flightId: flightOf(lost) });
   add('recover', { stamp: stamp(), nodeId: storyNode, mayReturn: [given.target] });
   add('giveUp', { stamp: stamp(), flightId: flightOf(given), error: { code: 'unavailable', message: 'nobody came back' } });
   add('acknowledged', { flightId: flightOf(given), originNodeId: peer, seq: 2 });

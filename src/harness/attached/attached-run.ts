@@ -178,7 +178,7 @@ export class AttachedRun implements Run {
 
   #take(number: number, piece: Piece): void {
     if (number <= this.#received) return;
-    if (number !== this.#received + 1) throw invalid(`piece ${number} of ${this.key.flightId} can't follow piece ${this.#received}`);
+    if (number !== this.#received + 1) return this.#gap(number);
     if ('bytes' in piece && (piece.bytes.length === 0 || piece.bytes.length > maxOutputChunk)) {
       throw invalid(`a piece of output has 1 to ${maxOutputChunk} bytes, not ${piece.bytes.length}`);
     }
@@ -189,6 +189,13 @@ export class AttachedRun implements Run {
     this.#unstoredBytes += size;
     // Not held back until the sink has room: the window bounds what waits there.
     this.#after('bytes' in piece ? this.#sink.output(piece.stream, piece.bytes) : this.#sink.progress(piece.progress));
+  }
+
+  /** A node whose store was put back without its knowing counts fewer pieces than its process was told are durable. */
+  #gap(number: number): void {
+    if (this.#options.adopted === undefined) throw invalid(`piece ${number} of ${this.key.flightId} can't follow piece ${this.#received}`);
+    this.#say({ type: 'stop', key: this.key });
+    this.#finish(partLost);
   }
 
   /** The end waits for it. */
@@ -249,6 +256,11 @@ const processLost: RunEnd = {
 const nobodyCame: RunEnd = {
   isUnknown: true,
   error: { code: 'unavailable', message: 'its node stopped while this ran, and no process came back that goes on with it: it may or may not have done its work', hint },
+};
+
+const partLost: RunEnd = {
+  isUnknown: true,
+  error: { code: 'unavailable', message: 'its node stopped while this ran, and has lost a part of it: it may or may not have done its work', hint },
 };
 
 const didNotStop: RunEnd = {

@@ -1,4 +1,5 @@
 /** Taking worktrees away: the directory, what git keeps of it, its branch. */
+import type { BranchFate } from '../../domain/worktree-port.ts';
 import type { Lanes } from './lanes.ts';
 import type { Log } from '../../domain/ports.ts';
 import { plain } from './git.ts';
@@ -32,9 +33,9 @@ export class Removal {
   }
 
   /** Idempotent. @returns the last commit of the branch, when that was deleted */
-  async remove(what: Removable, isAlways: boolean): Promise<{ readonly tip?: string }> {
+  async remove(what: Removable, fate: BranchFate): Promise<{ readonly tip?: string }> {
     const common = await commonOf(what);
-    if (common !== undefined) return this.#lanes.run(common, () => this.#remove(what, common, isAlways));
+    if (common !== undefined) return this.#lanes.run(common, () => this.#remove(what, common, fate));
     await removeTree(what.path);
     return {};
   }
@@ -51,10 +52,9 @@ export class Removal {
     return code === 0 ? stdout.toString('utf8').trim() : undefined;
   }
 
-  async #remove({ path, gitDir, branch, head, env }: Removable, common: string, isAlways: boolean): Promise<{ readonly tip?: string }> {
+  async #remove({ path, gitDir, branch, head, env }: Removable, common: string, fate: BranchFate): Promise<{ readonly tip?: string }> {
     const tip = await this.tipOf(branch, common, env);
-    // Otherwise it has commits that were in no file of the worktree: nobody may have seen them.
-    const mayGo = tip !== undefined && (isAlways || tip === head || (await this.#isInHead(gitDir, tip, env)));
+    const mayGo = tip !== undefined && (fate === 'goes' || tip === head || (fate === 'goes when seen' && (await this.#isInHead(gitDir, tip, env))));
     const args = ['worktree', 'remove', '--force', '--force', '--', path];
     if ((await this.#inside(common, args, env, removeMs)).code !== 0 && (await isSomething(path))) {
       // Its link to the repository may be broken: then git wants nothing to do with it until it is not there.

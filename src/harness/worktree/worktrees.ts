@@ -6,7 +6,7 @@ import type { Availability } from '../../domain/harness-port.ts';
 import type { Endpoint } from '../../domain/invocation.ts';
 import type { Clock, Log } from '../../domain/ports.ts';
 import { quoted } from '../../domain/text.ts';
-import type { LocatedWorktree, Snapshot, SweptWorktree, Worktrees } from '../../domain/worktree-port.ts';
+import type { BranchFate, LocatedWorktree, Snapshot, SweptWorktree, Worktrees } from '../../domain/worktree-port.ts';
 import { mostPatchBytes } from '../../domain/worktree.ts';
 import type { WorktreePlace } from '../../domain/worktree.ts';
 import { agentEnvironment } from '../environment.ts';
@@ -83,7 +83,7 @@ export class GitWorktrees implements Worktrees {
       }, aborted);
       const gitDir = await this.#ask(['rev-parse', '--absolute-git-dir'], path, env);
       // Neither `git worktree prune` nor a mistaken `remove` takes it away, and `git worktree list -v` says what it is.
-      await this.#ask(['worktree', 'lock', '--reason', `the work of flight …${short(wanted)}: beckon flight fetch or discard ${short(wanted)}`, '--', path], top, env);
+      await this.#ask(['worktree', 'lock', '--reason', `work of the flight that ends in ${short(wanted)}: beckon flight fetch or discard ${short(wanted)}`, '--', path], top, env);
       return { head, branch, dirty, name, prefix, gitDir, searchPath: endpoint.path };
     } catch (error) {
       await this.#undo(name, making);
@@ -124,8 +124,8 @@ export class GitWorktrees implements Worktrees {
     return takeSnapshot({ git: this.#git, directory: this.#directory, worktree, path, common, env: this.#env(worktree.searchPath), mostBytes: this.#ports.mostPatchBytes ?? mostPatchBytes });
   }
 
-  async remove(worktree: LocatedWorktree, { branch }: { readonly branch: 'always' | 'when held' }): Promise<{ readonly tip?: string }> {
-    const removed = await this.#removal.remove(this.#removable(worktree), branch === 'always');
+  async remove(worktree: LocatedWorktree, fate: BranchFate): Promise<{ readonly tip?: string }> {
+    const removed = await this.#removal.remove(this.#removable(worktree), fate);
     await this.confirm(worktree);
     return removed;
   }
@@ -142,7 +142,7 @@ export class GitWorktrees implements Worktrees {
         else if (entries.has(name + makingSuffix)) swept.push(await this.#undoMarked(name));
         else if (record === undefined) swept.push({ name, keptWhy: 'no flight that is known here made it' });
         else {
-          await this.remove(record.worktree, { branch: 'when held' });
+          await this.remove(record.worktree, 'goes when seen');
           swept.push({ name });
         }
       } catch (error) {
@@ -185,8 +185,11 @@ export class GitWorktrees implements Worktrees {
   /** `beckon/…`, unless somebody has a branch that is called beckon, or that one. */
   async #freeBranch(common: string, name: string, env: Env): Promise<string> {
     const prefix = (await this.#removal.tipOf('beckon', common, env)) === undefined ? 'beckon/' : 'beckon-';
-    for (const branch of [`${prefix}${short(name)}`, `${prefix}${name}`]) if ((await this.#removal.tipOf(branch, common, env)) === undefined) return branch;
-    throw conflict(`a branch ${prefix}${name} exists already`, 'rename or delete it');
+    for (let number = 0; number <= mostTries; number += 1) {
+      const branch = number === 0 ? `${prefix}${short(name)}` : `${prefix}${name}${number === 1 ? '' : `-${number}`}`;
+      if ((await this.#removal.tipOf(branch, common, env)) === undefined) return branch;
+    }
+    throw conflict(`${mostTries} branches of the name ${prefix}${name} exist already`, 'rename or delete them');
   }
 
   async #undo(name: string, making: Making | undefined): Promise<void> {
@@ -203,7 +206,7 @@ export class GitWorktrees implements Worktrees {
     const making = known ?? (await readMaking(path));
     const env = this.#env(this.#ports.environment['PATH'] ?? '/usr/bin:/bin');
     const { branch = '', head = '', common } = making ?? {};
-    await this.#removal.remove({ path, gitDir: await gitDirOf(path), branch, head, env }, true);
+    await this.#removal.remove({ path, gitDir: await gitDirOf(path), branch, head, env }, 'goes');
     // git may have come no further than to its branch.
     if (common !== undefined && (await exists(common)) && (await this.#removal.tipOf(branch, common, env)) === head) await this.#removal.deleteBranch(branch, common, env);
     await rm(path + makingSuffix, { force: true });

@@ -22,8 +22,6 @@ import { serverSent } from './server-sent.ts';
 export interface Asked {
   readonly path: string;
   readonly prompt: Prompt;
-  /** As it came. */
-  readonly body: unknown;
   /** `aborted`: the agent hung up before the end. `failed`: the script threw. */
   state: 'answering' | 'answered' | 'aborted' | 'failed';
 }
@@ -75,22 +73,22 @@ export class FakeModel {
       const asked = body as MessagesRequest;
       const prompt = readMessages(asked);
       const answer = { id, model: prompt.model };
-      await this.#answer({ path: pathname, body }, prompt, response, async (pieces) => {
+      await this.#answer(pathname, prompt, response, async (pieces) => {
         if (asked.stream === true) await streamMessage(pieces, answer, serverSent(response));
         else json(response, await wholeMessage(pieces, answer));
       });
     } else if (request.method === 'POST' && pathname.endsWith('/responses')) {
       const prompt = readResponses(body as ResponsesRequest);
-      await this.#answer({ path: pathname, body }, prompt, response, (pieces) => streamResponse(pieces, { id, model: prompt.model, tools: prompt.tools }, serverSent(response)));
+      await this.#answer(pathname, prompt, response, (pieces) => streamResponse(pieces, { id, model: prompt.model, tools: prompt.tools }, serverSent(response)));
     } else if (request.method === 'POST' && pathname.endsWith('/chat/completions')) {
       const prompt = readChat(body as ChatRequest);
-      await this.#answer({ path: pathname, body }, prompt, response, async (pieces) => {
+      await this.#answer(pathname, prompt, response, async (pieces) => {
         await streamChat(pieces, { id, model: prompt.model }, serverSent(response));
         response.write('data: [DONE]\n\n');
       });
     } else if (request.method === 'POST' && gemini?.[1] !== undefined) {
       const [, model, call] = gemini;
-      await this.#answer({ path: pathname, body }, readGenerate(body as GenerateRequest, model), response, async (pieces) => {
+      await this.#answer(pathname, readGenerate(body as GenerateRequest, model), response, async (pieces) => {
         if (call === 'streamGenerateContent') {
           const sink = serverSent(response);
           for await (const candidate of candidates(pieces, model)) sink.send(candidate);
@@ -114,8 +112,8 @@ export class FakeModel {
     }
   }
 
-  async #answer({ path, body }: Pick<Asked, 'path' | 'body'>, prompt: Prompt, response: ServerResponse, render: (pieces: AsyncIterable<Piece>) => Promise<void>): Promise<void> {
-    const asked: Asked = { path, prompt, body, state: 'answering' };
+  async #answer(path: string, prompt: Prompt, response: ServerResponse, render: (pieces: AsyncIterable<Piece>) => Promise<void>): Promise<void> {
+    const asked: Asked = { path, prompt, state: 'answering' };
     this.asked.push(asked);
     const left = new AbortController();
     response.once('close', () => left.abort(new Error('the agent hung up')));

@@ -14,6 +14,7 @@ describe('where a node keeps what it has', () => {
       keyFile: '/srv/b/trust/node.key',
       trustDir: '/srv/b/trust',
       logDir: '/srv/b/logs',
+      worktreesDir: '/srv/b/worktrees',
       socketPath: '/srv/b/run/control.sock',
     });
   });

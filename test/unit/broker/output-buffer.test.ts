@@ -55,6 +55,37 @@ describe('OutputBuffer', () => {
     expect(stored()).toBe(4);
   });
 
+  it('leaves what comes with the end to the commit of the end, and nothing more than a commit takes', async () => {
+    const store = gatedStore();
+    const { buffer } = bufferOn(store.write);
+    void buffer.add('stdout', bytes(1, 1));
+    expect(await buffer.rest()).toMatchObject([{ bytes: bytes(1, 1) }]);
+    expect(store.commits).toEqual([]);
+    const large = bufferOn(store.write).buffer;
+    const adds = Array.from({ length: 16 }, () => large.add('stdout', bytes(32 * 1024)));
+    const rest = large.rest();
+    await new Promise((resolve) => setImmediate(resolve));
+    await store.settle();
+    expect([store.commits.length, (await rest).length]).toEqual([1, 8]);
+    await Promise.all(adds);
+  });
+
+  it('ends after what is being written when the end comes, and fails as that does', async () => {
+    const store = gatedStore();
+    const { buffer } = bufferOn(store.write);
+    void buffer.add('stdout', bytes(1, 1));
+    await new Promise((resolve) => setImmediate(resolve));
+    void buffer.add('stdout', bytes(1, 2));
+    const rest = buffer.rest();
+    await store.settle();
+    expect(await rest).toMatchObject([{ bytes: bytes(1, 2) }]);
+    const failing = bufferOn(store.write).buffer;
+    void failing.add('stdout', bytes(1));
+    await new Promise((resolve) => setImmediate(resolve));
+    const [lost] = await Promise.allSettled([failing.rest(), store.settle(new Error('disk full'))]);
+    expect(lost).toMatchObject({ status: 'rejected', reason: { message: 'disk full' } });
+  });
+
   it('lets the agent go on only when there is room', async () => {
     const store = gatedStore();
     const { buffer } = bufferOn(store.write);

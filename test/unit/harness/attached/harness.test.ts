@@ -256,6 +256,15 @@ describe('a run that outlived its node', () => {
     expect(seen.end).toMatchObject({ isUnknown: true, error: { message: expect.stringContaining('no process came back') } });
   });
 
+  test('ends when its node has lost a part of it: the rest is no answer', async () => {
+    const { seen, sink } = adopt(2);
+    const one = fixture.process('one', { runs: [key(1)] });
+    one.say(1, 5, 'e');
+    await nextTurn();
+    expect([sink.text, seen.end]).toEqual(['', { isUnknown: true, error: expect.objectContaining({ message: expect.stringContaining('lost a part') }) }]);
+    expect(one.told).toEqual(['attached', 'stop 1']);
+  });
+
   test('is with one process only, once one has claimed it', () => {
     adopt(0);
     fixture.process('one', { runs: [key(1)] });
