@@ -73,7 +73,7 @@ describe('a connection that is lost later', () => {
   test('is mended while the whole answer is fetched, too', async () => {
     const { broker } = node;
     const output = broker.output.bind(broker);
-    broker.output = async function* (...args) {
+    broker.output = async function* () {
       broker.output = output;
       yield new TextEncoder().encode('half of it');
       relay.cut();
