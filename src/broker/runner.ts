@@ -299,9 +299,9 @@ export class Runner {
     const ended = active.ended === undefined ? undefined : await active.ended;
     const verdict = verdictFrom(active.cause, end, ended ?? 0);
     const last = await buffer.rest().catch(toBrokerError);
-    if (end.isUnknown === true && active.isAdopted && active.cause === undefined) return this.#giveUp(flight, end);
     const told: Outcome = last instanceof BrokerError ? { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost } : verdict;
-    await this.#finishSurely(flight, told, { keepsProcesses: end.isKept ?? false, last: last instanceof BrokerError ? [] : last });
+    if (end.isUnknown === true && active.isAdopted && active.cause === undefined) await this.#giveUp(flight, end);
+    else await this.#finishSurely(flight, told, { keepsProcesses: end.isKept ?? false, last: last instanceof BrokerError ? [] : last });
     run.settled?.();
   }
 

@@ -272,8 +272,14 @@ export class Call implements AsyncIterable<Update> {
   }
 
   async #output(flightId: FlightId): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.#source.client.output(flightId, 'stdout')) pieces.push(piece);
-    return Buffer.concat(pieces);
+    for (;;) {
+      try {
+        const pieces: Uint8Array[] = [];
+        for await (const piece of this.#source.client.output(flightId, 'stdout')) pieces.push(piece);
+        return Buffer.concat(pieces);
+      } catch (thrown) {
+        await this.#away(thrown);
+      }
+    }
   }
 }

@@ -2,14 +2,17 @@
  * One run in the process that serves it: the handler at work, and what it has handed over that the node does not have on
  * disk yet. Of that it keeps all, and says it again on the next connection.
  */
-import { BrokerError } from '../domain/errors.ts';
+import { BrokerError, invalid } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import { maxOutputChunk } from '../domain/flight-event.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import { bounded } from '../domain/progress.ts';
+import { trimmed } from '../domain/request.ts';
 import type { Answer, Ask } from '../domain/request.ts';
 import type { FromServer, Piece, RunKey, ServedRun, ToServer } from '../domain/serving-port.ts';
 import { splitUtf8 } from '../domain/text.ts';
+import { ServerFrame } from '../gen/beckon/v1/serving.ts';
+import { decodeFromServer, encodeFromServer } from '../rpc/serving.ts';
 import { bytesOf } from './invoke-options.ts';
 import type { Content } from './invoke-options.ts';
 import { RunOutbox } from './run-outbox.ts';
@@ -83,16 +86,19 @@ export class RunInProcess {
   async #work(run: ServedRun): Promise<void> {
     const context = this.#context(run);
     let end: { readonly error?: ErrorInfo } = {};
+    let tell = (): void => undefined;
     try {
       await this.#answer(await this.#parts.handler(textOf(run.task.text), context));
       if (this.#abort.signal.aborted) end = { error: errorOf(this.#abort.signal.reason) };
     } catch (thrown) {
       end = { error: errorOf(thrown) };
-      if (!this.#abort.signal.aborted) this.#parts.onError(thrown, context);
+      if (!this.#abort.signal.aborted) tell = () => this.#parts.onError(thrown, context);
     }
     for (const stream of ['stdout', 'stderr'] as const) this.#add(stream, new Uint8Array(), true);
     this.#end = end;
     this.#outbox.add({ type: 'end', key: this.key, ...end });
+    // Last: should that throw, the flight has its end all the same.
+    tell();
   }
 
   async #answer(answer: Awaited<ReturnType<Handler>>): Promise<void> {
@@ -116,7 +122,7 @@ export class RunInProcess {
         this.#addPiece({ progress: bounded(progress) });
         await this.#room();
       },
-      nameSession: (name) => this.#outbox.add({ type: 'session', key: this.key, name }),
+      nameSession: (name) => this.#outbox.add(wellMade({ type: 'session', key: this.key, name })),
       ask: (question) => this.#ask(question),
       invoke: (target, text, options) => invoke(target, text, { signal, ...options }),
     };
@@ -141,8 +147,9 @@ export class RunInProcess {
   }
 
   #addPiece(piece: Piece): void {
+    const message = { type: 'piece', key: this.key, number: this.#pieces + 1, piece } as const;
+    this.#outbox.add('bytes' in piece ? message : wellMade(message));
     this.#pieces += 1;
-    this.#outbox.add({ type: 'piece', key: this.key, number: this.#pieces, piece });
   }
 
   /** Resolves when little enough is on its way. */
@@ -154,22 +161,42 @@ export class RunInProcess {
     for (const resolve of this.#roomWanted.splice(0)) resolve();
   }
 
-  #ask(question: Question): Promise<Answer> {
-    if (this.#abort.signal.aborted || this.#end !== undefined) return Promise.resolve({ kind: 'ended' });
+  async #ask(question: Question): Promise<Answer> {
+    if (this.#abort.signal.aborted || this.#end !== undefined) return { kind: 'ended' };
     const { reason = 'input', prompt, choices = [], timeoutMs } = typeof question === 'string' ? { prompt: question } : question;
-    const ask: Ask = { reason, prompt, choices, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-    this.#lastAsk += 1;
-    const number = this.#lastAsk;
+    const { timeoutMs: _usual, ...bounded }: Ask = trimmed({ reason, prompt, choices });
+    const number = this.#lastAsk + 1;
+    const message = wellMade({ type: 'ask', key: this.key, number, ask: { ...bounded, ...(timeoutMs === undefined ? {} : { timeoutMs }) } });
+    this.#lastAsk = number;
     return new Promise((resolve) => {
       this.#asks.set(number, resolve);
-      this.#outbox.add({ type: 'ask', key: this.key, number, ask });
+      this.#outbox.add(message);
     });
+  }
+}
+
+/**
+ * What the node would not take ends the connection, and with it all that the process serves: so it is told to the handler
+ * that said it.
+ * @throws BrokerError `invalid`
+ */
+function wellMade<Message extends FromServer>(message: Message): Message {
+  try {
+    const frame = encodeFromServer(message);
+    decodeFromServer(frame);
+    ServerFrame.encode(frame);
+    return message;
+  } catch (error) {
+    throw error instanceof BrokerError ? error : invalid(`a ${message.type} is not as its type has it: ${String(error)}`);
   }
 }
 
 /** The agent's own words; of a BrokerError its code and hint too. */
 function errorOf(thrown: unknown): ErrorInfo {
-  if (thrown instanceof BrokerError) return thrown.toInfo();
+  if (thrown instanceof BrokerError) {
+    const { code, message, hint } = thrown;
+    return { code, message: message.slice(0, longestMessage), ...(hint === undefined ? {} : { hint: hint.slice(0, longestMessage) }) };
+  }
   const message = thrown instanceof Error && thrown.message !== '' ? thrown.message : String(thrown);
   return { code: 'internal', message: message.slice(0, longestMessage) };
 }

@@ -1,5 +1,6 @@
 /** Agents that serve themselves through the SDK, on one node, called from another. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { BrokerError } from '../../src/client/index.ts';
 import type { Beckon, Handler, RunContext } from '../../src/client/index.ts';
 import { aborted, ServedPair, updatesOf } from '../support/served-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -95,6 +96,22 @@ describe('a function is an agent', () => {
     expect(told).toEqual([['no such branch', flightId]]);
     const shown = await pair.nodes.laptop.cli('invoke', address, 'x');
     expect([shown.code, shown.stderr]).toEqual([1, expect.stringContaining('the agent failed: no such branch')]);
+  });
+
+  test('what no node would take fails that run alone, with what is wrong with it; a prompt that is too long is cut', async () => {
+    const says: Record<string, (context: RunContext) => unknown> = {
+      fraction: ({ ask }) => ask({ prompt: '?', timeoutMs: 0.5 }),
+      nameless: ({ nameSession }) => nameSession(''),
+      steps: ({ progress }) => progress({ kind: 'plan', steps: [{ text: 'a', state: 'odd' as 'done' }] }),
+      words: () => Promise.reject(new BrokerError('conflict', 'w'.repeat(1_000_000))),
+      long: ({ ask }) => ask({ prompt: 'p'.repeat(1_000_000), choices: Array<string>(1000).fill('c'), timeoutMs: 1 }),
+    };
+    const { address } = await serve(async (task, context) => JSON.stringify((await says[task]?.(context)) ?? 'served'));
+    for (const [task, message] of [['fraction', 'timeout_ms'], ['nameless', 'session.name'], ['steps', 'state of a step'], ['words', 'www']] as const) {
+      expect(await here.invoke(address, task).result()).toMatchObject({ state: 'failed', error: { message: expect.stringContaining(message) } });
+    }
+    expect((await here.invoke(address, 'long').result()).text).toBe('{"kind":"timeout"}');
+    expect((await here.invoke(address, 'and now').result()).text).toBe('"served"');
   });
 
   test('it asks, and whoever called answers', async () => {

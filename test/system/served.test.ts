@@ -1,5 +1,7 @@
 /** Processes that serve agents, and nodes that die under them. */
+import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../src/client/index.ts';
 import { Cluster } from '../support/cluster.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { ServedProcess } from '../support/served-process.ts';
@@ -89,6 +91,21 @@ test('a cancel while the node is down reaches the process when it is back', asyn
   expect((await cancel.ended).json).toMatchObject({ state: 'cancelled', confirmed: true });
   expect((await call.ended).code).toBe(7);
   expect(served.effects).toEqual(['began', 'stopped']);
+});
+
+test('a program of a flight that uses the SDK calls as a child of it, without a word about that', async () => {
+  await serve('leaf', `yield 'leaf of ' + task;`);
+  const path = cluster.path('nested.mjs');
+  const sdk = new URL('../../src/client/index.ts', import.meta.url).href;
+  writeFileSync(path, `import { connect } from ${JSON.stringify(sdk)}; using beckon = await connect(); const { text, flightId } = await beckon.invoke('leaf', 'it').result(); console.log(flightId, text);`);
+  const parent = await desktop.addAgent('parent', [process.execPath, '--disable-warning=ExperimentalWarning', path]);
+  const { last, events } = await desktop.invoke([parent, '']);
+  const [child = '', ...text] = String(last['output']).trim().split(' ');
+  expect([last['state'], text.join(' ')]).toEqual(['completed', 'leaf of it']);
+  const beckon = await connect({ socketPath: desktop.socketPath });
+  const { invocation } = await beckon.getFlight(child);
+  beckon.close();
+  expect(invocation).toMatchObject({ caller: `agent:${parent}`, ancestry: { parentId: events[0]?.['invocationId'], depth: 1 } });
 });
 
 test('TERM: the process ends what it runs, and then itself', async () => {

@@ -49,7 +49,7 @@ export class AttachedRun implements Run {
   /** All that was handed to the sink has found room. */
   #taken: Promise<void> = Promise.resolve();
   #hasEnded = false;
-  #stopping: { readonly graceMs: number; readonly done: Promise<number> } | undefined;
+  #stopping: { readonly graceMs: number; readonly untilMs: number; readonly done: Promise<number> } | undefined;
 
   constructor(request: RunRequest, sink: RunSink, options: AttachedRunOptions) {
     const { adopted } = options;
@@ -149,13 +149,14 @@ export class AttachedRun implements Run {
   }
 
   /**
-   * Asks its process to end it, as soon as it is there, and gives it `graceMs`.
+   * Asks its process to end it, as soon as it is there, and gives it `graceMs`, twice that at most.
    * @returns 0: no process is ended, it serves others
    */
   stop(graceMs: number): Promise<number> {
     if (this.#phase === 'over') return Promise.resolve(0);
     if (this.#stopping === undefined) {
-      this.#stopping = { graceMs, done: this.#left.promise.then(() => 0) };
+      // One that was away has the time anew when it is back; one that comes and goes is not waited for for ever.
+      this.#stopping = { graceMs, untilMs: this.#options.clock.monotonic() + 2 * graceMs, done: this.#left.promise.then(() => 0) };
       if (this.#phase === 'waiting') this.#finish({ error: stoppedBefore });
       else this.#link?.send({ type: 'stop', key: this.key });
       this.#watch();
@@ -227,7 +228,8 @@ export class AttachedRun implements Run {
   #bound(): { readonly ms: number; readonly end: RunEnd } | undefined {
     if (this.#phase === 'over' || this.#hasEnded) return undefined;
     if (this.#phase === 'waiting') return { ms: reconnectMs, end: neverServed(this.#request.endpoint.address) };
-    const ms = this.#stopping?.graceMs;
+    const stopping = this.#stopping;
+    const ms = stopping === undefined ? undefined : Math.max(0, Math.min(stopping.graceMs, stopping.untilMs - this.#options.clock.monotonic()));
     if (this.#link === undefined) return { ms: ms ?? reconnectMs, end: this.#options.adopted === undefined ? processLost : nobodyCame };
     return ms === undefined ? undefined : { ms, end: didNotStop };
   }

@@ -47,8 +47,8 @@ describe('what needs no asking', () => {
     await writeFile(join(project, 'a'), '');
     await symlink(root, join(project, 'out'));
     await symlink('loop', join(project, 'loop'));
-    const inside = ['a', 'src/new/file', '.', join(project, 'a'), 'src/../a', '..a'];
-    const outside = ['..', '../x', '/etc/passwd', 'out/x', 'src/../../x', 'loop/x', 'a\0b', 'a/b'];
+    const inside = ['a', 'src/new/file', '.', join(project, 'a'), 'src/../a', '..a', '.github/x', 'a.git'];
+    const outside = ['..', '../x', '/etc/passwd', 'out/x', 'src/../../x', 'loop/x', 'a\0b', 'a/b', '.git/hooks/pre-commit', '.GIT/config', 'sub/.git'];
     expect(await Promise.all(inside.map((path) => isInside(project, path)))).toEqual(inside.map(() => true));
     expect(await Promise.all(outside.map((path) => isInside(project, path)))).toEqual(outside.map(() => false));
     await symlink(project, join(root, 'alias'));

@@ -61,6 +61,19 @@ describe('a stop', () => {
     await clock.advance(1);
     expect(seen.end).toMatchObject({ isUnknown: true });
   });
+
+  test('is not put off for ever by a process that comes and goes', async () => {
+    fixture.process('one');
+    const { run, seen } = start(1);
+    void run.stop(5000);
+    for (let back = 0; back < 9; back += 1) {
+      await clock.advance(1000);
+      fixture.process('one', { runs: [key(1)] });
+    }
+    expect(seen.end).toBeUndefined();
+    await clock.advance(1000);
+    expect(seen.end).toMatchObject({ isUnknown: true, error: { message: expect.stringContaining('did not in time') } });
+  });
 });
 
 describe('what no well-made process sends', () => {

@@ -279,7 +279,7 @@ describe('a run that outlived its node', () => {
     one.say(1, 5, 'e');
     await nextTurn();
     expect([sink.text, seen.end]).toEqual(['', { isUnknown: true, error: expect.objectContaining({ message: expect.stringContaining('lost a part') }) }]);
-    expect(one.told).toEqual(['attached', 'stop 1']);
+    expect(one.told).toEqual(['attached', 'stored 1:2', 'stop 1']);
   });
 
   test('is with one process only, once one has claimed it', () => {
