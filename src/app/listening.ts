@@ -14,6 +14,8 @@ export interface ListeningParts {
   /** Undefined: on the tailnet, or on this machine alone. */
   readonly fixed: readonly HostPort[] | undefined;
   readonly tailnet: Pick<Tailnet, 'view' | 'onChange' | 'whois'> | undefined;
+  /** Others can reach this node elsewhere than before; not called for the first place. */
+  readonly onMoved?: () => void;
   readonly clock: Clock;
   readonly log: Log;
   /** `meshPort` when left out. */
@@ -135,7 +137,7 @@ export class Listening implements Startable {
   }
 
   async #apply(): Promise<readonly BrokerError[]> {
-    const { front, tailnet, log, port } = this.#parts;
+    const { front, tailnet, log, port, onMoved } = this.#parts;
     const wasUp = this.#plan.reachable !== undefined || (this.#plan.bind.length > 0 && this.#plan.why === undefined);
     // A tailnet that is gone for a while comes back with the same addresses.
     if (wasUp && tailnet?.view.kind !== 'up') return [];
@@ -144,7 +146,10 @@ export class Listening implements Startable {
     const failures = await front.listenOn(plan.bind);
     this.#plan = plan;
     const after = this.addresses().map(formatHostPort).join(', ');
-    if (before !== after) log.info({ from: before, to: after }, 'the network port has moved');
+    if (before !== after) {
+      log.info({ from: before, to: after }, 'the network port has moved');
+      if (before !== '' && after !== '') onMoved?.();
+    }
     return failures.map(({ error }) => error);
   }
 }

@@ -146,6 +146,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     tailnet,
     sources,
     onKnock: () => knocked(),
+    onMoved: () => broker.addressesChanged(),
     socketDir,
     identity,
     issuer: () => membership.issuer,

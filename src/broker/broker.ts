@@ -65,6 +65,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #inspection: Inspection;
   readonly #replies: Replies;
   readonly #relay: ReplyRelay;
+  readonly #roster: Roster;
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
   readonly #work: FlightWork;
@@ -142,6 +143,7 @@ export class Broker implements BrokerApi, Startable {
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
     const roster = new Roster({ store, self, chronicler, mesh, clock, log, issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, ...trust });
+    this.#roster = roster;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -217,6 +219,11 @@ export class Broker implements BrokerApi, Startable {
     await this.links.settled();
     await this.#agents.settled();
     this.#feed.wakeAll();
+  }
+
+  /** Others can reach this node elsewhere than before. */
+  addressesChanged(): void {
+    this.#roster.addressesChanged();
   }
 
   /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */

@@ -60,6 +60,14 @@ export class Roster {
     });
   }
 
+  /** Peers dial this node elsewhere from now on: they are told over the links that are there. */
+  addressesChanged(): void {
+    const { store, mesh, ownAddresses } = this.#parts;
+    const membership = store.read.membership();
+    if (membership === undefined) return;
+    for (const link of mesh().links()) link.send({ type: 'roster', members: [{ chain: membership.chain, addresses: ownAddresses() }] });
+  }
+
   /** Other issuers are to know the rules of admission too. */
   rulesChanged(): void {
     const admission = this.#admission();

@@ -20,7 +20,7 @@ import { OpenSessions } from './open-sessions.ts';
 import type { Settle } from './open-sessions.ts';
 import { Outgoing } from './outgoing.ts';
 import type { NewSession } from './outgoing.ts';
-import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
+import type { LiveSession, MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
 import { PeerTable, strangerView } from './peers.ts';
 import { directly } from './route.ts';
 import { MeshServer } from './server.ts';
@@ -204,6 +204,18 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   setCandidates(source: string, candidates: readonly Candidate[]): void {
     this.#dialler.setCandidates(source, candidates);
+  }
+
+  sessions(): readonly LiveSession[] {
+    return [...this.#live.values()];
+  }
+
+  examine({ peer }: LiveSession, why: string): void {
+    const session = this.#live.get(peer.nodeId);
+    if (session === undefined) return;
+    void session.probe(probeMs).then((isHeard) => {
+      if (!isHeard && this.#live.get(peer.nodeId) === session) this.#detector.suspect(peer.nodeId, why);
+    });
   }
 
   admit(session: Session): ReturnType<SessionOwner['admit']> {
