@@ -38,6 +38,8 @@ export class Listening implements Startable {
   #isRunning = false;
   /** In a row that left an address out: IPv6 may be off. */
   #tries = 0;
+  /** Where it was last, when it was anywhere. */
+  #place = '';
 
   constructor(parts: ListeningParts) {
     this.#parts = parts;
@@ -146,9 +148,11 @@ export class Listening implements Startable {
     const failures = await front.listenOn(plan.bind);
     this.#plan = plan;
     const after = this.addresses().map(formatHostPort).join(', ');
-    if (before !== after) {
-      log.info({ from: before, to: after }, 'the network port has moved');
-      if (before !== '' && after !== '') onMoved?.();
+    if (before !== after) log.info({ from: before, to: after }, 'the network port has moved');
+    if (after !== '' && after !== this.#place) {
+      const isFirst = this.#place === '';
+      this.#place = after;
+      if (!isFirst) onMoved?.();
     }
     return failures.map(({ error }) => error);
   }

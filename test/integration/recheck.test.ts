@@ -81,7 +81,9 @@ test('one that is called offline, or is not listed, and answers stays alive; eac
   const link = laptop.mesh.link(desktop.identity.nodeId);
   change({ ...peer, online: false });
   await waitFor('the first probe', () => probes.length === 1);
+  const asked = fake.requests.length;
   change({ ...peer, online: false, os: 'darwin' });
+  await waitFor('it to be asked about again', () => fake.requests.slice(asked).some((each) => each.includes('/whois')));
   change();
   await waitFor('the second probe', () => probes.length === 2);
   expect(probes).toEqual(['the tailnet calls desktop offline', 'the tailnet no longer knows desktop at its address']);
