@@ -37,7 +37,7 @@ export default defineConfig({
       project('integration', 30_000),
       project('system', 90_000),
       project('agents', 120_000, { serial: true }),
-      project('slow', 180_000, { serial: true, include: [slow, 'test/chaos/**/*.test.ts'], exclude: [] }),
+      project('slow', 180_000, { include: [slow, 'test/chaos/**/*.test.ts'], exclude: [] }),
     ],
   },
 });

@@ -14,6 +14,8 @@ export interface ListeningParts {
   /** Undefined: on the tailnet, or on this machine alone. */
   readonly fixed: readonly HostPort[] | undefined;
   readonly tailnet: Pick<Tailnet, 'view' | 'onChange' | 'whois'> | undefined;
+  /** Others can reach this node elsewhere than before; not called for the first place. */
+  readonly onMoved?: () => void;
   readonly clock: Clock;
   readonly log: Log;
   /** `meshPort` when left out. */
@@ -36,6 +38,8 @@ export class Listening implements Startable {
   #isRunning = false;
   /** In a row that left an address out: IPv6 may be off. */
   #tries = 0;
+  /** Where it was last, when it was anywhere. */
+  #place = '';
 
   constructor(parts: ListeningParts) {
     this.#parts = parts;
@@ -135,7 +139,7 @@ export class Listening implements Startable {
   }
 
   async #apply(): Promise<readonly BrokerError[]> {
-    const { front, tailnet, log, port } = this.#parts;
+    const { front, tailnet, log, port, onMoved } = this.#parts;
     const wasUp = this.#plan.reachable !== undefined || (this.#plan.bind.length > 0 && this.#plan.why === undefined);
     // A tailnet that is gone for a while comes back with the same addresses.
     if (wasUp && tailnet?.view.kind !== 'up') return [];
@@ -145,6 +149,11 @@ export class Listening implements Startable {
     this.#plan = plan;
     const after = this.addresses().map(formatHostPort).join(', ');
     if (before !== after) log.info({ from: before, to: after }, 'the network port has moved');
+    if (after !== '' && after !== this.#place) {
+      const isFirst = this.#place === '';
+      this.#place = after;
+      if (!isFirst) onMoved?.();
+    }
     return failures.map(({ error }) => error);
   }
 }

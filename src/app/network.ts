@@ -23,6 +23,7 @@ import type { Refusal } from '../trust/front.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
 import { identifyCaller } from './identify.ts';
 import { Listening } from './listening.ts';
+import { Recheck } from './recheck.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { tailnetRoute } from './tailnet.ts';
 
@@ -39,6 +40,8 @@ export interface NetworkParts {
   readonly sources: readonly DiscoverySource[];
   /** Somebody wanted to speak to this node, which is in no mesh. */
   readonly onKnock: () => void;
+  /** Others can reach this node elsewhere than before. */
+  readonly onMoved: () => void;
   /** For sockets that lead through tailscaled; this user's alone. */
   readonly socketDir: string;
   readonly identity: MeshIdentity | undefined;
@@ -57,6 +60,7 @@ export class Network implements Startable {
   readonly #front: Front;
   readonly #entrance: Entrance;
   readonly #listening: Listening;
+  readonly #recheck: Recheck | undefined;
   readonly #releases: (() => void)[] = [];
 
   constructor(parts: NetworkParts) {
@@ -80,7 +84,7 @@ export class Network implements Startable {
       vet: (ends) => this.#listening.vet(ends),
     });
     const { listen: fixed, tailnet } = parts;
-    this.#listening = new Listening({ front: this.#front, fixed, tailnet, clock, log });
+    this.#listening = new Listening({ front: this.#front, fixed, tailnet, onMoved: parts.onMoved, clock, log });
     this.mesh = createMesh({
       identity,
       clock,
@@ -88,7 +92,13 @@ export class Network implements Startable {
       random: parts.random,
       seeds: [],
       route: tailnetRoute(tailnet, parts.socketDir),
-      handler: parts.links,
+      handler: {
+        ...parts.links,
+        onUp: (link) => {
+          this.#recheck?.look();
+          parts.links.onUp(link);
+        },
+      },
       tls: (own, expectation) => clientTls(own, expectation),
       hello: {
         epoch: parts.epoch,
@@ -100,6 +110,7 @@ export class Network implements Startable {
         hlc: () => parts.chronicler.stamp().hlc,
       },
     });
+    this.#recheck = tailnet === undefined ? undefined : new Recheck({ tailnet, mesh: this.mesh, log });
   }
 
   /** @throws BrokerError as `Front.start` does: a port that is taken, an address that is not this machine's */
@@ -108,6 +119,7 @@ export class Network implements Startable {
     const { tailnet, sources } = this.#parts;
     await tailnet?.start();
     await this.#listening.start();
+    await this.#recheck?.start();
     await this.mesh.start();
     for (const source of sources) {
       const tell = (): void => this.mesh.setCandidates(source.name, source.candidates());
@@ -120,6 +132,7 @@ export class Network implements Startable {
   async stop(): Promise<void> {
     for (const release of this.#releases.splice(0)) release();
     await Promise.all(this.#parts.sources.map((source) => source.stop()));
+    await this.#recheck?.stop();
     await this.#parts.tailnet?.stop();
     await this.#listening.stop();
     await this.#entrance.stop();

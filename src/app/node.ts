@@ -147,6 +147,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     tailnet,
     sources,
     onKnock: () => knocked(),
+    onMoved: () => broker.addressesChanged(),
     socketDir,
     identity,
     issuer: () => membership.issuer,

@@ -125,7 +125,7 @@ export function tailnetDetour(tailnet: Tailnet | undefined): Detour {
 const dialMs = 3_000;
 
 /** As an address of the tailnet; undefined when it is none. */
-function insideTailnet({ host, port }: HostPort, { peers, dnsSuffix }: TailnetStatus): HostPort | undefined {
+export function insideTailnet({ host, port }: HostPort, { peers, dnsSuffix }: TailnetStatus): HostPort | undefined {
   if (isIP(host) !== 0) return isOfTailnet(host) || peers.some(({ addresses }) => addresses.includes(host)) ? { host, port } : undefined;
   const name = host.toLowerCase().replace(/\.$/, '');
   const named = peers.find(({ dnsName }) => dnsName !== '' && (dnsName === name || dnsName === `${name}.${dnsSuffix}`));

@@ -41,6 +41,7 @@ import { Replies } from './replies.ts';
 import { ReplyRelay } from './reply-relay.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
+import type { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import { Sessions } from './sessions.ts';
 import { Waiting } from './waiting.ts';
@@ -67,6 +68,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #inspection: Inspection;
   readonly #replies: Replies;
   readonly #relay: ReplyRelay;
+  readonly #roster: Roster;
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
   readonly #work: FlightWork;
@@ -156,6 +158,7 @@ export class Broker implements BrokerApi, Startable {
         if (!isLeaving && !this.#isDraining) this.#runner.resume();
       },
     });
+    this.#roster = roster;
     this.#renaming = renaming;
     this.#leaving = leaving;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
@@ -233,6 +236,11 @@ export class Broker implements BrokerApi, Startable {
     await this.links.settled();
     await this.#agents.settled();
     this.#feed.wakeAll();
+  }
+
+  /** Others can reach this node elsewhere than before. */
+  addressesChanged(): void {
+    this.#roster.announce();
   }
 
   /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */

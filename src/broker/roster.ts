@@ -79,7 +79,7 @@ export class Roster {
     });
   }
 
-  /** This node has a new certificate, or gave members theirs. */
+  /** This node has a new certificate or is dialled elsewhere from now on, or gave members theirs. */
   announce(members: readonly Member[] = []): void {
     const { store, mesh, ownAddresses } = this.#parts;
     const membership = store.read.membership();

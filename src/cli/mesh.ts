@@ -89,7 +89,7 @@ async function create(context: Context, [name]: readonly string[], options: Opti
   if (out.isJson) await out.json({ mesh: { id: made.meshId, name: made.name }, node: made.nodeName, owner: made.owner });
   else {
     await out.line(`mesh ${made.name} is made; ${made.nodeName} is its first member, owned by ${made.owner}`);
-    out.note(`${out.noteColours.cyan('next:')} beckon mesh invite, here; then on the other machine: beckon up --join TOKEN`);
+    out.note(`${out.noteColours.cyan('next:')} on your other machine: beckon up --detach, when both are on one tailnet; otherwise, here: beckon mesh invite`);
   }
   return exitOk;
 }
@@ -107,7 +107,8 @@ async function invite(context: Context, _args: readonly string[], options: Optio
   // The token alone, so that $(beckon mesh invite) is one.
   await out.line(made.token);
   out.note(out.dim(`for one machine, until ${localTime(made.expiresAtMs)}; it will ask at ${made.addresses.join(', ') || 'no address: is this node up?'}`));
-  out.note(`${out.noteColours.cyan('next:')} on the other machine: beckon up --detach --join TOKEN`);
+  // To be pasted as it is; what is not for a terminal keeps the token on stdout alone.
+  out.note(`${out.noteColours.cyan('next:')} on the other machine: beckon up --detach --join ${out.isTerminal ? made.token : 'TOKEN'}`);
   return exitOk;
 }
 

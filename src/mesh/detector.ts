@@ -99,6 +99,16 @@ export class Detector {
     this.#parts.peers.move(peer.nodeId, 'alive', 'connected');
   }
 
+  /** It does not answer, and something else speaks against it too: its silence need not last until it tells by itself. */
+  suspect(nodeId: NodeId, cause: string): void {
+    if (this.#doubts.has(nodeId)) return;
+    const now = this.#parts.clock.monotonic();
+    const doubt = newDoubt(nodeId, cause, now, { countsFromMs: Math.max(now, this.#graceUntilMs) });
+    this.#doubts.set(nodeId, doubt);
+    this.#parts.redial(nodeId);
+    this.#say(doubt, now);
+  }
+
   /** Its last link is gone. */
   ended({ nodeId }: PeerIdentity, { farewell, saidBy, why, wasUp }: SessionEnd): void {
     const { clock, peers } = this.#parts;

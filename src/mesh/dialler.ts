@@ -203,6 +203,13 @@ export class Dialler {
     return [...this.#targets.values()].map(view);
   }
 
+  /** Where an address is known from: what `peers` shows. */
+  sourceOf({ path, address }: { readonly path: 'outbound' | 'inbound'; readonly address: string }): string {
+    if (path === 'inbound') return 'inbound';
+    const target = this.targets().find((each) => each.address === address || each.alternatives.includes(address));
+    return target?.isSeed === true ? 'seed' : (target?.sources[0] ?? 'member');
+  }
+
   #target(address: string): Target {
     const known = this.#targets.get(address);
     if (known !== undefined) return known;

@@ -20,7 +20,7 @@ import { OpenSessions } from './open-sessions.ts';
 import type { Settle } from './open-sessions.ts';
 import { Outgoing } from './outgoing.ts';
 import type { NewSession } from './outgoing.ts';
-import type { MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
+import type { LiveSession, MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
 import { leftTheMesh, PeerTable, strangerView } from './peers.ts';
 import { directly } from './route.ts';
 import { MeshServer } from './server.ts';
@@ -134,7 +134,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#stopping.abort();
     const stopped = this.#dialler.stop();
     const closed = this.#open.all().map((session) => session.closed);
-    this.#closeAll('stopping', 'this node is stopping');
+    this.#open.closeAll('stopping', 'this node is stopping');
     let cancelTimer: CancelTimer = () => undefined;
     const timeout = new Promise<void>((resolve) => {
       cancelTimer = this.#parts.clock.setTimer(farewellMs, resolve);
@@ -217,13 +217,26 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#dialler.setCandidates(source, candidates);
   }
 
+  sessions(): readonly LiveSession[] {
+    return [...this.#live.values()];
+  }
+
+  examine({ peer }: LiveSession, why: string): void {
+    const session = this.#live.get(peer.nodeId);
+    if (session === undefined) return;
+    void session.probe(probeMs).then((isHeard) => {
+      if (!isHeard && this.#live.get(peer.nodeId) === session) this.#detector.suspect(peer.nodeId, why);
+    });
+  }
+
   admit(session: Session): ReturnType<SessionOwner['admit']> {
     const { peer } = session;
     if (!this.#isRunning) return { farewell: 'stopping', detail: 'this node is stopping' };
     const old = this.#live.get(peer.nodeId);
     if (old === undefined) return undefined;
     const ageMs = this.#parts.clock.monotonic() - old.beganMs;
-    const choice = choose({ ...old.claim, dialledBy: this.#diallerOf(old) }, { ...session.claim, dialledBy: this.#diallerOf(session) }, ageMs);
+    const dialledBy = ({ path, peer }: Session): NodeId => (path === 'inbound' || this.#identity === undefined ? peer.nodeId : this.#identity.nodeId);
+    const choice = choose({ ...old.claim, dialledBy: dialledBy(old) }, { ...session.claim, dialledBy: dialledBy(session) }, ageMs);
     if (choice === 'take_new') return undefined;
     if (choice === 'keep_old') return { farewell: 'replaced', detail: 'the two nodes have another session already' };
     const detail = `two machines use the key of ${peer.name} at once: at ${old.address} (kept) and at ${session.address} (refused)`;
@@ -237,7 +250,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#live.set(peer.nodeId, session);
     // Its `down` finds a successor in its place and so says nothing of the peer.
     old?.close('replaced', 'a newer session took its place');
-    this.#peers.discovered(peer, session.path === 'inbound' ? 'inbound' : this.#sourceOf(session.address));
+    this.#peers.discovered(peer, this.#dialler.sourceOf(session));
     this.#noteLive(session);
     const wasAway = this.#peers.state(peer.nodeId) === 'unreachable';
     this.#detector.linked(peer);
@@ -285,7 +298,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     if (end.wasUp) this.#peers.note(peer.nodeId, { lastSeenMs: session.lastHeardWallMs });
     if (!this.#live.has(peer.nodeId)) {
       if (end.farewell === 'incompatible') {
-        this.#peers.discovered(peer, session.path === 'inbound' ? 'inbound' : this.#sourceOf(session.address));
+        this.#peers.discovered(peer, this.#dialler.sourceOf(session));
         this.#peers.note(peer.nodeId, { address: session.address, path: session.path });
       }
       this.#detector.ended(peer, end);
@@ -351,15 +364,11 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   /** Who the members were is no more this node's business. */
   #leave(): void {
-    this.#closeAll('left', 'this node left the mesh');
+    this.#open.closeAll('left', 'this node left the mesh');
     for (const { nodeId } of this.#peers.views()) this.#dialler.setAddresses(nodeId, []);
     this.#departed.clear();
     this.#detector.forget();
     this.#peers.clear();
-  }
-
-  #closeAll(farewell: 'stopping' | 'left', why: string): void {
-    for (const session of this.#open.all()) session.close(farewell, why);
   }
 
   #dialFailed({ address, sources, nodes, why }: TargetView, error: BrokerError): void {
@@ -369,20 +378,11 @@ class SessionMesh implements NodeMesh, SessionOwner {
     for (const nodeId of nodes) if (!this.#live.has(nodeId)) this.#peers.note(nodeId, { address });
   }
 
-  #diallerOf({ path, peer }: Session): NodeId {
-    return path === 'inbound' || this.#identity === undefined ? peer.nodeId : this.#identity.nodeId;
-  }
-
-  #sourceOf(address: string): string {
-    const target = this.#dialler.targets().find((each) => each.address === address || each.alternatives.includes(address));
-    return target?.isSeed === true ? 'seed' : (target?.sources[0] ?? 'member');
-  }
-
   #noteLive({ peer, address, path, rttMs, lastHeardWallMs, hello }: Session): void {
     this.#peers.note(peer.nodeId, {
       address,
       path,
-      source: path === 'inbound' ? 'inbound' : this.#sourceOf(address),
+      source: this.#dialler.sourceOf({ path, address }),
       lastSeenMs: lastHeardWallMs,
       ...(rttMs === undefined ? {} : { rttMs }),
       ...(hello === undefined ? {} : { version: hello.version }),

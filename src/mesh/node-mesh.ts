@@ -32,6 +32,16 @@ export interface MemberAt {
   readonly hasLeft?: boolean;
 }
 
+/** A session that is up, as whoever watches its path sees it: the same object for as long as it lives. */
+export interface LiveSession {
+  readonly peer: PeerIdentity;
+  /** host:port of the other end. */
+  readonly address: string;
+  readonly path: 'outbound' | 'inbound';
+  /** Ends it without a word; the peer is dialled anew. */
+  cut(why: string): void;
+}
+
 export interface NodeMesh extends Mesh, Startable {
   /** A connection whose peer was verified and is this `peer`; the mesh owns the socket from now on. */
   accept(socket: TLSSocket, peer: PeerIdentity): void;
@@ -43,4 +53,7 @@ export interface NodeMesh extends Mesh, Startable {
   setSeeds(seeds: readonly string[]): void;
   /** Replaces what a source has found. */
   setCandidates(source: string, candidates: readonly Candidate[]): void;
+  sessions(): readonly LiveSession[];
+  /** Something speaks against the peer of that session: it is probed, and suspect when it does not answer. */
+  examine(session: LiveSession, why: string): void;
 }

@@ -18,6 +18,10 @@ export class OpenSessions {
     return [...this.#open.keys()];
   }
 
+  closeAll(farewell: 'stopping' | 'left', why: string): void {
+    for (const session of this.all()) session.close(farewell, why);
+  }
+
   add(session: Session, settle?: Settle): void {
     this.#open.set(session, settle);
   }

@@ -45,10 +45,13 @@ class PlayedTailnet {
 
 let refused: string[];
 let strangers: number;
+/** Where the node was when it said that it had moved. */
+let moves: string[];
 const open: { stop(): Promise<void> }[] = [];
 beforeEach(() => {
   refused = [];
   strangers = 0;
+  moves = [];
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((each) => each.stop()));
@@ -67,7 +70,7 @@ async function listening(tailnet: PlayedTailnet | undefined, fixed?: readonly Ho
     vet: (ends) => part.vet(ends),
   });
   front.setIdentity(await mesh.member('laptop'));
-  const part: Listening = new Listening({ front, fixed, tailnet, clock: createSystemClock(), log: silentLog, port });
+  const part: Listening = new Listening({ front, fixed, tailnet, onMoved: () => void moves.push(shown(part).join()), clock: createSystemClock(), log: silentLog, port });
   open.push(part);
   return { part, front };
 }
@@ -115,6 +118,7 @@ describe.skipIf(process.platform !== 'linux')('the network port', () => {
     tailnet.change({ kind: 'absent', why: 'gone' });
     tailnet.change(up([host(2)]));
     expect(shown(part)).toEqual([`${host(2)}:${port}`]);
+    expect(moves, 'said once').toEqual([`${host(2)}:${port}`]);
     socket.destroy();
   });
 

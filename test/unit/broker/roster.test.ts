@@ -5,7 +5,7 @@ import { Roster } from '../../../src/broker/roster.ts';
 import { BrokerError } from '../../../src/domain/errors.ts';
 import { asMeshId } from '../../../src/domain/ids.ts';
 import type { Link, Mesh } from '../../../src/domain/mesh-port.ts';
-import type { Roster as RosterMessage } from '../../../src/domain/messages.ts';
+import type { ControlMessage, Roster as RosterMessage } from '../../../src/domain/messages.ts';
 import type { Clock, RecordSeal } from '../../../src/domain/ports.ts';
 import type { Member } from '../../../src/domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../../../src/domain/trust.ts';
@@ -26,7 +26,7 @@ let workedMs: number;
 let learned: Member[];
 beforeEach(async () => {
   temp = await openTempStore(me);
-  [verified, workedMs, learned] = [[], 0, []];
+  [verified, workedMs, learned, sent] = [[], 0, [], []];
   // Its time is the work that was done.
   const clock: Clock = { now: () => 1_700_000_000_000, monotonic: () => workedMs, setTimer: (_ms, fn) => (setImmediate(fn), () => undefined) };
   roster = new Roster({
@@ -37,7 +37,7 @@ beforeEach(async () => {
     clock,
     log: silentLog,
     verify,
-    ownAddresses: () => [],
+    ownAddresses: () => ['moved:1'],
     onMembers: (members) => void learned.push(...members),
     issuerProof: () => undefined,
     isIssuer: () => false,
@@ -48,7 +48,8 @@ beforeEach(async () => {
 });
 afterEach(() => temp[Symbol.asyncDispose]());
 
-const link = { peer: { nodeId: peer, name: 'desktop' }, send: () => undefined } as unknown as Link;
+let sent: ControlMessage[];
+const link = { peer: { nodeId: peer, name: 'desktop' }, send: (message: ControlMessage) => void sent.push(message) } as unknown as Link;
 const chainOf = (number: number, isGood = true): CertificateChain => ({ leaf: new TextEncoder().encode(`${isGood ? 'good' : 'bad'} ${number}`), issuer: new Uint8Array([1]) });
 const card = (number: number, address: string, isGood = true): RosterMessage['members'][number] => ({ chain: chainOf(number, isGood), addresses: [address] });
 const received = (...members: RosterMessage['members']): Promise<void> => roster.received(link, { type: 'roster', members });
@@ -97,6 +98,16 @@ describe('a roster', () => {
     await received(card(2, 'new:1'));
     expect(addressesOf(2)).toEqual(['new:1']);
     expect(verified).toEqual(['good 2']);
+  });
+
+  test('of one tells peers over live links that this node has moved, once it is a member', async () => {
+    roster.announce();
+    expect(sent).toEqual([]);
+    const membership = { meshId: asMeshId('m'), meshName: 'home', name: 'laptop', owner: 'ada', rootDer: new Uint8Array([1]), chain: chainOf(1), isIssuer: true };
+    await temp.store.write.saveMembership({ stamp: new Chronicler(new FakeClock()).stamp(), membership, members: [], what: 'mesh.created' });
+    roster.announce();
+    expect(sent).toMatchObject([{ type: 'roster', members: [{ addresses: ['moved:1'] }] }]);
+    expect(sent[0]).toHaveProperty('members.0.chain.leaf', Buffer.from(chainOf(1).leaf));
   });
 
   test('is taken after the one before it, however long that takes', async () => {
