@@ -105,15 +105,15 @@ describe('what only a newer version knows', () => {
     ];
     data.write(Buffer.from(DataRequest.encode({ frames: [{ frame: { $case: 'flightEvents', value: { invocationId, receivedAtMs: 1, events } } }] }).finish()));
     await waitFor('all of it', () => laptop.messages.length === 3);
-    const nothing = { kind: 'output', stream: 'stderr', bytes: new Uint8Array() };
+    const unknown = { kind: 'unknown' };
     expect(laptop.messages).toMatchObject([
       { type: 'reject', reason: 'peer_rejected', error: { message: 'moon phase' } },
       { type: 'sync_reply', items: [{ state: 'running' }] },
       {
         type: 'flight_events',
         events: [
-          { seq: 1, body: nothing },
-          { seq: 2, body: nothing },
+          { seq: 1, body: unknown },
+          { seq: 2, body: unknown },
           { seq: 3, body: { kind: 'waiting', reason: 'input' } },
           { seq: 4, body: { kind: 'finished', state: 'indeterminate', error: { code: 'incompatible', hint: 'update Beckon on this machine' } } },
         ],
