@@ -1,11 +1,9 @@
 /** Where the network port listens, and under which addresses others can reach it. */
 import { networkInterfaces } from 'node:os';
 import { isIP } from 'node:net';
-import { parseHostPort } from '../domain/host-port.ts';
+import { meshPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { TailnetView } from '../domain/tailnet.ts';
-
-export const meshPort = 7423;
 
 /** As the person wants it; undefined: on the tailnet. @throws BrokerError `invalid` for one that is no host:port */
 export function listenAddresses(flags: readonly string[] | undefined): readonly HostPort[] | undefined {

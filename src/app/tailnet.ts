@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import type { DiscoverySource } from '../domain/discovery-port.ts';
 import { invalid } from '../domain/errors.ts';
-import { parseHostPort } from '../domain/host-port.ts';
+import { meshPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
 import type { TailnetStatus, TailnetView } from '../domain/tailnet.ts';
@@ -17,7 +17,6 @@ import { directly } from '../mesh/route.ts';
 import type { Route } from '../mesh/route.ts';
 import { flawOfOwner } from '../trust/certificate.ts';
 import type { Detour } from '../trust/https-call.ts';
-import { meshPort } from './listen.ts';
 
 export type TailscaleFlag = 'auto' | 'off' | { readonly socket: string };
 
@@ -89,8 +88,7 @@ export function readFilter(text: string | undefined): MachineFilter {
  */
 export function tailnetRoute(tailnet: Tailnet | undefined, directory: string): Route {
   return async (address, options) => {
-    const { view } = tailnet ?? {};
-    const inside = view?.kind === 'up' && view.status.isUserspace ? insideTailnet(parseHostPort(address), view.status) : undefined;
+    const inside = behindTailscaled(tailnet?.view, () => parseHostPort(address));
     if (tailnet === undefined || inside === undefined) return directly(address, options);
     const offer = await forward(tailnet, inside, { directory, timeoutMs: options.lookMs ?? dialMs, signal: options.signal });
     return { target: `unix:${offer.path}`, close: () => offer.close() };
@@ -116,13 +114,17 @@ export function ownerByTailnet(view: TailnetView | undefined): string | undefine
 /** The same for what needs no more than a stream. */
 export function tailnetDetour(tailnet: Tailnet | undefined): Detour {
   return async (address, timeoutMs) => {
-    const view = await viewNow(tailnet);
-    const inside = view?.kind === 'up' && view.status.isUserspace ? insideTailnet(address, view.status) : undefined;
+    const inside = behindTailscaled(await viewNow(tailnet), () => address);
     return inside === undefined ? undefined : tailnet?.dial(inside, { timeoutMs, signal: new AbortController().signal });
   };
 }
 
 const dialMs = 3_000;
+
+/** What only tailscaled reaches, for want of a network interface; undefined for all that is reached directly. */
+function behindTailscaled(view: TailnetView | undefined, address: () => HostPort): HostPort | undefined {
+  return view?.kind === 'up' && view.status.isUserspace ? insideTailnet(address(), view.status) : undefined;
+}
 
 /** As an address of the tailnet; undefined when it is none. */
 export function insideTailnet({ host, port }: HostPort, { peers, dnsSuffix }: TailnetStatus): HostPort | undefined {

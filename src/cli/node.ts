@@ -1,6 +1,6 @@
 /** The node itself: up, down, restart, status, version. */
 import type { Command } from 'commander';
-import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
+import { formatHostPort, meshPort, parseHostPort } from '../domain/host-port.ts';
 import { parseName } from '../domain/name.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { withNode } from './context.ts';
@@ -11,7 +11,6 @@ import { duration, examples, flag, number, parsed, repeated } from './options.ts
 import type { OptionValues, Register } from './options.ts';
 import { facts } from './table.ts';
 
-const meshPort = 7423;
 const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given, meshPort));
 
 export function addUpOptions(command: Command): Command {

@@ -1,11 +1,10 @@
 /** What setting this machine up comes to: what is there already, and what would be done. Pure. */
 import type { NodeStatus } from '../client/types.ts';
-import { formatHostPort } from '../domain/host-port.ts';
+import { formatHostPort, meshPort } from '../domain/host-port.ts';
 import type { Survey } from './host.ts';
 
-export const setupPort = 7423;
 /** Where nobody else reaches it. */
-export const onlyHere = formatHostPort({ host: '127.0.0.1', port: setupPort });
+export const onlyHere = formatHostPort({ host: '127.0.0.1', port: meshPort });
 
 export interface Step {
   readonly id: 'name' | 'reach' | 'start' | 'mesh';
@@ -27,12 +26,12 @@ export interface Way {
 
 export function waysOf({ tailnet, addresses }: Survey): readonly Way[] {
   const lan = addresses.map(({ host, name }): Way => {
-    const listen = formatHostPort({ host, port: setupPort });
+    const listen = formatHostPort({ host, port: meshPort });
     return { question: `May machines on the network of ${name} reach this node, at ${listen}?`, flags: [`--listen=${listen}`], otherwise: [], where: `${listen}, on the network of ${name}` };
   });
   if (tailnet === undefined) return lan;
-  const where = `${tailnet.addresses.map((host) => formatHostPort({ host, port: setupPort })).join(' and ')}, in the tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`}`;
-  const question = `May machines of your tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`} reach this node, at ${tailnet.addresses.join(' and ')}, port ${setupPort}, and may it enter the mesh of your machines there by itself, when it finds exactly one?`;
+  const where = `${tailnet.addresses.map((host) => formatHostPort({ host, port: meshPort })).join(' and ')}, in the tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`}`;
+  const question = `May machines of your tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`} reach this node, at ${tailnet.addresses.join(' and ')}, port ${meshPort}, and may it enter the mesh of your machines there by itself, when it finds exactly one?`;
   // A node that finds a mesh in its tailnet enters it: without a yes it must not look.
   return [{ question, flags: [], otherwise: ['--tailscale=off'], where }, ...lan];
 }

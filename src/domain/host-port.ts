@@ -7,6 +7,9 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** The port that nodes listen on unless told otherwise. */
+export const meshPort = 7423;
+
 const ipv6 = /^(?=.*:)[0-9A-Fa-f:.]{2,45}(%[0-9A-Za-z._-]{1,15})?$/;
 const nameOrIpv4 = /^(?=.{1,253}$)[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?(\.[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?)*\.?$/;
 

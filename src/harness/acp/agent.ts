@@ -163,6 +163,11 @@ export class AcpAgent {
     }
   }
 
+  /** Resolves when what it said of its session since its last turn was read: none of it belongs to the next. */
+  heardOut(): Promise<void> {
+    return this.#wire.readDry();
+  }
+
   async setMode(modeId: string): Promise<void> {
     await this.#connection.agent.request(methods.agent.session.setMode, { sessionId: this.#session ?? '', modeId });
     this.#mode = modeId;

@@ -147,7 +147,8 @@ export class AcpRun implements Run {
   /** The agent has its session, in the mode that the permissions want, and its name for it is stored. */
   async #ready(agent: AcpAgent, isWarm: boolean): Promise<void> {
     const { session } = this.#request;
-    if (!isWarm) await this.#openSession(agent, await agent.initialize());
+    if (isWarm) await agent.heardOut();
+    else await this.#openSession(agent, await agent.initialize());
     await this.#setMode(agent);
     if (agent.session !== undefined && session !== undefined && agent.session !== session.agentSession) await this.#sink.bindSession(agent.session);
   }

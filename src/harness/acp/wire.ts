@@ -6,6 +6,7 @@
  */
 import { methods, type AnyMessage, type JsonRpcId, type Stream } from '@agentclientprotocol/sdk';
 import type { Readable, Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerError } from '../../domain/errors.ts';
 import { Lines, TooLong } from './lines.ts';
 
@@ -15,6 +16,8 @@ const longestMessage = 16 * 1024 * 1024;
 const mostStray = 256 * 1024;
 /** Requests of the agent that wait for their answer; nothing more is read from it while there are as many. */
 const mostOpen = 32;
+/** Looks at the pipe of an agent that goes on writing, before what it says counts as said now. */
+const mostLooks = 64;
 
 export interface WireParts {
   readonly stdin: Writable;
@@ -32,6 +35,8 @@ export class Wire {
   /** Requests of ours without an answer. */
   readonly #awaited = new Set<JsonRpcId>();
   #open = 0;
+  /** Pieces read so far. */
+  #pieces = 0;
   #isClosed = false;
   #stray = 0;
   #roomCame: () => void = () => undefined;
@@ -55,13 +60,27 @@ export class Wire {
     const incoming = await this.#incoming.promise;
     try {
       const lines = new Lines(longestMessage);
-      for await (const chunk of chunksOf(stdout)) for (const line of lines.push(chunk)) await this.#take(line, incoming);
+      for await (const chunk of chunksOf(stdout)) {
+        this.#pieces += 1;
+        for (const line of lines.push(chunk)) await this.#take(line, incoming);
+      }
       await this.#take(lines.rest(), incoming);
       incoming.close();
     } catch (error) {
       incoming.error(error instanceof TooLong ? notAnAgent(`it wrote a line of more than ${longestMessage / 1024 / 1024} MiB`) : error);
     } finally {
       stdout.destroy();
+    }
+  }
+
+  /** Resolves when what the agent had written until now was read, and handed over as far as somebody takes it. */
+  async readDry(): Promise<void> {
+    let looks = 0;
+    for (let before = -1; before !== this.#pieces && looks < mostLooks; looks += 1) {
+      before = this.#pieces;
+      // The event loop looks at the pipe between the two: the first may come in the same turn.
+      await nextTurn();
+      await nextTurn();
     }
   }
 
