@@ -1,5 +1,5 @@
 /** Hands what arrives on a link to the part that answers for it. */
-import { toBrokerError } from '../domain/errors.ts';
+import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { Link, LinkHandler } from '../domain/mesh-port.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -74,6 +74,11 @@ export class Links implements LinkHandler {
         return renaming.answer(link, query);
       case 'leave':
         return leaving.answer(link, query);
+      case 'remove':
+      case 'registry_digest':
+      case 'registry_entries':
+      case 'registry_records':
+        return Promise.reject(new BrokerError('incompatible', 'this node does not know that question'));
       default:
         return inspection.answer(link, query);
     }
@@ -120,6 +125,10 @@ export class Links implements LinkHandler {
         return outbox.events(link, message);
       case 'registry':
         return registry.received(link, message);
+      case 'registry_change':
+      case 'registry_entry':
+      case 'presence':
+        return;
       case 'roster':
         return roster.received(link, message);
     }

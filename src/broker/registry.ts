@@ -103,7 +103,7 @@ export class Registry {
       .ownRegistrations()
       .filter((each) => each.visibility === 'mesh')
       .map((each) => seal.sealRegistration(each));
-    const head = { nodeId: self.nodeId, epoch: self.epoch, version: this.#version, count: records.length, rootHash: seal.rootHash(records) };
+    const head = { nodeId: self.nodeId, epoch: self.epoch, version: this.#version, count: records.length, rootHash: seal.rootHash(records), addresses: [], gossipAddresses: [] };
     return { head: seal.sealHead(head), records };
   }
 }

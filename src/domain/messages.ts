@@ -10,7 +10,7 @@ import type { InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
-import type { RegistrySnapshot, SignedRecord } from './registration.ts';
+import type { RegistryChange, RegistryEntry, RegistrySnapshot, SignedRecord } from './registration.ts';
 import type { Reply } from './request.ts';
 import type { CertificateChain, IssuerProof } from './trust.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from './worktree.ts';
@@ -127,6 +127,24 @@ export interface Registry {
   readonly snapshot: RegistrySnapshot;
 }
 
+/** What changed in one owner's set, to those whom gossip may not reach. */
+export interface RegistryNews {
+  readonly type: 'registry_change';
+  readonly change: RegistryChange;
+}
+
+/** What changed of a member. */
+export interface EntryNews {
+  readonly type: 'registry_entry';
+  readonly entry: RegistryEntry;
+}
+
+/** How busy a node is, in its own signed words. */
+export interface PresenceNews {
+  readonly type: 'presence';
+  readonly presence: SignedRecord;
+}
+
 /** Members that the sender knows, and where they listen. Each chain proves itself. */
 export interface Roster {
   readonly type: 'roster';
@@ -137,7 +155,7 @@ export interface Roster {
   readonly departures?: readonly SignedRecord[];
 }
 
-export type ControlMessage = Forward | Receipt | Reject | Draining | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | Roster;
+export type ControlMessage = Forward | Receipt | Reject | Draining | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | RegistryNews | EntryNews | PresenceNews | Roster;
 export type PeerMessage = ControlMessage | FlightEvents;
 
 export interface FlightFilter {
@@ -192,10 +210,26 @@ export type MemberQuery =
   /** To an issuer: a certificate under that name. */
   | { readonly type: 'rename'; readonly name: string }
   /** I am no member from now on: remember my signed word. */
-  | { readonly type: 'leave'; readonly departure: SignedRecord };
+  | { readonly type: 'leave'; readonly departure: SignedRecord }
+  /** To an issuer of the same owner identity: that node is a member no longer. `by`: who wants it, at the asking node. */
+  | { readonly type: 'remove'; readonly nodeId: NodeId; readonly by: string };
+
+/** Of what replicates. Hashes are the first 8 bytes of a sha256, lower-case hex. */
+export type RegistryQuery =
+  | { readonly type: 'registry_digest'; readonly root: string }
+  | { readonly type: 'registry_entries'; readonly buckets: readonly number[]; readonly after?: NodeId }
+  /** The set of a node, without the records that the asking node has. */
+  | { readonly type: 'registry_records'; readonly nodeId: NodeId; readonly have: readonly string[] };
+
+export type RegistryAnswer =
+  /** `buckets` when the roots differ. */
+  | { readonly type: 'registry_digest'; readonly root: string; readonly buckets?: readonly string[] }
+  | { readonly type: 'registry_entries'; readonly entries: readonly RegistryEntry[]; readonly next?: NodeId }
+  /** `change` is undefined when nothing is known of that node; with `more` not all fitted. */
+  | { readonly type: 'registry_records'; readonly change?: RegistryChange; readonly more: boolean };
 
 /** Questions one node asks another, which the other's core answers. */
-export type CoreQuery = InspectionQuery | WorkQuery | MemberQuery;
+export type CoreQuery = InspectionQuery | WorkQuery | MemberQuery | RegistryQuery;
 
 /** Questions about who hears and reaches whom, which the other's mesh answers by itself. */
 export type ReachQuery =
@@ -217,6 +251,8 @@ export type PeerAnswer =
   | { readonly type: 'reply'; readonly flight: Flight; readonly request: string; readonly confirmed: boolean }
   | { readonly type: 'rename'; readonly chain: CertificateChain }
   | { readonly type: 'leave' }
+  | { readonly type: 'remove'; readonly revocation: SignedRecord }
+  | RegistryAnswer
   /** `nowMs`: the other's wall clock; undefined from a version that does not say. */
   | { readonly type: 'ping'; readonly nowMs?: number }
   /** `epoch`: of that node, as the other's session has it; 0 without one. */

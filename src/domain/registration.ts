@@ -1,5 +1,6 @@
 /** The replicated projection of an agent instance, and the signed form in which nodes pass it on. */
 import type { NodeId } from './ids.ts';
+import type { CertificateChain } from './trust.ts';
 
 export const visibilities = ['mesh', 'node'] as const;
 export type Visibility = (typeof visibilities)[number];
@@ -33,12 +34,31 @@ export interface RegistryHead {
   readonly count: number;
   /** Lower-case hex sha256 over the sorted sha256 of the records' payloads. */
   readonly rootHash: string;
+  /** Where the node listens for sessions and for gossip, host:port. */
+  readonly addresses: readonly string[];
+  readonly gossipAddresses: readonly string[];
 }
 
 /** An owner's whole set: its signed head and the signed records that the head counts. */
 export interface RegistrySnapshot {
   readonly head: SignedRecord;
   readonly records: readonly SignedRecord[];
+}
+
+/** An owner's set as it is now, told as a difference: what the receiver has, without `gone` and with `records`, is the set that the head names, or the receiver had another one before. */
+export interface RegistryChange {
+  readonly head: SignedRecord;
+  readonly records: readonly SignedRecord[];
+  /** Lower-case hex of the first 8 bytes of the sha256 of each payload that is no longer in the set. */
+  readonly gone: readonly string[];
+}
+
+/** All that is known of one node besides its records; each part proves itself. */
+export interface RegistryEntry {
+  readonly chain?: CertificateChain;
+  readonly head?: SignedRecord;
+  readonly departure?: SignedRecord;
+  readonly revocation?: SignedRecord;
 }
 
 export function isNewerHead(a: Pick<RegistryHead, 'epoch' | 'version'>, than: Pick<RegistryHead, 'epoch' | 'version'>): boolean {

@@ -14,13 +14,14 @@ import { failureReason, flightState } from '../rpc/enums.ts';
 import { decodeErrorInfo, decodeOptionalErrorInfo, encodeErrorInfo } from '../rpc/error-info.ts';
 import { buffer, bytes, clockValue, id, list, name, present, required, text, whole } from '../rpc/fields.ts';
 import { decodeSignedRecord, encodeSignedRecord } from '../rpc/records.ts';
+import { decodeRegistryChange, decodeRegistryEntry, encodeRegistryChange, encodeRegistryEntry } from '../rpc/registry.ts';
 import { decodeFlightEvent, decodeInvocation, decodeReply, decodeTask, encodeFlightEvent, encodeInvocation, encodeReply, encodeTask } from '../rpc/work.ts';
 
 type Frame = NonNullable<wire.ControlFrame['frame']>;
 /** Frames that are the core's business; the others keep the session itself. */
 export type MessageFrame = Extract<
   Frame,
-  { $case: 'forward' | 'receipt' | 'reject' | 'draining' | 'sync' | 'syncReply' | 'cancel' | 'cancelledUnknown' | 'reply' | 'replyOutcome' | 'eventAck' | 'registry' | 'roster' }
+  { $case: 'forward' | 'receipt' | 'reject' | 'draining' | 'sync' | 'syncReply' | 'cancel' | 'cancelledUnknown' | 'reply' | 'replyOutcome' | 'eventAck' | 'registry' | 'registryChange' | 'registryEntry' | 'presence' | 'roster' }
 >;
 
 /** The largest task that travels inside its `Forward`, encoded, bytes. A larger one follows in pieces. */
@@ -115,6 +116,12 @@ export function encodeControl(message: Exclude<ControlMessage, Forward>): Frame 
           records: message.snapshot.records.map(encodeSignedRecord),
         },
       };
+    case 'registry_change':
+      return { $case: 'registryChange', value: encodeRegistryChange(message.change) };
+    case 'registry_entry':
+      return { $case: 'registryEntry', value: encodeRegistryEntry(message.entry) };
+    case 'presence':
+      return { $case: 'presence', value: encodeSignedRecord(message.presence) };
     case 'roster':
       return {
         $case: 'roster',
@@ -207,6 +214,12 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
           records: list(frame.value.records, 'registry.records', mostRecords).map(decodeSignedRecord),
         },
       };
+    case 'registryChange':
+      return { type: 'registry_change', change: decodeRegistryChange(frame.value) };
+    case 'registryEntry':
+      return { type: 'registry_entry', entry: decodeRegistryEntry(frame.value) };
+    case 'presence':
+      return { type: 'presence', presence: decodeSignedRecord(frame.value) };
     case 'roster':
       return {
         type: 'roster',

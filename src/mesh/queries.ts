@@ -8,6 +8,7 @@ import { deliveryState, flightState, worktreeState } from '../rpc/enums.ts';
 import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from '../rpc/fields.ts';
 import { decodeDiffSummary, decodeIsolation, decodeSettle, encodeDiffSummary, encodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
 import { decodeDelivery, decodeFact, decodeFlight, decodeSignedRecord, encodeDelivery, encodeFact, encodeFlight, encodeSignedRecord } from '../rpc/records.ts';
+import { decodeRegistryAnswer, decodeRegistryQuery, encodeRegistryAnswer, encodeRegistryQuery } from '../rpc/registry.ts';
 import { decodeReply, encodeReply } from '../rpc/work.ts';
 
 const mostFacts = 100_000;
@@ -26,6 +27,12 @@ export function encodeQuery(query: PeerQuery): mesh.Query['query'] {
       return { $case: 'rename', value: { name: query.name } };
     case 'leave':
       return { $case: 'leave', value: { departure: encodeSignedRecord(query.departure) } };
+    case 'remove':
+      return { $case: 'remove', value: { nodeId: query.nodeId, by: query.by } };
+    case 'registry_digest':
+    case 'registry_entries':
+    case 'registry_records':
+      return encodeRegistryQuery(query);
     case 'trace':
       return { $case: 'trace', value: { invocationId: query.invocationId } };
     case 'standings':
@@ -77,6 +84,12 @@ export function decodeQuery(query: mesh.Query['query']): PeerQuery {
       return { type: 'rename', name: name(query.value.name, 'rename.name') };
     case 'leave':
       return { type: 'leave', departure: decodeSignedRecord(required(query.value.departure, 'leave.departure')) };
+    case 'remove':
+      return { type: 'remove', nodeId: id(isNodeId, query.value.nodeId, 'remove.node_id'), by: name(query.value.by, 'remove.by') };
+    case 'registryDigest':
+    case 'registryEntries':
+    case 'registryRecords':
+      return decodeRegistryQuery(query);
     case 'trace':
       return { type: 'trace', invocationId: id(isInvocationId, query.value.invocationId, 'trace.invocation_id') };
     case 'standings': {
@@ -140,6 +153,12 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<mesh.Answer['answe
       return { $case: 'rename', value: { chain: { leaf: buffer(answer.chain.leaf), issuer: buffer(answer.chain.issuer) } } };
     case 'leave':
       return { $case: 'leave', value: {} };
+    case 'remove':
+      return { $case: 'remove', value: { revocation: encodeSignedRecord(answer.revocation) } };
+    case 'registry_digest':
+    case 'registry_entries':
+    case 'registry_records':
+      return encodeRegistryAnswer(answer);
     case 'trace':
       return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
     case 'standings':
@@ -182,6 +201,12 @@ export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
     }
     case 'leave':
       return { type: 'leave' };
+    case 'remove':
+      return { type: 'remove', revocation: decodeSignedRecord(required(answer.value.revocation, 'remove.revocation')) };
+    case 'registryDigest':
+    case 'registryEntries':
+    case 'registryRecords':
+      return decodeRegistryAnswer(answer);
     case 'trace':
       return { type: 'trace', facts: list(answer.value.facts, 'trace.facts', mostFacts).map(decodeFact) };
     case 'standings':

@@ -71,7 +71,7 @@ export class Session implements Link {
     this.lastHeardWallMs = parts.clock.now();
     this.beganMs = parts.clock.monotonic();
     this.#silence = new Silence(this.beganMs);
-    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { number } }));
+    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { number, digest: Buffer.alloc(0), gossips: false } }));
     this.#answers = new Answers({
       peerName: parts.peer.name,
       log: parts.log,

@@ -203,8 +203,11 @@ export function decodeRegistration(message: wire.Registration): Registration {
   };
 }
 
+/** Of one node, of each kind. */
+const mostAddresses = 32;
+
 export function encodeRegistryHead(head: RegistryHead): wire.RegistryHead {
-  return { ...head };
+  return { ...head, addresses: [...head.addresses], gossipAddresses: [...head.gossipAddresses] };
 }
 
 export function decodeRegistryHead(message: wire.RegistryHead): RegistryHead {
@@ -215,6 +218,8 @@ export function decodeRegistryHead(message: wire.RegistryHead): RegistryHead {
     version: whole(message.version, 'head.version'),
     count: whole(message.count, 'head.count'),
     rootHash: message.rootHash,
+    addresses: list(message.addresses, 'head.addresses', mostAddresses).map((each) => name(each, 'head.address')),
+    gossipAddresses: list(message.gossipAddresses, 'head.gossip_addresses', mostAddresses).map((each) => name(each, 'head.gossip_address')),
   };
 }
 

@@ -67,7 +67,7 @@ export function registrationReads(db: Connection, nodes: NodeNumbers) {
       const row = number === undefined ? undefined : head.get(number);
       if (row === undefined) return undefined;
       const { epoch, version, count, root_hash: rootHash, payload, signature } = row;
-      return { head: { nodeId, epoch, version, count, rootHash }, signedHead: { payload, signature } };
+      return { head: { nodeId, epoch, version, count, rootHash, addresses: [], gossipAddresses: [] }, signedHead: { payload, signature } };
     },
     registrations(nodeId?: NodeId): StoredRegistration[] {
       if (nodeId === undefined) return all.all().map(storedOf);

@@ -86,7 +86,7 @@ describe('the registry', () => {
   const records = (...names: string[]): StoredRegistration[] =>
     names.map((name) => ({ registration: registration({ address: `@${name}@desktop#main`, nodeId: desktop }), record: signed(name) }));
   const save = (epoch: number, version: number, list: StoredRegistration[]) => store.write.saveRegistry({
-    head: { nodeId: desktop, epoch, version, count: list.length, rootHash: 'ab' }, signedHead: signed(`${epoch}.${version}`), records: list, atMs: 1,
+    head: { nodeId: desktop, epoch, version, count: list.length, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: signed(`${epoch}.${version}`), records: list, atMs: 1,
   });
 
   test('keeps an owner’s newest set, verbatim, whatever order the sets come in', async () => {
@@ -101,7 +101,7 @@ describe('the registry', () => {
     expect(Buffer.from(only!.record.payload).toString()).toBe('c');
     expect(Buffer.from(only!.record.signature).toString()).toBe('c!');
     const head = store.read.registryHead(desktop);
-    expect(head?.head).toEqual({ nodeId: desktop, epoch: 6, version: 0, count: 1, rootHash: 'ab' });
+    expect(head?.head).toEqual({ nodeId: desktop, epoch: 6, version: 0, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] });
     expect(Buffer.from(head!.signedHead.payload).toString()).toBe('6.0');
     expect(store.read.registryHead(me)).toBeUndefined();
     expect(store.read.registrations(me)).toEqual([]);

@@ -98,7 +98,7 @@ describe('a peer that falls silent', () => {
     await laptop.becomes({ identity }, 'alive');
     peer.nameData();
     await laptop.becomes({ identity }, 'suspect');
-    peer.send({ $case: 'heartbeat', value: { number: 1 } });
+    peer.send({ $case: 'heartbeat', value: { number: 1, digest: Buffer.alloc(0), gossips: false } });
     await laptop.becomes({ identity }, 'alive');
     expect(laptop.downs).toHaveLength(0);
   });
@@ -139,7 +139,7 @@ describe('a peer that falls silent', () => {
 describe('what a peer may not send', () => {
   const cases: [string, (peer: HandMade) => unknown, RegExp][] = [
     ['bytes that are no message', (peer) => [peer.hello(), peer.control.write(Buffer.from([0x0a, 0x05, 0xff]))], /can not be read/],
-    ['a message before hello', (peer) => peer.send({ $case: 'heartbeat', value: { number: 1 } }), /before hello/],
+    ['a message before hello', (peer) => peer.send({ $case: 'heartbeat', value: { number: 1, digest: Buffer.alloc(0), gossips: false } }), /before hello/],
     ['an id that is none', (peer) => [peer.hello(), peer.send({ $case: 'cancel', value: { invocationId: 'inv_1', hlc: someHlc } })], /invocation id/],
     ['a clock value that is none', (peer) => [peer.hello(), peer.send({ $case: 'cancel', value: { invocationId: newInvocationId(), hlc: 'x' } })], /hlc/],
     ['a second hello', (peer) => [peer.hello(), peer.hello()], /hello came twice/],

@@ -23,7 +23,7 @@ const halfway = (): Request => {
     description: '', isDefault: false, available: true,
   };
   const record = { payload: new Uint8Array(1), signature: new Uint8Array(1) };
-  const head = { nodeId: nodeIdFor(2), epoch: 1, version: 1, count: 2, rootHash: '' };
+  const head = { nodeId: nodeIdFor(2), epoch: 1, version: 1, count: 2, rootHash: '', addresses: [], gossipAddresses: [] };
   return request('saveRegistry', { head, signedHead: record, records: [{ registration, record }, { registration, record }], atMs: 1 });
 };
 

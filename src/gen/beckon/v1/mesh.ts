@@ -18,7 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { AdmitRules } from "./admission.ts";
-import { LeaveAnswer, LeaveQuery, RenameAnswer, RenameQuery } from "./membership.ts";
+import { LeaveAnswer, LeaveQuery, RemoveAnswer, RemoveQuery, RenameAnswer, RenameQuery } from "./membership.ts";
 import {
   CertificateChain,
   Delivery,
@@ -34,6 +34,16 @@ import {
   SignedRecord,
   Task,
 } from "./record.ts";
+import {
+  RegistryChange,
+  RegistryDigestAnswer,
+  RegistryDigestQuery,
+  RegistryEntriesAnswer,
+  RegistryEntriesQuery,
+  RegistryEntry,
+  RegistryRecordsAnswer,
+  RegistryRecordsQuery,
+} from "./registry.ts";
 import { DiffAnswer, DiffQuery, WorktreeAnswer, WorktreeQuery } from "./worktree.ts";
 
 export const protobufPackage = "beckon.v1";
@@ -104,6 +114,9 @@ export interface ControlFrame {
     | { $case: "draining"; value: Draining }
     | { $case: "introduce"; value: Introduce }
     | { $case: "dialRequest"; value: DialRequest }
+    | { $case: "registryChange"; value: RegistryChange }
+    | { $case: "registryEntry"; value: RegistryEntry }
+    | { $case: "presence"; value: SignedRecord }
     | undefined;
 }
 
@@ -153,6 +166,10 @@ export interface DialRequest {
 
 export interface Heartbeat {
   number: number;
+  /** Of all that the sender knows of members and their agents, 8 bytes. Absent from versions that do not say. */
+  digest: Buffer;
+  /** Whether the sender has gossip neighbours now: one that has none is told news over its sessions. */
+  gossips: boolean;
 }
 
 export interface HeartbeatReply {
@@ -285,6 +302,10 @@ export interface Query {
     | { $case: "dialBack"; value: DialBackQuery }
     | { $case: "rename"; value: RenameQuery }
     | { $case: "leave"; value: LeaveQuery }
+    | { $case: "registryDigest"; value: RegistryDigestQuery }
+    | { $case: "registryEntries"; value: RegistryEntriesQuery }
+    | { $case: "registryRecords"; value: RegistryRecordsQuery }
+    | { $case: "remove"; value: RemoveQuery }
     | undefined;
 }
 
@@ -340,6 +361,10 @@ export interface Answer {
     | { $case: "dialBack"; value: DialBackAnswer }
     | { $case: "rename"; value: RenameAnswer }
     | { $case: "leave"; value: LeaveAnswer }
+    | { $case: "registryDigest"; value: RegistryDigestAnswer }
+    | { $case: "registryEntries"; value: RegistryEntriesAnswer }
+    | { $case: "registryRecords"; value: RegistryRecordsAnswer }
+    | { $case: "remove"; value: RemoveAnswer }
     | undefined;
 }
 
@@ -679,6 +704,15 @@ export const ControlFrame: MessageFns<ControlFrame> = {
       case "dialRequest":
         DialRequest.encode(message.frame.value, writer.uint32(250).fork()).join();
         break;
+      case "registryChange":
+        RegistryChange.encode(message.frame.value, writer.uint32(402).fork()).join();
+        break;
+      case "registryEntry":
+        RegistryEntry.encode(message.frame.value, writer.uint32(410).fork()).join();
+        break;
+      case "presence":
+        SignedRecord.encode(message.frame.value, writer.uint32(418).fork()).join();
+        break;
     }
     return writer;
   },
@@ -862,6 +896,30 @@ export const ControlFrame: MessageFns<ControlFrame> = {
             }
 
             message.frame = { $case: "dialRequest", value: DialRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.frame = { $case: "registryChange", value: RegistryChange.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.frame = { $case: "registryEntry", value: RegistryEntry.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 52: {
+            if (tag !== 418) {
+              break;
+            }
+
+            message.frame = { $case: "presence", value: SignedRecord.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1245,13 +1303,19 @@ export const DialRequest: MessageFns<DialRequest> = {
 };
 
 function createBaseHeartbeat(): Heartbeat {
-  return { number: 0 };
+  return { number: 0, digest: Buffer.alloc(0), gossips: false };
 }
 
 export const Heartbeat: MessageFns<Heartbeat> = {
   encode(message: Heartbeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.number !== 0) {
       writer.uint32(8).uint64(message.number);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(18).bytes(message.digest);
+    }
+    if (message.gossips !== false) {
+      writer.uint32(24).bool(message.gossips);
     }
     return writer;
   },
@@ -1275,6 +1339,22 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             }
 
             message.number = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.gossips = reader.bool();
             continue;
           }
         }
@@ -2538,6 +2618,18 @@ export const Query: MessageFns<Query> = {
       case "leave":
         LeaveQuery.encode(message.query.value, writer.uint32(330).fork()).join();
         break;
+      case "registryDigest":
+        RegistryDigestQuery.encode(message.query.value, writer.uint32(402).fork()).join();
+        break;
+      case "registryEntries":
+        RegistryEntriesQuery.encode(message.query.value, writer.uint32(410).fork()).join();
+        break;
+      case "registryRecords":
+        RegistryRecordsQuery.encode(message.query.value, writer.uint32(418).fork()).join();
+        break;
+      case "remove":
+        RemoveQuery.encode(message.query.value, writer.uint32(482).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2657,6 +2749,38 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "leave", value: LeaveQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.query = { $case: "registryDigest", value: RegistryDigestQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.query = { $case: "registryEntries", value: RegistryEntriesQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 52: {
+            if (tag !== 418) {
+              break;
+            }
+
+            message.query = { $case: "registryRecords", value: RegistryRecordsQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.query = { $case: "remove", value: RemoveQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3098,6 +3222,18 @@ export const Answer: MessageFns<Answer> = {
       case "leave":
         LeaveAnswer.encode(message.answer.value, writer.uint32(330).fork()).join();
         break;
+      case "registryDigest":
+        RegistryDigestAnswer.encode(message.answer.value, writer.uint32(402).fork()).join();
+        break;
+      case "registryEntries":
+        RegistryEntriesAnswer.encode(message.answer.value, writer.uint32(410).fork()).join();
+        break;
+      case "registryRecords":
+        RegistryRecordsAnswer.encode(message.answer.value, writer.uint32(418).fork()).join();
+        break;
+      case "remove":
+        RemoveAnswer.encode(message.answer.value, writer.uint32(482).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3225,6 +3361,38 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "leave", value: LeaveAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.answer = { $case: "registryDigest", value: RegistryDigestAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.answer = { $case: "registryEntries", value: RegistryEntriesAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 52: {
+            if (tag !== 418) {
+              break;
+            }
+
+            message.answer = { $case: "registryRecords", value: RegistryRecordsAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.answer = { $case: "remove", value: RemoveAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }

@@ -284,6 +284,9 @@ export interface RegistryHead {
   version: number;
   count: number;
   rootHash: string;
+  /** Where the node listens for sessions and for gossip, host:port. */
+  addresses: string[];
+  gossipAddresses: string[];
 }
 
 /** Payload bytes exactly as their owner signed them. The signature covers a domain string, the mesh id and the payload. */
@@ -961,7 +964,7 @@ export const Registration_LabelsEntry: MessageFns<Registration_LabelsEntry> = {
 };
 
 function createBaseRegistryHead(): RegistryHead {
-  return { nodeId: "", epoch: 0, version: 0, count: 0, rootHash: "" };
+  return { nodeId: "", epoch: 0, version: 0, count: 0, rootHash: "", addresses: [], gossipAddresses: [] };
 }
 
 export const RegistryHead: MessageFns<RegistryHead> = {
@@ -980,6 +983,12 @@ export const RegistryHead: MessageFns<RegistryHead> = {
     }
     if (message.rootHash !== "") {
       writer.uint32(42).string(message.rootHash);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(50).string(v!);
+    }
+    for (const v of message.gossipAddresses) {
+      writer.uint32(58).string(v!);
     }
     return writer;
   },
@@ -1035,6 +1044,22 @@ export const RegistryHead: MessageFns<RegistryHead> = {
             }
 
             message.rootHash = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.gossipAddresses.push(reader.string());
             continue;
           }
         }
