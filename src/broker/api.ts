@@ -35,6 +35,8 @@ export interface NodeStatus {
   readonly epoch: number;
   readonly version: string;
   readonly mesh?: { readonly id: MeshId; readonly name: string };
+  /** It was removed from that mesh, and has not left it since. */
+  readonly removed?: { readonly meshName: string; readonly by: string; readonly atMs: number };
   readonly peers: Readonly<Partial<Record<PeerState, number>>>;
   readonly flights: Readonly<Partial<Record<FlightState, number>>>;
   readonly pid: number;
@@ -199,6 +201,23 @@ export interface LeaveResult {
   readonly ended: number;
   /** What would be lost, a sentence each: nothing was done, for want of `confirmed`. */
   readonly losses: readonly string[];
+  /** It had been removed from that mesh: from its next start on it has another key, and another node id. */
+  readonly isNewKey?: boolean;
+}
+
+export interface RemoveResult {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  /** Who removed it, for people. */
+  readonly by: string;
+  readonly atMs: number;
+  /** It was removed before: nothing was changed now. */
+  readonly already: boolean;
+  /** Names of members that wrote it down, and of those that could not be told now. */
+  readonly told: readonly string[];
+  readonly untold: readonly string[];
+  /** Of a node that let others in: names of those that it certified. They stay. */
+  readonly letIn: readonly string[];
 }
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
@@ -272,6 +291,11 @@ export interface BrokerApi {
   renameNode(name: string): Promise<{ name: string; was: string }>;
   /** Resolves when it has left, or after `waitMs` while work still runs: then it goes on. @throws `conflict` when it is in no mesh */
   leaveMesh(input: LeaveInput): Promise<LeaveResult>;
+  /**
+   * That member is one no longer, for good. `by`: who wants it, here. @throws `not_found` with the nearest, `invalid` for this node itself,
+   * `denied` when no issuer is this owner's, `unavailable` naming those that can't be reached, `conflict` outside of a mesh
+   */
+  removeMember(node: string, by: string): Promise<RemoveResult>;
   members(): Promise<readonly MemberView[]>;
   /** Oldest first. @throws `denied` on a node that is no issuer */
   pending(): Promise<readonly Applicant[]>;

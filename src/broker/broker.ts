@@ -37,6 +37,7 @@ import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
 import type { Renaming } from './renaming.ts';
+import type { Removal } from './removal.ts';
 import { Replies } from './replies.ts';
 import { ReplyRelay } from './reply-relay.ts';
 import { Resolver } from './resolution.ts';
@@ -51,6 +52,7 @@ export class Broker implements BrokerApi, Startable {
   readonly links: Links;
   readonly admission: Admission;
   readonly registry: Registry;
+  readonly removal: Removal;
   readonly #parts: BrokerParts;
   readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
   readonly #notifications: Notifications;
@@ -149,8 +151,9 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
-    const { roster, renaming, leaving } = makeMembership({
+    const { roster, renaming, leaving, removal } = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, ...trust },
+      find: (text) => this.#nodes.find(text),
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
@@ -161,6 +164,7 @@ export class Broker implements BrokerApi, Startable {
     this.#roster = roster;
     this.#renaming = renaming;
     this.#leaving = leaving;
+    this.removal = removal;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -177,7 +181,7 @@ export class Broker implements BrokerApi, Startable {
       ],
     });
     this.links = new Links({
-      ...{ store, inbox, roster, renaming, leaving, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
+      ...{ store, inbox, roster, renaming, leaving, removal, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
       ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
     });
   }
@@ -194,6 +198,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#isolation.start();
     await this.#notifications.start();
     this.#hasRecovered = true;
+    await this.removal.start();
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
@@ -260,6 +265,7 @@ export class Broker implements BrokerApi, Startable {
     const peers: Partial<Record<PeerState, number>> = {};
     for (const { state } of mesh().peers()) peers[state] = (peers[state] ?? 0) + 1;
     const own = self.mesh();
+    const removed = store.read.removedFrom();
     return {
       nodeId: self.nodeId,
       name: self.name(),
@@ -267,6 +273,7 @@ export class Broker implements BrokerApi, Startable {
       epoch: self.epoch,
       version: self.version,
       ...(own === undefined ? {} : { mesh: own }),
+      ...(removed === undefined ? {} : { removed }),
       peers,
       flights: await store.inspect.countFlights(),
       pid,
@@ -313,6 +320,7 @@ export class Broker implements BrokerApi, Startable {
 
   readonly renameNode: BrokerApi['renameNode'] = (name) => this.#renaming.rename(name);
   readonly leaveMesh: BrokerApi['leaveMesh'] = (input) => this.#leaving.leave(input);
+  readonly removeMember: BrokerApi['removeMember'] = (node, by) => this.removal.remove(node, by);
 
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 

@@ -7,10 +7,11 @@ import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log, RecordSeal } from '../domain/ports.ts';
-import type { Member, Membership, Store } from '../domain/store-port.ts';
+import type { Member, Membership, RemovedFrom, Store } from '../domain/store-port.ts';
 import type { LeaveInput, LeaveResult } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
@@ -41,7 +42,9 @@ export interface LeavingParts {
   /** What nobody could do any more in this mesh once this node's keys are gone; empty when nothing. */
   readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
   /** It is no member any more: sessions end, keys go. */
-  readonly onLeft: (membership: Membership) => Promise<void>;
+  readonly onLeft: (membership: Pick<Membership, 'meshId' | 'name'>) => Promise<void>;
+  /** As in `MembershipPorts`. */
+  readonly renewKey: () => Promise<void>;
 }
 
 export class Leaving {
@@ -57,6 +60,8 @@ export class Leaving {
   async leave({ force, confirmed, waitMs }: LeaveInput): Promise<LeaveResult> {
     const { store, clock, runner } = this.#parts;
     const membership = store.read.membership();
+    const from = store.read.removedFrom();
+    if (from !== undefined) return this.#forget(from);
     if (this.#underWay === undefined) {
       if (membership === undefined) throw conflict('this node is in no mesh');
       const losses = confirmed ? [] : await this.#losses(membership);
@@ -94,6 +99,16 @@ export class Leaving {
       sent: { code: 'unavailable', message: `${name} left the mesh, and its word on this did not arrive`, hint: 'it may have run: see what it did before you invoke it again' },
     });
     await this.#settleFrom(nodeId, { code: 'unavailable', message: `${name}, which asked for it, left the mesh before it could start` });
+  }
+
+  /** Nobody is there to be told, and nothing to be waited for: all of it ended when this node was removed. */
+  async #forget(from: RemovedFrom): Promise<LeaveResult> {
+    const { store, chronicler, renewKey, onLeft, log } = this.#parts;
+    await store.write.leaveMesh({ stamp: chronicler.stamp() });
+    await renewKey();
+    await onLeft(from);
+    log.info({ mesh: from.meshName }, 'the mesh that removed this node is forgotten; it has a new key from its next start on');
+    return { left: true, running: 0, meshName: from.meshName, told: [], untold: [], ended: 0, losses: [], isNewKey: true };
   }
 
   async #losses(membership: Membership): Promise<string[]> {
@@ -152,7 +167,7 @@ export class Leaving {
 
   #others(): readonly Member[] {
     const { store, self } = this.#parts;
-    return store.read.members().filter((each) => each.nodeId !== self.nodeId && each.left === undefined);
+    return store.read.members().filter((each) => each.nodeId !== self.nodeId && belongs(each));
   }
 
   #queuedFrom(originNodeId: NodeId): ReturnType<typeof flightOfInvocation>[] {

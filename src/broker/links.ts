@@ -1,5 +1,5 @@
 /** Hands what arrives on a link to the part that answers for it. */
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { BrokerError, denied, toBrokerError } from '../domain/errors.ts';
 import type { Link, LinkHandler } from '../domain/mesh-port.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -14,6 +14,7 @@ import type { Rollback } from './rollback.ts';
 import type { Renaming } from './renaming.ts';
 import type { Replies } from './replies.ts';
 import type { ReplyRelay } from './reply-relay.ts';
+import type { Removal } from './removal.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
@@ -29,6 +30,7 @@ export interface LinksParts {
   readonly work: FlightWork;
   readonly renaming: Renaming;
   readonly leaving: Leaving;
+  readonly removal: Removal;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -42,7 +44,9 @@ export class Links implements LinkHandler {
   }
 
   onUp(link: Link): void {
-    const { roster, registry, inbox, outbox, replies, rollback, store, clock } = this.#parts;
+    const { roster, removal, registry, inbox, outbox, replies, rollback, store, clock } = this.#parts;
+    // First of all: what is said afterwards may be of one that is none any more.
+    removal.linkUp(link);
     // Before its epoch is stored.
     this.#track(link, rollback.linkUp(link));
     roster.linkUp(link);
@@ -54,6 +58,8 @@ export class Links implements LinkHandler {
   }
 
   async onMessage(link: Link, message: PeerMessage): Promise<void> {
+    // Its link is being cut.
+    if (this.#parts.removal.isRemoved(link.peer.nodeId)) return;
     try {
       await this.#dispatch(link, message);
     } catch (error) {
@@ -63,7 +69,8 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, renaming, leaving, inspection } = this.#parts;
+    const { work, relay, renaming, leaving, removal, inspection } = this.#parts;
+    if (removal.isRemoved(link.peer.nodeId)) return Promise.reject(denied(`${link.peer.name} was removed from the mesh`));
     switch (query.type) {
       case 'diff':
       case 'worktree':
@@ -75,6 +82,8 @@ export class Links implements LinkHandler {
       case 'leave':
         return leaving.answer(link, query);
       case 'remove':
+      case 'revoked':
+        return removal.answer(link, query);
       case 'registry_digest':
       case 'registry_entries':
       case 'registry_records':
@@ -97,7 +106,7 @@ export class Links implements LinkHandler {
   }
 
   async #dispatch(link: Link, message: PeerMessage): Promise<void> {
-    const { inbox, outbox, replies, registry, roster } = this.#parts;
+    const { inbox, outbox, replies, registry, removal, roster } = this.#parts;
     switch (message.type) {
       case 'forward':
         return inbox.forward(link, message);
@@ -125,8 +134,10 @@ export class Links implements LinkHandler {
         return outbox.events(link, message);
       case 'registry':
         return registry.received(link, message);
-      case 'registry_change':
       case 'registry_entry':
+        if (message.entry.revocation !== undefined) await removal.received(message.entry.revocation, link);
+        return;
+      case 'registry_change':
       case 'presence':
         return;
       case 'roster':

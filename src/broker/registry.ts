@@ -5,6 +5,7 @@
 import { isFullyQualified, onNode, parseAddress } from '../domain/address.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import { BrokerError } from '../domain/errors.ts';
+import { belongs } from '../domain/membership.ts';
 import { nameHolders } from '../domain/name-holder.ts';
 import type { Registry as RegistryMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
@@ -68,7 +69,7 @@ export class Registry {
     const { store, self, mesh, clock } = this.#parts;
     const now = clock.now();
     const members = store.read.members();
-    const holders = nameHolders([...members.filter((each) => each.left === undefined && each.nodeId !== self.nodeId), { nodeId: self.nodeId, name: self.name(), notBeforeMs: self.certifiedAtMs() }]);
+    const holders = nameHolders([...members.filter((each) => belongs(each) && each.nodeId !== self.nodeId), { nodeId: self.nodeId, name: self.name(), notBeforeMs: self.certifiedAtMs() }]);
     const own = store.read.ownRegistrations().map((registration) =>
       candidateOf(registration, { name: self.name(), owner: self.owner(), owned: holders.get(self.name()) === self.nodeId, state: 'here', lastSeenMs: now }),
     );
@@ -83,7 +84,7 @@ export class Registry {
           name: member.name,
           owner: member.owner,
           owned: (holders.get(member.name) ?? member.nodeId) === member.nodeId,
-          state: member.left === undefined ? (peer?.state ?? 'unreachable') : 'left',
+          state: member.removed !== undefined ? 'removed' : member.left !== undefined ? 'left' : (peer?.state ?? 'unreachable'),
           lastSeenMs: Math.max(peer?.lastSeenMs ?? 0, member.lastSeenMs ?? 0),
           ...(peer?.rttMs === undefined ? {} : { rttMs: peer.rttMs }),
         }),

@@ -2,6 +2,7 @@
 import { flawOfRule } from '../domain/admit-rule.ts';
 import type { Departure } from '../domain/departure.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import { nameHolders } from '../domain/name-holder.ts';
 import type { Roster as RosterMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
@@ -67,12 +68,12 @@ export class Roster {
     if (membership === undefined) return;
     const others = store.read.members().filter((each) => each.nodeId !== self.nodeId);
     // One that left and is back shows its new certificate itself.
-    const departures = others.flatMap(({ left, nodeId }) => (left === undefined || nodeId === link.peer.nodeId ? [] : [left.record]));
+    const departures = others.flatMap(({ left, removed, nodeId }) => (left === undefined || removed !== undefined || nodeId === link.peer.nodeId ? [] : [left.record]));
     link.send({
       type: 'roster',
       members: [
         { chain: membership.chain, addresses: ownAddresses() },
-        ...others.filter(({ left }) => left === undefined).map(({ chain, addresses }) => ({ chain, addresses })),
+        ...others.filter(belongs).map(({ chain, addresses }) => ({ chain, addresses })),
       ],
       ...this.#admission(),
       ...(departures.length === 0 ? {} : { departures }),
@@ -154,7 +155,7 @@ export class Roster {
       log.warn({ peer: link.peer.name }, 'a node that is no issuer sent rules of admission: not believed');
       return;
     }
-    if (store.read.member(link.peer.nodeId)?.isIssuer !== true) await store.write.saveIssuer({ nodeId: link.peer.nodeId });
+    if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
     if (rules.length === 0) return;
     const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
     if (added.length > 0) log.info({ peer: link.peer.name, rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
@@ -192,6 +193,7 @@ export class Roster {
   /** What is stored was verified when it came. */
   #look(link: Link, { chain, addresses }: Card, same: Member | undefined, slice: Slice): void {
     const { store, self } = this.#parts;
+    if (same?.removed !== undefined) return;
     const identity = same === undefined ? this.#verified(link, chain) : undefined;
     if (identity?.nodeId === self.nodeId) slice.own.push({ chain, identity });
     const seen = same ?? identity;
@@ -208,7 +210,7 @@ export class Roster {
   async #learn(link: Link, learned: readonly Member[], meshId: MeshId | undefined): Promise<void> {
     const { store, chronicler, mesh, onMembers } = this.#parts;
     const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), members: learned, ...(meshId === undefined ? {} : { meshId }) }));
-    const news = learned.filter((each) => fresh.has(each.nodeId) && store.read.member(each.nodeId)?.left === undefined);
+    const news = learned.filter((each) => fresh.has(each.nodeId) && belongs(store.read.member(each.nodeId) ?? each));
     if (news.length === 0) return;
     onMembers(news);
     this.#tellOfNames(news);

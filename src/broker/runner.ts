@@ -6,8 +6,8 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Harness, ProcessMark, Run, RunEnd, RunRequest, RunSink, TurnSession } from '../domain/harness-port.ts';
-import { sessionOfInvocation } from '../domain/ids.ts';
-import type { FlightId } from '../domain/ids.ts';
+import { flightOfInvocation, sessionOfInvocation } from '../domain/ids.ts';
+import type { FlightId, NodeId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
 import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
@@ -29,6 +29,7 @@ import type { StopCause } from './verdicts.ts';
 export const stopGraceMs = 5000;
 /** Between tries to write down what the store would not take, and before its agent's next run. */
 const storeRetryMs = 2000;
+const openPage = 500;
 
 export interface RunnerParts {
   readonly store: Store;
@@ -113,7 +114,7 @@ export class Runner {
   }
 
   /** Ends a flight owned here, whatever it is at. Resolves when its verdict is durable. A finished one is left alone. */
-  async end(flightId: FlightId, cause: 'cancel' | 'total deadline' | 'rolled back'): Promise<void> {
+  async end(flightId: FlightId, cause: 'cancel' | 'total deadline' | 'rolled back' | 'caller removed'): Promise<void> {
     const active = this.#active.get(flightId);
     if (active !== undefined) {
       this.#stop(active, cause);
@@ -125,7 +126,15 @@ export class Runner {
     if (cause === 'rolled back') return this.#finish(flight, verdictOn(cause, 0));
     // It was started, and nobody here saw its end.
     if (flight.state !== 'queued' && flight.state !== 'waking') return this.#finish(flight, { state: 'indeterminate', error: lostSight });
-    await this.#finish(flight, cause === 'cancel' ? { state: 'cancelled', ended: 0 } : { state: 'expired', error: expiredError() });
+    await this.#finish(flight, verdictBeforeStart(cause, undefined) ?? { state: 'cancelled', ended: 0 });
+  }
+
+  /** Work that a removed node asked for: what waits fails, what runs is ended. Resolves when the verdicts are durable. */
+  async callerRemoved(originNodeId: NodeId): Promise<void> {
+    const { read } = this.#parts.store;
+    for (let page = read.openFor(originNodeId, undefined, openPage); page.length > 0; page = read.openFor(originNodeId, page.at(-1), openPage)) {
+      await Promise.all(page.map((id) => this.end(flightOfInvocation(id), 'caller removed')));
+    }
   }
 
   /** The store has taken an answer to a request of a flight that runs here. */

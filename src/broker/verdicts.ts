@@ -6,7 +6,7 @@ import type { RunEnd } from '../domain/harness-port.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 
 /** Why a run was ended from outside; the first cause makes the verdict. */
-export type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
+export type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped' | 'caller removed';
 
 export const lostSight: ErrorInfo = {
   code: 'internal',
@@ -30,7 +30,7 @@ function outcomeOf(end: RunEnd): Outcome {
 
 /** A stop has its own verdict, but for a cancel that nobody confirms: what goes on at its agent is not called cancelled. */
 export function verdictFrom(cause: StopCause | undefined, end: RunEnd, ended: number): Outcome {
-  if (end.isUnknown === true && (cause === undefined || cause === 'cancel')) return { state: 'indeterminate', error: end.error ?? lostSight };
+  if (end.isUnknown === true && (cause === undefined || cause === 'cancel' || cause === 'caller removed')) return { state: 'indeterminate', error: end.error ?? lostSight };
   return cause === undefined ? outcomeOf(end) : verdictOn(cause, ended);
 }
 
@@ -38,6 +38,7 @@ export function verdictFrom(cause: StopCause | undefined, end: RunEnd, ended: nu
 export function verdictBeforeStart(cause: StopCause | undefined, why: unknown): Outcome | undefined {
   if (cause === undefined) return { state: 'failed', error: toBrokerError(why).toInfo() };
   if (cause === 'total deadline') return { state: 'expired', error: expiredError() };
+  if (cause === 'caller removed') return { state: 'failed', error: callerRemoved('before it could start') };
   return cause === 'node stopped' ? undefined : verdictOn(cause, 0);
 }
 
@@ -45,6 +46,8 @@ export function verdictOn(cause: StopCause, ended: number): Outcome {
   switch (cause) {
     case 'cancel':
       return { state: 'cancelled', ended };
+    case 'caller removed':
+      return { state: 'cancelled', ended, error: callerRemoved('while it ran') };
     case 'rolled back':
       return { state: 'indeterminate', ended, error: mayHaveRun };
     case 'node stopped':
@@ -58,6 +61,10 @@ export function verdictOn(cause: StopCause, ended: number): Outcome {
     case 'total deadline':
       return { state: 'failed', ended, error: { code: 'deadline', message: `the agent was ended: it overran its ${cause}` } };
   }
+}
+
+function callerRemoved(when: string): ErrorInfo {
+  return { code: 'denied', message: `the node that asked for it was removed from the mesh ${when}` };
 }
 
 export function agentGone(address: string): BrokerError {

@@ -1,6 +1,7 @@
 /** All that waits for the person at this node: what this node originated or owns, and what its owner's other nodes do. */
 import { toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -44,7 +45,7 @@ export class Waiting {
         gap(nodeId, toBrokerError(error).message);
       }
     };
-    const mine = store.read.members().filter((each) => each.owner === self.owner() && each.nodeId !== self.nodeId && each.left === undefined);
+    const mine = store.read.members().filter((each) => each.owner === self.owner() && each.nodeId !== self.nodeId && belongs(each));
     await Promise.all([
       take(self.nodeId, (after) => store.inspect.flights({ state: 'waiting' }, pageOf(after))),
       ...mine.map(async ({ nodeId }) => {

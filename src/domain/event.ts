@@ -17,6 +17,7 @@ export const eventKinds = [
   'member.admitted',
   'member.renamed',
   'member.left',
+  'member.removed',
   'admission.ruled',
   'issuer.added',
   'agent.added',

@@ -212,7 +212,9 @@ export type MemberQuery =
   /** I am no member from now on: remember my signed word. */
   | { readonly type: 'leave'; readonly departure: SignedRecord }
   /** To an issuer of the same owner identity: that node is a member no longer. `by`: who wants it, at the asking node. */
-  | { readonly type: 'remove'; readonly nodeId: NodeId; readonly by: string };
+  | { readonly type: 'remove'; readonly nodeId: NodeId; readonly by: string }
+  /** That node is one no longer: write it down. */
+  | { readonly type: 'revoked'; readonly revocation: SignedRecord };
 
 /** Of what replicates. Hashes are the first 8 bytes of a sha256, lower-case hex. */
 export type RegistryQuery =
@@ -252,6 +254,7 @@ export type PeerAnswer =
   | { readonly type: 'rename'; readonly chain: CertificateChain }
   | { readonly type: 'leave' }
   | { readonly type: 'remove'; readonly revocation: SignedRecord }
+  | { readonly type: 'revoked' }
   | RegistryAnswer
   /** `nowMs`: the other's wall clock; undefined from a version that does not say. */
   | { readonly type: 'ping'; readonly nowMs?: number }

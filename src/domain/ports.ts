@@ -2,6 +2,8 @@
 import type { Departure } from './departure.ts';
 import type { NodeId, Ulid } from './ids.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
+import type { Revocation } from './revocation.ts';
+import type { CertificateChain } from './trust.ts';
 
 /** Undoes a timer; a second call does nothing. */
 export type CancelTimer = () => void;
@@ -54,6 +56,16 @@ export interface RecordSeal {
   openDeparture(record: SignedRecord, keyOf: (nodeId: NodeId) => Uint8Array | undefined): Departure;
   /** The root hash of a head over these records. */
   rootHash(records: readonly SignedRecord[]): string;
+}
+
+/** Revocations in their wire form, signed by an issuer's key over a domain string, the mesh id and the payload. */
+export interface RevocationSeal {
+  /** @returns undefined on a node that is no issuer. @throws BrokerError when others would not believe it (a clock that is years off) */
+  seal(revocation: Omit<Revocation, 'issuer'>): SignedRecord | undefined;
+  /** @throws BrokerError `unauthenticated` for what no issuer of this mesh signed, `invalid` for a malformed payload */
+  open(record: SignedRecord): Revocation;
+  /** Whether the issuer of that certificate signed this chain. */
+  isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
 }
 
 /** What is known of a project from its directory. */

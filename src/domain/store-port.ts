@@ -5,7 +5,7 @@
  */
 import type { AdmitRule, Applicant } from './admit-rule.ts';
 import type { AttemptId, FlightId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
-import type { Invite, Member, Membership } from './membership.ts';
+import type { Invite, Member, Membership, RemovedFrom } from './membership.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
 import type { Departure } from './departure.ts';
@@ -21,10 +21,11 @@ import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './records.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 import type { Ask, Reply } from './request.ts';
+import type { StoredRevocation } from './revocation.ts';
 import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
 
-export type { Invite, Member, Membership } from './membership.ts';
+export type { Invite, Member, Membership, RemovedFrom } from './membership.ts';
 
 /**
  * How a new invocation leaves: it is ours (`sessionOwner`: whose sessions, for an agent that keeps some); a link is up
@@ -259,9 +260,14 @@ export interface StoreWrites {
   /** A member by a new certificate, whose name nobody else has. @throws `conflict` when somebody has */
   renameMember(input: { stamp: Stamp; member: Member }): Promise<void>;
   /** That member lets others in. */
-  saveIssuer(input: { nodeId: NodeId }): Promise<void>;
+  saveIssuer(input: { nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
   /** Already verified. Returns those that were members until now. */
   saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
+  /**
+   * Already verified; of nodes known here or not. `with`: members that such a node certified and that do not stay. Their addresses,
+   * registrations and heads go; work of theirs is the caller's to end. Returns the nodes for which something is new.
+   */
+  saveRevocations(input: { stamp: Stamp; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[] })[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */
   saw(input: { nodeId: NodeId; atMs: number; epoch?: number }): Promise<void>;
 }
@@ -294,6 +300,8 @@ export interface StoreReads {
   unacknowledged(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly { invocationId: InvocationId; ackedSeq: number; lastSeq: number }[];
   /** Of that origin and held back until it was asked, in id order. */
   quarantined(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly InvocationId[];
+  /** Of that origin, owned here and not over, in id order. */
+  openFor(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly InvocationId[];
   /** The two newest epochs seen of that node, newest first. */
   seenEpochs(nodeId: NodeId): readonly number[];
   /** Whether `prune` would find something. */
@@ -328,9 +336,14 @@ export interface StoreReads {
   registryHead(nodeId: NodeId): { head: RegistryHead; signedHead: SignedRecord } | undefined;
   registrations(nodeId?: NodeId): readonly StoredRegistration[];
   invite(secretHash: string): (Invite & { readonly usedBy?: NodeId }) | undefined;
+  /** Undefined, too, once this node was removed: see `removedFrom`. */
   membership(): Membership | undefined;
+  removedFrom(): RemovedFrom | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;
+  /** Of a node that need not be known as a member. */
+  revocation(nodeId: NodeId): StoredRevocation | undefined;
+  revocations(): readonly StoredRevocation[];
   /** Whether this node was in that mesh, and left. */
   hasLeft(meshId: MeshId): boolean;
   /** Of a node of a mesh that this one has left. */

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import type { Farewell, OwnHello } from './hello.ts';
 import type { Session } from './session.ts';
@@ -15,12 +16,14 @@ export interface SessionEnd {
   readonly farewell?: Farewell;
   readonly saidBy?: 'peer' | 'here';
   readonly wasUp: boolean;
+  /** The peer's proof that this node was removed. */
+  readonly revocation?: SignedRecord;
 }
 
 /** What a session reports. `up` and `down` come once each at most, `down` always. */
 export interface SessionOwner {
   /** The peer's Hello is in. Undefined takes the session. */
-  admit(session: Session): { readonly farewell: Farewell; readonly detail: string } | undefined;
+  admit(session: Session): { readonly farewell: Farewell; readonly detail: string; readonly revocation?: SignedRecord } | undefined;
   up(session: Session): void;
   message(session: Session, message: PeerMessage): Promise<void>;
   query(session: Session, query: PeerQuery): Promise<PeerAnswer>;

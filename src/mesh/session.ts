@@ -9,6 +9,7 @@ import { isNodeId } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { AnswerTo, ControlMessage, FlightEvents, Forward, PeerQuery } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import { ControlRequest, DataRequest } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
@@ -210,9 +211,9 @@ export class Session implements Link {
     if (this.isUp && this.#heartbeat.isDue) this.#heartbeat.beat();
   }
 
-  /** Says goodbye and ends the session. */
-  close(farewell: Farewell, detail: string): void {
-    this.#queueUrgent({ $case: 'goodbye', value: encodeGoodbye(farewell, detail) });
+  /** Says goodbye and ends the session. @param revocation proves `removed` to the peer */
+  close(farewell: Farewell, detail: string, revocation?: SignedRecord): void {
+    this.#queueUrgent({ $case: 'goodbye', value: encodeGoodbye(farewell, detail, revocation) });
     this.#end(detail, farewell, 'here');
   }
 
@@ -298,8 +299,8 @@ export class Session implements Link {
   #controlFrame(frame: NonNullable<wire.ControlFrame['frame']>, bytes: number): void {
     if (frame.$case === 'hello') return this.#greeted(frame.value);
     if (frame.$case === 'goodbye') {
-      const { reason, detail } = decodeGoodbye(frame.value);
-      return this.#end(detail === '' ? reason : detail, reason, 'peer');
+      const { reason, detail, revocation } = decodeGoodbye(frame.value);
+      return this.#end(detail === '' ? reason : detail, reason, 'peer', revocation);
     }
     if (!this.isUp) throw new BrokerError('invalid', `${frame.$case} came before hello`);
     switch (frame.$case) {
@@ -329,7 +330,7 @@ export class Session implements Link {
     if (sessionId !== undefined && hello.sessionId !== sessionId) throw new BrokerError('invalid', 'hello names another session');
     this.#hello = hello;
     const refusal = owner.admit(this);
-    if (refusal !== undefined) return this.close(refusal.farewell, refusal.detail);
+    if (refusal !== undefined) return this.close(refusal.farewell, refusal.detail, refusal.revocation);
     if (sessionId === undefined) this.#sendHello(hello.sessionId);
     this.#state = 'up';
     this.#upAtMs = this.#parts.clock.monotonic();
@@ -374,7 +375,7 @@ export class Session implements Link {
     }
   }
 
-  #end(why: string, farewell?: Farewell, saidBy?: 'peer' | 'here'): void {
+  #end(why: string, farewell?: Farewell, saidBy?: 'peer' | 'here', revocation?: SignedRecord): void {
     if (this.#state === 'down') return;
     const wasUp = this.isUp;
     this.#state = 'down';
@@ -386,6 +387,6 @@ export class Session implements Link {
     this.#questions.close(why);
     this.#heartbeat.close();
     this.#parts.hangUp(saidBy !== undefined);
-    this.#parts.owner.down(this, { why, wasUp, ...(farewell === undefined ? {} : { farewell }), ...(saidBy === undefined ? {} : { saidBy }) });
+    this.#parts.owner.down(this, { why, wasUp, ...(farewell === undefined ? {} : { farewell }), ...(saidBy === undefined ? {} : { saidBy }), ...(revocation === undefined ? {} : { revocation }) });
   }
 }

@@ -122,6 +122,7 @@ export interface FlightReads {
   /** At work in that session. */
   readonly inSession: Statement<[SessionId], IdRow>;
   readonly quarantined: Statement<[number, string, number], IdRow>;
+  readonly openFor: Statement<[number, string, number], IdRow>;
   /** The next agent, by address, that something is queued for. */
   readonly nextQueuedTarget: Statement<[string], { readonly target: string }>;
   readonly queuedCount: Statement<[string], { readonly count: number }>;
@@ -154,6 +155,9 @@ export function flightReads(db: Connection): FlightReads {
     quarantined: db.prepare(`
       SELECT invocation_id FROM flights
       WHERE origin = ? AND quarantined_at_ms IS NOT NULL AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
+    openFor: db.prepare(`
+      SELECT invocation_id FROM flights
+      WHERE peer = ? AND owned = 1 AND finished_at_ms IS NULL AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
     nextQueuedTarget: db.prepare(
       "SELECT target FROM flights INDEXED BY flights_queued WHERE target > ? AND state = 'queued' AND owned = 1 ORDER BY target LIMIT 1",
     ),

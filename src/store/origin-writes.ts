@@ -26,7 +26,7 @@ export class OriginWrites {
   }
 
   accept(input: AcceptInput): Wire<'accept'> {
-    const { nodes, self, idempotency, flights, invocations, queues, sessions } = this.#tables;
+    const { nodes, self, idempotency, flights, invocations, queues, sessions, revocations } = this.#tables;
     const { stamp, invocation, task, key, payloadHash, plan, notify } = input;
     if (key !== undefined) {
       const known = idempotency.get(invocation.caller, key);
@@ -35,6 +35,8 @@ export class OriginWrites {
     const origin = nodes.of(invocation.originNodeId);
     const owner = nodes.of(invocation.ownerNodeId);
     if (origin !== self) throw internal('an origin accepts only its own invocations');
+    // Removed since its address was looked up.
+    if (owner !== self) revocations.check(owner, 'unavailable');
     if ((owner === self) !== (plan.kind === 'local')) throw internal(`the plan ${plan.kind} does not fit the owner`);
     if (plan.kind === 'local') checkQueue(queues.of(invocation.target), plan.queueLimit, invocation.target);
     const session = plan.kind === 'local' && plan.sessionOwner !== undefined ? sessions.take(invocation, plan.sessionOwner, stamp) : undefined;
@@ -220,10 +222,11 @@ export class OriginWrites {
 
   /** @throws BrokerError `denied` when another node than its owner speaks of it */
   #ofOwner(id: InvocationId, from: NodeId): { flight: FlightRow; delivery: DeliveryRow } | undefined {
-    const { flights, deliveries, nodes, self } = this.#tables;
+    const { flights, deliveries, nodes, self, revocations } = this.#tables;
     const flight = flights.get(id);
     if (flight === undefined) return undefined;
     if (flight.owner !== nodes.find(from) || flight.owner === self) throw denied(`${id} is not for this node to speak of`);
+    revocations.check(flight.owner, 'denied');
     const delivery = deliveries.get(id);
     if (delivery === undefined) throw internal(`${id} has no delivery`);
     return { flight, delivery };

@@ -33,10 +33,11 @@ export class OwnerWrites {
   }
 
   receive({ stamp, invocation, task, queueLimit, sessionOwner }: Input<'receive'>): Wire<'receive'> {
-    const { nodes, self, flights, invocations, tombstones, queues, facts, sessions } = this.#tables;
+    const { nodes, self, flights, invocations, tombstones, queues, facts, sessions, revocations } = this.#tables;
     const origin = nodes.of(invocation.originNodeId);
     const owner = nodes.of(invocation.ownerNodeId);
     if (origin === self || owner !== self) throw internal(`${invocation.id} is not for this node to receive`);
+    revocations.check(origin, 'denied');
     const known = flights.get(invocation.id);
     if (known !== undefined) {
       if (known.origin !== origin) throw conflict(`${invocation.id} is known here from another node`);

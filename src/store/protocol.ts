@@ -70,6 +70,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   renameMember: true,
   saveIssuer: true,
   saveDepartures: true,
+  saveRevocations: true,
   saw: true,
 };
 export const writeNames = Object.keys(writes) as readonly WriteName[];

@@ -18,6 +18,7 @@ import { invocationReads } from './invocations.ts';
 import { nodeReads } from './nodes.ts';
 import { pruningReads } from './pruning.ts';
 import { replyReads } from './replies.ts';
+import { revocationReads } from './revocations.ts';
 import { registrationReads } from './registrations.ts';
 import { enrolmentReads } from './enrolment.ts';
 import { trustReads } from './trust.ts';
@@ -97,6 +98,7 @@ export function readerOver(db: Connection): StoreReads {
     queuedTargets: () => [...queuedTargets()],
     quarantined: (originNodeId, after, limit) =>
       ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
+    openFor: (originNodeId, after, limit) => ofNode(originNodeId, (origin) => flights.openFor.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),
     prunable: (limits) => pruning.prunable(limits),
     queuedCount: (address) => flights.queuedCount.get(address)?.count ?? 0,
@@ -121,6 +123,8 @@ export function readerOver(db: Connection): StoreReads {
     member: (nodeId) => trust.member(nodeId),
     hasLeft: (meshId) => trust.hasLeft(meshId),
     formerName: (nodeId) => trust.formerName(nodeId),
+    removedFrom: () => trust.removedFrom(),
+    ...revocationReads(db, nodes),
     ...enrolmentReads(db, nodes),
   };
 }

@@ -14,6 +14,7 @@ import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
 import { RegistrationTable } from './registrations.ts';
+import { RevocationTable } from './revocations.ts';
 import { StoredBytes } from './stored-bytes.ts';
 import { ReplyTable } from './replies.ts';
 import { TombstoneTable } from './tombstones.ts';
@@ -41,6 +42,7 @@ export interface Tables {
   readonly sessions: AgentSessionTable;
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
+  readonly revocations: RevocationTable;
   readonly worktrees: WorktreeTable;
   readonly enrolment: EnrolmentTable;
 }
@@ -52,6 +54,7 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
   const tally = new StateTally(db);
   const stored = new StoredBytes(db);
   const facts = new FactTable(db, self);
+  const revocations = new RevocationTable(db, { nodes, self, facts });
   return {
     nodes,
     self,
@@ -71,7 +74,8 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     agents: new AgentTable(db, nodes, facts),
     sessions: new AgentSessionTable(db),
     registrations: new RegistrationTable(db, nodes),
-    trust: new TrustTable(db, nodes, facts),
+    trust: new TrustTable(db, { nodes, facts, revocations }),
+    revocations,
     worktrees: new WorktreeTable(db, facts),
     enrolment: new EnrolmentTable(db, nodes, facts),
   };

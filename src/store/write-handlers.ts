@@ -21,7 +21,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
   const moving = new MovingWrites(db, tables);
-  const { agents, boots, enrolment, facts, flights, nodes, registrations, sessions, trust, worktrees } = tables;
+  const { agents, boots, enrolment, facts, flights, nodes, registrations, revocations, sessions, trust, worktrees } = tables;
   return {
     boot: (input) => rollback.boot(input),
     rolledBack: (input) => rollback.rolledBack(input),
@@ -84,7 +84,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     setAvailability: (input) => {
       agents.setAvailability(input);
     },
-    saveRegistry: (input) => registrations.save(input),
+    saveRegistry: (input) => !revocations.has(nodes.of(input.head.nodeId)) && registrations.save(input),
     saveMembership: (input) => {
       trust.saveMembership(input);
     },
@@ -117,6 +117,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       trust.saveIssuer(input);
     },
     saveDepartures: (input) => trust.saveDepartures(input),
+    saveRevocations: (input) => revocations.save(input),
     saw: (input) => {
       trust.saw(input);
       if (input.epoch !== undefined) boots.saw(input.nodeId, input.epoch);

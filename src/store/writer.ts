@@ -120,6 +120,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     renameMember: plain('renameMember'),
     saveIssuer: plain('saveIssuer'),
     saveDepartures: plain('saveDepartures'),
+    saveRevocations: plain('saveRevocations'),
     addInvite: plain('addInvite'),
     redeemInvite: plain('redeemInvite'),
     admitMember: plain('admitMember'),

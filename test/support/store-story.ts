@@ -44,8 +44,10 @@ export function storeStory(): readonly StoryStep[] {
   add('addAdmitRules', { stamp: stamp(), rules: [{ kind: 'tag', value: 'tag:server' }] });
   add('saveMembers', { stamp: stamp(), members: [{ ...member, nodeId: nodeIdFor(3), name: 'server' }] });
   add('renameMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(3), name: 'shed', notBeforeMs: 2 } });
-  add('saveIssuer', { nodeId: peer });
+  add('saveIssuer', { nodeId: peer, certificate: bytes });
   add('saveDepartures', { stamp: stamp(), departures: [{ departure: { nodeId: nodeIdFor(3), certifiedAtMs: 2, leftAtMs: story.nowMs }, record: { payload: bytes, signature: bytes } }] });
+  const revoked = { revocation: { nodeId: nodeIdFor(6), name: 'lost', by: 'ada on laptop', revokedAtMs: story.nowMs, fallen: { issuer: bytes, kept: [peer] } }, record: { payload: bytes, signature: bytes } };
+  add('saveRevocations', { stamp: stamp(), revocations: [{ ...revoked, with: [nodeIdFor(3)] }] });
   add('saw', { nodeId: peer, atMs: story.nowMs, epoch: 7 });
   add('addAgent', {
     stamp: stamp(), registration,

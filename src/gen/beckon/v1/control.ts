@@ -56,7 +56,15 @@ import {
   WatchPeersRequest,
   WatchPeersResponse,
 } from "./inspection.ts";
-import { LeaveMeshRequest, LeaveMeshResponse, RenameNodeRequest, RenameNodeResponse } from "./membership.ts";
+import {
+  LeaveMeshRequest,
+  LeaveMeshResponse,
+  RemovedFrom,
+  RemoveMemberRequest,
+  RemoveMemberResponse,
+  RenameNodeRequest,
+  RenameNodeResponse,
+} from "./membership.ts";
 import {
   Delivery,
   Flight,
@@ -98,6 +106,8 @@ export interface GetStatusResponse {
   pid: number;
   listen: string[];
   draining: boolean;
+  /** Only of a node that was removed, until it leaves the mesh. */
+  removed: RemovedFrom | undefined;
 }
 
 export interface PeerCount {
@@ -365,6 +375,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     pid: 0,
     listen: [],
     draining: false,
+    removed: undefined,
   };
 }
 
@@ -405,6 +416,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.draining !== false) {
       writer.uint32(96).bool(message.draining);
+    }
+    if (message.removed !== undefined) {
+      RemovedFrom.encode(message.removed, writer.uint32(482).fork()).join();
     }
     return writer;
   },
@@ -516,6 +530,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             }
 
             message.draining = reader.bool();
+            continue;
+          }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.removed = RemovedFrom.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3186,6 +3208,17 @@ export const ControlServiceService = {
     responseSerialize: (value: RenameNodeResponse): Buffer => Buffer.from(RenameNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RenameNodeResponse => RenameNodeResponse.decode(value),
   },
+  /** That node is a member no longer, for good: signed by an issuer, told to all. */
+  removeMember: {
+    path: "/beckon.v1.ControlService/RemoveMember" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveMemberRequest): Buffer => Buffer.from(RemoveMemberRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveMemberRequest => RemoveMemberRequest.decode(value),
+    responseSerialize: (value: RemoveMemberResponse): Buffer =>
+      Buffer.from(RemoveMemberResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RemoveMemberResponse => RemoveMemberResponse.decode(value),
+  },
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
   leaveMesh: {
     path: "/beckon.v1.ControlService/LeaveMesh" as const,
@@ -3246,6 +3279,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   admit: handleUnaryCall<AdmitRequest, AdmitResponse>;
   /** This node gets another name, and a certificate with it. */
   renameNode: handleUnaryCall<RenameNodeRequest, RenameNodeResponse>;
+  /** That node is a member no longer, for good: signed by an issuer, told to all. */
+  removeMember: handleUnaryCall<RemoveMemberRequest, RemoveMemberResponse>;
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
   leaveMesh: handleUnaryCall<LeaveMeshRequest, LeaveMeshResponse>;
 }
@@ -3716,6 +3751,22 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RenameNodeResponse) => void,
+  ): ClientUnaryCall;
+  /** That node is a member no longer, for good: signed by an issuer, told to all. */
+  removeMember(
+    request: RemoveMemberRequest,
+    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
+  ): ClientUnaryCall;
+  removeMember(
+    request: RemoveMemberRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
+  ): ClientUnaryCall;
+  removeMember(
+    request: RemoveMemberRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
   ): ClientUnaryCall;
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
   leaveMesh(

@@ -18,7 +18,16 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { AdmitRules } from "./admission.ts";
-import { LeaveAnswer, LeaveQuery, RemoveAnswer, RemoveQuery, RenameAnswer, RenameQuery } from "./membership.ts";
+import {
+  LeaveAnswer,
+  LeaveQuery,
+  RemoveAnswer,
+  RemoveQuery,
+  RenameAnswer,
+  RenameQuery,
+  RevokedAnswer,
+  RevokedQuery,
+} from "./membership.ts";
 import {
   CertificateChain,
   Delivery,
@@ -59,6 +68,8 @@ export const GoodbyeReason = {
   PROTOCOL: 5,
   /** LEFT - The sender is a member no longer, by its own will. */
   LEFT: 6,
+  /** REMOVED - The receiver is a member no longer: `revocation` proves it. */
+  REMOVED: 60,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -72,6 +83,7 @@ export namespace GoodbyeReason {
   export type CLONE = typeof GoodbyeReason.CLONE;
   export type PROTOCOL = typeof GoodbyeReason.PROTOCOL;
   export type LEFT = typeof GoodbyeReason.LEFT;
+  export type REMOVED = typeof GoodbyeReason.REMOVED;
   export type UNRECOGNIZED = typeof GoodbyeReason.UNRECOGNIZED;
 }
 
@@ -179,6 +191,7 @@ export interface HeartbeatReply {
 export interface Goodbye {
   reason: GoodbyeReason;
   detail: string;
+  revocation: SignedRecord | undefined;
 }
 
 /** A task over 32 KiB leaves `task` out and follows as pieces on the Data stream. */
@@ -306,6 +319,7 @@ export interface Query {
     | { $case: "registryEntries"; value: RegistryEntriesQuery }
     | { $case: "registryRecords"; value: RegistryRecordsQuery }
     | { $case: "remove"; value: RemoveQuery }
+    | { $case: "revoked"; value: RevokedQuery }
     | undefined;
 }
 
@@ -365,6 +379,7 @@ export interface Answer {
     | { $case: "registryEntries"; value: RegistryEntriesAnswer }
     | { $case: "registryRecords"; value: RegistryRecordsAnswer }
     | { $case: "remove"; value: RemoveAnswer }
+    | { $case: "revoked"; value: RevokedAnswer }
     | undefined;
 }
 
@@ -1417,7 +1432,7 @@ export const HeartbeatReply: MessageFns<HeartbeatReply> = {
 };
 
 function createBaseGoodbye(): Goodbye {
-  return { reason: 0, detail: "" };
+  return { reason: 0, detail: "", revocation: undefined };
 }
 
 export const Goodbye: MessageFns<Goodbye> = {
@@ -1427,6 +1442,9 @@ export const Goodbye: MessageFns<Goodbye> = {
     }
     if (message.detail !== "") {
       writer.uint32(18).string(message.detail);
+    }
+    if (message.revocation !== undefined) {
+      SignedRecord.encode(message.revocation, writer.uint32(482).fork()).join();
     }
     return writer;
   },
@@ -1458,6 +1476,14 @@ export const Goodbye: MessageFns<Goodbye> = {
             }
 
             message.detail = reader.string();
+            continue;
+          }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.revocation = SignedRecord.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2630,6 +2656,9 @@ export const Query: MessageFns<Query> = {
       case "remove":
         RemoveQuery.encode(message.query.value, writer.uint32(482).fork()).join();
         break;
+      case "revoked":
+        RevokedQuery.encode(message.query.value, writer.uint32(490).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2781,6 +2810,14 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "remove", value: RemoveQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 61: {
+            if (tag !== 490) {
+              break;
+            }
+
+            message.query = { $case: "revoked", value: RevokedQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3234,6 +3271,9 @@ export const Answer: MessageFns<Answer> = {
       case "remove":
         RemoveAnswer.encode(message.answer.value, writer.uint32(482).fork()).join();
         break;
+      case "revoked":
+        RevokedAnswer.encode(message.answer.value, writer.uint32(490).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3393,6 +3433,14 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "remove", value: RemoveAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 61: {
+            if (tag !== 490) {
+              break;
+            }
+
+            message.answer = { $case: "revoked", value: RevokedAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
