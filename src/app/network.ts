@@ -9,9 +9,12 @@ import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
+import { removedWords } from '../domain/membership.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import type { Member } from '../domain/store-port.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
-import type { MeshIdentity } from '../domain/trust.ts';
+import type { Judge, MeshIdentity } from '../domain/trust.ts';
+import type { Gone } from '../mesh/gone.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import type { NodeMesh } from '../mesh/node-mesh.ts';
 import { clientTls } from '../trust/client-tls.ts';
@@ -25,6 +28,7 @@ import { identifyCaller } from './identify.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
 import { RefusalLog } from './refusal-log.ts';
+import type { Standing } from './standing.ts';
 import { tailnetRoute } from './tailnet.ts';
 
 export interface NetworkParts {
@@ -32,6 +36,9 @@ export interface NetworkParts {
   readonly epoch: number;
   readonly previousEpoch: number;
   readonly seenEpochs: (nodeId: NodeId) => readonly number[];
+  readonly standing: Standing;
+  /** A peer said that this node was removed, by that word of an issuer, which is not checked yet. */
+  readonly onRevoked: (revocation: SignedRecord) => void;
   readonly version: string;
   /** Undefined: on the tailnet, or on this machine alone. */
   readonly listen: readonly HostPort[] | undefined;
@@ -58,6 +65,7 @@ export class Network implements Startable {
   readonly mesh: NodeMesh;
   readonly #parts: NetworkParts;
   readonly #front: Front;
+  readonly #standing: Standing;
   readonly #entrance: Entrance;
   readonly #listening: Listening;
   readonly #recheck: Recheck | undefined;
@@ -66,6 +74,7 @@ export class Network implements Startable {
   constructor(parts: NetworkParts) {
     this.#parts = parts;
     const { clock, log, identity } = parts;
+    this.#standing = parts.standing;
     const refusals = new RefusalLog(clock, log);
     const onRefused = (refusal: Refusal): void => {
       refusals.refused(refusal);
@@ -76,8 +85,9 @@ export class Network implements Startable {
       onRefused,
       handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), identify: (ends) => this.#identify(ends) }),
     });
+    const judge: Judge = (peer) => this.#standing.judge(peer);
     this.#front = new Front({
-      judge: () => undefined,
+      judge,
       onMember: (socket, peer) => this.mesh.accept(socket, peer),
       onStranger: (socket, remoteAddress) => this.#entrance.admit(socket, remoteAddress),
       onRefused,
@@ -99,7 +109,9 @@ export class Network implements Startable {
           parts.links.onUp(link);
         },
       },
-      tls: (own, expectation) => clientTls(own, expectation),
+      tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
+      removed: (peer) => this.#standing.tell(peer),
+      onRevoked: parts.onRevoked,
       hello: {
         epoch: parts.epoch,
         previousEpoch: parts.previousEpoch,
@@ -161,8 +173,13 @@ export class Network implements Startable {
   }
 
   addMembers(members: readonly Member[]): void {
-    this.mesh.addMembers(members.map(({ nodeId, name, addresses, left }) => ({ identity: { nodeId, name }, addresses, hasLeft: left !== undefined })));
+    this.mesh.addMembers(members.map((each) => ({ identity: { nodeId: each.nodeId, name: each.name }, addresses: each.addresses, ...goneOf(each) })));
   }
+}
+
+function goneOf({ left, removed }: Member): { readonly gone?: Gone } {
+  if (removed !== undefined) return { gone: { kind: 'removed', why: removedWords(removed), revocation: removed.record } };
+  return left === undefined ? {} : { gone: { kind: 'left' } };
 }
 
 /** Trust speaks of addresses as pairs, records as text. */

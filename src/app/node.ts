@@ -3,6 +3,7 @@ import { hostname, userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
+import { selfRemovedWords } from '../broker/removal.ts';
 import { rolledBackWords } from '../broker/rollback.ts';
 import type { Self } from '../broker/self.ts';
 import { ControlServer } from '../control/server.ts';
@@ -26,7 +27,8 @@ import { openStore } from '../store/open.ts';
 import { flawOfOwner, parseLeaf, verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
-import { loadOrCreateNodeKey } from '../trust/node-key.ts';
+import { loadOrCreateNodeKey, renewNodeKey } from '../trust/node-key.ts';
+import { createRevocationSeal } from '../trust/revocation.ts';
 import { readConfig } from './config.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
@@ -40,6 +42,7 @@ import { createRecordSeal } from './record-seal.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
+import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { systemRandom } from './system-random.ts';
@@ -137,11 +140,16 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const isNamed = wishedName === undefined || (await renameNode({ store, membership, nodeKey, chronicler, to: wishedName }));
   const identity = await membership.load();
 
+  const standing = new Standing(store);
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     epoch,
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
+    standing,
+    onRevoked: (record) => {
+      broker.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
+    },
     version,
     listen,
     tailnet,
@@ -198,7 +206,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     digest: systemDigest,
     log,
     meshUseCases: membership,
-    verify: (chain) => verifyChain(chain, rootOf(store), clock.now()),
+    verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
@@ -209,6 +217,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       await rememberName(name);
       network.setIdentity(await membership.load());
     },
+    revocations: createRevocationSeal({ issuer: () => membership.issuer, root: () => store.read.membership()?.rootDer, clock }),
+    onSelfRemoved: () => {
+      membership.close();
+      network.setIdentity(undefined);
+      return Promise.resolve();
+    },
+    renewKey: () => renewNodeKey(paths.keyFile),
     lossesOfKeys: (mesh, others) => membership.lossesOfKeys(mesh, others),
     onLeft: async (mesh) => {
       unjoinedName = mesh.name;
@@ -237,7 +252,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   await control.start();
   undo.defer(() => control.stop());
   if (join !== undefined) await membership.joinMesh(join);
-  const isMember = (): boolean => store.read.membership() !== undefined;
+  // Of a mesh that removed it a node remains until it leaves.
+  const isMember = (): boolean => (store.read.membership() ?? store.read.removedFrom()) !== undefined;
   const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, hasLeft: (meshId) => store.read.hasLeft(asMeshId(meshId)), enter: (known, call) => membership.enter(known, call) });
   knocked = () => search?.knocked();
   undo.defer(() => search?.stop());
@@ -276,7 +292,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: null,
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...[network.note(), search?.note, nameNote].filter((note) => note !== undefined)],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[removedNote(store), network.note(), search?.note, nameNote].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);
@@ -318,8 +334,8 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
     epoch,
     previousEpoch,
     version,
-    name: () => store.read.membership()?.name ?? unjoinedName(),
-    owner: () => store.read.membership()?.owner ?? personOf(),
+    name: () => (store.read.membership() ?? store.read.removedFrom())?.name ?? unjoinedName(),
+    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personOf(),
     certifiedAtMs: () => {
       const leaf = store.read.membership()?.chain.leaf;
       return leaf === undefined ? 0 : parseLeaf(leaf).notBeforeMs;
@@ -335,6 +351,11 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
 function personOf(): string {
   const name = userInfo().username;
   return flawOfOwner(name) === undefined ? name : 'owner';
+}
+
+function removedNote(store: Store): string | undefined {
+  const from = store.read.removedFrom();
+  return from === undefined ? undefined : selfRemovedWords(from);
 }
 
 function rootOf(store: Store): Uint8Array {

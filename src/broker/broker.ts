@@ -29,6 +29,7 @@ import { Inspection } from './inspection.ts';
 import { Isolation } from './isolation.ts';
 import type { Leaving } from './leaving.ts';
 import { Links } from './links.ts';
+import { membersSeen } from './members.ts';
 import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
@@ -377,14 +378,7 @@ export class Broker implements BrokerApi, Startable {
   }
 
   members(): Promise<readonly MemberView[]> {
-    const { store, self, mesh } = this.#parts;
-    if (self.mesh() === undefined) return Promise.resolve([]);
-    const states = new Map(mesh().peers().map((each) => [each.nodeId, each.state]));
-    const others = store.read.members().filter((each) => each.nodeId !== self.nodeId);
-    return Promise.resolve([
-      { name: self.name(), nodeId: self.nodeId, owner: self.owner(), state: 'self' },
-      ...others.map(({ name, nodeId, owner, left }): MemberView => ({ name, nodeId, owner, state: left === undefined ? (states.get(nodeId) ?? 'discovered') : 'left' })),
-    ]);
+    return Promise.resolve(membersSeen(this.#parts));
   }
 
   /** What runs by the store may have died with its node: until that is settled nothing is said of it. */

@@ -42,7 +42,7 @@ export async function examineNode(parts: DoctorParts): Promise<readonly Check[]>
   return [
     databaseCheck(database),
     ...others,
-    meshCheck(member?.name),
+    meshCheck(member?.name, store.read.removedFrom()),
     ...(member === undefined ? [] : [peersCheck(peers), reachableCheck(reachable, isAlone), clockCheck(skews.filter((each) => each !== undefined))]),
     agentsCheck(agents),
   ];

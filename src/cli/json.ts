@@ -55,6 +55,7 @@ export function statusDocument(status: NodeStatus): object {
       draining: status.draining,
     },
     mesh: status.mesh === undefined ? null : { id: status.mesh.id, name: status.mesh.name },
+    ...(status.removed === undefined ? {} : { removed: { mesh: status.removed.meshName, by: status.removed.by, at: isoTime(status.removed.atMs) } }),
     peers: status.peers,
     flights: status.flights,
   };

@@ -1,5 +1,6 @@
 /** The node itself: up, down, restart, status, version. */
 import type { Command } from 'commander';
+import type { NodeStatus } from '../client/types.ts';
 import { formatHostPort, meshPort, parseHostPort } from '../domain/host-port.ts';
 import { parseName } from '../domain/name.ts';
 import { formatDuration } from '../domain/duration.ts';
@@ -9,6 +10,7 @@ import { exitOk } from './exit.ts';
 import { statusDocument } from './json.ts';
 import { duration, examples, flag, number, parsed, repeated } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
+import { localTime } from './output.ts';
 import { facts } from './table.ts';
 
 const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given, meshPort));
@@ -69,6 +71,11 @@ export function defineNode(program: Command, on: Register): void {
   );
 }
 
+function meshWords({ mesh, removed }: NodeStatus): string {
+  if (removed !== undefined) return `none: removed from ${removed.meshName} by ${removed.by} on ${localTime(removed.atMs)}; to forget it: beckon mesh leave`;
+  return mesh?.name ?? 'none: beckon mesh create, or beckon mesh join TOKEN';
+}
+
 async function restart(context: Context, options: OptionValues): Promise<number> {
   const { stopIfRunning } = await import('./down.ts');
   const { startDetached } = await import('./up.ts');
@@ -92,7 +99,7 @@ async function status(context: Context): Promise<number> {
     ['node', `${now.name}${now.draining ? ' (draining: takes no new work)' : ''}`],
     ['id', now.nodeId],
     ['owner', now.owner],
-    ['mesh', now.mesh?.name ?? 'none: beckon mesh create, or beckon mesh join TOKEN'],
+    ['mesh', meshWords(now)],
     ['listening', now.listen.join(', ') || 'nowhere'],
     ['up for', formatDuration(context.host.clock.now() - now.epoch)],
     ['version', `${now.version}, process ${now.pid}`],

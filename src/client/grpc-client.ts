@@ -233,7 +233,13 @@ export class GrpcNodeClient implements NodeClient {
   }
 
   async leaveMesh(input: Parameters<NodeClient['leaveMesh']>[0]): ReturnType<NodeClient['leaveMesh']> {
-    return this.#ask(calls.leaveMesh, input, input.waitMs + remoteMs);
+    const { newKey, ...rest } = await this.#ask(calls.leaveMesh, input, input.waitMs + remoteMs);
+    return { ...rest, ...(newKey ? { isNewKey: true } : {}) };
+  }
+
+  async removeMember(node: string): ReturnType<NodeClient['removeMember']> {
+    const { nodeId, ...rest } = await this.#ask(calls.removeMember, { node }, remoteMs);
+    return { nodeId: asNodeId(nodeId), ...rest };
   }
 
   async members(): ReturnType<NodeClient['members']> {

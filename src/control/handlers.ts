@@ -146,7 +146,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
     renameNode: unary(edge, async (_caller, { name }) => api.renameNode(name)),
     leaveMesh: unary(edge, async (_caller, { force, confirmed, waitMs }) => {
       const result = await api.leaveMesh({ force, confirmed, waitMs: Math.min(whole(waitMs, 'wait_ms'), longestWaitMs) });
-      return { ...result, told: [...result.told], untold: [...result.untold], losses: [...result.losses] };
+      return { ...result, told: [...result.told], untold: [...result.untold], losses: [...result.losses], newKey: result.isNewKey === true };
+    }),
+    removeMember: unary(edge, async ({ id }, { node }) => {
+      const { told, untold, letIn, ...rest } = await api.removeMember(node, id);
+      return { ...rest, told: [...told], untold: [...untold], letIn: [...letIn] };
     }),
     listMembers: unary(edge, async () => ({ members: (await api.members()).map(encodeMember) })),
     listPending: unary(edge, async () => ({ pending: (await api.pending()).map(encodeApplicant) })),

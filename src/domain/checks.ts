@@ -145,7 +145,8 @@ export function databaseCheck(found: string): Check {
 }
 
 /** @param mesh its name, when this node is in one */
-export function meshCheck(mesh: string | undefined): Check {
+export function meshCheck(mesh: string | undefined, removed?: { readonly meshName: string; readonly by: string }): Check {
+  if (removed !== undefined) return bad('mesh', `removed from ${removed.meshName} by ${removed.by}: no member speaks to it`, 'forget that mesh, and get a new key: beckon mesh leave, then beckon restart');
   if (mesh !== undefined) return good('mesh', `a member of ${mesh}`);
   return { id: 'mesh', ok: true, detail: 'in no mesh: it runs alone', hint: 'make one: beckon mesh create; or enter one: beckon mesh join TOKEN' };
 }

@@ -344,6 +344,8 @@ export interface StoreReads {
   /** Of a node that need not be known as a member. */
   revocation(nodeId: NodeId): StoredRevocation | undefined;
   revocations(): readonly StoredRevocation[];
+  /** Those of nodes that let others in. */
+  fallenIssuers(): readonly StoredRevocation[];
   /** Whether this node was in that mesh, and left. */
   hasLeft(meshId: MeshId): boolean;
   /** Of a node of a mesh that this one has left. */

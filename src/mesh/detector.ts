@@ -118,6 +118,8 @@ export class Detector {
       return peers.move(nodeId, 'incompatible', why);
     }
     if (!wasUp) return;
+    // Whoever said so says what its state is.
+    if (farewell === 'removed') return void this.#doubts.delete(nodeId);
     if (saidBy === 'peer' && farewell === 'left') {
       this.#doubts.delete(nodeId);
       return peers.move(nodeId, 'left', leftTheMesh);

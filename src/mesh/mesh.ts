@@ -13,6 +13,7 @@ import { Detector } from './detector.ts';
 import { Dialler } from './dialler.ts';
 import type { TargetView } from './dialler.ts';
 import { choose } from './election.ts';
+import { GoneNodes } from './gone.ts';
 import { Introductions } from './introductions.ts';
 import { LinkWaiters } from './link-waiters.ts';
 import { StallWatch, tickMs } from './liveness.ts';
@@ -21,7 +22,7 @@ import type { Settle } from './open-sessions.ts';
 import { Outgoing } from './outgoing.ts';
 import type { NewSession } from './outgoing.ts';
 import type { LiveSession, MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
-import { leftTheMesh, PeerTable, strangerView } from './peers.ts';
+import { PeerTable, strangerView } from './peers.ts';
 import { directly } from './route.ts';
 import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
@@ -53,8 +54,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #introductions: Introductions;
   /** Nodes that asked to be dialled: they have no session, whatever this side believes. */
   readonly #askedFor = new Set<NodeId>();
-  /** Members that have left. */
-  readonly #departed = new Set<NodeId>();
+  readonly #gone: GoneNodes;
   readonly #listeners = new Set<(peer: PeerView, from: PeerState | undefined) => void>();
   readonly #waiters: LinkWaiters;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -70,6 +70,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#identity = parts.identity;
     this.#waiters = new LinkWaiters(clock);
     this.#peers = new PeerTable(clock, (peer, from) => this.#moved(peer, from));
+    this.#gone = new GoneNodes(this.#peers);
     this.#server = new MeshServer({
       clock,
       log,
@@ -193,19 +194,13 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   addMembers(members: readonly MemberAt[]): void {
-    for (const { identity, addresses, hasLeft = false } of members) {
+    for (const { identity, addresses, gone } of members) {
       const { nodeId } = identity;
       if (nodeId === this.#identity?.nodeId) continue;
       this.#peers.discovered(identity, 'member');
-      if (hasLeft) {
-        this.#departed.add(nodeId);
-        this.#dialler.setAddresses(nodeId, []);
-        if (!this.#live.has(nodeId)) this.#peers.move(nodeId, 'left', leftTheMesh);
-        continue;
-      }
-      // Back by a new certificate.
-      if (this.#departed.delete(nodeId)) this.#peers.move(nodeId, 'discovered', 'not reached yet');
-      if (addresses.length > 0) this.#dialler.setAddresses(identity.nodeId, addresses);
+      if (gone === undefined) this.#gone.back(nodeId);
+      else this.#gone.add(nodeId, gone, this.#live.get(nodeId));
+      if (gone !== undefined || addresses.length > 0) this.#dialler.setAddresses(nodeId, gone === undefined ? addresses : []);
     }
   }
 
@@ -232,6 +227,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   admit(session: Session): ReturnType<SessionOwner['admit']> {
     const { peer } = session;
     if (!this.#isRunning) return { farewell: 'stopping', detail: 'this node is stopping' };
+    const removed = this.#parts.removed?.(peer);
+    if (removed !== undefined) return { farewell: 'removed', detail: removed.why, revocation: removed.revocation };
     const old = this.#live.get(peer.nodeId);
     if (old === undefined) return undefined;
     const ageMs = this.#parts.clock.monotonic() - old.beganMs;
@@ -302,15 +299,16 @@ class SessionMesh implements NodeMesh, SessionOwner {
         this.#peers.note(peer.nodeId, { address: session.address, path: session.path });
       }
       this.#detector.ended(peer, end);
-      if (this.#departed.has(peer.nodeId)) this.#peers.move(peer.nodeId, 'left', leftTheMesh);
+      this.#gone.unlinked(peer.nodeId);
     }
     if (end.wasUp) this.#call('down', peer, () => this.#parts.handler.onDown(session, end.why));
     if (isLast) this.#dialler.wake(peer.nodeId, this.#redialAfterMs(peer.nodeId, end));
+    if (end.saidBy === 'peer' && end.revocation !== undefined) this.#parts.onRevoked?.(end.revocation);
   }
 
   #redialAfterMs(nodeId: NodeId, { farewell }: SessionEnd): number {
     // A reason that will be there again: no hurry.
-    if (farewell === 'protocol' || farewell === 'clone') return 10_000;
+    if (farewell === 'protocol' || farewell === 'clone' || farewell === 'removed') return 10_000;
     // Both sides have lost the link: the lower id goes first, so that they rarely meet.
     return this.#identity !== undefined && this.#identity.nodeId > nodeId ? 250 : 0;
   }
@@ -366,7 +364,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   #leave(): void {
     this.#open.closeAll('left', 'this node left the mesh');
     for (const { nodeId } of this.#peers.views()) this.#dialler.setAddresses(nodeId, []);
-    this.#departed.clear();
+    this.#gone.clear();
     this.#detector.forget();
     this.#peers.clear();
   }

@@ -85,6 +85,7 @@ export class RevocationTable {
 export function revocationReads(db: Connection, nodes: NodeNumbers) {
   const one = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE node = ?');
   const all = db.prepare<[], RevocationRow>('SELECT * FROM revocations ORDER BY node');
+  const fallen = db.prepare<[], RevocationRow>('SELECT * FROM revocations WHERE fallen_issuer IS NOT NULL ORDER BY node');
   const revocationOf = (row: RevocationRow): StoredRevocation => ({
     revocation: {
       nodeId: nodes.idOf(row.node),
@@ -102,5 +103,6 @@ export function revocationReads(db: Connection, nodes: NodeNumbers) {
       return row === undefined ? undefined : revocationOf(row);
     },
     revocations: (): StoredRevocation[] => all.all().map(revocationOf),
+    fallenIssuers: (): StoredRevocation[] => fallen.all().map(revocationOf),
   };
 }

@@ -12,6 +12,7 @@ CREATE TABLE revocations (
   fallen_issuer BLOB,
   kept TEXT
 ) STRICT;
+CREATE INDEX revocations_of_issuers ON revocations (node) WHERE fallen_issuer IS NOT NULL;
 
 -- With which a member proved to this node that it is an issuer.
 ALTER TABLE members ADD COLUMN issuer_certificate BLOB;

@@ -75,6 +75,7 @@ describe('calls that change the node, or tell of others', () => {
     createInvite: (client) => client.createInvite({}),
     renameNode: (client) => client.renameNode('studio'),
     leaveMesh: (client) => client.leaveMesh({ force: false, confirmed: true, waitMs: 0 }),
+    removeMember: (client) => client.removeMember('desktop'),
     joinMesh: (client) => client.joinMesh('token'),
     listMembers: (client) => client.members(),
     listPending: (client) => client.pending(),

@@ -50,6 +50,17 @@ export class FakeNetwork {
     return this.stillRunning > 0 && !input.force ? nothing : { ...nothing, left: true, running: 0, told: ['desktop'], untold: ['server'], ended: 2 };
   }
 
+  readonly removals: string[] = [];
+  /** Removed before. */
+  wasRemoved = false;
+
+  async removeMember(node: string, by: string): ReturnType<BrokerApi['removeMember']> {
+    this.check();
+    this.removals.push(`${node} by ${by}`);
+    const letIn = this.wasRemoved ? [] : ['server'];
+    return { nodeId: desktop, name: 'desktop', by: 'ada on laptop', atMs: startMs, already: this.wasRemoved, told: this.wasRemoved ? [] : ['server'], untold: this.wasRemoved ? [] : ['attic'], letIn };
+  }
+
   async ping(node: string): ReturnType<BrokerApi['ping']> {
     if (node !== 'desktop') throw notFound(`no node ${node}`);
     return { nodeId: desktop, name: 'desktop', address: '127.0.0.1:7424', rttMs: 0.5 };
