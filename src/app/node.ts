@@ -171,7 +171,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     random: systemRandom,
     log,
   });
-  network.addMembers(store.read.members());
+  if (store.read.removedFrom() === undefined) network.addMembers(store.read.members());
 
   const config = offline ? { notifyAll: false } : await readConfig(paths.configFile);
   const notifier = await createNotifier({ command: config.notify, configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });

@@ -49,8 +49,8 @@ interface MemberRow {
 
 /** With the revocation that says that it is none: its own, or that of the issuer which certified it. */
 const selectMembers = `
-  SELECT m.*, r.revoked_at_ms AS removed_at_ms, r.revoked_by AS removed_by, r.payload AS revocation, r.signature AS revocation_signature
-  FROM members m LEFT JOIN revocations own ON own.node = m.node LEFT JOIN revocations r ON r.node = coalesce(own.node, m.removed_with)`;
+  SELECT members.*, r.revoked_at_ms AS removed_at_ms, r.revoked_by AS removed_by, r.payload AS revocation, r.signature AS revocation_signature
+  FROM members LEFT JOIN revocations own ON own.node = members.node LEFT JOIN revocations r ON r.node = coalesce(own.node, removed_with)`;
 
 interface InviteRow {
   readonly owner: string;
@@ -85,7 +85,7 @@ export class TrustTable {
     this.#insertMesh = db.prepare(`
       INSERT INTO mesh (one, id, mesh_name, name, owner, root, leaf, issuer, is_issuer, own_issuer, since_ms) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#replaceChain = db.prepare('UPDATE mesh SET name = ?, leaf = ?, issuer = ?');
-    this.#member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE m.node = ?`);
+    this.#member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE members.node = ?`);
     this.#saveMember = db.prepare(`
       INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (node) DO UPDATE SET name = excluded.name, owner = excluded.owner, leaf = excluded.leaf, issuer = excluded.issuer,
@@ -228,8 +228,8 @@ function removedOf({ removed_at_ms: atMs, removed_by: by, revocation: payload, r
 
 export function trustReads(db: Connection, nodes: NodeNumbers) {
   const mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh WHERE one = 1');
-  const members = db.prepare<[], MemberRow>(`${selectMembers} ORDER BY m.name, m.node`);
-  const member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE m.node = ?`);
+  const members = db.prepare<[], MemberRow>(`${selectMembers} ORDER BY members.name, members.node`);
+  const member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE members.node = ?`);
   const memberOf = (row: MemberRow): Member => ({
     nodeId: nodes.idOf(row.node),
     name: row.name,

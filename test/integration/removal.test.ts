@@ -1,0 +1,253 @@
+/** A member is removed, with four whole nodes in this process. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { meshIdentityOf, openIssuer } from '../../src/trust/mesh-authority.ts';
+import { generateNodeKey } from '../../src/trust/node-key.ts';
+import { rows } from '../support/database.ts';
+import { LocalNode } from '../support/local-node.ts';
+import { isRunning } from '../support/processes.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { HandMade } from './hand-made.ts';
+
+vi.setConfig({ testTimeout: 90_000 });
+
+/** All of one person: the laptop made the mesh, the desktop became the second issuer. */
+class Four implements AsyncDisposable {
+  readonly root = mkdtempSync(join(tmpdir(), 'beckon-four-'));
+  readonly laptop = new LocalNode('laptop', this.root);
+  readonly desktop = new LocalNode('desktop', this.root);
+  readonly server = new LocalNode('server', this.root);
+  readonly attic = new LocalNode('attic', this.root);
+
+  get all(): readonly LocalNode[] {
+    return [this.laptop, this.desktop, this.server, this.attic];
+  }
+
+  async start(): Promise<this> {
+    await this.laptop.start();
+    await this.laptop.client.createMesh({ new: false });
+    for (const node of [this.desktop, this.server, this.attic]) await node.start({ join: (await this.laptop.client.createInvite({})).token });
+    await this.linked(...this.all);
+    return this;
+  }
+
+  async linked(...nodes: readonly LocalNode[]): Promise<void> {
+    for (const node of nodes) for (const peer of nodes) if (node !== peer) await node.sees(peer, 'alive');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.all.map((node) => node[Symbol.asyncDispose]()));
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+const addresses = async (node: LocalNode): Promise<string[]> => (await node.client.listAgents({}, { limit: 100 })).items.map((each) => each.registration.address);
+const stateOf = async (node: LocalNode, name: string): Promise<string | undefined> => (await node.client.members()).find((each) => each.name === name)?.state;
+const idOf = async (node: LocalNode) => (await node.client.status()).nodeId;
+
+/** It is out there, and nothing of it is left. */
+async function isOut(node: LocalNode, name: string): Promise<boolean> {
+  const peers = await node.client.peers();
+  return (await stateOf(node, name)) === 'removed' && peers.find((each) => each.name === name)?.state === 'removed' && !(await addresses(node)).some((each) => each.includes(`@${name}#`));
+}
+
+test('a node removed by one issuer is out everywhere within seconds, is told so, and runs alone', async () => {
+  await using four = await new Four().start();
+  const { laptop, desktop, server, attic } = four;
+  const address = await server.addAgent('fabric', { argv: ['cat'] });
+  await waitFor('the agent to be known', async () => (await addresses(attic)).includes(address));
+
+  const startedMs = performance.now();
+  const removed = await laptop.client.removeMember('server');
+  expect(removed).toMatchObject({ name: 'server', nodeId: await idOf(server), already: false, untold: [], letIn: [] });
+  expect(removed.told.toSorted()).toEqual(['attic', 'desktop']);
+  for (const node of [laptop, desktop, attic]) await waitFor(`${node.name} to have it out`, () => isOut(node, 'server'), { timeoutMs: 5_000 });
+  const tookMs = performance.now() - startedMs;
+  expect(tookMs).toBeLessThan(5_000);
+  console.log(`out everywhere after ${Math.round(tookMs)} ms`);
+
+  await waitFor('it to know', async () => (await server.client.status()).removed !== undefined, { timeoutMs: 5_000 });
+  const status = await server.client.status();
+  expect(status.mesh).toBeUndefined();
+  expect(status.removed).toMatchObject({ meshName: expect.any(String), by: expect.stringContaining('on laptop') });
+  expect(status.name).toBe('server');
+  expect(await server.client.members()).toEqual([expect.objectContaining({ name: 'server', state: 'removed' })]);
+  expect(await server.client.peers()).toEqual([]);
+  expect((await server.client.diagnose()).find(({ id }) => id === 'mesh')).toMatchObject({ ok: false, detail: expect.stringContaining('removed from') });
+  const alone = await server.invoke('@fabric', 'alone');
+  await server.becomes(alone.flightId, 'completed');
+
+  await expect(attic.invoke(address, 'x')).rejects.toMatchObject({ code: 'not_found' });
+  expect(await laptop.client.removeMember('server')).toMatchObject({ already: true, told: [], untold: [] });
+  await expect(laptop.client.removeMember('laptop')).rejects.toMatchObject({ code: 'invalid', hint: expect.stringContaining('mesh leave') });
+  await expect(laptop.client.removeMember('atic')).rejects.toMatchObject({ code: 'not_found', hint: expect.stringContaining('attic') });
+});
+
+test('a node that was away hears of it from any member, and so does the removed one from the first that it meets', async () => {
+  await using four = await new Four().start();
+  const { laptop, desktop, server, attic } = four;
+  await attic.stop();
+  await server.stop();
+  expect(await laptop.client.removeMember('server')).toMatchObject({ told: ['desktop'], untold: ['attic'] });
+  await laptop.stop();
+
+  // Neither knows, and they are still members to each other.
+  await desktop.stop();
+  await Promise.all([attic.start(), server.start()]);
+  await four.linked(attic, server);
+  await desktop.start();
+  await waitFor('the one that was away to have it out', () => isOut(attic, 'server'), { timeoutMs: 15_000 });
+  await waitFor('the removed one to know', async () => (await server.client.status()).removed !== undefined, { timeoutMs: 15_000 });
+
+  // What is known is remembered, on both sides.
+  await Promise.all([attic.stop(), server.stop()]);
+  await Promise.all([attic.start(), server.start()]);
+  expect(await stateOf(attic, 'server')).toBe('removed');
+  expect((await server.client.status()).removed?.by).toContain('on laptop');
+  await desktop.sees(attic, 'alive');
+  expect(await server.client.peers()).toEqual([]);
+});
+
+test('the removed one that was away is told by whom it meets first, in whatever direction, and then is not heard any more', async () => {
+  await using four = await new Four().start();
+  const { laptop, server } = four;
+  await server.stop();
+  await laptop.client.removeMember('server');
+  await server.start();
+  await waitFor('it to know', async () => (await server.client.status()).removed !== undefined, { timeoutMs: 15_000 });
+  for (const node of [laptop, four.desktop, four.attic]) expect(await isOut(node, 'server')).toBe(true);
+});
+
+test('a node that is no issuer has one of its own person do it; the nodes of others may not', async () => {
+  await using four = await new Four().start();
+  const { laptop, desktop, server, attic } = four;
+  const guest = new LocalNode('guest', four.root);
+  await using _guest = guest;
+  await guest.start({ join: (await laptop.client.createInvite({ forPerson: 'guest' })).token });
+  await guest.sees(laptop, 'alive');
+  await expect(guest.client.removeMember('server')).rejects.toMatchObject({ code: 'denied' });
+  expect(await stateOf(laptop, 'server')).not.toBe('removed');
+
+  expect(await attic.client.removeMember('server')).toMatchObject({ name: 'server', by: expect.stringContaining('on attic') });
+  for (const node of [laptop, desktop, attic, guest]) await waitFor(`${node.name} to have it out`, () => isOut(node, 'server'), { timeoutMs: 5_000 });
+
+  await laptop.stop();
+  await desktop.stop();
+  await expect(attic.client.removeMember('guest')).rejects.toMatchObject({ code: 'unavailable', message: expect.stringMatching(/laptop.*desktop|desktop.*laptop/) });
+  await attic.sees(guest, 'alive');
+});
+
+test('with its old key it gets in by no way; after mesh leave it has another key, and is let in as a new machine', async () => {
+  await using four = await new Four().start();
+  const { laptop, server, attic } = four;
+  await server.addAgent('fabric', { argv: ['cat'] });
+  const before = await idOf(server);
+  await laptop.client.removeMember('server');
+  await waitFor('it to know', async () => (await server.client.status()).removed !== undefined);
+  const { token } = await laptop.client.createInvite({});
+  await expect(server.client.renameNode('other')).rejects.toMatchObject({ code: 'conflict' });
+  await expect(server.client.joinMesh(token)).rejects.toMatchObject({ code: 'conflict', hint: expect.stringContaining('mesh leave') });
+  await expect(server.client.createInvite({})).rejects.toMatchObject({ code: 'conflict' });
+  await expect(server.client.removeMember('laptop')).rejects.toMatchObject({ code: 'conflict' });
+
+  expect(await server.client.leaveMesh({ force: false, confirmed: false, waitMs: 1_000 })).toMatchObject({ left: true, isNewKey: true });
+  // Not started anew yet: the key is still the old one.
+  await expect(server.client.joinMesh(token)).rejects.toMatchObject({ code: 'unauthenticated', message: expect.stringContaining('removed'), hint: expect.stringContaining('restart') });
+  await server.stop();
+  await server.start();
+  expect(await idOf(server)).not.toBe(before);
+  expect((await server.client.status()).removed).toBeUndefined();
+  await server.client.joinMesh(token);
+  await attic.sees(server, 'alive');
+  const seen = async () => (await attic.client.members()).filter(({ name }) => name === 'server').map(({ nodeId, state }) => `${nodeId === before ? 'old' : 'new'} ${state}`);
+  await waitFor('both to be told apart', async () => (await seen()).toSorted().join() === 'new alive,old removed');
+});
+
+test('work for it ends where it was asked for: what was never sent failed, what may have run is indeterminate', async () => {
+  await using four = await new Four().start();
+  const { laptop, server, attic } = four;
+  const address = await server.addAgent('slow', { argv: ['sleep', '600'] });
+  await waitFor('the agent to be known', async () => (await addresses(attic)).includes(address));
+  const running = await attic.invoke(address, 'running');
+  await attic.becomes(running.flightId, 'running');
+  await server.stop();
+  await attic.loses(server);
+  const held = await attic.invoke(address, 'held');
+
+  await laptop.client.removeMember('server');
+
+  const failed = await attic.becomes(held.flightId, 'failed');
+  expect(failed.error).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/^server was removed from the mesh by .* on laptop/) });
+  expect((await attic.client.getDelivery(held.flightId)).delivery).toMatchObject({ status: 'dead', failureReason: 'denied' });
+  const unknown = await attic.becomes(running.flightId, 'indeterminate');
+  expect(unknown.error?.message).toContain('server was removed');
+  // Its node says how it ended as soon as it is back: that word does not count any more.
+  await server.start();
+  await waitFor('it to know', async () => (await server.client.status()).removed !== undefined);
+  expect((await attic.flight(running.flightId)).state).toBe('indeterminate');
+});
+
+test('work that it asked for ends where it runs: what waits failed, what runs is ended with all its processes', async () => {
+  await using four = await new Four().start();
+  const { laptop, server, attic } = four;
+  const pids = join(four.root, 'pids');
+  const address = await attic.addAgent('slow', { argv: ['sh', '-c', `sleep 600 & echo $! >> '${pids}'; wait`] });
+  await waitFor('the agent to be known', async () => (await addresses(server)).includes(address));
+  const flights = [];
+  // One more than an agent runs at once.
+  for (let count = 0; count < 5; count += 1) flights.push((await server.invoke(address, String(count))).flightId);
+  for (const id of flights.slice(0, 4)) await attic.becomes(id, 'running');
+  await waitFor('all to be at work', () => existsSync(pids) && readFileSync(pids, 'utf8').trim().split('\n').length === 4);
+
+  await laptop.client.removeMember('server');
+
+  for (const id of flights.slice(0, 4)) {
+    const { error, ended } = await attic.becomes(id, 'cancelled');
+    expect({ code: error?.code, message: error?.message }).toEqual({ code: 'denied', message: 'the node that asked for it was removed from the mesh while it ran' });
+    expect(ended).toBeGreaterThan(0);
+  }
+  for (const id of flights.slice(4)) expect((await attic.becomes(id, 'failed')).error).toMatchObject({ code: 'denied', message: expect.stringContaining('before it could start') });
+  for (const pid of readFileSync(pids, 'utf8').trim().split('\n')) expect(isRunning(Number(pid))).toBe(false);
+  // Where it was asked for nothing more will be heard of it.
+  for (const id of flights) await server.becomes(id, 'indeterminate');
+});
+
+test('a removed issuer lets nobody in any more, however it goes about it; those that it had let in stay', async () => {
+  await using four = await new Four().start();
+  const { laptop, desktop, server, attic } = four;
+  const guest = new LocalNode('guest', four.root);
+  await using _guest = guest;
+  await guest.start({ join: (await desktop.client.createInvite({})).token });
+  await waitFor('it to be known', async () => (await stateOf(laptop, 'guest')) === 'alive');
+  await waitFor('the issuer to have proven that it is one', async () => rows(join(laptop.home, 'beckon.db'), 'SELECT 1 FROM members WHERE issuer_certificate IS NOT NULL').length === 1);
+  const listen = laptop.listen;
+  const [mesh] = rows(join(desktop.home, 'beckon.db'), 'SELECT root, own_issuer, mesh_name FROM mesh') as { root: Buffer; own_issuer: Buffer; mesh_name: string }[];
+  const thief = mesh && (await openIssuer(join(desktop.home, 'trust'), mesh.root, mesh.own_issuer));
+  if (thief === undefined) throw new Error('the desktop is no issuer');
+
+  expect(await laptop.client.removeMember('desktop')).toMatchObject({ letIn: ['guest'] });
+  await desktop.stop();
+
+  const key = generateNodeKey();
+  const chain = await thief.issue({ publicKey: key.publicKey, name: 'innocent', owner: (await laptop.client.status()).owner }, Date.now());
+  const identity = meshIdentityOf(key, { name: mesh?.mesh_name ?? '', root: thief.root, chain }, Date.now());
+  using first = new HandMade(identity, listen);
+  first.hello();
+  expect((await first.goodbye()).detail).toContain('let in by desktop, which was removed');
+  using again = new HandMade(identity, listen);
+  again.hello();
+  await waitFor('it to be cut', () => again.isOver);
+  expect(again.frames).toEqual([]);
+  expect((await laptop.client.members()).map(({ name }) => name)).not.toContain('innocent');
+
+  // Also after everything was made anew.
+  for (const node of [laptop, server, attic, guest]) await node.stop();
+  for (const node of [laptop, server, attic, guest]) await node.start();
+  await four.linked(laptop, server, attic, guest);
+  // A newcomer, which never met who let the guest in, believes the guest.
+  await using fresh = new LocalNode('fresh', four.root);
+  await fresh.start({ join: (await laptop.client.createInvite({})).token });
+  await fresh.sees(guest, 'alive');
+});
