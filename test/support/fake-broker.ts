@@ -63,7 +63,9 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
     this.check();
     const counts: Record<string, number> = {};
     for (const { flight } of this.#flights.values()) counts[flight.state] = (counts[flight.state] ?? 0) + 1;
-    return { ...fakeStatus, flights: counts };
+    if (this.removed === undefined) return { ...fakeStatus, flights: counts };
+    const { mesh: _left, ...rest } = fakeStatus;
+    return { ...rest, flights: counts, removed: this.removed };
   }
 
   async shutdown(force: boolean): Promise<{ pid: number; running: number }> {

@@ -1,5 +1,5 @@
 /** The part of a fake broker that speaks of other nodes. */
-import type { BrokerApi, LeaveInput, PeersUpdate } from '../../src/broker/api.ts';
+import type { BrokerApi, LeaveInput, NodeStatus, PeersUpdate } from '../../src/broker/api.ts';
 import type { Check } from '../../src/domain/checks.ts';
 import { notFound } from '../../src/domain/errors.ts';
 import type { BrokerError } from '../../src/domain/errors.ts';
@@ -50,6 +50,8 @@ export class FakeNetwork {
     return this.stillRunning > 0 && !input.force ? nothing : { ...nothing, left: true, running: 0, told: ['desktop'], untold: ['server'], ended: 2 };
   }
 
+  /** From a mesh that it has not left since. */
+  removed: NodeStatus['removed'];
   readonly removals: string[] = [];
   /** Removed before. */
   wasRemoved = false;
