@@ -1,9 +1,10 @@
 /** Adding, removing and showing agent instances. */
-import { encodeWorkspace, formatAddress, nameFrom, onNode, parseAddress, parseName } from '../domain/address.ts';
+import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
 import { conflict, invalid, notFound } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
 import type { Page, PageRequest } from '../domain/records.ts';
@@ -107,16 +108,10 @@ export class Agents {
     return this.#viewOfCandidate(this.#parts.find(text));
   }
 
-  list(node: string | undefined, page: PageRequest): Page<AgentView> {
-    const after = page.after;
-    const all = this.#parts.registry
-      .candidates()
-      .filter((each) => node === undefined || each.nodeName === node || each.nodeId === node)
-      .filter((each) => after === undefined || each.address > after)
-      .toSorted((a, b) => (a.address < b.address ? -1 : 1));
-    const shown = all.slice(0, page.limit);
-    const last = shown.at(-1);
-    return { items: shown.map((each) => this.#viewOfCandidate(each)), ...(all.length > shown.length && last !== undefined ? { next: last.address } : {}) };
+  list(node: NodeId | undefined, page: PageRequest): Page<AgentView> {
+    const { items, hasMore } = this.#parts.registry.page(node, page.after, page.limit);
+    const last = items.at(-1);
+    return { items: items.map((each) => this.#viewOfCandidate(each)), ...(hasMore && last !== undefined ? { next: last.address } : {}) };
   }
 
   /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
@@ -213,11 +208,8 @@ export class Agents {
   }
 
   #viewOfCandidate(candidate: Candidate): AgentView {
-    const { store, self } = this.#parts;
-    const registration =
-      candidate.nodeId === self.nodeId
-        ? store.read.ownRegistrations().find((each) => each.address === candidate.address)
-        : store.read.registrations().find(({ registration: each }) => each.nodeId === candidate.nodeId && onNode(each.address, candidate.nodeName) === candidate.address)?.registration;
+    const { self, registry } = this.#parts;
+    const registration = registry.registration(candidate);
     if (registration === undefined) throw notFound(`${candidate.address} is no longer registered`);
     if (candidate.nodeId === self.nodeId) return this.#viewOf(registration);
     return { registration: { ...registration, address: candidate.address }, nodeName: candidate.nodeName, owner: candidate.owner, state: candidate.nodeState, lastSeenMs: candidate.lastSeenMs };
