@@ -45,6 +45,10 @@ export function isLaterCertificate(a: { readonly notBeforeMs: number; readonly l
   return at >= 0 && (a.leaf[at] ?? 0) > (than.leaf[at] ?? -1);
 }
 
+export function isSameCertificate(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
 /** That a node lets others in: its certificate as an issuer, and that key's statement about the node itself. */
 export interface IssuerProof {
   readonly certificate: Uint8Array;
