@@ -70,11 +70,17 @@ export interface AgentView {
   readonly lastSeenMs?: number;
 }
 
-/** In the first all agents, by address; in each later one those that are new or different, and the addresses that are gone. */
+/** In the first all agents, by address; in each later one those that are new or different, and those that are gone. */
 export interface AgentsUpdate {
   readonly atMs: number;
   readonly agents: readonly AgentView[];
-  readonly gone: readonly string[];
+  readonly gone: readonly GoneAgent[];
+}
+
+/** Both: for a while two nodes may have one name. */
+export interface GoneAgent {
+  readonly nodeId: NodeId;
+  readonly address: string;
 }
 
 /** Which instances a call means: an address, and how to choose among several. */

@@ -2,11 +2,10 @@
  * The agents as a stream for one reader: all of them, then what has changed since it was last told. What happened in
  * between is never queued: whenever the reader wants more it is told the newest, so that a slow one costs no memory.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { AgentFilter } from '../domain/agent-filter.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
-import type { AgentsUpdate, AgentView } from './api.ts';
+import type { AgentsUpdate, AgentView, GoneAgent } from './api.ts';
 
 /** Between two updates, ms. */
 const restMs = 250;
@@ -24,7 +23,7 @@ export interface WatchAgentsParts {
 
 /** Ends when `signal` aborts. @throws BrokerError when the filter names no node */
 export async function* watchAgents({ views, registry, mesh, clock }: WatchAgentsParts, filter: AgentFilter, signal: AbortSignal): AsyncGenerator<AgentsUpdate> {
-  let told: ReadonlyMap<string, AgentView> | undefined;
+  let told: ReadonlyMap<string, Told> | undefined;
   let dueMs = clock.monotonic();
   let notBeforeMs = dueMs;
   let wake = (): void => undefined;
@@ -51,31 +50,29 @@ export async function* watchAgents({ views, registry, mesh, clock }: WatchAgents
         await pause(dueMs - beganMs);
         continue;
       }
-      const now = new Map(views.all(filter).map((view) => [view.registration.address, view]));
-      const update = { atMs: clock.now(), ...difference(told ?? new Map<string, AgentView>(), now) };
+      const now = new Map(views.all(filter).map((view) => [keyOf(view), { view, facts: factsOf(view) }]));
+      const agents = [...now].flatMap(([key, { view, facts }]) => (told?.get(key)?.facts === facts ? [] : [view]));
+      const gone = [...(told ?? [])].flatMap(([key, { nodeId, address }]) => (now.has(key) ? [] : [{ nodeId, address }]));
       const isFirst = told === undefined;
-      told = now;
+      told = new Map([...now].map(([key, { view, facts }]) => [key, { nodeId: view.registration.nodeId, address: view.registration.address, facts }]));
       const endedMs = clock.monotonic();
       notBeforeMs = endedMs + Math.max(restMs, restPerWork * (endedMs - beganMs));
       dueMs = Math.max(notBeforeMs, endedMs + refreshMs);
-      if (isFirst || update.agents.length + update.gone.length > 0) yield update;
+      if (isFirst || agents.length + gone.length > 0) yield { atMs: clock.now(), agents, gone };
     }
   } finally {
     for (const stop of stops) stop();
   }
 }
 
-function difference(before: ReadonlyMap<string, AgentView>, now: ReadonlyMap<string, AgentView>): Pick<AgentsUpdate, 'agents' | 'gone'> {
-  const agents = [...now].flatMap(([address, view]) => {
-    const known = before.get(address);
-    return known !== undefined && isDeepStrictEqual(lasting(known), lasting(view)) ? [] : [view];
-  });
-  return { agents, gone: [...before.keys()].filter((address) => !now.has(address)) };
+interface Told extends GoneAgent {
+  readonly facts: string;
 }
 
+const keyOf = ({ registration: { nodeId, address } }: AgentView): string => `${nodeId} ${address}`;
+
 /** Without what goes on by itself: a node that is alive was heard a moment ago, always. */
-function lasting(view: AgentView): AgentView {
-  if (view.state !== 'here' && view.state !== 'alive') return view;
-  const { lastSeenMs: _runsOn, ...rest } = view;
-  return rest;
+function factsOf(view: AgentView): string {
+  const { lastSeenMs, ...rest } = view;
+  return JSON.stringify([rest, view.state === 'here' || view.state === 'alive' ? undefined : lastSeenMs]);
 }

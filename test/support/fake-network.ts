@@ -24,8 +24,12 @@ export class FakeNetwork {
   /** Of each list and each watch, in order. */
   readonly agentFilters: AgentFilter[] = [];
 
+  /** What the watching of agents throws. */
+  watchFailure: BrokerError | undefined;
+
   async *watchAgents(filter: AgentFilter, signal: AbortSignal): AsyncGenerator<AgentsUpdate> {
     this.agentFilters.push(filter);
+    if (this.watchFailure !== undefined) throw this.watchFailure;
     yield* this.agentChanges;
     if (this.watchForever) await new Promise((resolve) => signal.addEventListener('abort', resolve));
   }

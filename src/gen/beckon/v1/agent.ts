@@ -118,13 +118,17 @@ export interface WatchAgentsRequest {
   filter: AgentFilter | undefined;
 }
 
+export interface GoneAgent {
+  nodeId: string;
+  address: string;
+}
+
 /** A large update comes in several messages. */
 export interface WatchAgentsResponse {
   atMs: number;
   /** In the first update all, later those that are new or different. */
   agents: AgentDetail[];
-  /** Addresses. */
-  gone: string[];
+  gone: GoneAgent[];
   /** The update goes on in the next message. */
   more: boolean;
 }
@@ -1240,6 +1244,63 @@ export const WatchAgentsRequest: MessageFns<WatchAgentsRequest> = {
   },
 };
 
+function createBaseGoneAgent(): GoneAgent {
+  return { nodeId: "", address: "" };
+}
+
+export const GoneAgent: MessageFns<GoneAgent> = {
+  encode(message: GoneAgent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GoneAgent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGoneAgent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseWatchAgentsResponse(): WatchAgentsResponse {
   return { atMs: 0, agents: [], gone: [], more: false };
 }
@@ -1253,7 +1314,7 @@ export const WatchAgentsResponse: MessageFns<WatchAgentsResponse> = {
       AgentDetail.encode(v!, writer.uint32(18).fork()).join();
     }
     for (const v of message.gone) {
-      writer.uint32(26).string(v!);
+      GoneAgent.encode(v!, writer.uint32(26).fork()).join();
     }
     if (message.more !== false) {
       writer.uint32(32).bool(message.more);
@@ -1295,7 +1356,7 @@ export const WatchAgentsResponse: MessageFns<WatchAgentsResponse> = {
               break;
             }
 
-            message.gone.push(reader.string());
+            message.gone.push(GoneAgent.decode(reader, reader.uint32()));
             continue;
           }
           case 4: {
