@@ -1,18 +1,17 @@
 /** Adding, removing and showing agent instances. */
 import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
-import { conflict, invalid, notFound } from '../domain/errors.ts';
+import { conflict, invalid } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
-import type { NodeId } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
-import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Checkouts } from '../domain/worktree-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
+import type { AgentViews } from './agent-views.ts';
 import type { AgentSpec, AgentView } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { chosenHarness } from './harness-choice.ts';
@@ -33,6 +32,7 @@ export interface AgentsParts {
   readonly store: Store;
   readonly self: Self;
   readonly registry: Registry;
+  readonly views: AgentViews;
   readonly runner: Runner;
   readonly harnesses: ReadonlyMap<string, Harness>;
   readonly checks: AgentChecks;
@@ -89,7 +89,7 @@ export class Agents {
     };
     const { added } = await store.write.addAgent({ stamp: chronicler.stamp(), endpoint, registration });
     if (added) registry.changed();
-    return { agent: this.#viewOf(registration), added };
+    return { agent: this.#parts.views.own(registration), added };
   }
 
   async remove(text: string): Promise<{ address: string; heldFailed: number }> {
@@ -105,13 +105,7 @@ export class Agents {
   }
 
   get(text: string): AgentView {
-    return this.#viewOfCandidate(this.#parts.find(text));
-  }
-
-  list(node: NodeId | undefined, page: PageRequest): Page<AgentView> {
-    const { items, hasMore } = this.#parts.registry.page(node, page.after, page.limit);
-    const last = items.at(-1);
-    return { items: items.map((each) => this.#viewOfCandidate(each)), ...(hasMore && last !== undefined ? { next: last.address } : {}) };
+    return this.#parts.views.of(this.#parts.find(text));
   }
 
   /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
@@ -199,19 +193,5 @@ export class Agents {
       else missing.push(`${harness.name}: ${why ?? 'not available'}`);
     }
     return chosenHarness(ready, missing);
-  }
-
-  #viewOf(registration: Registration): AgentView {
-    const { store, self } = this.#parts;
-    const endpoint = store.read.endpoint(registration.address);
-    return { registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here' };
-  }
-
-  #viewOfCandidate(candidate: Candidate): AgentView {
-    const { self, registry } = this.#parts;
-    const registration = registry.registration(candidate);
-    if (registration === undefined) throw notFound(`${candidate.address} is no longer registered`);
-    if (candidate.nodeId === self.nodeId) return this.#viewOf(registration);
-    return { registration: { ...registration, address: candidate.address }, nodeName: candidate.nodeName, owner: candidate.owner, state: candidate.nodeState, lastSeenMs: candidate.lastSeenMs };
   }
 }

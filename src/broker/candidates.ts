@@ -44,15 +44,15 @@ export class Candidates {
     return found.flatMap((each) => this.#candidate(each, look) ?? []);
   }
 
-  /** What comes after an address, of one node or of all. */
-  page(nodeId: NodeId | undefined, after: string | undefined, limit: number): { readonly items: readonly Candidate[]; readonly hasMore: boolean } {
+  /** Of those that are wanted, what comes after an address. */
+  page(isWanted: (candidate: Candidate) => boolean, after: string | undefined, limit: number): { readonly items: readonly Candidate[]; readonly hasMore: boolean } {
     const listed = this.#all();
     const look = this.#look();
     const items: Candidate[] = [];
     for (let at = after === undefined ? 0 : firstAfter(listed, after); at < listed.length; at += 1) {
       const indexed = listed[at]?.indexed;
-      const candidate = indexed === undefined || (nodeId !== undefined && indexed.registration.nodeId !== nodeId) ? undefined : this.#candidate(indexed, look);
-      if (candidate === undefined) continue;
+      const candidate = indexed === undefined ? undefined : this.#candidate(indexed, look);
+      if (candidate === undefined || !isWanted(candidate)) continue;
       if (items.length === limit) return { items, hasMore: true };
       items.push(candidate);
     }

@@ -34,7 +34,8 @@ export class RegistryState {
   /** Agents of this node, also those that no other is told of. */
   readonly own = new RegistryIndex();
   /** Counts up with every change of what is listed. */
-  revision = 0;
+  #revision = 0;
+  readonly #listeners = new Set<() => void>();
   readonly #parts: RegistryStateParts;
   readonly #heads = new Map<NodeId, KnownHead>();
   /** Hashes of leaf certificates: what is known need not be verified. */
@@ -48,6 +49,15 @@ export class RegistryState {
   constructor(parts: RegistryStateParts) {
     this.#parts = parts;
     this.#digest = new RegistryDigest(parts.digest);
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  onChange(listen: () => void): () => void {
+    this.#listeners.add(listen);
+    return () => void this.#listeners.delete(listen);
   }
 
   get digest(): RegistryDigest {
@@ -66,9 +76,9 @@ export class RegistryState {
     this.#leaves.clear();
     this.#knownLeaves.clear();
     this.#digest = new RegistryDigest(digest);
-    this.revision += 1;
     for (const { head, signedHead: signed } of store.read.registryHeads()) this.#heads.set(head.nodeId, { head, signed, hash: seal.hash(signed.payload) });
     for (const { registration, hash } of store.read.registrations()) this.index.add(registration, hash);
+    this.#changed();
     if (meshId === 'none') return;
     for (const member of store.read.members()) this.#enter(member.nodeId, member);
     for (const nodeId of revocations?.revoked() ?? []) this.#enter(nodeId, store.read.member(nodeId));
@@ -78,7 +88,7 @@ export class RegistryState {
   /** Own agents have changed. */
   ownChanged(): void {
     this.#isOwnStale = true;
-    this.revision += 1;
+    this.#changed();
   }
 
   /** What other nodes told of theirs. */
@@ -122,7 +132,7 @@ export class RegistryState {
   /** Certificate, departure or revocation of that node are other than before. */
   memberChanged(nodeId: NodeId): void {
     this.load();
-    this.revision += 1;
+    this.#changed();
     if (this.#meshId !== 'none') this.#enter(nodeId, nodeId === this.#parts.self.nodeId ? undefined : this.#parts.store.read.member(nodeId));
   }
 
@@ -155,6 +165,11 @@ export class RegistryState {
     return member !== undefined && member.left === undefined && revocations?.revocation(nodeId) === undefined;
   }
 
+
+  #changed(): void {
+    this.#revision += 1;
+    for (const listen of this.#listeners) listen();
+  }
 
   #enter(nodeId: NodeId, member: Member | undefined): void {
     const { store, self, seal, revocations } = this.#parts;

@@ -89,6 +89,11 @@ export class Registry implements Startable {
     await this.#own.stop();
   }
 
+  /** Calls `listen` after each change of what is known here, until the returned function is called. */
+  onChange(listen: () => void): () => void {
+    return this.state.onChange(listen);
+  }
+
   linkUp(link: Link): void {
     // Only now is it sure where this node listens.
     this.#own.changed();
@@ -147,11 +152,12 @@ export class Registry implements Startable {
     return this.#candidates.find(agent);
   }
 
-  /** Instances in the order of their addresses. */
-  page(nodeId: NodeId | undefined, after: string | undefined, limit: number): ReturnType<Candidates['page']> {
-    return this.#candidates.page(nodeId, after, limit);
+  /** Those that are wanted, in the order of their addresses. */
+  page(isWanted: (candidate: Candidate) => boolean, after: string | undefined, limit: number): ReturnType<Candidates['page']> {
+    return this.#candidates.page(isWanted, after, limit);
   }
 
+  /** Undefined when it went away meanwhile. */
   registration(candidate: Candidate): Registration | undefined {
     return this.#candidates.registration(candidate);
   }
