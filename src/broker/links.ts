@@ -1,6 +1,6 @@
 /** Hands what arrives on a link to the part that answers for it. */
-import { BrokerError, denied, toBrokerError } from '../domain/errors.ts';
-import type { Link, LinkHandler } from '../domain/mesh-port.ts';
+import { denied, toBrokerError } from '../domain/errors.ts';
+import type { Link, LinkDigest, LinkHandler } from '../domain/mesh-port.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -44,9 +44,7 @@ export class Links implements LinkHandler {
   }
 
   onUp(link: Link): void {
-    const { roster, removal, registry, inbox, outbox, replies, rollback, store, clock } = this.#parts;
-    // First of all: what is said afterwards may be of one that is none any more.
-    removal.linkUp(link);
+    const { roster, registry, inbox, outbox, replies, rollback, store, clock } = this.#parts;
     // Before its epoch is stored.
     this.#track(link, rollback.linkUp(link));
     roster.linkUp(link);
@@ -69,7 +67,7 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, renaming, leaving, removal, inspection } = this.#parts;
+    const { work, relay, renaming, leaving, removal, registry, inspection } = this.#parts;
     if (removal.isRemoved(link.peer.nodeId)) return Promise.reject(denied(`${link.peer.name} was removed from the mesh`));
     switch (query.type) {
       case 'diff':
@@ -87,17 +85,26 @@ export class Links implements LinkHandler {
       case 'registry_digest':
       case 'registry_entries':
       case 'registry_records':
-        return Promise.reject(new BrokerError('incompatible', 'this node does not know that question'));
+        return registry.answer(link, query);
       default:
         return inspection.answer(link, query);
     }
   }
 
   onDown(link: Link, why: string): void {
-    const { inbox, outbox, store, clock } = this.#parts;
+    const { inbox, outbox, registry, store, clock } = this.#parts;
     inbox.linkDown(link);
+    registry.linkDown(link);
     this.#track(link, outbox.linkDown(link, why));
     this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
+  }
+
+  digest(): LinkDigest {
+    return this.#safely({ root: '', gossips: false }, () => this.#parts.registry.ownDigest());
+  }
+
+  onDigest(link: Link, digest: LinkDigest): void {
+    this.#safely(undefined, () => this.#parts.registry.onDigest(link, digest));
   }
 
   /** Resolves when what links have set off is done. */
@@ -106,7 +113,7 @@ export class Links implements LinkHandler {
   }
 
   async #dispatch(link: Link, message: PeerMessage): Promise<void> {
-    const { inbox, outbox, replies, registry, removal, roster } = this.#parts;
+    const { inbox, outbox, replies, registry, roster } = this.#parts;
     switch (message.type) {
       case 'forward':
         return inbox.forward(link, message);
@@ -132,16 +139,22 @@ export class Links implements LinkHandler {
         return replies.outcome(link, message);
       case 'flight_events':
         return outbox.events(link, message);
-      case 'registry':
-        return registry.received(link, message);
-      case 'registry_entry':
-        if (message.entry.revocation !== undefined) await removal.received(message.entry.revocation, link);
-        return;
       case 'registry_change':
+      case 'registry_entry':
       case 'presence':
-        return;
+        return registry.news(link, message);
       case 'roster':
         return roster.received(link, message);
+    }
+  }
+
+  /** A heartbeat beats on without it. */
+  #safely<Result>(otherwise: Result, work: () => Result): Result {
+    try {
+      return work();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'the digest of the registry could not be had');
+      return otherwise;
     }
   }
 

@@ -32,7 +32,7 @@ export interface MembershipPorts {
 type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft'> &
   Omit<RenamingParts, 'announce' | keyof MembershipPorts> &
   Omit<LeavingParts, 'roster' | keyof MembershipPorts> &
-  Omit<RemovalParts, 'spread' | 'seal' | keyof MembershipPorts> & {
+  Omit<RemovalParts, 'spread' | 'seal' | 'revocations' | keyof MembershipPorts> & {
     readonly ports: MembershipPorts;
     readonly harnesses: ReadonlyMap<string, Harness>;
     /** This node's registrations are to be told anew. */
@@ -72,9 +72,7 @@ export function makeMembership(parts: Parts): { readonly roster: Roster; readonl
     ...shared,
     seal: ports.revocations,
     onSelfRemoved: ports.onSelfRemoved,
-    spread: (revocation, from) => {
-      for (const link of parts.mesh().links()) if (link !== from) link.send({ type: 'registry_entry', entry: { revocation } });
-    },
+    spread: (revocation, from) => shared.spread.tell({ type: 'registry_entry', entry: { revocation } }, from),
   });
   return { roster, renaming, leaving, removal };
 }

@@ -19,6 +19,7 @@ import type { RemoveResult } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { endAllTo } from './parting.ts';
+import type { Revocations } from './registry-state.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 
@@ -40,7 +41,7 @@ export interface RemovalParts {
   /** By name or id. @throws `not_found` with the nearest names */
   readonly find: (text: string) => NodeId;
   /** To all other members, by whatever way; not back to where it came from. */
-  readonly spread: (revocation: SignedRecord, from: Link | undefined) => void;
+  readonly spread: (revocation: SignedRecord, from: NodeId | undefined) => void;
   /** The network is to treat members as they are now: those that were removed are cut off. */
   readonly onMembers: (members: readonly Member[]) => void;
   /** This node was removed: it speaks to nobody of that mesh any more. */
@@ -70,11 +71,6 @@ export class Removal {
     return this.#removed.has(nodeId);
   }
 
-  /** It was away, perhaps, when others heard of it. */
-  linkUp(link: Link): void {
-    for (const { record } of this.#parts.store.read.revocations()) link.send({ type: 'registry_entry', entry: { revocation: record } });
-  }
-
   /** @throws as `BrokerApi.removeMember` does */
   async remove(text: string, by: string): Promise<RemoveResult> {
     const { store, self, find, mesh } = this.#parts;
@@ -84,7 +80,7 @@ export class Removal {
     const known = store.read.revocation(nodeId);
     if (known !== undefined) return this.#result(nodeId, { already: true, told: [], untold: [] });
     const record = this.#sign(nodeId, `${self.owner()} on ${self.name()}`) ?? (await this.#ask(nodeId, by));
-    await this.received(record);
+    await this.#tellOn(record);
     const others = store.read.members().filter((each) => each.nodeId !== self.nodeId && belongs(each));
     const links = new Map(mesh().links().map((link) => [link.peer.nodeId, link]));
     const told = await Promise.all(others.map((each) => this.#tell(links.get(each.nodeId), record)));
@@ -95,7 +91,7 @@ export class Removal {
   /** Another node's question. @throws `denied` unless it is of this issuer's own person */
   async answer(link: Link, query: Extract<MemberQuery, { type: 'remove' | 'revoked' }>): Promise<PeerAnswer> {
     if (query.type === 'revoked') {
-      await this.received(query.revocation, link);
+      await this.#tellOn(query.revocation, link);
       return { type: 'revoked' };
     }
     const { store, self, log } = this.#parts;
@@ -109,22 +105,26 @@ export class Removal {
     const record = this.#sign(nodeId, `${peer.owner} on ${peer.name}`);
     if (record === undefined) throw denied(`${self.name()} can’t remove members: it is no issuer`);
     log.info({ nodeId, peer: peer.name, by }, 'a member is removed by the wish of another node');
-    await this.received(record, link);
+    await this.#tellOn(record, link);
     return { type: 'remove', revocation: store.read.revocation(nodeId)?.record ?? record };
   }
 
   /**
-   * Takes what replicates. Resolves with whether it was news, when it is written down and what follows is done.
+   * Takes what replicates; passing it on is the caller's. Resolves with whether it was news, when it is written down and what follows is done.
    * @throws BrokerError `unauthenticated` or `invalid` for what nobody who may signed: nothing is changed then
    */
-  received(record: SignedRecord, from?: Link): Promise<boolean> {
-    const taken = this.#last.then(() => this.#take(record, from));
+  received(record: SignedRecord): Promise<boolean> {
+    const taken = this.#last.then(() => this.#take(record));
     this.#last = Promise.allSettled([taken]);
     return taken;
   }
 
-  async #take(record: SignedRecord, from: Link | undefined): Promise<boolean> {
-    const { store, self, seal, chronicler, spread, onMembers, log } = this.#parts;
+  async #tellOn(record: SignedRecord, from?: Link): Promise<void> {
+    if (await this.received(record)) this.#parts.spread(record, from?.peer.nodeId);
+  }
+
+  async #take(record: SignedRecord): Promise<boolean> {
+    const { store, self, seal, chronicler, onMembers, log } = this.#parts;
     // Most come again and again.
     if (store.read.revocations().some((each) => isSame(each.record, record))) return false;
     const revocation = seal.open(record);
@@ -139,7 +139,6 @@ export class Removal {
     }
     const gone = [revocation.nodeId, ...fallenWith];
     for (const nodeId of gone) log.warn({ nodeId, peer: store.read.member(nodeId)?.name ?? revocation.name, by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
-    spread(record, from);
     // All of them: an earlier word on the same node may have kept others than this one does.
     onMembers(store.read.members().filter((each) => each.nodeId !== self.nodeId));
     for (const nodeId of gone) await this.#part(nodeId);
@@ -274,6 +273,15 @@ export class Removal {
       if (over.length === 0 || open.length < page) return;
     }
   }
+}
+
+/** As what replicates is asked for; `removal` is made later. */
+export function revocationsOf(read: Store['read'], removal: () => Removal): Revocations {
+  return {
+    revocation: (nodeId) => read.revocation(nodeId)?.record,
+    revoked: () => read.revocations().map(({ revocation }) => revocation.nodeId),
+    received: (record) => removal().received(record),
+  };
 }
 
 export function selfRemovedWords({ meshName, by }: Pick<RemovedFrom, 'meshName' | 'by'>): string {

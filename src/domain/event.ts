@@ -20,6 +20,7 @@ export const eventKinds = [
   'member.removed',
   'admission.ruled',
   'issuer.added',
+  'registry.raised',
   'agent.added',
   'agent.removed',
   'invocation.accepted',

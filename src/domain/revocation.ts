@@ -1,5 +1,6 @@
 /** An issuer's word that a node is a member no longer. It revokes the node's key, and with it every certificate of it, older or later. */
 import type { NodeId } from './ids.ts';
+import type { RemovedFrom } from './membership.ts';
 import type { SignedRecord } from './registration.ts';
 
 export interface Revocation {
@@ -25,6 +26,17 @@ export interface FallenIssuer {
 export interface StoredRevocation {
   readonly revocation: Omit<Revocation, 'issuer'>;
   readonly record: SignedRecord;
+}
+
+/** Of the store. */
+export interface RevocationReads {
+  /** Of a node that need not be known as a member. */
+  revocation(nodeId: NodeId): StoredRevocation | undefined;
+  revocations(): readonly StoredRevocation[];
+  /** Those of nodes that let others in. */
+  fallenIssuers(): readonly StoredRevocation[];
+  /** Undefined for a node that was not removed, or has left since. */
+  removedFrom(): RemovedFrom | undefined;
 }
 
 /** Of two for one node, by issuers that did not hear of each other, all nodes keep the same: the earlier; at one time, the lesser bytes. */

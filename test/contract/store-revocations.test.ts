@@ -21,8 +21,8 @@ const save = (revocation: StoredRevocation, others: readonly NodeId[] = []) => a
 const enter = (...members: Member[]) => at.store.write.saveMembership({ stamp: at.story.stamp(), membership, members, what: 'mesh.created' });
 const snapshotOf = (nodeId: NodeId, version = 1) => ({
   head: { nodeId, epoch: 1, version, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: { payload: utf8('h'), signature: utf8('s') },
-  records: [{ registration: { address: '@fabric@desktop#main', nodeId, harness: 'command', capabilities: [], labels: {}, visibility: 'mesh', description: '', isDefault: true, available: true } as const, record: { payload: utf8('r'), signature: utf8('s') } }],
-  atMs: 1,
+  records: [{ registration: { address: '@fabric@desktop#main', nodeId, harness: 'command', capabilities: [], labels: {}, visibility: 'mesh', description: '', isDefault: true, available: true } as const, record: { payload: utf8('r'), signature: utf8('s') }, hash: 'cd' }],
+  atMs: 1, base: undefined, gone: [],
 });
 
 describe('a removed node', () => {

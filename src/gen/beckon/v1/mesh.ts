@@ -28,6 +28,7 @@ import {
   RevokedAnswer,
   RevokedQuery,
 } from "./membership.ts";
+import { DialBackAnswer, DialBackQuery, ReachAnswer, ReachQuery } from "./reach.ts";
 import {
   CertificateChain,
   Delivery,
@@ -117,7 +118,6 @@ export interface ControlFrame {
     | { $case: "cancel"; value: Cancel }
     | { $case: "cancelledUnknown"; value: CancelledUnknown }
     | { $case: "eventAck"; value: EventAck }
-    | { $case: "registry"; value: Registry }
     | { $case: "roster"; value: Roster }
     | { $case: "query"; value: Query }
     | { $case: "answer"; value: Answer }
@@ -280,19 +280,10 @@ export interface EventAck {
   unknown: boolean;
 }
 
-export interface Registry {
-  head: SignedRecord | undefined;
-  records: SignedRecord[];
-}
-
 export interface Roster {
   members: RosterMember[];
   /** Only from issuers. */
-  rules:
-    | AdmitRules
-    | undefined;
-  /** Of members that have left, each signed by the one that did. */
-  departures: SignedRecord[];
+  rules: AdmitRules | undefined;
 }
 
 export interface RosterMember {
@@ -350,15 +341,6 @@ export interface StandingsQuery {
   invocationIds: string[];
 }
 
-/** Do you hear that node, now? Feature `reach`. */
-export interface ReachQuery {
-  nodeId: string;
-}
-
-/** Dial the addresses that I told you I listen on, each once, and say what came of it. Feature `dial_back`. */
-export interface DialBackQuery {
-}
-
 export interface Answer {
   number: number;
   error: ErrorInfo | undefined;
@@ -403,25 +385,6 @@ export interface ReplyAnswer {
 export interface PingAnswer {
   /** Wall clock of the answering node. Absent from versions that do not say. */
   nowMs?: number | undefined;
-}
-
-export interface ReachAnswer {
-  /** It was heard after this was asked. */
-  reached: boolean;
-  /** Its boot epoch, as the answering node's session has it; 0 without one. */
-  epoch: number;
-}
-
-export interface DialBackAnswer {
-  results: DialBack[];
-}
-
-export interface DialBack {
-  address: string;
-  /** The asking node answered there and proved itself. */
-  reached: boolean;
-  /** For people, when it was not. */
-  why: string;
 }
 
 export interface TraceAnswer {
@@ -692,9 +655,6 @@ export const ControlFrame: MessageFns<ControlFrame> = {
       case "eventAck":
         EventAck.encode(message.frame.value, writer.uint32(98).fork()).join();
         break;
-      case "registry":
-        Registry.encode(message.frame.value, writer.uint32(106).fork()).join();
-        break;
       case "roster":
         Roster.encode(message.frame.value, writer.uint32(114).fork()).join();
         break;
@@ -839,14 +799,6 @@ export const ControlFrame: MessageFns<ControlFrame> = {
             }
 
             message.frame = { $case: "eventAck", value: EventAck.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 13: {
-            if (tag !== 106) {
-              break;
-            }
-
-            message.frame = { $case: "registry", value: Registry.decode(reader, reader.uint32()) };
             continue;
           }
           case 14: {
@@ -2416,65 +2368,8 @@ export const EventAck: MessageFns<EventAck> = {
   },
 };
 
-function createBaseRegistry(): Registry {
-  return { head: undefined, records: [] };
-}
-
-export const Registry: MessageFns<Registry> = {
-  encode(message: Registry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.head !== undefined) {
-      SignedRecord.encode(message.head, writer.uint32(10).fork()).join();
-    }
-    for (const v of message.records) {
-      SignedRecord.encode(v!, writer.uint32(18).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Registry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseRegistry();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.head = SignedRecord.decode(reader, reader.uint32());
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.records.push(SignedRecord.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
 function createBaseRoster(): Roster {
-  return { members: [], rules: undefined, departures: [] };
+  return { members: [], rules: undefined };
 }
 
 export const Roster: MessageFns<Roster> = {
@@ -2484,9 +2379,6 @@ export const Roster: MessageFns<Roster> = {
     }
     if (message.rules !== undefined) {
       AdmitRules.encode(message.rules, writer.uint32(162).fork()).join();
-    }
-    for (const v of message.departures) {
-      SignedRecord.encode(v!, writer.uint32(322).fork()).join();
     }
     return writer;
   },
@@ -2518,14 +2410,6 @@ export const Roster: MessageFns<Roster> = {
             }
 
             message.rules = AdmitRules.decode(reader, reader.uint32());
-            continue;
-          }
-          case 40: {
-            if (tag !== 322) {
-              break;
-            }
-
-            message.departures.push(SignedRecord.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -3129,87 +3013,6 @@ export const StandingsQuery: MessageFns<StandingsQuery> = {
   },
 };
 
-function createBaseReachQuery(): ReachQuery {
-  return { nodeId: "" };
-}
-
-export const ReachQuery: MessageFns<ReachQuery> = {
-  encode(message: ReachQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.nodeId !== "") {
-      writer.uint32(10).string(message.nodeId);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ReachQuery {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseReachQuery();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.nodeId = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseDialBackQuery(): DialBackQuery {
-  return {};
-}
-
-export const DialBackQuery: MessageFns<DialBackQuery> = {
-  encode(_: DialBackQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DialBackQuery {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDialBackQuery();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
 function createBaseAnswer(): Answer {
   return { number: 0, error: undefined, answer: undefined };
 }
@@ -3656,177 +3459,6 @@ export const PingAnswer: MessageFns<PingAnswer> = {
             }
 
             message.nowMs = longToNumber(reader.int64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseReachAnswer(): ReachAnswer {
-  return { reached: false, epoch: 0 };
-}
-
-export const ReachAnswer: MessageFns<ReachAnswer> = {
-  encode(message: ReachAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.reached !== false) {
-      writer.uint32(8).bool(message.reached);
-    }
-    if (message.epoch !== 0) {
-      writer.uint32(16).int64(message.epoch);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ReachAnswer {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseReachAnswer();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.reached = reader.bool();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.epoch = longToNumber(reader.int64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseDialBackAnswer(): DialBackAnswer {
-  return { results: [] };
-}
-
-export const DialBackAnswer: MessageFns<DialBackAnswer> = {
-  encode(message: DialBackAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.results) {
-      DialBack.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DialBackAnswer {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDialBackAnswer();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.results.push(DialBack.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseDialBack(): DialBack {
-  return { address: "", reached: false, why: "" };
-}
-
-export const DialBack: MessageFns<DialBack> = {
-  encode(message: DialBack, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.address !== "") {
-      writer.uint32(10).string(message.address);
-    }
-    if (message.reached !== false) {
-      writer.uint32(16).bool(message.reached);
-    }
-    if (message.why !== "") {
-      writer.uint32(26).string(message.why);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DialBack {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDialBack();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.address = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.reached = reader.bool();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.why = reader.string();
             continue;
           }
         }
