@@ -122,7 +122,7 @@ test('the removed one that was away is told by whom it meets first, in whatever 
 
 test('a node that is no issuer has one of its own person do it; the nodes of others may not', async () => {
   await using four = await new Four().start();
-  const { laptop, desktop, server, attic } = four;
+  const { laptop, desktop, attic } = four;
   const guest = new LocalNode('guest', four.root);
   await using _guest = guest;
   await guest.start({ join: (await laptop.client.createInvite({ forPerson: 'guest' })).token });
