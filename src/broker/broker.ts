@@ -15,7 +15,7 @@ import { Admission } from './admission.ts';
 import { AgentChecks } from './agent-checks.ts';
 import { AgentViews } from './agent-views.ts';
 import { Agents } from './agents.ts';
-import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
+import type { BrokerApi, NodeStatus } from './api.ts';
 import type { BrokerParts } from './broker-parts.ts';
 import { Deadlines } from './deadlines.ts';
 import { examineNode } from './doctor.ts';
