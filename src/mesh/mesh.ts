@@ -6,7 +6,6 @@ import type { Candidate } from '../domain/discovery-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
-import type { PeerState } from '../domain/peer.ts';
 import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { Detector } from './detector.ts';
@@ -16,6 +15,8 @@ import { choose } from './election.ts';
 import { Introductions } from './introductions.ts';
 import { LinkWaiters } from './link-waiters.ts';
 import { StallWatch, tickMs } from './liveness.ts';
+import { News } from './news.ts';
+import type { PeerListener } from './news.ts';
 import { OpenSessions } from './open-sessions.ts';
 import type { Settle } from './open-sessions.ts';
 import { Outgoing } from './outgoing.ts';
@@ -55,7 +56,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #askedFor = new Set<NodeId>();
   /** Members that have left. */
   readonly #departed = new Set<NodeId>();
-  readonly #listeners = new Set<(peer: PeerView, from: PeerState | undefined) => void>();
+  readonly #news: News;
   readonly #waiters: LinkWaiters;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #watch: StallWatch | undefined;
@@ -69,7 +70,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#parts = parts;
     this.#identity = parts.identity;
     this.#waiters = new LinkWaiters(clock);
-    this.#peers = new PeerTable(clock, (peer, from) => this.#moved(peer, from));
+    this.#news = new News(log);
+    this.#peers = new PeerTable(clock, (peer, from) => this.#news.moved(peer, from));
     this.#server = new MeshServer({
       clock,
       log,
@@ -160,9 +162,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     return [...this.#peers.views(), ...strangers.map(strangerView)];
   }
 
-  onPeer(listen: (peer: PeerView, from: PeerState | undefined) => void): () => void {
-    this.#listeners.add(listen);
-    return () => void this.#listeners.delete(listen);
+  onPeer(listen: PeerListener): () => void {
+    return this.#news.listen(listen);
   }
 
   async dialNow(nodeId: NodeId, timeoutMs: number): Promise<Link | undefined> {
@@ -258,7 +259,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#dialler.setAddresses(peer.nodeId, session.hello?.addresses ?? []);
     this.#open.up(session);
     this.#waiters.linked(peer.nodeId);
-    this.#call('up', peer, () => this.#parts.handler.onUp(session));
+    this.#news.guard('up', peer, () => this.#parts.handler.onUp(session));
   }
 
   message(session: Session, message: Parameters<LinkHandler['onMessage']>[1]): Promise<void> {
@@ -286,12 +287,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   down(session: Session, end: SessionEnd): void {
     const { peer } = session;
-    if (end.farewell === 'protocol') {
-      this.#parts.log.warn({ peer: peer.name, address: session.address, saidBy: end.saidBy }, `the session with ${peer.name} broke the protocol: ${end.why}`);
-    }
-    if (end.farewell === 'clone' && end.saidBy === 'peer') {
-      this.#parts.log.error({ peer: peer.name, address: session.address }, `${peer.name} refuses this node: ${end.why}`);
-    }
+    this.#news.ended(session, end);
     this.#open.down(session, end);
     const isLast = this.#live.get(peer.nodeId) === session;
     if (isLast) this.#live.delete(peer.nodeId);
@@ -304,7 +300,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
       this.#detector.ended(peer, end);
       if (this.#departed.has(peer.nodeId)) this.#peers.move(peer.nodeId, 'left', leftTheMesh);
     }
-    if (end.wasUp) this.#call('down', peer, () => this.#parts.handler.onDown(session, end.why));
+    if (end.wasUp) this.#news.guard('down', peer, () => this.#parts.handler.onDown(session, end.why));
     if (isLast) this.#dialler.wake(peer.nodeId, this.#redialAfterMs(peer.nodeId, end));
   }
 
@@ -326,13 +322,6 @@ class SessionMesh implements NodeMesh, SessionOwner {
     }
     for (const session of this.#open.all()) session.tick(tick.isGrace);
     this.#detector.tick(tick);
-  }
-
-  #moved(peer: PeerView, from: PeerState | undefined): void {
-    if (from !== undefined) {
-      this.#parts.log.info({ peer: peer.name, nodeId: peer.nodeId, address: peer.address, from, to: peer.state }, `peer ${peer.name} is ${peer.state}: ${peer.why}`);
-    }
-    for (const listen of this.#listeners) listen(peer, from);
   }
 
   /** One that was away is back: so may be others, or this node itself. */
@@ -371,11 +360,9 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#peers.clear();
   }
 
-  #dialFailed({ address, sources, nodes, why }: TargetView, error: BrokerError): void {
-    // Most machines that discovery finds run no node, and that is nobody's trouble.
-    const level = nodes.length > 0 || sources.includes('seed') ? 'info' : 'debug';
-    this.#parts.log[level]({ address, sources, code: error.code }, `not reached at ${address}: ${why}`);
-    for (const nodeId of nodes) if (!this.#live.has(nodeId)) this.#peers.note(nodeId, { address });
+  #dialFailed(target: TargetView, error: BrokerError): void {
+    this.#news.dialFailed(target, error);
+    for (const nodeId of target.nodes) if (!this.#live.has(nodeId)) this.#peers.note(nodeId, { address: target.address });
   }
 
   #noteLive({ peer, address, path, rttMs, lastHeardWallMs, hello }: Session): void {
@@ -387,14 +374,5 @@ class SessionMesh implements NodeMesh, SessionOwner {
       ...(rttMs === undefined ? {} : { rttMs }),
       ...(hello === undefined ? {} : { version: hello.version }),
     });
-  }
-
-  /** A fault of the core must not take the session's bookkeeping with it. */
-  #call(what: string, peer: PeerIdentity, handle: () => void): void {
-    try {
-      handle();
-    } catch (error) {
-      this.#parts.log.error({ peer: peer.name, err: error }, `the core failed at a link that went ${what}`);
-    }
   }
 }
