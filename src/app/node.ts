@@ -157,6 +157,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       onMessage: (link, message) => broker.links.onMessage(link, message),
       onQuery: (link, query) => broker.links.onQuery(link, query),
       onDown: (link, why) => broker.links.onDown(link, why),
+      isOwed: (nodeId) => broker.links.isOwed(nodeId),
     },
     chronicler,
     clock,

@@ -33,6 +33,7 @@ import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
+import { wantOwed } from './owed.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -103,7 +104,7 @@ export class Broker implements BrokerApi, Startable {
       mayStart: (flight) => this.#rollback.mayStart(flight),
       onDoubt: (address) => this.#agents.doubt(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
@@ -172,6 +173,7 @@ export class Broker implements BrokerApi, Startable {
         { name: 'start what waits', run: () => this.#runner.wakeAll() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
         { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
+        { name: 'reach those who are owed something', run: () => wantOwed({ store, mesh }) },
         { name: 'prune', run: () => pruning.run() },
         ...(parts.chores ?? []),
       ],
@@ -200,6 +202,7 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
+    wantOwed(this.#parts);
   }
 
   /** Who serves this agent, or how many runs it takes, has changed. */

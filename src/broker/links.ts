@@ -1,5 +1,6 @@
 /** Hands what arrives on a link to the part that answers for it. */
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { Link, LinkHandler } from '../domain/mesh-port.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -14,6 +15,7 @@ import type { Rollback } from './rollback.ts';
 import type { Renaming } from './renaming.ts';
 import type { Replies } from './replies.ts';
 import type { ReplyRelay } from './reply-relay.ts';
+import { isOwed } from './owed.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
@@ -82,6 +84,10 @@ export class Links implements LinkHandler {
       default:
         return inspection.answer(link, query);
     }
+  }
+
+  isOwed(nodeId: NodeId): boolean {
+    return isOwed(this.#parts.store, nodeId);
   }
 
   onDown(link: Link, why: string): void {

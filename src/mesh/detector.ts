@@ -15,6 +15,7 @@ import { newDoubt, patienceMs, wordsOf } from './doubt.ts';
 import type { Doubt } from './doubt.ts';
 import { graceMs, heartbeatEveryMs } from './liveness.ts';
 import type { Tick } from './liveness.ts';
+import { restWords } from './link-demand.ts';
 import { leftTheMesh } from './peers.ts';
 import type { PeerTable } from './peers.ts';
 import type { SessionEnd } from './session-parts.ts';
@@ -118,6 +119,10 @@ export class Detector {
       return peers.move(nodeId, 'incompatible', why);
     }
     if (!wasUp) return;
+    if (farewell === 'resting') {
+      this.#doubts.delete(nodeId);
+      return peers.move(nodeId, 'discovered', restWords);
+    }
     if (saidBy === 'peer' && farewell === 'left') {
       this.#doubts.delete(nodeId);
       return peers.move(nodeId, 'left', leftTheMesh);

@@ -96,8 +96,8 @@ export function decodeHello(message: wire.Hello, { peerName, ownName, ownVersion
   };
 }
 
-/** `stopping`: the node goes down and is still a member; `left`: it is none any more. */
-export type Farewell = 'stopping' | 'replaced' | 'incompatible' | 'clone' | 'protocol' | 'left';
+/** `stopping`: the node goes down and is still a member; `left`: it is none any more; `resting`: nobody needs the link. */
+export type Farewell = 'stopping' | 'replaced' | 'incompatible' | 'clone' | 'protocol' | 'left' | 'resting';
 
 const reasons: Readonly<Record<Farewell, GoodbyeReason>> = {
   stopping: GoodbyeReason.STOPPING,
@@ -106,6 +106,7 @@ const reasons: Readonly<Record<Farewell, GoodbyeReason>> = {
   clone: GoodbyeReason.CLONE,
   protocol: GoodbyeReason.PROTOCOL,
   left: GoodbyeReason.LEFT,
+  resting: GoodbyeReason.RESTING,
 };
 
 export function encodeGoodbye(reason: Farewell, detail: string): wire.Goodbye {

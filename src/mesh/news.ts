@@ -1,5 +1,6 @@
 /** What becomes of peers, written to the log and told to whoever listens. */
 import type { BrokerError } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Log } from '../domain/ports.ts';
@@ -12,6 +13,8 @@ export type PeerListener = (peer: PeerView, from: PeerState | undefined) => void
 
 export class News {
   readonly #log: Log;
+  /** By whom this node is refused as a clone: said once. */
+  readonly #refusedBy = new Set<NodeId>();
   readonly #listeners = new Set<PeerListener>();
 
   constructor(log: Log) {
@@ -38,7 +41,13 @@ export class News {
 
   ended({ peer, address }: Session, { farewell, saidBy, why }: SessionEnd): void {
     if (farewell === 'protocol') this.#log.warn({ peer: peer.name, address, saidBy }, `the session with ${peer.name} broke the protocol: ${why}`);
-    if (farewell === 'clone' && saidBy === 'peer') this.#log.error({ peer: peer.name, address }, `${peer.name} refuses this node: ${why}`);
+    if (farewell !== 'clone' || saidBy !== 'peer' || this.#refusedBy.has(peer.nodeId)) return;
+    this.#refusedBy.add(peer.nodeId);
+    this.#log.error({ peer: peer.name, address }, `${peer.name} refuses this node: ${why}`);
+  }
+
+  began({ peer }: Session): void {
+    this.#refusedBy.delete(peer.nodeId);
   }
 
   /** A fault of the core must not take the session's bookkeeping with it. */

@@ -1,7 +1,7 @@
 /** Nodes of one mesh in this process: real TLS on loopback, the real front, a core that only remembers. */
 import { randomBytes } from 'node:crypto';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../../src/domain/messages.ts';
-import type { Link } from '../../src/domain/mesh-port.ts';
+import type { Link, LinkHandler } from '../../src/domain/mesh-port.ts';
 import type { Clock, Log } from '../../src/domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../../src/domain/trust.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
@@ -58,7 +58,7 @@ export class TestNode implements AsyncDisposable {
   alsoTold: readonly string[] = [];
   readonly #listen: number;
 
-  constructor(identity: MeshIdentity, { clock = fastClock(), random = Math.random, seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0 }: NodeOptions = {}) {
+  constructor(identity: MeshIdentity, { clock = fastClock(), random = Math.random, seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0, onClone, isOwed }: NodeOptions = {}) {
     this.identity = identity;
     this.#listen = listen;
     const log = this.#log();
@@ -82,6 +82,8 @@ export class TestNode implements AsyncDisposable {
         onUp: (link) => void this.ups.push(link),
         onDown: (link, why) => void this.downs.push({ link, why }),
         onQuery: (_link, query) => this.onQuery(query),
+        ...(onClone === undefined ? {} : { onClone }),
+        ...(isOwed === undefined ? {} : { isOwed }),
         onMessage: (link, message) => {
           if (this.isRemembering) {
             this.messages.push(message);
@@ -139,6 +141,8 @@ export interface NodeOptions {
   readonly epoch?: number;
   readonly bootNonce?: Uint8Array;
   readonly listen?: number;
+  readonly onClone?: NonNullable<LinkHandler['onClone']>;
+  readonly isOwed?: NonNullable<LinkHandler['isOwed']>;
 }
 
 const nextUlid = monotonicFactory();

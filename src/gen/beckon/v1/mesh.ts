@@ -59,6 +59,8 @@ export const GoodbyeReason = {
   PROTOCOL: 5,
   /** LEFT - The sender is a member no longer, by its own will. */
   LEFT: 6,
+  /** RESTING - Nobody needs this link now: the sender is well, and makes one when there is work. Said only to who knows it. */
+  RESTING: 80,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -72,6 +74,7 @@ export namespace GoodbyeReason {
   export type CLONE = typeof GoodbyeReason.CLONE;
   export type PROTOCOL = typeof GoodbyeReason.PROTOCOL;
   export type LEFT = typeof GoodbyeReason.LEFT;
+  export type RESTING = typeof GoodbyeReason.RESTING;
   export type UNRECOGNIZED = typeof GoodbyeReason.UNRECOGNIZED;
 }
 
@@ -170,6 +173,8 @@ export interface Heartbeat {
   digest: Buffer;
   /** Whether the sender has gossip neighbours now: one that has none is told news over its sessions. */
   gossips: boolean;
+  /** Whether the sender holds on to this link: the receiver then does not let it rest. */
+  holds: boolean;
 }
 
 export interface HeartbeatReply {
@@ -1303,7 +1308,7 @@ export const DialRequest: MessageFns<DialRequest> = {
 };
 
 function createBaseHeartbeat(): Heartbeat {
-  return { number: 0, digest: Buffer.alloc(0), gossips: false };
+  return { number: 0, digest: Buffer.alloc(0), gossips: false, holds: false };
 }
 
 export const Heartbeat: MessageFns<Heartbeat> = {
@@ -1316,6 +1321,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     }
     if (message.gossips !== false) {
       writer.uint32(24).bool(message.gossips);
+    }
+    if (message.holds !== false) {
+      writer.uint32(640).bool(message.holds);
     }
     return writer;
   },
@@ -1355,6 +1363,14 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             }
 
             message.gossips = reader.bool();
+            continue;
+          }
+          case 80: {
+            if (tag !== 640) {
+              break;
+            }
+
+            message.holds = reader.bool();
             continue;
           }
         }
