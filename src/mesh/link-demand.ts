@@ -36,6 +36,8 @@ export class LinkDemand {
   #order: readonly NodeId[] = [];
   #members: ReadonlySet<NodeId> = new Set();
   #neighbours: ReadonlySet<NodeId> | undefined;
+  /** As of the last `newNeighbours`. */
+  #named: ReadonlySet<NodeId> = new Set();
 
   constructor(parts: LinkDemandParts) {
     this.#parts = parts;
@@ -54,6 +56,14 @@ export class LinkDemand {
   /** Somebody went away or came back. */
   stateChanged(): void {
     this.#neighbours = undefined;
+  }
+
+  /** Neighbours since the last call: somebody else went away, or there is another member. They are to be dialled. */
+  newNeighbours(): readonly NodeId[] {
+    const now = this.#currentNeighbours();
+    const fresh = [...now].filter((nodeId) => !this.#named.has(nodeId));
+    this.#named = now;
+    return fresh;
   }
 
   /** Work asks for a link with that node. */
@@ -89,8 +99,12 @@ export class LinkDemand {
   }
 
   #isNeighbour(nodeId: NodeId): boolean {
+    return this.#currentNeighbours().has(nodeId);
+  }
+
+  #currentNeighbours(): ReadonlySet<NodeId> {
     this.#neighbours ??= neighboursOf(this.#order, (each) => isAway(this.#parts.stateOf(each)));
-    return this.#neighbours.has(nodeId);
+    return this.#neighbours;
   }
 
   #isAskedFor(nodeId: NodeId): boolean {

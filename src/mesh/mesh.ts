@@ -334,6 +334,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     }
     for (const session of this.#open.all()) session.tick(tick.isGrace);
     this.#detector.tick(tick);
+    for (const nodeId of this.#demand.newNeighbours()) if (!this.#live.has(nodeId)) this.#dialler.wake(nodeId);
     for (const session of this.#live.values()) if (this.#demand.mayRest(session)) session.close('resting', restWords);
   }
 

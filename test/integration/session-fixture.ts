@@ -56,7 +56,8 @@ export class TestNode implements AsyncDisposable {
   isTelling = true;
   /** Other addresses that others are told. */
   alsoTold: readonly string[] = [];
-  readonly #listen: number;
+  #listen: number;
+  #isListening = false;
 
   constructor(identity: MeshIdentity, { clock = fastClock(), random = Math.random, seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0, onClone, isOwed }: NodeOptions = {}) {
     this.identity = identity;
@@ -102,11 +103,24 @@ export class TestNode implements AsyncDisposable {
     this.front.setIdentity(identity);
   }
 
-  async start(): Promise<this> {
+  /** Its address is known from then on. */
+  async listen(): Promise<void> {
     const [address] = await this.front.start([{ host: '127.0.0.1', port: this.#listen }]);
     if (address !== undefined) this.address = formatHostPort(address);
+    this.#listen = address?.port ?? this.#listen;
+    this.#isListening = true;
+  }
+
+  async start(): Promise<this> {
+    if (!this.#isListening) await this.listen();
     await this.mesh.start();
     return this;
+  }
+
+  async stop(): Promise<void> {
+    this.#isListening = false;
+    await this.mesh.stop();
+    await this.front.stop();
   }
 
   /** The live link to another node, as soon as there is one. */
@@ -123,8 +137,7 @@ export class TestNode implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.mesh.stop();
-    await this.front.stop();
+    await this.stop();
   }
 
   #log(): Log {

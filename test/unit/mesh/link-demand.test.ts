@@ -50,8 +50,11 @@ describe('a link', () => {
   });
 
   test('is wanted with one that could not be had, and with the next neighbour in its place', () => {
+    expect(demand.newNeighbours()).toHaveLength(12);
     states.set(near, 'unreachable');
     demand.stateChanged();
+    expect(demand.newNeighbours()).toHaveLength(1);
+    expect(demand.newNeighbours()).toEqual([]);
     expect(demand.wants(near)).toBe(true);
     expect(others.filter((each) => demand.wants(each))).toHaveLength(13);
     states.set(far, 'suspect');
