@@ -49,6 +49,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly pid: number;
   /** For `doctor`: the network port, certificates, the tailnet. */
   readonly checks?: () => Promise<readonly Check[]>;
+  /** Why other nodes take this one for a copy of another machine; undefined while none does. */
+  readonly refusedWhy?: () => string | undefined;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
   readonly notifier: Notifier;

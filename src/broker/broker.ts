@@ -179,7 +179,7 @@ export class Broker implements BrokerApi, Startable {
       ],
     });
     this.links = new Links({
-      ...{ store, inbox, roster, renaming, leaving, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
+      ...{ store, inbox, roster, renaming, leaving, chronicler, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
       ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
     });
   }
@@ -263,6 +263,7 @@ export class Broker implements BrokerApi, Startable {
     const peers: Partial<Record<PeerState, number>> = {};
     for (const { state } of mesh().peers()) peers[state] = (peers[state] ?? 0) + 1;
     const own = self.mesh();
+    const refusedWhy = this.#parts.refusedWhy?.();
     return {
       nodeId: self.nodeId,
       name: self.name(),
@@ -275,6 +276,7 @@ export class Broker implements BrokerApi, Startable {
       pid,
       listen: ownAddresses(),
       draining: this.#isDraining || this.#isLeaving,
+      ...(refusedWhy === undefined ? {} : { refused: refusedWhy }),
     };
   }
 

@@ -38,6 +38,7 @@ export function decodeStatus(message: wire.GetStatusResponse): NodeStatus {
     pid: message.pid,
     listen: message.listen,
     draining: message.draining,
+    ...(message.refused === '' ? {} : { refused: message.refused }),
   };
 }
 

@@ -35,6 +35,7 @@ export function encodeStatus(status: NodeStatus): wire.GetStatusResponse {
     pid: status.pid,
     listen: [...status.listen],
     draining: status.draining,
+    refused: status.refused ?? '',
   };
 }
 

@@ -98,6 +98,8 @@ export interface GetStatusResponse {
   pid: number;
   listen: string[];
   draining: boolean;
+  /** Why other nodes take this one for a copy of another machine; empty while none does. */
+  refused: string;
 }
 
 export interface PeerCount {
@@ -365,6 +367,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     pid: 0,
     listen: [],
     draining: false,
+    refused: "",
   };
 }
 
@@ -405,6 +408,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.draining !== false) {
       writer.uint32(96).bool(message.draining);
+    }
+    if (message.refused !== "") {
+      writer.uint32(642).string(message.refused);
     }
     return writer;
   },
@@ -516,6 +522,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             }
 
             message.draining = reader.bool();
+            continue;
+          }
+          case 80: {
+            if (tag !== 642) {
+              break;
+            }
+
+            message.refused = reader.string();
             continue;
           }
         }
