@@ -59,9 +59,9 @@ export class CloneMarkKeeper {
     return new CloneMarkKeeper(path, nodeId, log, await readCloneMark(path, nodeId));
   }
 
-  /** Undefined: nobody refuses this node. */
-  get words(): string | undefined {
-    return this.#mark === undefined ? undefined : cloneWords(this.#mark);
+  /** What `status` says of it. */
+  get standing(): { readonly refused?: string } {
+    return this.#mark === undefined ? {} : { refused: cloneWords(this.#mark) };
   }
 
   /** False when that is known. */

@@ -170,6 +170,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
         if (refusals.refused(peer, why, clock.now())) broker.links.onRefusedAsClone(peer, why);
       },
       isOwed: (nodeId) => broker.links.isOwed(nodeId),
+      digest: () => broker.links.digest(),
+      onDigest: (link, digest) => broker.links.onDigest(link, digest),
     },
     chronicler,
     clock,
@@ -207,6 +209,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     probe: createProjectProbe(env['PATH'] ?? '/usr/bin:/bin'),
     chronicler,
     clock,
+    random: systemRandom,
     ulids,
     digest: systemDigest,
     log,
@@ -234,7 +237,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifyAll: config.notifyAll,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network })),
-    refusedWhy: () => refusals.words,
+    standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
     ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });

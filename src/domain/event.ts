@@ -21,6 +21,7 @@ export const eventKinds = [
   'member.left',
   'admission.ruled',
   'issuer.added',
+  'registry.raised',
   'agent.added',
   'agent.removed',
   'invocation.accepted',

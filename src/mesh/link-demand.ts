@@ -116,7 +116,6 @@ export class LinkDemand {
 /** Whether it is work, and not what nodes tell each other all the time. */
 export function isWork({ type }: PeerMessage | PeerQuery): boolean {
   switch (type) {
-    case 'registry':
     case 'registry_change':
     case 'registry_entry':
     case 'presence':

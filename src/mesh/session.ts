@@ -22,7 +22,7 @@ import { ControlOutlet } from './control-outlet.ts';
 import { DataOutlet } from './data-outlet.ts';
 import { batchBytes, FrameStream } from './frame-stream.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello } from './hello.ts';
-import { Heartbeat } from './heartbeat.ts';
+import { decodeDigest, encodeHeartbeat, Heartbeat } from './heartbeat.ts';
 import type { Farewell, PeerHello } from './hello.ts';
 import { Inflow } from './inflow.ts';
 import { isWork } from './link-demand.ts';
@@ -77,7 +77,7 @@ export class Session implements Link {
     this.beganMs = parts.clock.monotonic();
     this.usedMs = this.beganMs;
     this.#silence = new Silence(this.beganMs);
-    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { number, digest: Buffer.alloc(0), gossips: false, holds: parts.owner.holds(this) } }));
+    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { ...encodeHeartbeat(number, parts.digests.digest()), holds: parts.owner.holds(this) } }));
     this.#answers = new Answers({
       peerName: parts.peer.name,
       log: parts.log,
@@ -304,7 +304,8 @@ export class Session implements Link {
     switch (frame.$case) {
       case 'heartbeat':
         this.isHeldByPeer = frame.value.holds || !this.can('resting');
-        return this.#queueUrgent({ $case: 'heartbeatReply', value: { number: frame.value.number } });
+        this.#queueUrgent({ $case: 'heartbeatReply', value: { number: frame.value.number } });
+        return this.#parts.digests.onDigest(this, decodeDigest(frame.value));
       case 'heartbeatReply':
         return this.#heartbeat.answered(frame.value.number);
       case 'query':

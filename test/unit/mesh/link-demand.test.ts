@@ -80,7 +80,7 @@ describe('a link', () => {
 });
 
 test('what nodes tell each other all the time keeps no link, what they do for each other does', () => {
-  const told = ['registry', 'registry_change', 'registry_entry', 'presence', 'roster', 'registry_digest', 'registry_entries', 'registry_records', 'reach', 'dial_back'] as const;
+  const told = ['registry_change', 'registry_entry', 'presence', 'roster', 'registry_digest', 'registry_entries', 'registry_records', 'reach', 'dial_back'] as const;
   for (const type of told) expect(isWork({ type } as Parameters<typeof isWork>[0])).toBe(false);
   for (const type of ['forward', 'flight_events', 'event_ack', 'cancel', 'reply', 'sync', 'ping', 'trace', 'diff'] as const) expect(isWork({ type } as Parameters<typeof isWork>[0])).toBe(true);
 });
