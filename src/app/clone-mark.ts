@@ -36,7 +36,7 @@ export function cloneWords({ refusals }: CloneMark): string {
 }
 
 export function cloneCheck(mark: CloneMark): Check {
-  return { id: 'clone', ok: false, detail: cloneWords(mark), hint: 'on the machine that is the copy: beckon doctor --fix gives it a key of its own' };
+  return { id: 'clone', ok: false, detail: cloneWords(mark), hint: 'if this machine is the copy: beckon doctor --fix gives it a key of its own' };
 }
 
 /** Keeps the file as it should be while the node runs. */

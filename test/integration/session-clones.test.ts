@@ -54,13 +54,16 @@ describe('a node that was started anew', () => {
   test('is taken at once when its old process was killed', async () => {
     await using authority = await testMesh();
     const identity = await authority.member('desktop');
-    await using laptop = await new TestNode(await authority.member('laptop')).start();
-    await using relay = await Relay.start(() => parseHostPort(laptop.address));
-    await using older = await new TestNode(identity, { epoch: 1, seeds: [relay.address] }).start();
+    await using laptop = new TestNode(await authority.member('laptop'));
+    laptop.isTelling = false;
+    await laptop.start();
+    const relay = await Relay.start(() => parseHostPort(laptop.address));
+    await using older = new TestNode(identity, { epoch: 1, seeds: [relay.address] });
+    older.isTelling = false;
+    await older.start();
     await laptop.linkTo(older);
-    // As the kernel closes the sockets of a process that was killed: no goodbye.
-    older.mesh.sessions()[0]?.cut('killed');
-    older.mesh.setSeeds([]);
+    // As the kernel closes the sockets of a process that was killed: no goodbye, and no way back.
+    await relay[Symbol.asyncDispose]();
     const began = performance.now();
     await using newer = await new TestNode(identity, { epoch: 2, seeds: [laptop.address] }).start();
     await waitFor('the newer link', () => laptop.mesh.link(identity.nodeId)?.epoch === 2);
