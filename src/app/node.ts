@@ -27,8 +27,9 @@ import { openStore } from '../store/open.ts';
 import { flawOfOwner, parseLeaf, verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
-import { loadOrCreateNodeKey, renewNodeKey } from '../trust/node-key.ts';
+import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
+import { CloneMarkKeeper } from './clone-mark.ts';
 import { readConfig } from './config.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
@@ -39,6 +40,7 @@ import { createNotifier } from './notifier.ts';
 import type { Paths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
+import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
@@ -84,6 +86,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 
   await ensurePrivateDir(paths.stateDir);
   await ensurePrivateDir(paths.trustDir);
+  await rekeyIfWished({ paths, clock, log, version });
   const lock = acquireLock(paths.lockFile);
   undo.defer(() => lock.release());
   const { join, ...givenFlags } = given;
@@ -96,7 +99,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const tailnet = createTailnet(tailnetParts);
   const wishedName = flags.name === undefined ? undefined : parseName(flags.name);
 
+  await finishRekey(paths);
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
+  const refusals = await CloneMarkKeeper.open(paths.cloneFile, nodeKey.nodeId, log);
+  undo.defer(() => refusals.settled());
   const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
@@ -161,10 +167,18 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     issuer: () => membership.issuer,
     admission: () => broker.admission,
     links: {
-      onUp: (link) => broker.links.onUp(link),
+      onUp: (link) => {
+        refusals.accepted(link.peer);
+        broker.links.onUp(link);
+      },
       onMessage: (link, message) => broker.links.onMessage(link, message),
       onQuery: (link, query) => broker.links.onQuery(link, query),
       onDown: (link, why) => broker.links.onDown(link, why),
+      onClone: (sighting) => broker.links.onClone(sighting),
+      onRefusedAsClone: (peer, why) => {
+        if (refusals.refused(peer, why, clock.now())) broker.links.onRefusedAsClone(peer, why);
+      },
+      isOwed: (nodeId) => broker.links.isOwed(nodeId),
       digest: () => broker.links.digest(),
       onDigest: (link, digest) => broker.links.onDigest(link, digest),
     },
@@ -226,7 +240,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       network.setIdentity(undefined);
       return Promise.resolve();
     },
-    renewKey: () => renewNodeKey(paths.keyFile),
+    renewKey: () => wishRekey(paths),
     lossesOfKeys: (mesh, others) => membership.lossesOfKeys(mesh, others),
     onLeft: async (mesh) => {
       unjoinedName = mesh.name;
@@ -239,6 +253,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifyAll: config.notifyAll,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network })),
+    standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
     ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });

@@ -169,7 +169,10 @@ export class Acceptance {
     const mesh = this.#parts.mesh();
     const link = mesh.link(nodeId);
     if (link !== undefined && noHold && this.#parts.outbox.isDraining(link)) throw unavailable(drainingWords(target.nodeName), 'leave --no-hold out to have it wait for that node');
-    if (link !== undefined || !noHold) return link;
+    if (link !== undefined) return link;
+    // Only nobody has needed one until now: then it is there in a moment.
+    const made = await mesh.want(nodeId);
+    if (made !== undefined || !noHold) return made;
     const dialled = await mesh.dialNow(nodeId, dialMs);
     if (dialled !== undefined) return dialled;
     const peer = mesh.peers().find((each) => each.nodeId === nodeId);

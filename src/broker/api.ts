@@ -43,6 +43,8 @@ export interface NodeStatus {
   readonly pid: number;
   readonly listen: readonly string[];
   readonly draining: boolean;
+  /** Other nodes take it for a copy of another machine: why. */
+  readonly refused?: string;
 }
 
 export interface AgentSpec {

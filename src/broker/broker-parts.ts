@@ -10,7 +10,7 @@ import type { Clock, Digest, Log, ProjectProbe, Random, RecordSeal, UlidSource }
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
-import type { BrokerApi } from './api.ts';
+import type { BrokerApi, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Chore } from './housekeeping.ts';
 import type { MembershipPorts } from './membership.ts';
@@ -55,6 +55,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly pid: number;
   /** For `doctor`: the network port, certificates, the tailnet. */
   readonly checks?: () => Promise<readonly Check[]>;
+  /** Whether other nodes take this one for a copy of another machine. */
+  readonly standing?: () => Pick<NodeStatus, 'refused'>;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
   readonly notifier: Notifier;

@@ -37,6 +37,7 @@ import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
+import { wantOwed } from './owed.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -112,7 +113,7 @@ export class Broker implements BrokerApi, Startable {
       mayStart: (flight) => this.#rollback.mayStart(flight),
       onDoubt: (address) => this.#agents.doubt(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
@@ -163,8 +164,7 @@ export class Broker implements BrokerApi, Startable {
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     const { state, spread } = this.registry;
     const { roster, renaming, leaving, removal } = makeMembership({
-      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, ...trust },
-      find: (text) => this.#nodes.find(text),
+      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
@@ -187,12 +187,13 @@ export class Broker implements BrokerApi, Startable {
         { name: 'start what waits', run: () => this.#runner.wakeAll() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
         { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
+        { name: 'reach those who are owed something', run: () => wantOwed({ store, mesh }) },
         { name: 'prune', run: () => pruning.run() },
         ...(parts.chores ?? []),
       ],
     });
     this.links = new Links({
-      ...{ store, inbox, roster, renaming, leaving, removal, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
+      ...{ store, inbox, roster, renaming, leaving, removal, chronicler, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
       ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
     });
   }
@@ -217,6 +218,7 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
+    wantOwed(this.#parts);
   }
 
   /** Who serves this agent, or how many runs it takes, has changed. */
@@ -269,8 +271,7 @@ export class Broker implements BrokerApi, Startable {
   /** What is kept warm ends with the node. */
   async #closeHarnesses(): Promise<void> {
     const { harnesses, log } = this.#parts;
-    const closing = [...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended')));
-    await Promise.all(closing);
+    await Promise.all([...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended'))));
   }
 
   async status(): Promise<NodeStatus> {
@@ -292,6 +293,7 @@ export class Broker implements BrokerApi, Startable {
       pid,
       listen: ownAddresses(),
       draining: this.#isDraining || this.#isLeaving,
+      ...this.#parts.standing?.(),
     };
   }
 

@@ -1,5 +1,5 @@
 /** The checks that only a node that runs can make of itself: its store, its peers, how they see it. */
-import { agentsCheck, clockCheck, databaseCheck, meshCheck, peersCheck, reachableCheck } from '../domain/checks.ts';
+import { agentsCheck, clockCheck, clonesCheck, databaseCheck, meshCheck, peersCheck, reachableCheck } from '../domain/checks.ts';
 import type { Check, DialledBack } from '../domain/checks.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { belongs } from '../domain/membership.ts';
@@ -43,7 +43,7 @@ export async function examineNode(parts: DoctorParts): Promise<readonly Check[]>
     databaseCheck(database),
     ...others,
     meshCheck(member?.name, store.read.removedFrom()),
-    ...(member === undefined ? [] : [peersCheck(peers), reachableCheck(reachable, isAlone), clockCheck(skews.filter((each) => each !== undefined))]),
+    ...(member === undefined ? [] : [peersCheck(peers), ...clonesCheck(mesh().clones()), reachableCheck(reachable, isAlone), clockCheck(skews.filter((each) => each !== undefined))]),
     agentsCheck(agents),
   ];
 }

@@ -9,7 +9,7 @@ import { longestDurationMs } from '../domain/duration.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
-import type { InvocationId } from '../domain/ids.ts';
+import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
@@ -39,6 +39,8 @@ export interface InboxParts {
   readonly isLeaving: () => boolean;
   readonly rollback: () => Rollback;
   readonly sessions: Sessions;
+  /** There is something for that node, and no link with it. */
+  readonly want: (nodeId: NodeId) => void;
 }
 
 export class Inbox {
@@ -67,7 +69,13 @@ export class Inbox {
   /** A flight owned here has new events: its origin, if it is a peer with a link, gets them. */
   flightChanged(flight: Flight): void {
     if (flight.originNodeId === this.#parts.self.nodeId) return;
-    for (const [link, pump] of this.#pumps) if (link.peer.nodeId === flight.originNodeId) pump.kick(flight.invocationId);
+    let isLinked = false;
+    for (const [link, pump] of this.#pumps) {
+      if (link.peer.nodeId !== flight.originNodeId) continue;
+      isLinked = true;
+      pump.kick(flight.invocationId);
+    }
+    if (!isLinked) this.#parts.want(flight.originNodeId);
   }
 
   async forward(link: Link, message: Forward): Promise<void> {

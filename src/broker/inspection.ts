@@ -135,7 +135,7 @@ export class Inspection {
   }
 
   async #ask<Q extends PeerQuery>(nodeId: NodeId, query: Q): Promise<AnswerTo<Q>> {
-    const link = this.#parts.mesh().link(nodeId);
+    const link = this.#parts.mesh().link(nodeId) ?? (await this.#parts.mesh().want(nodeId));
     if (link === undefined) throw this.#unreachable(nodeId);
     return link.ask(query, askMs);
   }

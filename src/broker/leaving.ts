@@ -141,6 +141,7 @@ export class Leaving {
         });
       }
       const record = seal.sealDeparture({ nodeId: self.nodeId, certifiedAtMs: self.certifiedAtMs(), leftAtMs: clock.now() });
+      await Promise.all(others.map(({ nodeId }) => mesh().want(nodeId)));
       const links = new Map(mesh().links().map((link) => [link.peer.nodeId, link]));
       // Forgotten first: a node that died in between would be called unreachable, and never believe itself a member that all others see gone.
       await store.write.leaveMesh({ stamp: chronicler.stamp() });

@@ -1,9 +1,12 @@
 /** Hands what arrives on a link to the part that answers for it. */
 import { denied, toBrokerError } from '../domain/errors.ts';
-import type { Link, LinkDigest, LinkHandler } from '../domain/mesh-port.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { CloneSighting, Link, LinkDigest, LinkHandler } from '../domain/mesh-port.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { PeerIdentity } from '../domain/trust.ts';
+import type { Chronicler } from './chronicler.ts';
 import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
@@ -14,11 +17,13 @@ import type { Rollback } from './rollback.ts';
 import type { Renaming } from './renaming.ts';
 import type { Replies } from './replies.ts';
 import type { ReplyRelay } from './reply-relay.ts';
+import { isOwed } from './owed.ts';
 import type { Removal } from './removal.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
   readonly store: Store;
+  readonly chronicler: Chronicler;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
   readonly rollback: Rollback;
@@ -46,13 +51,13 @@ export class Links implements LinkHandler {
   onUp(link: Link): void {
     const { roster, registry, inbox, outbox, replies, rollback, store, clock } = this.#parts;
     // Before its epoch is stored.
-    this.#track(link, rollback.linkUp(link));
+    this.#track(link.peer.name, rollback.linkUp(link));
     roster.linkUp(link);
     registry.linkUp(link);
     inbox.linkUp(link);
     replies.linkUp(link);
-    this.#track(link, outbox.linkUp(link));
-    this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now(), epoch: link.epoch }));
+    this.#track(link.peer.name, outbox.linkUp(link));
+    this.#track(link.peer.name, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now(), epoch: link.epoch }));
   }
 
   async onMessage(link: Link, message: PeerMessage): Promise<void> {
@@ -91,12 +96,26 @@ export class Links implements LinkHandler {
     }
   }
 
+  isOwed(nodeId: NodeId): boolean {
+    return isOwed(this.#parts.store, nodeId);
+  }
+
+  onClone({ nodeId, kept, refused }: CloneSighting): void {
+    const { store, chronicler } = this.#parts;
+    this.#track(nodeId, store.write.note({ stamp: chronicler.stamp(), what: 'peer.cloned', peerNodeId: nodeId, detail: { kept, refused } }));
+  }
+
+  onRefusedAsClone(peer: PeerIdentity, why: string): void {
+    const { store, chronicler } = this.#parts;
+    this.#track(peer.name, store.write.note({ stamp: chronicler.stamp(), what: 'node.refused', peerNodeId: peer.nodeId, detail: { why } }));
+  }
+
   onDown(link: Link, why: string): void {
     const { inbox, outbox, registry, store, clock } = this.#parts;
     inbox.linkDown(link);
     registry.linkDown(link);
-    this.#track(link, outbox.linkDown(link, why));
-    this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
+    this.#track(link.peer.name, outbox.linkDown(link, why));
+    this.#track(link.peer.name, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
   }
 
   digest(): LinkDigest {
@@ -158,9 +177,9 @@ export class Links implements LinkHandler {
     }
   }
 
-  #track(link: Link, work: Promise<void>): void {
+  #track(peer: string, work: Promise<void>): void {
     const tracked = work
-      .catch((error: unknown) => this.#parts.log.error({ peer: link.peer.name, err: error }, 'work for a link failed'))
+      .catch((error: unknown) => this.#parts.log.error({ peer, err: error }, 'work for a link failed'))
       .finally(() => this.#working.delete(tracked));
     this.#working.add(tracked);
   }

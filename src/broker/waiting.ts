@@ -49,7 +49,7 @@ export class Waiting {
     await Promise.all([
       take(self.nodeId, (after) => store.inspect.flights({ state: 'waiting' }, pageOf(after))),
       ...mine.map(async ({ nodeId }) => {
-        const link = mesh().link(nodeId);
+        const link = mesh().link(nodeId) ?? (await mesh().want(nodeId));
         if (link === undefined) gap(nodeId, this.#whyNot(nodeId));
         else await take(nodeId, (after) => askFor(link, after));
       }),

@@ -53,6 +53,7 @@ export function statusDocument(status: NodeStatus): object {
       pid: status.pid,
       listen: status.listen,
       draining: status.draining,
+      ...(status.refused === undefined ? {} : { refused: status.refused }),
     },
     mesh: status.mesh === undefined ? null : { id: status.mesh.id, name: status.mesh.name },
     ...(status.removed === undefined ? {} : { removed: { mesh: status.removed.meshName, by: status.removed.by, at: isoTime(status.removed.atMs) } }),

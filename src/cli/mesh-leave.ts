@@ -27,8 +27,8 @@ export async function leave(context: Context, _args: readonly string[], options:
     return left ? exitOk : exitStillGoing;
   }
   if (isNewKey) {
-    await out.line(`${meshName}, which had removed this node, is forgotten; its agents and its history are still here`);
-    out.note(`${out.noteColours.cyan('next:')} it gets a new key: beckon restart; then it may enter as a new machine: beckon mesh join TOKEN`);
+    await out.line(`${meshName}, which had removed this node, is forgotten`);
+    out.note(`${out.noteColours.cyan('next:')} beckon restart, which gives it a new key: its agents stay, its database and old keys are set aside. Then it may enter as a new machine: beckon mesh join TOKEN`);
     return exitOk;
   }
   if (!left) {

@@ -105,6 +105,7 @@ async function status(context: Context): Promise<number> {
     ['version', `${now.version}, process ${now.pid}`],
     ['peers', counts(now.peers)],
     ['flights', counts(now.flights)],
+    ...(now.refused === undefined ? [] : [['refused', `${now.refused}; if this machine is the copy: beckon doctor --fix`] as const]),
   ]);
   return exitOk;
 }

@@ -39,6 +39,7 @@ export function decodeStatus(message: wire.GetStatusResponse): NodeStatus {
     listen: message.listen,
     draining: message.draining,
     ...(message.removed === undefined ? {} : { removed: message.removed }),
+    ...(message.refused === '' ? {} : { refused: message.refused }),
   };
 }
 

@@ -36,6 +36,7 @@ export function encodeStatus(status: NodeStatus): wire.GetStatusResponse {
     listen: [...status.listen],
     draining: status.draining,
     removed: status.removed,
+    refused: status.refused ?? '',
   };
 }
 

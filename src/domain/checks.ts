@@ -4,7 +4,7 @@
  */
 import { formatDuration } from './duration.ts';
 import type { DialBack } from './messages.ts';
-import type { PeerView } from './mesh-port.ts';
+import type { CloneSighting, PeerView } from './mesh-port.ts';
 import type { TailnetView } from './tailnet.ts';
 
 export interface Check {
@@ -116,6 +116,13 @@ export function reachableCheck(asked: readonly DialledBack[], isAlone: boolean):
   return reached.length > 0
     ? good(id, detail)
     : bad(id, detail, 'open the port in this machine’s firewall, or listen where they can reach it: beckon up --listen ADDRESS:7423. Until then only links that this node makes work');
+}
+
+/** @param seen within the hour; there is no check when there is none */
+export function clonesCheck(seen: readonly CloneSighting[]): readonly Check[] {
+  if (seen.length === 0) return [];
+  const detail = seen.map(({ name, kept, refused }) => `two machines use the key of ${name}: at ${kept}, which was there first and is kept, and at ${refused}, which is refused`).join('; ');
+  return [bad('clones', detail, 'on the machine that is the copy: beckon doctor --fix')];
 }
 
 /** How far each peer's wall clock is ahead of this one's, ms. */

@@ -7,6 +7,8 @@ export const eventKinds = [
   'node.stopped',
   'node.rolled_back',
   'peer.rolled_back',
+  'peer.cloned',
+  'node.refused',
   'store.pruned',
   'mesh.created',
   'mesh.joined',

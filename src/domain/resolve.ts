@@ -118,8 +118,11 @@ function isHere(candidate: Candidate, here: Here): boolean {
   return candidate.nodeId === here.nodeId;
 }
 
-function isLive(candidate: Candidate, here: Here): boolean {
-  return candidate.available && (isHere(candidate, here) || candidate.nodeState === 'alive');
+/** 2: is there; 1: is there as far as is known, and no link was needed with it; 0: is not, or can't run it. */
+function liveness(candidate: Candidate, here: Here): number {
+  if (!candidate.available) return 0;
+  if (isHere(candidate, here) || candidate.nodeState === 'alive') return 2;
+  return candidate.nodeState === 'discovered' ? 1 : 0;
 }
 
 /** Unknown load or round trip comes after every known one; the address makes the order total. */
@@ -127,7 +130,7 @@ function byPreference(here: Here): (a: Candidate, b: Candidate) => number {
   const busy = (each: Candidate): number => each.busy ?? Number.MAX_VALUE;
   const rtt = (each: Candidate): number => each.rttMs ?? (isHere(each, here) ? 0 : Number.MAX_VALUE);
   return (a, b) =>
-    Number(isLive(b, here)) - Number(isLive(a, here))
+    liveness(b, here) - liveness(a, here)
     || Number(isHere(b, here)) - Number(isHere(a, here))
     || busy(a) - busy(b)
     || rtt(a) - rtt(b)

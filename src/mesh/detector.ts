@@ -15,6 +15,7 @@ import { newDoubt, patienceMs, wordsOf } from './doubt.ts';
 import type { Doubt } from './doubt.ts';
 import { graceMs, heartbeatEveryMs } from './liveness.ts';
 import type { Tick } from './liveness.ts';
+import { restWords } from './link-demand.ts';
 import { leftTheMesh } from './peers.ts';
 import type { PeerTable } from './peers.ts';
 import type { SessionEnd } from './session-parts.ts';
@@ -120,6 +121,10 @@ export class Detector {
     if (!wasUp) return;
     // Whoever said so says what its state is.
     if (farewell === 'removed') return void this.#doubts.delete(nodeId);
+    if (farewell === 'resting') {
+      this.#doubts.delete(nodeId);
+      return peers.move(nodeId, 'discovered', restWords);
+    }
     if (saidBy === 'peer' && farewell === 'left') {
       this.#doubts.delete(nodeId);
       return peers.move(nodeId, 'left', leftTheMesh);

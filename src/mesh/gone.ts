@@ -29,6 +29,10 @@ export class GoneNodes {
     if (gone.kind === 'removed' || live === undefined) this.unlinked(nodeId);
   }
 
+  has(nodeId: NodeId): boolean {
+    return this.#gone.has(nodeId);
+  }
+
   /** It is a member again, by a new certificate. */
   back(nodeId: NodeId): void {
     if (this.#gone.delete(nodeId)) this.#peers.move(nodeId, 'discovered', 'not reached yet');

@@ -98,8 +98,8 @@ export function decodeHello(message: wire.Hello, { peerName, ownName, ownVersion
   };
 }
 
-/** `stopping`: the node goes down and is still a member; `left`: it is none any more; `removed`: the one that is told is none. */
-export type Farewell = 'stopping' | 'replaced' | 'incompatible' | 'clone' | 'protocol' | 'left' | 'removed';
+/** `stopping`: the node goes down and is still a member; `left`: it is none any more; `removed`: the one that is told is none; `resting`: nobody needs the link. */
+export type Farewell = 'stopping' | 'replaced' | 'incompatible' | 'clone' | 'protocol' | 'left' | 'removed' | 'resting';
 
 const reasons: Readonly<Record<Farewell, GoodbyeReason>> = {
   stopping: GoodbyeReason.STOPPING,
@@ -109,6 +109,7 @@ const reasons: Readonly<Record<Farewell, GoodbyeReason>> = {
   protocol: GoodbyeReason.PROTOCOL,
   left: GoodbyeReason.LEFT,
   removed: GoodbyeReason.REMOVED,
+  resting: GoodbyeReason.RESTING,
 };
 
 /** @param revocation what proves `removed` */

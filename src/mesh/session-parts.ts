@@ -8,6 +8,7 @@ import type { SignedRecord } from '../domain/registration.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import type { Farewell, OwnHello } from './hello.ts';
 import type { Session } from './session.ts';
+import type { Refusal } from './session-admission.ts';
 
 /** Why a session is over. */
 export interface SessionEnd {
@@ -23,9 +24,11 @@ export interface SessionEnd {
 
 /** What a session reports. `up` and `down` come once each at most, `down` always. */
 export interface SessionOwner {
-  /** The peer's Hello is in. Undefined takes the session. */
-  admit(session: Session): { readonly farewell: Farewell; readonly detail: string; readonly revocation?: SignedRecord } | undefined;
+  /** The peer's Hello is in. Undefined takes the session; only of an inbound one may the answer take time. */
+  admit(session: Session): Refusal | undefined | Promise<Refusal | undefined>;
   up(session: Session): void;
+  /** Whether this node holds on to that session. */
+  holds(session: Session): boolean;
   message(session: Session, message: PeerMessage): Promise<void>;
   query(session: Session, query: PeerQuery): Promise<PeerAnswer>;
   /** The peer asks that this node be told to dial it. */

@@ -13,7 +13,7 @@ export interface ProtocolVersion {
 export const protocol: ProtocolVersion = { major: 1, minor: 1 };
 
 /** What this version can do that its minor does not promise of every node: asked for by name in the peer's Hello. */
-export const ownFeatures = ['reach', 'introduce', 'dial_back', 'rename', 'leave', 'remove', 'registry'] as const;
+export const ownFeatures = ['reach', 'introduce', 'dial_back', 'rename', 'leave', 'remove', 'registry', 'resting'] as const;
 export type Feature = (typeof ownFeatures)[number];
 
 /** Questions that an older node would not understand. */

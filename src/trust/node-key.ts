@@ -1,6 +1,5 @@
 /** The Ed25519 key that a node is: its id is made from it, and all that it says is signed with it. */
 import { createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
-import { rename } from 'node:fs/promises';
 import { BrokerError } from '../domain/errors.ts';
 import { nodeIdOfPublicKey, type NodeId } from '../domain/ids.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
@@ -70,15 +69,5 @@ export async function loadOrCreateNodeKey(path: string): Promise<NodeKey> {
     const first = await readKeyFile(path);
     if (first === undefined) throw error;
     return nodeKeyOf(first);
-  }
-}
-
-/** The key goes aside, never to be used again: the next start makes another. Does nothing when there is none. @throws BrokerError `unavailable` */
-export async function renewNodeKey(path: string): Promise<void> {
-  try {
-    await rename(path, `${path}.removed`);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
-    throw new BrokerError('unavailable', `cannot put the key file ${path} aside`, { hint: 'move it away by hand, then restart the node', cause: error });
   }
 }

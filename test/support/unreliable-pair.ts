@@ -239,7 +239,9 @@ export class Machine {
       link: (nodeId) => (nodeId === this.#peer?.identity.nodeId ? this.link : undefined),
       links: () => (this.link === undefined ? [] : [this.link]),
       peers: () => [],
+      clones: () => [],
       onPeer: () => () => undefined,
+      want: () => Promise.resolve(this.link),
       dialNow: () => Promise.resolve(this.link),
     };
   }

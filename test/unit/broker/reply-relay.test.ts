@@ -29,7 +29,7 @@ function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerE
   };
   const parts = {
     self: { owner: () => 'ada' },
-    mesh: () => ({ link }),
+    mesh: () => ({ link, want: (id: NodeId) => Promise.resolve(link(id)) }),
     replies: { give: async (each: unknown) => (given.push(each), { flight, request: 'req_1', confirmed: true }) },
     find: () => {
       if (options.known === true) return flight;

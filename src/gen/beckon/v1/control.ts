@@ -109,7 +109,11 @@ export interface GetStatusResponse {
   listen: string[];
   draining: boolean;
   /** Only of a node that was removed, until it leaves the mesh. */
-  removed: RemovedFrom | undefined;
+  removed:
+    | RemovedFrom
+    | undefined;
+  /** Why other nodes take this one for a copy of another machine; empty while none does. */
+  refused: string;
 }
 
 export interface PeerCount {
@@ -378,6 +382,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     listen: [],
     draining: false,
     removed: undefined,
+    refused: "",
   };
 }
 
@@ -421,6 +426,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.removed !== undefined) {
       RemovedFrom.encode(message.removed, writer.uint32(482).fork()).join();
+    }
+    if (message.refused !== "") {
+      writer.uint32(642).string(message.refused);
     }
     return writer;
   },
@@ -540,6 +548,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             }
 
             message.removed = RemovedFrom.decode(reader, reader.uint32());
+            continue;
+          }
+          case 80: {
+            if (tag !== 642) {
+              break;
+            }
+
+            message.refused = reader.string();
             continue;
           }
         }

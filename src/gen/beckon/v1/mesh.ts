@@ -71,6 +71,8 @@ export const GoodbyeReason = {
   LEFT: 6,
   /** REMOVED - The receiver is a member no longer: `revocation` proves it. */
   REMOVED: 60,
+  /** RESTING - Nobody needs this link now: the sender is well, and makes one when there is work. Said only to who knows it. */
+  RESTING: 80,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -85,6 +87,7 @@ export namespace GoodbyeReason {
   export type PROTOCOL = typeof GoodbyeReason.PROTOCOL;
   export type LEFT = typeof GoodbyeReason.LEFT;
   export type REMOVED = typeof GoodbyeReason.REMOVED;
+  export type RESTING = typeof GoodbyeReason.RESTING;
   export type UNRECOGNIZED = typeof GoodbyeReason.UNRECOGNIZED;
 }
 
@@ -182,6 +185,8 @@ export interface Heartbeat {
   digest: Buffer;
   /** Whether the sender has gossip neighbours now: one that has none is told news over its sessions. */
   gossips: boolean;
+  /** Whether the sender holds on to this link: the receiver then does not let it rest. */
+  holds: boolean;
 }
 
 export interface HeartbeatReply {
@@ -1270,7 +1275,7 @@ export const DialRequest: MessageFns<DialRequest> = {
 };
 
 function createBaseHeartbeat(): Heartbeat {
-  return { number: 0, digest: Buffer.alloc(0), gossips: false };
+  return { number: 0, digest: Buffer.alloc(0), gossips: false, holds: false };
 }
 
 export const Heartbeat: MessageFns<Heartbeat> = {
@@ -1283,6 +1288,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     }
     if (message.gossips !== false) {
       writer.uint32(24).bool(message.gossips);
+    }
+    if (message.holds !== false) {
+      writer.uint32(640).bool(message.holds);
     }
     return writer;
   },
@@ -1322,6 +1330,14 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             }
 
             message.gossips = reader.bool();
+            continue;
+          }
+          case 80: {
+            if (tag !== 640) {
+              break;
+            }
+
+            message.holds = reader.bool();
             continue;
           }
         }
