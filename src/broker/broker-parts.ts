@@ -1,6 +1,7 @@
 /** What a node's core is given from outside. */
 import type { Check } from '../domain/checks.ts';
 import type { FlightTokens } from '../domain/flight-token.ts';
+import type { Gossip } from '../domain/gossip-port.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
@@ -23,6 +24,10 @@ export interface BrokerParts extends MembershipPorts {
   readonly self: Self;
   readonly store: Store;
   readonly mesh: () => Mesh;
+  /** News to all at once; `noGossip` for a node that gossips with nobody. */
+  readonly gossip: () => Gossip;
+  /** host:port, where this node listens for gossip. */
+  readonly gossipAddresses: () => readonly string[];
   readonly harnesses: ReadonlyMap<string, Harness>;
   readonly orphans: Orphans;
   readonly worktrees: Worktrees;

@@ -6,6 +6,7 @@ import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
+import type { GossipHandler } from '../domain/gossip-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
 import { Acceptance } from './acceptance.ts';
@@ -33,6 +34,8 @@ import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
+import { NodePresence, spreadNews } from './presence.ts';
+import type { SpreadNews } from './presence.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -69,6 +72,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #replies: Replies;
   readonly #relay: ReplyRelay;
   readonly #roster: Roster;
+  readonly #presence: NodePresence;
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
   readonly #work: FlightWork;
@@ -102,6 +106,7 @@ export class Broker implements BrokerApi, Startable {
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
       onDoubt: (address) => this.#agents.doubt(address),
+      onLoad: (address) => this.#presence.changed(address),
     });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
@@ -109,8 +114,10 @@ export class Broker implements BrokerApi, Startable {
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
-    this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
-    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
+    this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock, gossipAddresses: parts.gossipAddresses });
+    const spread: SpreadNews = (news, from) => spreadNews(parts, news, from);
+    this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log });
+    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock, load: (nodeId, address) => this.#presence.load(nodeId, address) });
     this.#agents = new Agents({
       ...{ store, self, registry: this.registry, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
@@ -178,7 +185,7 @@ export class Broker implements BrokerApi, Startable {
     });
     this.links = new Links({
       ...{ store, inbox, roster, renaming, leaving, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
-      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
+      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work, presence: this.#presence },
     });
   }
 
@@ -200,6 +207,7 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
+    await this.#presence.start();
   }
 
   /** Who serves this agent, or how many runs it takes, has changed. */
@@ -229,6 +237,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#runner.drain(this.#forced.signal);
     await this.#closeHarnesses();
     await this.#notifications.stop();
+    await this.#presence.stop();
     await this.#housekeeping.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
@@ -237,6 +246,9 @@ export class Broker implements BrokerApi, Startable {
     await this.#agents.settled();
     this.#feed.wakeAll();
   }
+
+  /** What a gossip neighbour passed on. */
+  readonly gossiped: GossipHandler = (news, from) => Promise.resolve(news.type === 'presence' ? this.#presence.heard(news.presence, from) : 'ignore');
 
   /** Others can reach this node elsewhere than before. */
   addressesChanged(): void {
@@ -317,13 +329,14 @@ export class Broker implements BrokerApi, Startable {
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
   async getAgent(address: string): ReturnType<BrokerApi['getAgent']> {
-    return Promise.resolve().then(() => this.#agents.get(address));
+    return Promise.resolve().then(() => this.#presence.shown(this.#agents.get(address)));
   }
 
   async listAgents(filter: { node?: string }, page: PageRequest): ReturnType<BrokerApi['listAgents']> {
     return Promise.resolve().then(() => {
       const node = filter.node === undefined ? undefined : this.#nodes.find(filter.node);
-      return this.#agents.list(node, page);
+      const { items, ...rest } = this.#agents.list(node, page);
+      return { items: items.map((each) => this.#presence.shown(each)), ...rest };
     });
   }
 

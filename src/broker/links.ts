@@ -9,6 +9,7 @@ import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
 import type { Leaving } from './leaving.ts';
 import type { Outbox } from './outbox.ts';
+import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
 import type { Renaming } from './renaming.ts';
@@ -27,6 +28,7 @@ export interface LinksParts {
   readonly roster: Roster;
   readonly inspection: Inspection;
   readonly work: FlightWork;
+  readonly presence: NodePresence;
   readonly renaming: Renaming;
   readonly leaving: Leaving;
   readonly clock: Clock;
@@ -47,6 +49,7 @@ export class Links implements LinkHandler {
     this.#track(link, rollback.linkUp(link));
     roster.linkUp(link);
     registry.linkUp(link);
+    this.#parts.presence.linkUp(link);
     inbox.linkUp(link);
     replies.linkUp(link);
     this.#track(link, outbox.linkUp(link));
@@ -125,9 +128,10 @@ export class Links implements LinkHandler {
         return outbox.events(link, message);
       case 'registry':
         return registry.received(link, message);
+      case 'presence':
+        return void this.#parts.presence.heard(message.presence, link.peer.nodeId);
       case 'registry_change':
       case 'registry_entry':
-      case 'presence':
         return;
       case 'roster':
         return roster.received(link, message);

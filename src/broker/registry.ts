@@ -23,6 +23,7 @@ export interface RegistryParts {
   readonly seal: RecordSeal;
   readonly mesh: () => Mesh;
   readonly clock: Clock;
+  readonly gossipAddresses: () => readonly string[];
 }
 
 export class Registry {
@@ -103,7 +104,7 @@ export class Registry {
       .ownRegistrations()
       .filter((each) => each.visibility === 'mesh')
       .map((each) => seal.sealRegistration(each));
-    const head = { nodeId: self.nodeId, epoch: self.epoch, version: this.#version, count: records.length, rootHash: seal.rootHash(records), addresses: [], gossipAddresses: [] };
+    const head = { nodeId: self.nodeId, epoch: self.epoch, version: this.#version, count: records.length, rootHash: seal.rootHash(records), addresses: [], gossipAddresses: this.#parts.gossipAddresses() };
     return { head: seal.sealHead(head), records };
   }
 }

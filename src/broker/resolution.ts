@@ -1,6 +1,9 @@
 /** From what a person typed to instances: the pure rules, fed with what this node knows now. */
 import { parseAddress, shellAddress } from '../domain/address.ts';
 import { BrokerError, invalid, notFound } from '../domain/errors.ts';
+import { asNodeId } from '../domain/ids.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { Load } from '../domain/presence.ts';
 import { resolve } from '../domain/resolve.ts';
 import type { Candidate, Resolution } from '../domain/resolve.ts';
 import type { Clock, ProjectProbe } from '../domain/ports.ts';
@@ -15,6 +18,8 @@ export interface ResolutionParts {
   readonly registry: Registry;
   readonly probe: ProjectProbe;
   readonly clock: Clock;
+  /** How busy that agent is, when that is known now. */
+  readonly load: (nodeId: NodeId, address: string) => Load | undefined;
 }
 
 export class Resolver {
@@ -66,9 +71,14 @@ export class Resolver {
         capabilities: selector.capabilities ?? [],
         labels: selector.labels ?? {},
       },
-      registry.candidates(),
+      selector.any === true ? registry.candidates().map((each) => this.#loaded(each)) : registry.candidates(),
       { nodeId: self.nodeId, owner: self.owner(), nowMs: clock.now() },
     );
+  }
+
+  #loaded(candidate: Candidate): Candidate {
+    const load = this.#parts.load(asNodeId(candidate.nodeId), candidate.address);
+    return load === undefined ? candidate : { ...candidate, busy: load.running + load.queued };
   }
 
   /** `.`: the instance whose directory holds the caller's, the innermost of several. */

@@ -140,6 +140,7 @@ async function show(context: Context, [address = '']: readonly string[]): Promis
     ['node', `${view.nodeName} (${view.state})`],
     ['owner', view.owner],
     ['harness', registration.harness],
+    ['load', loadText(view)],
     ['available', registration.available ? 'yes' : `no: ${registration.unavailableWhy ?? 'unknown'}`],
     ['default', registration.isDefault ? 'yes' : 'no'],
     ['visibility', registration.visibility],
@@ -167,7 +168,7 @@ async function agents(context: Context, _args: readonly string[], options: Optio
     out.note(node === undefined ? 'no agents yet: add one in its project directory with beckon agent add -- CMD' : `no agents on ${node}`);
     return exitOk;
   }
-  await table(out, ['address', 'node', 'harness', 'state', 'available'], page.items.map((view) => row(context, view)));
+  await table(out, ['address', 'node', 'harness', 'state', 'load', 'available'], page.items.map((view) => row(context, view)));
   if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
   return exitOk;
 }
@@ -180,8 +181,16 @@ function row({ out }: Context, view: AgentView): Parameters<typeof table>[2][num
     view.nodeName,
     registration.harness,
     paintState(out.colours, view.state),
+    loadText(view),
     { text: available, paint: registration.available ? out.colours.green : out.colours.red },
   ];
+}
+
+/** `-` when it is not known now. */
+function loadText({ presence }: AgentView): string {
+  if (presence === undefined) return '-';
+  const { running, queued } = presence;
+  return running + queued === 0 ? 'free' : `${running} running${queued === 0 ? '' : `, ${queued} queued`}`;
 }
 
 async function resolve(context: Context, [address = '']: readonly string[], options: OptionValues): Promise<number> {

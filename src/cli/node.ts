@@ -1,6 +1,6 @@
 /** The node itself: up, down, restart, status, version. */
 import type { Command } from 'commander';
-import { formatHostPort, meshPort, parseHostPort } from '../domain/host-port.ts';
+import { formatHostPort, gossipPort, meshPort, parseHostPort } from '../domain/host-port.ts';
 import { parseName } from '../domain/name.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { withNode } from './context.ts';
@@ -11,13 +11,14 @@ import { duration, examples, flag, number, parsed, repeated } from './options.ts
 import type { OptionValues, Register } from './options.ts';
 import { facts } from './table.ts';
 
+const checkGossip = (given: string): string => (given === 'auto' || given === 'off' ? given : formatHostPort(parseHostPort(given, gossipPort)));
 const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given, meshPort));
 
 export function addUpOptions(command: Command): Command {
   return command
     .addOption(parsed('--name <name>', 'call this node so', parseName))
     .addOption(repeated('--listen <host:port>', 'listen there only', checkHostPort))
-    .addOption(parsed('--gossip-listen <host:port>', 'listen there for gossip', checkHostPort))
+    .addOption(parsed('--gossip-listen <host:port>', 'listen there for gossip; auto, or off', checkGossip))
     .addOption(repeated('--seed <host:port>', 'where other nodes of the mesh may be; may be given again', checkHostPort))
     .option('--tailscale <how>', 'auto, off, or the socket of tailscaled');
 }

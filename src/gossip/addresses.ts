@@ -1,6 +1,5 @@
 /** host:port as multiaddrs have it, and back. */
 import { isIP } from 'node:net';
-import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 
 /** Undefined for an address with a zone, which means something on its own machine only. */
@@ -17,6 +16,3 @@ export function hostPortOf(components: readonly { readonly name: string; readonl
   const port = Number(value('tcp') ?? Number.NaN);
   return host === undefined || !Number.isInteger(port) ? undefined : { host, port };
 }
-
-/** For comparing. */
-export const sameAddress = (a: HostPort, b: HostPort): boolean => formatHostPort(a) === formatHostPort(b);
