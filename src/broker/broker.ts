@@ -12,6 +12,7 @@ import type { Flight, PageRequest } from '../domain/records.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
 import { AgentChecks } from './agent-checks.ts';
+import { AgentViews } from './agent-views.ts';
 import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { BrokerParts } from './broker-parts.ts';
@@ -35,7 +36,6 @@ import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { NodePresence, spreadNews } from './presence.ts';
-import type { SpreadNews } from './presence.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -48,6 +48,7 @@ import type { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import { Sessions } from './sessions.ts';
 import { Waiting } from './waiting.ts';
+import { watchAgents } from './watch-agents.ts';
 import { watchPeers } from './watch-peers.ts';
 
 export class Broker implements BrokerApi, Startable {
@@ -64,6 +65,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #rollback: Rollback;
   readonly #nodes: Nodes;
   readonly #agents: Agents;
+  readonly #views: AgentViews;
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
   readonly #flights: Flights;
@@ -115,11 +117,11 @@ export class Broker implements BrokerApi, Startable {
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock, gossipAddresses: parts.gossipAddresses });
-    const spread: SpreadNews = (news, from) => spreadNews(parts, news, from);
-    this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log });
+    this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread: (news, from) => spreadNews(parts, news, from), clock, log });
+    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence });
     this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock, load: (nodeId, address) => this.#presence.load(nodeId, address) });
     this.#agents = new Agents({
-      ...{ store, self, registry: this.registry, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
+      ...{ store, self, registry: this.registry, views: this.#views, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
     this.#acceptance = new Acceptance({
@@ -329,15 +331,13 @@ export class Broker implements BrokerApi, Startable {
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
   async getAgent(address: string): ReturnType<BrokerApi['getAgent']> {
-    return Promise.resolve().then(() => this.#presence.shown(this.#agents.get(address)));
+    return Promise.resolve().then(() => this.#agents.get(address));
   }
 
-  async listAgents(filter: { node?: string }, page: PageRequest): ReturnType<BrokerApi['listAgents']> {
-    return Promise.resolve().then(() => {
-      const node = filter.node === undefined ? undefined : this.#nodes.find(filter.node);
-      const { items, ...rest } = this.#agents.list(node, page);
-      return { items: items.map((each) => this.#presence.shown(each)), ...rest };
-    });
+  readonly listAgents: BrokerApi['listAgents'] = async (filter, page) => Promise.resolve().then(() => this.#views.list(filter, page));
+
+  watchAgents(...[filter, signal]: Parameters<BrokerApi['watchAgents']>): ReturnType<BrokerApi['watchAgents']> {
+    return watchAgents({ views: this.#views, registry: this.registry, mesh: this.#parts.mesh(), clock: this.#parts.clock }, filter, signal);
   }
 
   async findFlight(id: string): Promise<Flight> {
