@@ -255,6 +255,7 @@ export class Broker implements BrokerApi, Startable {
   /** Others can reach this node elsewhere than before. */
   addressesChanged(): void {
     this.#roster.announce();
+    this.registry.changed();
   }
 
   /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */

@@ -95,7 +95,7 @@ export class Presences {
   load(nodeId: NodeId, address: string, nowMs: number): Load | undefined {
     const entry = this.#entries.get(nodeId);
     if (entry === undefined) return undefined;
-    const ageMs = nowMs - entry.heardAtMs;
+    const ageMs = Math.max(0, Math.round(nowMs - entry.heardAtMs));
     if (ageMs >= presenceLastsMs) {
       this.#entries.delete(nodeId);
       return undefined;
