@@ -1,13 +1,20 @@
 /** Whether and where this node gossips, from what the person wants and from where the network port is. */
 import { gossipPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { RegistryHead } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { GossipMember } from '../gossip/gossip.ts';
 
 /** All unrevoked members, and where they gossip. */
-export function gossipMembers({ read }: Pick<Store, 'read'>): readonly GossipMember[] {
-  const members = read.members().filter(({ left }) => left === undefined);
-  return members.map(({ nodeId }) => ({ nodeId, gossipAddresses: read.registryHead(nodeId)?.head.gossipAddresses ?? [] }));
+export function gossipMembers({ read }: Pick<Store, 'read'>, { isMember, head }: KnownMembers): readonly GossipMember[] {
+  const members = read.members().filter(({ nodeId }) => isMember(nodeId));
+  return members.map(({ nodeId }) => ({ nodeId, gossipAddresses: head(nodeId)?.head.gossipAddresses ?? [] }));
+}
+
+interface KnownMembers {
+  readonly isMember: (nodeId: NodeId) => boolean;
+  readonly head: (nodeId: NodeId) => { readonly head: Pick<RegistryHead, 'gossipAddresses'> } | undefined;
 }
 
 export type GossipWish = 'auto' | 'off' | HostPort;

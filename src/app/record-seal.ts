@@ -6,7 +6,7 @@ import { isNodeId, publicKeyOfNodeId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { RecordSeal } from '../domain/ports.ts';
 import type { Presence } from '../domain/presence.ts';
-import type { SignedRecord } from '../domain/registration.ts';
+import type { RegistryHead, SignedRecord } from '../domain/registration.ts';
 import { Departure } from '../gen/beckon/v1/membership.ts';
 import * as wire from '../gen/beckon/v1/record.ts';
 import { id, whole } from '../rpc/fields.ts';
@@ -25,6 +25,14 @@ function readPresence(payload: Uint8Array): Presence {
     return decodePresence(payload);
   } catch (error) {
     throw error instanceof BrokerError ? error : new BrokerError('invalid', 'a presence is malformed', { cause: error });
+  }
+}
+
+function decodeHead(payload: Uint8Array): RegistryHead {
+  try {
+    return decodeRegistryHead(wire.RegistryHead.decode(payload));
+  } catch (error) {
+    throw error instanceof BrokerError ? error : new BrokerError('invalid', 'a head is malformed', { cause: error });
   }
 }
 
@@ -52,8 +60,9 @@ export function createRecordSeal(nodeKey: NodeKey, meshId: () => MeshId | undefi
   return {
     sealRegistration: (registration) => seal('registration', wire.Registration.encode(encodeRegistration(registration)).finish()),
     sealHead: (head) => seal('head', wire.RegistryHead.encode(encodeRegistryHead(head)).finish()),
-    openRegistration: (record, signer) => open('registration', record, signer, (payload) => decodeRegistration(wire.Registration.decode(payload))),
-    openHead: (record, signer) => open('head', record, signer, (payload) => decodeRegistryHead(wire.RegistryHead.decode(payload))),
+    openRegistration: (record, owner) => open('registration', record, publicKeyOfNodeId(owner), (payload) => decodeRegistration(wire.Registration.decode(payload))),
+    openHead: (record) => open('head', record, publicKeyOfNodeId(decodeHead(record.payload).nodeId), decodeHead),
+    readHead: (record) => decodeHead(record.payload),
     sealDeparture: (departure) => seal('departure', Departure.encode(departure).finish()),
     openDeparture: (record, keyOf) => {
       const claimed = decodeDeparture(record.payload);
@@ -64,9 +73,6 @@ export function createRecordSeal(nodeKey: NodeKey, meshId: () => MeshId | undefi
     sealPresence: (presence) => seal('presence', encodePresence(presence)),
     openPresence: (record) => open('presence', record, publicKeyOfNodeId(readPresence(record.payload).nodeId), decodePresence),
     readPresence: (record) => readPresence(record.payload),
-    rootHash: (records) => {
-      const hashes = records.map((each) => createHash('sha256').update(each.payload).digest('hex')).toSorted();
-      return createHash('sha256').update(hashes.join('\n')).digest('hex');
-    },
+    hash: (content) => createHash('sha256').update(content).digest('hex'),
   };
 }

@@ -2,13 +2,14 @@
 import type { Check } from '../domain/checks.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
+import type { GossipHandler } from '../domain/gossip-port.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
-import type { GossipHandler } from '../domain/gossip-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
+import type { Member } from '../domain/store-port.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
 import { AgentChecks } from './agent-checks.ts';
@@ -35,7 +36,7 @@ import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
-import { NodePresence, spreadNews } from './presence.ts';
+import { NodePresence } from './presence.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -116,28 +117,19 @@ export class Broker implements BrokerApi, Startable {
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
-    this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock, gossipAddresses: parts.gossipAddresses });
-    this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread: (news, from) => spreadNews(parts, news, from), clock, log });
+    const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
+    this.registry = new Registry({ ...parts, onMembers, roster: () => this.#roster, onPresence: (record, from) => this.#presence.heard(record, from) });
+    const { state, spread } = this.registry;
+    this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log, isMember: (nodeId) => state.isMember(nodeId) });
     this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence });
-    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock, load: (nodeId, address) => this.#presence.load(nodeId, address) });
+    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock, presence: this.#presence });
     this.#agents = new Agents({
       ...{ store, self, registry: this.registry, views: this.#views, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
     this.#acceptance = new Acceptance({
-      store,
-      self,
-      resolver: this.#resolver,
-      checks,
-      mesh,
-      outbox: this.#outbox,
-      runner: this.#runner,
-      chronicler,
-      clock,
-      ulids,
-      digest: parts.digest,
-      sessions,
-      isDraining,
+      ...{ store, self, resolver: this.#resolver, checks, mesh, outbox: this.#outbox, runner: this.#runner, chronicler, clock, ulids, digest: parts.digest },
+      ...{ sessions, isDraining },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
@@ -157,9 +149,9 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
-    const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
+    const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     const { roster, renaming, leaving } = makeMembership({
-      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, ...trust },
+      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations: undefined, ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
@@ -170,7 +162,7 @@ export class Broker implements BrokerApi, Startable {
     this.#roster = roster;
     this.#renaming = renaming;
     this.#leaving = leaving;
-    this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
+    this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust, onMembers: (members) => roster.announce(members) });
     this.#housekeeping = new Housekeeping({
       clock,
       log,
@@ -206,6 +198,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
+    await this.registry.start();
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
@@ -241,6 +234,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#notifications.stop();
     await this.#presence.stop();
     await this.#housekeeping.stop();
+    await this.registry.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.#work.stop();
@@ -249,12 +243,8 @@ export class Broker implements BrokerApi, Startable {
     this.#feed.wakeAll();
   }
 
-  /** What a gossip neighbour passed on. */
-  readonly gossiped: GossipHandler = (news, from) => Promise.resolve(news.type === 'presence' ? this.#presence.heard(news.presence, from) : 'ignore');
-
   /** Others can reach this node elsewhere than before. */
   addressesChanged(): void {
-    this.#roster.announce();
     this.registry.changed();
   }
 
@@ -297,6 +287,7 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve({ pid: this.#parts.pid, running });
   }
 
+  readonly gossiped: GossipHandler = (news, from) => this.registry.gossiped(news, from);
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);

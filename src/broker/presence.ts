@@ -2,8 +2,7 @@
  * How busy this node's agents are, told to the others when it changes and every 30 s, and what the others told of theirs.
  * Never stored. Own load is counted when it is told or asked for, of those agents alone that something happened to.
  */
-import { BrokerError } from '../domain/errors.ts';
-import type { Gossip, GossipNews, GossipVerdict } from '../domain/gossip-port.ts';
+import type { GossipVerdict } from '../domain/gossip-port.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
@@ -13,16 +12,9 @@ import type { AgentLoad, Load } from '../domain/presence.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AgentView } from './api.ts';
+import type { RegistrySpread } from './registry-spread.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
-
-/** To all, by gossip and over the sessions. @param from who told this node */
-export type SpreadNews = (news: GossipNews, from?: NodeId) => void;
-
-export function spreadNews({ gossip, mesh }: { readonly gossip: () => Gossip; readonly mesh: () => Mesh }, news: GossipNews, from?: NodeId): void {
-  gossip().publish(news);
-  for (const link of mesh().links()) if (link.peer.nodeId !== from) link.send(news);
-}
 
 export interface PresenceParts {
   readonly store: Store;
@@ -30,7 +22,9 @@ export interface PresenceParts {
   readonly seal: RecordSeal;
   readonly mesh: () => Mesh;
   readonly runner: Pick<Runner, 'runningByAgent'>;
-  readonly spread: SpreadNews;
+  readonly isMember: (nodeId: NodeId) => boolean;
+  /** To all, by gossip and over the sessions. */
+  readonly spread: Pick<RegistrySpread, 'tell'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -101,25 +95,20 @@ export class NodePresence implements Startable {
     else link.send({ type: 'presence', presence: this.#last.record });
   }
 
-  /** @param from the peer or neighbour that it came from. Never throws */
-  heard(record: SignedRecord, from: NodeId): GossipVerdict {
-    const { seal, self, store, clock, spread, log } = this.#parts;
+  /**
+   * @param from the peer or neighbour that it came from
+   * @throws BrokerError `unauthenticated` or `invalid`: forged, and nothing of it was believed
+   */
+  async heard(record: SignedRecord, from: NodeId): Promise<GossipVerdict> {
+    const { seal, self, isMember, clock, spread } = this.#parts;
     const now = clock.monotonic();
-    try {
-      const claimed = seal.readPresence(record);
-      if (claimed.nodeId === self.nodeId || !this.#presences.isNews(claimed, now)) return 'ignore';
-      const member = store.read.member(claimed.nodeId);
-      if (member === undefined || member.left !== undefined) return 'ignore';
-      this.#presences.add(seal.openPresence(record), now);
-      // Others may see it still; this node does not.
-      if (this.#away.has(claimed.nodeId)) this.#presences.drop(claimed.nodeId);
-      spread({ type: 'presence', presence: record }, from);
-      return 'accept';
-    } catch (error) {
-      if (!(error instanceof BrokerError)) throw error;
-      log.debug({ nodeId: from, err: error }, 'a presence was not believed');
-      return 'reject';
-    }
+    const claimed = seal.readPresence(record);
+    if (claimed.nodeId === self.nodeId || !isMember(claimed.nodeId) || !this.#presences.isNews(claimed, now)) return 'ignore';
+    this.#presences.add(seal.openPresence(record), now);
+    // Others may see it still; this node does not.
+    if (this.#away.has(claimed.nodeId)) this.#presences.drop(claimed.nodeId);
+    spread.tell({ type: 'presence', presence: record }, from);
+    return 'accept';
   }
 
   /** Exactly, of this node's own; as it was heard, of others; undefined when nothing is known now. */
@@ -169,7 +158,10 @@ export class NodePresence implements Startable {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     try {
       // What slipped through, now and then.
-      if (now - this.#toldAtMs >= presenceEveryMs) for (const address of [...this.#own.keys(), ...store.read.queuedTargets()]) this.#changed.add(address);
+      if (now - this.#toldAtMs >= presenceEveryMs) {
+        for (const address of [...this.#own.keys(), ...store.read.queuedTargets()]) this.#changed.add(address);
+        this.#presences.retain(this.#parts.isMember);
+      }
       this.#count();
       const loads = this.#loads();
       const meshId = self.mesh()?.id;
@@ -180,7 +172,7 @@ export class NodePresence implements Startable {
         this.#toldAtMs = now;
         const record = seal.sealPresence({ nodeId: self.nodeId, epoch: self.epoch, number: this.#number, ...loads });
         this.#last = { record, meshId };
-        spread({ type: 'presence', presence: record });
+        spread.tell({ type: 'presence', presence: record });
       }
     } catch (error) {
       log.error({ err: error }, 'how busy this node is could not be told; it is tried again');

@@ -2,13 +2,12 @@
 import { parseAddress, shellAddress } from '../domain/address.ts';
 import { BrokerError, invalid, notFound } from '../domain/errors.ts';
 import { asNodeId } from '../domain/ids.ts';
-import type { NodeId } from '../domain/ids.ts';
-import type { Load } from '../domain/presence.ts';
 import { resolve } from '../domain/resolve.ts';
-import type { Candidate, Resolution } from '../domain/resolve.ts';
+import type { Candidate, Resolution, ResolveQuery } from '../domain/resolve.ts';
 import type { Clock, ProjectProbe } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { ResolveResult, Selector } from './api.ts';
+import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Self } from './self.ts';
 
@@ -18,8 +17,7 @@ export interface ResolutionParts {
   readonly registry: Registry;
   readonly probe: ProjectProbe;
   readonly clock: Clock;
-  /** How busy that agent is, when that is known now. */
-  readonly load: (nodeId: NodeId, address: string) => Load | undefined;
+  readonly presence: Pick<NodePresence, 'load'>;
 }
 
 export class Resolver {
@@ -61,24 +59,28 @@ export class Resolver {
 
   #lookUp(address: string, selector: Partial<Selector>): Resolution {
     const { registry, self, clock } = this.#parts;
-    return resolve(
-      {
-        address: parseAddress(address),
-        ...(selector.anyOwner === undefined ? {} : { anyOwner: selector.anyOwner }),
-        ...(selector.any === undefined ? {} : { any: selector.any }),
-        ...(selector.all === undefined ? {} : { all: selector.all }),
-        ...(selector.harness === undefined ? {} : { harness: selector.harness }),
-        capabilities: selector.capabilities ?? [],
-        labels: selector.labels ?? {},
-      },
-      selector.any === true ? registry.candidates().map((each) => this.#loaded(each)) : registry.candidates(),
-      { nodeId: self.nodeId, owner: self.owner(), nowMs: clock.now() },
-    );
+    const query: ResolveQuery = {
+      address: parseAddress(address),
+      ...(selector.anyOwner === undefined ? {} : { anyOwner: selector.anyOwner }),
+      ...(selector.any === undefined ? {} : { any: selector.any }),
+      ...(selector.all === undefined ? {} : { all: selector.all }),
+      ...(selector.harness === undefined ? {} : { harness: selector.harness }),
+      capabilities: selector.capabilities ?? [],
+      labels: selector.labels ?? {},
+    };
+    const here = { nodeId: self.nodeId, owner: self.owner(), nowMs: clock.now() };
+    const resolution = resolve(query, this.#loaded(query, registry.candidates(query.address.agent)), here);
+    // What is nearest to an address that is none is looked for among all.
+    return resolution.ok || resolution.error.code !== 'not_found' ? resolution : resolve(query, registry.candidates(), here);
   }
 
-  #loaded(candidate: Candidate): Candidate {
-    const load = this.#parts.load(asNodeId(candidate.nodeId), candidate.address);
-    return load === undefined ? candidate : { ...candidate, busy: load.running + load.queued };
+  /** How busy they are decides with `any` only. */
+  #loaded({ any = false }: ResolveQuery, candidates: readonly Candidate[]): readonly Candidate[] {
+    if (!any) return candidates;
+    return candidates.map((each) => {
+      const load = this.#parts.presence.load(asNodeId(each.nodeId), each.address);
+      return load === undefined ? each : { ...each, busy: load.running + load.queued };
+    });
   }
 
   /** `.`: the instance whose directory holds the caller's, the innermost of several. */

@@ -32,7 +32,6 @@ class Place {
       queuedTargets: () => [...this.queued.keys()],
       queuedCount: (address: string) => ((this.counted += 1), this.queued.get(address) ?? 0),
       ownRegistrations: () => [{ address: `@fabric@${name}#main`, visibility: 'mesh' }, { address: `@hidden@${name}#main`, visibility: 'node' }],
-      member: (nodeId: NodeId) => (this.members.has(nodeId) ? { nodeId } : undefined),
     };
     const parts = {
       store: { read },
@@ -42,7 +41,8 @@ class Place {
         onPeer: (listen: (peer: PeerView) => void) => ((this.peerChanged = (nodeId, state) => listen({ nodeId, state } as PeerView)), () => undefined),
       }),
       runner: { runningByAgent: () => this.running },
-      spread: (news: GossipNews, from?: NodeId) => void this.told.push(from === undefined ? { news } : { news, from }),
+      isMember: (nodeId: NodeId) => this.members.has(nodeId),
+      spread: { tell: (news: GossipNews, from?: NodeId) => void this.told.push(from === undefined ? { news } : { news, from }) },
       ...{ clock, log: silentLog },
     };
     this.presence = new NodePresence(parts as unknown as PresenceParts);
@@ -70,7 +70,7 @@ beforeEach(async () => {
 });
 
 const load = (): unknown => laptop.presence.load(desktop.nodeId, fabric);
-const hears = (): string => laptop.presence.heard(desktop.last, desktop.nodeId);
+const hears = (): Promise<string> => laptop.presence.heard(desktop.last, desktop.nodeId);
 const works = (running: number): void => {
   desktop.running.set(fabric, running);
   desktop.presence.changed(fabric);
@@ -99,7 +99,7 @@ test('however often its load changes, it tells it once a second, and the last is
   expect(told).toBeGreaterThanOrEqual(5);
   expect(told).toBeLessThanOrEqual(6);
   await clock.advance(1000);
-  expect(hears()).toBe('accept');
+  expect(await hears()).toBe('accept');
   expect(load()).toMatchObject({ running: 100 });
 });
 
@@ -140,7 +140,7 @@ test('a load that was heard is passed on once, with who told it, and ages out', 
   works(2);
   await clock.advance(2000);
   laptop.told.splice(0);
-  expect([hears(), hears()]).toEqual(['accept', 'ignore']);
+  expect([await hears(), await hears()]).toEqual(['accept', 'ignore']);
   expect(laptop.told).toEqual([{ news: { type: 'presence', presence: desktop.last }, from: desktop.nodeId }]);
   expect(load()).toEqual({ running: 2, queued: 0, ageMs: 0 });
   await clock.advance(presenceLastsMs - 1);
@@ -149,37 +149,37 @@ test('a load that was heard is passed on once, with who told it, and ages out', 
   expect(load()).toBeUndefined();
 });
 
-test('a load that its node did not sign, or for another mesh, is rejected; one of no member is ignored', () => {
+test('a load that its node did not sign, or for another mesh, is refused; one of no member is ignored', async () => {
   const { payload, signature } = desktop.last;
   const forged = { payload, signature: signature.map((byte) => byte ^ 1) };
-  expect(laptop.presence.heard(forged, desktop.nodeId)).toBe('reject');
-  expect(laptop.presence.heard({ payload: new Uint8Array([1, 2, 3]), signature }, desktop.nodeId)).toBe('reject');
+  await expect(laptop.presence.heard(forged, desktop.nodeId)).rejects.toMatchObject({ code: 'unauthenticated' });
+  await expect(laptop.presence.heard({ payload: new Uint8Array([1, 2, 3]), signature }, desktop.nodeId)).rejects.toMatchObject({ code: 'invalid' });
   const mine = laptop.seal.sealPresence({ nodeId: desktop.nodeId, epoch: 1, number: 9, running: 0, queued: 0, agents: [] });
-  expect(laptop.presence.heard(mine, desktop.nodeId)).toBe('reject');
+  await expect(laptop.presence.heard(mine, desktop.nodeId)).rejects.toMatchObject({ code: 'unauthenticated' });
   desktop.meshId = 'another';
   const elsewhere = desktop.seal.sealPresence({ nodeId: desktop.nodeId, epoch: 1, number: 9, running: 0, queued: 0, agents: [] });
-  expect(laptop.presence.heard(elsewhere, desktop.nodeId)).toBe('reject');
+  await expect(laptop.presence.heard(elsewhere, desktop.nodeId)).rejects.toMatchObject({ code: 'unauthenticated' });
   laptop.members.clear();
-  expect(laptop.presence.heard(desktop.last, desktop.nodeId)).toBe('ignore');
+  expect(await laptop.presence.heard(desktop.last, desktop.nodeId)).toBe('ignore');
   expect(load()).toBeUndefined();
 });
 
-test('the load of a node that is away is not known, and is again with its last word when it is back', () => {
-  expect(hears()).toBe('accept');
+test('the load of a node that is away is not known, and is again with its last word when it is back', async () => {
+  expect(await hears()).toBe('accept');
   expect(load()).toMatchObject({ running: 0 });
   laptop.peerChanged(desktop.nodeId, 'suspect');
   expect(load()).toBeUndefined();
-  expect(hears()).toBe('ignore');
+  expect(await hears()).toBe('ignore');
   laptop.peerChanged(desktop.nodeId, 'alive');
   const sent: unknown[] = [];
   desktop.presence.linkUp({ send: (message) => void sent.push(message) } as Link);
   expect(sent).toEqual([{ type: 'presence', presence: desktop.last }]);
-  expect(hears()).toBe('accept');
+  expect(await hears()).toBe('accept');
   expect(load()).toMatchObject({ running: 0 });
 });
 
-test('an agent whose node does not answer is shown without a load', () => {
-  hears();
+test('an agent whose node does not answer is shown without a load', async () => {
+  await hears();
   const view = { registration: { nodeId: desktop.nodeId, address: fabric }, state: 'alive' } as AgentView;
   expect(laptop.presence.shown(view).presence).toEqual({ running: 0, queued: 0, ageMs: 0 });
   expect(laptop.presence.shown({ ...view, state: 'unreachable' }).presence).toBeUndefined();
