@@ -44,7 +44,7 @@ export interface GossipState {
 
 const retryMs = 30_000;
 /** Heads change without a word to this part. */
-const membersFreshMs = 5_000;
+const membersFreshMs = 2_000;
 
 export class Gossiping implements Gossip {
   readonly #parts: GossipingParts;
