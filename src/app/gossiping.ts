@@ -42,6 +42,7 @@ export interface GossipState {
   readonly forMs: number;
 }
 
+const startsAfterMs = 300;
 const retryMs = 30_000;
 /** Heads change without a word to this part. */
 const membersFreshMs = 2_000;
@@ -69,7 +70,8 @@ export class Gossiping implements Gossip {
     if (this.#isStarted) return;
     this.#isStarted = true;
     await this.#settle(true);
-    this.#schedule();
+    // A node that starts has better to do than to load a library.
+    this.#cancelRetry = this.#parts.clock.setTimer(startsAfterMs, () => this.#schedule());
   }
 
   async stop(): Promise<void> {

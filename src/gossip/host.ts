@@ -1,5 +1,6 @@
 /** A libp2p node with one protocol, gossipsub, and none of what it has besides: no discovery, no routing, no identify, no log. */
 import { createHash } from 'node:crypto';
+import { internal } from '../domain/errors.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -92,7 +93,7 @@ export async function createHost({ libraries, key, topic, listen, gater, mostCon
     services: { gossip: service },
   } as Libp2pInit;
   const libp2p = await createLibp2p(init);
-  if (pubsub === undefined || transports === undefined) throw new Error('libp2p made no services');
+  if (pubsub === undefined || transports === undefined) throw internal('libp2p made no services');
   const listening = transports;
   return {
     libp2p,
