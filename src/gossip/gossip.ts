@@ -48,7 +48,7 @@ export interface GossipParts {
 /** News of one neighbour that are judged, that is, not those that others had brought already. */
 export const newsRate: AllowanceRate = { perSecond: 200, burst: 2000 };
 const tendEveryMs = 1_000;
-const dialMs = 5_000;
+const dialMs = 10_000;
 /** How long a neighbour may take until it is heard as one. */
 const settleMs = 10_000;
 const stopMs = 3_000;
@@ -264,6 +264,7 @@ export class MeshGossip implements Gossip, Startable {
       .finally(() => {
         cancelTimer();
         this.#dialling.delete(nodeId);
+        if (this.#host === host) this.#tend();
       });
   }
 }

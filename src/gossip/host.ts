@@ -17,7 +17,7 @@ const largestBacklog = 2 * largestNews;
 /** An honest dialler needs one; many nodes of one machine, or behind one address, dial at once. */
 const inboundPerSecond = 100;
 /** To prove its key. Strangers get no further, and only so many get that far at once. */
-const inboundUpgradeMs = 5_000;
+const inboundUpgradeMs = 10_000;
 const pendingInbound = 32;
 /** The library's limits are for public networks; a window is 256 KiB, and no stream has more. */
 const windowBytes = 256 * 1024;
@@ -111,6 +111,8 @@ function gossipsubOptions(topic: string): NonNullable<Parameters<Libraries['goss
     globalSignaturePolicy: 'StrictNoSign',
     msgIdFn: ({ data }) => messageId(data),
     msgIdToStrFn: (id) => Buffer.from(id).toString('base64'),
+    // Fewer copies than for strangers: what is lost is found by digests.
+    ...{ D: 4, Dlo: 3, Dhi: 8, Dscore: 2, Dout: 1, Dlazy: 4 },
     allowedTopics: [topic],
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,

@@ -11,6 +11,8 @@ import type { Random } from '../domain/ports.ts';
 export const wantedNeighbours = 8;
 /** … of which this node chose so many itself: were all inbound, two crowds might never meet. */
 export const chosenNeighbours = 4;
+/** At once: many nodes that start together would starve each other of time for their handshakes. */
+export const mostDials = 4;
 export const mostInbound = 2 * wantedNeighbours;
 /** One of those that it chose gives way to another that often. */
 export const exchangeEveryMs = 60_000;
@@ -32,7 +34,7 @@ export class Neighbourhood {
   /** Whom to dial now. @param dialling those that are being dialled */
   toDial(members: readonly NodeId[], { inbound, outbound }: Neighbours, dialling: ReadonlySet<NodeId>, nowMs: number): NodeId[] {
     const outgoing = outbound.size + dialling.size;
-    const lacking = Math.max(wantedNeighbours - inbound.size - outgoing, chosenNeighbours - outgoing);
+    const lacking = Math.min(Math.max(wantedNeighbours - inbound.size - outgoing, chosenNeighbours - outgoing), mostDials - dialling.size);
     return lacking <= 0 ? [] : this.#some(members, { inbound, outbound }, dialling, nowMs, lacking);
   }
 

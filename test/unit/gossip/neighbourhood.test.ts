@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { NodeId } from '../../../src/domain/ids.ts';
-import { chosenNeighbours, Neighbourhood, wantedNeighbours } from '../../../src/gossip/neighbourhood.ts';
+import { chosenNeighbours, mostDials, Neighbourhood, wantedNeighbours } from '../../../src/gossip/neighbourhood.ts';
 import { nodeIdFor } from '../../support/temp-store.ts';
 
 const ids = (count: number, from = 1): NodeId[] => Array.from({ length: count }, (_, index) => nodeIdFor(from + index));
@@ -17,17 +17,18 @@ test('it dials as many as it lacks, none twice and none that is dialled or conne
   const hood = new Neighbourhood(steps());
   const all = ids(30);
   const first = hood.toDial(all, neighbours([], []), none, 0);
-  expect([first.length, new Set(first).size]).toEqual([wantedNeighbours, wantedNeighbours]);
+  expect([first.length, new Set(first).size]).toEqual([mostDials, mostDials]);
+  expect(hood.toDial(all, neighbours([], []), new Set(first), 0)).toEqual([]);
   expect(hood.toDial(all, neighbours(all.slice(0, 2), all.slice(2, 6)), new Set(all.slice(6, 8)), 0)).toEqual([]);
-  const more = hood.toDial(all, neighbours(all.slice(0, 3), all.slice(3, 5)), none, 0);
-  expect(more).toHaveLength(wantedNeighbours - 5);
-  expect(more.filter((each) => all.slice(0, 5).includes(each))).toEqual([]);
+  const more = hood.toDial(all, neighbours(all.slice(0, 3), all.slice(3, wantedNeighbours - 1)), none, 0);
+  expect(more).toHaveLength(1);
+  expect(more.filter((each) => all.slice(0, wantedNeighbours - 1).includes(each))).toEqual([]);
 });
 
 test('however many dial it, it has some of its own choice', () => {
   const all = ids(40);
   const hood = new Neighbourhood(steps());
-  expect(hood.toDial(all, neighbours(all.slice(0, 16), all.slice(16, 17)), none, 0)).toHaveLength(chosenNeighbours - 1);
+  expect(hood.toDial(all, neighbours(all.slice(0, 16), all.slice(16, 16 + chosenNeighbours - 1)), none, 0)).toHaveLength(1);
 });
 
 test('one that could not be reached is left for longer each time, and forgiven when it was', () => {
