@@ -4,6 +4,7 @@ import type { Admission } from '../broker/admission.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
 import type { DiscoverySource } from '../domain/discovery-port.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
+import type { GossipHandler } from '../domain/gossip-port.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -15,6 +16,7 @@ import type { Member } from '../domain/store-port.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { Judge, MeshIdentity } from '../domain/trust.ts';
 import type { Gone } from '../mesh/gone.ts';
+import type { GossipMember } from '../gossip/gossip.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import type { NodeMesh } from '../mesh/node-mesh.ts';
 import { clientTls } from '../trust/client-tls.ts';
@@ -24,6 +26,9 @@ import type { EnrolmentDesk } from '../trust/enrolment.ts';
 import { Front, inNoMesh } from '../trust/front.ts';
 import type { Refusal } from '../trust/front.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
+import type { NodeKey } from '../trust/node-key.ts';
+import type { GossipWish } from './gossip-plan.ts';
+import { Gossiping } from './gossiping.ts';
 import { identifyCaller } from './identify.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
@@ -33,6 +38,7 @@ import { tailnetRoute } from './tailnet.ts';
 
 export interface NetworkParts {
   readonly nodeId: NodeId;
+  readonly nodeKey: NodeKey;
   readonly epoch: number;
   readonly previousEpoch: number;
   readonly seenEpochs: (nodeId: NodeId) => readonly number[];
@@ -42,6 +48,7 @@ export interface NetworkParts {
   readonly version: string;
   /** Undefined: on the tailnet, or on this machine alone. */
   readonly listen: readonly HostPort[] | undefined;
+  readonly gossip: { readonly wish: GossipWish; readonly members: () => readonly GossipMember[]; readonly handler: GossipHandler };
   /** Started and stopped with the network. */
   readonly tailnet: Tailnet | undefined;
   readonly sources: readonly DiscoverySource[];
@@ -63,6 +70,7 @@ export interface NetworkParts {
 
 export class Network implements Startable {
   readonly mesh: NodeMesh;
+  readonly gossip: Gossiping;
   readonly #parts: NetworkParts;
   readonly #front: Front;
   readonly #standing: Standing;
@@ -94,7 +102,16 @@ export class Network implements Startable {
       vet: (ends) => this.#listening.vet(ends),
     });
     const { listen: fixed, tailnet } = parts;
-    this.#listening = new Listening({ front: this.#front, fixed, tailnet, onMoved: parts.onMoved, clock, log });
+    const onMoved = (): void => {
+      this.gossip.moved();
+      parts.onMoved();
+    };
+    this.#listening = new Listening({ front: this.#front, fixed, tailnet, onMoved, clock, log });
+    this.gossip = new Gossiping({
+      ...{ ...parts.gossip, nodeKey: parts.nodeKey, onMoved: parts.onMoved, clock, random: parts.random, log },
+      surroundings: () => ({ bound: this.#front.addresses(), isAnyPort: fixed?.some(({ port }) => port === 0) === true, isGuarded: this.#listening.isGuarded }),
+    });
+    this.gossip.setMesh(identity?.meshId);
     this.mesh = createMesh({
       identity,
       clock,
@@ -131,6 +148,7 @@ export class Network implements Startable {
     const { tailnet, sources } = this.#parts;
     await tailnet?.start();
     await this.#listening.start();
+    await this.gossip.start();
     await this.#recheck?.start();
     await this.mesh.start();
     for (const source of sources) {
@@ -146,6 +164,7 @@ export class Network implements Startable {
     await Promise.all(this.#parts.sources.map((source) => source.stop()));
     await this.#recheck?.stop();
     await this.#parts.tailnet?.stop();
+    await this.gossip.stop();
     await this.#listening.stop();
     await this.#entrance.stop();
     await this.mesh.stop();
@@ -154,6 +173,12 @@ export class Network implements Startable {
   /** Where others can reach this node; none before `start`. */
   addresses(): readonly HostPort[] {
     return this.#listening.addresses();
+  }
+
+  /** Members that are linked now and say where they gossip. */
+  gossipingLinks(): number {
+    const gossiping = new Set(this.#parts.gossip.members().filter((each) => each.gossipAddresses.length > 0).map(({ nodeId }) => nodeId));
+    return this.mesh.links().filter(({ peer }) => gossiping.has(peer.nodeId)).length;
   }
 
   /** What its owner should know of how it can be reached. */
@@ -170,9 +195,11 @@ export class Network implements Startable {
   setIdentity(identity: MeshIdentity | undefined): void {
     this.#front.setIdentity(identity);
     this.mesh.setIdentity(identity);
+    this.gossip.setMesh(identity?.meshId);
   }
 
   addMembers(members: readonly Member[]): void {
+    this.gossip.membersChanged();
     this.mesh.addMembers(members.map((each) => ({ identity: { nodeId: each.nodeId, name: each.name }, addresses: each.addresses, ...goneOf(each) })));
   }
 }

@@ -31,6 +31,7 @@ import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { readConfig } from './config.ts';
+import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
@@ -68,7 +69,7 @@ export interface NodeOptions {
 }
 
 export interface RunningNode {
-  readonly ready: { readonly node: string; readonly nodeId: string; readonly listen: string | null; readonly gossipListen: null; readonly socket: string };
+  readonly ready: { readonly node: string; readonly nodeId: string; readonly listen: string | null; readonly gossipListen: string | null; readonly socket: string };
   /** What its owner should know, one sentence each. */
   readonly notes: readonly string[];
   /** Resolves when it has stopped; rejects when stopping failed. */
@@ -94,6 +95,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const remembered = await readRemembered(flagsFile);
   let flags = mergeFlags(remembered, givenFlags);
   const listen = listenAddresses(flags.listen);
+  const gossipWish = parseGossipFlag(flags.gossipListen);
   const seeds = readSeeds(flags.seeds ?? []);
   const tailnetParts = { flag: parseTailscaleFlag(flags.tailscale), env, clock, random: systemRandom, log };
   const tailnet = createTailnet(tailnetParts);
@@ -149,6 +151,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const standing = new Standing(store);
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
+    nodeKey,
+    gossip: { wish: gossipWish, members: () => gossipMembers(store, { isMember: (nodeId) => broker.registry.state.isMember(nodeId), head: (nodeId) => broker.registry.state.head(nodeId) }), handler: (news, from) => broker.registry.gossiped(news, from) },
     epoch,
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
@@ -208,6 +212,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     self,
     store,
     mesh: () => network.mesh,
+    gossip: () => network.gossip,
+    gossipAddresses: () => network.gossip.addresses().map(formatHostPort),
     harnesses: new Map([...createHarnesses({ clock, environment: env, log, version, events: { ended: (flightId) => broker.processEnded(flightId) } }), [attached.name, attached], ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     orphans: createOrphans({ clock, log }),
     worktrees: createWorktrees({ clock, environment: env, directory: paths.worktreesDir, log }),
@@ -252,7 +258,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifier,
     notifyAll: config.notifyAll,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
-    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network })),
+    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip })),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
     ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
@@ -302,15 +308,16 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   };
   if (early !== undefined) requestStop(early.force);
   const addresses = network.addresses();
+  const [gossipAddress] = network.gossip.addresses();
   return {
     ready: {
       node: self.name(),
       nodeId: nodeKey.nodeId,
       listen: addresses[0] === undefined ? null : formatHostPort(addresses[0]),
-      gossipListen: null,
+      gossipListen: gossipAddress === undefined ? null : formatHostPort(gossipAddress),
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...[removedNote(store), network.note(), search?.note, nameNote].filter((note) => note !== undefined)],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[removedNote(store), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);

@@ -8,6 +8,7 @@ import type { Registration } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AgentView } from './api.ts';
 import type { Nodes } from './nodes.ts';
+import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Self } from './self.ts';
 
@@ -16,6 +17,7 @@ export interface AgentViewsParts {
   readonly self: Self;
   readonly registry: Pick<Registry, 'page' | 'registration'>;
   readonly nodes: Pick<Nodes, 'find'>;
+  readonly presence: Pick<NodePresence, 'shown'>;
 }
 
 export class AgentViews {
@@ -26,9 +28,9 @@ export class AgentViews {
   }
 
   own(registration: Registration): AgentView {
-    const { store, self } = this.#parts;
+    const { store, self, presence } = this.#parts;
     const endpoint = store.read.endpoint(registration.address);
-    return { registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here' };
+    return presence.shown({ registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here' });
   }
 
   /** @throws BrokerError `not_found` when it went away meanwhile */
@@ -54,12 +56,12 @@ export class AgentViews {
   }
 
   #viewsOf(candidates: readonly Candidate[]): AgentView[] {
-    const { self, registry } = this.#parts;
+    const { self, registry, presence } = this.#parts;
     return candidates.flatMap((candidate) => {
       const registration = registry.registration(candidate);
       if (registration === undefined) return [];
       const { nodeId, address, nodeName, owner, nodeState, lastSeenMs } = candidate;
-      return nodeId === self.nodeId ? [this.own(registration)] : [{ registration: { ...registration, address }, nodeName, owner, state: nodeState, lastSeenMs }];
+      return nodeId === self.nodeId ? [this.own(registration)] : [presence.shown({ registration: { ...registration, address }, nodeName, owner, state: nodeState, lastSeenMs })];
     });
   }
 }

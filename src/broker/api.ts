@@ -14,6 +14,7 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Fact } from '../domain/event.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
 import type { BackupReport } from '../domain/store-port.ts';
+import type { Load } from '../domain/presence.ts';
 import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
@@ -72,6 +73,8 @@ export interface AgentView {
   readonly owner: string;
   readonly state: PeerState | 'here';
   readonly lastSeenMs?: number;
+  /** How busy it is, when that is known now. */
+  readonly presence?: Load;
 }
 
 /** In the first all agents, by address; in each later one those that are new or different, and those that are gone. */

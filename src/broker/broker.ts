@@ -38,6 +38,7 @@ import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { wantOwed } from './owed.ts';
+import { NodePresence } from './presence.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -79,6 +80,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #replies: Replies;
   readonly #relay: ReplyRelay;
   readonly #roster: Roster;
+  readonly #presence: NodePresence;
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
   readonly #work: FlightWork;
@@ -112,6 +114,7 @@ export class Broker implements BrokerApi, Startable {
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
       onDoubt: (address) => this.#agents.doubt(address),
+      onLoad: (address) => this.#presence.changed(address),
     });
     const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
@@ -121,27 +124,18 @@ export class Broker implements BrokerApi, Startable {
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
     const revocations = revocationsOf(store.read, () => this.removal);
-    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.#roster });
-    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes });
-    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
+    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.#roster, onPresence: (record, from) => this.#presence.heard(record, from) });
+    const { state, spread } = this.registry;
+    this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log, isMember: (nodeId) => state.isMember(nodeId) });
+    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence });
+    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock, presence: this.#presence });
     this.#agents = new Agents({
       ...{ store, self, registry: this.registry, views: this.#views, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
     this.#acceptance = new Acceptance({
-      store,
-      self,
-      resolver: this.#resolver,
-      checks,
-      mesh,
-      outbox: this.#outbox,
-      runner: this.#runner,
-      chronicler,
-      clock,
-      ulids,
-      digest: parts.digest,
-      sessions,
-      isDraining,
+      ...{ store, self, resolver: this.#resolver, checks, mesh, outbox: this.#outbox, runner: this.#runner, chronicler, clock, ulids, digest: parts.digest },
+      ...{ sessions, isDraining },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
@@ -162,7 +156,6 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
-    const { state, spread } = this.registry;
     const { roster, renaming, leaving, removal } = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
@@ -194,7 +187,7 @@ export class Broker implements BrokerApi, Startable {
     });
     this.links = new Links({
       ...{ store, inbox, roster, renaming, leaving, removal, chronicler, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
-      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
+      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work, presence: this.#presence },
     });
   }
 
@@ -219,6 +212,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#rollback.start();
     this.#runner.wakeAll();
     wantOwed(this.#parts);
+    await this.#presence.start();
   }
 
   /** Who serves this agent, or how many runs it takes, has changed. */
@@ -248,6 +242,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#runner.drain(this.#forced.signal);
     await this.#closeHarnesses();
     await this.#notifications.stop();
+    await this.#presence.stop();
     await this.#housekeeping.stop();
     await this.registry.stop();
     await this.#rollback.stop();

@@ -12,6 +12,7 @@ import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
 import type { Leaving } from './leaving.ts';
 import type { Outbox } from './outbox.ts';
+import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
 import type { Renaming } from './renaming.ts';
@@ -33,6 +34,7 @@ export interface LinksParts {
   readonly roster: Roster;
   readonly inspection: Inspection;
   readonly work: FlightWork;
+  readonly presence: NodePresence;
   readonly renaming: Renaming;
   readonly leaving: Leaving;
   readonly removal: Removal;
@@ -54,6 +56,7 @@ export class Links implements LinkHandler {
     this.#track(link.peer.name, rollback.linkUp(link));
     roster.linkUp(link);
     registry.linkUp(link);
+    this.#parts.presence.linkUp(link);
     inbox.linkUp(link);
     replies.linkUp(link);
     this.#track(link.peer.name, outbox.linkUp(link));

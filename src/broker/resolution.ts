@@ -1,11 +1,13 @@
 /** From what a person typed to instances: the pure rules, fed with what this node knows now. */
 import { parseAddress, shellAddress } from '../domain/address.ts';
 import { BrokerError, invalid, notFound } from '../domain/errors.ts';
+import { asNodeId } from '../domain/ids.ts';
 import { resolve } from '../domain/resolve.ts';
 import type { Candidate, Resolution, ResolveQuery } from '../domain/resolve.ts';
 import type { Clock, ProjectProbe } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { ResolveResult, Selector } from './api.ts';
+import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Self } from './self.ts';
 
@@ -15,6 +17,7 @@ export interface ResolutionParts {
   readonly registry: Registry;
   readonly probe: ProjectProbe;
   readonly clock: Clock;
+  readonly presence: Pick<NodePresence, 'load'>;
 }
 
 export class Resolver {
@@ -66,9 +69,18 @@ export class Resolver {
       labels: selector.labels ?? {},
     };
     const here = { nodeId: self.nodeId, owner: self.owner(), nowMs: clock.now() };
-    const resolution = resolve(query, registry.candidates(query.address.agent), here);
+    const resolution = resolve(query, this.#loaded(query, registry.candidates(query.address.agent)), here);
     // What is nearest to an address that is none is looked for among all.
     return resolution.ok || resolution.error.code !== 'not_found' ? resolution : resolve(query, registry.candidates(), here);
+  }
+
+  /** How busy they are decides with `any` only. */
+  #loaded({ any = false }: ResolveQuery, candidates: readonly Candidate[]): readonly Candidate[] {
+    if (!any) return candidates;
+    return candidates.map((each) => {
+      const load = this.#parts.presence.load(asNodeId(each.nodeId), each.address);
+      return load === undefined ? each : { ...each, busy: load.running + load.queued };
+    });
   }
 
   /** `.`: the instance whose directory holds the caller's, the innermost of several. */

@@ -49,6 +49,8 @@ export interface RunnerParts {
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
   readonly isolation: Isolation;
+  /** How much runs and waits of that agent may be another than before. */
+  readonly onLoad?: (address: string) => void;
 }
 
 export class Runner {
@@ -68,8 +70,14 @@ export class Runner {
     return this.#active.size;
   }
 
+  /** How many runs of each agent there are now. */
+  runningByAgent(): ReadonlyMap<string, number> {
+    return this.#active.counts();
+  }
+
   /** Work may have been queued for the agent, or a place has come free. A store that can't be read now is asked again by the next `wakeAll`. */
   wake(address: string): void {
+    this.#parts.onLoad?.(address);
     try {
       this.#fill(address);
     } catch (error) {
@@ -105,6 +113,7 @@ export class Runner {
   /** What runs goes on, and counts for its agent as before; what waits is looked at. */
   renamed(agents: readonly Readdressed[]): void {
     this.#active.renamed(agents);
+    for (const { from, to } of agents) for (const address of [from, to]) this.#parts.onLoad?.(address);
     this.wakeAll();
   }
 
@@ -379,5 +388,6 @@ export class Runner {
   #told(flight: Flight): void {
     this.#parts.feed.changed(flight.id);
     this.#parts.onEvents(flight);
+    this.#parts.onLoad?.(flight.target);
   }
 }

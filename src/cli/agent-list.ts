@@ -9,6 +9,7 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { agentDocument } from './json.ts';
+import { loadText } from './load.ts';
 import { addPaging, checkLabel, examples, flag, labelsOf, list, pageOf, parsed, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { relativeTime } from './output.ts';
@@ -72,7 +73,7 @@ function linesOf({ out, host }: Context, views: readonly AgentView[], columns?: 
   const nowMs = host.clock.now();
   return tableLines(
     out.colours,
-    ['address', 'node', 'state', 'last seen', 'harness', 'available'],
+    ['address', 'node', 'state', 'load', 'last seen', 'harness', 'available'],
     views.map((view) => {
       const { registration } = view;
       const available = registration.available ? 'yes' : `no: ${registration.unavailableWhy ?? 'unknown'}`;
@@ -80,6 +81,7 @@ function linesOf({ out, host }: Context, views: readonly AgentView[], columns?: 
         registration.address,
         view.nodeName,
         paintState(out.colours, view.state),
+        loadText(view),
         lastSeen(view, nowMs),
         registration.harness,
         { text: available, paint: registration.available ? out.colours.green : out.colours.red },

@@ -16,6 +16,7 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOfError, exitOk } from './exit.ts';
 import { agentDocument, errorDocument } from './json.ts';
+import { loadText } from './load.ts';
 import { checkAddress, checkLabel, choice, examples, flag, labelsOf, list, parsed, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { addSelectors, selectorOf } from './selector.ts';
@@ -130,6 +131,7 @@ async function show(context: Context, [address = '']: readonly string[]): Promis
     ['node', `${view.nodeName} (${view.state})`],
     ['owner', view.owner],
     ['harness', registration.harness],
+    ['load', loadText(view)],
     ['available', registration.available ? 'yes' : `no: ${registration.unavailableWhy ?? 'unknown'}`],
     ['default', registration.isDefault ? 'yes' : 'no'],
     ['visibility', registration.visibility],

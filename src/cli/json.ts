@@ -79,6 +79,7 @@ export function agentDocument(view: AgentView): object {
     labels: registration.labels,
     description: registration.description,
     lastSeen: time(view.lastSeenMs),
+    presence: view.presence === undefined ? undefined : { state: view.presence.running + view.presence.queued > 0 ? 'busy' : 'free', ...view.presence },
     endpoint:
       endpoint === undefined
         ? undefined

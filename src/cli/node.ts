@@ -1,7 +1,7 @@
 /** The node itself: up, down, restart, status, version. */
 import type { Command } from 'commander';
 import type { NodeStatus } from '../client/types.ts';
-import { formatHostPort, meshPort, parseHostPort } from '../domain/host-port.ts';
+import { formatHostPort, gossipPort, meshPort, parseHostPort } from '../domain/host-port.ts';
 import { parseName } from '../domain/name.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { withNode } from './context.ts';
@@ -13,13 +13,14 @@ import type { OptionValues, Register } from './options.ts';
 import { localTime } from './output.ts';
 import { facts } from './table.ts';
 
+const checkGossip = (given: string): string => (given === 'auto' || given === 'off' ? given : formatHostPort(parseHostPort(given, gossipPort)));
 const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given, meshPort));
 
 export function addUpOptions(command: Command): Command {
   return command
     .addOption(parsed('--name <name>', 'call this node so', parseName))
     .addOption(repeated('--listen <host:port>', 'listen there only', checkHostPort))
-    .addOption(parsed('--gossip-listen <host:port>', 'listen there for gossip', checkHostPort))
+    .addOption(parsed('--gossip-listen <host:port>', 'listen there for gossip; auto, or off', checkGossip))
     .addOption(repeated('--seed <host:port>', 'where other nodes of the mesh may be; may be given again', checkHostPort))
     .option('--tailscale <how>', 'auto, off, or the socket of tailscaled');
 }

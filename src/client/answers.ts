@@ -64,6 +64,7 @@ export function decodeAgent(message: agent.AgentDetail | undefined): AgentView {
     ...present({
       lastSeenMs: presence.lastSeenMs,
       endpoint: detail.endpoint === undefined ? undefined : decodeEndpoint(registration, detail.endpoint),
+      presence: detail.load,
     }),
   };
 }

@@ -64,6 +64,7 @@ export function encodeAgent(view: AgentView): agent.AgentDetail {
             isolate: endpoint.isolate,
           },
     presence: { nodeName: view.nodeName, owner: view.owner, state: view.state, lastSeenMs: view.lastSeenMs },
+    load: view.presence,
   };
 }
 

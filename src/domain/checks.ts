@@ -59,6 +59,33 @@ export function listeningCheck({ addresses, note }: ListeningFacts): Check {
   return { id, ok: true, detail: `at ${addresses.join(', ')}${note === undefined ? '' : '; on this machine only'}`, hint: note ?? '' };
 }
 
+export interface GossipFacts {
+  /** host:port */
+  readonly addresses: readonly string[];
+  readonly neighbours: number;
+  /** Other members. */
+  readonly members: number;
+  /** Those among them that are linked now and say where they gossip. */
+  readonly linked: number;
+  /** How long it has gossiped, ms. */
+  readonly forMs: number;
+  /** Why it is not to gossip. */
+  readonly why: string | undefined;
+  readonly failure: { readonly message: string; readonly hint?: string | undefined } | undefined;
+}
+
+/** By then two that can reach each other are neighbours. */
+const gossipSettlesMs = 30_000;
+
+export function gossipCheck({ addresses, neighbours, members, linked, forMs, why, failure }: GossipFacts): Check {
+  const id = 'gossip';
+  if (why !== undefined) return good(id, `it does not gossip: ${why}`);
+  if (failure !== undefined) return bad(id, `it does not gossip: ${failure.message}`, `${failure.hint ?? 'beckon restart'}; until then news go over the sessions`);
+  const detail = `at ${addresses.join(', ')}; ${neighbours} of ${members} other ${members === 1 ? 'member is a neighbour' : 'members are neighbours'}`;
+  if (neighbours > 0 || linked === 0 || forMs < gossipSettlesMs) return good(id, detail);
+  return bad(id, detail, 'let TCP port 7424, or what is shown here, through the firewalls of this machine and the others; until then news go over the sessions');
+}
+
 export function certificateCheck({ notBeforeMs, notAfterMs }: { readonly notBeforeMs: number; readonly notAfterMs: number }, nowMs: number): Check {
   const id = 'certificate';
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);

@@ -1,6 +1,7 @@
 /** What the core needs of the world: time, ids, a log. The adapters of the other ports are named in store-port.ts, mesh-port.ts and harness-port.ts. */
 import type { Departure } from './departure.ts';
 import type { NodeId, Ulid } from './ids.ts';
+import type { Presence } from './presence.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 import type { Revocation } from './revocation.ts';
 import type { CertificateChain } from './trust.ts';
@@ -57,6 +58,11 @@ export interface RecordSeal {
   sealDeparture(departure: Departure): SignedRecord;
   /** @param keyOf the key of the node that it names; undefined when that is not known, which is `unauthenticated` too */
   openDeparture(record: SignedRecord, keyOf: (nodeId: NodeId) => Uint8Array | undefined): Departure;
+  sealPresence(presence: Presence): SignedRecord;
+  /** By the key that its node's id is made of. @throws as `openRegistration` */
+  openPresence(record: SignedRecord): Presence;
+  /** What it says, whoever signed it. @throws BrokerError `invalid` */
+  readPresence(record: SignedRecord): Presence;
   /** Lower-case hex sha256. */
   hash(content: Uint8Array | string): string;
 }

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { noGossip } from '../../src/domain/gossip-port.ts';
 import { createRecordSeal } from '../../src/app/record-seal.ts';
 import { systemDigest } from '../../src/app/system-digest.ts';
 import { createSystemUlids } from '../../src/app/system-ulids.ts';
@@ -163,6 +164,8 @@ export class Machine {
       self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
       store,
       mesh: () => this.#mesh(),
+      gossip: () => noGossip,
+      gossipAddresses: () => [],
       harnesses: new Map([['command', this.#harness(this.boot)]]),
       orphans: { sweep: () => Promise.resolve(new Map()) },
       worktrees: noWorktrees,
