@@ -279,6 +279,10 @@ export class RegistryNode {
     return `${this.rows()}\n${JSON.stringify(members)}`;
   }
 
+  facts(): string[] {
+    return (this.#db.prepare('SELECT what FROM events').all() as { what: string }[]).map(({ what }) => what);
+  }
+
   /** Of one node as it is known here: address and description. */
   known(owner: RegistryNode): string[] {
     return this.store.read.registrations(owner.nodeId).map(({ registration: { address, description } }) => `${address} ${description}`).toSorted();
@@ -384,6 +388,8 @@ export class RegistryMesh {
   isConverged(): boolean {
     const [first, ...others] = this.nodes;
     if (first === undefined) return true;
+    const root = first.registry.ownDigest().root;
+    if (others.some((each) => each.registry.ownDigest().root !== root)) return false;
     const rows = first.rows();
     return others.every((each) => each.rows() === rows) && this.nodes.every((owner) => this.nodes.every((each) => String(each.known(owner)) === String(owner.own())));
   }

@@ -96,6 +96,12 @@ test('forged, altered, replayed, downgraded and foreign heads and records change
       const forgedRecords = [...genuine, sealed(o, {}, t.key), sealed(o, {}, o.key, foreign), sealed(t, {}, t.key), sealed(o, { address: '@x@n0' }, t.key)];
       const recordOf = (number: number): SignedRecord => (number % 4 === 0 ? altered(pick(genuine, number), number) : pick(forgedRecords, number));
       const changeFrom = (n: readonly number[]): RegistryChange => {
+        // All as it should be, but for one signature.
+        if ((n[5] ?? 0) % 4 === 0) {
+          const version = pick(versions, n[7] ?? 0);
+          const records = version.records.map((each, index) => (index === (n[8] ?? 0) % version.records.length ? { ...each, signature: flip(each.signature, n[9] ?? 0) } : each));
+          return { head: version.head, records, gone: genuine.map(({ payload }) => o.seal.hash(payload).slice(0, 16)) };
+        }
         const records = Array.from({ length: (n[0] ?? 0) % 5 }, (_, index) => recordOf(n[index + 1] ?? 0));
         const heads = [
           pick(genuineHeads, n[7] ?? 0),
@@ -146,6 +152,14 @@ test('forged, altered, replayed, downgraded and foreign heads and records change
     { numRuns: 60 },
   );
 }, 60_000);
+
+test('of a later and an earlier word that come at once, the later stays', async () => {
+  const versions = await history();
+  const [o, v, t] = [at(owner), at(victim), at(teller)];
+  const changes = [4, 3, 4, 2].map((index): RegistryChange => ({ head: versions[index]?.head as SignedRecord, records: versions[index]?.records ?? [], gone: versions.flatMap(({ records }) => records).map(({ payload }) => o.seal.hash(payload).slice(0, 16)).filter((each) => !versions[index]?.records.some(({ payload }) => o.seal.hash(payload).startsWith(each))) }));
+  await Promise.all(changes.map((change) => v.registry.gossiped({ type: 'registry_change', change }, t.nodeId)));
+  expect(rowsOf(v, o)).toBe(versions[4]?.rows);
+});
 
 describe('a node that signs', () => {
   const told = async (make: () => RegistryChange): Promise<string> => {
