@@ -16,6 +16,9 @@ import type { BackupReport } from '../domain/store-port.ts';
 import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
+import type { ProjectsApi } from './projects-api.ts';
+
+export type { ApproveInput, ApproveResult, ScannedInstance, ScannedProject, ScanResult } from './projects-api.ts';
 
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
 export interface LocalCaller {
@@ -67,6 +70,8 @@ export interface AgentView {
   readonly owner: string;
   readonly state: PeerState | 'here';
   readonly lastSeenMs?: number;
+  /** What its person should know of it, on its own node. */
+  readonly note?: string;
 }
 
 /** Which instances a call means: an address, and how to choose among several. */
@@ -202,7 +207,7 @@ export interface LeaveResult {
 }
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
-export interface BrokerApi {
+export interface BrokerApi extends ProjectsApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
   flightCaller(token: string): LocalCaller;
   /** @throws `denied` when the flight is neither the caller's own nor what it led to; what `findFlight` throws */

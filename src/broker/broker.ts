@@ -6,7 +6,6 @@ import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
-import type { PeerState } from '../domain/peer.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
@@ -33,6 +32,7 @@ import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
+import { Projects } from './projects.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -44,6 +44,7 @@ import { Rollback } from './rollback.ts';
 import type { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import { Sessions } from './sessions.ts';
+import { statusOf } from './status.ts';
 import { Waiting } from './waiting.ts';
 import { watchPeers } from './watch-peers.ts';
 
@@ -61,6 +62,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #rollback: Rollback;
   readonly #nodes: Nodes;
   readonly #agents: Agents;
+  readonly #projects: Projects;
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
   readonly #flights: Flights;
@@ -114,7 +116,9 @@ export class Broker implements BrokerApi, Startable {
     this.#agents = new Agents({
       ...{ store, self, registry: this.registry, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
+      noteOf: (address) => this.#projects.noteOf(address),
     });
+    this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#acceptance = new Acceptance({
       store,
       self,
@@ -170,6 +174,7 @@ export class Broker implements BrokerApi, Startable {
         { name: 'say again what people replied', run: () => this.#replies.repeat() },
         { name: 'send again what origins did not store', run: () => inbox.resendStalled() },
         { name: 'start what waits', run: () => this.#runner.wakeAll() },
+        { name: 'look at projects', run: () => this.#projects.lookAgain() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
         { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
         { name: 'prune', run: () => pruning.run() },
@@ -196,6 +201,7 @@ export class Broker implements BrokerApi, Startable {
     this.#hasRecovered = true;
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
+    await this.#projects.start();
     await this.#housekeeping.start();
     this.#isDraining = false;
     await this.#rollback.start();
@@ -230,6 +236,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#closeHarnesses();
     await this.#notifications.stop();
     await this.#housekeeping.stop();
+    await this.#projects.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.#work.stop();
@@ -255,24 +262,8 @@ export class Broker implements BrokerApi, Startable {
     await Promise.all(closing);
   }
 
-  async status(): Promise<NodeStatus> {
-    const { self, store, mesh, pid, ownAddresses } = this.#parts;
-    const peers: Partial<Record<PeerState, number>> = {};
-    for (const { state } of mesh().peers()) peers[state] = (peers[state] ?? 0) + 1;
-    const own = self.mesh();
-    return {
-      nodeId: self.nodeId,
-      name: self.name(),
-      owner: self.owner(),
-      epoch: self.epoch,
-      version: self.version,
-      ...(own === undefined ? {} : { mesh: own }),
-      peers,
-      flights: await store.inspect.countFlights(),
-      pid,
-      listen: ownAddresses(),
-      draining: this.#isDraining || this.#isLeaving,
-    };
+  status(): Promise<NodeStatus> {
+    return statusOf(this.#parts, this.#isDraining || this.#isLeaving);
   }
 
   shutdown(force: boolean): Promise<{ pid: number; running: number }> {
@@ -284,6 +275,9 @@ export class Broker implements BrokerApi, Startable {
 
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
+  readonly scanProjects: BrokerApi['scanProjects'] = (input) => this.#projects.scanProjects(input);
+  readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.#projects.approveProjects(input);
+  readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.#projects.forgetProject(root);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = async (input) => {
     if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
@@ -365,7 +359,7 @@ export class Broker implements BrokerApi, Startable {
 
   diagnose(): Promise<readonly Check[]> {
     const { store, self, mesh, clock, checks } = this.#parts;
-    return examineNode({ store, self, mesh, clock, outside: checks ?? (() => Promise.resolve([])) });
+    return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
   members(): Promise<readonly MemberView[]> {

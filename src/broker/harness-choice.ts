@@ -1,6 +1,10 @@
 /** Which kind of agent a project is for, when nobody says. */
 import { invalid } from '../domain/errors.ts';
 import type { Fit, Harness } from '../domain/harness-port.ts';
+import type { Endpoint } from '../domain/invocation.ts';
+
+/** Looked for when nothing says how an agent is run. */
+const presets = ['claude', 'codex', 'gemini', 'opencode'];
 
 /** An agent that is installed and could run, and what the project has for it. */
 export interface Ready {
@@ -25,4 +29,29 @@ export function chosenHarness(ready: readonly Ready[], missing: readonly string[
   if (others.length === 0) return best.harness;
   const all = [best, ...others].map(({ harness, fit }) => (fit === undefined ? harness.name : `${harness.name} (${fit.mark})`));
   throw invalid(`several agents would do here: ${all.join(', ')}`, `say which: --harness ${best.harness.name}`);
+}
+
+/**
+ * Of the agents that are installed and ready, the one that the endpoint's directory is set up for.
+ * @param mustFit one that nothing there is made for will not do, though it be the only one @throws BrokerError `invalid`
+ */
+export async function fittingHarness(harnesses: ReadonlyMap<string, Harness>, endpoint: Omit<Endpoint, 'harness'>, mustFit = false): Promise<Harness> {
+  const ready: Ready[] = [];
+  const missing: string[] = [];
+  for (const harness of presets.flatMap((name) => harnesses.get(name) ?? [])) {
+    const { available, why } = await harness.check({ ...endpoint, harness: harness.name });
+    if (available) ready.push({ harness, fit: await harness.fit?.(endpoint.cwd) });
+    else missing.push(`${harness.name}: ${why ?? 'not available'}`);
+  }
+  return chosenHarness(mustFit ? ready.filter(({ fit }) => fit !== undefined) : ready, missing);
+}
+
+/** The one that is named, fit for what it is to run. @throws BrokerError `invalid` */
+export function namedHarness(harnesses: ReadonlyMap<string, Harness>, name: string, { argv, isolate }: Pick<Endpoint, 'argv' | 'isolate'>): Harness {
+  const harness = harnesses.get(name);
+  if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...harnesses.keys()].join(', ')}`);
+  if (name === 'attached' && argv.length > 0) throw invalid('an attached agent has no command: its process comes to the node by itself', 'leave out what stands after --');
+  if (name === 'attached' && isolate) throw invalid('an attached agent works where its process is: no worktree can be made for it', 'leave out --isolate');
+  if ((name === 'command' || name === 'acp') && argv.length === 0) throw invalid(`the harness ${name} needs a command`, 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
+  return harness;
 }

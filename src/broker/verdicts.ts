@@ -60,8 +60,12 @@ export function verdictOn(cause: StopCause, ended: number): Outcome {
   }
 }
 
-export function agentGone(address: string): BrokerError {
-  return new BrokerError('unavailable', `${address} is no longer registered on its node`, { hint: 'see what is: beckon agents' });
+/** @param why as far as it is known */
+export function agentGone(address: string, why?: string): BrokerError {
+  return new BrokerError('unavailable', `${address} is no longer registered on its node${why === undefined ? '' : `: ${why}`}`, {
+    hint: 'see what is: beckon agents',
+    detail: { reason: 'agent_offline' },
+  });
 }
 
 export function expiredError(): { code: 'cancelled'; message: string } {

@@ -11,6 +11,7 @@ import { defineMesh } from './mesh.ts';
 import { defineNode } from './node.ts';
 import { examples } from './options.ts';
 import type { Register } from './options.ts';
+import { defineScan } from './scan.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
 import { defineSetup } from './setup.ts';
@@ -35,7 +36,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineScan, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

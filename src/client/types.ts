@@ -1,9 +1,9 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
-import type { BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, ReplyInput, SettledWorktree } from '../broker/api.ts';
+import type { ApproveInput, ApproveResult, BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, ReplyInput, SettledWorktree } from '../broker/api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
-export type { AgentSpec, AgentView, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+export type { AgentSpec, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
 
@@ -24,6 +24,8 @@ type Same = Pick<
   | 'removeAgent'
   | 'getAgent'
   | 'listAgents'
+  | 'scanProjects'
+  | 'forgetProject'
   | 'resolve'
   | 'listFlights'
   | 'getFlight'
@@ -52,6 +54,8 @@ type Same = Pick<
  */
 export interface NodeClient extends Same {
   status(): Promise<NodeStatus>;
+  /** Of what a scan showed. @throws as `BrokerApi.approveProjects` does */
+  approveProjects(request: Omit<ApproveInput, 'by'>): Promise<ApproveResult>;
   /** `accepted` first, once the invocation is durable, then all that happens to the flight; `finished` is the last. */
   invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
   /** The flight from its beginning, or after `afterSeq`. */

@@ -62,6 +62,7 @@ export function encodeAgent(view: AgentView): agent.AgentDetail {
             isolate: endpoint.isolate,
           },
     presence: { nodeName: view.nodeName, owner: view.owner, state: view.state, lastSeenMs: view.lastSeenMs },
+    note: view.note ?? '',
   };
 }
 

@@ -21,6 +21,8 @@ export const eventKinds = [
   'issuer.added',
   'agent.added',
   'agent.removed',
+  'project.approved',
+  'project.forgotten',
   'invocation.accepted',
   'invocation.received',
   'invocation.refused',

@@ -17,6 +17,7 @@ import type { FlightProcess, ProcessMark, TurnSession } from './harness-port.ts'
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
 import type { Progress } from './progress.ts';
+import type { ProjectReads, ProjectWrites } from './project-store.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './records.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
@@ -110,7 +111,7 @@ export interface Readdressed {
   readonly to: string;
 }
 
-export interface StoreWrites {
+export interface StoreWrites extends ProjectWrites {
   /**
    * Starts a boot: epoch = max(stored + 1, newest + 1, now). A store that is behind `newest`, which is known from
    * outside it, or that was written by `backup`, was rolled back: then as `rolledBack`, in the same commit.
@@ -228,8 +229,11 @@ export interface StoreWrites {
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
   addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
-  /** @throws `not_found`. Held flights of it are returned, for the caller to end. Its sessions go with it. */
-  removeAgent(input: { stamp: Stamp; address: string }): Promise<{ held: readonly FlightId[] }>;
+  /**
+   * Held flights of it are returned, for the caller to end. Its sessions go with it. `why`, when given, is remembered for
+   * 30 days, for work that comes for it later. `isByHand`: an instance of a project is not made anew; the last one takes the project with it. @throws `not_found`
+   */
+  removeAgent(input: { stamp: Stamp; address: string; why?: string; isByHand?: boolean }): Promise<{ held: readonly FlightId[] }>;
   setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
   /** Replaces a peer's (or our own) whole set if its head is newer than the stored one. False when it is not. */
   saveRegistry(input: { head: RegistryHead; signedHead: SignedRecord; records: readonly StoredRegistration[]; atMs: number }): Promise<boolean>;
@@ -267,7 +271,7 @@ export interface StoreWrites {
 }
 
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
-export interface StoreReads {
+export interface StoreReads extends ProjectReads {
   lastHlc(): Hlc | undefined;
   /** The number of the newest fact, 0 for none. */
   newestFact(): number;

@@ -16,6 +16,7 @@ import { flightReads, lastId } from './flights.ts';
 import { keyedRead } from './idempotency.ts';
 import { invocationReads } from './invocations.ts';
 import { nodeReads } from './nodes.ts';
+import { projectReads } from './projects.ts';
 import { pruningReads } from './pruning.ts';
 import { replyReads } from './replies.ts';
 import { registrationReads } from './registrations.ts';
@@ -122,5 +123,6 @@ export function readerOver(db: Connection): StoreReads {
     hasLeft: (meshId) => trust.hasLeft(meshId),
     formerName: (nodeId) => trust.formerName(nodeId),
     ...enrolmentReads(db, nodes),
+    ...projectReads(db),
   };
 }

@@ -11,6 +11,7 @@ import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/recor
 import type { AdmitRule } from '../../src/domain/admit-rule.ts';
 import { FakeNetwork } from './fake-network.ts';
 import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
+import { FakeProjects } from './fake-projects.ts';
 import { FakeWork } from './fake-work.ts';
 
 export { desktop, laptop } from './fake-records.ts';
@@ -43,6 +44,10 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
   /** Ids that are theirs, as asked for. */
   readonly family = new Set<string>();
   readonly work = new FakeWork();
+  readonly projects = new FakeProjects();
+  readonly scanProjects: BrokerApi['scanProjects'] = (input) => this.projects.scan(input);
+  readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.projects.approve(input);
+  readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.projects.forget(root);
   readonly readDiff: BrokerApi['readDiff'] = (id) => this.work.diff(id);
   readonly settleWorktree: BrokerApi['settleWorktree'] = (input) => this.work.settle(input);
   readonly #flights = new Map<FlightId, Played>();

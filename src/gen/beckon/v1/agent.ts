@@ -49,7 +49,11 @@ export interface AddAgentResponse {
 export interface AgentDetail {
   registration: Registration | undefined;
   endpoint: Endpoint | undefined;
-  presence: AgentPresence | undefined;
+  presence:
+    | AgentPresence
+    | undefined;
+  /** What its person should know, on its own node. */
+  note: string;
 }
 
 export interface Endpoint {
@@ -455,7 +459,7 @@ export const AddAgentResponse: MessageFns<AddAgentResponse> = {
 };
 
 function createBaseAgentDetail(): AgentDetail {
-  return { registration: undefined, endpoint: undefined, presence: undefined };
+  return { registration: undefined, endpoint: undefined, presence: undefined, note: "" };
 }
 
 export const AgentDetail: MessageFns<AgentDetail> = {
@@ -468,6 +472,9 @@ export const AgentDetail: MessageFns<AgentDetail> = {
     }
     if (message.presence !== undefined) {
       AgentPresence.encode(message.presence, writer.uint32(26).fork()).join();
+    }
+    if (message.note !== "") {
+      writer.uint32(802).string(message.note);
     }
     return writer;
   },
@@ -507,6 +514,14 @@ export const AgentDetail: MessageFns<AgentDetail> = {
             }
 
             message.presence = AgentPresence.decode(reader, reader.uint32());
+            continue;
+          }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.note = reader.string();
             continue;
           }
         }
