@@ -31,19 +31,40 @@ export function chosenHarness(ready: readonly Ready[], missing: readonly string[
   throw invalid(`several agents would do here: ${all.join(', ')}`, `say which: --harness ${best.harness.name}`);
 }
 
-/**
- * Of the agents that are installed and ready, the one that the endpoint's directory is set up for.
- * @param mustFit one that nothing there is made for will not do, though it be the only one @throws BrokerError `invalid`
- */
-export async function fittingHarness(harnesses: ReadonlyMap<string, Harness>, endpoint: Omit<Endpoint, 'harness'>, mustFit = false): Promise<Harness> {
+/** Of the agents that are installed and ready, the one that the endpoint's directory is set up for. @throws BrokerError `invalid` */
+export async function fittingHarness(harnesses: ReadonlyMap<string, Harness>, endpoint: Omit<Endpoint, 'harness'>): Promise<Harness> {
   const ready: Ready[] = [];
   const missing: string[] = [];
-  for (const harness of presets.flatMap((name) => harnesses.get(name) ?? [])) {
+  for (const harness of presetsOf(harnesses)) {
     const { available, why } = await harness.check({ ...endpoint, harness: harness.name });
     if (available) ready.push({ harness, fit: await harness.fit?.(endpoint.cwd) });
     else missing.push(`${harness.name}: ${why ?? 'not available'}`);
   }
-  return chosenHarness(mustFit ? ready.filter(({ fit }) => fit !== undefined) : ready, missing);
+  return chosenHarness(ready, missing);
+}
+
+/** The same for a project of which only its files speak: one that they are not made for will not do, though it be the only one. */
+export async function markedHarness(harnesses: ReadonlyMap<string, Harness>, endpoint: Omit<Endpoint, 'harness'>): Promise<Harness> {
+  const fitting: Ready[] = [];
+  for (const harness of presetsOf(harnesses)) {
+    const fit = await harness.fit?.(endpoint.cwd);
+    if (fit !== undefined) fitting.push({ harness, fit });
+  }
+  // Files of one agent's own mean that one, be it here or not.
+  const meant = fitting.some(({ fit }) => fit?.isItsOwn === true) ? fitting.filter(({ fit }) => fit?.isItsOwn === true) : fitting;
+  const ready: Ready[] = [];
+  const missing: string[] = [];
+  for (const each of meant) {
+    const { available, why } = await each.harness.check({ ...endpoint, harness: each.harness.name });
+    if (available) ready.push(each);
+    else missing.push(`${each.fit?.mark ?? ''} is for ${each.harness.name}, which can’t be had here: ${why ?? 'it is not available'}`);
+  }
+  if (ready.length === 0 && missing.length > 0) throw invalid(missing.join('; '), 'see to it, or say in the config file what to run');
+  return chosenHarness(ready, missing);
+}
+
+function presetsOf(harnesses: ReadonlyMap<string, Harness>): readonly Harness[] {
+  return presets.flatMap((name) => harnesses.get(name) ?? []);
 }
 
 /** The one that is named, fit for what it is to run. @throws BrokerError `invalid` */

@@ -14,7 +14,7 @@ import type { FoundProject, ProjectFinder } from '../domain/project-port.ts';
 import { quoted } from '../domain/text.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
-import { fittingHarness, namedHarness } from './harness-choice.ts';
+import { markedHarness, namedHarness } from './harness-choice.ts';
 import type { ProjectState, ScannedInstance, ScannedProject } from './projects-api.ts';
 import type { Self } from './self.ts';
 
@@ -96,7 +96,7 @@ export class Judgement {
     const { harness, command } = words;
     if (harness === undefined && command === undefined) {
       if (found.marks.length === 0) throw invalid(`nothing says which agent it is for: it has no ${manifestName}, no AGENTS.md, CLAUDE.md or the like`, 'write one, or say it in the config file');
-      const fitting = await fittingHarness(harnesses, this.#endpointOf(found, definitionOf(words, usualName, ''), path), true);
+      const fitting = await markedHarness(harnesses, this.#endpointOf(found, definitionOf(words, usualName, ''), path));
       return definitionOf(words, usualName, fitting.name);
     }
     const definition = definitionOf(words, usualName, '');

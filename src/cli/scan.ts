@@ -66,13 +66,13 @@ async function look(context: Context, client: NodeClient, directories: readonly 
   }
   for (const address of changes.added) await out.line(`${out.colours.green('+')} ${address}`);
   for (const address of changes.removed) await out.line(`${out.colours.red('-')} ${address}`);
-  if (changes.added.length > 0) out.note('other nodes see them now, and worktrees that come later as they come');
+  if (changes.added.length > 0) out.note('they can be called while this node is up, and worktrees that come later, too');
   else if (open.length > 0 && !flag(options, 'yes') && !mayAsk) out.note('nothing was changed: say yes in a terminal, or with --yes');
   return exitOk;
 }
 
 /** What a yes would change. */
-function isOpen({ state, problem: _problem }: ScannedProject): boolean {
+function isOpen({ state }: ScannedProject): boolean {
   return state === 'new' || state === 'changed';
 }
 
@@ -109,9 +109,10 @@ async function show({ out }: Context, { projects, notes }: ScanResult): Promise<
   for (const project of projects) {
     const { name, root, state, harness, command, permissions, isolate, env, visibility, why, description, problem, instances } = project;
     await out.line(`${bold(`@${name}`)}  ${paint[state](state)}  ${neutralise(root)}`);
+    const may = harness === 'command' ? 'does what its command does' : mayDo[permissions];
     const facts: [string, string][] = [
       ['runs', [harness, command.map(word).join(' ')].filter((each) => each !== '').join(': ')],
-      ['may', [mayDo[permissions], ...(isolate ? ['in a git worktree of its own each time'] : []), ...(visibility === 'node' ? ['callable on this machine only'] : [])].join('; ')],
+      ['doing', harness === '' ? '' : [may, ...(isolate ? ['in a git worktree of its own each time'] : []), ...(visibility === 'node' ? ['callable on this machine only'] : [])].join('; ')],
       ['gets', env.join(' ')],
       ['says', description],
       ['because of', why.join(', ')],
@@ -127,7 +128,7 @@ async function show({ out }: Context, { projects, notes }: ScanResult): Promise<
   for (const note of notes) out.note(out.dim(neutralise(note)));
 }
 
-const mayDo = { ask: 'asks before it changes anything', edit: 'edits files without asking', full: 'do anything without asking' } as const;
+const mayDo = { ask: 'asks before it changes anything', edit: 'edits files without asking', full: 'does anything without asking' } as const;
 
 /** A word as a shell would take it. */
 function word(given: string): string {
