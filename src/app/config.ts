@@ -69,7 +69,7 @@ export function parseConfig(text: string, path: string): Config {
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
   if (key === 'projects') throw flaw(path, lineIn(text, inside[0] ?? '', unknown ?? inside[1]), issueWords(read.error, Object.keys(override.shape)), `for example: ${examples.projects}`);
   if (unknown !== undefined) throw flaw(path, lineOf(text, unknown), `unknown key ${quoted(unknown)}`, `known are: ${Object.keys(schema.shape).join(', ')}`);
-  throw flaw(path, lineOf(text, key), `${key}${typeof issue?.path[1] === 'number' ? `[${issue.path[1]}]` : ''}: ${issue?.message ?? 'not understood'}`, `for example: ${examples[key as keyof typeof examples] ?? examples.notify}`);
+  throw flaw(path, lineOf(text, key), `${key}${key === 'roots' && inside[0] !== undefined ? `[${inside[0]}]` : ''}: ${issue?.message ?? 'not understood'}`, `for example: ${examples[key as keyof typeof examples] ?? examples.notify}`);
 }
 
 function overridesOf(projects: Readonly<Record<string, z.infer<typeof override>>>): Readonly<Record<string, ProjectOverride>> {
