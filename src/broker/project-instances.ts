@@ -73,6 +73,11 @@ export class ProjectInstances {
     return { added, removed: plan.remove.map(({ address }) => address), later: plan.later.length, refused };
   }
 
+  /** Whether they can be called has changed, all at once. */
+  async lookAt(root: string): Promise<void> {
+    for (const { address } of this.#of(root)) await this.#parts.agents.refreshAvailability(address);
+  }
+
   async removeAll(root: string, why: string): Promise<InstanceChanges> {
     const addresses = this.#of(root).map(({ address }) => address);
     for (const address of addresses) await this.#parts.agents.unlist(address, why);

@@ -155,11 +155,14 @@ export class Projects implements Startable, ProjectsApi {
     }
     const found = await ports.finder.look(root, project.isRepository);
     if (isAway(found)) {
+      const isNews = this.#standing.get(root)?.away === undefined;
       this.#standing.set(root, { root, away: found.away });
+      if (isNews) await this.#instances.lookAt(root);
       return unchanged;
     }
     const changed = this.#changed(project, found.manifestFlaw, wordsOf(found.manifest, override));
     const { later, refused, ...changes } = await this.#instances.bring(project, found);
+    if (this.#standing.get(root)?.away !== undefined) await this.#instances.lookAt(root);
     this.#standing.set(root, { root, refused, ...(changed === undefined ? {} : { changed }) });
     if (this.#isRunning) {
       ports.watch.keep(root, found.watched, () => void this.#soon(root));

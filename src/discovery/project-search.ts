@@ -55,6 +55,10 @@ export async function searchProjects({ clock, marks, home, bounds = usualBounds 
       else unmarked += 1;
       return [];
     }
+    if (names.has('.git')) {
+      notes.add(`${path} is a worktree of a git repository that is not there, or does not know of it`);
+      return [];
+    }
     if (path !== home && (hasManifest || (isMarked && (depth > 0 || starts.length === 1)))) roots.add(path);
     if (depth === bounds.depth) return [];
     if (entries.length > bounds.entries) {

@@ -52,6 +52,8 @@ async function around({ home }: ProjectsParts, directory: string): Promise<strin
   for (let at = start; ; at = dirname(at)) {
     const repository = await repositoryAt(at);
     if (repository !== undefined) return repository.root;
+    // Of a worktree whose repository is away.
+    if ((await kindOf(`${at}/.git`)) !== undefined) return undefined;
     if (at !== home && (await kindOf(`${at}/${manifestName}`)) !== undefined) return at;
     if (at === dirname(at)) return undefined;
   }
@@ -61,7 +63,7 @@ async function look(parts: ProjectsParts, root: string, wasRepository: boolean):
   if ((await directoryAt(root)) !== root) return { away: `its directory ${quoted(root, 200)} is not there` };
   const repository = await repositoryAt(root);
   if (repository === undefined) {
-    if (wasRepository) return { away: `there is no git repository at ${quoted(root, 200)}` };
+    if (wasRepository || (await kindOf(`${root}/.git`)) !== undefined) return { away: `there is no git repository at ${quoted(root, 200)}` };
     return described(parts, root, root, { isRepository: false, worktrees: [{ top: root, isMain: true }], isCut: false, watched: [] });
   }
   const { worktrees, isCut, watched } = await worktreesOf(repository, (top) => parts.probe.branch(top));

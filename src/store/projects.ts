@@ -82,7 +82,7 @@ export class ProjectTable {
     this.#leaveOut = db.prepare<[string, string]>("UPDATE projects SET left_out = json_insert(left_out, '$[#]', ?) WHERE root = ?");
     this.#forget = db.prepare<[string]>('DELETE FROM projects WHERE root = ?');
     this.#instance = db.prepare<[string], ProjectInstance>('SELECT address, root, top FROM project_instances WHERE address = ?');
-    this.#instancesOf = db.prepare<[string], ProjectInstance>('SELECT address, root, top FROM project_instances WHERE root = ?');
+    this.#instancesOf = db.prepare<[string], ProjectInstance>('SELECT address, root, top FROM project_instances WHERE root = ? ORDER BY address');
     this.#insertInstance = db.prepare<[string, string, string]>('INSERT INTO project_instances (address, root, top) VALUES (?, ?, ?)');
     this.#forgetInstances = db.prepare<[string]>('DELETE FROM project_instances WHERE address = ?');
     this.#unlist = db.prepare<[string, string, number]>('INSERT OR REPLACE INTO unlisted_agents (address, why, at_ms) VALUES (?, ?, ?)');
