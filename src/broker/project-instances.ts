@@ -107,13 +107,13 @@ export class ProjectInstances {
   }
 
   #of(root: string) {
-    return this.#parts.store.read.projectInstances().filter((each) => each.root === root);
+    return this.#parts.store.read.instancesOf(root);
   }
 
   async #put(project: Project, { address, top, isDefault }: PlacedInstance, definition: ProjectDefinition): Promise<void> {
     const { store, self, registry, checks, checkouts, chronicler, ulids } = this.#parts;
     const known = store.read.endpoint(address);
-    const registered = known === undefined ? undefined : store.read.ownRegistrations().find((each) => each.address === address);
+    const registered = store.read.ownRegistration(address);
     const { harness, argv, env, permissions, isolate, capabilities, labels, visibility, description } = definition;
     const checkout = known === undefined ? await checkouts.of(top) : known.checkout;
     const endpoint: Endpoint = {

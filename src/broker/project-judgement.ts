@@ -51,7 +51,7 @@ export class Judgement {
     const override = overrides.get(root);
     if (isAway(found)) {
       const definition = approved?.definition ?? definitionOf(override ?? {}, '', '');
-      const instances = store.read.projectInstances().filter((each) => each.root === root).map(({ address, top }) => ({ address, cwd: top, registered: true }));
+      const instances = store.read.instancesOf(root).map(({ address, top }) => ({ address, cwd: top, registered: true }));
       return this.#refused(root, approved === undefined ? 'refused' : 'approved', definition, invalid(found.away), { instances, why: whyOf(undefined, override) });
     }
     const why = whyOf(found, override);
@@ -82,9 +82,9 @@ export class Judgement {
   planOf(found: FoundProject, definition: ProjectDefinition, approved: Project | undefined, known?: readonly KeptInstance[]): Reconciled {
     const { store, self } = this.#parts;
     const { name, defaultWorkspace } = definition;
-    const instances = known ?? store.read.projectInstances().filter((each) => each.root === found.root).map(({ address, top }) => ({ address, top, isBusy: false }));
+    const instances = known ?? store.read.instancesOf(found.root).map(({ address, top }) => ({ address, top, isBusy: false }));
     return reconcile({
-      ...{ name, node: self.name(), worktrees: found.worktrees, leftOut: approved?.leftOut ?? [], instances, taken: this.#taken(found.root) },
+      ...{ name, node: self.name(), worktrees: found.worktrees, leftOut: approved?.leftOut ?? [], instances, takenBy: this.#takenBy(found.root) },
       ...(defaultWorkspace === undefined ? {} : { defaultWorkspace }),
     });
   }
@@ -125,25 +125,22 @@ export class Judgement {
     if (other !== undefined && other !== root) {
       return conflict(`the project ${quoted(other, 200)} is called ${name} too`, `call one otherwise, in its manifest or in the config file: [projects.${JSON.stringify(root)}] name = "${name}-2"`);
     }
-    const taken = plan.refused.find(({ address }) => address !== undefined && this.#taken(root).has(address));
+    const taken = plan.refused.find(({ address }) => address !== undefined && this.#takenBy(root)(address) !== undefined);
     return taken === undefined ? undefined : conflict(taken.why, 'remove that agent, or call the project otherwise');
   }
 
-  /** Addresses of this node's agents that are not this project's. */
-  #taken(root: string): ReadonlyMap<string, string> {
-    const { store } = this.#parts;
-    const roots = new Map(store.read.projectInstances().map((each) => [each.address, each.root]));
-    return new Map(
-      store.read.ownRegistrations().flatMap(({ address }): [string, string][] => {
-        const owner = roots.get(address);
-        if (owner === root) return [];
-        return [[address, owner === undefined ? 'it was added by hand, with beckon agent add' : `it is an instance of ${quoted(owner, 200)}`]];
-      }),
-    );
+  /** Who has an address: an agent of this node that is not this project's. */
+  #takenBy(root: string): (address: string) => string | undefined {
+    const { read } = this.#parts.store;
+    return (address) => {
+      const owner = read.projectInstance(address)?.root;
+      if (owner === root || read.ownRegistration(address) === undefined) return undefined;
+      return owner === undefined ? 'it was added by hand, with beckon agent add' : `it is an instance of ${quoted(owner, 200)}`;
+    };
   }
 
   #registered(root: string): ReadonlySet<string> {
-    return new Set(this.#parts.store.read.projectInstances().filter((each) => each.root === root).map(({ address }) => address));
+    return new Set(this.#parts.store.read.instancesOf(root).map(({ address }) => address));
   }
 
   #refused(root: string, state: ProjectState, definition: ProjectDefinition, refusal: BrokerError, shown: Pick<ScannedProject, 'why' | 'instances'>): Judged {

@@ -76,7 +76,7 @@ export class Projects implements Startable, ProjectsApi {
 
   /** What the person should know of an agent of this node. */
   noteOf(address: string): string | undefined {
-    const instance = this.#parts.store.read.projectInstances().find((each) => each.address === address);
+    const instance = this.#parts.store.read.projectInstance(address);
     const standing = instance === undefined ? undefined : this.#standing.get(instance.root);
     if (standing?.changed !== undefined) return `its project has changed since it was approved (${standing.changed}): not in force until you say yes to beckon agent scan`;
     return standing?.away;

@@ -9,7 +9,7 @@ import type { Permissions } from '../domain/invocation.ts';
 import { parseName, parseNodeRef } from '../domain/name.ts';
 import { visibilities } from '../domain/registration.ts';
 import type { Visibility } from '../domain/registration.ts';
-import { quoted } from '../domain/text.ts';
+import { neutralise, quoted } from '../domain/text.ts';
 import { encodeWorkspace, readWorkspace } from '../domain/workspace.ts';
 import type { AgentView } from '../client/types.ts';
 import { paintState } from './colour.ts';
@@ -146,6 +146,7 @@ async function show(context: Context, [address = '']: readonly string[]): Promis
     ['capabilities', registration.capabilities.join(', ')],
     ['labels', Object.entries(registration.labels).map(([key, value]) => `${key}=${value}`).join(', ')],
     ['description', registration.description],
+    ['note', view.note],
     ['last seen', view.lastSeenMs === undefined ? undefined : relativeTime(view.lastSeenMs, host.clock.now(), formatDuration)],
     ['directory', endpoint?.cwd],
     ['command', endpoint?.argv.map(shellWord).join(' ')],
@@ -168,6 +169,7 @@ async function agents(context: Context, _args: readonly string[], options: Optio
     return exitOk;
   }
   await table(out, ['address', 'node', 'harness', 'state', 'available'], page.items.map((view) => row(context, view)));
+  for (const { registration, note } of page.items) if (note !== undefined) out.note(neutralise(`${registration.address}: ${note}`));
   if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
   return exitOk;
 }

@@ -25,8 +25,8 @@ export interface ReconcileInput {
   readonly worktrees: readonly FoundWorktree[];
   readonly leftOut: readonly string[];
   readonly instances: readonly KeptInstance[];
-  /** Who has an address that is not this project's, in words, by address. */
-  readonly taken: ReadonlyMap<string, string>;
+  /** Who has an address that is not this project's, in words. */
+  readonly takenBy: (address: string) => string | undefined;
 }
 
 export interface PlacedInstance {
@@ -48,7 +48,7 @@ export interface Reconciled {
 
 /** Done once, and again on what it made of it, it changes nothing more. */
 export function reconcile(input: ReconcileInput): Reconciled {
-  const { worktrees, leftOut, instances, taken } = input;
+  const { worktrees, leftOut, instances, takenBy } = input;
   const wanted = worktrees.filter(({ top }) => !leftOut.includes(top)).toSorted(mainFirst);
   const byTop = new Map(instances.map((each) => [each.top, each]));
   const tops = new Set(wanted.map(({ top }) => top));
@@ -61,7 +61,7 @@ export function reconcile(input: ReconcileInput): Reconciled {
 
   const placed = new Map<string, string>();
   const refused: { top: string; address?: string; why: string }[] = [];
-  const isFree = (address: string, top: string): boolean => (holders.get(address) ?? top) === top && !taken.has(address);
+  const isFree = (address: string, top: string): boolean => (holders.get(address) ?? top) === top && takenBy(address) === undefined;
   const choices = new Map(wanted.map((worktree) => [worktree.top, addressesFor(worktree, input)]));
   const claim = (top: string, address: string): void => {
     placed.set(top, address);
@@ -76,7 +76,7 @@ export function reconcile(input: ReconcileInput): Reconciled {
     if (placed.has(top)) continue;
     const all = choices.get(top) ?? [];
     const [first] = all;
-    const owner = first === undefined ? undefined : taken.get(first);
+    const owner = first === undefined ? undefined : takenBy(first);
     const address = owner === undefined ? all.find((each) => isFree(each, top)) : undefined;
     if (address !== undefined) claim(top, address);
     else refused.push({ top, ...(first === undefined ? {} : { address: first }), why: whyRefused(top, first, owner) });

@@ -18,8 +18,12 @@ export interface ProjectReads {
   /** Approved here, by root. */
   projects(): readonly Project[];
   project(root: string): Project | undefined;
-  /** Agents that this node keeps for worktrees of projects. */
-  projectInstances(): readonly ProjectInstance[];
+  /** Agents that this node keeps for worktrees of that project. */
+  instancesOf(root: string): readonly ProjectInstance[];
+  /** Undefined: no agent of this node, or one that was added by hand. */
+  projectInstance(address: string): ProjectInstance | undefined;
+  /** Of an agent of this node. */
+  ownRegistration(address: string): Registration | undefined;
   /** Why an agent that was here is not any more. */
   unlistedWhy(address: string): string | undefined;
 }

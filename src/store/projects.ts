@@ -41,7 +41,8 @@ function projectOf(row: ProjectRow): Project {
 export function projectReads(db: Connection) {
   const all = db.prepare<[], ProjectRow>('SELECT * FROM projects ORDER BY root');
   const one = db.prepare<[string], ProjectRow>('SELECT * FROM projects WHERE root = ?');
-  const instances = db.prepare<[], ProjectInstance>('SELECT address, root, top FROM project_instances ORDER BY address');
+  const instances = db.prepare<[string], ProjectInstance>('SELECT address, root, top FROM project_instances WHERE root = ? ORDER BY address');
+  const instance = db.prepare<[string], ProjectInstance>('SELECT address, root, top FROM project_instances WHERE address = ?');
   const why = db.prepare<[string], { why: string }>('SELECT why FROM unlisted_agents WHERE address = ?');
   return {
     projects: (): Project[] => all.all().map(projectOf),
@@ -49,7 +50,8 @@ export function projectReads(db: Connection) {
       const row = one.get(root);
       return row === undefined ? undefined : projectOf(row);
     },
-    projectInstances: (): ProjectInstance[] => instances.all(),
+    instancesOf: (root: string): ProjectInstance[] => instances.all(root),
+    projectInstance: (address: string): ProjectInstance | undefined => instance.get(address),
     unlistedWhy: (address: string): string | undefined => why.get(nodeless(address))?.why,
   };
 }
@@ -61,8 +63,6 @@ export class ProjectTable {
   readonly #save;
   readonly #leaveOut;
   readonly #forget;
-  readonly #instance;
-  readonly #instancesOf;
   readonly #insertInstance;
   readonly #forgetInstances;
   readonly #unlist;
@@ -81,8 +81,6 @@ export class ProjectTable {
         approved_by = excluded.approved_by`);
     this.#leaveOut = db.prepare<[string, string]>("UPDATE projects SET left_out = json_insert(left_out, '$[#]', ?) WHERE root = ?");
     this.#forget = db.prepare<[string]>('DELETE FROM projects WHERE root = ?');
-    this.#instance = db.prepare<[string], ProjectInstance>('SELECT address, root, top FROM project_instances WHERE address = ?');
-    this.#instancesOf = db.prepare<[string], ProjectInstance>('SELECT address, root, top FROM project_instances WHERE root = ? ORDER BY address');
     this.#insertInstance = db.prepare<[string, string, string]>('INSERT INTO project_instances (address, root, top) VALUES (?, ?, ?)');
     this.#forgetInstances = db.prepare<[string]>('DELETE FROM project_instances WHERE address = ?');
     this.#unlist = db.prepare<[string, string, number]>('INSERT OR REPLACE INTO unlisted_agents (address, why, at_ms) VALUES (?, ?, ?)');
@@ -102,7 +100,7 @@ export class ProjectTable {
   put({ stamp, root, top, endpoint, registration }: Input<'putInstance'>): void {
     if (this.#reads.project(root) === undefined) throw notFound(`no project ${root} is approved here`);
     const { address } = registration;
-    const known = this.#instance.get(address);
+    const known = this.#reads.projectInstance(address);
     if (known === undefined) {
       if (!this.#agents.add({ stamp, endpoint, registration }).added) throw conflict(`${address} was added by hand`, 'remove it first: beckon agent rm');
       this.#insertInstance.run(address, root, top);
@@ -117,11 +115,11 @@ export class ProjectTable {
   /** Before its agent goes. By hand: its worktree gets none again by itself; a project without any is no longer approved. */
   unlisted(stamp: Stamp, address: string, why: string | undefined, isByHand: boolean): void {
     if (why !== undefined) this.#remember(stamp.atMs, address, why);
-    const instance = this.#instance.get(address);
+    const instance = this.#reads.projectInstance(address);
     if (instance === undefined) return;
     this.#forgetInstances.run(address);
     if (!isByHand) return;
-    if (this.#instancesOf.get(instance.root) === undefined) this.forget(stamp, instance.root);
+    if (this.#reads.instancesOf(instance.root).length === 0) this.forget(stamp, instance.root);
     else this.#leaveOut.run(instance.top, instance.root);
   }
 
@@ -138,7 +136,7 @@ export class ProjectTable {
   }
 
   instancesOf(root: string): readonly string[] {
-    return this.#instancesOf.all(root).map(({ address }) => address);
+    return this.#reads.instancesOf(root).map(({ address }) => address);
   }
 
   relisted(address: string): void {

@@ -114,6 +114,7 @@ export function readerOver(db: Connection): StoreReads {
     endpoints: agents.endpoints,
     endpoint: (address) => agents.endpoint(address),
     ownRegistrations: agents.registrations,
+    ownRegistration: agents.registration,
     registryHead: (nodeId) => registry.head(nodeId),
     registrations: (nodeId) => registry.registrations(nodeId),
     invite: (secretHash) => trust.invite(secretHash),

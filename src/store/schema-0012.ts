@@ -19,6 +19,7 @@ CREATE TABLE project_instances (
   root TEXT NOT NULL REFERENCES projects,
   top TEXT NOT NULL
 ) STRICT;
+CREATE INDEX project_instances_by_root ON project_instances (root, address);
 
 -- By address without the node, for work that comes for them later.
 CREATE TABLE unlisted_agents (

@@ -7,7 +7,7 @@ import type { FoundWorktree } from '../../../src/domain/project-port.ts';
 const main: FoundWorktree = { top: '/src/shop', branch: 'main', isMain: true };
 const linked = (top: string, branch?: string): FoundWorktree => ({ top, isMain: false, ...(branch === undefined ? {} : { branch }) });
 const kept = (address: string, top: string, more: Partial<KeptInstance> = {}): KeptInstance => ({ address, top, isBusy: false, ...more });
-const input = (given: Partial<ReconcileInput>): ReconcileInput => ({ name: 'shop', node: 'laptop', worktrees: [main], leftOut: [], instances: [], taken: new Map(), ...given });
+const input = (given: Partial<ReconcileInput>): ReconcileInput => ({ name: 'shop', node: 'laptop', worktrees: [main], leftOut: [], instances: [], takenBy: () => undefined, ...given });
 const nothing = { keep: [], add: [], remove: [], later: [], refused: [] };
 const at = (workspace: string): string => `@shop@laptop#${workspace}`;
 
@@ -37,8 +37,8 @@ describe('the address of a worktree', () => {
   });
 
   test('that somebody else has is refused, and no other taken instead', () => {
-    const taken = new Map([[at('main'), 'it was added by hand']]);
-    expect(reconcile(input({ taken }))).toEqual({ ...nothing, refused: [{ top: '/src/shop', address: at('main'), why: `${at('main')} is taken: it was added by hand` }] });
+    const takenBy = (address: string): string | undefined => (address === at('main') ? 'it was added by hand' : undefined);
+    expect(reconcile(input({ takenBy }))).toEqual({ ...nothing, refused: [{ top: '/src/shop', address: at('main'), why: `${at('main')} is taken: it was added by hand` }] });
   });
 
   test('is kept by who has it, whatever comes later', () => {
@@ -113,7 +113,7 @@ describe('of whatever is found and was there', () => {
       const known = all
         .filter((each) => !taken.includes(each.address))
         .map(({ goneWhy, isBusy, ...each }): KeptInstance => (there.has(each.top) ? { ...each, isBusy } : { ...each, isBusy: false, ...(goneWhy === undefined ? {} : { goneWhy }) }));
-      return input({ worktrees: found, leftOut, instances: known, taken: new Map(taken.map((each) => [each, 'somebody has it'])), ...(defaultWorkspace === undefined ? {} : { defaultWorkspace }) });
+      return input({ worktrees: found, leftOut, instances: known, takenBy: (each) => (taken.includes(each) ? 'somebody has it' : undefined), ...(defaultWorkspace === undefined ? {} : { defaultWorkspace }) });
     });
 
   /** What is there afterwards. */
@@ -128,7 +128,7 @@ describe('of whatever is found and was there', () => {
         const plan = reconcile(given);
         const now = after(given, plan);
         expect(new Set(now.map((each) => each.address)).size).toBe(now.length);
-        expect(now.filter((each) => given.taken.has(each.address))).toEqual([]);
+        expect(now.filter((each) => given.takenBy(each.address) !== undefined)).toEqual([]);
         for (const { top: place } of given.worktrees) {
           const own = now.filter((each) => each.top === place);
           const expected = given.leftOut.includes(place) ? 0 : 1;
