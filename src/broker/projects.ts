@@ -20,6 +20,8 @@ import type { ApproveResult, ProjectsApi, ScanResult } from './projects-api.ts';
 
 /** Until it is seen again whether a busy instance may move. */
 const busyMs = 1_000;
+/** What a start waits for the first look at all projects. */
+const firstLookMs = 2_000;
 
 const unchanged: InstanceChanges = { added: [], removed: [] };
 
@@ -50,11 +52,15 @@ export class Projects implements Startable, ProjectsApi {
     this.#instances = new ProjectInstances({ ...parts, judgement: this.#judgement });
   }
 
-  /** The first look goes on by itself: a disk that does not answer keeps no node from starting. */
+  /** What went while the node was down is unlisted before anybody asks for it; but a disk that does not answer keeps no node from starting. */
   async start(): Promise<void> {
+    if (this.#isRunning) return;
     this.#isRunning = true;
     await this.#readConfig().catch((error: unknown) => this.#parts.log.warn({ err: error }, 'what the config file says of projects can’t be read'));
-    void this.lookAgain();
+    const late = Promise.withResolvers<void>();
+    const cancelTimer = this.#parts.clock.setTimer(firstLookMs, late.resolve);
+    await Promise.race([this.lookAgain(), late.promise]);
+    cancelTimer();
   }
 
   async stop(): Promise<void> {

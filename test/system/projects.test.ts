@@ -85,9 +85,6 @@ describe('a worktree of an approved project', () => {
     const held = await laptop.json(['invoke', address, 'later', '--detach']);
     // Deleted by hand, as people do.
     rmSync(cluster.path('shop-old'), { recursive: true });
-    // It is unlisted before it hears of the work.
-    const scanned = await desktop.json(['agent', 'scan', repository.path]);
-    expect(scanned).toMatchObject({ projects: [{ instances: [{ address: '@shop@desktop#main' }] }] });
     await desktop.up();
     const failed = await waitFor('what was held to fail', async () => {
       const { flight } = await laptop.json(['flight', 'show', String(held['flightId'])]);
