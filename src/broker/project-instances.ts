@@ -48,27 +48,25 @@ export class ProjectInstances {
 
   /** @returns besides, how many are busy and move later, and who got no instance and why */
   async bring(project: Project, found: FoundProject): Promise<InstanceChanges & { readonly later: number; readonly refused: readonly string[] }> {
-    const { agents, judgement, log } = this.#parts;
+    const { agents, judgement, log, registry } = this.#parts;
     const { root, definition } = project;
     const plan = judgement.planOf(found, definition, project, await this.#known(project, found));
     for (const { address, why } of plan.remove) {
       const held = await agents.unlist(address, why);
       log.info({ agent: address, project: root, held, why }, 'the instance of a worktree is unlisted');
     }
-    for (const placed of plan.keep) await this.#put(project, placed, definition);
     const refused = plan.refused.map(({ why }) => why);
     const added: string[] = [];
-    for (const placed of plan.add) {
-      try {
-        await this.#put(project, placed, definition);
-        added.push(placed.address);
-        log.info({ agent: placed.address, project: root }, 'the instance of a worktree is listed');
-      } catch (error) {
-        // Somebody else took the address meanwhile.
-        const { code, message } = toBrokerError(error);
-        if (code !== 'conflict') throw error;
-        refused.push(message);
+    let isNews = false;
+    try {
+      for (const placed of plan.keep) if (await this.#put(project, placed, definition)) isNews = true;
+      for (const placed of plan.add) {
+        const conflict = await this.#add(project, placed, definition);
+        if (conflict === undefined) added.push(placed.address);
+        else refused.push(conflict);
       }
+    } finally {
+      if (isNews || added.length > 0) registry.changed();
     }
     return { added, removed: plan.remove.map(({ address }) => address), later: plan.later.length, refused };
   }
@@ -110,8 +108,22 @@ export class ProjectInstances {
     return this.#parts.store.read.instancesOf(root);
   }
 
-  async #put(project: Project, { address, top, isDefault }: PlacedInstance, definition: ProjectDefinition): Promise<void> {
-    const { store, self, registry, checks, checkouts, chronicler, ulids } = this.#parts;
+  /** @returns who took the address meanwhile, in words */
+  async #add(project: Project, placed: PlacedInstance, definition: ProjectDefinition): Promise<string | undefined> {
+    try {
+      await this.#put(project, placed, definition);
+    } catch (error) {
+      const { code, message } = toBrokerError(error);
+      if (code !== 'conflict') throw error;
+      return message;
+    }
+    this.#parts.log.info({ agent: placed.address, project: project.root }, 'the instance of a worktree is listed');
+    return undefined;
+  }
+
+  /** @returns false when it was so already */
+  async #put(project: Project, { address, top, isDefault }: PlacedInstance, definition: ProjectDefinition): Promise<boolean> {
+    const { store, self, checks, checkouts, chronicler, ulids } = this.#parts;
     const known = store.read.endpoint(address);
     const registered = store.read.ownRegistration(address);
     const { harness, argv, env, permissions, isolate, capabilities, labels, visibility, description } = definition;
@@ -121,11 +133,11 @@ export class ProjectInstances {
       ...(checkout === undefined ? {} : { checkout }),
     };
     const wanted = { address, nodeId: self.nodeId, harness, capabilities, labels, visibility, description, isDefault };
-    if (known !== undefined && registered !== undefined && isAlike(known, endpoint) && isAlike(wanted, registered)) return;
+    if (known !== undefined && registered !== undefined && isAlike(known, endpoint) && isAlike(wanted, registered)) return false;
     const { available, why } = await checks.check(endpoint);
     const registration: Registration = { ...wanted, available, ...(available || why === undefined ? {} : { unavailableWhy: why }) };
     await store.write.putInstance({ stamp: chronicler.stamp(), root: project.root, top, endpoint, registration });
-    registry.changed();
+    return true;
   }
 }
 

@@ -66,6 +66,7 @@ describe('calls that change the node, or tell of others', () => {
     forgetProject: (client) => client.forgetProject('/shop'),
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
+    watchAgents: (client) => all(client.watchAgents({})),
     watchPeers: (client) => all(client.watchPeers()),
     ping: (client) => client.ping('desktop'),
     diagnose: (client) => client.diagnose(),

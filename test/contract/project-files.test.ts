@@ -64,7 +64,7 @@ describe('the worktrees of a repository', () => {
     const work = GitRepository.at(login);
     work.commit({ 'a.txt': 'login' });
     shop.commit({ 'a.txt': 'main' });
-    expect(() => work.git('rebase', '--quiet', 'main')).toThrow();
+    expect(() => work.git('rebase', '--quiet', 'main')).toThrow('exited 1');
     expect(await worktrees()).toContainEqual(['login', 'login', false]);
     work.git('rebase', '--abort');
     work.git('bisect', 'start', 'HEAD', 'HEAD~1');
