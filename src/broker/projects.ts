@@ -133,8 +133,9 @@ export class Projects implements Startable, ProjectsApi {
 
   async #forget(given: string): Promise<Awaited<ReturnType<ProjectsApi['forgetProject']>>> {
     const { store, ports } = this.#parts;
-    const around = store.read.project(given) === undefined ? await ports.finder.around(given).catch(() => undefined) : given;
-    const root = around ?? given;
+    // One that is away is known by its root alone.
+    const around = store.read.project(given) === undefined ? await ports.finder.around(given).catch(toBrokerError) : given;
+    const root = typeof around === 'string' ? around : given;
     if (store.read.project(root) === undefined) {
       const known = store.read.projects().map((each) => each.root);
       throw notFound(`no project ${root} is approved here`, known.length === 0 ? 'see what is: beckon agent scan' : `approved are: ${known.join(', ')}`);
