@@ -107,6 +107,19 @@ describe('an instance', () => {
     expect(await addresses()).toEqual([]);
   });
 
+  test('that is isolated runs in worktrees that are no instances', async () => {
+    await node.start({ config: `[projects."${shop.path}"]\nisolate = true\n` });
+    shop.git('worktree', 'add', '--quiet', at('a'));
+    await approve();
+    await become('@shop@laptop#main', '@shop@laptop#a');
+    const { flightId } = await node.invoke('shop/a');
+    await node.becomes(flightId, 'completed');
+    expect(await node.outputOf(flightId)).toMatch(/worktrees\/[0-9a-z]{26}\n$/);
+    writeFileSync(at('shop', '.beckon', 'again'), '');
+    expect((await only()).instances.map(({ address }) => address)).toEqual(['@shop@laptop#main', '@shop@laptop#a']);
+    expect(await addresses()).toHaveLength(2);
+  });
+
   test('is called what its node is called', async () => {
     await node.start();
     await node.client.createMesh({ new: false });
