@@ -1,6 +1,6 @@
 /** What a project found on this machine would be, and whether it can be approved: asked when a person looks, and again when they say yes. */
 import { canonicalWords, definitionOf, differingWords, manifestName, wordsOf } from '../domain/project.ts';
-import type { Project, ProjectDefinition, ProjectOverride, ProjectsConfig, ProjectWords } from '../domain/project.ts';
+import type { Project, ProjectDefinition, ProjectInstance, ProjectOverride, ProjectsConfig, ProjectWords } from '../domain/project.ts';
 import { BrokerError, conflict, invalid, toBrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
@@ -25,6 +25,8 @@ export interface JudgementParts {
   readonly checks: AgentChecks;
   readonly finder: ProjectFinder;
   readonly digest: Digest;
+  /** Something runs for the agent, or waits to. */
+  readonly isBusy: (address: string) => boolean;
   readonly ulids: UlidSource;
 }
 
@@ -66,7 +68,7 @@ export class Judgement {
       return this.#refused(root, approved === undefined ? 'refused' : 'changed', approved?.definition ?? definitionOf(words, usualName, ''), definition, { why, instances: [] });
     }
     const plan = this.planOf(found, definition, approved);
-    const shown = { why, instances: instancesOf(plan, this.#registered(root)) };
+    const shown = { why, instances: instancesOf(plan, definition.name, store.read.instancesOf(root)) };
     const refusal = isSame ? undefined : this.#clash(root, definition, plan, claims);
     if (refusal !== undefined) return this.#refused(root, 'refused', definition, refusal, shown);
     const problem = state === 'changed' ? `${changesOf(approved, words)}; not in force until it is approved` : state === 'new' ? await this.#notYet(found, definition, path) : undefined;
@@ -82,7 +84,7 @@ export class Judgement {
   planOf(found: FoundProject, definition: ProjectDefinition, approved: Project | undefined, known?: readonly KeptInstance[]): Reconciled {
     const { store, self } = this.#parts;
     const { name, defaultWorkspace } = definition;
-    const instances = known ?? store.read.instancesOf(found.root).map(({ address, top }) => ({ address, top, isBusy: false }));
+    const instances = known ?? store.read.instancesOf(found.root).map(({ address, top }) => ({ address, top, isBusy: this.#parts.isBusy(address) }));
     return reconcile({
       ...{ name, node: self.name(), worktrees: found.worktrees, leftOut: approved?.leftOut ?? [], instances, takenBy: this.#takenBy(found.root) },
       ...(defaultWorkspace === undefined ? {} : { defaultWorkspace }),
@@ -139,12 +141,8 @@ export class Judgement {
     };
   }
 
-  #registered(root: string): ReadonlySet<string> {
-    return new Set(this.#parts.store.read.instancesOf(root).map(({ address }) => address));
-  }
-
   #refused(root: string, state: ProjectState, definition: ProjectDefinition, refusal: BrokerError, shown: Pick<ScannedProject, 'why' | 'instances'>): Judged {
-    return { shown: this.#shown(root, state, definition, state === 'ignored' ? undefined : refusal.message, shown), refusal };
+    return { shown: this.#shown(root, state, definition, state === 'ignored' ? undefined : wordsOfError(refusal), shown), refusal };
   }
 
   #shown(root: string, state: ProjectState, definition: ProjectDefinition, problem: string | undefined, rest: Pick<ScannedProject, 'why' | 'instances'>): ScannedProject {
@@ -174,7 +172,16 @@ function changesOf(approved: Project | undefined, words: ProjectWords): string {
   return names.length === 0 ? 'it was changed' : `changed since it was approved: ${names.join(', ')}`;
 }
 
-function instancesOf({ keep, add, refused }: Reconciled, registered: ReadonlySet<string>): readonly ScannedInstance[] {
+/** All worktrees, and instances of worktrees that are not there now. */
+function instancesOf({ keep, add, remove, refused, leftOut }: Reconciled, name: string, known: readonly ProjectInstance[]): readonly ScannedInstance[] {
+  const registered = new Set(known.map(({ address }) => address));
   const placed = [...keep, ...add].map(({ address, top }) => ({ address, cwd: top, registered: registered.has(address) }));
-  return [...placed, ...refused.map(({ address = '', top, why }) => ({ address, cwd: top, registered: false, problem: why }))];
+  const shown = new Set([...placed, ...remove].map(({ address }) => address));
+  const away = known.filter(({ address }) => !shown.has(address)).map(({ address, top }) => ({ address, cwd: top, registered: true, problem: 'its worktree is not there now' }));
+  const not = [...refused, ...leftOut.map((each) => ({ ...each, why: `it was removed by hand; to have it again: beckon agent scan --yes --only ${name}` }))];
+  return [...placed, ...away, ...not.map(({ address = '', top, why }) => ({ address, cwd: top, registered: false, problem: why }))];
+}
+
+function wordsOfError({ message, hint }: BrokerError): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
 }

@@ -32,7 +32,7 @@ export interface ScannedInstance {
   readonly address: string;
   readonly cwd: string;
   readonly registered: boolean;
-  /** Why it is not, and will not be. */
+  /** Why it is not, and will not be; or why it can't be called now. */
   readonly problem?: string;
 }
 

@@ -25,7 +25,7 @@ const firstLookMs = 2_000;
 
 const unchanged: InstanceChanges = { added: [], removed: [] };
 
-export interface ProjectsParts extends Omit<JudgementParts, 'finder'>, Omit<InstancesParts, 'judgement'> {
+export interface ProjectsParts extends Omit<JudgementParts, 'finder' | 'isBusy'>, Omit<InstancesParts, 'judgement'> {
   readonly ports: ProjectPorts;
   /** Read anew: what its person wrote since the node started counts. @throws BrokerError `invalid` */
   readonly config: () => Promise<ProjectsConfig>;
@@ -48,7 +48,7 @@ export class Projects implements Startable, ProjectsApi {
 
   constructor(parts: ProjectsParts) {
     this.#parts = parts;
-    this.#judgement = new Judgement({ ...parts, finder: parts.ports.finder });
+    this.#judgement = new Judgement({ ...parts, finder: parts.ports.finder, isBusy: (address) => parts.runner.isBusy(address) });
     this.#instances = new ProjectInstances({ ...parts, judgement: this.#judgement });
   }
 

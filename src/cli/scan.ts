@@ -120,7 +120,8 @@ async function show({ out }: Context, { projects, notes }: ScanResult): Promise<
     ];
     for (const [label, fact] of state === 'ignored' ? [] : facts) if (fact !== '') await out.line(`  ${dim(label.padEnd(10))}  ${neutralise(fact).replaceAll('\n', ' ')}`);
     for (const { address, cwd, registered, problem: whyNot } of instances) {
-      const standing = whyNot === undefined ? (registered ? green('is callable') : 'would be callable') : red(`not callable: ${neutralise(whyNot)}`);
+      const isOpenTo = state === 'new' || state === 'changed' ? 'would be callable' : 'is not callable yet';
+      const standing = whyNot === undefined ? (registered ? green('is callable') : isOpenTo) : red(`not callable: ${neutralise(whyNot)}`);
       await out.line(`  ${address === '' ? '(no address)' : address}  ${dim(neutralise(cwd))}  ${standing}`);
     }
   }

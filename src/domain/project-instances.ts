@@ -44,6 +44,8 @@ export interface Reconciled {
   /** Kept where they are for as long as they are busy. */
   readonly later: readonly { readonly address: string; readonly to: string }[];
   readonly refused: readonly { readonly top: string; readonly address?: string; readonly why: string }[];
+  /** Worktrees that a person took out, and the address that each would like. */
+  readonly leftOut: readonly { readonly top: string; readonly address?: string }[];
 }
 
 /** Done once, and again on what it made of it, it changes nothing more. */
@@ -79,7 +81,7 @@ export function reconcile(input: ReconcileInput): Reconciled {
     const owner = first === undefined ? undefined : takenBy(first);
     const address = owner === undefined ? all.find((each) => isFree(each, top)) : undefined;
     if (address !== undefined) claim(top, address);
-    else refused.push({ top, ...(first === undefined ? {} : { address: first }), why: whyRefused(top, first, owner) });
+    else refused.push({ top, ...addressOf(all), why: whyRefused(top, first, owner) });
   }
 
   const keep: { address: string; top: string }[] = [];
@@ -101,7 +103,8 @@ export function reconcile(input: ReconcileInput): Reconciled {
   }
   const isDefault = defaultAmong([...keep, ...add], input);
   const withDefault = (each: { address: string; top: string }): PlacedInstance => ({ ...each, isDefault: isDefault(each) });
-  return { keep: keep.map(withDefault), remove, add: add.map(withDefault), later, refused };
+  const out = worktrees.filter(({ top }) => isLeftOut(top)).map((worktree) => ({ top: worktree.top, ...addressOf(addressesFor(worktree, input)) }));
+  return { keep: keep.map(withDefault), remove, add: add.map(withDefault), later, refused, leftOut: out };
 }
 
 function mainFirst(a: FoundWorktree, b: FoundWorktree): number {
@@ -117,6 +120,10 @@ function addressesFor({ branch, top }: FoundWorktree, { name, node }: Pick<Recon
     return workspace === undefined ? [] : [formatAddress({ agent: name, node, workspace })];
   });
   return [...new Set(addresses)];
+}
+
+function addressOf([address]: readonly string[]): { readonly address?: string } {
+  return address === undefined ? {} : { address };
 }
 
 /** Undefined for what is too long for an address. */

@@ -72,7 +72,7 @@ describe('an instance', () => {
     await node.becomes(flightId, 'running');
     shop.git('switch', '--quiet', '-c', 'work');
     // A look that finds it busy leaves it where it is.
-    expect(await scan()).toMatchObject({ projects: [{ state: 'approved' }] });
+    expect((await only()).instances).toEqual([{ address: '@shop@laptop#main', cwd: shop.path, registered: true }]);
     expect(await addresses()).toEqual(['@shop@laptop#main']);
     writeFileSync(at('gate'), '');
     await node.becomes(flightId, 'completed');
@@ -98,7 +98,7 @@ describe('an instance', () => {
     await approve();
     await become('@shop@laptop#main', '@shop@laptop#a');
     await node.client.removeAgent('@shop@laptop#a');
-    await scan();
+    expect((await only()).instances).toMatchObject([{ address: '@shop@laptop#main', registered: true }, { address: '@shop@laptop#a', registered: false, problem: expect.stringContaining('--yes --only shop') }]);
     expect(await addresses()).toEqual(['@shop@laptop#main']);
     expect(await approve()).toEqual(['@shop@laptop#a']);
     await node.client.removeAgent('@shop@laptop#a');
@@ -159,7 +159,7 @@ describe('a clash', () => {
   test('with an agent that was added by hand is refused, and leaves that as it was', async () => {
     await node.start();
     await node.client.addAgent({ name: 'shop', cwd: shop.path, permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: ['cat'], path, description: '' });
-    expect(await only()).toMatchObject({ state: 'refused', problem: '@shop@laptop#main is taken: it was added by hand, with beckon agent add' });
+    expect(await only()).toMatchObject({ state: 'refused', problem: '@shop@laptop#main is taken: it was added by hand, with beckon agent add; remove that agent, or call the project otherwise' });
     await expect(approve()).rejects.toMatchObject({ code: 'conflict' });
     expect((await node.client.getAgent('shop')).endpoint?.argv).toEqual(['cat']);
   });
@@ -180,7 +180,7 @@ describe('a clash', () => {
     for (const name of ['a', 'b', 'c']) GitRepository.make(at(name, 'shop'), { '.beckon/project.json': '{"command": ["cat"]}' });
     const { projects } = await scan(root);
     expect(projects.map(({ name, state }) => [name, state])).toEqual([['shop', 'new'], ['shop-b', 'new'], ['shop', 'refused'], ['shop', 'refused']]);
-    expect(projects[2]?.problem).toBe(`the project "${at('a', 'shop')}" is called shop too`);
+    expect(projects[2]?.problem).toContain(`the project "${at('a', 'shop')}" is called shop too; call one otherwise`);
   });
 });
 

@@ -8,7 +8,7 @@ const main: FoundWorktree = { top: '/src/shop', branch: 'main', isMain: true };
 const linked = (top: string, branch?: string): FoundWorktree => ({ top, isMain: false, ...(branch === undefined ? {} : { branch }) });
 const kept = (address: string, top: string, more: Partial<KeptInstance> = {}): KeptInstance => ({ address, top, isBusy: false, ...more });
 const input = (given: Partial<ReconcileInput>): ReconcileInput => ({ name: 'shop', node: 'laptop', worktrees: [main], leftOut: [], instances: [], takenBy: () => undefined, ...given });
-const nothing = { keep: [], add: [], remove: [], later: [], refused: [] };
+const nothing = { keep: [], add: [], remove: [], later: [], refused: [], leftOut: [] };
 const at = (workspace: string): string => `@shop@laptop#${workspace}`;
 
 describe('the address of a worktree', () => {
@@ -77,7 +77,7 @@ test('a worktree that is gone takes its instance with it, for that reason; one t
 });
 
 test('a worktree that a person took out gets none, and loses what it has', () => {
-  expect(reconcile(input({ leftOut: ['/src/shop'] }))).toEqual(nothing);
+  expect(reconcile(input({ leftOut: ['/src/shop', '/wt/gone'] }))).toEqual({ ...nothing, leftOut: [{ top: '/src/shop', address: at('main') }] });
   expect(reconcile(input({ leftOut: ['/src/shop'], instances: [kept(at('main'), '/src/shop')] }))).toMatchObject({ remove: [{ address: at('main') }], keep: [] });
 });
 
