@@ -49,14 +49,12 @@ describe('a node', () => {
     net.connect(node(0), node(1));
     net.connect(node(0), node(2));
     await net.run(5_000);
-    const write = node(0).store.write as { saveRegistry: unknown };
-    Object.defineProperty(node(0).store, 'write', { value: { ...node(0).store.write, addAgent: node(0).store.write.addAgent, saveRegistry: () => Promise.reject(new Error('the disk is full')) } });
-    expect(write.saveRegistry).toBeDefined();
+    node(0).failing.add('saveRegistry');
     await node(0).add('a');
     await net.run(3_000, { untilIdle: false });
     expect(node(1).known(node(0))).toEqual([]);
     expect(node(0).logged.join()).toMatch(/could not be stored; it is tried again/);
-    Object.defineProperty(node(0).store, 'write', { value: write });
+    node(0).failing.clear();
     await net.run(10_000, { untilIdle: false });
     expect(node(1).known(node(0))).toEqual(node(0).own());
   });
