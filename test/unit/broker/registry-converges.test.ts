@@ -73,7 +73,7 @@ test.each([
       expect(new Set(net.nodes.map((each) => each.registry.ownDigest().root)).size).toBe(1);
       await net.stop();
     }),
-      // As many as there is time for, on a machine that has other things to do.
-      { numRuns: 50, interruptAfterTimeLimit: 15_000, endOnFailure: true },
+    // As many as there is time for, on a machine that has other things to do.
+    { numRuns: 50, interruptAfterTimeLimit: 15_000, endOnFailure: true },
   );
 }, 60_000);

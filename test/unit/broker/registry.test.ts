@@ -182,6 +182,13 @@ describe('comparing', () => {
     expect(net.bytes - before).toBeLessThan(9_000);
   });
 
+  test('begins when a link comes up, and waits for no heartbeat', async () => {
+    await node(0).add('a');
+    net.connect(node(0), node(1));
+    await net.run(1, { untilIdle: false });
+    expect(node(1).known(node(0))).toEqual(node(0).own());
+  });
+
   test('goes on while others are unreachable or lie, a few rounds at once', async () => {
     await net.stop();
     await make(8);
