@@ -3,7 +3,6 @@
  * each message, question, answer and piece of gossip is delivered, late, twice or never, over links that come and go.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import { createRecordSeal } from '../../src/app/record-seal.ts';
 import { systemDigest } from '../../src/app/system-digest.ts';
 import { Chronicler } from '../../src/broker/chronicler.ts';
@@ -11,13 +10,12 @@ import { Registry } from '../../src/broker/registry.ts';
 import { Roster } from '../../src/broker/roster.ts';
 import { BrokerError, unavailable } from '../../src/domain/errors.ts';
 import type { GossipNews } from '../../src/domain/gossip-port.ts';
-import { asMeshId } from '../../src/domain/ids.ts';
 import type { MeshId, NodeId } from '../../src/domain/ids.ts';
 import type { AnswerTo, ControlMessage, Forward, PeerAnswer, PeerQuery, RegistryAnswer, RegistryQuery } from '../../src/domain/messages.ts';
 import type { Link, Mesh } from '../../src/domain/mesh-port.ts';
 import type { Clock, Log, RecordSeal } from '../../src/domain/ports.ts';
 import type { Registration } from '../../src/domain/registration.ts';
-import type { Member, Store, StoreWrites } from '../../src/domain/store-port.ts';
+import type { Member, Store } from '../../src/domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../../src/domain/trust.ts';
 import { Answer, ControlFrame, Query } from '../../src/gen/beckon/v1/mesh.ts';
 import { decodeControl, encodeControl } from '../../src/mesh/control-frames.ts';
@@ -25,64 +23,13 @@ import type { MessageFrame } from '../../src/mesh/control-frames.ts';
 import { decodeAnswer, decodeQuery, encodeAnswer, encodeQuery } from '../../src/mesh/queries.ts';
 import { decodeGossip, encodeGossip } from '../../src/rpc/registry.ts';
 import type { Connection } from '../../src/store/connection.ts';
-import { migrate } from '../../src/store/migrations.ts';
-import { readerOver } from '../../src/store/reader.ts';
-import { openTables } from '../../src/store/tables.ts';
-import { performWith, writeHandlers } from '../../src/store/write-handlers.ts';
-import { generateNodeKey } from '../../src/trust/node-key.ts';
 import type { NodeKey } from '../../src/trust/node-key.ts';
 import { FakeClock } from './fake-clock.ts';
+import { memoryDatabase, storeOver } from './memory-store.ts';
+import { chainOf, home, keyFor, verify } from './registry-identities.ts';
 import { silentLog, utf8 } from './temp-store.ts';
 
-export const home = asMeshId('a'.repeat(26));
 const heartbeatMs = 3_000;
-
-let template: Buffer | undefined;
-
-/** A database with the newest schema, in memory. */
-function memoryDatabase(content?: Buffer): Connection {
-  if (template === undefined) {
-    const made = new Database(':memory:');
-    migrate(made, ':memory:');
-    template = made.serialize();
-    made.close();
-  }
-  const db = new Database(content ?? template);
-  db.pragma('foreign_keys = ON');
-  return db;
-}
-
-/** Writes one after the other, each a moment after it is asked for. */
-function storeOver(db: Connection, nodeId: NodeId): Store {
-  const perform = performWith(writeHandlers(db, openTables(db, nodeId)));
-  let last: Promise<unknown> = Promise.resolve();
-  const write = new Proxy({} as StoreWrites, {
-    get: (_target, name) => (input: unknown) => {
-      const done = last.then(() => nextTurn()).then(() => db.transaction(() => perform(String(name), input))());
-      last = Promise.allSettled([done]);
-      return done;
-    },
-  });
-  return { write, read: readerOver(db), inspect: {} as Store['inspect'], backup: () => Promise.reject(new Error('not here')), close: () => Promise.resolve() };
-}
-
-/** What a certificate of these tests says; whoever can write JSON is its issuer. */
-export function chainOf(identity: { readonly nodeId: NodeId; readonly name: string; readonly notBeforeMs?: number; readonly mesh?: MeshId }): CertificateChain {
-  return { leaf: utf8(JSON.stringify({ owner: 'ada', notBeforeMs: 1, mesh: home, ...identity })), issuer: utf8('issuer') };
-}
-
-function verify({ leaf }: CertificateChain): PeerIdentity {
-  const { nodeId, name, owner, notBeforeMs, mesh } = JSON.parse(new TextDecoder().decode(leaf)) as { nodeId: NodeId; name: string; owner: string; notBeforeMs: number; mesh: MeshId };
-  if (mesh !== home) throw new BrokerError('unauthenticated', 'of another mesh');
-  return { meshId: home, nodeId, name, owner, serial: '1', notBeforeMs, notAfterMs: 9e15, publicKey: new Uint8Array(32) };
-}
-
-const keys: NodeKey[] = [];
-/** The same keys for every run: making them takes longer than a run. */
-export function keyFor(number: number): NodeKey {
-  while (keys.length <= number) keys.push(generateNodeKey());
-  return keys[number] as NodeKey;
-}
 
 /** One end of a session. */
 class MemoryLink implements Link {
@@ -161,6 +108,8 @@ export class RegistryNode {
   meshId: MeshId = home;
   /** In place of the registry's own answers: of a peer that lies. */
   lie: ((query: RegistryQuery) => RegistryAnswer | undefined) | undefined;
+  /** Writes that its store does not take. */
+  readonly failing = new Set<string>();
   registry!: Registry;
   roster!: Roster;
   store!: Store;
@@ -196,7 +145,7 @@ export class RegistryNode {
   async boot(): Promise<void> {
     const net = this.#net;
     const { clock } = net;
-    this.store = storeOver(this.#db, this.nodeId);
+    this.store = storeOver(this.#db, this.nodeId, this.failing);
     const { store, nodeId, name, seal } = this;
     const chronicler = new Chronicler(clock);
     const { epoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId, version: '1' });

@@ -49,14 +49,12 @@ describe('a node', () => {
     net.connect(node(0), node(1));
     net.connect(node(0), node(2));
     await net.run(5_000);
-    const write = node(0).store.write as { saveRegistry: unknown };
-    Object.defineProperty(node(0).store, 'write', { value: { ...node(0).store.write, addAgent: node(0).store.write.addAgent, saveRegistry: () => Promise.reject(new Error('the disk is full')) } });
-    expect(write.saveRegistry).toBeDefined();
+    node(0).failing.add('saveRegistry');
     await node(0).add('a');
     await net.run(3_000, { untilIdle: false });
     expect(node(1).known(node(0))).toEqual([]);
     expect(node(0).logged.join()).toMatch(/could not be stored; it is tried again/);
-    Object.defineProperty(node(0).store, 'write', { value: write });
+    node(0).failing.clear();
     await net.run(10_000, { untilIdle: false });
     expect(node(1).known(node(0))).toEqual(node(0).own());
   });
@@ -182,6 +180,13 @@ describe('comparing', () => {
     expect(node(1).known(node(0))).toHaveLength(51);
     // Digests of 256 buckets, one entry, 50 short hashes, one record; the other way the buckets again.
     expect(net.bytes - before).toBeLessThan(9_000);
+  });
+
+  test('begins when a link comes up, and waits for no heartbeat', async () => {
+    await node(0).add('a');
+    net.connect(node(0), node(1));
+    await net.run(1, { untilIdle: false });
+    expect(node(1).known(node(0))).toEqual(node(0).own());
   });
 
   test('goes on while others are unreachable or lie, a few rounds at once', async () => {
