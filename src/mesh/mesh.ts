@@ -335,6 +335,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     for (const session of this.#open.all()) session.tick(tick.isGrace);
     this.#detector.tick(tick);
     for (const nodeId of this.#demand.newNeighbours()) if (!this.#live.has(nodeId)) this.#dialler.wake(nodeId);
+    const unseen = this.#demand.longUnseen(this.#peers.views());
+    if (unseen !== undefined) void this.want(unseen);
     for (const session of this.#live.values()) if (this.#demand.mayRest(session)) session.close('resting', restWords);
   }
 
