@@ -14,7 +14,7 @@ import type { Self } from './self.ts';
 export interface AgentViewsParts {
   readonly store: Store;
   readonly self: Self;
-  readonly registry: Pick<Registry, 'candidates' | 'page' | 'registration'>;
+  readonly registry: Pick<Registry, 'page' | 'registration'>;
   readonly nodes: Pick<Nodes, 'find'>;
 }
 
@@ -45,15 +45,8 @@ export class AgentViews {
   }
 
   /** All that match, by address. @throws BrokerError as `Nodes.find` does */
-  all(filter: AgentFilter): AgentView[] {
-    return this.#viewsOf(this.#matching(filter));
-  }
-
-  #matching(filter: AgentFilter): Candidate[] {
-    return this.#parts.registry
-      .candidates()
-      .filter(this.#wanted(filter))
-      .toSorted((a, b) => (a.address < b.address ? -1 : 1));
+  all(filter: AgentFilter): readonly AgentView[] {
+    return this.list(filter, { limit: Number.POSITIVE_INFINITY }).items;
   }
 
   #wanted({ node, ...filter }: AgentFilter): (candidate: Candidate) => boolean {

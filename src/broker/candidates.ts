@@ -28,6 +28,7 @@ interface Listed {
 
 export class Candidates {
   readonly #parts: CandidatesParts;
+  readonly #registrations = new WeakMap<Candidate, Registration>();
   /** In the order of addresses, as long as nothing of it has changed. */
   #listed: { readonly revision: number; readonly items: readonly Listed[] } | undefined;
 
@@ -59,14 +60,9 @@ export class Candidates {
     return { items, hasMore: false };
   }
 
-  /** Its registration, under the name that its node has now. */
-  registration({ nodeId, agent, address, nodeName }: Candidate): Registration | undefined {
-    const { state, self } = this.#parts;
-    const index = nodeId === self.nodeId ? state.ownAgents() : state.told();
-    for (const { registration } of index.ofAgent(agent)) {
-      if (registration.nodeId === nodeId && onNode(registration.address, nodeName) === address) return registration;
-    }
-    return undefined;
+  /** What a candidate of this was made of, as its node told it. */
+  registration(candidate: Candidate): Registration | undefined {
+    return this.#registrations.get(candidate);
   }
 
   #all(): readonly Listed[] {
@@ -121,16 +117,19 @@ export class Candidates {
     return nameHolders([...others, ...own]).get(name);
   }
 
-  #candidate({ registration, agent, workspace }: Indexed, look: (nodeId: NodeId) => NodeFacts | undefined): Candidate | undefined {
+  #candidate(indexed: Indexed, look: (nodeId: NodeId) => NodeFacts | undefined): Candidate | undefined {
+    const { registration, agent, workspace } = indexed;
     const node = look(registration.nodeId);
     if (node === undefined) return undefined;
     const { harness, capabilities, labels, isDefault, available, unavailableWhy, nodeId } = registration;
-    return {
+    const candidate = {
       address: onNode(registration.address, node.nodeName),
       ...{ agent, workspace, nodeId, harness, capabilities, labels, isDefault, available },
       ...(unavailableWhy === undefined ? {} : { unavailableWhy }),
       ...node,
     };
+    this.#registrations.set(candidate, registration);
+    return candidate;
   }
 }
 

@@ -157,7 +157,7 @@ export class Registry implements Startable {
     return this.#candidates.page(isWanted, after, limit);
   }
 
-  /** Undefined when it went away meanwhile. */
+  /** What a candidate of this was made of, as its node told it. */
   registration(candidate: Candidate): Registration | undefined {
     return this.#candidates.registration(candidate);
   }
