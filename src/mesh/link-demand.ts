@@ -15,8 +15,6 @@ export const restAfterMs = 5 * 60_000;
 /** A member that no link was needed with for so long is looked at: an address without its node passes over those unseen for 7 days. */
 const visitAfterMs = 24 * 3_600_000;
 
-export const restWords = 'no link is needed: one is made when there is work';
-
 export interface LinkDemandParts {
   readonly clock: Clock;
   readonly stateOf: (nodeId: NodeId) => PeerState | undefined;
