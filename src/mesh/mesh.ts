@@ -6,6 +6,7 @@ import type { Candidate } from '../domain/discovery-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { CloneSighting, Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
+import { restWords } from '../domain/peer.ts';
 import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { Clones } from './clones.ts';
@@ -13,7 +14,7 @@ import { Detector } from './detector.ts';
 import { Dialler } from './dialler.ts';
 import type { TargetView } from './dialler.ts';
 import { Introductions } from './introductions.ts';
-import { isWork, LinkDemand, restWords } from './link-demand.ts';
+import { isWork, LinkDemand } from './link-demand.ts';
 import { LinkWaiters } from './link-waiters.ts';
 import { StallWatch, tickMs } from './liveness.ts';
 import { News } from './news.ts';
@@ -344,6 +345,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     for (const session of this.#open.all()) session.tick(tick.isGrace);
     this.#detector.tick(tick);
     for (const nodeId of this.#demand.newNeighbours()) if (!this.#live.has(nodeId)) this.#dialler.wake(nodeId);
+    const unseen = this.#demand.longUnseen(this.#peers.views());
+    if (unseen !== undefined) void this.want(unseen);
     for (const session of this.#live.values()) if (this.#demand.mayRest(session)) session.close('resting', restWords);
   }
 
