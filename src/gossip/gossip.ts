@@ -271,6 +271,8 @@ export class MeshGossip implements Gossip, Startable {
 async function stopped({ libp2p }: Host, clock: Clock): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const cancelTimer = clock.setTimer(stopMs, resolve);
+  // The library would say goodbye to each, and wait half a second for those that do not answer.
+  for (const connection of libp2p.getConnections()) connection.abort(new Error('this node stops'));
   void Promise.resolve(libp2p.stop()).then(resolve, () => resolve());
   await promise;
   cancelTimer();
