@@ -3,10 +3,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import { createSystemClock } from '../../src/app/system-clock.ts';
+import { asMeshId } from '../../src/domain/ids.ts';
+import { MeshGossip } from '../../src/gossip/gossip.ts';
 import { meshIdentityOf, openIssuer } from '../../src/trust/mesh-authority.ts';
-import { generateNodeKey } from '../../src/trust/node-key.ts';
+import { generateNodeKey, loadOrCreateNodeKey } from '../../src/trust/node-key.ts';
 import { rows } from '../support/database.ts';
 import { LocalNode } from '../support/local-node.ts';
+import { silentLog } from '../support/temp-store.ts';
 import { isRunning } from '../support/processes.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { HandMade } from './hand-made.ts';
@@ -258,4 +262,41 @@ test('a removed issuer lets nobody in any more, however it goes about it; those 
   await using fresh = new LocalNode('fresh', four.root);
   await fresh.start({ join: (await laptop.client.createInvite({})).token });
   await fresh.sees(guest, 'alive');
+});
+
+test('a removed node that goes on as if nothing had happened gets neither a session nor gossip', async () => {
+  await using four = await new Four().start();
+  const { laptop, server } = four;
+  await laptop.client.removeMember('server');
+  await waitFor('it to know', async () => (await server.client.status()).removed !== undefined);
+  await server.stop();
+  const key = await loadOrCreateNodeKey(join(server.home, 'trust', 'node.key'));
+  const [row] = rows(join(server.home, 'beckon.db'), 'SELECT id, mesh_name, root, leaf, issuer FROM mesh') as { id: string; mesh_name: string; root: Buffer; leaf: Buffer; issuer: Buffer }[];
+  if (row === undefined) throw new Error('it forgot its mesh');
+  const identity = meshIdentityOf(key, { name: row.mesh_name, root: row.root, chain: { leaf: row.leaf, issuer: row.issuer } }, Date.now());
+
+  // Told on its session; once more by a handshake of its own; then not at all.
+  using first = new HandMade(identity, laptop.listen);
+  first.hello();
+  expect((await first.goodbye()).detail).toContain('it was removed from the mesh by');
+  expect(first.frames.map((frame) => frame.$case)).toEqual(['goodbye']);
+  using again = new HandMade(identity, laptop.listen);
+  again.hello();
+  await waitFor('it to be cut', () => again.isOver);
+  expect(again.frames).toEqual([]);
+
+  const { d = '', x = '' } = key.privateKey.export({ format: 'jwk' });
+  const gossip = new MeshGossip({
+    nodeId: key.nodeId, key: Buffer.concat([Buffer.from(d, 'base64url'), Buffer.from(x, 'base64url')]), meshId: asMeshId(row.id), listen: [{ host: '127.0.0.1', port: 0 }],
+    isMember: () => true, members: () => [{ nodeId: identityOfLaptop, gossipAddresses: [laptop.gossipListen] }],
+    handler: () => Promise.resolve('ignore'), clock: createSystemClock(), random: Math.random, log: silentLog,
+  });
+  const identityOfLaptop = await idOf(laptop);
+  expect(laptop.gossipListen).not.toBe('');
+  await gossip.start();
+  try {
+    await expect(waitFor('a neighbour', () => gossip.neighbours().size > 0, { timeoutMs: 3_000 })).rejects.toThrow(/waited/);
+  } finally {
+    await gossip.stop();
+  }
 });
