@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { createSystemClock } from '../../src/app/system-clock.ts';
+import type { Harness } from '../../src/domain/harness-port.ts';
 import { asMeshId } from '../../src/domain/ids.ts';
 import { MeshGossip } from '../../src/gossip/gossip.ts';
 import { meshIdentityOf, openIssuer } from '../../src/trust/mesh-authority.ts';
 import { generateNodeKey, loadOrCreateNodeKey } from '../../src/trust/node-key.ts';
+import { AskingHarness } from '../support/asking-harness.ts';
 import { rows } from '../support/database.ts';
 import { LocalNode } from '../support/local-node.ts';
 import { silentLog } from '../support/temp-store.ts';
@@ -29,10 +31,10 @@ class Four implements AsyncDisposable {
     return [this.laptop, this.desktop, this.server, this.attic];
   }
 
-  async start(): Promise<this> {
-    await this.laptop.start();
+  async start(harnesses: readonly Harness[] = []): Promise<this> {
+    await this.laptop.start({ harnesses });
     await this.laptop.client.createMesh({ new: false });
-    for (const node of [this.desktop, this.server, this.attic]) await node.start({ join: (await this.laptop.client.createInvite({})).token });
+    for (const node of [this.desktop, this.server, this.attic]) await node.start({ harnesses, join: (await this.laptop.client.createInvite({})).token });
     await this.linked(...this.all);
     return this;
   }
@@ -68,9 +70,7 @@ test('a node removed by one issuer is out everywhere within seconds, is told so,
   expect(removed).toMatchObject({ name: 'server', nodeId: await idOf(server), already: false, untold: [], letIn: [] });
   expect(removed.told.toSorted()).toEqual(['attic', 'desktop']);
   for (const node of [laptop, desktop, attic]) await waitFor(`${node.name} to have it out`, () => isOut(node, 'server'), { timeoutMs: 5_000 });
-  const tookMs = performance.now() - startedMs;
-  expect(tookMs).toBeLessThan(5_000);
-  console.log(`out everywhere after ${Math.round(tookMs)} ms`);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
 
   await waitFor('it to know', async () => (await server.client.status()).removed !== undefined, { timeoutMs: 5_000 });
   const status = await server.client.status();
@@ -224,6 +224,22 @@ test('work that it asked for ends where it runs: what waits failed, what runs is
   for (const pid of readFileSync(pids, 'utf8').trim().split('\n')) expect(isRunning(Number(pid))).toBe(false);
   // Where it was asked for nothing more will be heard of it.
   for (const id of flights) await server.becomes(id, 'indeterminate');
+});
+
+test('a question that waits for the removed node’s people is closed on both sides', async () => {
+  await using four = await new Four().start([new AskingHarness()]);
+  const { laptop, server, attic } = four;
+  const address = await attic.addAgent('asker', { harness: 'asking' });
+  await waitFor('the agent to be known', async () => (await addresses(server)).includes(address));
+  const { flightId } = await server.invoke(address, 'approval may I?');
+  await server.becomes(flightId, 'waiting');
+  await attic.becomes(flightId, 'waiting');
+
+  await laptop.client.removeMember('server');
+
+  expect((await attic.becomes(flightId, 'cancelled')).waiting).toBeUndefined();
+  expect((await server.becomes(flightId, 'indeterminate')).waiting).toBeUndefined();
+  for (const node of [attic, server]) expect((await node.client.listWaiting()).waiting).toEqual([]);
 });
 
 test('a removed issuer lets nobody in any more, however it goes about it; those that it had let in stay', async () => {
