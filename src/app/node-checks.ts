@@ -3,6 +3,7 @@ import { certificateCheck, gossipCheck, issuersCheck, listeningCheck, tailnetChe
 import type { Check } from '../domain/checks.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { TailnetView } from '../domain/tailnet.ts';
@@ -29,7 +30,7 @@ export function nodeChecks({ store, clock, tailnet, isFixed, network, gossip }: 
   const issuers = new Set(chains.map(({ issuer }) => Buffer.from(fingerprintOf(issuer)).toString('hex')));
   const leaves = new Set(chains.map(({ leaf }) => Buffer.from(fingerprintOf(leaf)).toString('hex')));
   const { addresses, neighbours, failure, why, forMs } = gossip.state();
-  const others = members.filter(({ left }) => left === undefined);
+  const others = members.filter(belongs);
   const gossips = gossipCheck({ addresses: addresses.map(formatHostPort), neighbours: neighbours.size, members: others.length, linked: network.gossipingLinks(), forMs, why, failure });
   return [...first, gossips, certificateCheck(parseLeaf(membership.chain.leaf), clock.now()), issuersCheck({ isIssuer: membership.isIssuer, known: issuers.size, members: leaves.size })];
 }

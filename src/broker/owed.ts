@@ -1,5 +1,6 @@
 /** What is open between this node and another, so that a link is made for it and stays while it is. */
 import type { NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Store } from '../domain/store-port.ts';
 
@@ -21,7 +22,7 @@ export function isOwed({ read }: Pick<Store, 'read'>, nodeId: NodeId): boolean {
 
 /** Call at the start and now and then: most wishes for a link are told when they come up, and forgotten in a restart. */
 export function wantOwed({ store, mesh }: OwedParts): void {
-  for (const { nodeId, left } of store.read.members()) {
-    if (left === undefined && mesh().link(nodeId) === undefined && isOwed(store, nodeId)) void mesh().want(nodeId);
+  for (const { nodeId } of store.read.members().filter(belongs)) {
+    if (mesh().link(nodeId) === undefined && isOwed(store, nodeId)) void mesh().want(nodeId);
   }
 }

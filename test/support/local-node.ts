@@ -50,6 +50,10 @@ export class LocalNode implements AsyncDisposable {
     return this.#running?.ready.listen ?? '';
   }
 
+  get gossipListen(): string {
+    return this.#running?.ready.gossipListen ?? '';
+  }
+
   async start(options: LocalNodeOptions = {}): Promise<this> {
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: this.home };
     const { harnesses = [], join: token, config, clock } = options;

@@ -20,11 +20,18 @@ const isRemoved = (node: TestNode): Promise<Json> => waitFor(`${node.name} to kn
   return status['removed'] === undefined ? undefined : status;
 }, { timeoutMs: 15_000 });
 
+/** How many of the other members it gossips with. */
+const gossips = (node: TestNode, words: string): Promise<unknown> => waitFor(`${words} at ${node.name}`, async () => {
+  const { checks } = (await node.beckon(['doctor', '--json'])).json as { checks: readonly { id: string; detail: string }[] };
+  return checks.some(({ id, detail }) => id === 'gossip' && detail.includes(words));
+}, { timeoutMs: 30_000, pollMs: 200 });
+
 test('a lost machine is removed from another one: out everywhere, told plainly, and back only with a new key', async () => {
   const { cluster, laptop, desktop, server } = await Cluster.meshed('laptop', 'desktop', 'server');
   await using _all = cluster;
   await server.addAgent('fabric', ['cat']);
   await knows(desktop, '@fabric@server#main');
+  for (const node of [laptop, desktop]) await gossips(node, '2 of 2 other members are neighbours');
   const { nodeId } = ((await laptop.json(['peers']))['peers'] as Json[]).find(({ name }) => name === 'server') ?? {};
 
   expect(await laptop.json(['mesh', 'remove', 'server'])).toEqual({ removed: { name: 'server', nodeId }, told: ['desktop'], untold: [] });
@@ -36,6 +43,7 @@ test('a lost machine is removed from another one: out everywhere, told plainly, 
     const called = await node.beckon(['invoke', 'fabric@server', 'x', '--json']);
     expect(called.code).toBe(3);
   }
+  for (const node of [laptop, desktop]) await gossips(node, '1 of 1 other member is a neighbour');
   const status = await isRemoved(server);
   expect(status).toMatchObject({ mesh: null, removed: { by: expect.stringContaining('on laptop') } });
   expect(server.log).toContain('this node was removed from home by ');
