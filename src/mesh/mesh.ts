@@ -32,7 +32,6 @@ import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
 import { Session } from './session.ts';
 import { SessionAdmission } from './session-admission.ts';
-import type { Refusal } from './session-admission.ts';
 import type { SessionEnd, SessionOwner } from './session-parts.ts';
 
 /** How long `stop` waits for goodbyes to get through. */
@@ -83,7 +82,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     });
     this.#demand = new LinkDemand({ clock, stateOf: (nodeId) => this.#peers.state(nodeId), isOwed: (nodeId) => parts.handler.isOwed?.(nodeId) === true });
     this.#clones = new Clones({ clock, log, onSeen: (sighting) => parts.handler.onClone?.(sighting) });
-    this.#admission = new SessionAdmission({ clock, live: this.#live, clones: this.#clones, self: () => this.#identity?.nodeId });
+    this.#admission = new SessionAdmission({ clock, live: this.#live, clones: this.#clones, self: () => this.#identity?.nodeId, removed: parts.removed });
     this.#server = new MeshServer({
       clock,
       log,
@@ -252,14 +251,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   admit(session: Session): ReturnType<SessionOwner['admit']> {
     if (!this.#isRunning) return { farewell: 'stopping', detail: 'this node is stopping' };
-    const admitted = this.#refusal(session) ?? this.#admission.admit(session);
-    // It may be removed while its other session is asked for a sign of life.
-    return admitted instanceof Promise ? admitted.then((refusal) => refusal ?? this.#refusal(session)) : admitted;
-  }
-
-  #refusal({ peer }: Session): Refusal | undefined {
-    const removed = this.#parts.removed?.(peer);
-    return removed === undefined ? undefined : { farewell: 'removed', detail: removed.why, revocation: removed.revocation };
+    return this.#admission.admit(session);
   }
 
   up(session: Session): void {

@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => pair[Symbol.asyncDispose]());
 
 /** What a watcher on the laptop knows. */
-function watching(): { readonly known: ReadonlyMap<string, AgentView>; readonly updates: readonly number[]; stop(): Promise<void> } {
+function watching(): { readonly known: ReadonlyMap<string, AgentView>; readonly updates: readonly number[]; readonly stop: () => Promise<void> } {
   const letGo = new AbortController();
   const known = new Map<string, AgentView>();
   const updates: number[] = [];
