@@ -255,6 +255,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#deadlines.stop();
     await this.#work.stop();
     await this.links.settled();
+    await this.removal.settled();
     await this.#agents.settled();
     this.#feed.wakeAll();
   }

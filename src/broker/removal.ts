@@ -53,6 +53,8 @@ export class Removal {
   #removed: ReadonlySet<NodeId> = new Set();
   /** One after the other, so that what follows from one is there when the next is looked at. */
   #last: Promise<unknown> = Promise.resolve();
+  /** The ends of work: a process may take seconds to go, and nobody who tells of a removal has to wait for that. */
+  #ending: Promise<void> = Promise.resolve();
 
   constructor(parts: RemovalParts) {
     this.#parts = parts;
@@ -65,6 +67,12 @@ export class Removal {
     const from = store.read.removedFrom();
     if (from !== undefined) await this.#partFromAll(from);
     else for (const nodeId of this.#removed) await this.#part(nodeId);
+  }
+
+  /** Resolves when what follows from removals so far is done. */
+  async settled(): Promise<void> {
+    await this.#last;
+    await this.#ending;
   }
 
   isRemoved(nodeId: NodeId): boolean {
@@ -110,7 +118,7 @@ export class Removal {
   }
 
   /**
-   * Takes what replicates; passing it on is the caller's. Resolves with whether it was news, when it is written down and what follows is done.
+   * Takes what replicates; passing it on is the caller's. Resolves with whether it was news, when it is written down and the node is cut off.
    * @throws BrokerError `unauthenticated` or `invalid` for what nobody who may signed: nothing is changed then
    */
   received(record: SignedRecord): Promise<boolean> {
@@ -141,7 +149,7 @@ export class Removal {
     for (const nodeId of gone) log.warn({ nodeId, peer: store.read.member(nodeId)?.name ?? revocation.name, by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
     // All of them: an earlier word on the same node may have kept others than this one does.
     onMembers(store.read.members().filter((each) => each.nodeId !== self.nodeId));
-    for (const nodeId of gone) await this.#part(nodeId);
+    for (const nodeId of gone) this.#afterwards(() => this.#part(nodeId));
     return true;
   }
 
@@ -229,7 +237,12 @@ export class Removal {
     const { log, onSelfRemoved } = this.#parts;
     log.error({ mesh: from.meshName, by: from.by }, selfRemovedWords(from));
     await onSelfRemoved(from);
-    await this.#partFromAll(from);
+    this.#afterwards(() => this.#partFromAll(from));
+  }
+
+  /** What is not done when the node stops is done at its next start. */
+  #afterwards(work: () => Promise<void>): void {
+    this.#ending = this.#ending.then(work).catch((error: unknown) => this.#parts.log.error({ err: error }, 'work of a removed node could not be ended; it is tried again at the next start'));
   }
 
   async #partFromAll({ meshName, by }: RemovedFrom): Promise<void> {

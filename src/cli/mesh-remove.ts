@@ -26,7 +26,7 @@ export async function remove(context: Context, [node = '']: readonly string[], o
     return exitOk;
   }
   await out.line(`${name} is removed: its key never comes into this mesh again`);
-  out.note('a machine of yours that is still on your tailnet could come in again with another key: take a stolen one out of the tailnet, too');
+  out.note('if it was stolen: take it out of your tailnet, too, where a machine of yours could come in again with another key');
   if (told.length > 0) out.note(`told: ${told.join(', ')}`);
   if (untold.length > 0) out.note(`not reached now: ${untold.join(', ')}; any member tells them, and until then they still speak with ${name}`);
   if (letIn.length > 0) {
