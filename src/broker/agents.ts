@@ -9,6 +9,7 @@ import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
 import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Candidate } from '../domain/candidate.ts';
+import type { ShareView } from '../domain/sharing.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Checkouts } from '../domain/worktree-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
@@ -42,6 +43,7 @@ export interface AgentsParts {
   readonly log: Log;
   /** One exact instance by a full or unambiguous address. @throws `not_found`, `ambiguous`, `invalid` */
   readonly find: (address: string) => Candidate;
+  readonly sharesOf: (address: string) => readonly ShareView[];
 }
 
 export class Agents {
@@ -209,7 +211,7 @@ export class Agents {
   #viewOf(registration: Registration): AgentView {
     const { store, self } = this.#parts;
     const endpoint = store.read.endpoint(registration.address);
-    return { registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here' };
+    return { registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here', shares: this.#parts.sharesOf(registration.address) };
   }
 
   #viewOfCandidate(candidate: Candidate): AgentView {

@@ -6,7 +6,6 @@ import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
-import type { PeerState } from '../domain/peer.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
@@ -21,6 +20,7 @@ import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
 import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
+import { GroupAcceptance } from './group-acceptance.ts';
 import { heldWhy } from './held.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
@@ -33,6 +33,7 @@ import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
+import { Policy } from './policy.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -44,6 +45,8 @@ import { Rollback } from './rollback.ts';
 import type { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import { Sessions } from './sessions.ts';
+import { Sharing } from './sharing.ts';
+import { statusOf } from './status.ts';
 import { Waiting } from './waiting.ts';
 import { watchPeers } from './watch-peers.ts';
 
@@ -63,6 +66,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #agents: Agents;
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
+  readonly #groups: GroupAcceptance;
+  readonly #sharing: Sharing;
   readonly #flights: Flights;
   readonly #callers: FlightCallers;
   readonly #inspection: Inspection;
@@ -91,6 +96,7 @@ export class Broker implements BrokerApi, Startable {
     this.#nodes = new Nodes({ store, self });
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
+    const policy = new Policy({ store, self });
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
@@ -101,9 +107,10 @@ export class Broker implements BrokerApi, Startable {
       ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, requestMs: parts.requestMs },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
+      refusalOf: (flight) => policy.refusalOfQueued(flight),
       onDoubt: (address) => this.#agents.doubt(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
@@ -114,26 +121,17 @@ export class Broker implements BrokerApi, Startable {
     this.#agents = new Agents({
       ...{ store, self, registry: this.registry, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
+      sharesOf: (address) => this.#sharing.of(address),
     });
+    this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
-      store,
-      self,
-      resolver: this.#resolver,
-      checks,
-      mesh,
-      outbox: this.#outbox,
-      runner: this.#runner,
-      chronicler,
-      clock,
-      ulids,
-      digest: parts.digest,
-      sessions,
-      isDraining,
+      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, isDraining, resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
       onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
+    this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
     this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
@@ -193,6 +191,7 @@ export class Broker implements BrokerApi, Startable {
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
     await this.#isolation.start();
     await this.#notifications.start();
+    await this.#sharing.start();
     this.#hasRecovered = true;
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
@@ -255,24 +254,8 @@ export class Broker implements BrokerApi, Startable {
     await Promise.all(closing);
   }
 
-  async status(): Promise<NodeStatus> {
-    const { self, store, mesh, pid, ownAddresses } = this.#parts;
-    const peers: Partial<Record<PeerState, number>> = {};
-    for (const { state } of mesh().peers()) peers[state] = (peers[state] ?? 0) + 1;
-    const own = self.mesh();
-    return {
-      nodeId: self.nodeId,
-      name: self.name(),
-      owner: self.owner(),
-      epoch: self.epoch,
-      version: self.version,
-      ...(own === undefined ? {} : { mesh: own }),
-      peers,
-      flights: await store.inspect.countFlights(),
-      pid,
-      listen: ownAddresses(),
-      draining: this.#isDraining || this.#isLeaving,
-    };
+  status(): Promise<NodeStatus> {
+    return statusOf(this.#parts, this.#isDraining || this.#isLeaving);
   }
 
   shutdown(force: boolean): Promise<{ pid: number; running: number }> {
@@ -285,10 +268,17 @@ export class Broker implements BrokerApi, Startable {
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
+  readonly shareAgent: BrokerApi['shareAgent'] = (input) => this.#sharing.share(input);
+  readonly unshareAgent: BrokerApi['unshareAgent'] = (input) => this.#sharing.unshare(input);
   readonly invoke: BrokerApi['invoke'] = async (input) => {
-    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
+    this.#checkStaying();
     return this.#acceptance.invoke(input);
   };
+  readonly invokeAll: BrokerApi['invokeAll'] = async (input) => {
+    this.#checkStaying();
+    return this.#groups.invokeAll(input);
+  };
+  readonly getGroup: BrokerApi['getGroup'] = async (id) => this.#groups.find(id);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
@@ -337,8 +327,8 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve().then(() => this.#callers.checkFamily(caller, this.#flights.find(id)));
   }
 
-  listFlights(filter: Parameters<BrokerApi['listFlights']>[0], page: PageRequest): ReturnType<BrokerApi['listFlights']> {
-    return this.#inspection.listFlights(filter, page);
+  async listFlights({ group, ...filter }: Parameters<BrokerApi['listFlights']>[0], page: PageRequest): ReturnType<BrokerApi['listFlights']> {
+    return this.#inspection.listFlights({ ...filter, ...(group === undefined ? {} : { group: this.#groups.idOf(group) }) }, page);
   }
 
   listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): ReturnType<BrokerApi['listDeliveries']> {
@@ -377,6 +367,10 @@ export class Broker implements BrokerApi, Startable {
       { name: self.name(), nodeId: self.nodeId, owner: self.owner(), state: 'self' },
       ...others.map(({ name, nodeId, owner, left }): MemberView => ({ name, nodeId, owner, state: left === undefined ? (states.get(nodeId) ?? 'discovered') : 'left' })),
     ]);
+  }
+
+  #checkStaying(): void {
+    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
   }
 
   /** What runs by the store may have died with its node: until that is settled nothing is said of it. */

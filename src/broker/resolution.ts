@@ -41,6 +41,13 @@ export class Resolver {
     return target;
   }
 
+  /** Every instance that matches, in address order. @throws as `one` */
+  async all(selector: Selector): Promise<readonly Candidate[]> {
+    const resolution = await this.#resolve({ ...selector, all: true });
+    if (!resolution.ok) throw resolution.error;
+    return resolution.targets;
+  }
+
   /** The same for an address without selectors. */
   find(address: string): Candidate {
     const resolution = this.#lookUp(address, {});

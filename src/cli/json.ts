@@ -77,6 +77,7 @@ export function agentDocument(view: AgentView): object {
     labels: registration.labels,
     description: registration.description,
     lastSeen: time(view.lastSeenMs),
+    shares: view.shares,
     endpoint:
       endpoint === undefined
         ? undefined
@@ -102,6 +103,7 @@ export function flightDocument(flight: Flight, names: Names = {}): Record<string
     owner: names[flight.ownerNodeId],
     ownerNodeId: flight.ownerNodeId,
     caller: flight.caller,
+    group: flight.groupId,
     run: flight.run,
     lastSeq: flight.lastSeq,
     rerunnable: flight.rerunnable,

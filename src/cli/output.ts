@@ -23,7 +23,8 @@ export class Output {
   readonly #host: Host;
   readonly #gone = new AbortController();
 
-  constructor(host: Host, isJson: boolean) {
+  /** @param readerGone of the output that this one is a part of, which watches stdout for it */
+  constructor(host: Host, isJson: boolean, readerGone?: AbortSignal) {
     this.#host = host;
     this.isJson = isJson;
     this.isTerminal = host.tty.stdout;
@@ -31,7 +32,8 @@ export class Output {
     this.colours = pc.createColors(wantsColour && host.tty.stdout && !isJson);
     this.noteColours = pc.createColors(wantsColour && host.tty.stderr);
     this.columns = (host.stdout as { columns?: number }).columns ?? 80;
-    this.readerGone = this.#gone.signal;
+    this.readerGone = readerGone ?? this.#gone.signal;
+    if (readerGone !== undefined) return;
     host.stdout.on('error', () => this.#gone.abort(new ReaderGone()));
     // Without a reader of stderr there is nobody to tell.
     host.stderr.on('error', () => undefined);

@@ -1,11 +1,14 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
-import type { BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, ReplyInput, SettledWorktree } from '../broker/api.ts';
+import type { AcceptedGroup, BrokerApi, DiffPart, FlightUpdate, InvokeAllInput, InvokeInput, NodeStatus, PeersUpdate, ReplyInput, SettledWorktree, ShareInput, ShareResult, UnshareResult } from '../broker/api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
-export type { AgentSpec, AgentView, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+export type { AcceptedGroup, AgentSpec, AgentView, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, SettledWorktree, ShareResult, UnshareResult, TraceView, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
+
+/** `selector.all` is taken for true; each flight is followed by itself. */
+export interface InvokeAllRequest extends Omit<InvokeAllInput, 'caller'> {}
 
 export interface InvokeRequest extends Omit<InvokeInput, 'caller'> {
   /** End the stream after `accepted`; the flight goes on. */
@@ -23,6 +26,7 @@ type Same = Pick<
   | 'addAgent'
   | 'removeAgent'
   | 'getAgent'
+  | 'getGroup'
   | 'listAgents'
   | 'resolve'
   | 'listFlights'
@@ -54,6 +58,10 @@ export interface NodeClient extends Same {
   status(): Promise<NodeStatus>;
   /** `accepted` first, once the invocation is durable, then all that happens to the flight; `finished` is the last. */
   invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
+  /** To all that match, accepted together or not at all; follow each of its flights. */
+  invokeAll(request: InvokeAllRequest): Promise<AcceptedGroup>;
+  shareAgent(request: Omit<ShareInput, 'by'>): Promise<ShareResult>;
+  unshareAgent(request: Omit<ShareInput, 'by'>): Promise<UnshareResult>;
   /** The flight from its beginning, or after `afterSeq`. */
   follow(idArgument: string, options?: StreamOptions & { readonly afterSeq?: number }): AsyncIterable<FlightUpdate>;
   /** All that is stored of one output stream, in order. */

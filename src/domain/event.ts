@@ -21,6 +21,8 @@ export const eventKinds = [
   'issuer.added',
   'agent.added',
   'agent.removed',
+  'agent.shared',
+  'agent.unshared',
   'invocation.accepted',
   'invocation.received',
   'invocation.refused',

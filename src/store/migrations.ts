@@ -11,9 +11,10 @@ import { schema0005 } from './schema-0005.ts';
 import { schema0006 } from './schema-0006.ts';
 import { schema0007 } from './schema-0007.ts';
 import { schema0008 } from './schema-0008.ts';
+import { schema0013 } from './schema-0013.ts';
 
 /** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
-export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008];
+export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0013];
 
 export const schemaVersion = migrations.length;
 

@@ -4,6 +4,7 @@ import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import type { StoreReads } from '../domain/store-port.ts';
 import { agentSessionReads } from './agent-sessions.ts';
+import { agentShareReads } from './agent-shares.ts';
 import { agentReads } from './agents.ts';
 import { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
@@ -113,6 +114,10 @@ export function readerOver(db: Connection): StoreReads {
     endpoints: agents.endpoints,
     endpoint: (address) => agents.endpoint(address),
     ownRegistrations: agents.registrations,
+    ...agentShareReads(db),
+    queuedOfOthers: (address, after, limit) => known(flights.queuedOfOthers.all(address, after === undefined ? firstId : invocationOfFlight(after), limit)),
+    group: (id) => known(flights.ofGroup.all(id)),
+    groupsBySuffix: (suffix) => (/^[0-9A-Z]{4,26}$/.test(suffix) ? flights.groupsBySuffix.all(suffix.slice(-4), suffix).map((row) => row.group_id) : []),
     registryHead: (nodeId) => registry.head(nodeId),
     registrations: (nodeId) => registry.registrations(nodeId),
     invite: (secretHash) => trust.invite(secretHash),

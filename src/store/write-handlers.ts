@@ -21,7 +21,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
   const moving = new MovingWrites(db, tables);
-  const { agents, boots, enrolment, facts, flights, nodes, registrations, sessions, trust, worktrees } = tables;
+  const { agents, boots, enrolment, facts, flights, nodes, registrations, sessions, shares, trust, worktrees } = tables;
   return {
     boot: (input) => rollback.boot(input),
     rolledBack: (input) => rollback.rolledBack(input),
@@ -35,6 +35,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       });
     },
     accept: (input) => origin.accept(input),
+    acceptAll: (input) => origin.acceptAll(input),
     receive: (input) => owner.receive(input),
     beginAttempt: (input) => origin.beginAttempt(input),
     loseAttempts: (input) => origin.loseAttempts(input),
@@ -81,6 +82,8 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       sessions.agentGone(address);
       return { held: flights.queued(address).map(flightOfInvocation) };
     },
+    shareAgent: (input) => shares.share(input),
+    unshareAgent: (input) => shares.unshare(input),
     setAvailability: (input) => {
       agents.setAvailability(input);
     },

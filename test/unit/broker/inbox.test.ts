@@ -31,6 +31,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
     isDraining: () => false,
     sessions: new Sessions({ endpoint: () => undefined }, new Map()),
     isLeaving: () => false,
+    policy: { refusalOf: () => undefined },
   } as unknown as InboxParts);
   const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: (message: ControlMessage) => sent.push(message) } as unknown as Link;
   const root = story.invocationId();

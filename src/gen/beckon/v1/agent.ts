@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ErrorInfo, Registration, Visibility } from "./record.ts";
+import { AgentShare } from "./sharing.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -49,7 +50,11 @@ export interface AddAgentResponse {
 export interface AgentDetail {
   registration: Registration | undefined;
   endpoint: Endpoint | undefined;
-  presence: AgentPresence | undefined;
+  presence:
+    | AgentPresence
+    | undefined;
+  /** Of own agents. */
+  shares: AgentShare[];
 }
 
 export interface Endpoint {
@@ -455,7 +460,7 @@ export const AddAgentResponse: MessageFns<AddAgentResponse> = {
 };
 
 function createBaseAgentDetail(): AgentDetail {
-  return { registration: undefined, endpoint: undefined, presence: undefined };
+  return { registration: undefined, endpoint: undefined, presence: undefined, shares: [] };
 }
 
 export const AgentDetail: MessageFns<AgentDetail> = {
@@ -468,6 +473,9 @@ export const AgentDetail: MessageFns<AgentDetail> = {
     }
     if (message.presence !== undefined) {
       AgentPresence.encode(message.presence, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.shares) {
+      AgentShare.encode(v!, writer.uint32(882).fork()).join();
     }
     return writer;
   },
@@ -507,6 +515,14 @@ export const AgentDetail: MessageFns<AgentDetail> = {
             }
 
             message.presence = AgentPresence.decode(reader, reader.uint32());
+            continue;
+          }
+          case 110: {
+            if (tag !== 882) {
+              break;
+            }
+
+            message.shares.push(AgentShare.decode(reader, reader.uint32()));
             continue;
           }
         }
