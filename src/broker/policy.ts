@@ -28,14 +28,13 @@ export class Policy {
   /** @returns undefined when allowed, else the error that the caller is to see */
   refusalOf(caller: PolicyCaller, target: string): BrokerError | undefined {
     const { store, self } = this.#parts;
-    const { nodeId } = self;
     const owner = self.owner();
-    const verdict = decide(caller, 'invoke', rulesFor({ nodeId, owner, shares: store.read.shares(target) }));
+    const verdict = decide(caller, 'invoke', rulesFor({ owner, shares: store.read.shares(target) }));
     if (verdict.isAllowed) return undefined;
     const address = parseAddress(target);
     return denied(
       `${whoIs(caller)} may not invoke ${target}: it belongs to ${owner}, and ${verdict.rule}`,
-      `its owner can allow it: on ${address.node ?? nodeId}: beckon agent share ${shellAddress(address)} --with ${shellWord(caller.owner)}`,
+      `its owner can allow it: on ${address.node ?? self.nodeId}: beckon agent share ${shellAddress(address)} --with ${shellWord(caller.owner)}`,
     );
   }
 
@@ -52,19 +51,19 @@ export class Policy {
 }
 
 /** What a node holds of others' work is shown to nodes of the same owner identity. */
-export function mayInspect(caller: PolicyCaller, self: Decider): BrokerError | undefined {
+export function mayInspect(caller: PolicyCaller, self: Pick<Decider, 'owner'>): BrokerError | undefined {
   const { isAllowed, rule } = ofNode(caller, 'inspect', self);
   return isAllowed ? undefined : denied(`${whoIs(caller)} may not inspect the work of ${self.owner()}: ${rule}`);
 }
 
 /** Answering what waits is for the person whose node it is. */
-export function mayControl(caller: PolicyCaller, self: Decider): BrokerError | undefined {
+export function mayControl(caller: PolicyCaller, self: Pick<Decider, 'owner'>): BrokerError | undefined {
   const { isAllowed, rule } = ofNode(caller, 'control', self);
   return isAllowed ? undefined : denied(`${whoIs(caller)} may not answer for ${self.owner()}: ${rule}`);
 }
 
-function ofNode(caller: PolicyCaller, verb: 'inspect' | 'control', self: Decider): Verdict {
-  return decide(caller, verb, rulesFor({ nodeId: self.nodeId, owner: self.owner(), shares: [] }));
+function ofNode(caller: PolicyCaller, verb: 'inspect' | 'control', self: Pick<Decider, 'owner'>): Verdict {
+  return decide(caller, verb, rulesFor({ owner: self.owner(), shares: [] }));
 }
 
 function whoIs({ owner, name }: PolicyCaller): string {

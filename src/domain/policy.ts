@@ -18,7 +18,6 @@ export interface PolicyCaller {
 
 /** The node that decides, and whom its person shares the agent in question with. */
 export interface PolicyTarget {
-  readonly nodeId: NodeId;
   readonly owner: string;
   readonly shares: readonly Share[];
 }
@@ -39,11 +38,8 @@ export interface Verdict {
 
 /** The rules that hold without any file: the node's own person may do all; whom it shares an agent with may invoke it. */
 export function rulesFor(target: PolicyTarget): readonly Rule[] {
-  const own: Rule[] = [
-    { effect: 'allow', verbs, words: 'its own node', covers: (caller) => caller.nodeId === target.nodeId },
-    { effect: 'allow', verbs, words: `of the same owner, ${target.owner}`, covers: (caller) => caller.owner === target.owner },
-  ];
-  return [...own, ...target.shares.map(ruleOf)];
+  const own: Rule = { effect: 'allow', verbs, words: `of the same owner, ${target.owner}`, covers: (caller) => caller.owner === target.owner };
+  return [own, ...target.shares.map(ruleOf)];
 }
 
 function ruleOf(share: Share): Rule {

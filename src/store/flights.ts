@@ -128,8 +128,8 @@ export interface FlightReads {
   /** Of other nodes, oldest first. */
   readonly queuedOfOthers: Statement<[string, string, number], IdRow>;
   readonly ofGroup: Statement<[string], IdRow>;
-  /** The last four characters, then the whole suffix. */
-  readonly groupsBySuffix: Statement<[string, string], { readonly group_id: GroupId }>;
+  /** The last four characters, the id before it, then the whole suffix. */
+  readonly nextGroup: Statement<[string, string, string], { readonly group_id: GroupId }>;
   readonly due: Statement<[number, number], Pick<FlightRow, 'invocation_id' | 'hold_until_ms' | 'run' | 'state' | 'owned' | 'sent_at_ms'>>;
   readonly nextDue: Statement<[number], { readonly due_at_ms: number }>;
 }
@@ -167,9 +167,9 @@ export function flightReads(db: Connection): FlightReads {
     ),
     queuedOfOthers: db.prepare(`${queuedSql} AND origin <> owner AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
     ofGroup: db.prepare('SELECT id AS invocation_id FROM invocations WHERE group_id = ? ORDER BY id'),
-    groupsBySuffix: db.prepare(`
-      SELECT DISTINCT group_id FROM invocations
-      WHERE group_id IS NOT NULL AND substr(group_id, -4) = ? AND group_id LIKE '%' || ? LIMIT 2`),
+    nextGroup: db.prepare(`
+      SELECT group_id FROM invocations
+      WHERE group_id IS NOT NULL AND substr(group_id, -4) = ? AND group_id > ? AND group_id LIKE '%' || ? ORDER BY group_id LIMIT 1`),
     due: db.prepare(`
       SELECT invocation_id, hold_until_ms, run, state, owned, sent_at_ms
       FROM flights WHERE due_at_ms <= ? ORDER BY due_at_ms LIMIT ?`),

@@ -17,5 +17,5 @@ ALTER TABLE flights ADD COLUMN origin_owner TEXT;
 
 ALTER TABLE invocations ADD COLUMN group_id TEXT;
 CREATE INDEX invocations_by_group ON invocations (group_id, id) WHERE group_id IS NOT NULL;
-CREATE INDEX invocations_by_group_end ON invocations (substr(group_id, -4)) WHERE group_id IS NOT NULL;
+CREATE INDEX invocations_by_group_end ON invocations (substr(group_id, -4), group_id) WHERE group_id IS NOT NULL;
 `;

@@ -12,11 +12,11 @@ const callers = {
   'bob’s studio': { nodeId: studio, name: 'studio', owner: 'bob' },
   'a tagged server': { nodeId: server, name: 'server', owner: 'tag:ci' },
 } as const;
-const verdict = (caller: PolicyCaller, verb: Verb, shares: readonly Share[]) => decide(caller, verb, rulesFor({ nodeId: me, owner: 'ada', shares }));
+const verdict = (caller: PolicyCaller, verb: Verb, shares: readonly Share[]) => decide(caller, verb, rulesFor({ owner: 'ada', shares }));
 
 describe('who may invoke', () => {
   const table: readonly [keyof typeof callers, readonly Share[], boolean, string][] = [
-    ['this node', [], true, 'its own node'],
+    ['this node', [], true, 'of the same owner, ada'],
     ['ada’s laptop', [], true, 'of the same owner, ada'],
     ['bob’s studio', [], false, 'no rule allows it'],
     ['a tagged server', [], false, 'no rule allows it'],
@@ -69,7 +69,7 @@ test('nothing is allowed that no rule allows, and nothing that one rule denies',
 test('another person may invoke exactly what is shared with them, their node or all, and nothing else', () => {
   fc.assert(
     fc.property(caller, fc.constantFrom(...verbs), fc.array(share, { maxLength: 5 }), (who, verb, shares) => {
-      const isOwn = who.nodeId === me || who.owner === 'ada';
+      const isOwn = who.owner === 'ada';
       const isShared = shares.some((each) => each.with === 'all' || (each.with === 'person' ? each.name === who.owner : each.nodeId === who.nodeId));
       expect(verdict(who, verb, shares).isAllowed).toBe(isOwn || (verb === 'invoke' && isShared));
     }),
