@@ -131,9 +131,13 @@ async function flights(context: Context, _args: readonly string[], options: Opti
 async function show(context: Context, [id = '']: readonly string[]): Promise<number> {
   const { out } = context;
   checkId(id);
-  const found = await withNode(context, (client) => flightOrGroup(client, id, () => client.getFlight(id)));
-  if ('group' in found) return await showGroup(context, found.group);
-  const { flight: detail } = found;
+  return await withNode(context, async (client) => {
+    const found = await flightOrGroup(client, id, () => client.getFlight(id));
+    return 'group' in found ? await showGroup(context, client, found.group) : await tellDetail(out, found.flight);
+  });
+}
+
+async function tellDetail(out: Context['out'], detail: FlightDetail): Promise<number> {
   if (out.isJson) {
     await out.json(flightShowDocument(detail));
     return exitOk;

@@ -70,7 +70,7 @@ export async function watchGroup(context: Context, client: NodeClient, group: Ac
   }
   const last = flights.map((flight) => ended.get(flight.id) ?? flight);
   if (ended.size < flights.length) return exitStillGoing;
-  await tellGroup(context, last);
+  await tellGroup(context, groupId, last);
   return exitOfGroup(last);
 }
 
@@ -90,9 +90,9 @@ function asAccepted(update: FlightUpdate, { deduplicated }: AcceptedGroup): Flig
 }
 
 /** How it came out: in a line of JSON, or in words on stderr with those that did not complete. */
-export async function tellGroup({ out }: Context, flights: readonly Flight[]): Promise<void> {
+export async function tellGroup({ out }: Context, groupId: string, flights: readonly Flight[]): Promise<void> {
   const { state, completed, of } = countOf(flights);
-  if (out.isJson) return await out.event('group_finished', { state, completed, of });
+  if (out.isJson) return await out.event('group_finished', { groupId, state, completed, of });
   const { bold, red } = out.noteColours;
   out.note(bold(`${completed} of ${of} completed`));
   for (const flight of flights) {

@@ -1,5 +1,5 @@
 /** What commands on a flight do when the id is of a group: show, wait, cancel. */
-import { BrokerError } from '../domain/errors.ts';
+import { BrokerError, conflict } from '../domain/errors.ts';
 import { countOf } from '../domain/group.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Flight } from '../domain/records.ts';
@@ -10,6 +10,8 @@ import { exitOfGroup, exitOk, exitStillGoing } from './exit.ts';
 import { failureOf } from './flight-view.ts';
 import { cancelGroup } from './group-cancel.ts';
 import { flightDocument } from './json.ts';
+import type { Names } from './json.ts';
+import { nodeNames } from './names.ts';
 import { table } from './table.ts';
 
 export type Group = Awaited<ReturnType<NodeClient['getGroup']>>;
@@ -29,10 +31,10 @@ export async function flightOrGroup<Found>(client: NodeClient, id: string, ofFli
   }
 }
 
-export async function showGroup(context: Context, { groupId, flights }: Group): Promise<number> {
+export async function showGroup(context: Context, client: NodeClient, { groupId, flights }: Group): Promise<number> {
   const { out } = context;
   if (out.isJson) {
-    await out.json(groupDocument(groupId, flights));
+    await out.json(groupDocument(groupId, flights, await nodeNames(client)));
     return exitOk;
   }
   const { completed, of, state } = countOf(flights);
@@ -50,7 +52,7 @@ export async function waitForGroup(context: Context, client: NodeClient, { group
     }),
   );
   const { flights: last } = await client.getGroup(groupId);
-  if (out.isJson) await out.json(groupDocument(groupId, last));
+  if (out.isJson) await out.json(groupDocument(groupId, last, await nodeNames(client)));
   else {
     const { completed, of } = countOf(last);
     await out.line(`${completed} of ${of} completed`);
@@ -65,6 +67,10 @@ export async function waitForGroup(context: Context, client: NodeClient, { group
 
 export async function cancelWholeGroup(context: Context, client: NodeClient, { groupId, flights }: Group, waitMs: number): Promise<number> {
   const { out } = context;
+  if (flights.every(({ state }) => isTerminal(state))) {
+    const { completed, of } = countOf(flights);
+    throw conflict(`all of it has ended already: ${completed} of ${of} completed`, `see how: beckon flight show ${groupId}`);
+  }
   const cancelled = await cancelGroup(client, flights, waitMs);
   const confirmed = cancelled.every((each) => each.confirmed);
   const last = cancelled.map(({ flight }) => flight);
@@ -79,8 +85,8 @@ export async function cancelWholeGroup(context: Context, client: NodeClient, { g
   return confirmed ? exitOk : exitStillGoing;
 }
 
-function groupDocument(groupId: string, flights: readonly Flight[]): object {
-  return { group: { id: groupId, ...countOf(flights) }, flights: flights.map((each) => flightDocument(each)) };
+function groupDocument(groupId: string, flights: readonly Flight[], names: Names): object {
+  return { group: { id: groupId, ...countOf(flights) }, flights: flights.map((each) => flightDocument(each, names)) };
 }
 
 async function rows({ out }: Context, flights: readonly Flight[]): Promise<void> {
