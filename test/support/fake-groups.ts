@@ -44,9 +44,10 @@ export abstract class FakeGroups extends FakeNetwork {
       throw new BrokerError('invalid', `${targets.length} agents match`, { detail: { matches: String(targets.length) } });
     }
     const flights: Flight[] = [];
+    const { key: _ofAll, ...each } = input;
     for (const target of targets) {
       this.target = target;
-      flights.push((await this.invoke(input)).flight);
+      flights.push((await this.invoke(each)).flight);
     }
     const groupId = groupIdOf('01J9Z6M3T4V8Q2X7K5B1C0GRP1');
     this.#groups.set(groupId, flights.map(({ id }) => id));
