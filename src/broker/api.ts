@@ -1,4 +1,5 @@
 /** The use cases of a node, as its local clients reach them through the control socket. */
+import type { AgentFilter } from '../domain/agent-filter.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { Parent } from '../domain/ancestry.ts';
 import type { Check } from '../domain/checks.ts';
@@ -70,6 +71,19 @@ export interface AgentView {
   readonly lastSeenMs?: number;
   /** Of an own agent: who beside this node's own person may invoke it. */
   readonly shares?: readonly ShareView[];
+}
+
+/** In the first all agents, by address; in each later one those that are new or different, and those that are gone. */
+export interface AgentsUpdate {
+  readonly atMs: number;
+  readonly agents: readonly AgentView[];
+  readonly gone: readonly GoneAgent[];
+}
+
+/** Both: for a while two nodes may have one name. */
+export interface GoneAgent {
+  readonly nodeId: NodeId;
+  readonly address: string;
 }
 
 /** Which instances a call means: an address, and how to choose among several. */
@@ -259,7 +273,10 @@ export interface BrokerApi {
   /** Effective when it resolves: what was queued by callers that may not any more has ended `failed`, `denied`. @throws as `shareAgent`, `not_found` when it was not shared so */
   unshareAgent(input: ShareInput): Promise<UnshareResult>;
   getAgent(address: string): Promise<AgentView>;
-  listAgents(filter: { node?: string }, page: PageRequest): Promise<Page<AgentView>>;
+  /** @throws `not_found` for an unknown node */
+  listAgents(filter: AgentFilter, page: PageRequest): Promise<Page<AgentView>>;
+  /** Until `signal` aborts; a slow reader is told the newest alone. @throws as `listAgents` does */
+  watchAgents(filter: AgentFilter, signal: AbortSignal): AsyncIterable<AgentsUpdate>;
   resolve(selector: Selector): Promise<ResolveResult>;
 
   /** Resolves after the invocation is durable. `notes`: what its caller should know, a sentence each. @throws what is known before acceptance (G11) */

@@ -2,14 +2,17 @@
 import type { Check } from '../domain/checks.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
+import type { GossipHandler } from '../domain/gossip-port.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
+import type { Member } from '../domain/store-port.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
 import { AgentChecks } from './agent-checks.ts';
+import { AgentViews } from './agent-views.ts';
 import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { BrokerParts } from './broker-parts.ts';
@@ -48,6 +51,7 @@ import { Sessions } from './sessions.ts';
 import { Sharing } from './sharing.ts';
 import { statusOf } from './status.ts';
 import { Waiting } from './waiting.ts';
+import { watchAgents } from './watch-agents.ts';
 import { watchPeers } from './watch-peers.ts';
 
 export class Broker implements BrokerApi, Startable {
@@ -64,6 +68,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #rollback: Rollback;
   readonly #nodes: Nodes;
   readonly #agents: Agents;
+  readonly #views: AgentViews;
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
   readonly #groups: GroupAcceptance;
@@ -116,12 +121,13 @@ export class Broker implements BrokerApi, Startable {
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
-    this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
+    const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
+    this.registry = new Registry({ ...parts, onMembers, roster: () => this.#roster });
+    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, sharesOf: (address) => this.#sharing.of(address) });
     this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
     this.#agents = new Agents({
-      ...{ store, self, registry: this.registry, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
+      ...{ store, self, registry: this.registry, views: this.#views, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
-      sharesOf: (address) => this.#sharing.of(address),
     });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
@@ -146,9 +152,10 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
-    const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
+    const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
+    const { state, spread } = this.registry;
     const { roster, renaming, leaving } = makeMembership({
-      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, ...trust },
+      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations: undefined, ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
@@ -159,7 +166,7 @@ export class Broker implements BrokerApi, Startable {
     this.#roster = roster;
     this.#renaming = renaming;
     this.#leaving = leaving;
-    this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
+    this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust, onMembers: (members) => roster.announce(members) });
     this.#housekeeping = new Housekeeping({
       clock,
       log,
@@ -196,6 +203,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
+    await this.registry.start();
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
@@ -229,6 +237,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#closeHarnesses();
     await this.#notifications.stop();
     await this.#housekeeping.stop();
+    await this.registry.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.#work.stop();
@@ -239,7 +248,7 @@ export class Broker implements BrokerApi, Startable {
 
   /** Others can reach this node elsewhere than before. */
   addressesChanged(): void {
-    this.#roster.announce();
+    this.registry.changed();
   }
 
   /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
@@ -265,6 +274,7 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve({ pid: this.#parts.pid, running });
   }
 
+  readonly gossiped: GossipHandler = (news, from) => this.registry.gossiped(news, from);
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
@@ -310,11 +320,10 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve().then(() => this.#agents.get(address));
   }
 
-  async listAgents(filter: { node?: string }, page: PageRequest): ReturnType<BrokerApi['listAgents']> {
-    return Promise.resolve().then(() => {
-      const node = filter.node === undefined ? undefined : this.#nodes.find(filter.node);
-      return this.#agents.list(node, page);
-    });
+  readonly listAgents: BrokerApi['listAgents'] = async (filter, page) => Promise.resolve().then(() => this.#views.list(filter, page));
+
+  watchAgents(...[filter, signal]: Parameters<BrokerApi['watchAgents']>): ReturnType<BrokerApi['watchAgents']> {
+    return watchAgents({ views: this.#views, registry: this.registry, mesh: this.#parts.mesh(), clock: this.#parts.clock }, filter, signal);
   }
 
   async findFlight(id: string): Promise<Flight> {

@@ -61,7 +61,12 @@ export class Resolver {
   }
 
   #lookUp(address: string, selector: Partial<Selector>): Resolution {
-    return resolve({ address: parseAddress(address), ...choiceOf(selector) }, this.#parts.registry.candidates(), this.#asker());
+    const { registry } = this.#parts;
+    const query = { address: parseAddress(address), ...choiceOf(selector) };
+    const asker = this.#asker();
+    const resolution = resolve(query, registry.candidates(query.address.agent), asker);
+    // What is nearest to an address that is none is looked for among all.
+    return resolution.ok || resolution.error.code !== 'not_found' ? resolution : resolve(query, registry.candidates(), asker);
   }
 
   /** `.`: the instances whose directory holds the caller's, the innermost of several. */

@@ -1,6 +1,6 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
-import type { AcceptedGroup, AgentView, DiffPart, FlightDetail, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, ShareResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AcceptedGroup, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, GoneAgent, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, ShareResult, TraceView, WaitingView } from '../broker/api.ts';
 import { internal, invalid } from '../domain/errors.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
@@ -76,6 +76,19 @@ export function decodeShared({ address, shares, changed }: sharing.ShareAgentRes
 
 export function decodeGroup(groupId: string, flights: readonly record.Flight[]): Pick<AcceptedGroup, 'groupId' | 'flights'> {
   return { groupId: id(isGroupId, groupId, 'group_id'), flights: flights.map(decodeFlight) };
+}
+
+/** Puts together again what came in several messages. */
+export async function* decodeAgentsUpdates(messages: AsyncIterable<agent.WatchAgentsResponse>): AsyncGenerator<AgentsUpdate> {
+  let agents: AgentView[] = [];
+  let gone: GoneAgent[] = [];
+  for await (const message of messages) {
+    agents.push(...message.agents.map(decodeAgent));
+    gone.push(...message.gone.map(({ nodeId, address }) => ({ nodeId: asNodeId(nodeId), address })));
+    if (message.more) continue;
+    yield { atMs: message.atMs, agents, gone };
+    [agents, gone] = [[], []];
+  }
 }
 
 function decodePresence(state: string): AgentView['state'] {

@@ -1,6 +1,5 @@
 /** What resolution says when it has no answer: enough for the next try to succeed. */
 import { formatAddress, parseAddress, shellAddress } from './address.ts';
-import type { Address } from './address.ts';
 import type { Candidate, PassedOver, ResolveQuery } from './candidate.ts';
 import { BrokerError } from './errors.ts';
 import type { ErrorCandidate } from './errors.ts';

@@ -65,6 +65,7 @@ describe('calls that change the node, or tell of others', () => {
     unshareAgent: (client) => client.unshareAgent({ address: 'fabric', parties: [] }),
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
+    watchAgents: (client) => all(client.watchAgents({})),
     watchPeers: (client) => all(client.watchPeers()),
     ping: (client) => client.ping('desktop'),
     diagnose: (client) => client.diagnose(),

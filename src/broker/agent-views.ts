@@ -1,0 +1,67 @@
+/** Agents as this node shows them: its own with all that is known, others as their nodes told of them. */
+import { agentFilter } from '../domain/agent-filter.ts';
+import type { AgentFilter } from '../domain/agent-filter.ts';
+import type { Candidate } from '../domain/candidate.ts';
+import { notFound } from '../domain/errors.ts';
+import type { Page, PageRequest } from '../domain/records.ts';
+import type { Registration } from '../domain/registration.ts';
+import type { ShareView } from '../domain/sharing.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { AgentView } from './api.ts';
+import type { Nodes } from './nodes.ts';
+import type { Registry } from './registry.ts';
+import type { Self } from './self.ts';
+
+export interface AgentViewsParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly registry: Pick<Registry, 'page' | 'registration'>;
+  readonly nodes: Pick<Nodes, 'find'>;
+  readonly sharesOf: (address: string) => readonly ShareView[];
+}
+
+export class AgentViews {
+  readonly #parts: AgentViewsParts;
+
+  constructor(parts: AgentViewsParts) {
+    this.#parts = parts;
+  }
+
+  own(registration: Registration): AgentView {
+    const { store, self } = this.#parts;
+    const endpoint = store.read.endpoint(registration.address);
+    return { registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here', shares: this.#parts.sharesOf(registration.address) };
+  }
+
+  /** @throws BrokerError `not_found` when it went away meanwhile */
+  of(candidate: Candidate): AgentView {
+    const [view] = this.#viewsOf([candidate]);
+    if (view === undefined) throw notFound(`${candidate.address} is no longer registered`);
+    return view;
+  }
+
+  list(filter: AgentFilter, { limit, after }: PageRequest): Page<AgentView> {
+    const { items, hasMore } = this.#parts.registry.page(this.#wanted(filter), after, limit);
+    const last = items.at(-1);
+    return { items: this.#viewsOf(items), ...(hasMore && last !== undefined ? { next: last.address } : {}) };
+  }
+
+  /** All that match, by address. @throws BrokerError as `Nodes.find` does */
+  all(filter: AgentFilter): readonly AgentView[] {
+    return this.list(filter, { limit: Number.POSITIVE_INFINITY }).items;
+  }
+
+  #wanted({ node, ...filter }: AgentFilter): (candidate: Candidate) => boolean {
+    return agentFilter({ ...filter, ...(node === undefined ? {} : { node: this.#parts.nodes.find(node) }) });
+  }
+
+  #viewsOf(candidates: readonly Candidate[]): AgentView[] {
+    const { self, registry } = this.#parts;
+    return candidates.flatMap((candidate) => {
+      const registration = registry.registration(candidate);
+      if (registration === undefined) return [];
+      const { nodeId, address, nodeName, owner, nodeState, lastSeenMs } = candidate;
+      return nodeId === self.nodeId ? [this.own(registration)] : [{ registration: { ...registration, address }, nodeName, owner, state: nodeState, lastSeenMs }];
+    });
+  }
+}
