@@ -40,7 +40,7 @@ export function defineFlights(program: Command, on: Register): void {
         .addOption(choice('--state <s>', 'only those in this state', flightStates))
         .option('--agent <address>', 'only those of this agent')
         .option('--node <node>', 'ask that node')
-        .option('--group <id>', 'only those that were invoked together'),
+        .option('--group <group>', 'only those that were invoked together'),
     ).addHelpText('after', examples('beckon flights', 'beckon flights --state running', 'beckon flights --limit 1000 --json')),
     flights,
   );
