@@ -15,6 +15,7 @@ import type { FlightDetail, NodeClient } from '../client/types.ts';
 import { exitOfFlight, exitOk, exitStillGoing } from './exit.ts';
 import { failureOf, tellFailure } from './flight-view.ts';
 import { defineFlightWork } from './flight-work.ts';
+import { watchGroup } from './group-watch.ts';
 import { cancelWholeGroup, flightOrGroup, showGroup, waitForGroup } from './groups.ts';
 import { cancelWaitMs } from './interrupts.ts';
 import { bytesFields, flightDocument, flightShowDocument, traceDocument } from './json.ts';
@@ -191,8 +192,11 @@ function transport({ status, attempts, failureReason }: Delivery): string {
 
 async function follow(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {
   checkId(id);
-  const view = { quiet: flag(options, 'quiet'), raw: flag(options, 'raw') };
-  return await withNode(context, (client) => watch(context, client, (signal) => client.follow(id, { signal }), { ...view, onSignal: 'detach' }));
+  const view = { quiet: flag(options, 'quiet'), raw: flag(options, 'raw'), onSignal: 'detach' } as const;
+  return await withNode(context, async (client) => {
+    const found = await flightOrGroup(client, id, () => watch(context, client, (signal) => client.follow(id, { signal }), view));
+    return 'flight' in found ? found.flight : await watchGroup(context, client, { ...found.group, deduplicated: false }, view);
+  });
 }
 
 async function output(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {
@@ -245,11 +249,13 @@ async function wait(context: Context, [id = '']: readonly string[], options: Opt
   const cancelTimer = timeoutMs === undefined ? undefined : host.clock.setTimer(timeoutMs, () => letGo.abort());
   try {
     return await withNode(context, async (client) => {
-      const found = await flightOrGroup(client, id, () => client.getFlight(id));
+      const found = await flightOrGroup(client, id, async () => {
+        // No event is after this one, so that only the end is sent.
+        for await (const update of client.follow(id, { afterSeq: Number.MAX_SAFE_INTEGER, signal: letGo.signal })) void update;
+        return await client.getFlight(id);
+      });
       if ('group' in found) return await waitForGroup(context, client, found.group, letGo.signal);
-      // No event is after this one, so that only the end is sent.
-      for await (const update of client.follow(id, { afterSeq: Number.MAX_SAFE_INTEGER, signal: letGo.signal })) void update;
-      const detail = await client.getFlight(id);
+      const { flight: detail } = found;
       const { flight } = detail;
       if (out.isJson) await out.json(flightShowDocument(detail));
       else if (isTerminal(flight.state)) {

@@ -31,7 +31,7 @@ export async function watchGroup(context: Context, client: NodeClient, group: Ac
   interrupts.start();
   interrupts.accepted({
     cancel: async () => (await cancelGroup(client, flights, cancelWaitMs)).every(({ confirmed }) => confirmed),
-    again: `beckon flight wait ${groupId}`,
+    again: `beckon flight follow ${groupId}`,
     fields: { groupId },
   });
   const watchOne = async (flight: Flight, index: number): Promise<void> => {

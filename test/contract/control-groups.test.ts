@@ -128,7 +128,7 @@ describe('a signal', () => {
     const { ran, ended } = await begin([], keys('d'));
     ran.signal('SIGINT');
     expect(await ended).toBe(10);
-    expect(ran.stderr).toContain('it goes on: beckon flight wait grp_');
+    expect(ran.stderr).toContain('it goes on: beckon flight follow grp_');
     expect(node.broker.cancelled).toEqual([]);
     const other = await begin(['--json', '--on-signal', 'detach']);
     other.ran.signal('SIGTERM');

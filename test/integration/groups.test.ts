@@ -131,6 +131,8 @@ describe('on the command line', () => {
     expect((await pair.laptop.cli('flight', 'cancel', id)).code).toBe(6);
     const shown = await pair.laptop.cli('flight', 'show', id, '--json');
     expect(shown.json).toMatchObject({ group: { id, state: 'cancelled', completed: 0, of: 2 }, flights: [{ group: id, owner: 'desktop' }, { group: id, owner: 'laptop' }] });
+    const followed = await pair.laptop.cli('flight', 'follow', id);
+    expect([followed.code, followed.stderr]).toEqual([7, expect.stringContaining('0 of 2 completed')]);
     expect((await pair.laptop.cli('flight', 'output', id)).stderr).toContain(`beckon flights --group ${id}`);
     expect((await pair.laptop.cli('flights', '--group', id)).stdout.match(/flt_/g)).toHaveLength(2);
     expect((await pair.laptop.cli('flights', '--group', id, '--node', 'desktop')).code).toBe(2);
