@@ -92,11 +92,22 @@ export class Output {
   }
 }
 
+/** Many may wait for room on one stream: it is listened to once. */
+const waiting = new WeakMap<Writable, Promise<unknown>>();
+
+function drained(stream: Writable, gone: AbortSignal): Promise<unknown> {
+  const known = waiting.get(stream);
+  if (known !== undefined) return known;
+  const room = once(stream, 'drain', { signal: gone }).finally(() => waiting.delete(stream));
+  waiting.set(stream, room);
+  return room;
+}
+
 async function put(stream: Writable, content: Uint8Array | string, gone: AbortSignal): Promise<void> {
   gone.throwIfAborted();
   if (content.length === 0 || stream.write(content)) return;
   try {
-    await once(stream, 'drain', { signal: gone });
+    await drained(stream, gone);
   } catch (thrown) {
     gone.throwIfAborted();
     throw new ReaderGone(undefined, { cause: thrown });
