@@ -5,6 +5,7 @@ import type { Candidate } from '../domain/candidate.ts';
 import { notFound } from '../domain/errors.ts';
 import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
+import type { ShareView } from '../domain/sharing.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AgentView } from './api.ts';
 import type { Nodes } from './nodes.ts';
@@ -20,6 +21,7 @@ export interface AgentViewsParts {
   readonly presence: Pick<NodePresence, 'shown'>;
   /** What its person should know of an agent of this node. */
   readonly noteOf: (address: string) => string | undefined;
+  readonly sharesOf: (address: string) => readonly ShareView[];
 }
 
 export class AgentViews {
@@ -33,7 +35,7 @@ export class AgentViews {
     const { store, self, presence } = this.#parts;
     const endpoint = store.read.endpoint(registration.address);
     const note = this.#parts.noteOf(registration.address);
-    return presence.shown({ registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here', ...(note === undefined ? {} : { note }) });
+    return presence.shown({ registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here', shares: this.#parts.sharesOf(registration.address), ...(note === undefined ? {} : { note }) });
   }
 
   /** @throws BrokerError `not_found` when it went away meanwhile */

@@ -23,6 +23,7 @@ import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
 import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
+import { GroupAcceptance } from './group-acceptance.ts';
 import { heldWhy } from './held.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
@@ -38,6 +39,7 @@ import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { wantOwed } from './owed.ts';
 import { NodePresence } from './presence.ts';
+import { Policy } from './policy.ts';
 import { Projects } from './projects.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
@@ -52,6 +54,7 @@ import { Rollback } from './rollback.ts';
 import type { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import { Sessions } from './sessions.ts';
+import { Sharing } from './sharing.ts';
 import { statusOf } from './status.ts';
 import { Waiting } from './waiting.ts';
 import { watchAgents } from './watch-agents.ts';
@@ -76,6 +79,8 @@ export class Broker implements BrokerApi, Startable {
   readonly #views: AgentViews;
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
+  readonly #groups: GroupAcceptance;
+  readonly #sharing: Sharing;
   readonly #flights: Flights;
   readonly #callers: FlightCallers;
   readonly #inspection: Inspection;
@@ -105,6 +110,7 @@ export class Broker implements BrokerApi, Startable {
     this.#nodes = new Nodes({ store, self });
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
+    const policy = new Policy({ store, self });
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
@@ -115,10 +121,11 @@ export class Broker implements BrokerApi, Startable {
       ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, requestMs: parts.requestMs },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
+      refusalOf: (flight) => policy.refusalOfQueued(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       onLoad: (address) => this.#presence.changed(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, want: (nodeId) => void mesh().want(nodeId) });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
@@ -129,21 +136,22 @@ export class Broker implements BrokerApi, Startable {
     this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.#roster, onPresence: (record, from) => this.#presence.heard(record, from) });
     const { state, spread } = this.registry;
     this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log, isMember: (nodeId) => state.isMember(nodeId) });
-    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence, noteOf: (address) => this.#projects.noteOf(address) });
+    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence, noteOf: (address) => this.#projects.noteOf(address), sharesOf: (address) => this.#sharing.of(address) });
     this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock, presence: this.#presence });
     this.#agents = new Agents({
       ...{ store, self, registry: this.registry, views: this.#views, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
+    this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
-      ...{ store, self, resolver: this.#resolver, checks, mesh, outbox: this.#outbox, runner: this.#runner, chronicler, clock, ulids, digest: parts.digest },
-      ...{ sessions, isDraining },
+      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, isDraining, resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
       onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
+    this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
     this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
@@ -206,6 +214,7 @@ export class Broker implements BrokerApi, Startable {
     if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
     await this.#isolation.start();
     await this.#notifications.start();
+    await this.#sharing.start();
     this.#hasRecovered = true;
     await this.removal.start();
     await this.#deadlines.start();
@@ -294,10 +303,17 @@ export class Broker implements BrokerApi, Startable {
   readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.#projects.approveProjects(input);
   readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.#projects.forgetProject(root);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
+  readonly shareAgent: BrokerApi['shareAgent'] = (input) => this.#sharing.share(input);
+  readonly unshareAgent: BrokerApi['unshareAgent'] = (input) => this.#sharing.unshare(input);
   readonly invoke: BrokerApi['invoke'] = async (input) => {
-    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
+    this.#checkStaying();
     return this.#acceptance.invoke(input);
   };
+  readonly invokeAll: BrokerApi['invokeAll'] = async (input) => {
+    this.#checkStaying();
+    return this.#groups.invokeAll(input);
+  };
+  readonly getGroup: BrokerApi['getGroup'] = async (id) => this.#groups.find(id);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
@@ -347,8 +363,8 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve().then(() => this.#callers.checkFamily(caller, this.#flights.find(id)));
   }
 
-  listFlights(filter: Parameters<BrokerApi['listFlights']>[0], page: PageRequest): ReturnType<BrokerApi['listFlights']> {
-    return this.#inspection.listFlights(filter, page);
+  async listFlights({ group, ...filter }: Parameters<BrokerApi['listFlights']>[0], page: PageRequest): ReturnType<BrokerApi['listFlights']> {
+    return this.#inspection.listFlights({ ...filter, ...(group === undefined ? {} : { group: this.#groups.idOf(group) }) }, page);
   }
 
   listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): ReturnType<BrokerApi['listDeliveries']> {
@@ -376,6 +392,10 @@ export class Broker implements BrokerApi, Startable {
   diagnose(): Promise<readonly Check[]> {
     const { store, self, mesh, clock, checks } = this.#parts;
     return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
+  }
+
+  #checkStaying(): void {
+    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
   }
 
   /** What runs by the store may have died with its node: until that is settled nothing is said of it. */

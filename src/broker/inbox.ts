@@ -18,7 +18,7 @@ import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
-import { mayInvoke } from './policy.ts';
+import type { Policy } from './policy.ts';
 import type { Rollback } from './rollback.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
@@ -41,6 +41,7 @@ export interface InboxParts {
   readonly sessions: Sessions;
   /** There is something for that node, and no link with it. */
   readonly want: (nodeId: NodeId) => void;
+  readonly policy: Policy;
 }
 
 export class Inbox {
@@ -97,7 +98,7 @@ export class Inbox {
     }
     try {
       const stamp = this.#parts.chronicler.stampAfter(message.hlc);
-      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, ...this.#parts.sessions.of(invocation.target, link.peer.owner) });
+      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, originOwner: link.peer.owner, ...this.#parts.sessions.of(invocation.target, link.peer.owner) });
       if (result === 'cancelled') {
         link.send({ type: 'cancelled_unknown', invocationId: invocation.id, hlc: stamp.hlc });
         return;
@@ -183,8 +184,8 @@ export class Inbox {
     if (invocation.limits.holdMs > longestDurationMs || invocation.limits.totalMs > longestDurationMs) {
       return { reason: 'peer_rejected', error: new BrokerError('invalid', 'its deadlines are more than a year away') };
     }
-    const verdict = mayInvoke({ owner: peer.owner, name: peer.name }, { owner: self.owner(), target: invocation.target });
-    if (verdict !== undefined) return { reason: 'denied', error: verdict };
+    const refusal = this.#parts.policy.refusalOf(peer, invocation.target);
+    if (refusal !== undefined) return { reason: 'denied', error: refusal };
     const registered = store.read.ownRegistrations().find((each) => each.address === invocation.target);
     if (registered === undefined || registered.visibility === 'node') {
       return { reason: 'agent_offline', error: agentGone(invocation.target, store.read.unlistedWhy(invocation.target)) };

@@ -51,7 +51,7 @@ export class ReplyRelay {
 
   /** A peer's person replies by way of this node. */
   async answer({ peer }: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
-    const refusal = mayControl(peer, this.#parts.self.owner());
+    const refusal = mayControl(peer, this.#parts.self);
     if (refusal !== undefined) throw refusal;
     const given = await this.#parts.replies.give({
       id: flightOfInvocation(invocationId),

@@ -6,12 +6,18 @@ import type { RunEnd } from '../domain/harness-port.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 
 /** Why a run was ended from outside; the first cause makes the verdict. */
-export type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped' | 'caller removed';
+export type StopCause = 'cancel' | 'not allowed' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped' | 'caller removed';
 
 export const lostSight: ErrorInfo = {
   code: 'internal',
   message: 'its node lost sight of it after it was started: it may or may not have done its work',
   hint: 'the log of that node says why; see what it did before you invoke it again',
+};
+
+const notAllowed: ErrorInfo = {
+  code: 'denied',
+  message: 'what allowed it was taken back before it had started',
+  hint: 'its owner can allow it again: beckon agent share',
 };
 
 export const outputLost: ErrorInfo = {
@@ -48,6 +54,8 @@ export function verdictOn(cause: StopCause, ended: number): Outcome {
       return { state: 'cancelled', ended };
     case 'caller removed':
       return { state: 'cancelled', ended, error: callerRemoved('while it ran') };
+    case 'not allowed':
+      return { state: 'failed', ended, error: notAllowed };
     case 'rolled back':
       return { state: 'indeterminate', ended, error: mayHaveRun };
     case 'node stopped':

@@ -21,6 +21,7 @@ import { checkAddress, checkLabel, choice, examples, flag, labelsOf, list, parse
 import type { OptionValues, Register } from './options.ts';
 import { addSelectors, selectorOf } from './selector.ts';
 import { relativeTime } from './output.ts';
+import { defineSharing, sharesInWords } from './sharing.ts';
 import { facts, table } from './table.ts';
 
 const harnesses = ['command', 'acp', 'attached', 'claude', 'codex', 'gemini', 'opencode'];
@@ -57,6 +58,7 @@ export function defineAgents(program: Command, on: Register): void {
       .addHelpText('after', examples('beckon agent rm fabric')),
     remove,
   );
+  defineSharing(agent, on);
   on(agent.command('show').argument('<address>').description('Show one agent.').addHelpText('after', examples('beckon agent show fabric@laptop/main')), show);
   on(
     addSelectors(
@@ -142,6 +144,7 @@ async function show(context: Context, [address = '']: readonly string[]): Promis
     ['last seen', view.lastSeenMs === undefined ? undefined : relativeTime(view.lastSeenMs, host.clock.now(), formatDuration)],
     ['directory', endpoint?.cwd],
     ['command', endpoint?.argv.map(shellWord).join(' ')],
+    ['shared with', view.shares === undefined ? undefined : sharesInWords(view.shares)],
     ['permissions', endpoint?.permissions],
     ['isolate', endpoint === undefined ? undefined : endpoint.isolate ? 'yes' : 'no'],
   ]);

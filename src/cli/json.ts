@@ -81,6 +81,7 @@ export function agentDocument(view: AgentView): object {
     description: registration.description,
     lastSeen: time(view.lastSeenMs),
     presence: view.presence === undefined ? undefined : { state: view.presence.running + view.presence.queued > 0 ? 'busy' : 'free', ...view.presence },
+    shares: view.shares,
     endpoint:
       endpoint === undefined
         ? undefined
@@ -106,6 +107,7 @@ export function flightDocument(flight: Flight, names: Names = {}): Record<string
     owner: names[flight.ownerNodeId],
     ownerNodeId: flight.ownerNodeId,
     caller: flight.caller,
+    group: flight.groupId,
     run: flight.run,
     lastSeq: flight.lastSeq,
     rerunnable: flight.rerunnable,

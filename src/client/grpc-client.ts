@@ -14,10 +14,10 @@ import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
-import type { AgentFilter, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
+import type { AgentFilter, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
 const maxMessageBytes = 20 * 1024 * 1024;
 
@@ -91,6 +91,15 @@ export class GrpcNodeClient implements NodeClient {
     return { address: rest.address, heldFailed };
   }
 
+  async shareAgent({ address, parties }: Parameters<NodeClient['shareAgent']>[0]): ReturnType<NodeClient['shareAgent']> {
+    return decodeShared(await this.#ask(calls.shareAgent, { address, with: [...parties] }));
+  }
+
+  async unshareAgent({ address, parties }: Parameters<NodeClient['unshareAgent']>[0]): ReturnType<NodeClient['unshareAgent']> {
+    const { ended, running, ...rest } = await this.#ask(calls.unshareAgent, { address, with: [...parties] }, remoteMs);
+    return { ...decodeShared(rest), ended, running };
+  }
+
   async getAgent(address: string): ReturnType<NodeClient['getAgent']> {
     return decodeAgent((await this.#ask(calls.getAgent, { address })).agent);
   }
@@ -128,6 +137,17 @@ export class GrpcNodeClient implements NodeClient {
     for await (const { update } of stream(call, signal)) yield decodeUpdate(update);
   }
 
+  async invokeAll(request: InvokeAllRequest): ReturnType<NodeClient['invokeAll']> {
+    const { confirmed, expected = [] } = request;
+    const { groupId, flights, deduplicated, notes } = await this.#ask(calls.invokeAll, { invoke: encodeInvoke(request), confirmed, expected: [...expected] }, remoteMs);
+    return { ...decodeGroup(groupId, flights), deduplicated, ...(notes.length === 0 ? {} : { notes }) };
+  }
+
+  async getGroup(id: string): ReturnType<NodeClient['getGroup']> {
+    const { groupId, flights } = await this.#ask(calls.getGroup, { id });
+    return decodeGroup(groupId, flights);
+  }
+
   async *follow(id: string, options: StreamOptions & { readonly afterSeq?: number } = {}): ReturnType<NodeClient['follow']> {
     const call = this.#client.followFlight({ id, afterSeq: options.afterSeq ?? 0 });
     for await (const { update } of stream(call, options.signal)) yield decodeUpdate(update);
@@ -146,6 +166,7 @@ export class GrpcNodeClient implements NodeClient {
         node: filter.node ?? '',
         limit: page.limit,
         after: page.after ?? '',
+        group: filter.group ?? '',
       },
       remoteMs,
     );

@@ -1,13 +1,16 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
 import type { AgentFilter } from '../domain/agent-filter.ts';
-import type { AgentsUpdate, ApproveInput, ApproveResult, BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, RemoveResult, ReplyInput, SettledWorktree } from '../broker/api.ts';
+import type { AcceptedGroup, AgentsUpdate, ApproveInput, ApproveResult, BrokerApi, DiffPart, FlightUpdate, InvokeAllInput, InvokeInput, NodeStatus, PeersUpdate, RemoveResult, ReplyInput, SettledWorktree, ShareInput, ShareResult, UnshareResult } from '../broker/api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
 export type { AgentFilter } from '../domain/agent-filter.ts';
-export type { AgentSpec, AgentsUpdate, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+export type { AcceptedGroup, AgentSpec, AgentsUpdate, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, ShareResult, TraceView, UnshareResult, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
+
+/** `selector.all` is taken for true; each flight is followed by itself. */
+export interface InvokeAllRequest extends Omit<InvokeAllInput, 'caller'> {}
 
 export interface InvokeRequest extends Omit<InvokeInput, 'caller'> {
   /** End the stream after `accepted`; the flight goes on. */
@@ -25,6 +28,7 @@ type Same = Pick<
   | 'addAgent'
   | 'removeAgent'
   | 'getAgent'
+  | 'getGroup'
   | 'listAgents'
   | 'scanProjects'
   | 'forgetProject'
@@ -60,6 +64,10 @@ export interface NodeClient extends Same {
   approveProjects(request: Omit<ApproveInput, 'by'>): Promise<ApproveResult>;
   /** `accepted` first, once the invocation is durable, then all that happens to the flight; `finished` is the last. */
   invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
+  /** To all that match, accepted together or not at all; follow each of its flights. */
+  invokeAll(request: InvokeAllRequest): Promise<AcceptedGroup>;
+  shareAgent(request: Omit<ShareInput, 'by'>): Promise<ShareResult>;
+  unshareAgent(request: Omit<ShareInput, 'by'>): Promise<UnshareResult>;
   /** The flight from its beginning, or after `afterSeq`. */
   follow(idArgument: string, options?: StreamOptions & { readonly afterSeq?: number }): AsyncIterable<FlightUpdate>;
   /** All that is stored of one output stream, in order. */

@@ -11,6 +11,7 @@ import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
+import { encodeShare } from '../rpc/sharing.ts';
 import { encodeErrorInfo } from '../rpc/error-info.ts';
 import { buffer } from '../rpc/fields.ts';
 import { encodeFact, encodeFlight, encodeRegistration } from '../rpc/records.ts';
@@ -66,6 +67,7 @@ export function encodeAgent(view: AgentView): agent.AgentDetail {
     presence: { nodeName: view.nodeName, owner: view.owner, state: view.state, lastSeenMs: view.lastSeenMs },
     load: view.presence,
     note: view.note ?? '',
+    shares: (view.shares ?? []).map(encodeShare),
   };
 }
 

@@ -27,6 +27,8 @@ export const eventKinds = [
   'agent.removed',
   'project.approved',
   'project.forgotten',
+  'agent.shared',
+  'agent.unshared',
   'invocation.accepted',
   'invocation.received',
   'invocation.refused',

@@ -6,7 +6,7 @@ import type { Fact } from './event.ts';
 import type { FlightEvent } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
 import type { Hlc } from './hlc.ts';
-import type { InvocationId, NodeId } from './ids.ts';
+import type { GroupId, InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
@@ -153,6 +153,8 @@ export type PeerMessage = ControlMessage | FlightEvents;
 export interface FlightFilter {
   readonly state?: FlightState;
   readonly agent?: string;
+  /** Accepted together: of this node's own calls only. */
+  readonly group?: GroupId;
 }
 
 export interface DeliveryFilter {

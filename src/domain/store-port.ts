@@ -3,8 +3,9 @@
  * read inside that same commit. A write that fails changes nothing. Errors: `conflict`, `not_found`, `invalid` as
  * named; `unavailable` for a full disk or an I/O error; `internal` for an illegal move of a state table.
  */
+import type { AcceptAllInput, AcceptInput } from './accepting.ts';
 import type { AdmitRule, Applicant } from './admit-rule.ts';
-import type { AttemptId, FlightId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
+import type { AttemptId, FlightId, GroupId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
 import type { Invite, Member, Membership } from './membership.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
@@ -23,32 +24,12 @@ import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './rec
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 import type { Ask, Reply } from './request.ts';
 import type { RevocationReads, RevocationWrites } from './revocation.ts';
+import type { Share } from './sharing.ts';
 import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
 
+export type { AcceptAllInput, AcceptInput, AcceptPlan } from './accepting.ts';
 export type { Invite, Member, Membership, RemovedFrom } from './membership.ts';
-
-/**
- * How a new invocation leaves: it is ours (`sessionOwner`: whose sessions, for an agent that keeps some); a link is up
- * and it goes now (attempt 1); or it waits, and why.
- */
-export type AcceptPlan =
-  | { readonly kind: 'local'; readonly queueLimit: number; readonly sessionOwner?: string }
-  | { readonly kind: 'send'; readonly attemptId: AttemptId }
-  | { readonly kind: 'defer'; readonly reason: FailureReason; readonly detail: string };
-
-export interface AcceptInput {
-  readonly stamp: Stamp;
-  readonly invocation: Invocation;
-  readonly task: Task;
-  /** The idempotency key, scoped by `invocation.caller`. */
-  readonly key?: string;
-  /** Of the request as typed: address, task, files, session. */
-  readonly payloadHash: string;
-  readonly plan: AcceptPlan;
-  /** Its person is to be told when it waits and when it has finished. */
-  readonly notify?: boolean;
-}
 
 /** A piece of what a run tells: its output, or its progress. */
 export type RunChunk = OutputChunk | ProgressChunk;
@@ -143,13 +124,15 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
    * or `denied` for its session (nothing is stored)
    */
   accept(input: AcceptInput): Promise<{ flight: Flight; deduplicated: boolean }>;
+  /** All in one commit, or none. `known`: the group that the key stands for. @throws as `accept` */
+  acceptAll(input: AcceptAllInput): Promise<{ readonly flights: readonly Flight[] } | { readonly known: GroupId }>;
   /**
    * The owner's dedupe and insert. `fresh` is false for one it has. A tombstone left by a cancel answers `cancelled`.
-   * `sessionOwner`: whose sessions, for an agent that keeps some: then the flight gets one, in the same transaction.
+   * `sessionOwner`: whose sessions, for an agent that keeps some: then the flight gets one, in the same transaction. `originOwner`: as the certificate of its link says.
    * @throws `conflict` when the id is known from another origin, `overload` when the agent's queue is full, `not_found`,
    * `ambiguous` or `denied` for its session
    */
-  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; sessionOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
+  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; sessionOwner?: string; originOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
 
   /** A send begins: `sent` is durable before a byte leaves. False when the delivery may no longer be sent. */
   beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
@@ -237,6 +220,10 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
    * 30 days, for work that comes for it later. `isByHand`: an instance of a project is not made anew; the last one takes the project with it. @throws `not_found`
    */
   removeAgent(input: { stamp: Stamp; address: string; why?: string; isByHand?: boolean }): Promise<{ held: readonly FlightId[] }>;
+  /** Returns those that are new. @throws `not_found` */
+  shareAgent(input: { stamp: Stamp; address: string; shares: readonly Share[]; by: string }): Promise<readonly Share[]>;
+  /** Without `shares` all. Returns those that were. @throws `not_found`, also for one that is not among them: nothing is changed then */
+  unshareAgent(input: { stamp: Stamp; address: string; shares?: readonly Share[]; by: string }): Promise<readonly Share[]>;
   setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
   /**
    * A head, and what changes with it in its owner's set: `records` come, the hashes `gone` go. `base` is the head that the
@@ -343,6 +330,14 @@ export interface StoreReads extends RevocationReads, ProjectReads {
   endpoints(): readonly Endpoint[];
   endpoint(address: string): Endpoint | undefined;
   ownRegistrations(): readonly Registration[];
+  /** Whom an agent here is shared with. */
+  shares(address: string): readonly Share[];
+  /** Owned here, queued for that agent and of another origin, held back or not, oldest first, after the given id. */
+  queuedOfOthers(address: string, after: FlightId | undefined, limit: number): readonly Flight[];
+  /** Accepted together, in the order of their targets. */
+  group(id: GroupId): readonly Flight[];
+  /** At most two of those whose ULID ends so. */
+  groupsBySuffix(suffix: string): readonly GroupId[];
   /** Of every node that told its set, this one too. */
   registryHeads(): readonly { head: RegistryHead; signedHead: SignedRecord }[];
   registryHead(nodeId: NodeId): { head: RegistryHead; signedHead: SignedRecord } | undefined;

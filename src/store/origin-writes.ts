@@ -6,7 +6,7 @@ import { maxOutputChunk } from '../domain/flight-event.ts';
 import type { FlightEvent, Outcome } from '../domain/flight-event.ts';
 import { canRefine, isTerminal } from '../domain/flight.ts';
 import { invocationOfFlight } from '../domain/ids.ts';
-import type { FlightId, InvocationId, NodeId } from '../domain/ids.ts';
+import type { FlightId, GroupId, InvocationId, NodeId, SessionId } from '../domain/ids.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import type { AcceptInput } from '../domain/store-port.ts';
 import type { Flight } from '../domain/records.ts';
@@ -47,6 +47,17 @@ export class OriginWrites {
     flights.insert(row, notify);
     this.#plan(input, row);
     return session;
+  }
+
+  /** All or none. The key stands for the first of them, and so for the group. */
+  acceptAll({ members, key, ...shared }: Input<'acceptAll'>): Wire<'acceptAll'> {
+    const sessions: (SessionId | undefined)[] = [];
+    for (const [index, each] of members.entries()) {
+      const answer = this.accept({ ...shared, ...each, ...(key === undefined || index > 0 ? {} : { key }) });
+      if (typeof answer === 'object') return knownGroup(answer);
+      sessions.push(answer);
+    }
+    return { sessions };
   }
 
   #again(id: InvocationId, isSame: boolean): Wire<'accept'> {
@@ -237,6 +248,11 @@ export class OriginWrites {
     if (flight === undefined) throw notFound(`no flight ${flightId} here`);
     return flight;
   }
+}
+
+function knownGroup({ groupId, invocationId }: Flight): { readonly known: GroupId } {
+  if (groupId === undefined) throw conflict(`this key stands for another request, ${invocationId}`, 'use another key');
+  return { known: groupId };
 }
 
 /** A peer's event that does not fit is the peer's fault. */

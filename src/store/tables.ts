@@ -1,6 +1,7 @@
 /** All that the writer's one connection writes to. */
 import type { NodeId } from '../domain/ids.ts';
 import { AgentSessionTable } from './agent-sessions.ts';
+import { AgentShareTable } from './agent-shares.ts';
 import { AgentTable } from './agents.ts';
 import { GrowingNodeNumbers, QueueCounts, StateTally } from './caches.ts';
 import type { Connection } from './connection.ts';
@@ -41,6 +42,7 @@ export interface Tables {
   readonly replies: ReplyTable;
   readonly agents: AgentTable;
   readonly projects: ProjectTable;
+  readonly shares: AgentShareTable;
   readonly sessions: AgentSessionTable;
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
@@ -76,6 +78,7 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     replies: new ReplyTable(db),
     agents,
     projects: new ProjectTable(db, facts, agents),
+    shares: new AgentShareTable(db, facts),
     sessions: new AgentSessionTable(db),
     registrations: new RegistrationTable(db, nodes),
     trust: new TrustTable(db, { nodes, facts, revocations }),

@@ -21,7 +21,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
   const moving = new MovingWrites(db, tables);
-  const { agents, boots, enrolment, facts, flights, nodes, projects, registrations, revocations, sessions, trust, worktrees } = tables;
+  const { agents, boots, enrolment, facts, flights, nodes, projects, registrations, revocations, sessions, shares, trust, worktrees } = tables;
   const removeAgent = ({ stamp, address, why, isByHand = false }: Input<'removeAgent'>): Wire<'removeAgent'> => {
     projects.unlisted(stamp, address, why, isByHand);
     agents.remove(stamp, address, why);
@@ -41,6 +41,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       });
     },
     accept: (input) => origin.accept(input),
+    acceptAll: (input) => origin.acceptAll(input),
     receive: (input) => owner.receive(input),
     beginAttempt: (input) => origin.beginAttempt(input),
     loseAttempts: (input) => origin.loseAttempts(input),
@@ -98,6 +99,8 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       projects.forget(stamp, root);
       return { removed };
     },
+    shareAgent: (input) => shares.share(input),
+    unshareAgent: (input) => shares.unshare(input),
     setAvailability: (input) => {
       agents.setAvailability(input);
     },

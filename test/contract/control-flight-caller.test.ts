@@ -64,6 +64,8 @@ describe('calls that change the node, or tell of others', () => {
     scanProjects: (client) => client.scanProjects({ directories: [], cwd: '/', path: '' }),
     approveProjects: (client) => client.approveProjects({ approvals: [{ root: '/shop', fingerprint: 'aa' }], path: '' }),
     forgetProject: (client) => client.forgetProject('/shop'),
+    shareAgent: (client) => client.shareAgent({ address: 'fabric', parties: [] }),
+    unshareAgent: (client) => client.unshareAgent({ address: 'fabric', parties: [] }),
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
     watchAgents: (client) => all(client.watchAgents({})),
@@ -92,11 +94,11 @@ describe('calls that change the node, or tell of others', () => {
       isDown = true;
     };
     await expect(call(agent)).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('an agent at work may not do this') });
-    expect([isDown, node.broker.specs, node.broker.joined, node.broker.projects.asked, node.broker.projects.approved]).toEqual([false, [], [], [], []]);
+    expect([isDown, node.broker.specs, node.broker.joined, node.broker.projects.asked, node.broker.projects.approved, node.broker.shared, node.broker.unshared]).toEqual([false, [], [], [], [], [], []]);
   });
 
   test('are all calls but those that are known to be open', () => {
-    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace', 'readDiff', 'settleWorktree'];
+    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'invokeAll', 'getGroup', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace', 'readDiff', 'settleWorktree'];
     expect(Object.keys(ControlServiceService).filter((name) => !open.includes(name)).toSorted()).toEqual(Object.keys(closed).toSorted());
   });
 });

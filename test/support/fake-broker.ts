@@ -10,7 +10,7 @@ import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
 import type { AgentFilter } from '../../src/domain/agent-filter.ts';
 import type { AdmitRule } from '../../src/domain/admit-rule.ts';
-import { FakeNetwork } from './fake-network.ts';
+import { FakeGroups } from './fake-groups.ts';
 import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
 import { FakeProjects } from './fake-projects.ts';
 import { FakeWork } from './fake-work.ts';
@@ -25,7 +25,7 @@ interface Played {
   changed: Promise<void>;
 }
 
-export class FakeBroker extends FakeNetwork implements BrokerApi {
+export class FakeBroker extends FakeGroups implements BrokerApi {
   readonly invoked: InvokeInput[] = [];
   readonly specs: AgentSpec[] = [];
   readonly ruled: AdmitRule[] = [];
@@ -121,7 +121,7 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
     const flight: Flight = {
       id: flightOfInvocation(id),
       invocationId: id,
-      target: '@fabric@laptop#main',
+      target: this.target,
       originNodeId: laptop,
       ownerNodeId: desktop,
       caller: input.caller.id,

@@ -1,6 +1,6 @@
 /** One of each write that a store knows, in an order in which all are taken. The same each time, to the byte. */
 import type { Registration } from '../../src/domain/registration.ts';
-import { flightOfInvocation } from '../../src/domain/ids.ts';
+import { flightOfInvocation, groupIdOf } from '../../src/domain/ids.ts';
 import type { Invocation } from '../../src/domain/invocation.ts';
 import type { Member, StoreWrites } from '../../src/domain/store-port.ts';
 import { nodeIdFor, Story, textTask, utf8 } from './temp-store.ts';
@@ -53,6 +53,8 @@ export function storeStory(): readonly StoryStep[] {
     stamp: stamp(), registration,
     endpoint: { agentId: `agt_${story.ulid()}` as never, address, harness: 'command', cwd: '/', argv: ['cat'], env: [], path: '/bin', permissions: 'ask', isolate: true, checkout: { top: '/feature', entry: '/shop/.git/worktrees/feature', repository: '/shop/.git', device: 2 ** 40 } },
   });
+  add('shareAgent', { stamp: stamp(), address, shares: [{ with: 'all' }, { with: 'person', name: 'bob' }, { with: 'node', nodeId: peer }], by: 'uid:501' });
+  add('unshareAgent', { stamp: stamp(), address, shares: [{ with: 'person', name: 'bob' }], by: 'uid:501' });
   add('setAvailability', { address, available: false, why: 'gone' });
   add('saveRegistry', {
     head: { nodeId: peer, epoch: 1, version: 1, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: { payload: bytes, signature: bytes },
@@ -107,6 +109,14 @@ export function storeStory(): readonly StoryStep[] {
   });
   add('accept', story.accept(refused, { kind: 'send', attemptId: story.attemptId() }));
   add('reject', { stamp: stamp(), invocationId: refused.id, fromNodeId: peer, reason: 'denied', error: { code: 'denied', message: 'no' } });
+  const { stamp: atOnce, task, payloadHash } = story.accept(own());
+  add('acceptAll', {
+    stamp: atOnce, task, payloadHash, key: 'group',
+    members: [
+      { invocation: { ...own(), groupId: groupIdOf(story.ulid()) }, plan: { kind: 'local', queueLimit: 10 } },
+      { invocation: sent(), plan: wait },
+    ],
+  });
   const dropped = sent();
   add('accept', story.accept(dropped, wait));
   add('endAtOrigin', { stamp: stamp(), flightId: flightOf(dropped), outcome: { state: 'expired' }, delivery: { status: 'dead', reason: 'timeout' }, unlessSent: true });

@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ErrorInfo, Registration, Visibility } from "./record.ts";
+import { AgentShare } from "./sharing.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -58,6 +59,8 @@ export interface AgentDetail {
     | undefined;
   /** What its person should know, on its own node. */
   note: string;
+  /** Of own agents. */
+  shares: AgentShare[];
 }
 
 export interface LoadNow {
@@ -509,7 +512,7 @@ export const AddAgentResponse: MessageFns<AddAgentResponse> = {
 };
 
 function createBaseAgentDetail(): AgentDetail {
-  return { registration: undefined, endpoint: undefined, presence: undefined, load: undefined, note: "" };
+  return { registration: undefined, endpoint: undefined, presence: undefined, load: undefined, note: "", shares: [] };
 }
 
 export const AgentDetail: MessageFns<AgentDetail> = {
@@ -528,6 +531,9 @@ export const AgentDetail: MessageFns<AgentDetail> = {
     }
     if (message.note !== "") {
       writer.uint32(802).string(message.note);
+    }
+    for (const v of message.shares) {
+      AgentShare.encode(v!, writer.uint32(882).fork()).join();
     }
     return writer;
   },
@@ -583,6 +589,14 @@ export const AgentDetail: MessageFns<AgentDetail> = {
             }
 
             message.note = reader.string();
+            continue;
+          }
+          case 110: {
+            if (tag !== 882) {
+              break;
+            }
+
+            message.shares.push(AgentShare.decode(reader, reader.uint32()));
             continue;
           }
         }

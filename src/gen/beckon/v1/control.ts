@@ -89,6 +89,15 @@ import {
 } from "./record.ts";
 import { ServeRequest, ServeResponse } from "./serving.ts";
 import {
+  GetGroupRequest,
+  GetGroupResponse,
+  InvokeAllResponse,
+  ShareAgentRequest,
+  ShareAgentResponse,
+  UnshareAgentRequest,
+  UnshareAgentResponse,
+} from "./sharing.ts";
+import {
   Isolation,
   ReadDiffRequest,
   ReadDiffResponse,
@@ -159,6 +168,17 @@ export interface InvokeRequest {
   idleLimitMs?: number | undefined;
 }
 
+/** `invoke.selector.all` is taken for true, `invoke.detach` is not looked at. */
+export interface InvokeAllRequest {
+  invoke:
+    | InvokeRequest
+    | undefined;
+  /** However many match. */
+  confirmed: boolean;
+  /** Those that a person has said yes to: no others. */
+  expected: string[];
+}
+
 export interface InvokeResponse {
   update: FlightUpdate | undefined;
 }
@@ -218,6 +238,8 @@ export interface ListFlightsRequest {
   node: string;
   limit: number;
   after: string;
+  /** A group's id, or a suffix of one. */
+  group: string;
 }
 
 export interface ListFlightsResponse {
@@ -964,6 +986,74 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
   },
 };
 
+function createBaseInvokeAllRequest(): InvokeAllRequest {
+  return { invoke: undefined, confirmed: false, expected: [] };
+}
+
+export const InvokeAllRequest: MessageFns<InvokeAllRequest> = {
+  encode(message: InvokeAllRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invoke !== undefined) {
+      InvokeRequest.encode(message.invoke, writer.uint32(10).fork()).join();
+    }
+    if (message.confirmed !== false) {
+      writer.uint32(16).bool(message.confirmed);
+    }
+    for (const v of message.expected) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvokeAllRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvokeAllRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invoke = InvokeRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.confirmed = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.expected.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseInvokeResponse(): InvokeResponse {
   return { update: undefined };
 }
@@ -1489,7 +1579,7 @@ export const Finished: MessageFns<Finished> = {
 };
 
 function createBaseListFlightsRequest(): ListFlightsRequest {
-  return { state: 0, agent: "", node: "", limit: 0, after: "" };
+  return { state: 0, agent: "", node: "", limit: 0, after: "", group: "" };
 }
 
 export const ListFlightsRequest: MessageFns<ListFlightsRequest> = {
@@ -1508,6 +1598,9 @@ export const ListFlightsRequest: MessageFns<ListFlightsRequest> = {
     }
     if (message.after !== "") {
       writer.uint32(42).string(message.after);
+    }
+    if (message.group !== "") {
+      writer.uint32(882).string(message.group);
     }
     return writer;
   },
@@ -1563,6 +1656,14 @@ export const ListFlightsRequest: MessageFns<ListFlightsRequest> = {
             }
 
             message.after = reader.string();
+            continue;
+          }
+          case 110: {
+            if (tag !== 882) {
+              break;
+            }
+
+            message.group = reader.string();
             continue;
           }
         }
@@ -2942,6 +3043,26 @@ export const ControlServiceService = {
     responseSerialize: (value: RemoveAgentResponse): Buffer => Buffer.from(RemoveAgentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RemoveAgentResponse => RemoveAgentResponse.decode(value),
   },
+  /** Whom beside this node's own person it may be invoked by: effective at once. */
+  shareAgent: {
+    path: "/beckon.v1.ControlService/ShareAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ShareAgentRequest): Buffer => Buffer.from(ShareAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShareAgentRequest => ShareAgentRequest.decode(value),
+    responseSerialize: (value: ShareAgentResponse): Buffer => Buffer.from(ShareAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShareAgentResponse => ShareAgentResponse.decode(value),
+  },
+  unshareAgent: {
+    path: "/beckon.v1.ControlService/UnshareAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UnshareAgentRequest): Buffer => Buffer.from(UnshareAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UnshareAgentRequest => UnshareAgentRequest.decode(value),
+    responseSerialize: (value: UnshareAgentResponse): Buffer =>
+      Buffer.from(UnshareAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UnshareAgentResponse => UnshareAgentResponse.decode(value),
+  },
   getAgent: {
     path: "/beckon.v1.ControlService/GetAgent" as const,
     requestStream: false as const,
@@ -3021,6 +3142,25 @@ export const ControlServiceService = {
     requestDeserialize: (value: Buffer): InvokeRequest => InvokeRequest.decode(value),
     responseSerialize: (value: InvokeResponse): Buffer => Buffer.from(InvokeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): InvokeResponse => InvokeResponse.decode(value),
+  },
+  /** All that match, accepted together or not at all. Each is followed by itself. */
+  invokeAll: {
+    path: "/beckon.v1.ControlService/InvokeAll" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: InvokeAllRequest): Buffer => Buffer.from(InvokeAllRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): InvokeAllRequest => InvokeAllRequest.decode(value),
+    responseSerialize: (value: InvokeAllResponse): Buffer => Buffer.from(InvokeAllResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): InvokeAllResponse => InvokeAllResponse.decode(value),
+  },
+  getGroup: {
+    path: "/beckon.v1.ControlService/GetGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetGroupRequest): Buffer => Buffer.from(GetGroupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetGroupRequest => GetGroupRequest.decode(value),
+    responseSerialize: (value: GetGroupResponse): Buffer => Buffer.from(GetGroupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetGroupResponse => GetGroupResponse.decode(value),
   },
   followFlight: {
     path: "/beckon.v1.ControlService/FollowFlight" as const,
@@ -3306,6 +3446,9 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   shutdown: handleUnaryCall<ShutdownRequest, ShutdownResponse>;
   addAgent: handleUnaryCall<AddAgentRequest, AddAgentResponse>;
   removeAgent: handleUnaryCall<RemoveAgentRequest, RemoveAgentResponse>;
+  /** Whom beside this node's own person it may be invoked by: effective at once. */
+  shareAgent: handleUnaryCall<ShareAgentRequest, ShareAgentResponse>;
+  unshareAgent: handleUnaryCall<UnshareAgentRequest, UnshareAgentResponse>;
   getAgent: handleUnaryCall<GetAgentRequest, GetAgentResponse>;
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
   /** All agents first, then what changes, until the client lets go. A slow reader is told the newest alone. */
@@ -3318,6 +3461,9 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   forgetProject: handleUnaryCall<ForgetProjectRequest, ForgetProjectResponse>;
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke: handleServerStreamingCall<InvokeRequest, InvokeResponse>;
+  /** All that match, accepted together or not at all. Each is followed by itself. */
+  invokeAll: handleUnaryCall<InvokeAllRequest, InvokeAllResponse>;
+  getGroup: handleUnaryCall<GetGroupRequest, GetGroupResponse>;
   followFlight: handleServerStreamingCall<FollowFlightRequest, FollowFlightResponse>;
   listFlights: handleUnaryCall<ListFlightsRequest, ListFlightsResponse>;
   getFlight: handleUnaryCall<GetFlightRequest, GetFlightResponse>;
@@ -3422,6 +3568,37 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RemoveAgentResponse) => void,
+  ): ClientUnaryCall;
+  /** Whom beside this node's own person it may be invoked by: effective at once. */
+  shareAgent(
+    request: ShareAgentRequest,
+    callback: (error: ServiceError | null, response: ShareAgentResponse) => void,
+  ): ClientUnaryCall;
+  shareAgent(
+    request: ShareAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ShareAgentResponse) => void,
+  ): ClientUnaryCall;
+  shareAgent(
+    request: ShareAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ShareAgentResponse) => void,
+  ): ClientUnaryCall;
+  unshareAgent(
+    request: UnshareAgentRequest,
+    callback: (error: ServiceError | null, response: UnshareAgentResponse) => void,
+  ): ClientUnaryCall;
+  unshareAgent(
+    request: UnshareAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UnshareAgentResponse) => void,
+  ): ClientUnaryCall;
+  unshareAgent(
+    request: UnshareAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UnshareAgentResponse) => void,
   ): ClientUnaryCall;
   getAgent(
     request: GetAgentRequest,
@@ -3529,6 +3706,37 @@ export interface ControlServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<InvokeResponse>;
+  /** All that match, accepted together or not at all. Each is followed by itself. */
+  invokeAll(
+    request: InvokeAllRequest,
+    callback: (error: ServiceError | null, response: InvokeAllResponse) => void,
+  ): ClientUnaryCall;
+  invokeAll(
+    request: InvokeAllRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: InvokeAllResponse) => void,
+  ): ClientUnaryCall;
+  invokeAll(
+    request: InvokeAllRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: InvokeAllResponse) => void,
+  ): ClientUnaryCall;
+  getGroup(
+    request: GetGroupRequest,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
+  getGroup(
+    request: GetGroupRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
+  getGroup(
+    request: GetGroupRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
   followFlight(
     request: FollowFlightRequest,
     options?: Partial<CallOptions>,
