@@ -43,6 +43,7 @@ import { Policy } from './policy.ts';
 import { Projects } from './projects.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
+import { recover } from './recovery.ts';
 import { redrive } from './redrive.ts';
 import type { Renaming } from './renaming.ts';
 import { revocationsOf } from './removal.ts';
@@ -52,7 +53,7 @@ import { ReplyRelay } from './reply-relay.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
 import type { Roster } from './roster.ts';
-import { Runner, stopGraceMs } from './runner.ts';
+import { Runner } from './runner.ts';
 import { Sessions } from './sessions.ts';
 import { Sharing } from './sharing.ts';
 import { statusOf } from './status.ts';
@@ -205,13 +206,7 @@ export class Broker implements BrokerApi, Startable {
 
   /** What a dead node left running is settled first; then queued work starts. */
   async start(): Promise<void> {
-    const { store, chronicler, self, log, orphans, harnesses } = this.#parts;
-    const ended = await orphans.sweep(store.read.processes(), stopGraceMs);
-    for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
-    const mayReturn = store.read.endpoints().filter(({ harness }) => harnesses.get(harness)?.adopt !== undefined).map(({ address }) => address);
-    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended, mayReturn });
-    for (const flightId of recovered.open) this.#runner.adopt(flightId);
-    if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
+    await recover(this.#parts, this.#runner);
     await this.#isolation.start();
     await this.#notifications.start();
     await this.#sharing.start();
@@ -305,14 +300,8 @@ export class Broker implements BrokerApi, Startable {
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly shareAgent: BrokerApi['shareAgent'] = (input) => this.#sharing.share(input);
   readonly unshareAgent: BrokerApi['unshareAgent'] = (input) => this.#sharing.unshare(input);
-  readonly invoke: BrokerApi['invoke'] = async (input) => {
-    this.#checkStaying();
-    return this.#acceptance.invoke(input);
-  };
-  readonly invokeAll: BrokerApi['invokeAll'] = async (input) => {
-    this.#checkStaying();
-    return this.#groups.invokeAll(input);
-  };
+  readonly invoke: BrokerApi['invoke'] = async (input) => this.#staying().#acceptance.invoke(input);
+  readonly invokeAll: BrokerApi['invokeAll'] = async (input) => this.#staying().#groups.invokeAll(input);
   readonly getGroup: BrokerApi['getGroup'] = async (id) => this.#groups.find(id);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
@@ -394,8 +383,9 @@ export class Broker implements BrokerApi, Startable {
     return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
-  #checkStaying(): void {
+  #staying(): this {
     if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
+    return this;
   }
 
   /** What runs by the store may have died with its node: until that is settled nothing is said of it. */

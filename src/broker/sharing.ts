@@ -3,6 +3,7 @@ import { parseAddress, shellAddress } from '../domain/address.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import { BrokerError, conflict, notFound } from '../domain/errors.ts';
 import type { FlightId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Log } from '../domain/ports.ts';
 import { isSameShare, partyOf, wordsOfShare } from '../domain/sharing.ts';
 import type { Share, ShareView } from '../domain/sharing.ts';
@@ -80,7 +81,7 @@ export class Sharing {
   /** Members, and the persons they belong to. */
   #known(): readonly ShareView[] {
     const { store, self } = this.#parts;
-    const members = [{ nodeId: self.nodeId, name: self.name(), owner: self.owner() }, ...store.read.members().filter((each) => each.left === undefined && each.nodeId !== self.nodeId)];
+    const members = [{ nodeId: self.nodeId, name: self.name(), owner: self.owner() }, ...store.read.members().filter((each) => belongs(each) && each.nodeId !== self.nodeId)];
     return members.flatMap(({ nodeId, name, owner }): ShareView[] => [{ with: 'node', name, nodeId }, { with: 'person', name: owner }]);
   }
 
