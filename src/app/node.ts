@@ -17,7 +17,7 @@ import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
 import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
@@ -64,6 +64,8 @@ export interface NodeOptions {
   readonly log: Log;
   /** For tests: the process kills itself at this step of its store. */
   readonly crashAt?: string;
+  /** For tests: the system's own when left out. */
+  readonly clock?: Clock;
   /** Besides those of every node. */
   readonly harnesses?: readonly Harness[];
 }
@@ -80,9 +82,8 @@ export interface RunningNode {
 
 /** @throws BrokerError naming what keeps the node from running; whatever was begun is undone */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
-  const { paths, env, given, offline = false, version, pid, log, crashAt } = options;
+  const { paths, env, given, offline = false, version, pid, log, crashAt, clock = createSystemClock() } = options;
   await using undo = new AsyncDisposableStack();
-  const clock = createSystemClock();
   const ulids = createSystemUlids(clock);
 
   await ensurePrivateDir(paths.stateDir);

@@ -23,6 +23,8 @@ import type { Self } from './self.ts';
 /** How long others get to store the last events, and to write down that this node left. */
 const lastEventsMs = 5_000;
 const tellMs = 3_000;
+/** Nodes that a link is made with at once. */
+const linkedAtOnce = 16;
 const pollMs = 50;
 const page = 500;
 
@@ -141,7 +143,7 @@ export class Leaving {
         });
       }
       const record = seal.sealDeparture({ nodeId: self.nodeId, certifiedAtMs: self.certifiedAtMs(), leftAtMs: clock.now() });
-      await Promise.all(others.map(({ nodeId }) => mesh().want(nodeId)));
+      await this.#linkWith(others);
       const links = new Map(mesh().links().map((link) => [link.peer.nodeId, link]));
       // Forgotten first: a node that died in between would be called unreachable, and never believe itself a member that all others see gone.
       await store.write.leaveMesh({ stamp: chronicler.stamp() });
@@ -153,6 +155,15 @@ export class Leaving {
     } finally {
       setLeaving(false);
     }
+  }
+
+  /** In a large mesh there are links with few: whoever is told in person need not hear it from others. */
+  async #linkWith(others: readonly Member[]): Promise<void> {
+    const left = others.values();
+    const next = async (): Promise<void> => {
+      for (const { nodeId } of left) await this.#parts.mesh().want(nodeId);
+    };
+    await Promise.all(Array.from({ length: linkedAtOnce }, next));
   }
 
   async #tell(link: Link | undefined, departure: ReturnType<RecordSeal['sealDeparture']>): Promise<boolean> {

@@ -10,6 +10,8 @@ import type { Nodes } from './nodes.ts';
 import type { Self } from './self.ts';
 
 const askMs = 5000;
+/** Nodes: in a large mesh a link has to be made with most of them first. */
+const askedAtOnce = 32;
 /** Prompts are up to 16 KiB: a page of them fits a frame. */
 const pageSize = 100;
 /** Of one node, at most. */
@@ -46,14 +48,15 @@ export class Waiting {
       }
     };
     const mine = store.read.members().filter((each) => each.owner === self.owner() && each.nodeId !== self.nodeId && belongs(each));
-    await Promise.all([
-      take(self.nodeId, (after) => store.inspect.flights({ state: 'waiting' }, pageOf(after))),
-      ...mine.map(async ({ nodeId }) => {
+    const left = mine.values();
+    const askNext = async (): Promise<void> => {
+      for (const { nodeId } of left) {
         const link = mesh().link(nodeId) ?? (await mesh().want(nodeId));
         if (link === undefined) gap(nodeId, this.#whyNot(nodeId));
         else await take(nodeId, (after) => askFor(link, after));
-      }),
-    ]);
+      }
+    };
+    await Promise.all([take(self.nodeId, (after) => store.inspect.flights({ state: 'waiting' }, pageOf(after))), ...Array.from({ length: askedAtOnce }, askNext)]);
     return { waiting: this.#merged(asked), gaps };
   }
 

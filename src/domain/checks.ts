@@ -5,6 +5,7 @@
 import { formatDuration } from './duration.ts';
 import type { DialBack } from './messages.ts';
 import type { CloneSighting, PeerView } from './mesh-port.ts';
+import { restWords } from './peer.ts';
 import type { TailnetView } from './tailnet.ts';
 
 export interface Check {
@@ -115,8 +116,9 @@ export function peersCheck(peers: readonly PeerView[]): Check {
   const incompatible = all.filter(({ state }) => state === 'incompatible');
   const members = all.filter(({ nodeId, state }) => nodeId !== '' && state !== 'left' && state !== 'removed');
   const alive = members.filter(({ state }) => state === 'alive');
-  const away = all.filter(({ state }) => state !== 'alive');
-  const words = [`${alive.length} alive`, ...away.slice(0, 5).map(({ name, state, why }) => `${name} ${state} (${why})`), ...(away.length > 5 ? [`${away.length - 5} more`] : [])];
+  const resting = members.filter(({ state, why }) => state === 'discovered' && why === restWords);
+  const away = all.filter((each) => each.state !== 'alive' && !resting.includes(each));
+  const words = [`${alive.length} alive`, ...(resting.length > 0 ? [`${resting.length} that no link is needed with now`] : []), ...away.slice(0, 5).map(({ name, state, why }) => `${name} ${state} (${why})`), ...(away.length > 5 ? [`${away.length - 5} more`] : [])];
   const detail = words.join('; ');
   if (incompatible.length > 0) return bad(id, detail, 'update the nodes named, then restart them: beckon restart');
   if (members.length > 0 && alive.length === 0) return bad(id, detail, 'is this machine on a network? is one of theirs on? beckon peers --watch');

@@ -5,6 +5,9 @@ import type { Moves } from './moves.ts';
 export const peerStates = ['discovered', 'alive', 'suspect', 'unreachable', 'left', 'removed', 'incompatible'] as const;
 export type PeerState = (typeof peerStates)[number];
 
+/** Why a member of a large mesh is `discovered`, and not dialled. */
+export const restWords = 'no link is needed: one is made when there is work';
+
 /**
  * Suspicion always comes before `unreachable`, except for a peer that was never reached. `left` and `removed` are
  * undone only by enrolling again, which starts over at `discovered`. A peer that was alive is `discovered` again when its

@@ -5,6 +5,7 @@
  */
 import type { AnswerTo, PeerQuery } from '../domain/messages.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { restWords } from '../domain/peer.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
@@ -15,7 +16,6 @@ import { newDoubt, patienceMs, wordsOf } from './doubt.ts';
 import type { Doubt } from './doubt.ts';
 import { graceMs, heartbeatEveryMs } from './liveness.ts';
 import type { Tick } from './liveness.ts';
-import { restWords } from './link-demand.ts';
 import { leftTheMesh } from './peers.ts';
 import type { PeerTable } from './peers.ts';
 import type { SessionEnd } from './session-parts.ts';

@@ -3,6 +3,7 @@
  * of a node that is no member: a seed, or whoever calls, is always welcome.
  */
 import type { MeshId, NodeId } from '../domain/ids.ts';
+import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerMessage, PeerQuery } from '../domain/messages.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -11,7 +12,8 @@ import { allLinkedUpTo, neighboursOf, ringOrder } from './link-choice.ts';
 /** A session that nothing passed over for so long, and that nobody needs, is let go. */
 export const restAfterMs = 5 * 60_000;
 
-export const restWords = 'no link is needed: one is made when there is work';
+/** A member that no link was needed with for so long is looked at: an address without its node passes over those unseen for 7 days. */
+const visitAfterMs = 24 * 3_600_000;
 
 export interface LinkDemandParts {
   readonly clock: Clock;
@@ -81,6 +83,13 @@ export class LinkDemand {
   /** Whether that node is one that answers as far as is known, and that a link is made with when there is work. */
   rests(nodeId: NodeId): boolean {
     return this.#parts.stateOf(nodeId) === 'discovered' && !this.wants(nodeId);
+  }
+
+  /** One that nothing was heard of for a day, and nobody looked for. */
+  longUnseen(peers: readonly Pick<PeerView, 'nodeId' | 'sinceMs' | 'lastSeenMs'>[]): NodeId | undefined {
+    if (this.#isSmall) return undefined;
+    const beforeMs = this.#parts.clock.now() - visitAfterMs;
+    return peers.find(({ nodeId, sinceMs, lastSeenMs = 0 }) => Math.max(sinceMs, lastSeenMs) < beforeMs && this.rests(nodeId))?.nodeId;
   }
 
   /** Whether this node holds on to that link: what its peer is told with each heartbeat. */

@@ -6,6 +6,7 @@ import type { Candidate } from '../domain/discovery-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { CloneSighting, Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
+import { restWords } from '../domain/peer.ts';
 import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { Clones } from './clones.ts';
@@ -13,7 +14,7 @@ import { Detector } from './detector.ts';
 import { Dialler } from './dialler.ts';
 import type { TargetView } from './dialler.ts';
 import { Introductions } from './introductions.ts';
-import { isWork, LinkDemand, restWords } from './link-demand.ts';
+import { isWork, LinkDemand } from './link-demand.ts';
 import { LinkWaiters } from './link-waiters.ts';
 import { StallWatch, tickMs } from './liveness.ts';
 import { News } from './news.ts';
@@ -31,7 +32,6 @@ import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
 import { Session } from './session.ts';
 import { SessionAdmission } from './session-admission.ts';
-import type { Refusal } from './session-admission.ts';
 import type { SessionEnd, SessionOwner } from './session-parts.ts';
 
 /** How long `stop` waits for goodbyes to get through. */
@@ -82,7 +82,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     });
     this.#demand = new LinkDemand({ clock, stateOf: (nodeId) => this.#peers.state(nodeId), isOwed: (nodeId) => parts.handler.isOwed?.(nodeId) === true });
     this.#clones = new Clones({ clock, log, onSeen: (sighting) => parts.handler.onClone?.(sighting) });
-    this.#admission = new SessionAdmission({ clock, live: this.#live, clones: this.#clones, self: () => this.#identity?.nodeId });
+    this.#admission = new SessionAdmission({ clock, live: this.#live, clones: this.#clones, self: () => this.#identity?.nodeId, removed: (peer) => parts.removed?.(peer) });
     this.#server = new MeshServer({
       clock,
       log,
@@ -251,14 +251,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   admit(session: Session): ReturnType<SessionOwner['admit']> {
     if (!this.#isRunning) return { farewell: 'stopping', detail: 'this node is stopping' };
-    const admitted = this.#refusal(session) ?? this.#admission.admit(session);
-    // It may be removed while its other session is asked for a sign of life.
-    return admitted instanceof Promise ? admitted.then((refusal) => refusal ?? this.#refusal(session)) : admitted;
-  }
-
-  #refusal({ peer }: Session): Refusal | undefined {
-    const removed = this.#parts.removed?.(peer);
-    return removed === undefined ? undefined : { farewell: 'removed', detail: removed.why, revocation: removed.revocation };
+    return this.#admission.admit(session);
   }
 
   up(session: Session): void {
@@ -344,6 +337,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
     for (const session of this.#open.all()) session.tick(tick.isGrace);
     this.#detector.tick(tick);
     for (const nodeId of this.#demand.newNeighbours()) if (!this.#live.has(nodeId)) this.#dialler.wake(nodeId);
+    const unseen = this.#demand.longUnseen(this.#peers.views());
+    if (unseen !== undefined) void this.want(unseen);
     for (const session of this.#live.values()) if (this.#demand.mayRest(session)) session.close('resting', restWords);
   }
 

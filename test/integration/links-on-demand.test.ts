@@ -1,6 +1,7 @@
 /** Thirty nodes of one mesh in this process, the network alone: who holds a session with whom, and for how long. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { restAfterMs, restWords } from '../../src/mesh/link-demand.ts';
+import { restWords } from '../../src/domain/peer.ts';
+import { restAfterMs } from '../../src/mesh/link-demand.ts';
 import { neighboursEachWay } from '../../src/mesh/link-choice.ts';
 import { testMesh } from '../contract/trust/mesh-fixture.ts';
 import { waitFor } from '../support/wait-for.ts';

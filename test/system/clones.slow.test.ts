@@ -63,7 +63,7 @@ test('without a yes nothing is touched; with it the copy is a node of its own, a
   const fixed = await copy.beckon(['doctor', '--fix', '--yes', '--json']);
   const check = (fixed.json['checks'] as Json[]).find(({ id }) => id === 'clone');
   expect(check).toMatchObject({ ok: true, hint: expect.stringContaining('beckon up') });
-  expect((check?.['fixed'] as string[]).join('\n')).toContain('@echo@laptop#main');
+  expect(JSON.stringify(check?.['fixed'])).toContain('@echo@laptop#main');
   const [aside] = readdirSync(join(copy.home, 'set-aside'));
   for (const name of ['beckon.db', 'trust/node.key']) expect(existsSync(join(copy.home, 'set-aside', aside ?? '', name))).toBe(true);
 

@@ -79,6 +79,17 @@ describe('a link', () => {
   });
 });
 
+test('one that nothing was heard of for a day is looked at, one after the other', async () => {
+  const seen = { sinceMs: clock.now(), lastSeenMs: clock.now() };
+  await clock.advance(86_400_000);
+  expect(demand.longUnseen([{ ...seen, nodeId: far }])).toBeUndefined();
+  await clock.advance(1);
+  expect(demand.longUnseen([{ ...seen, nodeId: near }, { ...seen, nodeId: far, lastSeenMs: clock.now() }])).toBeUndefined();
+  expect(demand.longUnseen([{ ...seen, nodeId: near }, { ...seen, nodeId: far }])).toBe(far);
+  demand.ask(far);
+  expect(demand.longUnseen([{ ...seen, nodeId: far }])).toBeUndefined();
+});
+
 test('what nodes tell each other all the time keeps no link, what they do for each other does', () => {
   const told = ['registry_change', 'registry_entry', 'presence', 'roster', 'registry_digest', 'registry_entries', 'registry_records', 'reach', 'dial_back'] as const;
   for (const type of told) expect(isWork({ type } as Parameters<typeof isWork>[0])).toBe(false);
