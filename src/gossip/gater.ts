@@ -7,14 +7,15 @@ export interface GaterParts {
   readonly self: NodeId;
   /** An unrevoked member that is not shunned. */
   readonly isWelcome: (nodeId: NodeId) => boolean;
-  readonly isDialling: (nodeId: NodeId) => boolean;
+  /** It is being dialled, or has been a moment ago. */
+  readonly isDialled: (nodeId: NodeId) => boolean;
   /** No more inbound ones. */
   readonly isFull: () => boolean;
   /** Ends the connections with it that are there. */
   readonly cut: (nodeId: NodeId) => void;
 }
 
-export function createGater({ self, isWelcome, isDialling, isFull, cut }: GaterParts): ConnectionGater {
+export function createGater({ self, isWelcome, isDialled, isFull, cut }: GaterParts): ConnectionGater {
   const isStranger = (peer: PeerId): boolean => {
     const nodeId = asNodeIdOf(peer);
     return nodeId === undefined || !isWelcome(nodeId);
@@ -27,8 +28,8 @@ export function createGater({ self, isWelcome, isDialling, isFull, cut }: GaterP
       const nodeId = asNodeIdOf(peer);
       if (nodeId === undefined || !isWelcome(nodeId)) return true;
       // Both dial at once: the connection of the lower id stays, as with sessions.
-      if (isDialling(nodeId) && self < nodeId) return true;
-      // Who dials in spite of a connection hears nothing on it.
+      if (isDialled(nodeId) && self < nodeId) return true;
+      // Who dials in spite of an older one hears nothing on it.
       cut(nodeId);
       return isFull();
     },

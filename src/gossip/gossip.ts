@@ -83,7 +83,7 @@ export class MeshGossip implements Gossip, Startable {
       gater: createGater({
         self: nodeId,
         isWelcome: (each) => this.#isWelcome(each),
-        isDialling: (each) => this.#dialling.has(each),
+        isDialled: (each) => this.#dialling.has(each) || this.#connections().some(({ nodeId: other, connection }) => other === each && connection.direction === 'outbound' && this.#ageMs(connection) < settleMs),
         isFull: () => this.#neighbours().inbound.size >= mostInbound,
         cut: (each) => this.#cut(each, 'it has dialled anew'),
       }),
@@ -99,7 +99,6 @@ export class MeshGossip implements Gossip, Startable {
     this.#exchangedAtMs = clock.monotonic();
     host.pubsub.topicValidators.set(this.#topic, (from, message) => this.#judge(from, message.data) as ReturnType<NonNullable<ReturnType<typeof host.pubsub.topicValidators.get>>>);
     host.pubsub.subscribe(this.#topic);
-    host.libp2p.addEventListener('connection:open', ({ detail }) => this.#opened(detail));
     this.#tend();
   }
 
@@ -138,10 +137,6 @@ export class MeshGossip implements Gossip, Startable {
     const { isMember } = this.#parts;
     this.#conduct.retain(isMember);
     for (const nodeId of this.#allowances.keys()) if (!isMember(nodeId)) this.#allowances.delete(nodeId);
-    for (const connection of this.#host?.libp2p.getConnections() ?? []) {
-      const nodeId = asNodeIdOf(connection.remotePeer);
-      if (nodeId === undefined || !isMember(nodeId)) connection.abort(new Error('it is a member no longer'));
-    }
     if (this.#host !== undefined) this.#tend();
   }
 
@@ -189,9 +184,8 @@ export class MeshGossip implements Gossip, Startable {
     return found;
   }
 
-  #opened(connection: Connection): void {
-    const nodeId = asNodeIdOf(connection.remotePeer);
-    if (nodeId !== undefined) this.#neighbourhood.forgive(nodeId);
+  #ageMs({ timeline }: Connection): number {
+    return this.#parts.clock.now() - timeline.open;
   }
 
   #connections(): { readonly connection: Connection; readonly nodeId: NodeId }[] {
@@ -212,10 +206,11 @@ export class MeshGossip implements Gossip, Startable {
     for (const each of this.#connections()) if (each.nodeId === nodeId) each.connection.abort(new Error(why));
   }
 
-  /** Every second: dials whom it lacks, and sees to it that who is connected is heard. */
+  /** Every second: cuts who is a member no longer, dials whom it lacks, and sees to it that who is connected is heard. */
   #tend(): void {
     const { clock, members, nodeId: self } = this.#parts;
     this.#cancelTimer();
+    for (const { connection, nodeId: peer } of this.#connections()) if (!this.#parts.isMember(peer)) connection.abort(new Error('it is a member no longer'));
     this.#mend();
     const now = clock.monotonic();
     const dialable = new Map(members().filter((each) => each.nodeId !== self && each.gossipAddresses.length > 0 && this.#isWelcome(each.nodeId)).map((each) => [each.nodeId, each]));
@@ -233,10 +228,13 @@ export class MeshGossip implements Gossip, Startable {
   #mend(): void {
     const heard = this.neighbours();
     for (const { connection, nodeId } of this.#connections()) {
-      const ageMs = this.#parts.clock.now() - connection.timeline.open;
       const speaks = connection.streams.some(({ direction, protocol }) => direction === 'outbound' && protocol !== '');
       if (!speaks) this.#host?.greet(connection);
-      if (!heard.has(nodeId) && ageMs > settleMs) connection.abort(new Error('it does not listen'));
+      if (heard.has(nodeId)) this.#neighbourhood.forgive(nodeId);
+      else if (this.#ageMs(connection) > settleMs) {
+        this.#neighbourhood.failed(nodeId, this.#parts.clock.monotonic());
+        connection.abort(new Error('it does not listen'));
+      }
     }
   }
 
@@ -273,6 +271,8 @@ export class MeshGossip implements Gossip, Startable {
 async function stopped({ libp2p }: Host, clock: Clock): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const cancelTimer = clock.setTimer(stopMs, resolve);
+  // The library would say goodbye to each, and wait half a second for those that do not answer.
+  for (const connection of libp2p.getConnections()) connection.abort(new Error('this node stops'));
   void Promise.resolve(libp2p.stop()).then(resolve, () => resolve());
   await promise;
   cancelTimer();

@@ -1,9 +1,7 @@
-import { setTimeout as nextTurn } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { asMeshId } from '../../src/domain/ids.ts';
 import { largestNews } from '../../src/gossip/host.ts';
-import { newsRate } from '../../src/gossip/gossip.ts';
-import { GossipNode, gossipNodes, Roll, say, textOf } from '../support/gossip-nodes.ts';
+import { allHear as all, GossipNode, gossipNodes, Roll, say } from '../support/gossip-nodes.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const running: GossipNode[] = [];
@@ -17,10 +15,6 @@ async function nodes(...given: Parameters<typeof gossipNodes>): Promise<GossipNo
 afterEach(async () => {
   await Promise.all(running.splice(0).map((each) => each.gossip.stop()));
 });
-
-const all = async (heard: readonly GossipNode[], text: string): Promise<void> => {
-  await waitFor(`all to hear ${text}`, () => heard.every((each) => each.hears(text)), { timeoutMs: 10_000 });
-};
 
 test('news of one reach all, once each, whoever passes them on', async () => {
   const five = await nodes(5);
@@ -59,7 +53,7 @@ test('a key that is no member’s gets no connection, inbound or outbound', asyn
   if (one === undefined || stranger === undefined) throw new Error('nodes');
   await one.neighbours(1);
   // It dials as a member would, and is cut once its key is known: long enough for several tries.
-  const dialled = waitFor('a neighbour of the stranger', () => stranger.gossip.neighbours().size > 0, { timeoutMs: 3000 });
+  const dialled = waitFor('a neighbour of the stranger', () => stranger.gossip.neighbours().size > 0, { timeoutMs: 1500 });
   await expect(dialled).rejects.toThrow(/waited/);
   one.gossip.publish(say('secret'));
   stranger.gossip.publish(say('lie'));
@@ -79,7 +73,7 @@ test('a member that was removed is cut at once, and does not come back', async (
   await waitFor('it to be cut', () => !one.gossip.neighbours().has(three.nodeId) && !two.gossip.neighbours().has(three.nodeId) && three.gossip.neighbours().size === 0);
   one.gossip.publish(say('after'));
   await all([two], 'after');
-  await expect(waitFor('it to come back', () => three.gossip.neighbours().size > 0, { timeoutMs: 2500 })).rejects.toThrow(/waited/);
+  await expect(waitFor('it to come back', () => three.gossip.neighbours().size > 0, { timeoutMs: 1200 })).rejects.toThrow(/waited/);
   expect(three.hears('after')).toBe(false);
   if (itself !== undefined) roll.members.set(three.nodeId, itself);
   await three.neighbours(2);
@@ -153,45 +147,4 @@ test('stop ends in the middle of everything, twice and before start', async () =
   await Promise.all(made.flatMap((each) => [each.gossip.stop(), each.gossip.stop()]));
   expect(performance.now() - startedMs).toBeLessThan(5000);
   await new GossipNode(roll).gossip.stop();
-});
-
-test('a member that floods is not listened to for a while, and the others are', async () => {
-  const roll = new Roll();
-  const [victim, flooder, honest] = await nodes(3, roll);
-  if (victim === undefined || flooder === undefined || honest === undefined) throw new Error('nodes');
-  for (const each of [victim, flooder, honest]) await each.neighbours(2);
-  const judge: GossipNode['verdict'] = (news) => (textOf(news).startsWith('lie') ? 'reject' : 'accept');
-  victim.verdict = judge;
-  honest.verdict = judge;
-  for (let count = 0; count < 5000; count += 1) flooder.gossip.publish(say(`lie ${count}`));
-  await waitFor('it to be shunned', () => !victim.gossip.neighbours().has(flooder.nodeId) && !honest.gossip.neighbours().has(flooder.nodeId));
-  honest.gossip.publish(say('truth'));
-  await all([victim], 'truth');
-  expect(victim.heard.filter(({ from }) => from === flooder.nodeId).length).toBeLessThan(200);
-  await expect(waitFor('it to be back', () => flooder.gossip.neighbours().size > 0, { timeoutMs: 2500 })).rejects.toThrow(/waited/);
-});
-
-test('a member that says more than it may waits, and the others are heard meanwhile', async () => {
-  const roll = new Roll();
-  const [victim, flooder, honest] = await nodes(3, roll);
-  if (victim === undefined || flooder === undefined || honest === undefined) throw new Error('nodes');
-  for (const each of [victim, flooder, honest]) await each.neighbours(2);
-  honest.verdict = () => 'ignore';
-  let isFlooding = true;
-  const flood = (async () => {
-    for (let count = 0; isFlooding && count < 100_000; count += 1) {
-      flooder.gossip.publish(say(`many ${count}`));
-      if (count % 100 === 0) await nextTurn(1);
-    }
-  })();
-  await waitFor('its burst to be used up', () => victim.heard.length >= newsRate.burst, { timeoutMs: 10_000 });
-  const beforeMs = performance.now();
-  const before = victim.heard.length;
-  honest.gossip.publish(say('mine'));
-  await all([victim], 'mine');
-  await waitFor('a second', () => performance.now() - beforeMs > 1000);
-  isFlooding = false;
-  await flood;
-  const perSecond = ((victim.heard.length - before) * 1000) / (performance.now() - beforeMs);
-  expect(perSecond).toBeLessThan(3 * newsRate.perSecond);
 });

@@ -83,3 +83,7 @@ export const say = (text: string | Uint8Array): GossipNews => ({ type: 'presence
 export function textOf(news: GossipNews): string {
   return news.type === 'presence' ? Buffer.from(news.presence.payload).toString() : '';
 }
+
+export async function allHear(heard: readonly GossipNode[], text: string): Promise<void> {
+  await waitFor(`all to hear ${text}`, () => heard.every((each) => each.hears(text)), { timeoutMs: 10_000 });
+}
