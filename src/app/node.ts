@@ -39,6 +39,7 @@ import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
 import { createNotifier } from './notifier.ts';
 import type { Paths } from './paths.ts';
+import { projectParts } from './projects.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
 import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
@@ -209,6 +210,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     early = { force: force || early?.force === true };
   };
   const attached = new AttachedHarness({ clock, onServersChanged: (address) => broker.agentChanged(address) });
+  const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
   const broker: Broker = new Broker({
     self,
     store,
@@ -222,7 +224,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     flightTokens: createFlightTokens(flightTokenSecret(nodeKey)),
     home: paths.stateDir,
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
-    probe: createProjectProbe(env['PATH'] ?? '/usr/bin:/bin'),
+    probe,
+    projects: await projectParts({ paths, env, clock, log, probe }),
     chronicler,
     clock,
     random: systemRandom,

@@ -18,6 +18,8 @@ export interface AgentViewsParts {
   readonly registry: Pick<Registry, 'page' | 'registration'>;
   readonly nodes: Pick<Nodes, 'find'>;
   readonly presence: Pick<NodePresence, 'shown'>;
+  /** What its person should know of an agent of this node. */
+  readonly noteOf: (address: string) => string | undefined;
 }
 
 export class AgentViews {
@@ -30,7 +32,8 @@ export class AgentViews {
   own(registration: Registration): AgentView {
     const { store, self, presence } = this.#parts;
     const endpoint = store.read.endpoint(registration.address);
-    return presence.shown({ registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here' });
+    const note = this.#parts.noteOf(registration.address);
+    return presence.shown({ registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here', ...(note === undefined ? {} : { note }) });
   }
 
   /** @throws BrokerError `not_found` when it went away meanwhile */

@@ -18,6 +18,9 @@ import type { Load } from '../domain/presence.ts';
 import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
+import type { ProjectsApi } from './projects-api.ts';
+
+export type { ApproveInput, ApproveResult, ScannedInstance, ScannedProject, ScanResult } from './projects-api.ts';
 
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
 export interface LocalCaller {
@@ -75,6 +78,8 @@ export interface AgentView {
   readonly lastSeenMs?: number;
   /** How busy it is, when that is known now. */
   readonly presence?: Load;
+  /** What its person should know of it, on its own node. */
+  readonly note?: string;
 }
 
 /** In the first all agents, by address; in each later one those that are new or different, and those that are gone. */
@@ -240,7 +245,7 @@ export interface RemoveResult {
 }
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
-export interface BrokerApi {
+export interface BrokerApi extends ProjectsApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
   flightCaller(token: string): LocalCaller;
   /** @throws `denied` when the flight is neither the caller's own nor what it led to; what `findFlight` throws */

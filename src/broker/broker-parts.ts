@@ -7,6 +7,8 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
 import type { Clock, Digest, Log, ProjectProbe, Random, RecordSeal, UlidSource } from '../domain/ports.ts';
+import type { ProjectPorts } from '../domain/project-port.ts';
+import type { ProjectsConfig } from '../domain/project.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
@@ -33,6 +35,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly home: string;
   readonly seal: RecordSeal;
   readonly probe: ProjectProbe;
+  /** `config`: read anew each time. @throws BrokerError `invalid` */
+  readonly projects: { readonly ports: ProjectPorts; readonly config: () => Promise<ProjectsConfig> };
   readonly chronicler: Chronicler;
   readonly clock: Clock;
   readonly random: Random;

@@ -7,7 +7,6 @@ import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
-import type { PeerState } from '../domain/peer.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
 import type { Member } from '../domain/store-port.ts';
 import { Acceptance } from './acceptance.ts';
@@ -39,6 +38,7 @@ import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { wantOwed } from './owed.ts';
 import { NodePresence } from './presence.ts';
+import { Projects } from './projects.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { redrive } from './redrive.ts';
@@ -52,6 +52,7 @@ import { Rollback } from './rollback.ts';
 import type { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import { Sessions } from './sessions.ts';
+import { statusOf } from './status.ts';
 import { Waiting } from './waiting.ts';
 import { watchAgents } from './watch-agents.ts';
 import { watchPeers } from './watch-peers.ts';
@@ -71,6 +72,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #rollback: Rollback;
   readonly #nodes: Nodes;
   readonly #agents: Agents;
+  readonly #projects: Projects;
   readonly #views: AgentViews;
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
@@ -127,12 +129,13 @@ export class Broker implements BrokerApi, Startable {
     this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.#roster, onPresence: (record, from) => this.#presence.heard(record, from) });
     const { state, spread } = this.registry;
     this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log, isMember: (nodeId) => state.isMember(nodeId) });
-    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence });
+    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence, noteOf: (address) => this.#projects.noteOf(address) });
     this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock, presence: this.#presence });
     this.#agents = new Agents({
       ...{ store, self, registry: this.registry, views: this.#views, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
+    this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#acceptance = new Acceptance({
       ...{ store, self, resolver: this.#resolver, checks, mesh, outbox: this.#outbox, runner: this.#runner, chronicler, clock, ulids, digest: parts.digest },
       ...{ sessions, isDraining },
@@ -178,6 +181,7 @@ export class Broker implements BrokerApi, Startable {
         { name: 'say again what people replied', run: () => this.#replies.repeat() },
         { name: 'send again what origins did not store', run: () => inbox.resendStalled() },
         { name: 'start what waits', run: () => this.#runner.wakeAll() },
+        { name: 'look at projects', run: () => this.#projects.lookAgain() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
         { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
         { name: 'reach those who are owed something', run: () => wantOwed({ store, mesh }) },
@@ -206,6 +210,7 @@ export class Broker implements BrokerApi, Startable {
     await this.removal.start();
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
+    await this.#projects.start();
     await this.#housekeeping.start();
     await this.registry.start();
     this.#isDraining = false;
@@ -244,6 +249,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#notifications.stop();
     await this.#presence.stop();
     await this.#housekeeping.stop();
+    await this.#projects.stop();
     await this.registry.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
@@ -270,27 +276,8 @@ export class Broker implements BrokerApi, Startable {
     await Promise.all([...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended'))));
   }
 
-  async status(): Promise<NodeStatus> {
-    const { self, store, mesh, pid, ownAddresses } = this.#parts;
-    const peers: Partial<Record<PeerState, number>> = {};
-    for (const { state } of mesh().peers()) peers[state] = (peers[state] ?? 0) + 1;
-    const own = self.mesh();
-    const removed = store.read.removedFrom();
-    return {
-      nodeId: self.nodeId,
-      name: self.name(),
-      owner: self.owner(),
-      epoch: self.epoch,
-      version: self.version,
-      ...(own === undefined ? {} : { mesh: own }),
-      ...(removed === undefined ? {} : { removed }),
-      peers,
-      flights: await store.inspect.countFlights(),
-      pid,
-      listen: ownAddresses(),
-      draining: this.#isDraining || this.#isLeaving,
-      ...this.#parts.standing?.(),
-    };
+  status(): Promise<NodeStatus> {
+    return statusOf(this.#parts, this.#isDraining || this.#isLeaving);
   }
 
   shutdown(force: boolean): Promise<{ pid: number; running: number }> {
@@ -303,6 +290,9 @@ export class Broker implements BrokerApi, Startable {
   readonly gossiped: GossipHandler = (news, from) => this.registry.gossiped(news, from);
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
+  readonly scanProjects: BrokerApi['scanProjects'] = (input) => this.#projects.scanProjects(input);
+  readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.#projects.approveProjects(input);
+  readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.#projects.forgetProject(root);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly invoke: BrokerApi['invoke'] = async (input) => {
     if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
@@ -385,7 +375,7 @@ export class Broker implements BrokerApi, Startable {
 
   diagnose(): Promise<readonly Check[]> {
     const { store, self, mesh, clock, checks } = this.#parts;
-    return examineNode({ store, self, mesh, clock, outside: checks ?? (() => Promise.resolve([])) });
+    return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
   /** What runs by the store may have died with its node: until that is settled nothing is said of it. */

@@ -187,7 +187,7 @@ export class Inbox {
     if (verdict !== undefined) return { reason: 'denied', error: verdict };
     const registered = store.read.ownRegistrations().find((each) => each.address === invocation.target);
     if (registered === undefined || registered.visibility === 'node') {
-      return { reason: 'agent_offline', error: agentGone(invocation.target) };
+      return { reason: 'agent_offline', error: agentGone(invocation.target, store.read.unlistedWhy(invocation.target)) };
     }
     const wrongSession = this.#parts.sessions.flawOf(invocation.session, registered.harness);
     if (wrongSession !== undefined) return { reason: 'peer_rejected', error: wrongSession };

@@ -91,7 +91,7 @@ export class Resolver {
       .filter((each) => directory === each.cwd || directory.startsWith(`${each.cwd.replace(/\/$/, '')}/`))
       .toSorted((a, b) => b.cwd.length - a.cwd.length);
     const [first, second] = holding;
-    if (first === undefined) throw notFound(`no agent of this node works in ${directory}`, 'register one here: beckon agent add -- COMMAND');
+    if (first === undefined) throw notFound(`no agent of this node works in ${directory}`, 'register one here: beckon agent add -- COMMAND, or beckon agent scan');
     if (second !== undefined && second.cwd === first.cwd) {
       const here = holding.filter((each) => each.cwd === first.cwd).map((each) => each.address);
       throw new BrokerError('ambiguous', `several agents work in ${first.cwd}`, {

@@ -85,6 +85,11 @@ export class Runner {
     }
   }
 
+  /** Something runs for the agent, or waits to. */
+  isBusy(address: string): boolean {
+    return this.#active.of(address).length > 0 || this.#parts.store.read.queuedCount(address) > 0;
+  }
+
   /** A run that outlived its node has its place and its limits, and goes on if its process comes back. */
   adopt(flightId: FlightId): void {
     const flight = this.#parts.store.read.flight(flightId);
@@ -254,7 +259,7 @@ export class Runner {
   /** All that can be missing is found before `started` is written. */
   #prepare(flight: Flight): { endpoint: Endpoint; harness: Harness } | BrokerError {
     const endpoint = this.#parts.store.read.endpoint(flight.target);
-    if (endpoint === undefined) return agentGone(flight.target);
+    if (endpoint === undefined) return agentGone(flight.target, this.#parts.store.read.unlistedWhy(flight.target));
     const harness = this.#parts.harnesses.get(endpoint.harness);
     if (harness === undefined) return new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`);
     return { endpoint, harness };

@@ -67,8 +67,12 @@ function callerRemoved(when: string): ErrorInfo {
   return { code: 'denied', message: `the node that asked for it was removed from the mesh ${when}` };
 }
 
-export function agentGone(address: string): BrokerError {
-  return new BrokerError('unavailable', `${address} is no longer registered on its node`, { hint: 'see what is: beckon agents' });
+/** @param why as far as it is known */
+export function agentGone(address: string, why?: string): BrokerError {
+  return new BrokerError('unavailable', `${address} is no longer registered on its node${why === undefined ? '' : `: ${why}`}`, {
+    hint: 'see what is: beckon agents',
+    detail: { reason: 'agent_offline' },
+  });
 }
 
 export function expiredError(): { code: 'cancelled'; message: string } {

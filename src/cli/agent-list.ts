@@ -14,6 +14,7 @@ import { addPaging, checkLabel, examples, flag, labelsOf, list, pageOf, parsed, 
 import type { OptionValues, Register } from './options.ts';
 import { relativeTime } from './output.ts';
 import { tableLines } from './table.ts';
+import { neutralise } from '../domain/text.ts';
 
 export function defineAgentList(program: Command, on: Register): void {
   on(
@@ -45,6 +46,7 @@ async function agents(context: Context, [pattern]: readonly string[], options: O
   }
   if (page.items.length === 0) out.note(nothing(filter));
   else for (const line of linesOf(context, page.items)) await out.line(line);
+  for (const { registration, note } of page.items) if (note !== undefined) out.note(neutralise(`${registration.address}: ${note}`));
   if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
   return exitOk;
 }

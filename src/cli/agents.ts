@@ -138,6 +138,7 @@ async function show(context: Context, [address = '']: readonly string[]): Promis
     ['capabilities', registration.capabilities.join(', ')],
     ['labels', Object.entries(registration.labels).map(([key, value]) => `${key}=${value}`).join(', ')],
     ['description', registration.description],
+    ['note', view.note],
     ['last seen', view.lastSeenMs === undefined ? undefined : relativeTime(view.lastSeenMs, host.clock.now(), formatDuration)],
     ['directory', endpoint?.cwd],
     ['command', endpoint?.argv.map(shellWord).join(' ')],

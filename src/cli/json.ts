@@ -70,6 +70,7 @@ export function agentDocument(view: AgentView): object {
     harness: registration.harness,
     state: view.state,
     available: registration.available,
+    note: view.note,
     unavailableWhy: registration.available ? undefined : registration.unavailableWhy,
     nodeId: registration.nodeId,
     owner: view.owner,

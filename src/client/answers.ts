@@ -63,6 +63,7 @@ export function decodeAgent(message: agent.AgentDetail | undefined): AgentView {
     state: decodePresence(presence.state),
     ...present({
       lastSeenMs: presence.lastSeenMs,
+      note: detail.note === '' ? undefined : detail.note,
       endpoint: detail.endpoint === undefined ? undefined : decodeEndpoint(registration, detail.endpoint),
       presence: detail.load,
     }),

@@ -15,6 +15,7 @@ import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
 import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { AgentFilter, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
@@ -106,6 +107,20 @@ export class GrpcNodeClient implements NodeClient {
 
   async resolve(selector: Parameters<NodeClient['resolve']>[0]): ReturnType<NodeClient['resolve']> {
     return decodeResolved(await this.#ask(calls.resolve, { selector: encodeSelector(selector) }, remoteMs));
+  }
+
+  async scanProjects({ directories, cwd, path }: Parameters<NodeClient['scanProjects']>[0]): ReturnType<NodeClient['scanProjects']> {
+    return decodeScan(await this.#ask(calls.scanProjects, { directories: [...directories], cwd, path }, remoteMs));
+  }
+
+  async approveProjects({ approvals, path }: Parameters<NodeClient['approveProjects']>[0]): ReturnType<NodeClient['approveProjects']> {
+    const { added, removed } = await this.#ask(calls.approveProjects, { approvals: approvals.map((each) => ({ ...each })), path }, remoteMs);
+    return { added, removed };
+  }
+
+  async forgetProject(root: string): ReturnType<NodeClient['forgetProject']> {
+    const { root: forgotten, removed, heldFailed } = await this.#ask(calls.forgetProject, { root });
+    return { root: forgotten, removed, heldFailed };
   }
 
   async *invoke(request: InvokeRequest, { signal }: StreamOptions = {}): ReturnType<NodeClient['invoke']> {

@@ -1,11 +1,11 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
 import type { AgentFilter } from '../domain/agent-filter.ts';
-import type { AgentsUpdate, BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, RemoveResult, ReplyInput, SettledWorktree } from '../broker/api.ts';
+import type { AgentsUpdate, ApproveInput, ApproveResult, BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, RemoveResult, ReplyInput, SettledWorktree } from '../broker/api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
 export type { AgentFilter } from '../domain/agent-filter.ts';
-export type { AgentSpec, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+export type { AgentSpec, AgentsUpdate, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
 
@@ -26,6 +26,8 @@ type Same = Pick<
   | 'removeAgent'
   | 'getAgent'
   | 'listAgents'
+  | 'scanProjects'
+  | 'forgetProject'
   | 'resolve'
   | 'listFlights'
   | 'getFlight'
@@ -54,6 +56,8 @@ type Same = Pick<
  */
 export interface NodeClient extends Same {
   status(): Promise<NodeStatus>;
+  /** Of what a scan showed. @throws as `BrokerApi.approveProjects` does */
+  approveProjects(request: Omit<ApproveInput, 'by'>): Promise<ApproveResult>;
   /** `accepted` first, once the invocation is durable, then all that happens to the flight; `finished` is the last. */
   invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
   /** The flight from its beginning, or after `afterSeq`. */

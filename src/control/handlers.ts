@@ -9,6 +9,7 @@ import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
+import { projectHandlers } from './projects.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
 import { encodeAgent, encodeAgentsUpdate, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
@@ -38,6 +39,8 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
       for await (const update of api.watchAgents(decodeAgentFilter(filter), signal)) yield* encodeAgentsUpdate(update);
     }),
     resolve: unary(edge, async (_caller, request) => encodeResolved(await api.resolve(decodeSelector(request.selector)))),
+
+    ...projectHandlers(api, edge),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await api.invoke(decodeInvoke(caller, request));

@@ -65,6 +65,7 @@ export function encodeAgent(view: AgentView): agent.AgentDetail {
           },
     presence: { nodeName: view.nodeName, owner: view.owner, state: view.state, lastSeenMs: view.lastSeenMs },
     load: view.presence,
+    note: view.note ?? '',
   };
 }
 

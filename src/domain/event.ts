@@ -25,6 +25,8 @@ export const eventKinds = [
   'registry.raised',
   'agent.added',
   'agent.removed',
+  'project.approved',
+  'project.forgotten',
   'invocation.accepted',
   'invocation.received',
   'invocation.refused',

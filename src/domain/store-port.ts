@@ -17,11 +17,12 @@ import type { FlightProcess, ProcessMark, TurnSession } from './harness-port.ts'
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
 import type { Progress } from './progress.ts';
+import type { ProjectReads, ProjectWrites } from './project-store.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './records.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 import type { Ask, Reply } from './request.ts';
-import type { RevocationReads, StoredRevocation } from './revocation.ts';
+import type { RevocationReads, RevocationWrites } from './revocation.ts';
 import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
 
@@ -113,7 +114,7 @@ export interface Readdressed {
   readonly to: string;
 }
 
-export interface StoreWrites {
+export interface StoreWrites extends ProjectWrites, RevocationWrites {
   /**
    * Starts a boot: epoch = max(stored + 1, newest + 1, now). A store that is behind `newest`, which is known from
    * outside it, or that was written by `backup`, was rolled back: then as `rolledBack`, in the same commit.
@@ -231,8 +232,11 @@ export interface StoreWrites {
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
   addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
-  /** @throws `not_found`. Held flights of it are returned, for the caller to end. Its sessions go with it. */
-  removeAgent(input: { stamp: Stamp; address: string }): Promise<{ held: readonly FlightId[] }>;
+  /**
+   * Held flights of it are returned, for the caller to end. Its sessions go with it. `why`, when given, is remembered for
+   * 30 days, for work that comes for it later. `isByHand`: an instance of a project is not made anew; the last one takes the project with it. @throws `not_found`
+   */
+  removeAgent(input: { stamp: Stamp; address: string; why?: string; isByHand?: boolean }): Promise<{ held: readonly FlightId[] }>;
   setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
   /**
    * A head, and what changes with it in its owner's set: `records` come, the hashes `gone` go. `base` is the head that the
@@ -275,17 +279,12 @@ export interface StoreWrites {
   saveIssuer(input: { nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
   /** Already verified. Returns those that were members until now. */
   saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
-  /**
-   * Already verified; of nodes known here or not. `with`: members that such a node certified and that do not stay. Their addresses,
-   * registrations and heads go; work of theirs is the caller's to end. Returns the nodes for which something is new.
-   */
-  saveRevocations(input: { stamp: Stamp; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[] })[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */
   saw(input: { nodeId: NodeId; atMs: number; epoch?: number }): Promise<void>;
 }
 
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
-export interface StoreReads extends RevocationReads {
+export interface StoreReads extends RevocationReads, ProjectReads {
   lastHlc(): Hlc | undefined;
   /** The number of the newest fact, 0 for none. */
   newestFact(): number;

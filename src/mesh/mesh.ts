@@ -82,7 +82,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     });
     this.#demand = new LinkDemand({ clock, stateOf: (nodeId) => this.#peers.state(nodeId), isOwed: (nodeId) => parts.handler.isOwed?.(nodeId) === true });
     this.#clones = new Clones({ clock, log, onSeen: (sighting) => parts.handler.onClone?.(sighting) });
-    this.#admission = new SessionAdmission({ clock, live: this.#live, clones: this.#clones, self: () => this.#identity?.nodeId, removed: (peer) => parts.removed?.(peer) });
+    this.#admission = new SessionAdmission({ clock, live: this.#live, clones: this.#clones, self: () => this.#identity?.nodeId, removed: parts.removed });
     this.#server = new MeshServer({
       clock,
       log,

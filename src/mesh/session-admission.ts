@@ -2,12 +2,11 @@
 import type { NodeId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
-import type { PeerIdentity } from '../domain/trust.ts';
 import type { Clones } from './clones.ts';
 import { choose } from './election.ts';
 import type { Claim } from './election.ts';
-import type { RemovedPeer } from './gone.ts';
 import type { Farewell } from './hello.ts';
+import type { MeshParts } from './node-mesh.ts';
 import { heartbeatEveryMs } from './liveness.ts';
 import { probeMs } from './reach-answers.ts';
 import type { Session } from './session.ts';
@@ -27,7 +26,8 @@ export interface SessionAdmissionParts {
   readonly live: ReadonlyMap<NodeId, Session>;
   readonly clones: Clones;
   readonly self: () => NodeId | undefined;
-  readonly removed: (peer: PeerIdentity) => RemovedPeer | undefined;
+  /** Why a node is a member no longer. */
+  readonly removed: MeshParts['removed'];
 }
 
 export class SessionAdmission {
@@ -37,22 +37,22 @@ export class SessionAdmission {
     this.#parts = parts;
   }
 
-  admit(session: Session): Refusal | undefined | Promise<Refusal | undefined> {
-    const admitted = this.#removed(session) ?? this.#choose(session);
-    // It may be removed while its other session is asked for a sign of life.
-    return admitted instanceof Promise ? admitted.then((refusal) => refusal ?? this.#removed(session)) : admitted;
-  }
-
-  #removed({ peer }: Session): Refusal | undefined {
-    const removed = this.#parts.removed(peer);
-    return removed === undefined ? undefined : { farewell: 'removed', detail: removed.why, revocation: removed.revocation };
-  }
-
   /**
    * Undefined takes it. Another boot of a node that has a session is either a restart, whose old process is dead, or a
    * second machine with the same key: the old session is asked for a sign of life, whatever the epochs say.
    */
-  #choose(session: Session): Refusal | undefined | Promise<Refusal | undefined> {
+  admit(session: Session): Refusal | undefined | Promise<Refusal | undefined> {
+    const admitted = this.#removal(session) ?? this.#besides(session);
+    // It may be removed while its other session is asked for a sign of life.
+    return admitted instanceof Promise ? admitted.then((refusal) => refusal ?? this.#removal(session)) : admitted;
+  }
+
+  #removal({ peer }: Session): Refusal | undefined {
+    const removed = this.#parts.removed?.(peer);
+    return removed === undefined ? undefined : { farewell: 'removed', detail: removed.why, revocation: removed.revocation };
+  }
+
+  #besides(session: Session): Refusal | undefined | Promise<Refusal | undefined> {
     const old = this.#parts.live.get(session.peer.nodeId);
     if (old === undefined) return undefined;
     const ageMs = this.#parts.clock.monotonic() - old.beganMs;
@@ -67,7 +67,7 @@ export class SessionAdmission {
   async #probe(old: Session, session: Session): Promise<Refusal | undefined> {
     const isHeard = await old.probe(probeMs);
     // It ended meanwhile, as the sessions of a process that died do, or another took its place.
-    if (this.#parts.live.get(session.peer.nodeId) !== old) return this.#choose(session);
+    if (this.#parts.live.get(session.peer.nodeId) !== old) return this.#besides(session);
     return isHeard ? this.#refuse(old, session) : undefined;
   }
 

@@ -23,6 +23,7 @@ export class MovingWrites {
       'UPDATE agents SET address = ? WHERE address = ?',
       'UPDATE agent_endpoints SET address = ? WHERE address = ?',
       'UPDATE agent_checkouts SET address = ? WHERE address = ?',
+      'UPDATE project_instances SET address = ? WHERE address = ?',
       'UPDATE agent_sessions SET address = ? WHERE address = ?',
       "UPDATE flights SET target = ? WHERE target = ? AND state = 'queued' AND owned = 1",
       "UPDATE flights SET target = ? WHERE target = ? AND state IN ('running', 'waiting') AND owned = 1",

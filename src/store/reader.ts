@@ -16,6 +16,7 @@ import { flightReads, lastId } from './flights.ts';
 import { keyedRead } from './idempotency.ts';
 import { invocationReads } from './invocations.ts';
 import { nodeReads } from './nodes.ts';
+import { projectReads } from './projects.ts';
 import { pruningReads } from './pruning.ts';
 import { replyReads } from './replies.ts';
 import { revocationReads } from './revocations.ts';
@@ -115,6 +116,7 @@ export function readerOver(db: Connection): StoreReads {
     endpoints: agents.endpoints,
     endpoint: (address) => agents.endpoint(address),
     ownRegistrations: agents.registrations,
+    ownRegistration: (address) => agents.registration(address),
     registryHeads: registry.heads,
     registryHead: (nodeId) => registry.head(nodeId),
     registrations: (nodeId) => registry.registrations(nodeId),
@@ -129,5 +131,6 @@ export function readerOver(db: Connection): StoreReads {
     removedFrom: () => trust.removedFrom(),
     ...revocationReads(db, nodes),
     ...enrolmentReads(db, nodes),
+    ...projectReads(db),
   };
 }

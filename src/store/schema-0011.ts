@@ -1,28 +1,30 @@
-/** Who was removed from the mesh, for ever. */
+/** Projects that a person approved, the agents that the node keeps for their worktrees, and why agents are gone. */
 export const schema0011 = `
--- An issuer's signed word. Never pruned: it counts for certificates that may yet turn up. Of a node that need not be known otherwise.
-CREATE TABLE revocations (
-  node INTEGER PRIMARY KEY REFERENCES nodes (number),
-  name TEXT NOT NULL,
-  revoked_by TEXT NOT NULL,
-  revoked_at_ms INTEGER NOT NULL,
-  payload BLOB NOT NULL,
-  signature BLOB NOT NULL,
-  -- Of a node that let others in: its certificate as an issuer, and, JSON, the ids of those whom it certified and who stay.
-  fallen_issuer BLOB,
-  kept TEXT
+CREATE TABLE projects (
+  root TEXT PRIMARY KEY,
+  -- JSON: as it was approved.
+  definition TEXT NOT NULL,
+  words TEXT NOT NULL,
+  words_hash TEXT NOT NULL,
+  is_repository INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  -- JSON: tops of worktrees whose instance was removed by hand.
+  left_out TEXT NOT NULL,
+  approved_at_ms INTEGER NOT NULL,
+  approved_by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE project_instances (
+  address TEXT PRIMARY KEY REFERENCES agents ON DELETE CASCADE,
+  root TEXT NOT NULL REFERENCES projects,
+  top TEXT NOT NULL
 ) STRICT;
-CREATE INDEX revocations_of_issuers ON revocations (node) WHERE fallen_issuer IS NOT NULL;
+CREATE INDEX project_instances_by_root ON project_instances (root, address);
 
--- With which a member proved to this node that it is an issuer.
-ALTER TABLE members ADD COLUMN issuer_certificate BLOB;
--- The removed issuer that certified it, when it is not among those that stay.
-ALTER TABLE members ADD COLUMN removed_with INTEGER REFERENCES nodes (number);
-
--- What others asked this node for and is not over: it ends when they are removed.
-CREATE INDEX flights_open_for_peer ON flights (peer, invocation_id) WHERE owned = 1 AND peer IS NOT NULL AND finished_at_ms IS NULL;
-
--- This node itself was removed.
-ALTER TABLE mesh ADD COLUMN removed_at_ms INTEGER;
-ALTER TABLE mesh ADD COLUMN removed_by TEXT;
+-- By address without the node, for work that comes for them later.
+CREATE TABLE unlisted_agents (
+  address TEXT PRIMARY KEY,
+  why TEXT NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 `;

@@ -13,6 +13,7 @@ import { FlightTable } from './flights.ts';
 import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
+import { ProjectTable } from './projects.ts';
 import { RegistrationTable } from './registrations.ts';
 import { RevocationTable } from './revocations.ts';
 import { StoredBytes } from './stored-bytes.ts';
@@ -39,6 +40,7 @@ export interface Tables {
   readonly tombstones: TombstoneTable;
   readonly replies: ReplyTable;
   readonly agents: AgentTable;
+  readonly projects: ProjectTable;
   readonly sessions: AgentSessionTable;
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
@@ -55,6 +57,7 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
   const stored = new StoredBytes(db);
   const facts = new FactTable(db, self);
   const revocations = new RevocationTable(db, { nodes, self, facts });
+  const agents = new AgentTable(db, nodes, facts);
   return {
     nodes,
     self,
@@ -71,7 +74,8 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     deliveries: new DeliveryTable(db),
     tombstones: new TombstoneTable(db),
     replies: new ReplyTable(db),
-    agents: new AgentTable(db, nodes, facts),
+    agents,
+    projects: new ProjectTable(db, facts, agents),
     sessions: new AgentSessionTable(db),
     registrations: new RegistrationTable(db, nodes),
     trust: new TrustTable(db, { nodes, facts, revocations }),

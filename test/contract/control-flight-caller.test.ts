@@ -61,6 +61,9 @@ describe('calls that change the node, or tell of others', () => {
     shutdown: (client) => client.shutdown(true),
     addAgent: (client) => client.addAgent(spec),
     removeAgent: (client) => client.removeAgent('fabric'),
+    scanProjects: (client) => client.scanProjects({ directories: [], cwd: '/', path: '' }),
+    approveProjects: (client) => client.approveProjects({ approvals: [{ root: '/shop', fingerprint: 'aa' }], path: '' }),
+    forgetProject: (client) => client.forgetProject('/shop'),
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
     watchAgents: (client) => all(client.watchAgents({})),
@@ -89,7 +92,7 @@ describe('calls that change the node, or tell of others', () => {
       isDown = true;
     };
     await expect(call(agent)).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('an agent at work may not do this') });
-    expect([isDown, node.broker.specs, node.broker.joined]).toEqual([false, [], []]);
+    expect([isDown, node.broker.specs, node.broker.joined, node.broker.projects.asked, node.broker.projects.approved]).toEqual([false, [], [], [], []]);
   });
 
   test('are all calls but those that are known to be open', () => {

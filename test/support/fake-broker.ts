@@ -12,6 +12,7 @@ import type { AgentFilter } from '../../src/domain/agent-filter.ts';
 import type { AdmitRule } from '../../src/domain/admit-rule.ts';
 import { FakeNetwork } from './fake-network.ts';
 import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
+import { FakeProjects } from './fake-projects.ts';
 import { FakeWork } from './fake-work.ts';
 
 export { desktop, laptop } from './fake-records.ts';
@@ -44,6 +45,10 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
   /** Ids that are theirs, as asked for. */
   readonly family = new Set<string>();
   readonly work = new FakeWork();
+  readonly projects = new FakeProjects();
+  readonly scanProjects: BrokerApi['scanProjects'] = (input) => this.projects.scan(input);
+  readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.projects.approve(input);
+  readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.projects.forget(root);
   readonly readDiff: BrokerApi['readDiff'] = (id) => this.work.diff(id);
   readonly settleWorktree: BrokerApi['settleWorktree'] = (input) => this.work.settle(input);
   readonly #flights = new Map<FlightId, Played>();

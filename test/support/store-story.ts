@@ -128,7 +128,15 @@ export function storeStory(): readonly StoryStep[] {
   add('boot', { stamp: stamp(), nodeId: storyNode, version: '2' });
   add('rolledBack', { stamp: stamp(), evidence: 'a peer has seen more', peerNodeId: peer });
   add('settleQuarantined', { stamp: stamp(), flightId: flightOf(held), origin: { lastSeq: 0, terminal: false } });
-  add('removeAgent', { stamp: stamp(), address });
+  add('removeAgent', { stamp: stamp(), address, why: 'its worktree is gone' });
+  const definition = { name: 'shop', description: '', harness: 'command', argv: ['./agent.sh'], env: [], permissions: 'ask', isolate: false, capabilities: [], labels: {}, visibility: 'mesh' } as const;
+  add('saveProject', { stamp: stamp(), project: { root: '/shop', definition, words: { command: ['./agent.sh'] }, wordsHash: 'ab', isRepository: true, path: '/bin', approvedBy: 'uid:501' } });
+  const worktree = { root: '/shop', top: '/shop' } as const;
+  const shop = '@shop@laptop#main';
+  const endpoint = { agentId: `agt_${story.ulid()}` as never, address: shop, harness: 'command', cwd: '/shop', argv: ['./agent.sh'], env: [], path: '/bin', permissions: 'ask', isolate: false } as const;
+  add('putInstance', { stamp: stamp(), ...worktree, endpoint, registration: { ...registration, address: shop } });
+  add('putInstance', { stamp: stamp(), ...worktree, endpoint: { ...endpoint, argv: ['cat'] }, registration: { ...registration, address: shop, isDefault: true } });
+  add('forgetProject', { stamp: stamp(), root: '/shop', why: 'its project was forgotten' });
   add('leaveMesh', { stamp: stamp() });
   return steps;
 }

@@ -24,6 +24,7 @@ import type { PeerIdentity } from '../../src/domain/trust.ts';
 import { openStore } from '../../src/store/open.ts';
 import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-tokens.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
+import { noProjects } from './no-projects.ts';
 import { noCheckouts, noWorktrees } from './no-worktrees.ts';
 import { FakeClock } from './fake-clock.ts';
 import { silentLog } from './temp-store.ts';
@@ -170,6 +171,7 @@ export class Machine {
       orphans: { sweep: () => Promise.resolve(new Map()) },
       worktrees: noWorktrees,
       checkouts: noCheckouts,
+      projects: noProjects,
       flightTokens: createFlightTokens(flightTokenSecret(this.#key)),
       home: '/',
       seal: createRecordSeal(this.#key, () => meshId),

@@ -12,7 +12,7 @@ import { nodeIdFor, Story, textTask } from '../../support/temp-store.ts';
 import { request, scratchWriter } from './scratch.ts';
 
 /** These hold a row an agent, a node, a state; the rest grows. */
-const small = ['agents', 'agent_endpoints', 'a', 'e', 'c', 'registrations', 'registry_heads', 'members', 'mesh', 'admit_rules', 'applicants', 'issuers', 'revocations', 'nodes', 'flight_counts', 'flight_processes', 'stored_sum', 'settings', 'json_each'];
+const small = ['agents', 'agent_endpoints', 'a', 'e', 'c', 'registrations', 'registry_heads', 'members', 'mesh', 'admit_rules', 'applicants', 'issuers', 'revocations', 'nodes', 'flight_counts', 'flight_processes', 'projects', 'project_instances', 'unlisted_agents', 'stored_sum', 'settings', 'json_each'];
 /** The newest facts by number, at most 4,096; and what a node that leaves its mesh forgets, all of it. */
 const bounded = ['DELETE FROM invites', 'SELECT number FROM events ORDER BY number DESC LIMIT 1', 'SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)'];
 

@@ -53,7 +53,11 @@ export interface AgentDetail {
     | AgentPresence
     | undefined;
   /** Absent when nothing is known of it now. */
-  load: LoadNow | undefined;
+  load:
+    | LoadNow
+    | undefined;
+  /** What its person should know, on its own node. */
+  note: string;
 }
 
 export interface LoadNow {
@@ -505,7 +509,7 @@ export const AddAgentResponse: MessageFns<AddAgentResponse> = {
 };
 
 function createBaseAgentDetail(): AgentDetail {
-  return { registration: undefined, endpoint: undefined, presence: undefined, load: undefined };
+  return { registration: undefined, endpoint: undefined, presence: undefined, load: undefined, note: "" };
 }
 
 export const AgentDetail: MessageFns<AgentDetail> = {
@@ -521,6 +525,9 @@ export const AgentDetail: MessageFns<AgentDetail> = {
     }
     if (message.load !== undefined) {
       LoadNow.encode(message.load, writer.uint32(562).fork()).join();
+    }
+    if (message.note !== "") {
+      writer.uint32(802).string(message.note);
     }
     return writer;
   },
@@ -568,6 +575,14 @@ export const AgentDetail: MessageFns<AgentDetail> = {
             }
 
             message.load = LoadNow.decode(reader, reader.uint32());
+            continue;
+          }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.note = reader.string();
             continue;
           }
         }

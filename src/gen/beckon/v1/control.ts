@@ -68,6 +68,14 @@ import {
   RenameNodeResponse,
 } from "./membership.ts";
 import {
+  ApproveProjectsRequest,
+  ApproveProjectsResponse,
+  ForgetProjectRequest,
+  ForgetProjectResponse,
+  ScanProjectsRequest,
+  ScanProjectsResponse,
+} from "./project.ts";
+import {
   Delivery,
   Flight,
   FlightEvent,
@@ -2971,6 +2979,39 @@ export const ControlServiceService = {
     responseSerialize: (value: ResolveResponse): Buffer => Buffer.from(ResolveResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResolveResponse => ResolveResponse.decode(value),
   },
+  /** What is on this machine's disks, and what would become of it: exposes nothing. */
+  scanProjects: {
+    path: "/beckon.v1.ControlService/ScanProjects" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ScanProjectsRequest): Buffer => Buffer.from(ScanProjectsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ScanProjectsRequest => ScanProjectsRequest.decode(value),
+    responseSerialize: (value: ScanProjectsResponse): Buffer =>
+      Buffer.from(ScanProjectsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ScanProjectsResponse => ScanProjectsResponse.decode(value),
+  },
+  /** Of what a scan showed. From then on each git worktree is an instance. */
+  approveProjects: {
+    path: "/beckon.v1.ControlService/ApproveProjects" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ApproveProjectsRequest): Buffer =>
+      Buffer.from(ApproveProjectsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ApproveProjectsRequest => ApproveProjectsRequest.decode(value),
+    responseSerialize: (value: ApproveProjectsResponse): Buffer =>
+      Buffer.from(ApproveProjectsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ApproveProjectsResponse => ApproveProjectsResponse.decode(value),
+  },
+  forgetProject: {
+    path: "/beckon.v1.ControlService/ForgetProject" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ForgetProjectRequest): Buffer => Buffer.from(ForgetProjectRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ForgetProjectRequest => ForgetProjectRequest.decode(value),
+    responseSerialize: (value: ForgetProjectResponse): Buffer =>
+      Buffer.from(ForgetProjectResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ForgetProjectResponse => ForgetProjectResponse.decode(value),
+  },
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke: {
     path: "/beckon.v1.ControlService/Invoke" as const,
@@ -3270,6 +3311,11 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   /** All agents first, then what changes, until the client lets go. A slow reader is told the newest alone. */
   watchAgents: handleServerStreamingCall<WatchAgentsRequest, WatchAgentsResponse>;
   resolve: handleUnaryCall<ResolveRequest, ResolveResponse>;
+  /** What is on this machine's disks, and what would become of it: exposes nothing. */
+  scanProjects: handleUnaryCall<ScanProjectsRequest, ScanProjectsResponse>;
+  /** Of what a scan showed. From then on each git worktree is an instance. */
+  approveProjects: handleUnaryCall<ApproveProjectsRequest, ApproveProjectsResponse>;
+  forgetProject: handleUnaryCall<ForgetProjectRequest, ForgetProjectResponse>;
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke: handleServerStreamingCall<InvokeRequest, InvokeResponse>;
   followFlight: handleServerStreamingCall<FollowFlightRequest, FollowFlightResponse>;
@@ -3428,6 +3474,53 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResolveResponse) => void,
+  ): ClientUnaryCall;
+  /** What is on this machine's disks, and what would become of it: exposes nothing. */
+  scanProjects(
+    request: ScanProjectsRequest,
+    callback: (error: ServiceError | null, response: ScanProjectsResponse) => void,
+  ): ClientUnaryCall;
+  scanProjects(
+    request: ScanProjectsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ScanProjectsResponse) => void,
+  ): ClientUnaryCall;
+  scanProjects(
+    request: ScanProjectsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ScanProjectsResponse) => void,
+  ): ClientUnaryCall;
+  /** Of what a scan showed. From then on each git worktree is an instance. */
+  approveProjects(
+    request: ApproveProjectsRequest,
+    callback: (error: ServiceError | null, response: ApproveProjectsResponse) => void,
+  ): ClientUnaryCall;
+  approveProjects(
+    request: ApproveProjectsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ApproveProjectsResponse) => void,
+  ): ClientUnaryCall;
+  approveProjects(
+    request: ApproveProjectsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ApproveProjectsResponse) => void,
+  ): ClientUnaryCall;
+  forgetProject(
+    request: ForgetProjectRequest,
+    callback: (error: ServiceError | null, response: ForgetProjectResponse) => void,
+  ): ClientUnaryCall;
+  forgetProject(
+    request: ForgetProjectRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ForgetProjectResponse) => void,
+  ): ClientUnaryCall;
+  forgetProject(
+    request: ForgetProjectRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ForgetProjectResponse) => void,
   ): ClientUnaryCall;
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke(request: InvokeRequest, options?: Partial<CallOptions>): ClientReadableStream<InvokeResponse>;
