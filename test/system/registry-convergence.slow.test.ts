@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { BadNetwork } from '../support/bad-network.ts';
+import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
 import { connectHosts, noLan } from '../support/lan.ts';
 import type { TestNode } from '../support/node-process.ts';
@@ -66,7 +67,7 @@ describe.skipIf(noLan !== undefined)(`one registry${because(noLan)}`, () => {
       if (host !== undefined) nodes.push(await cluster.node(name, { listen: `${host.address}:7423`, gossipListen: `${host.address}:${gossipPort}`, through: host.through }));
     }
     await cluster.join(nodes);
-    const books: readonly RegistryBook[] = await Promise.all(nodes.map(async (node) => ({ name: node.name, nodeId: String((await node.json(['status']))['nodeId']), path: node.databasePath })));
+    const books: readonly RegistryBook[] = await Promise.all(nodes.map(async (node) => ({ name: node.name, nodeId: String(((await node.json(['status']))['node'] as Json)['id']), path: node.databasePath })));
 
     await isOne(books, 20_000);
 

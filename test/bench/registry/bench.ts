@@ -48,13 +48,16 @@ class Run {
 
   /** All at once, each knowing the issuer and nobody else. */
   async cold(nodes: number): Promise<{ readonly upMs: number; readonly seenMs: number; readonly bytes: number; readonly cpuMs: number }> {
-    const { tell } = this.#context;
+    const { tell, signal } = this.#context;
     const first = await (await this.#fleet.found()).start();
     await each(Array.from({ length: nodes - 1 }, (_, index) => index), 4, () => this.#fleet.found());
     tell(`${nodes} nodes are founded, ${this.#fleet.othersOf()} instances`);
     const counts = await this.#watchAll();
     const [startMs, cpu, before] = [machineMs(), process.cpuUsage(), total(this.#meter.sent())];
-    await each(this.#fleet.nodes.slice(1), 8, (node) => node.start());
+    await each(this.#fleet.nodes.slice(1), 8, (node) => {
+      signal.throwIfAborted();
+      return node.start();
+    });
     const upMs = machineMs() - startMs;
     tell(`all are up after ${ms(upMs)}`);
     for (const node of [first, ...this.#fleet.nodes.slice(1)]) if (node.gossipListen !== null) this.#meter.gossipAt(node.gossipListen);
@@ -164,7 +167,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
   const { tell, options } = context;
   const { nodes = 100, agents = 100, changes: wanted = 210, idle: idleSeconds = 60, missed = 1000 } = options;
   using meter = new SocketMeter();
-  await using watch = new Watch();
+  await using watch = new Watch(context.signal);
   await using fleet = await Fleet.create(agents, silentLog);
   const bench = new Run(context, fleet, watch, meter);
   const rssBefore = process.memoryUsage.rss();

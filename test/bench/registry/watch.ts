@@ -35,12 +35,12 @@ export class Watch implements AsyncDisposable {
   readonly #waiting = new Map<number, { readonly resolve: (atMs: readonly number[]) => void; readonly reject: (error: Error) => void }>();
   #next = 1;
 
-  constructor() {
+  /** @param signal ends all waiting */
+  constructor(signal: AbortSignal) {
     this.#process = fork(new URL('./watcher.ts', import.meta.url), { execArgv: ['--disable-warning=ExperimentalWarning'] });
     this.#process.on('message', (reply: Reply) => this.#take(reply));
-    this.#process.on('exit', (code) => {
-      for (const { reject } of this.#waiting.values()) reject(new Error(`the watcher ended with ${code}`));
-    });
+    this.#process.on('exit', (code) => this.#giveUp(new Error(`the watcher ended with ${code}`)));
+    signal.addEventListener('abort', () => this.#giveUp(new Error('interrupted')), { once: true });
   }
 
   async open(databases: readonly WatchedDatabase[]): Promise<void> {
@@ -67,6 +67,11 @@ export class Watch implements AsyncDisposable {
     const ended = new Promise<void>((resolve) => this.#process.once('exit', () => resolve()));
     this.#process.disconnect();
     await ended;
+  }
+
+  #giveUp(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
   }
 
   async #ask(question: Question): Promise<{ readonly seen: Promise<readonly number[]> }> {
