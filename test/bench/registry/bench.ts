@@ -236,7 +236,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
 
 export const registryBench: Bench = {
   name: 'registry',
-  summary: 'one registry on 100 nodes in one process',
+  summary: 'one registry on many nodes in one process',
   options: { nodes: 100, agents: 100, changes: 210, idle: 60, missed: 1000 },
   run,
 };
