@@ -1,17 +1,17 @@
 /** Adding, removing and showing agent instances. */
-import { encodeWorkspace, formatAddress, nameFrom, onNode, parseAddress, parseName } from '../domain/address.ts';
-import { conflict, invalid, notFound } from '../domain/errors.ts';
+import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
+import { conflict, invalid } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
-import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Checkouts } from '../domain/worktree-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
+import type { AgentViews } from './agent-views.ts';
 import type { AgentSpec, AgentView } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { chosenHarness } from './harness-choice.ts';
@@ -32,6 +32,7 @@ export interface AgentsParts {
   readonly store: Store;
   readonly self: Self;
   readonly registry: Registry;
+  readonly views: AgentViews;
   readonly runner: Runner;
   readonly harnesses: ReadonlyMap<string, Harness>;
   readonly checks: AgentChecks;
@@ -88,7 +89,7 @@ export class Agents {
     };
     const { added } = await store.write.addAgent({ stamp: chronicler.stamp(), endpoint, registration });
     if (added) registry.changed();
-    return { agent: this.#viewOf(registration), added };
+    return { agent: this.#parts.views.own(registration), added };
   }
 
   async remove(text: string): Promise<{ address: string; heldFailed: number }> {
@@ -104,19 +105,7 @@ export class Agents {
   }
 
   get(text: string): AgentView {
-    return this.#viewOfCandidate(this.#parts.find(text));
-  }
-
-  list(node: string | undefined, page: PageRequest): Page<AgentView> {
-    const after = page.after;
-    const all = this.#parts.registry
-      .candidates()
-      .filter((each) => node === undefined || each.nodeName === node || each.nodeId === node)
-      .filter((each) => after === undefined || each.address > after)
-      .toSorted((a, b) => (a.address < b.address ? -1 : 1));
-    const shown = all.slice(0, page.limit);
-    const last = shown.at(-1);
-    return { items: shown.map((each) => this.#viewOfCandidate(each)), ...(all.length > shown.length && last !== undefined ? { next: last.address } : {}) };
+    return this.#parts.views.of(this.#parts.find(text));
   }
 
   /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
@@ -204,22 +193,5 @@ export class Agents {
       else missing.push(`${harness.name}: ${why ?? 'not available'}`);
     }
     return chosenHarness(ready, missing);
-  }
-
-  #viewOf(registration: Registration): AgentView {
-    const { store, self } = this.#parts;
-    const endpoint = store.read.endpoint(registration.address);
-    return { registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here' };
-  }
-
-  #viewOfCandidate(candidate: Candidate): AgentView {
-    const { store, self } = this.#parts;
-    const registration =
-      candidate.nodeId === self.nodeId
-        ? store.read.ownRegistrations().find((each) => each.address === candidate.address)
-        : store.read.registrations().find(({ registration: each }) => each.nodeId === candidate.nodeId && onNode(each.address, candidate.nodeName) === candidate.address)?.registration;
-    if (registration === undefined) throw notFound(`${candidate.address} is no longer registered`);
-    if (candidate.nodeId === self.nodeId) return this.#viewOf(registration);
-    return { registration: { ...registration, address: candidate.address }, nodeName: candidate.nodeName, owner: candidate.owner, state: candidate.nodeState, lastSeenMs: candidate.lastSeenMs };
   }
 }

@@ -1,4 +1,5 @@
 /** The use cases of a node, as its local clients reach them through the control socket. */
+import type { AgentFilter } from '../domain/agent-filter.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { Parent } from '../domain/ancestry.ts';
 import type { Check } from '../domain/checks.ts';
@@ -67,6 +68,19 @@ export interface AgentView {
   readonly owner: string;
   readonly state: PeerState | 'here';
   readonly lastSeenMs?: number;
+}
+
+/** In the first all agents, by address; in each later one those that are new or different, and those that are gone. */
+export interface AgentsUpdate {
+  readonly atMs: number;
+  readonly agents: readonly AgentView[];
+  readonly gone: readonly GoneAgent[];
+}
+
+/** Both: for a while two nodes may have one name. */
+export interface GoneAgent {
+  readonly nodeId: NodeId;
+  readonly address: string;
 }
 
 /** Which instances a call means: an address, and how to choose among several. */
@@ -215,7 +229,10 @@ export interface BrokerApi {
   addAgent(spec: AgentSpec): Promise<{ agent: AgentView; added: boolean }>;
   removeAgent(address: string): Promise<{ address: string; heldFailed: number }>;
   getAgent(address: string): Promise<AgentView>;
-  listAgents(filter: { node?: string }, page: PageRequest): Promise<Page<AgentView>>;
+  /** @throws `not_found` for an unknown node */
+  listAgents(filter: AgentFilter, page: PageRequest): Promise<Page<AgentView>>;
+  /** Until `signal` aborts; a slow reader is told the newest alone. @throws as `listAgents` does */
+  watchAgents(filter: AgentFilter, signal: AbortSignal): AsyncIterable<AgentsUpdate>;
   resolve(selector: Selector): Promise<ResolveResult>;
 
   /** Resolves after the invocation is durable. `notes`: what its caller should know, a sentence each. @throws what is known before acceptance (G11) */

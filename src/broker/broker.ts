@@ -11,6 +11,7 @@ import type { Flight, PageRequest } from '../domain/records.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
 import { AgentChecks } from './agent-checks.ts';
+import { AgentViews } from './agent-views.ts';
 import { Agents } from './agents.ts';
 import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
 import type { BrokerParts } from './broker-parts.ts';
@@ -45,6 +46,7 @@ import type { Roster } from './roster.ts';
 import { Runner, stopGraceMs } from './runner.ts';
 import { Sessions } from './sessions.ts';
 import { Waiting } from './waiting.ts';
+import { watchAgents } from './watch-agents.ts';
 import { watchPeers } from './watch-peers.ts';
 
 export class Broker implements BrokerApi, Startable {
@@ -61,6 +63,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #rollback: Rollback;
   readonly #nodes: Nodes;
   readonly #agents: Agents;
+  readonly #views: AgentViews;
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
   readonly #flights: Flights;
@@ -110,9 +113,10 @@ export class Broker implements BrokerApi, Startable {
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
+    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes });
     this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
     this.#agents = new Agents({
-      ...{ store, self, registry: this.registry, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
+      ...{ store, self, registry: this.registry, views: this.#views, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
     this.#acceptance = new Acceptance({
@@ -320,11 +324,10 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve().then(() => this.#agents.get(address));
   }
 
-  async listAgents(filter: { node?: string }, page: PageRequest): ReturnType<BrokerApi['listAgents']> {
-    return Promise.resolve().then(() => {
-      const node = filter.node === undefined ? undefined : this.#nodes.find(filter.node);
-      return this.#agents.list(node, page);
-    });
+  readonly listAgents: BrokerApi['listAgents'] = async (filter, page) => Promise.resolve().then(() => this.#views.list(filter, page));
+
+  watchAgents(...[filter, signal]: Parameters<BrokerApi['watchAgents']>): ReturnType<BrokerApi['watchAgents']> {
+    return watchAgents({ views: this.#views, registry: this.registry, mesh: this.#parts.mesh(), clock: this.#parts.clock }, filter, signal);
   }
 
   async findFlight(id: string): Promise<Flight> {

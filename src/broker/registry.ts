@@ -29,9 +29,16 @@ export class Registry {
   readonly #parts: RegistryParts;
   #version = 0;
   #snapshot: RegistrySnapshot | undefined;
+  readonly #listeners = new Set<() => void>();
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+  }
+
+  /** Calls `listen` after each change of what is known here, until the returned function is called. */
+  onChange(listen: () => void): () => void {
+    this.#listeners.add(listen);
+    return () => void this.#listeners.delete(listen);
   }
 
   linkUp(link: Link): void {
@@ -42,6 +49,7 @@ export class Registry {
   changed(): void {
     this.#version += 1;
     this.#snapshot = undefined;
+    this.#tell();
     const links = this.#parts.mesh().links();
     if (links.length === 0) return;
     const snapshot = this.#current();
@@ -61,6 +69,7 @@ export class Registry {
       return { registration, record };
     });
     await this.#parts.store.write.saveRegistry({ head, signedHead: snapshot.head, records, atMs: this.#parts.clock.now() });
+    this.#tell();
   }
 
   /** All instances known here, with what is known of their nodes now. */
@@ -90,6 +99,10 @@ export class Registry {
       );
     }
     return own;
+  }
+
+  #tell(): void {
+    for (const listen of this.#listeners) listen();
   }
 
   #current(): RegistrySnapshot {

@@ -1,4 +1,4 @@
-/** Agents: agent add, rm, show; agents; resolve. */
+/** One agent: agent add, rm, show; resolve. */
 import type { Command } from 'commander';
 import { resolve as absolute } from 'node:path';
 import { parseAddress, shellAddress } from '../domain/address.ts';
@@ -6,18 +6,17 @@ import { formatDuration } from '../domain/duration.ts';
 import { fromInfo, invalid } from '../domain/errors.ts';
 import { permissions } from '../domain/invocation.ts';
 import type { Permissions } from '../domain/invocation.ts';
-import { parseName, parseNodeRef } from '../domain/name.ts';
+import { parseName } from '../domain/name.ts';
 import { visibilities } from '../domain/registration.ts';
 import type { Visibility } from '../domain/registration.ts';
 import { quoted } from '../domain/text.ts';
 import { encodeWorkspace, readWorkspace } from '../domain/workspace.ts';
-import type { AgentView } from '../client/types.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOfError, exitOk } from './exit.ts';
 import { agentDocument, errorDocument } from './json.ts';
-import { addPaging, checkAddress, checkLabel, choice, examples, flag, labelsOf, list, pageOf, parsed, repeated, text } from './options.ts';
+import { checkAddress, checkLabel, choice, examples, flag, labelsOf, list, parsed, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { addSelectors, selectorOf } from './selector.ts';
 import { relativeTime } from './output.ts';
@@ -58,15 +57,6 @@ export function defineAgents(program: Command, on: Register): void {
     remove,
   );
   on(agent.command('show').argument('<address>').description('Show one agent.').addHelpText('after', examples('beckon agent show fabric@laptop/main')), show);
-  on(
-    addPaging(
-      program
-        .command('agents')
-        .description('List the agents of all nodes.')
-        .addOption(parsed('--node <node>', 'only those of this node', checkNode)),
-    ).addHelpText('after', examples('beckon agents', 'beckon agents --node laptop --json')),
-    agents,
-  );
   on(
     addSelectors(
       program
@@ -155,35 +145,6 @@ async function show(context: Context, [address = '']: readonly string[]): Promis
   return exitOk;
 }
 
-async function agents(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
-  const { out } = context;
-  const node = text(options, 'node');
-  const page = await withNode(context, (client) => client.listAgents(node === undefined ? {} : { node }, pageOf(options)));
-  if (out.isJson) {
-    await out.json({ agents: page.items.map(agentDocument), ...(page.next === undefined ? {} : { next: page.next }) });
-    return exitOk;
-  }
-  if (page.items.length === 0) {
-    out.note(node === undefined ? 'no agents yet: add one in its project directory with beckon agent add -- CMD' : `no agents on ${node}`);
-    return exitOk;
-  }
-  await table(out, ['address', 'node', 'harness', 'state', 'available'], page.items.map((view) => row(context, view)));
-  if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
-  return exitOk;
-}
-
-function row({ out }: Context, view: AgentView): Parameters<typeof table>[2][number] {
-  const { registration } = view;
-  const available = registration.available ? 'yes' : `no: ${registration.unavailableWhy ?? 'unknown'}`;
-  return [
-    registration.address,
-    view.nodeName,
-    registration.harness,
-    paintState(out.colours, view.state),
-    { text: available, paint: registration.available ? out.colours.green : out.colours.red },
-  ];
-}
-
 async function resolve(context: Context, [address = '']: readonly string[], options: OptionValues): Promise<number> {
   const { out } = context;
   checkAddress(address);
@@ -214,11 +175,6 @@ async function resolve(context: Context, [address = '']: readonly string[], opti
 function workspaceOf(given: string): string {
   const read = readWorkspace(given);
   return 'workspace' in read ? read.workspace : encodeWorkspace(given);
-}
-
-function checkNode(given: string): string {
-  parseNodeRef(given);
-  return given;
 }
 
 const variable = /^[A-Za-z_][A-Za-z0-9_]*(=|$)/;

@@ -1,28 +1,110 @@
-/** Lines on a terminal that are drawn over again in place. */
+/** The whole terminal, drawn over again in place; what was there before comes back in the end. */
+import { ReaderGone } from './output.ts';
 import type { Output } from './output.ts';
+import type { Host } from './host.ts';
 
-const up = (lines: number): string => (lines === 0 ? '' : `\u001b[${lines}A`);
+const enter = '\u001b[?1049h\u001b[?25l';
+const leave = '\u001b[?25h\u001b[?1049l';
+const home = '\u001b[H';
+const clearLine = '\u001b[K';
 const clearBelow = '\u001b[J';
 /** A line that is too long is cut at the edge, so that each takes one row. */
 const cutLines = '\u001b[?7l';
 const wrapLines = '\u001b[?7h';
 
+/** Seen where keys come one by one; `q` is the usual one to leave such a screen. */
+const endKeys = new Set(['q', 'Q', '\u0003']);
+
+export interface LiveScreenOptions {
+  readonly content: () => {
+    /** How many entries there are. */
+    readonly count: number;
+    /** A head, and the first `most` entries, a line each. */
+    readonly lines: (most: number, columns: number) => readonly string[];
+    readonly last: string;
+  };
+  /** A person wants no more. */
+  readonly onEnd: () => void;
+  /** How often what is relative to now is drawn again. */
+  readonly redrawMs: number;
+}
+
 export class LiveScreen {
+  readonly #host: Host;
   readonly #out: Output;
-  readonly #mostLines: number;
-  #drawn = 0;
+  readonly #options: LiveScreenOptions;
+  readonly #ended = new AbortController();
+  #drawing = Promise.resolve();
+  #isStarted = false;
+  #isWanted = false;
+  #cancelTimer = (): void => undefined;
 
-  /** @param rows of the terminal */
-  constructor(out: Output, rows: number) {
+  constructor(host: Host, out: Output, options: LiveScreenOptions) {
+    this.#host = host;
     this.#out = out;
-    // The last row holds the cursor; what is scrolled away can't be drawn over.
-    this.#mostLines = Math.max(2, rows - 1);
+    this.#options = options;
   }
 
-  async draw(lines: readonly string[]): Promise<void> {
-    const fits = lines.length <= this.#mostLines;
-    const shown = fits ? lines : [...lines.slice(0, this.#mostLines - 1), this.#out.colours.dim(`and ${lines.length - this.#mostLines + 1} more`)];
-    await this.#out.write(`${up(this.#drawn)}${clearBelow}${cutLines}${shown.map((line) => `${line}\n`).join('')}${wrapLines}`);
-    this.#drawn = shown.length;
+  /** As it is now; from then on again by itself, also when the terminal changes its size. @throws ReaderGone */
+  async draw(): Promise<void> {
+    if (this.#ended.signal.aborted) return;
+    if (!this.#isStarted) this.#start();
+    // Of many that come at once one is drawn.
+    if (!this.#isWanted) {
+      this.#isWanted = true;
+      this.#drawing = this.#drawing.then(() => this.#drawOnce());
+    }
+    await this.#drawing;
   }
+
+  /** Gives the terminal back. */
+  async stop(): Promise<void> {
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort();
+    this.#cancelTimer();
+    this.#host.stdout.off('resize', this.#redraw);
+    if (!this.#isStarted) return;
+    await Promise.allSettled([this.#drawing]);
+    await this.#out.write(leave).catch(orReaderGone);
+  }
+
+  #start(): void {
+    this.#isStarted = true;
+    this.#drawing = this.#out.write(enter);
+    this.#host.stdout.on('resize', this.#redraw);
+    void this.#readKeys();
+  }
+
+  async #drawOnce(): Promise<void> {
+    this.#isWanted = false;
+    if (this.#ended.signal.aborted) return;
+    this.#cancelTimer();
+    const { columns = 80, rows = 24 } = this.#host.stdout as { readonly columns?: number; readonly rows?: number };
+    const { count, lines, last } = this.#options.content();
+    const room = Math.max(1, rows - 2);
+    const most = count <= room ? count : Math.max(0, room - 1);
+    const more = most === count ? [] : [this.#out.colours.dim(`and ${count - most} more`)];
+    // Cleared before it is written: behind a full line that would take its last character. And no line end in the last row, that would scroll.
+    const text = [...lines(most, columns), ...more].map((line) => `${clearLine}${line}\r\n`).join('');
+    await this.#out.write(`${home}${cutLines}${text}${clearBelow}${last}${wrapLines}`);
+    this.#cancelTimer();
+    this.#cancelTimer = this.#host.clock.setTimer(this.#options.redrawMs, this.#redraw);
+  }
+
+  readonly #redraw = (): void => void this.draw().catch(orReaderGone);
+
+  async #readKeys(): Promise<void> {
+    const { readKey } = this.#host;
+    const { signal } = this.#ended;
+    while (readKey !== undefined && !signal.aborted) {
+      const key = await readKey(signal);
+      if (key === undefined) return;
+      if (endKeys.has(key)) return this.#options.onEnd();
+    }
+  }
+}
+
+/** Without a reader the whole command ends, and says so elsewhere. */
+function orReaderGone(thrown: unknown): void {
+  if (!(thrown instanceof ReaderGone)) throw thrown;
 }

@@ -12,7 +12,7 @@ import { peerDocument } from './json.ts';
 import { LiveScreen } from './live-screen.ts';
 import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
-import { localTime, ReaderGone, relativeTime } from './output.ts';
+import { localTime, relativeTime } from './output.ts';
 import { tableLines } from './table.ts';
 
 /** How often what is relative to now is drawn again. */
@@ -25,7 +25,7 @@ export function definePeers(program: Command, on: Register): void {
     program
       .command('peers')
       .description('List the nodes that this one knows, what it knows of them, and why.')
-      .option('--watch', 'go on and show each change, until Ctrl-C')
+      .option('--watch', 'go on and show each change, until q or Ctrl-C')
       .addHelpText('after', examples('beckon peers', 'beckon peers --watch', 'beckon peers --json')),
     async (context, _args, options) => await peers(context, options),
   );
@@ -48,13 +48,13 @@ async function watched(context: Context): Promise<number> {
   const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => letGo.abort());
   const stop = (): void => letGo.abort();
   out.readerGone.addEventListener('abort', stop);
-  const view = out.isJson ? new JsonView(context) : out.isTerminal ? new ScreenView(context) : new LineView(context);
+  const view = out.isJson ? new JsonView(context) : out.isTerminal ? new ScreenView(context, stop) : new LineView(context);
   try {
     await withNode(context, async (client) => {
       for await (const update of client.watchPeers({ signal: letGo.signal })) await view.show(update);
     });
   } finally {
-    view.stop();
+    await view.stop();
     release();
     out.readerGone.removeEventListener('abort', stop);
   }
@@ -63,7 +63,7 @@ async function watched(context: Context): Promise<number> {
 
 interface View {
   show(update: PeersUpdate): Promise<void>;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 /** Seeds that have not shown who they are have no id, and their address for a name. */
@@ -104,7 +104,7 @@ class JsonView implements View {
     for (const { name, nodeId } of gone) await this.#out.event('gone', { name, nodeId }, update.atMs);
   }
 
-  stop(): void {}
+  async stop(): Promise<void> {}
 }
 
 /** For a pipe: the table, then a line a change. */
@@ -129,48 +129,39 @@ class LineView implements View {
     for (const { name } of gone) await out.line(neutralise(`${localTime(update.atMs)}  ${name}  gone`));
   }
 
-  stop(): void {}
+  async stop(): Promise<void> {}
 }
 
 /** For a terminal: the table in place, its times running on. */
 class ScreenView implements View {
-  readonly #context: Context;
   readonly #screen: LiveScreen;
   #peers: readonly PeerView[] = [];
-  #drawing = Promise.resolve();
-  #cancelTimer = (): void => undefined;
 
-  constructor(context: Context) {
-    this.#context = context;
-    this.#screen = new LiveScreen(context.out, (context.host.stdout as { readonly rows?: number }).rows ?? 24);
+  constructor(context: Context, onEnd: () => void) {
+    const { host, out } = context;
+    this.#screen = new LiveScreen(host, out, {
+      content: () => ({
+        count: this.#peers.length,
+        lines: (most, columns) => (this.#peers.length === 0 ? [nobody] : linesOf(context, this.#peers.slice(0, most), host.clock.now(), columns)),
+        last: out.colours.dim('q ends this'),
+      }),
+      onEnd,
+      redrawMs,
+    });
   }
 
   async show(update: PeersUpdate): Promise<void> {
-    if (update.type === 'all') this.#peers = update.peers;
-    else this.#peers = [...this.#peers.filter((each) => keyOf(each) !== keyOf(update.peer)), update.peer];
-    await this.#draw();
+    const peers = update.type === 'all' ? update.peers : [...this.#peers.filter((each) => keyOf(each) !== keyOf(update.peer)), update.peer];
+    this.#peers = peers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    await this.#screen.draw();
   }
 
-  stop(): void {
-    this.#cancelTimer();
-  }
-
-  async #draw(): Promise<void> {
-    this.#cancelTimer();
-    const { host, out } = this.#context;
-    const lines = this.#peers.length === 0 ? [nobody] : linesOf(this.#context, this.#peers, host.clock.now());
-    this.#drawing = this.#drawing.then(() => this.#screen.draw([...lines, out.colours.dim('Ctrl-C ends this')]));
-    await this.#drawing;
-    this.#cancelTimer = host.clock.setTimer(redrawMs, () => void this.#draw().catch(orReaderGone));
+  stop(): Promise<void> {
+    return this.#screen.stop();
   }
 }
 
-/** Without a reader the whole command ends, and says so elsewhere. */
-function orReaderGone(thrown: unknown): void {
-  if (!(thrown instanceof ReaderGone)) throw thrown;
-}
-
-function linesOf({ out }: Context, peers: readonly PeerView[], nowMs: number): string[] {
+function linesOf({ out }: Context, peers: readonly PeerView[], nowMs: number, columns?: number): string[] {
   return tableLines(
     out.colours,
     heads,
@@ -188,5 +179,6 @@ function linesOf({ out }: Context, peers: readonly PeerView[], nowMs: number): s
         peer.version ?? '-',
         peer.why,
       ]),
+    columns,
   );
 }

@@ -1,6 +1,7 @@
 /** All commands, as commander knows them. */
 import { Command, Help } from 'commander';
 import type { Context } from './context.ts';
+import { defineAgentList } from './agent-list.ts';
 import { defineAgents } from './agents.ts';
 import { defineBackup } from './backup.ts';
 import { defineDeliveries } from './deliveries.ts';
@@ -35,7 +36,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

@@ -1,6 +1,6 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
-import type { AgentView, DiffPart, FlightDetail, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, GoneAgent, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
 import { internal, invalid } from '../domain/errors.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
@@ -64,6 +64,19 @@ export function decodeAgent(message: agent.AgentDetail | undefined): AgentView {
       endpoint: detail.endpoint === undefined ? undefined : decodeEndpoint(registration, detail.endpoint),
     }),
   };
+}
+
+/** Puts together again what came in several messages. */
+export async function* decodeAgentsUpdates(messages: AsyncIterable<agent.WatchAgentsResponse>): AsyncGenerator<AgentsUpdate> {
+  let agents: AgentView[] = [];
+  let gone: GoneAgent[] = [];
+  for await (const message of messages) {
+    agents.push(...message.agents.map(decodeAgent));
+    gone.push(...message.gone.map(({ nodeId, address }) => ({ nodeId: asNodeId(nodeId), address })));
+    if (message.more) continue;
+    yield { atMs: message.atMs, agents, gone };
+    [agents, gone] = [[], []];
+  }
 }
 
 function decodePresence(state: string): AgentView['state'] {

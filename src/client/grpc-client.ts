@@ -14,9 +14,9 @@ import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
-import { encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
-import type { InvokeRequest, NodeClient, StreamOptions } from './types.ts';
+import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
+import type { AgentFilter, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
 const maxMessageBytes = 20 * 1024 * 1024;
 
@@ -95,9 +95,13 @@ export class GrpcNodeClient implements NodeClient {
   }
 
   async listAgents(...[filter, page]: Parameters<NodeClient['listAgents']>): ReturnType<NodeClient['listAgents']> {
-    const request = { node: filter.node ?? '', limit: page.limit, after: page.after ?? '' };
+    const request = { node: filter.node ?? '', limit: page.limit, after: page.after ?? '', filter: encodeAgentFilter(filter) };
     const { agents, next } = await this.#ask(calls.listAgents, request);
     return pageOf(agents.map(decodeAgent), next);
+  }
+
+  async *watchAgents(filter: AgentFilter, { signal }: StreamOptions = {}): ReturnType<NodeClient['watchAgents']> {
+    yield* decodeAgentsUpdates(stream(this.#client.watchAgents({ filter: encodeAgentFilter(filter) }), signal));
   }
 
   async resolve(selector: Parameters<NodeClient['resolve']>[0]): ReturnType<NodeClient['resolve']> {

@@ -1,5 +1,6 @@
 /** What a client asks, as messages. */
 import type { AgentSpec, Selector } from '../broker/api.ts';
+import type { AgentFilter } from '../domain/agent-filter.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import { visibility } from '../rpc/enums.ts';
@@ -22,6 +23,18 @@ export function encodeSpec(spec: AgentSpec): agent.AddAgentRequest {
     argv: [...spec.argv],
     path: spec.path,
     description: spec.description,
+  };
+}
+
+export function encodeAgentFilter(filter: AgentFilter): agent.AgentFilter {
+  return {
+    node: filter.node ?? '',
+    pattern: filter.pattern ?? '',
+    harness: filter.harness ?? '',
+    capabilities: [...(filter.capabilities ?? [])],
+    labels: { ...filter.labels },
+    owner: filter.owner ?? '',
+    availableOnly: filter.availableOnly ?? false,
   };
 }
 

@@ -1,9 +1,11 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
-import type { BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, ReplyInput, SettledWorktree } from '../broker/api.ts';
+import type { AgentFilter } from '../domain/agent-filter.ts';
+import type { AgentsUpdate, BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, ReplyInput, SettledWorktree } from '../broker/api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
-export type { AgentSpec, AgentView, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+export type { AgentFilter } from '../domain/agent-filter.ts';
+export type { AgentSpec, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
 
@@ -62,6 +64,8 @@ export interface NodeClient extends Same {
   readDiff(idArgument: string, options?: StreamOptions): AsyncIterable<DiffPart>;
   /** Its owner removes the worktree. `tree`: of the diff that was fetched. */
   settleWorktree(request: Omit<Parameters<BrokerApi['settleWorktree']>[0], 'by'>): Promise<SettledWorktree>;
+  /** All agents, then what changes. */
+  watchAgents(filter: AgentFilter, options?: StreamOptions): AsyncIterable<AgentsUpdate>;
   /** All peers, then each change. */
   watchPeers(options?: StreamOptions): AsyncIterable<PeersUpdate>;
   /** Says it to the request that is open, or to the one named, and waits up to `waitMs` for the owner's word. */

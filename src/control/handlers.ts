@@ -8,10 +8,10 @@ import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
-import { decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
+import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
-import { encodeAgent, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
+import { encodeAgent, encodeAgentsUpdate, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
 
 /** Letting go of a stream ends the reading and never the flight. */
@@ -31,8 +31,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
     removeAgent: unary(edge, async (_caller, { address }) => api.removeAgent(address)),
     getAgent: unary(edge, async (caller, { address }) => ({ agent: encodeAgent(shownTo(caller, await api.getAgent(address))) })),
     listAgents: unary(edge, async (caller, request) => {
-      const page = await api.listAgents(present({ node: optionalText(request.node, 'node') }), decodePage(request));
+      const page = await api.listAgents({ ...decodeAgentFilter(request.filter), ...present({ node: optionalText(request.node, 'node') }) }, decodePage(request));
       return { agents: page.items.map((each) => encodeAgent(shownTo(caller, each))), next: page.next ?? '' };
+    }),
+    watchAgents: serverStream(edge, async function* (_caller, { filter }, signal) {
+      for await (const update of api.watchAgents(decodeAgentFilter(filter), signal)) yield* encodeAgentsUpdate(update);
     }),
     resolve: unary(edge, async (_caller, request) => encodeResolved(await api.resolve(decodeSelector(request.selector)))),
 

@@ -1,5 +1,6 @@
 /** What clients ask, as input of the use cases. Readers throw BrokerError `invalid`, naming the field. */
 import type { AgentSpec, BrokerApi, InvokeInput, LocalCaller, ReplyInput, Selector } from '../broker/api.ts';
+import type { AgentFilter } from '../domain/agent-filter.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule } from '../domain/admit-rule.ts';
 import { invalid } from '../domain/errors.ts';
@@ -40,6 +41,22 @@ export function decodeSpec(message: agent.AddAgentRequest): AgentSpec {
       name: optionalText(message.name, 'name'),
       workspace: message.workspace === undefined ? undefined : text(message.workspace, 'workspace', 1024),
       harness: optionalText(message.harness, 'harness'),
+    }),
+  };
+}
+
+/** Absent: all. */
+export function decodeAgentFilter(filter: agent.AgentFilter | undefined): AgentFilter {
+  if (filter === undefined) return {};
+  return {
+    capabilities: list(filter.capabilities, 'capabilities', 100).map((each) => name(each, 'capability')),
+    labels: texts(filter.labels, 'labels'),
+    availableOnly: filter.availableOnly,
+    ...present({
+      node: optionalText(filter.node, 'node'),
+      pattern: filter.pattern === '' ? undefined : text(filter.pattern, 'pattern', longestPath),
+      harness: optionalText(filter.harness, 'harness'),
+      owner: optionalText(filter.owner, 'owner'),
     }),
   };
 }

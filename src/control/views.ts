@@ -1,5 +1,5 @@
 /** What the use cases answer, as messages. */
-import type { AgentView, DiffPart, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentsUpdate, AgentView, DiffPart, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
 import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { Applicant } from '../domain/admit-rule.ts';
@@ -148,6 +148,19 @@ export function encodePeer(peer: PeerView): inspection.Peer {
     lastSeenMs: peer.lastSeenMs,
     version: peer.version ?? '',
   };
+}
+
+/** In one message, so that each is far from the largest that a client takes. */
+const agentsPerMessage = 500;
+
+export function* encodeAgentsUpdate({ atMs, agents, gone }: AgentsUpdate): Generator<agent.WatchAgentsResponse> {
+  let [from, fromGone] = [0, 0];
+  do {
+    const message = { atMs, agents: agents.slice(from, from + agentsPerMessage).map(encodeAgent), gone: gone.slice(fromGone, fromGone + agentsPerMessage) };
+    from += agentsPerMessage;
+    fromGone += agentsPerMessage;
+    yield { ...message, more: from < agents.length || fromGone < gone.length };
+  } while (from < agents.length || fromGone < gone.length);
 }
 
 export function encodePeersUpdate(update: PeersUpdate): inspection.WatchPeersResponse {

@@ -4,25 +4,29 @@ export const tailnetStates = ['NoState', 'NeedsLogin', 'NeedsMachineAuth', 'Stop
 /** `unknown`: a state that only a newer tailscaled knows. */
 export type TailnetState = (typeof tailnetStates)[number] | 'unknown';
 
-/** A machine of the tailnet, this one or another. */
-export interface TailnetMachine {
+/** What holds of a machine of the tailnet, whoever tells of it. */
+interface TailnetFacts {
   /** Stable for the life of the machine in its tailnet; the only key. */
   readonly id: string;
-  /** As the machine calls itself: not unique, and nobody checked it. */
-  readonly hostName: string;
-  /** Full name without the final dot; may be empty. */
-  readonly dnsName: string;
-  readonly os: string;
   /** Login name of the user whose machine it is; undefined for a tagged one, which belongs to no person. */
   readonly user?: string;
   readonly tags: readonly string[];
   /** IPv4 first, without prefix length. */
   readonly addresses: readonly string[];
-  /** Connected to the coordination server, by its last word: worth a try, and no more. */
-  readonly isOnline: boolean;
   readonly isExpired: boolean;
   /** Of another tailnet, shared into this one or the other way round. */
   readonly isShared: boolean;
+}
+
+/** A machine of the tailnet, this one or another. */
+export interface TailnetMachine extends TailnetFacts {
+  /** As the machine calls itself: not unique, and nobody checked it. */
+  readonly hostName: string;
+  /** Full name without the final dot; may be empty. */
+  readonly dnsName: string;
+  readonly os: string;
+  /** Connected to the coordination server, by its last word: worth a try, and no more. */
+  readonly isOnline: boolean;
   /** An exit node that is no machine of anybody here. */
   readonly isExit: boolean;
 }
@@ -42,15 +46,8 @@ export interface TailnetStatus {
 }
 
 /** Who is at an address, by the word of the local tailscaled: a machine, whoever uses it. */
-export interface TailnetIdentity {
-  readonly id: string;
+export interface TailnetIdentity extends TailnetFacts {
   readonly name: string;
-  /** Login name; undefined for a tagged machine: what stands there for one is nobody's identity. */
-  readonly user?: string;
-  readonly tags: readonly string[];
-  readonly addresses: readonly string[];
-  readonly isExpired: boolean;
-  readonly isShared: boolean;
   /** Others reach this machine from behind it with its address: the address proves nothing. */
   readonly isRouter: boolean;
   /** What the tailnet's policy lets that machine do to this one: name of the capability, its values. */

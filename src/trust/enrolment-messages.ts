@@ -2,16 +2,17 @@
 import { z } from 'zod';
 import { BrokerError, type ErrorInfo } from '../domain/errors.ts';
 import type { HostPort } from '../domain/host-port.ts';
-import { isNodeId, type MeshId, type NodeId } from '../domain/ids.ts';
+import { isNodeId } from '../domain/ids.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 
-export const rootPath = '/v1/root';
-export const enrolPath = '/v1/enrol';
-/** What an issuer would say to the machine that asks; by the word of the tailnet alone, and without consequence. */
-export const askPath = '/v1/ask';
-/** Entering without a token, by the word of the tailnet. */
-export const applyPath = '/v1/apply';
-export const exporterLabel = 'EXPORTER-beckon-enrolment-v1';
+export const enrolmentPaths = {
+  root: '/v1/root',
+  enrol: '/v1/enrol',
+  /** What an issuer would say to the machine that asks; by the word of the tailnet alone, and without consequence. */
+  ask: '/v1/ask',
+  /** Entering without a token, by the word of the tailnet. */
+  apply: '/v1/apply',
+} as const;
 
 const base64url = /^[A-Za-z0-9_-]*$/;
 const bytes = (minLength: number, maxLength: number) =>
@@ -89,45 +90,6 @@ export interface AdmissionAnswer {
 const problem = z.object({
   error: z.object({ code: z.string().max(40), message: z.string().max(1000), hint: z.string().max(1000).optional() }),
 });
-
-/**
- * What an issuer's key signs about the node that keeps it. Without it any member could stand in an issuer's place and
- * collect tokens, since its own certificate is a good one of the mesh.
- */
-export function issuerStatement(meshId: MeshId, nodeId: NodeId): Uint8Array {
-  return joined(['beckon-issuer-v1', meshId, nodeId]);
-}
-
-/**
- * What the joining node signs to prove that it holds the key: bound to the mesh, to the name it asks for, and to this
- * one TLS connection, so that it is worth nothing anywhere else.
- */
-export function proofOfKey(parts: {
-  readonly meshId: MeshId;
-  readonly name: string;
-  readonly publicKey: Uint8Array;
-  readonly channel: Uint8Array;
-}): Uint8Array {
-  const { meshId, name, publicKey, channel } = parts;
-  return joined(['beckon-enrolment-v1', meshId, name, publicKey, channel]);
-}
-
-/** The same for the key that the node would issue with. */
-export function proofOfIssuerKey(parts: { readonly meshId: MeshId; readonly nodeKey: Uint8Array; readonly publicKey: Uint8Array; readonly channel: Uint8Array }): Uint8Array {
-  const { meshId, nodeKey, publicKey, channel } = parts;
-  return joined(['beckon-issuer-key-v1', meshId, nodeKey, publicKey, channel]);
-}
-
-/** Each part preceded by its length, so that no two lists of parts are alike. */
-function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
-  const pieces = parts.flatMap((part) => {
-    const bytesOfPart = Buffer.from(part as Uint8Array);
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytesOfPart.length);
-    return [length, bytesOfPart];
-  });
-  return new Uint8Array(Buffer.concat(pieces));
-}
 
 /** The JSON text of any of these messages. */
 export function encodeMessage(message: object): string {

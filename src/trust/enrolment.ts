@@ -10,22 +10,8 @@ import { parseName } from '../domain/name.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { CertificateChain } from '../domain/trust.ts';
-import {
-  applyPath,
-  askPath,
-  decodeApplication,
-  decodeEnrolRequest,
-  encodeMessage,
-  enrolPath,
-  exporterLabel,
-  issuerStatement,
-  proofOfIssuerKey,
-  proofOfKey,
-  rootPath,
-  type Advice,
-  type Application,
-  type MemberCard,
-} from './enrolment-messages.ts';
+import { decodeApplication, decodeEnrolRequest, encodeMessage, enrolmentPaths, type Advice, type Application, type MemberCard } from './enrolment-messages.ts';
+import { exporterLabel, issuerStatement, proofOfIssuerKey, proofOfKey } from './enrolment-proofs.ts';
 import type { EntranceHandler, EntranceReply, EntranceRequest } from './entrance.ts';
 import { after } from './issue.ts';
 import type { Issuer } from './mesh-authority.ts';
@@ -101,15 +87,15 @@ export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
     if (issuer === undefined) {
       throw new BrokerError('unavailable', 'this node is no issuer', { hint: 'join at a node that can let others in: the one that made the token, say' });
     }
-    if (request.method === 'GET' && request.path === rootPath) {
+    if (request.method === 'GET' && request.path === enrolmentPaths.root) {
       return introduce(issuer, options.nodeId);
     }
-    if (request.method === 'GET' && request.path === askPath) return json(await options.desk.advise(await options.identify(request)));
-    if (request.method === 'POST' && request.path === enrolPath) {
+    if (request.method === 'GET' && request.path === enrolmentPaths.ask) return json(await options.desk.advise(await options.identify(request)));
+    if (request.method === 'POST' && request.path === enrolmentPaths.enrol) {
       const { secret, ...application } = decodeEnrolRequest(request.body);
       return enrolNode(request, application, { secretHash: hashOfSecret(secret) }, issuer, options);
     }
-    if (request.method === 'POST' && request.path === applyPath) {
+    if (request.method === 'POST' && request.path === enrolmentPaths.apply) {
       const application = decodeApplication(request.body);
       return enrolNode(request, application, { identity: await options.identify(request) }, issuer, options);
     }

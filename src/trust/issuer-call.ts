@@ -12,24 +12,8 @@ import type { Clock } from '../domain/ports.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
 import { meshIdOf, readCertificate, toPem, verifyChain, verifyIssuer } from './certificate.ts';
 import { serverCheck } from './client-tls.ts';
-import {
-  applyPath,
-  askPath,
-  decodeAdmission,
-  decodeAdvice,
-  decodeIntroduction,
-  decodeProblem,
-  encodeMessage,
-  enrolPath,
-  exporterLabel,
-  issuerStatement,
-  proofOfIssuerKey,
-  proofOfKey,
-  rootPath,
-  type AdmissionAnswer,
-  type Advice,
-  type MemberCard,
-} from './enrolment-messages.ts';
+import { decodeAdmission, decodeAdvice, decodeIntroduction, decodeProblem, encodeMessage, enrolmentPaths, type AdmissionAnswer, type Advice, type MemberCard } from './enrolment-messages.ts';
+import { exporterLabel, issuerStatement, proofOfIssuerKey, proofOfKey } from './enrolment-proofs.ts';
 import { exportKey } from './entrance.ts';
 import { exchange, type Answer, type Detour, type Exchange } from './https-call.ts';
 import { rawPublicKey, verifySignature, type NodeKey } from './node-key.ts';
@@ -63,7 +47,7 @@ export async function meetIssuer(address: HostPort, call: IssuerCall, isWanted: 
     // Nothing is believed and nothing is told here: fingerprint and signatures decide.
     tls: { rejectUnauthorized: false, checkServerIdentity: () => undefined },
     method: 'GET',
-    path: rootPath,
+    path: enrolmentPaths.root,
     mostBytes: mostIntroductionBytes,
   });
   // Whoever answers is a stranger still: of what it says only the status is repeated.
@@ -80,7 +64,7 @@ export async function meetIssuer(address: HostPort, call: IssuerCall, isWanted: 
 
 /** What it would say to this machine. @throws IssuerRefusal with its own words; any error of the connection */
 export async function askIssuer(known: KnownIssuer, call: IssuerCall): Promise<Advice> {
-  const { status, body } = await send(known.address, call, { tls: tlsOf(known), method: 'GET', path: askPath, mostBytes: mostIntroductionBytes });
+  const { status, body } = await send(known.address, call, { tls: tlsOf(known), method: 'GET', path: enrolmentPaths.ask, mostBytes: mostIntroductionBytes });
   if (status !== 200) throw problemOf(status, body);
   return decodeAdvice(body);
 }
@@ -134,7 +118,7 @@ export async function askToJoin(known: KnownIssuer, wish: Wish, call: IssuerCall
   const { status, body } = await send(known.address, call, {
     tls: tlsOf(known),
     method: 'POST',
-    path: secret === undefined ? applyPath : enrolPath,
+    path: secret === undefined ? enrolmentPaths.apply : enrolmentPaths.enrol,
     body: message,
     mostBytes: mostAnswerBytes,
   });

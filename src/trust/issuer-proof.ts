@@ -3,7 +3,7 @@ import { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { IssuerProof } from '../domain/trust.ts';
 import { meshIdOf, readCertificate, verifyIssuer } from './certificate.ts';
-import { issuerStatement } from './enrolment-messages.ts';
+import { issuerStatement } from './enrolment-proofs.ts';
 import type { Issuer } from './mesh-authority.ts';
 import { verifySignature } from './node-key.ts';
 

@@ -63,6 +63,7 @@ describe('calls that change the node, or tell of others', () => {
     removeAgent: (client) => client.removeAgent('fabric'),
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
+    watchAgents: (client) => all(client.watchAgents({})),
     watchPeers: (client) => all(client.watchPeers()),
     ping: (client) => client.ping('desktop'),
     diagnose: (client) => client.diagnose(),

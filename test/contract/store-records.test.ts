@@ -1,31 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { agentIdOf } from '../../src/domain/ids.ts';
 import type { MeshId, NodeId } from '../../src/domain/ids.ts';
 import type { Endpoint } from '../../src/domain/invocation.ts';
 import type { Registration, SignedRecord } from '../../src/domain/registration.ts';
-import type { Member, Membership, Store, StoredRegistration } from '../../src/domain/store-port.ts';
-import { nodeIdFor, openTempStore, Story, utf8 } from '../support/temp-store.ts';
-import type { TempStore } from '../support/temp-store.ts';
+import type { Member, Membership, StoredRegistration } from '../../src/domain/store-port.ts';
+import { desktop, me, storePerTest } from '../support/store-per-test.ts';
+import { nodeIdFor, utf8 } from '../support/temp-store.ts';
 
-const [me, desktop] = [nodeIdFor(1), nodeIdFor(2)];
 const address = '@fabric@laptop#main';
 
-let temp: TempStore;
-let store: Store;
-let story: Story;
-
-beforeEach(async () => {
-  temp = await openTempStore(me);
-  store = temp.store;
-  story = new Story();
-});
-
-afterEach(async () => {
-  await temp[Symbol.asyncDispose]();
-});
+const at = storePerTest();
 
 const endpoint = (changes: Partial<Endpoint> = {}): Endpoint => ({
-  agentId: agentIdOf(story.ulid()), address, harness: 'command', cwd: '/src/fabric', argv: ['cat', '-'], env: ['A=b', 'HOME'],
+  agentId: agentIdOf(at.story.ulid()), address, harness: 'command', cwd: '/src/fabric', argv: ['cat', '-'], env: ['A=b', 'HOME'],
   path: '/bin', permissions: 'ask', isolate: false, ...changes,
 });
 const registration = (changes: Partial<Registration> = {}): Registration => ({
@@ -37,81 +24,81 @@ const signed = (text: string): SignedRecord => ({ payload: utf8(text), signature
 describe('agents', () => {
   test('are read back as they were added, also after a restart', async () => {
     const [one, other] = [endpoint(), endpoint({ address: '@other@laptop#main', isolate: true })];
-    await store.write.addAgent({ stamp: story.stamp(), endpoint: one, registration: registration() });
+    await at.store.write.addAgent({ stamp: at.story.stamp(), endpoint: one, registration: registration() });
     const away = registration({ address: other.address, available: false, unavailableWhy: 'no such command', isDefault: false });
-    await store.write.addAgent({ stamp: story.stamp(), endpoint: other, registration: away });
-    store = await temp.reopen();
-    expect(store.read.endpoint(address)).toEqual(one);
-    expect(store.read.endpoints()).toEqual([one, other]);
-    expect(store.read.ownRegistrations()).toEqual([registration(), away]);
-    expect(store.read.endpoint('@none@laptop#main')).toBeUndefined();
+    await at.store.write.addAgent({ stamp: at.story.stamp(), endpoint: other, registration: away });
+    await at.reopen();
+    expect(at.store.read.endpoint(address)).toEqual(one);
+    expect(at.store.read.endpoints()).toEqual([one, other]);
+    expect(at.store.read.ownRegistrations()).toEqual([registration(), away]);
+    expect(at.store.read.endpoint('@none@laptop#main')).toBeUndefined();
   });
 
   test('the same again is no change; what was asked differently is a conflict', async () => {
-    await store.write.addAgent({ stamp: story.stamp(), endpoint: endpoint(), registration: registration() });
+    await at.store.write.addAgent({ stamp: at.story.stamp(), endpoint: endpoint(), registration: registration() });
     const again = { endpoint: endpoint({ path: '/usr/bin' }), registration: registration({ labels: { os: 'linux', team: 'a' }, available: false }) };
-    expect(await store.write.addAgent({ stamp: story.stamp(), ...again })).toEqual({ added: false });
-    expect(store.read.ownRegistrations()).toEqual([registration()]);
+    expect(await at.store.write.addAgent({ stamp: at.story.stamp(), ...again })).toEqual({ added: false });
+    expect(at.store.read.ownRegistrations()).toEqual([registration()]);
     const changes: [Partial<Endpoint>, Partial<Registration>][] = [
       [{ argv: ['cat'] }, {}], [{ env: [] }, {}], [{ cwd: '/' }, {}], [{ permissions: 'full' }, {}], [{ isolate: true }, {}],
       [{}, { capabilities: [] }], [{}, { labels: {} }], [{}, { visibility: 'node' }], [{}, { description: '' }], [{}, { isDefault: false }],
     ];
     for (const [ofEndpoint, ofRegistration] of changes) {
-      const write = store.write.addAgent({ stamp: story.stamp(), endpoint: endpoint(ofEndpoint), registration: registration(ofRegistration) });
+      const write = at.store.write.addAgent({ stamp: at.story.stamp(), endpoint: endpoint(ofEndpoint), registration: registration(ofRegistration) });
       await expect(write).rejects.toMatchObject({ code: 'conflict' });
     }
   });
 
   test('a removal names what it held and is refused for the unknown', async () => {
-    await store.write.addAgent({ stamp: story.stamp(), endpoint: endpoint(), registration: registration() });
-    const held = await store.write.accept(story.accept(story.invocation({ origin: me, owner: me })));
-    const ran = await store.write.accept(story.accept(story.invocation({ origin: me, owner: me })));
-    await store.write.start({ stamp: story.stamp(), flightId: ran.flight.id });
-    expect(await store.write.removeAgent({ stamp: story.stamp(), address })).toEqual({ held: [held.flight.id] });
-    expect(store.read.endpoints()).toEqual([]);
-    expect(store.read.ownRegistrations()).toEqual([]);
-    await expect(store.write.removeAgent({ stamp: story.stamp(), address })).rejects.toMatchObject({ code: 'not_found' });
+    await at.store.write.addAgent({ stamp: at.story.stamp(), endpoint: endpoint(), registration: registration() });
+    const held = await at.store.write.accept(at.story.accept(at.story.invocation({ origin: me, owner: me })));
+    const ran = await at.store.write.accept(at.story.accept(at.story.invocation({ origin: me, owner: me })));
+    await at.store.write.start({ stamp: at.story.stamp(), flightId: ran.flight.id });
+    expect(await at.store.write.removeAgent({ stamp: at.story.stamp(), address })).toEqual({ held: [held.flight.id] });
+    expect(at.store.read.endpoints()).toEqual([]);
+    expect(at.store.read.ownRegistrations()).toEqual([]);
+    await expect(at.store.write.removeAgent({ stamp: at.story.stamp(), address })).rejects.toMatchObject({ code: 'not_found' });
   });
 
   test('availability comes and goes with its reason', async () => {
-    await store.write.addAgent({ stamp: story.stamp(), endpoint: endpoint(), registration: registration() });
-    await store.write.setAvailability({ address, available: false, why: 'gone' });
-    expect(store.read.ownRegistrations()).toEqual([registration({ available: false, unavailableWhy: 'gone' })]);
-    await store.write.setAvailability({ address, available: true });
-    expect(store.read.ownRegistrations()).toEqual([registration()]);
+    await at.store.write.addAgent({ stamp: at.story.stamp(), endpoint: endpoint(), registration: registration() });
+    await at.store.write.setAvailability({ address, available: false, why: 'gone' });
+    expect(at.store.read.ownRegistrations()).toEqual([registration({ available: false, unavailableWhy: 'gone' })]);
+    await at.store.write.setAvailability({ address, available: true });
+    expect(at.store.read.ownRegistrations()).toEqual([registration()]);
   });
 });
 
 describe('the registry', () => {
   const records = (...names: string[]): StoredRegistration[] =>
     names.map((name) => ({ registration: registration({ address: `@${name}@desktop#main`, nodeId: desktop }), record: signed(name) }));
-  const save = (epoch: number, version: number, list: StoredRegistration[]) => store.write.saveRegistry({
+  const save = (epoch: number, version: number, list: StoredRegistration[]) => at.store.write.saveRegistry({
     head: { nodeId: desktop, epoch, version, count: list.length, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: signed(`${epoch}.${version}`), records: list, atMs: 1,
   });
 
   test('keeps an owner’s newest set, verbatim, whatever order the sets come in', async () => {
     expect(await save(5, 2, records('a', 'b'))).toBe(true);
     for (const [epoch, version] of [[5, 2], [5, 1], [4, 9]] as const) expect(await save(epoch, version, records('x'))).toBe(false);
-    expect(store.read.registrations(desktop).map((each) => each.registration.address)).toEqual(['@a@desktop#main', '@b@desktop#main']);
+    expect(at.store.read.registrations(desktop).map((each) => each.registration.address)).toEqual(['@a@desktop#main', '@b@desktop#main']);
     expect(await save(5, 3, records('b'))).toBe(true);
     expect(await save(6, 0, records('c'))).toBe(true);
-    const [only, ...more] = store.read.registrations();
+    const [only, ...more] = at.store.read.registrations();
     expect(more).toEqual([]);
     expect(only?.registration).toEqual(registration({ address: '@c@desktop#main', nodeId: desktop }));
     expect(Buffer.from(only!.record.payload).toString()).toBe('c');
     expect(Buffer.from(only!.record.signature).toString()).toBe('c!');
-    const head = store.read.registryHead(desktop);
+    const head = at.store.read.registryHead(desktop);
     expect(head?.head).toEqual({ nodeId: desktop, epoch: 6, version: 0, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] });
     expect(Buffer.from(head!.signedHead.payload).toString()).toBe('6.0');
-    expect(store.read.registryHead(me)).toBeUndefined();
-    expect(store.read.registrations(me)).toEqual([]);
+    expect(at.store.read.registryHead(me)).toBeUndefined();
+    expect(at.store.read.registrations(me)).toEqual([]);
   });
 
   test('a set that can not be stored whole leaves the old one', async () => {
     await save(1, 1, records('a'));
     await expect(save(2, 1, records('b', 'b'))).rejects.toMatchObject({ code: 'conflict' });
-    expect(store.read.registrations().map((each) => each.registration.address)).toEqual(['@a@desktop#main']);
-    expect(store.read.registryHead(desktop)?.head.epoch).toBe(1);
+    expect(at.store.read.registrations().map((each) => each.registration.address)).toEqual(['@a@desktop#main']);
+    expect(at.store.read.registryHead(desktop)?.head.epoch).toBe(1);
   });
 });
 
@@ -129,90 +116,90 @@ describe('trust', () => {
 
   test('a node joins one mesh', async () => {
     const self = member({ nodeId: me, name: 'laptop' });
-    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [self], what: 'mesh.created' });
-    expect(plain(store.read.membership())).toEqual(plain(membership()));
-    expect(plain(store.read.members())).toEqual(plain([self]));
-    const again = store.write.saveMembership({ stamp: story.stamp(), membership: { ...membership(), meshName: 'other' }, members: [member()], what: 'mesh.joined' });
+    await at.store.write.saveMembership({ stamp: at.story.stamp(), membership: membership(), members: [self], what: 'mesh.created' });
+    expect(plain(at.store.read.membership())).toEqual(plain(membership()));
+    expect(plain(at.store.read.members())).toEqual(plain([self]));
+    const again = at.store.write.saveMembership({ stamp: at.story.stamp(), membership: { ...membership(), meshName: 'other' }, members: [member()], what: 'mesh.joined' });
     await expect(again).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('home') });
-    expect(store.read.members()).toHaveLength(1);
-    await store.write.replaceOwnChain({ stamp: story.stamp(), name: 'lap', chain: chain('new') });
-    expect(plain(store.read.membership())).toEqual(plain({ ...membership(), name: 'lap', chain: chain('new') }));
+    expect(at.store.read.members()).toHaveLength(1);
+    await at.store.write.replaceOwnChain({ stamp: at.story.stamp(), name: 'lap', chain: chain('new') });
+    expect(plain(at.store.read.membership())).toEqual(plain({ ...membership(), name: 'lap', chain: chain('new') }));
   });
 
   test('without a mesh there is no chain to replace', async () => {
-    await expect(store.write.replaceOwnChain({ stamp: story.stamp(), name: 'lap', chain: chain('new') })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(at.store.write.replaceOwnChain({ stamp: at.story.stamp(), name: 'lap', chain: chain('new') })).rejects.toMatchObject({ code: 'not_found' });
   });
 
   test('a name belongs to one member at a time', async () => {
-    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
-    const rename = (nodeId: NodeId, name: string) => store.write.renameMember({ stamp: story.stamp(), member: member({ nodeId, name, notBeforeMs: 200 }) });
+    await at.store.write.saveMembership({ stamp: at.story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
+    const rename = (nodeId: NodeId, name: string) => at.store.write.renameMember({ stamp: at.story.stamp(), member: member({ nodeId, name, notBeforeMs: 200 }) });
     await rename(desktop, 'studio');
-    expect(store.read.member(desktop)?.name).toBe('studio');
+    expect(at.store.read.member(desktop)?.name).toBe('studio');
     await rename(desktop, 'studio');
     for (const taken of ['studio', 'laptop']) await expect(rename(nodeIdFor(3), taken)).rejects.toMatchObject({ code: 'conflict' });
-    await store.write.saveDepartures({ stamp: story.stamp(), departures: [departureOf(desktop, 200)] });
+    await at.store.write.saveDepartures({ stamp: at.story.stamp(), departures: [departureOf(desktop, 200)] });
     await rename(nodeIdFor(3), 'studio');
   });
 
   test('one that left is no member until it has a later certificate', async () => {
-    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
-    const leave = (certifiedAtMs: number) => store.write.saveDepartures({ stamp: story.stamp(), departures: [departureOf(desktop, certifiedAtMs), departureOf(nodeIdFor(4), 1)] });
+    await at.store.write.saveMembership({ stamp: at.story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
+    const leave = (certifiedAtMs: number) => at.store.write.saveDepartures({ stamp: at.story.stamp(), departures: [departureOf(desktop, certifiedAtMs), departureOf(nodeIdFor(4), 1)] });
     // Of a certificate before the one it has now: it has come back since.
     expect(await leave(50)).toEqual([]);
-    expect(store.read.member(desktop)?.left).toBeUndefined();
+    expect(at.store.read.member(desktop)?.left).toBeUndefined();
     expect(await leave(100)).toEqual([desktop]);
-    expect(store.read.member(desktop)?.left?.atMs).toBe(7);
+    expect(at.store.read.member(desktop)?.left?.atMs).toBe(7);
     expect(await leave(100)).toEqual([]);
-    expect(await store.write.saveMembers({ stamp: story.stamp(), members: [member()] })).toEqual([]);
-    expect(store.read.member(desktop)?.left).toBeDefined();
-    expect(await store.write.saveMembers({ stamp: story.stamp(), members: [member({ notBeforeMs: 101 })] })).toEqual([desktop]);
-    expect(store.read.member(desktop)?.left).toBeUndefined();
+    expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member()] })).toEqual([]);
+    expect(at.store.read.member(desktop)?.left).toBeDefined();
+    expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member({ notBeforeMs: 101 })] })).toEqual([desktop]);
+    expect(at.store.read.member(desktop)?.left).toBeUndefined();
   });
 
   test('a node that leaves knows nothing of the mesh but that it was there, and learns no more of it', async () => {
-    await expect(store.write.leaveMesh({ stamp: story.stamp() })).rejects.toMatchObject({ code: 'not_found' });
-    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
-    await store.write.addInvite({ stamp: story.stamp(), invite: { secretHash: 'aa', owner: 'ada', expiresAtMs: 2e15 } });
-    await store.write.leaveMesh({ stamp: story.stamp() });
-    const { read } = store;
+    await expect(at.store.write.leaveMesh({ stamp: at.story.stamp() })).rejects.toMatchObject({ code: 'not_found' });
+    await at.store.write.saveMembership({ stamp: at.story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
+    await at.store.write.addInvite({ stamp: at.story.stamp(), invite: { secretHash: 'aa', owner: 'ada', expiresAtMs: 2e15 } });
+    await at.store.write.leaveMesh({ stamp: at.story.stamp() });
+    const { read } = at.store;
     expect([read.membership(), read.members(), read.invite('aa'), read.hasLeft('mesh1' as MeshId), read.hasLeft('mesh2' as MeshId), read.formerName(desktop)]).toEqual([undefined, [], undefined, true, false, 'desktop']);
-    expect(await store.write.saveMembers({ stamp: story.stamp(), members: [member()], meshId: 'mesh1' as MeshId })).toEqual([]);
+    expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member()], meshId: 'mesh1' as MeshId })).toEqual([]);
     expect(read.members()).toEqual([]);
-    await store.write.saveMembership({ stamp: story.stamp(), membership: membership(), members: [], what: 'mesh.joined' });
+    await at.store.write.saveMembership({ stamp: at.story.stamp(), membership: membership(), members: [], what: 'mesh.joined' });
   });
 
   test('an invitation admits one node, in time', async () => {
-    const expiresAtMs = story.nowMs + 1000;
-    await store.write.addInvite({ stamp: story.stamp(), invite: { secretHash: 's1', owner: 'ada', expiresAtMs } });
-    await store.write.addInvite({ stamp: story.stamp(), invite: { secretHash: 's2', owner: 'ada', expiresAtMs } });
+    const expiresAtMs = at.story.nowMs + 1000;
+    await at.store.write.addInvite({ stamp: at.story.stamp(), invite: { secretHash: 's1', owner: 'ada', expiresAtMs } });
+    await at.store.write.addInvite({ stamp: at.story.stamp(), invite: { secretHash: 's2', owner: 'ada', expiresAtMs } });
     const redeem = (secretHash: string, nodeId = desktop) =>
-      store.write.redeemInvite({ stamp: story.stamp(), secretHash, member: member({ nodeId }) });
+      at.store.write.redeemInvite({ stamp: at.story.stamp(), secretHash, member: member({ nodeId }) });
     await expect(redeem('none')).rejects.toMatchObject({ code: 'denied' });
     const both = await Promise.allSettled([redeem('s1'), redeem('s1', nodeIdFor(3))]);
     expect(both.map((each) => each.status)).toEqual(['fulfilled', 'rejected']);
-    expect(store.read.invite('s1')).toEqual({ secretHash: 's1', owner: 'ada', expiresAtMs, usedBy: desktop });
+    expect(at.store.read.invite('s1')).toEqual({ secretHash: 's1', owner: 'ada', expiresAtMs, usedBy: desktop });
     await redeem('s1');
-    expect(store.read.invite('s2')).toEqual({ secretHash: 's2', owner: 'ada', expiresAtMs });
-    story.nowMs = expiresAtMs;
+    expect(at.store.read.invite('s2')).toEqual({ secretHash: 's2', owner: 'ada', expiresAtMs });
+    at.story.nowMs = expiresAtMs;
     await expect(redeem('s2', nodeIdFor(4))).rejects.toMatchObject({ code: 'denied' });
-    expect(store.read.members().map((each) => each.nodeId)).toEqual([desktop]);
+    expect(at.store.read.members().map((each) => each.nodeId)).toEqual([desktop]);
     await expect(redeem('s1')).rejects.toMatchObject({ code: 'denied' });
-    expect(store.read.member(nodeIdFor(3))).toBeUndefined();
+    expect(at.store.read.member(nodeIdFor(3))).toBeUndefined();
   });
 
   test('of two certificates of a member the later one is kept', async () => {
-    const save = (...members: Member[]) => store.write.saveMembers({ stamp: story.stamp(), members });
+    const save = (...members: Member[]) => at.store.write.saveMembers({ stamp: at.story.stamp(), members });
     expect(await save(member())).toEqual([desktop]);
     expect(await save(member())).toEqual([]);
     expect(await save(member({ notBeforeMs: 99, name: 'old' }))).toEqual([]);
     expect(await save(member({ addresses: ['10.0.0.9:1'] }))).toEqual([]);
-    expect(store.read.member(desktop)).toMatchObject({ name: 'desktop', addresses: ['10.0.0.9:1'] });
+    expect(at.store.read.member(desktop)).toMatchObject({ name: 'desktop', addresses: ['10.0.0.9:1'] });
     expect(await save(member({ notBeforeMs: 101, name: 'desk' }), member({ nodeId: nodeIdFor(3) }))).toEqual([desktop, nodeIdFor(3)]);
-    expect(store.read.member(desktop)).toMatchObject({ name: 'desk', notBeforeMs: 101 });
-    await store.write.saw({ nodeId: desktop, atMs: 50 });
-    await store.write.saw({ nodeId: desktop, atMs: 40 });
-    expect(store.read.member(desktop)?.lastSeenMs).toBe(50);
+    expect(at.store.read.member(desktop)).toMatchObject({ name: 'desk', notBeforeMs: 101 });
+    await at.store.write.saw({ nodeId: desktop, atMs: 50 });
+    await at.store.write.saw({ nodeId: desktop, atMs: 40 });
+    expect(at.store.read.member(desktop)?.lastSeenMs).toBe(50);
     await save(member({ notBeforeMs: 102 }));
-    expect(store.read.member(desktop)?.lastSeenMs).toBe(50);
+    expect(at.store.read.member(desktop)?.lastSeenMs).toBe(50);
   });
 });

@@ -1,41 +1,32 @@
 /** Sessions with agents of this node, as the store gives them to flights. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { flightOfInvocation, sessionOfInvocation } from '../../src/domain/ids.ts';
 import type { FlightId, SessionId } from '../../src/domain/ids.ts';
 import type { Invocation, SessionChoice } from '../../src/domain/invocation.ts';
 import type { Flight } from '../../src/domain/records.ts';
-import { nodeIdFor, openTempStore, Story, textTask } from '../support/temp-store.ts';
-import type { TempStore } from '../support/temp-store.ts';
+import { desktop, me, storePerTest } from '../support/store-per-test.ts';
+import { textTask } from '../support/temp-store.ts';
 
-const me = nodeIdFor(1);
-const desktop = nodeIdFor(2);
 const target = '@fabric@laptop#main';
 
-let temp: TempStore;
-let story: Story;
+const at = storePerTest();
 
-beforeEach(async () => {
-  temp = await openTempStore(me);
-  story = new Story();
-});
-afterEach(() => temp[Symbol.asyncDispose]());
-
-const invoked = (session: SessionChoice = { mode: 'new' }, changes: Partial<Invocation> = {}): Invocation => story.invocation({ origin: desktop, owner: me }, { session, ...changes });
+const invoked = (session: SessionChoice = { mode: 'new' }, changes: Partial<Invocation> = {}): Invocation => at.story.invocation({ origin: desktop, owner: me }, { session, ...changes });
 
 async function receive(session?: SessionChoice, owner = 'ada', changes: Partial<Invocation> = {}): Promise<Flight> {
-  const result = await temp.store.write.receive({ stamp: story.stamp(), invocation: invoked(session, changes), task: textTask(''), queueLimit: 100, sessionOwner: owner });
+  const result = await at.store.write.receive({ stamp: at.story.stamp(), invocation: invoked(session, changes), task: textTask(''), queueLimit: 100, sessionOwner: owner });
   if (result === 'cancelled') throw new Error('cancelled');
   return result.flight;
 }
 
 async function accept(session: SessionChoice = { mode: 'new' }, owner = 'ada'): Promise<Flight> {
-  const invocation = story.invocation({ origin: me, owner: me }, { session });
-  return (await temp.store.write.accept(story.accept(invocation, { kind: 'local', queueLimit: 100, sessionOwner: owner }))).flight;
+  const invocation = at.story.invocation({ origin: me, owner: me }, { session });
+  return (await at.store.write.accept(at.story.accept(invocation, { kind: 'local', queueLimit: 100, sessionOwner: owner }))).flight;
 }
 
 const named = (name: string): SessionChoice => ({ mode: 'named', name });
 const next: SessionChoice = { mode: 'continue' };
-const bind = (flightId: FlightId, agentSession: string) => temp.store.write.bindSession({ flightId, agentSession });
+const bind = (flightId: FlightId, agentSession: string) => at.store.write.bindSession({ flightId, agentSession });
 const sessionOf = ({ sessionId }: Flight): SessionId => {
   if (sessionId === undefined) throw new Error('it has no session');
   return sessionId;
@@ -45,12 +36,12 @@ describe('a flight gets its session as it is taken in', () => {
   test('a new one is named after its invocation, and what the write answers is what is stored', async () => {
     for (const flight of [await accept(), await receive()]) {
       expect(flight.sessionId).toBe(sessionOfInvocation(flight.invocationId));
-      expect(temp.store.read.flight(flight.id)).toEqual(flight);
+      expect(at.store.read.flight(flight.id)).toEqual(flight);
     }
   });
 
   test('an agent without sessions gives it none', async () => {
-    const result = await temp.store.write.receive({ stamp: story.stamp(), invocation: invoked(), task: textTask(''), queueLimit: 100 });
+    const result = await at.store.write.receive({ stamp: at.story.stamp(), invocation: invoked(), task: textTask(''), queueLimit: 100 });
     expect(result).toMatchObject({ flight: { state: 'queued' } });
     expect(result).not.toHaveProperty('flight.sessionId');
   });
@@ -72,7 +63,7 @@ describe('a flight gets its session as it is taken in', () => {
 
   test('the clock going back changes nothing of which one is the last', async () => {
     await accept();
-    story.nowMs -= 1_000_000;
+    at.story.nowMs -= 1_000_000;
     const second = await accept();
     expect((await accept(next)).sessionId).toBe(second.sessionId);
   });
@@ -107,38 +98,38 @@ describe('a flight gets its session as it is taken in', () => {
       await expect(receive(named(name))).rejects.toMatchObject({ code: 'denied' });
       await expect(accept(named(name))).rejects.toMatchObject({ code: 'denied' });
     }
-    expect(await temp.store.inspect.countFlights()).toEqual({ queued: 2 });
+    expect(await at.store.inspect.countFlights()).toEqual({ queued: 2 });
   });
 });
 
 describe('turns of sessions', () => {
   test('what is queued can be asked for without those of busy sessions', async () => {
     const [a, , b, c] = [await receive(), await receive(next), await receive(), await receive(next)];
-    expect(temp.store.read.queued(target, 2)).toHaveLength(2);
-    expect(temp.store.read.queued(target, 2, [sessionOf(a)])).toEqual([b.id, c.id]);
-    expect(temp.store.read.queued(target, 2, [sessionOf(a), sessionOf(b)])).toEqual([]);
+    expect(at.store.read.queued(target, 2)).toHaveLength(2);
+    expect(at.store.read.queued(target, 2, [sessionOf(a)])).toEqual([b.id, c.id]);
+    expect(at.store.read.queued(target, 2, [sessionOf(a), sessionOf(b)])).toEqual([]);
   });
 
   test('the session is in the event that says it started, and the origin learns it from there', async () => {
     const flight = await receive();
-    const started = await temp.store.write.start({ stamp: story.stamp(), flightId: flight.id });
+    const started = await at.store.write.start({ stamp: at.story.stamp(), flightId: flight.id });
     expect(started?.event.body).toEqual({ kind: 'started', run: 1, session: flight.sessionId });
-    expect(temp.store.read.events(flight.id, 0, 1000)[0]?.body).toEqual(started?.event.body);
-    const sent = story.invocation({ origin: me, owner: desktop });
-    await temp.store.write.accept(story.accept(sent, { kind: 'send', attemptId: story.attemptId() }));
+    expect(at.store.read.events(flight.id, 0, 1000)[0]?.body).toEqual(started?.event.body);
+    const sent = at.story.invocation({ origin: me, owner: desktop });
+    await at.store.write.accept(at.story.accept(sent, { kind: 'send', attemptId: at.story.attemptId() }));
     const body = { kind: 'started', run: 1, session: sessionOf(flight) } as const;
-    const applied = await temp.store.write.applyEvents({ stamp: story.stamp(), invocationId: sent.id, fromNodeId: desktop, receivedAtMs: 1, events: [{ seq: 1, ...story.stamp(), body }] });
+    const applied = await at.store.write.applyEvents({ stamp: at.story.stamp(), invocationId: sent.id, fromNodeId: desktop, receivedAtMs: 1, events: [{ seq: 1, ...at.story.stamp(), body }] });
     expect(applied?.flight.sessionId).toBe(flight.sessionId);
-    expect(temp.store.read.flight(flightOfInvocation(sent.id))?.sessionId).toBe(flight.sessionId);
+    expect(at.store.read.flight(flightOfInvocation(sent.id))?.sessionId).toBe(flight.sessionId);
   });
 
   test('what the agent calls it is kept for later turns, over a restart and over a run that is repeated', async () => {
     const flight = await receive(undefined, 'ada', { rerunnable: true });
-    await temp.store.write.start({ stamp: story.stamp(), flightId: flight.id });
+    await at.store.write.start({ stamp: at.story.stamp(), flightId: flight.id });
     await bind(flight.id, 'agent-1');
     await bind(flight.id, 'agent-2');
-    const again = await temp.reopen();
-    await again.write.recover({ stamp: story.stamp(), nodeId: me });
+    const again = await at.reopen();
+    await again.write.recover({ stamp: at.story.stamp(), nodeId: me });
     expect(again.read.flight(flight.id)).toMatchObject({ state: 'queued', sessionId: flight.sessionId });
     expect(again.read.session(sessionOf(flight))).toEqual({ id: flight.sessionId, agentSession: 'agent-2' });
     await expect(bind(flight.id, '')).rejects.toMatchObject({ code: 'invalid' });
@@ -149,21 +140,21 @@ describe('turns of sessions', () => {
     const renamed = target.replace('laptop', 'notebook');
     const endpoint = { agentId: 'agt_x' as never, address: target, harness: 'acp', cwd: '/', argv: [], env: [], path: '/bin', permissions: 'ask', isolate: false } as const;
     const registration = { address: target, nodeId: me, harness: 'acp', capabilities: [], labels: {}, visibility: 'mesh', description: '', isDefault: false, available: true } as const;
-    await temp.store.write.addAgent({ stamp: story.stamp(), endpoint, registration });
-    expect(await temp.store.write.renameNode({ stamp: story.stamp(), name: 'notebook', chain: undefined })).toEqual([{ from: target, to: renamed }]);
+    await at.store.write.addAgent({ stamp: at.story.stamp(), endpoint, registration });
+    expect(await at.store.write.renameNode({ stamp: at.story.stamp(), name: 'notebook', chain: undefined })).toEqual([{ from: target, to: renamed }]);
     expect((await receive(next, 'ada', { target: renamed })).sessionId).toBe(flight.sessionId);
-    await temp.store.write.removeAgent({ stamp: story.stamp(), address: renamed });
+    await at.store.write.removeAgent({ stamp: at.story.stamp(), address: renamed });
     await expect(receive(named(sessionOf(flight)), 'ada', { target: renamed })).rejects.toMatchObject({ code: 'not_found' });
   });
 
   test('a session is pruned when it was not used for as long as records are kept, and no turn of it is open', async () => {
     const [idle, open] = [await receive(), await receive()];
-    await temp.store.write.finish({ stamp: story.stamp(), flightId: idle.id, outcome: { state: 'cancelled' } });
-    const limits = { outputsBeforeMs: 0, mostBytes: Infinity, recordsBeforeMs: story.nowMs + 1 };
-    expect(temp.store.read.prunable(limits)).toBe(true);
-    await temp.store.write.prune({ ...limits, stamp: story.stamp() });
-    expect(temp.store.read.prunable(limits)).toBe(false);
-    expect(temp.store.read.session(sessionOf(idle))).toBeUndefined();
-    expect(temp.store.read.session(sessionOf(open))).toBeDefined();
+    await at.store.write.finish({ stamp: at.story.stamp(), flightId: idle.id, outcome: { state: 'cancelled' } });
+    const limits = { outputsBeforeMs: 0, mostBytes: Infinity, recordsBeforeMs: at.story.nowMs + 1 };
+    expect(at.store.read.prunable(limits)).toBe(true);
+    await at.store.write.prune({ ...limits, stamp: at.story.stamp() });
+    expect(at.store.read.prunable(limits)).toBe(false);
+    expect(at.store.read.session(sessionOf(idle))).toBeUndefined();
+    expect(at.store.read.session(sessionOf(open))).toBeDefined();
   });
 });

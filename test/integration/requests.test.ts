@@ -2,29 +2,22 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Flight } from '../../src/domain/records.ts';
 import { AskingHarness } from '../support/asking-harness.ts';
-import { LocalPair } from '../support/local-node.ts';
-import { Partition } from '../support/partition.ts';
+import { PartiblePair } from '../support/partible-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let pair: LocalPair;
-let network: Partition;
+let pair: PartiblePair;
 let harness: AskingHarness;
 let agent: string;
 const uid = process.getuid?.() ?? 0;
 
 beforeAll(async () => {
-  network = new Partition();
   harness = new AskingHarness();
-  pair = await new LocalPair().start([harness]);
-  network.between(pair.laptop.listen, pair.desktop.listen);
+  pair = await new PartiblePair().start([harness]);
   agent = await pair.desktop.addAgent('asker', { harness: 'asking' });
   await pair.knows(pair.laptop, agent);
 }, 60_000);
 
-afterAll(async () => {
-  await pair[Symbol.asyncDispose]();
-  network[Symbol.dispose]();
-});
+afterAll(() => pair[Symbol.asyncDispose]());
 
 beforeEach(() => harness.answers.splice(0));
 
@@ -33,17 +26,6 @@ async function waiting(task: string, at = pair.laptop): Promise<Flight & { waiti
   const flight = await at.becomes(flightId, 'waiting');
   if (flight.waiting === undefined) throw new Error('it waits for nothing');
   return { ...flight, waiting: flight.waiting };
-}
-
-async function separate(): Promise<void> {
-  network.cut();
-  await pair.laptop.loses(pair.desktop);
-  await pair.desktop.loses(pair.laptop);
-}
-
-async function reunite(): Promise<void> {
-  network.heal();
-  await pair.laptop.sees(pair.desktop, 'alive');
 }
 
 describe('a request reaches its people and their word the agent', () => {
@@ -168,23 +150,23 @@ describe('too late, or not at all', () => {
 describe('while the nodes can not reach each other', () => {
   test('an answer is stored, stands, and counts when the link is back', async () => {
     const flight = await waiting('approval may I?');
-    await separate();
+    await pair.separate();
     const said = await pair.laptop.client.replyToFlight({ id: flight.id, request: flight.waiting.request, reply: { kind: 'approved' }, waitMs: 0 });
     expect(said.confirmed).toBe(false);
     expect(harness.answers).toEqual([]);
-    await reunite();
+    await pair.reunite();
     await pair.laptop.becomes(flight.id, 'completed');
     expect(harness.answers).toEqual([{ kind: 'approved', by: `uid:${uid} on laptop` }]);
   });
 
   test('one that comes too late is refused by the owner, and its giver is told', async () => {
     const flight = await waiting('approval may I?\nhang');
-    await separate();
+    await pair.separate();
     const { request } = flight.waiting;
     expect((await pair.desktop.cli('flight', 'deny', flight.id, request)).code).toBe(0);
     const said = pair.laptop.cli('flight', 'approve', flight.id, request);
     await waitFor('the reply to be stored', async () => (await pair.laptop.client.trace(flight.id)).entries.some(({ fact }) => fact.what === 'flight.reply_given'));
-    await reunite();
+    await pair.reunite();
     const { code, stderr } = await said;
     expect([code, stderr]).toEqual([6, expect.stringContaining('is answered already: denied')]);
     expect(harness.answers.map((each) => each.kind)).toEqual(['denied']);
@@ -206,11 +188,11 @@ describe('inbox', () => {
       expect.objectContaining({ flightId: across.id, reason: 'approval', request: across.waiting.request, prompt: 'may I?', choices: ['once'], node: 'laptop' }),
     ]);
     expect((await pair.desktop.cli('inbox', '--json')).json['waiting']).toHaveLength(2);
-    await separate();
+    await pair.separate();
     const alone = await pair.laptop.client.listWaiting();
     expect(alone.waiting.map(({ flight }) => flight.id)).toEqual([across.id]);
     expect(alone.gaps).toEqual([{ nodeId: expect.any(String), nodeName: 'desktop', why: expect.stringContaining('not reachable') }]);
-    await reunite();
+    await pair.reunite();
     await pair.laptop.client.replyToFlight({ id: across.id, reply: { kind: 'denied' }, waitMs: 10_000 });
     await pair.desktop.client.replyToFlight({ id: local.flightId, reply: { kind: 'text', text: 'mine' }, waitMs: 0 });
     await waitFor('nothing to wait', async () => (await pair.laptop.client.listWaiting()).waiting.length === 0);

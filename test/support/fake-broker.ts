@@ -8,6 +8,7 @@ import { isTerminal } from '../../src/domain/flight.ts';
 import { asMeshId, attemptIdOf, eventIdOf, flightOfInvocation, invocationIdOf, parseIdArgument, ulidOf } from '../../src/domain/ids.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
+import type { AgentFilter } from '../../src/domain/agent-filter.ts';
 import type { AdmitRule } from '../../src/domain/admit-rule.ts';
 import { FakeNetwork } from './fake-network.ts';
 import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
@@ -89,8 +90,9 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
     return agentView('fabric', this.specs[0]);
   }
 
-  async listAgents(_filter: { node?: string }, page: PageRequest): Promise<Page<AgentView>> {
+  async listAgents(filter: AgentFilter, page: PageRequest): Promise<Page<AgentView>> {
     this.check();
+    this.agentFilters.push(filter);
     const items = this.specs.map((spec) => agentView(spec.name ?? 'fabric', spec)).slice(0, page.limit);
     return items.length < this.specs.length ? { items, next: 'cursor1' } : { items };
   }

@@ -1,5 +1,6 @@
 /** The part of a fake broker that speaks of other nodes. */
-import type { BrokerApi, LeaveInput, PeersUpdate } from '../../src/broker/api.ts';
+import type { AgentsUpdate, BrokerApi, LeaveInput, PeersUpdate } from '../../src/broker/api.ts';
+import type { AgentFilter } from '../../src/domain/agent-filter.ts';
 import type { Check } from '../../src/domain/checks.ts';
 import { notFound } from '../../src/domain/errors.ts';
 import type { BrokerError } from '../../src/domain/errors.ts';
@@ -16,6 +17,21 @@ export class FakeNetwork {
     const { failure } = this;
     this.failure = undefined;
     if (failure !== undefined) throw failure;
+  }
+
+  /** What a watcher of agents is told, and then ends, or not. */
+  agentChanges: readonly AgentsUpdate[] = [];
+  /** Of each list and each watch, in order. */
+  readonly agentFilters: AgentFilter[] = [];
+
+  /** What the watching of agents throws. */
+  watchFailure: BrokerError | undefined;
+
+  async *watchAgents(filter: AgentFilter, signal: AbortSignal): AsyncGenerator<AgentsUpdate> {
+    this.agentFilters.push(filter);
+    if (this.watchFailure !== undefined) throw this.watchFailure;
+    yield* this.agentChanges;
+    if (this.watchForever) await new Promise((resolve) => signal.addEventListener('abort', resolve));
   }
 
   async peers(): ReturnType<BrokerApi['peers']> {

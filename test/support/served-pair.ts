@@ -1,5 +1,6 @@
 /** Two nodes in this process; agents are served on the desktop, over a socket that can be cut, and called on the laptop. */
 import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import type { Beckon, Handler, ServeOptions, Server, Update } from '../../src/client/index.ts';
 import type { LocalNode } from './local-node.ts';
@@ -66,6 +67,15 @@ export class ServedPair implements AsyncDisposable {
     await this.relay[Symbol.asyncDispose]();
     await this.nodes[Symbol.asyncDispose]();
   }
+}
+
+/** One pair for the tests of a file; what one of them serves is closed after it. */
+export function servedPairForAll(): ServedPair {
+  const pair = new ServedPair();
+  beforeAll(async () => void (await pair.start()), 60_000);
+  afterEach(() => pair.closeServers());
+  afterAll(() => pair[Symbol.asyncDispose]());
+  return pair;
 }
 
 export async function updatesOf(updates: AsyncIterable<Update>): Promise<Update[]> {

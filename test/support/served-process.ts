@@ -3,6 +3,9 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll } from 'vitest';
+import { Cluster } from './cluster.ts';
+import type { Json } from './cli.ts';
 import { isThere } from './programs.ts';
 import type { TestNode } from './node-process.ts';
 import { waitFor } from './wait-for.ts';
@@ -53,6 +56,47 @@ export class ServedProcess {
   async ended(): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) await new Promise((resolve) => this.#child.once('exit', resolve));
     return this.#child.exitCode;
+  }
+}
+
+/** A laptop and a desktop for the tests of a file, with processes that serve agents of the desktop; all end with the file. */
+export class ServingMachines {
+  cluster!: Cluster;
+  laptop!: TestNode;
+  desktop!: TestNode;
+  readonly #processes: ServedProcess[] = [];
+
+  static forAll(): ServingMachines {
+    const machines = new ServingMachines();
+    beforeAll(async () => {
+      Object.assign(machines, await Cluster.meshed('laptop', 'desktop'));
+    });
+    afterAll(() => machines.#end());
+    return machines;
+  }
+
+  /** Of an agent that the laptop knows to be available. @param body as `ServedProcessOptions` has it */
+  async serve(name: string, body: string): Promise<ServedProcess> {
+    const served = new ServedProcess({ node: this.desktop, name, body });
+    this.#processes.push(served);
+    await served.serving();
+    await this.known(name, true);
+    return served;
+  }
+
+  known(name: string, isAvailable: boolean): Promise<unknown> {
+    return waitFor(`${name} to be known at the laptop`, async () => {
+      const { agents } = await this.laptop.json(['agents']);
+      return (agents as Json[]).some((each) => each['address'] === `@${name}@desktop#main` && each['available'] === isAvailable);
+    }, { timeoutMs: 20_000 });
+  }
+
+  async #end(): Promise<void> {
+    for (const each of this.#processes) {
+      each.signal('SIGKILL');
+      await each.ended();
+    }
+    await this.cluster[Symbol.asyncDispose]();
   }
 }
 

@@ -35,6 +35,8 @@ import {
   ResolveRequest,
   ResolveResponse,
   Selector,
+  WatchAgentsRequest,
+  WatchAgentsResponse,
 } from "./agent.ts";
 import {
   DiagnoseRequest,
@@ -2912,6 +2914,16 @@ export const ControlServiceService = {
     responseSerialize: (value: ListAgentsResponse): Buffer => Buffer.from(ListAgentsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListAgentsResponse => ListAgentsResponse.decode(value),
   },
+  /** All agents first, then what changes, until the client lets go. A slow reader is told the newest alone. */
+  watchAgents: {
+    path: "/beckon.v1.ControlService/WatchAgents" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchAgentsRequest): Buffer => Buffer.from(WatchAgentsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchAgentsRequest => WatchAgentsRequest.decode(value),
+    responseSerialize: (value: WatchAgentsResponse): Buffer => Buffer.from(WatchAgentsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchAgentsResponse => WatchAgentsResponse.decode(value),
+  },
   resolve: {
     path: "/beckon.v1.ControlService/Resolve" as const,
     requestStream: false as const,
@@ -3206,6 +3218,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   removeAgent: handleUnaryCall<RemoveAgentRequest, RemoveAgentResponse>;
   getAgent: handleUnaryCall<GetAgentRequest, GetAgentResponse>;
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
+  /** All agents first, then what changes, until the client lets go. A slow reader is told the newest alone. */
+  watchAgents: handleServerStreamingCall<WatchAgentsRequest, WatchAgentsResponse>;
   resolve: handleUnaryCall<ResolveRequest, ResolveResponse>;
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke: handleServerStreamingCall<InvokeRequest, InvokeResponse>;
@@ -3342,6 +3356,13 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListAgentsResponse) => void,
   ): ClientUnaryCall;
+  /** All agents first, then what changes, until the client lets go. A slow reader is told the newest alone. */
+  watchAgents(request: WatchAgentsRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchAgentsResponse>;
+  watchAgents(
+    request: WatchAgentsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchAgentsResponse>;
   resolve(
     request: ResolveRequest,
     callback: (error: ServiceError | null, response: ResolveResponse) => void,
