@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { BrokerError } from '../domain/errors.ts';
 import type { Departure as DomainDeparture } from '../domain/departure.ts';
-import { isNodeId } from '../domain/ids.ts';
+import { isNodeId, publicKeyOfNodeId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { RecordSeal } from '../domain/ports.ts';
-import type { SignedRecord } from '../domain/registration.ts';
+import type { RegistryHead, SignedRecord } from '../domain/registration.ts';
 import { Departure } from '../gen/beckon/v1/membership.ts';
 import * as wire from '../gen/beckon/v1/record.ts';
 import { id, whole } from '../rpc/fields.ts';
@@ -16,6 +16,14 @@ import type { NodeKey } from '../trust/node-key.ts';
 function decodeDeparture(payload: Uint8Array): DomainDeparture {
   const { nodeId, certifiedAtMs, leftAtMs } = Departure.decode(payload);
   return { nodeId: id(isNodeId, nodeId, 'departure.node_id'), certifiedAtMs: whole(certifiedAtMs, 'departure.certified_at_ms'), leftAtMs: whole(leftAtMs, 'departure.left_at_ms') };
+}
+
+function decodeHead(payload: Uint8Array): RegistryHead {
+  try {
+    return decodeRegistryHead(wire.RegistryHead.decode(payload));
+  } catch (error) {
+    throw error instanceof BrokerError ? error : new BrokerError('invalid', 'a head is malformed', { cause: error });
+  }
 }
 
 const longestRecord = 64 * 1024;
@@ -42,8 +50,9 @@ export function createRecordSeal(nodeKey: NodeKey, meshId: () => MeshId | undefi
   return {
     sealRegistration: (registration) => seal('registration', wire.Registration.encode(encodeRegistration(registration)).finish()),
     sealHead: (head) => seal('head', wire.RegistryHead.encode(encodeRegistryHead(head)).finish()),
-    openRegistration: (record, signer) => open('registration', record, signer, (payload) => decodeRegistration(wire.Registration.decode(payload))),
-    openHead: (record, signer) => open('head', record, signer, (payload) => decodeRegistryHead(wire.RegistryHead.decode(payload))),
+    openRegistration: (record, owner) => open('registration', record, publicKeyOfNodeId(owner), (payload) => decodeRegistration(wire.Registration.decode(payload))),
+    openHead: (record) => open('head', record, publicKeyOfNodeId(decodeHead(record.payload).nodeId), decodeHead),
+    readHead: (record) => decodeHead(record.payload),
     sealDeparture: (departure) => seal('departure', Departure.encode(departure).finish()),
     openDeparture: (record, keyOf) => {
       const claimed = decodeDeparture(record.payload);
@@ -51,9 +60,6 @@ export function createRecordSeal(nodeKey: NodeKey, meshId: () => MeshId | undefi
       if (key === undefined) throw new BrokerError('unauthenticated', 'a departure of a node that is no member');
       return open('departure', record, key, decodeDeparture);
     },
-    rootHash: (records) => {
-      const hashes = records.map((each) => createHash('sha256').update(each.payload).digest('hex')).toSorted();
-      return createHash('sha256').update(hashes.join('\n')).digest('hex');
-    },
+    hash: (content) => createHash('sha256').update(content).digest('hex'),
   };
 }

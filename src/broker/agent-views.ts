@@ -1,10 +1,8 @@
 /** Agents as this node shows them: its own with all that is known, others as their nodes told of them. */
 import { agentFilter } from '../domain/agent-filter.ts';
 import type { AgentFilter } from '../domain/agent-filter.ts';
-import { formatAddress, parseAddress } from '../domain/address.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import { notFound } from '../domain/errors.ts';
-import type { NodeId } from '../domain/ids.ts';
 import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -16,7 +14,7 @@ import type { Self } from './self.ts';
 export interface AgentViewsParts {
   readonly store: Store;
   readonly self: Self;
-  readonly registry: Pick<Registry, 'candidates'>;
+  readonly registry: Pick<Registry, 'page' | 'registration'>;
   readonly nodes: Pick<Nodes, 'find'>;
 }
 
@@ -41,46 +39,27 @@ export class AgentViews {
   }
 
   list(filter: AgentFilter, { limit, after }: PageRequest): Page<AgentView> {
-    const all = this.#matching(filter).filter((each) => after === undefined || each.address > after);
-    const shown = all.slice(0, limit);
-    const last = shown.at(-1);
-    return { items: this.#viewsOf(shown), ...(all.length > shown.length && last !== undefined ? { next: last.address } : {}) };
+    const { items, hasMore } = this.#parts.registry.page(this.#wanted(filter), after, limit);
+    const last = items.at(-1);
+    return { items: this.#viewsOf(items), ...(hasMore && last !== undefined ? { next: last.address } : {}) };
   }
 
   /** All that match, by address. @throws BrokerError as `Nodes.find` does */
-  all(filter: AgentFilter): AgentView[] {
-    return this.#viewsOf(this.#matching(filter));
+  all(filter: AgentFilter): readonly AgentView[] {
+    return this.list(filter, { limit: Number.POSITIVE_INFINITY }).items;
   }
 
-  #matching({ node, ...filter }: AgentFilter): Candidate[] {
-    const { registry, nodes } = this.#parts;
-    return registry
-      .candidates()
-      .filter(agentFilter({ ...filter, ...(node === undefined ? {} : { node: nodes.find(node) }) }))
-      .toSorted((a, b) => (a.address < b.address ? -1 : 1));
+  #wanted({ node, ...filter }: AgentFilter): (candidate: Candidate) => boolean {
+    return agentFilter({ ...filter, ...(node === undefined ? {} : { node: this.#parts.nodes.find(node) }) });
   }
 
   #viewsOf(candidates: readonly Candidate[]): AgentView[] {
-    const { store, self } = this.#parts;
-    const wanted = new Map(candidates.map((each) => [keyOf(each.nodeId, each.address), each]));
-    const registrations = new Map<string, Registration>();
-    const keep = (nodeId: NodeId, registration: Registration): void => {
-      const key = keyOf(nodeId, registration.address);
-      if (wanted.has(key)) registrations.set(key, registration);
-    };
-    for (const registration of store.read.ownRegistrations()) keep(self.nodeId, registration);
-    for (const { registration } of store.read.registrations()) if (registration.nodeId !== self.nodeId) keep(registration.nodeId, registration);
-    return [...wanted].flatMap(([key, { nodeId, address, nodeName, owner, nodeState, lastSeenMs }]) => {
-      const registration = registrations.get(key);
+    const { self, registry } = this.#parts;
+    return candidates.flatMap((candidate) => {
+      const registration = registry.registration(candidate);
       if (registration === undefined) return [];
-      if (nodeId === self.nodeId) return [this.own(registration)];
-      return [{ registration: { ...registration, address }, nodeName, owner, state: nodeState, lastSeenMs }];
+      const { nodeId, address, nodeName, owner, nodeState, lastSeenMs } = candidate;
+      return nodeId === self.nodeId ? [this.own(registration)] : [{ registration: { ...registration, address }, nodeName, owner, state: nodeState, lastSeenMs }];
     });
   }
-}
-
-/** Of an instance whatever its node is called now. */
-function keyOf(nodeId: string, address: string): string {
-  const { agent, workspace = '' } = parseAddress(address);
-  return `${nodeId} ${formatAddress({ agent, workspace })}`;
 }

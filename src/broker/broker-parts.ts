@@ -1,11 +1,12 @@
 /** What a node's core is given from outside. */
 import type { Check } from '../domain/checks.ts';
 import type { FlightTokens } from '../domain/flight-token.ts';
+import type { Gossip } from '../domain/gossip-port.ts';
 import type { Harness, Orphans } from '../domain/harness-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
-import type { Clock, Digest, Log, ProjectProbe, RecordSeal, UlidSource } from '../domain/ports.ts';
+import type { Clock, Digest, Log, ProjectProbe, Random, RecordSeal, UlidSource } from '../domain/ports.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
@@ -34,12 +35,17 @@ export interface BrokerParts extends MembershipPorts {
   readonly probe: ProjectProbe;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
+  readonly random: Random;
   readonly ulids: UlidSource;
   readonly digest: Digest;
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   readonly ownAddresses: () => readonly string[];
+  /** Undefined: this node gossips with nobody. */
+  readonly gossip?: () => Gossip;
+  /** Where it listens for gossip, host:port. */
+  readonly gossipAddresses?: () => readonly string[];
   readonly onMembers: (members: readonly Member[]) => void;
   /** Login name of this machine's user in its tailnet; undefined when it is tagged, or in none. */
   readonly tailnetUser: () => string | undefined;

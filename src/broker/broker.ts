@@ -2,12 +2,14 @@
 import type { Check } from '../domain/checks.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
+import type { GossipHandler } from '../domain/gossip-port.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
+import type { Member } from '../domain/store-port.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
 import { AgentChecks } from './agent-checks.ts';
@@ -112,7 +114,8 @@ export class Broker implements BrokerApi, Startable {
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
-    this.registry = new Registry({ store, self, seal: parts.seal, mesh, clock });
+    const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
+    this.registry = new Registry({ ...parts, onMembers, roster: () => this.#roster });
     this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes });
     this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
     this.#agents = new Agents({
@@ -152,9 +155,10 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
-    const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers: parts.onMembers };
+    const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
+    const { state, spread } = this.registry;
     const { roster, renaming, leaving } = makeMembership({
-      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, ...trust },
+      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations: undefined, ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
@@ -165,7 +169,7 @@ export class Broker implements BrokerApi, Startable {
     this.#roster = roster;
     this.#renaming = renaming;
     this.#leaving = leaving;
-    this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust });
+    this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust, onMembers: (members) => roster.announce(members) });
     this.#housekeeping = new Housekeeping({
       clock,
       log,
@@ -201,6 +205,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#housekeeping.start();
+    await this.registry.start();
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
@@ -234,6 +239,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#closeHarnesses();
     await this.#notifications.stop();
     await this.#housekeeping.stop();
+    await this.registry.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.#work.stop();
@@ -244,7 +250,7 @@ export class Broker implements BrokerApi, Startable {
 
   /** Others can reach this node elsewhere than before. */
   addressesChanged(): void {
-    this.#roster.announce();
+    this.registry.changed();
   }
 
   /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
@@ -286,6 +292,7 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve({ pid: this.#parts.pid, running });
   }
 
+  readonly gossiped: GossipHandler = (news, from) => this.registry.gossiped(news, from);
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);

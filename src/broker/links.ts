@@ -1,6 +1,6 @@
 /** Hands what arrives on a link to the part that answers for it. */
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
-import type { Link, LinkHandler } from '../domain/mesh-port.ts';
+import type { Link, LinkDigest, LinkHandler } from '../domain/mesh-port.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -63,7 +63,7 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, renaming, leaving, inspection } = this.#parts;
+    const { work, relay, renaming, leaving, registry, inspection } = this.#parts;
     switch (query.type) {
       case 'diff':
       case 'worktree':
@@ -74,10 +74,11 @@ export class Links implements LinkHandler {
         return renaming.answer(link, query);
       case 'leave':
         return leaving.answer(link, query);
-      case 'remove':
       case 'registry_digest':
       case 'registry_entries':
       case 'registry_records':
+        return registry.answer(link, query);
+      case 'remove':
         return Promise.reject(new BrokerError('incompatible', 'this node does not know that question'));
       default:
         return inspection.answer(link, query);
@@ -85,10 +86,19 @@ export class Links implements LinkHandler {
   }
 
   onDown(link: Link, why: string): void {
-    const { inbox, outbox, store, clock } = this.#parts;
+    const { inbox, outbox, registry, store, clock } = this.#parts;
     inbox.linkDown(link);
+    registry.linkDown(link);
     this.#track(link, outbox.linkDown(link, why));
     this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
+  }
+
+  digest(): LinkDigest {
+    return this.#safely({ root: '', gossips: false }, () => this.#parts.registry.ownDigest());
+  }
+
+  onDigest(link: Link, digest: LinkDigest): void {
+    this.#safely(undefined, () => this.#parts.registry.onDigest(link, digest));
   }
 
   /** Resolves when what links have set off is done. */
@@ -123,14 +133,22 @@ export class Links implements LinkHandler {
         return replies.outcome(link, message);
       case 'flight_events':
         return outbox.events(link, message);
-      case 'registry':
-        return registry.received(link, message);
       case 'registry_change':
       case 'registry_entry':
       case 'presence':
-        return;
+        return registry.news(link, message);
       case 'roster':
         return roster.received(link, message);
+    }
+  }
+
+  /** A heartbeat beats on without it. */
+  #safely<Result>(otherwise: Result, work: () => Result): Result {
+    try {
+      return work();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'the digest of the registry could not be had');
+      return otherwise;
     }
   }
 

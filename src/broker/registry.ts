@@ -1,163 +1,194 @@
 /**
- * Which instances exist: this node's own, told to every peer as signed records when a link comes up and on change, and
- * what peers signed. A registration has one writer, its node.
+ * Which instances exist, the same at every node: this node tells of its own agents, believes of each other node what that
+ * node signed, and passes both on. News go out at once; comparing digests finds what they did not bring.
  */
-import { isFullyQualified, onNode, parseAddress } from '../domain/address.ts';
+import { toBrokerError } from '../domain/errors.ts';
 import type { Candidate } from '../domain/candidate.ts';
-import { BrokerError } from '../domain/errors.ts';
-import { nameHolders } from '../domain/name-holder.ts';
-import type { Registry as RegistryMessage } from '../domain/messages.ts';
-import type { Link, Mesh } from '../domain/mesh-port.ts';
-import type { Clock, RecordSeal } from '../domain/ports.ts';
-import type { Registration, RegistrySnapshot } from '../domain/registration.ts';
-import type { Store, StoredRegistration } from '../domain/store-port.ts';
-import type { PeerIdentity } from '../domain/trust.ts';
+import { noGossip } from '../domain/gossip-port.ts';
+import type { Gossip, GossipHandler, GossipNews, GossipVerdict } from '../domain/gossip-port.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { RegistryAnswer, RegistryQuery } from '../domain/messages.ts';
+import type { Link, LinkDigest, Mesh } from '../domain/mesh-port.ts';
+import type { Clock, Digest, Log, Random, RecordSeal, Startable } from '../domain/ports.ts';
+import type { Registration, SignedRecord } from '../domain/registration.ts';
+import type { Member, Store } from '../domain/store-port.ts';
+import { Candidates } from './candidates.ts';
+import type { Chronicler } from './chronicler.ts';
+import { OwnRegistrations } from './own-registrations.ts';
+import { PeerLimits } from './peer-limits.ts';
+import { ReconciliationRounds } from './reconciliation-rounds.ts';
+import { RegistryAnswers } from './registry-answers.ts';
+import { RegistryIntake } from './registry-intake.ts';
+import type { Taken } from './registry-intake.ts';
+import { RegistrySpread } from './registry-spread.ts';
+import { RegistryState } from './registry-state.ts';
+import type { Revocations } from './registry-state.ts';
+import type { Roster } from './roster.ts';
 import type { Self } from './self.ts';
-
-/** Of one node, in its whole set. */
-export const registrationsPerNode = 5_000;
 
 export interface RegistryParts {
   readonly store: Store;
   readonly self: Self;
   readonly seal: RecordSeal;
+  readonly digest: Digest;
+  readonly chronicler: Chronicler;
   readonly mesh: () => Mesh;
   readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly ownAddresses: () => readonly string[];
+  /** Of a node that gossips; where it listens for it, host:port. */
+  readonly gossip?: () => Gossip;
+  readonly gossipAddresses?: () => readonly string[];
+  readonly revocations?: Revocations;
+  /** How busy a node is, in its own words. */
+  readonly onPresence?: (presence: SignedRecord, from: NodeId) => Promise<GossipVerdict>;
+  /** Members became known, or known by other addresses: they may be dialled. */
+  readonly onMembers: (members: readonly Member[]) => void;
+  readonly roster: () => Roster;
 }
 
-export class Registry {
+/** What gossip is to do with news of which this became. */
+const verdicts: Readonly<Record<Taken, GossipVerdict>> = { applied: 'accept', known: 'accept', behind: 'accept', stale: 'ignore', unknown: 'ignore' };
+
+export class Registry implements Startable {
+  readonly state: RegistryState;
+  readonly spread: RegistrySpread;
   readonly #parts: RegistryParts;
-  #version = 0;
-  #snapshot: RegistrySnapshot | undefined;
-  readonly #listeners = new Set<() => void>();
+  readonly #limits: PeerLimits;
+  readonly #own: OwnRegistrations;
+  readonly #intake: RegistryIntake;
+  readonly #rounds: ReconciliationRounds;
+  readonly #answers: RegistryAnswers;
+  readonly #candidates: Candidates;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+    const { store, self, seal, digest, chronicler, mesh, clock, random, log, ownAddresses, roster } = parts;
+    const gossip = parts.gossip ?? (() => noGossip);
+    this.#limits = new PeerLimits(clock, log);
+    this.state = new RegistryState({ store, self, seal, digest, revocations: parts.revocations });
+    this.spread = new RegistrySpread({ mesh, gossip });
+    const shared = { store, self, seal, mesh, clock, log, limits: this.#limits, state: this.state, spread: this.spread };
+    this.#own = new OwnRegistrations({ ...shared, chronicler, ownAddresses, gossipAddresses: parts.gossipAddresses ?? (() => []) });
+    this.#intake = new RegistryIntake({ ...shared, own: this.#own, onMembers: parts.onMembers });
+    this.#rounds = new ReconciliationRounds({ ...shared, random, roster, intake: this.#intake });
+    this.#answers = new RegistryAnswers(shared);
+    this.#candidates = new Candidates(shared);
+  }
+
+  start(): Promise<void> {
+    this.#own.start();
+    this.#rounds.start();
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#intake.stop();
+    await this.#rounds.stop();
+    await this.#own.stop();
   }
 
   /** Calls `listen` after each change of what is known here, until the returned function is called. */
   onChange(listen: () => void): () => void {
-    this.#listeners.add(listen);
-    return () => void this.#listeners.delete(listen);
+    return this.state.onChange(listen);
   }
 
   linkUp(link: Link): void {
-    link.send({ type: 'registry', snapshot: this.#current() });
+    // Only now is it sure where this node listens.
+    this.#own.changed();
+    this.#rounds.linkUp(link);
   }
 
-  /** Own registrations, or the node's name, have changed. */
+  linkDown(link: Link): void {
+    this.#rounds.linkDown(link);
+  }
+
+  /** What heartbeats say. */
+  ownDigest(): LinkDigest {
+    const { gossip, self } = this.#parts;
+    return { root: self.mesh() === undefined ? '' : this.state.digest.root, gossips: (gossip?.().neighbours().size ?? 0) > 0 };
+  }
+
+  /** What a peer's heartbeat said. */
+  onDigest(link: Link, { root, gossips }: LinkDigest): void {
+    this.spread.heard(link, gossips);
+    if (root !== '') this.#rounds.onDigest(link, root);
+  }
+
+  /** Own agents, addresses, name or mesh have changed. Told as soon as it is stored. */
   changed(): void {
-    this.#version += 1;
-    this.#snapshot = undefined;
-    this.#tell();
-    const links = this.#parts.mesh().links();
-    if (links.length === 0) return;
-    const snapshot = this.#current();
-    for (const link of links) link.send({ type: 'registry', snapshot });
+    this.state.ownChanged();
+    this.#own.changed();
   }
 
-  /** @throws BrokerError `unauthenticated` or `invalid`: nothing of the set is believed then */
-  async received(link: Link, { snapshot }: RegistryMessage): Promise<void> {
-    const { peer } = link;
-    const head = this.#parts.seal.openHead(snapshot.head, peer.publicKey);
-    if (head.nodeId !== peer.nodeId) throw forged(peer, 'a head of another node');
-    if (head.count !== snapshot.records.length || head.count > registrationsPerNode) throw forged(peer, 'a set that its head does not count');
-    if (head.rootHash !== this.#parts.seal.rootHash(snapshot.records)) throw forged(peer, 'a set that its head does not name');
-    const records = snapshot.records.map((record): StoredRegistration => {
-      const registration = this.#parts.seal.openRegistration(record, peer.publicKey);
-      checkOwn(registration, peer);
-      return { registration, record };
-    });
-    await this.#parts.store.write.saveRegistry({ head, signedHead: snapshot.head, records, atMs: this.#parts.clock.now() });
-    this.#tell();
+  /** Certificate, departure or revocation of those nodes, or what they are called, has changed. */
+  membersChanged(members: readonly Pick<Member, 'nodeId'>[]): void {
+    for (const { nodeId } of members) this.state.memberChanged(nodeId);
   }
 
-  /** All instances known here, with what is known of their nodes now. */
-  candidates(): Candidate[] {
-    const { store, self, mesh, clock } = this.#parts;
-    const now = clock.now();
-    const members = store.read.members();
-    const holders = nameHolders([...members.filter((each) => each.left === undefined && each.nodeId !== self.nodeId), { nodeId: self.nodeId, name: self.name(), notBeforeMs: self.certifiedAtMs() }]);
-    const own = store.read.ownRegistrations().map((registration) =>
-      candidateOf(registration, { name: self.name(), owner: self.owner(), owned: holders.get(self.name()) === self.nodeId, state: 'here', lastSeenMs: now }),
-    );
-    const byId = new Map(members.map((member) => [member.nodeId, member]));
-    const peers = new Map(mesh().peers().map((peer) => [peer.nodeId, peer]));
-    for (const { registration } of store.read.registrations()) {
-      const member = byId.get(registration.nodeId);
-      if (member === undefined || registration.nodeId === self.nodeId) continue;
-      const peer = peers.get(registration.nodeId);
-      own.push(
-        candidateOf(registration, {
-          name: member.name,
-          owner: member.owner,
-          owned: (holders.get(member.name) ?? member.nodeId) === member.nodeId,
-          state: member.left === undefined ? (peer?.state ?? 'unreachable') : 'left',
-          lastSeenMs: Math.max(peer?.lastSeenMs ?? 0, member.lastSeenMs ?? 0),
-          ...(peer?.rttMs === undefined ? {} : { rttMs: peer.rttMs }),
-        }),
-      );
+  /** What a neighbour in gossip passed on. */
+  readonly gossiped: GossipHandler = async (news, from) => {
+    try {
+      return await this.#heard(news, from);
+    } catch (error) {
+      return this.#refused(error, from);
     }
-    return own;
-  }
-
-  #tell(): void {
-    for (const listen of this.#listeners) listen();
-  }
-
-  #current(): RegistrySnapshot {
-    this.#snapshot ??= this.#seal();
-    return this.#snapshot;
-  }
-
-  #seal(): RegistrySnapshot {
-    const { seal, self, store } = this.#parts;
-    const records = store.read
-      .ownRegistrations()
-      .filter((each) => each.visibility === 'mesh')
-      .map((each) => seal.sealRegistration(each));
-    const head = { nodeId: self.nodeId, epoch: self.epoch, version: this.#version, count: records.length, rootHash: seal.rootHash(records), addresses: [], gossipAddresses: [] };
-    return { head: seal.sealHead(head), records };
-  }
-}
-
-interface NodeFacts {
-  readonly name: string;
-  readonly owner: string;
-  readonly owned: boolean;
-  readonly state: Candidate['nodeState'];
-  readonly lastSeenMs: number;
-  readonly rttMs?: number;
-}
-
-function candidateOf(registration: Registration, node: NodeFacts): Candidate {
-  const { agent, workspace } = parseAddress(registration.address);
-  return {
-    address: onNode(registration.address, node.name),
-    agent,
-    workspace: workspace ?? '',
-    nodeId: registration.nodeId,
-    nodeName: node.name,
-    nodeNameOwned: node.owned,
-    owner: node.owner,
-    harness: registration.harness,
-    capabilities: registration.capabilities,
-    labels: registration.labels,
-    isDefault: registration.isDefault,
-    available: registration.available,
-    ...(registration.unavailableWhy === undefined ? {} : { unavailableWhy: registration.unavailableWhy }),
-    nodeState: node.state,
-    lastSeenMs: node.lastSeenMs,
-    ...(node.rttMs === undefined ? {} : { rttMs: node.rttMs }),
   };
-}
 
-function checkOwn(registration: Registration, peer: PeerIdentity): void {
-  if (registration.nodeId !== peer.nodeId) throw forged(peer, 'a registration of another node');
-  // Its node is called what its certificate says, whatever stands here: that may have been renamed a moment ago.
-  if (!isFullyQualified(parseAddress(registration.address))) throw forged(peer, `the address ${registration.address}, which is not whole`);
-}
+  /** What a peer told over its session. */
+  async news(link: Link, news: GossipNews): Promise<void> {
+    const { nodeId } = link.peer;
+    await this.#heard(news, nodeId).catch((error: unknown) => this.#refused(error, nodeId));
+  }
 
-function forged(peer: PeerIdentity, what: string): BrokerError {
-  return new BrokerError('unauthenticated', `${peer.name} sent ${what}`);
+  /** @throws BrokerError `overload` */
+  answer(link: Link, query: RegistryQuery): Promise<RegistryAnswer> {
+    return this.#answers.answer(link, query);
+  }
+
+  /** All instances known here, or all of one agent, with what is known of their nodes now. */
+  candidates(agent?: string): Candidate[] {
+    return this.#candidates.find(agent);
+  }
+
+  /** Those that are wanted, in the order of their addresses. */
+  page(isWanted: (candidate: Candidate) => boolean, after: string | undefined, limit: number): ReturnType<Candidates['page']> {
+    return this.#candidates.page(isWanted, after, limit);
+  }
+
+  /** What a candidate of this was made of, as its node told it. */
+  registration(candidate: Candidate): Registration | undefined {
+    return this.#candidates.registration(candidate);
+  }
+
+  async #heard(news: GossipNews, from: NodeId): Promise<GossipVerdict> {
+    if (!this.#limits.take(from)) return 'ignore';
+    switch (news.type) {
+      case 'registry_change':
+        return this.#change(news.change, from);
+      case 'registry_entry': {
+        const learned = await this.#parts.roster().entries([news.entry], from);
+        const { head } = news.entry;
+        if (head !== undefined) return this.#change({ head, records: [], gone: [] }, from);
+        return learned > 0 ? 'accept' : 'ignore';
+      }
+      case 'presence':
+        return (await this.#parts.onPresence?.(news.presence, from)) ?? 'ignore';
+    }
+  }
+
+  async #change(change: Parameters<RegistryIntake['heard']>[0], from: NodeId): Promise<GossipVerdict> {
+    const taken = await this.#intake.heard(change, from);
+    const link = taken === 'unknown' ? this.#parts.mesh().link(from) : undefined;
+    // Who told of it knows more of who is a member.
+    if (link !== undefined) this.#rounds.want(link);
+    return verdicts[taken];
+  }
+
+  #refused(error: unknown, from: NodeId): GossipVerdict {
+    const known = toBrokerError(error);
+    this.#limits.complain(from, known.message);
+    return known.code === 'unauthenticated' || known.code === 'invalid' ? 'reject' : 'ignore';
+  }
 }

@@ -9,6 +9,7 @@ import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Member, Readdressed, Store } from '../domain/store-port.ts';
+import { isLaterCertificate, isSameCertificate } from '../domain/trust.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Self } from './self.ts';
@@ -42,6 +43,8 @@ export interface RenamingParts {
 
 export class Renaming {
   readonly #parts: RenamingParts;
+  /** A certificate may come back in the answer and, passed on by others, at the same moment. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RenamingParts) {
     this.#parts = parts;
@@ -65,9 +68,16 @@ export class Renaming {
   /** A certificate of this node that is newer than its own: an answer that did not arrive, or came after its store was put back. */
   async adopt(chain: CertificateChain, identity: PeerIdentity): Promise<void> {
     const { store, self, log } = this.#parts;
-    const membership = store.read.membership();
-    if (membership === undefined || identity.notBeforeMs <= self.certifiedAtMs() || identity.owner !== membership.owner) return;
-    log.info({ was: membership.name, name: identity.name }, 'other members have a newer certificate of this node: it is used from now on');
+    const isNewer = (): boolean => {
+      const membership = store.read.membership();
+      const own = membership === undefined ? undefined : { notBeforeMs: self.certifiedAtMs(), leaf: membership.chain.leaf };
+      return own !== undefined && isLaterCertificate({ notBeforeMs: identity.notBeforeMs, leaf: chain.leaf }, own) && identity.owner === membership?.owner;
+    };
+    if (!isNewer()) return;
+    // One that was just asked for is stored first.
+    await this.#last;
+    if (!isNewer()) return;
+    log.info({ was: self.name(), name: identity.name }, 'other members have a newer certificate of this node: it is used from now on');
     await this.#take(chain, identity.name);
   }
 
@@ -118,12 +128,20 @@ export class Renaming {
     );
   }
 
-  async #take(chain: CertificateChain, name: string): Promise<void> {
+  #take(chain: CertificateChain, name: string): Promise<void> {
+    const taken = this.#last.then(() => this.#store(chain, name));
+    this.#last = Promise.allSettled([taken]);
+    return taken;
+  }
+
+  async #store(chain: CertificateChain, name: string): Promise<void> {
     const { store, self, chronicler, verify, onRenamed } = this.#parts;
     const identity = verify(chain);
     if (identity.nodeId !== self.nodeId || identity.name !== name || identity.owner !== self.owner()) {
       throw new BrokerError('unauthenticated', 'the certificate that came back is not the one that was asked for');
     }
+    const own = store.read.membership()?.chain.leaf;
+    if (own !== undefined && isSameCertificate(own, chain.leaf)) return;
     await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), name, chain }));
   }
 }

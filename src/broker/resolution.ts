@@ -2,7 +2,7 @@
 import { parseAddress, shellAddress } from '../domain/address.ts';
 import { BrokerError, invalid, notFound } from '../domain/errors.ts';
 import { resolve } from '../domain/resolve.ts';
-import type { Candidate, Resolution } from '../domain/resolve.ts';
+import type { Candidate, Resolution, ResolveQuery } from '../domain/resolve.ts';
 import type { Clock, ProjectProbe } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { ResolveResult, Selector } from './api.ts';
@@ -56,19 +56,19 @@ export class Resolver {
 
   #lookUp(address: string, selector: Partial<Selector>): Resolution {
     const { registry, self, clock } = this.#parts;
-    return resolve(
-      {
-        address: parseAddress(address),
-        ...(selector.anyOwner === undefined ? {} : { anyOwner: selector.anyOwner }),
-        ...(selector.any === undefined ? {} : { any: selector.any }),
-        ...(selector.all === undefined ? {} : { all: selector.all }),
-        ...(selector.harness === undefined ? {} : { harness: selector.harness }),
-        capabilities: selector.capabilities ?? [],
-        labels: selector.labels ?? {},
-      },
-      registry.candidates(),
-      { nodeId: self.nodeId, owner: self.owner(), nowMs: clock.now() },
-    );
+    const query: ResolveQuery = {
+      address: parseAddress(address),
+      ...(selector.anyOwner === undefined ? {} : { anyOwner: selector.anyOwner }),
+      ...(selector.any === undefined ? {} : { any: selector.any }),
+      ...(selector.all === undefined ? {} : { all: selector.all }),
+      ...(selector.harness === undefined ? {} : { harness: selector.harness }),
+      capabilities: selector.capabilities ?? [],
+      labels: selector.labels ?? {},
+    };
+    const here = { nodeId: self.nodeId, owner: self.owner(), nowMs: clock.now() };
+    const resolution = resolve(query, registry.candidates(query.address.agent), here);
+    // What is nearest to an address that is none is looked for among all.
+    return resolution.ok || resolution.error.code !== 'not_found' ? resolution : resolve(query, registry.candidates(), here);
   }
 
   /** `.`: the instance whose directory holds the caller's, the innermost of several. */

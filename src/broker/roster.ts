@@ -1,21 +1,26 @@
 /** Who belongs, as every node comes to know it: certificates that prove themselves, passed on over every link. */
 import { flawOfRule } from '../domain/admit-rule.ts';
 import type { Departure } from '../domain/departure.ts';
+import { publicKeyOfNodeId } from '../domain/ids.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
 import { nameHolders } from '../domain/name-holder.ts';
 import type { Roster as RosterMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log, RecordSeal } from '../domain/ports.ts';
-import type { SignedRecord } from '../domain/registration.ts';
+import type { RegistryEntry, SignedRecord } from '../domain/registration.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Chronicler } from './chronicler.ts';
+import type { RegistrySpread } from './registry-spread.ts';
+import type { RegistryState, Revocations } from './registry-state.ts';
 import type { Self } from './self.ts';
 
 /** Members in one message. */
 const rosterLimit = 10_000;
 const addressLimit = 16;
+/** Members that were learned at once and are passed on. */
+const mostSpread = 16;
 /** How long certificates are verified before something else gets its turn, ms: heartbeats wait for nobody. */
 const sliceMs = 3;
 
@@ -24,6 +29,10 @@ export interface RosterParts {
   readonly self: Self;
   readonly chronicler: Chronicler;
   readonly mesh: () => Mesh;
+  readonly state: RegistryState;
+  readonly spread: RegistrySpread;
+  /** Undefined where nobody judges them: they are passed over. */
+  readonly revocations: Revocations | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Against this mesh's root, now. @throws BrokerError `unauthenticated` */
@@ -61,70 +70,88 @@ export class Roster {
     this.#parts = parts;
   }
 
+  /** A newcomer may be unknown to whom it links with; all others are found by comparing what both know. */
   linkUp(link: Link): void {
-    const { store, self, ownAddresses } = this.#parts;
-    const membership = store.read.membership();
+    const membership = this.#parts.store.read.membership();
     if (membership === undefined) return;
-    const others = store.read.members().filter((each) => each.nodeId !== self.nodeId);
-    // One that left and is back shows its new certificate itself.
-    const departures = others.flatMap(({ left, nodeId }) => (left === undefined || nodeId === link.peer.nodeId ? [] : [left.record]));
-    link.send({
-      type: 'roster',
-      members: [
-        { chain: membership.chain, addresses: ownAddresses() },
-        ...others.filter(({ left }) => left === undefined).map(({ chain, addresses }) => ({ chain, addresses })),
-      ],
-      ...this.#admission(),
-      ...(departures.length === 0 ? {} : { departures }),
-    });
+    link.send({ type: 'roster', members: [{ chain: membership.chain, addresses: this.#parts.ownAddresses() }], ...this.#admission() });
   }
 
-  /** This node has a new certificate or is dialled elsewhere from now on, or gave members theirs. */
+  /** This node has a new certificate, or gave members theirs. */
   announce(members: readonly Member[] = []): void {
-    const { store, mesh, ownAddresses } = this.#parts;
+    const { store, self, state, spread, onMembers } = this.#parts;
     const membership = store.read.membership();
     if (membership === undefined) return;
-    if (members.length > 0) this.#parts.onMembers(members);
-    const own = { chain: membership.chain, addresses: ownAddresses() };
-    for (const link of mesh().links()) {
-      const told = members.filter(({ nodeId }) => nodeId !== link.peer.nodeId);
-      if (members.length === 0 || told.length > 0) link.send({ type: 'roster', members: members.length === 0 ? [own] : told.map(({ chain, addresses }) => ({ chain, addresses })) });
-    }
+    if (members.length > 0) onMembers(members);
+    else state.memberChanged(self.nodeId);
+    for (const { chain } of members.length > 0 ? members : [membership]) spread.tell({ type: 'registry_entry', entry: { chain } });
   }
 
   /** Verified already. Written down, and passed on once. */
-  async departed(departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[], from?: Link): Promise<void> {
-    const { store, chronicler, mesh, log, onMembers, onLeft } = this.#parts;
+  async departed(departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[], from?: NodeId): Promise<number> {
+    const { store, chronicler, log, spread, onMembers, onLeft } = this.#parts;
+    if (departures.length === 0) return 0;
     const gone = new Set(await store.write.saveDepartures({ stamp: chronicler.stamp(), departures }));
-    if (gone.size === 0) return;
-    const members = [...gone].map((nodeId) => store.read.member(nodeId)).filter((each) => each !== undefined);
-    for (const { name, nodeId } of members) log.info({ peer: name, nodeId }, `${name} left the mesh`);
-    onMembers(members);
-    const records = departures.filter(({ departure }) => gone.has(departure.nodeId));
-    for (const link of mesh().links()) {
-      const told = records.filter(({ departure }) => departure.nodeId !== link.peer.nodeId).map(({ record }) => record);
-      if (link !== from && told.length > 0) link.send({ type: 'roster', members: [], departures: told });
+    onMembers(departures.map(({ departure }) => store.read.member(departure.nodeId)).filter((each) => each !== undefined));
+    for (const { departure, record } of departures) {
+      const { nodeId } = departure;
+      if (!gone.has(nodeId)) continue;
+      const name = store.read.member(nodeId)?.name ?? nodeId;
+      log.info({ peer: name, nodeId }, `${name} left the mesh`);
+      spread.tell({ type: 'registry_entry', entry: { departure: record } }, from);
     }
     for (const nodeId of gone) await onLeft(nodeId);
+    return gone.size;
+  }
+
+  /**
+   * What others know of members, besides their heads. What is new is passed on once.
+   * @returns how many of them said something new
+   */
+  entries(entries: readonly RegistryEntry[], from: NodeId): Promise<number> {
+    return this.#inTurn(async () => {
+      const cards = entries.flatMap(({ chain }) => (chain === undefined ? [] : [{ chain, addresses: [] }]));
+      const learned = await this.#cards(cards, from);
+      const departed = await this.#departures(entries.flatMap(({ departure }) => departure ?? []), from);
+      return learned + departed + (await this.#revocations(entries, from));
+    });
   }
 
   /** Each in its node's own words: whoever passes them on is not believed. */
-  async #departures(link: Link, records: readonly SignedRecord[]): Promise<void> {
-    const { store, seal, self, verify, log } = this.#parts;
-    const keyOf = (nodeId: NodeId): Uint8Array | undefined => {
-      const member = store.read.member(nodeId);
-      return member === undefined ? undefined : verify(member.chain).publicKey;
-    };
+  async #departures(records: readonly SignedRecord[], from: NodeId): Promise<number> {
+    const { store, seal, self, log } = this.#parts;
+    const keyOf = (nodeId: NodeId): Uint8Array | undefined => (store.read.member(nodeId) === undefined ? undefined : publicKeyOfNodeId(nodeId));
     const known = records.flatMap((record) => {
       try {
         const departure = seal.openDeparture(record, keyOf);
-        return departure.nodeId === self.nodeId ? [] : [{ departure, record }];
+        return departure.nodeId === self.nodeId || this.#isKnown(departure, record) ? [] : [{ departure, record }];
       } catch (error) {
-        log.debug({ peer: link.peer.name, why: toBrokerError(error).message }, 'a departure in a roster was not believed');
+        log.debug({ from, why: toBrokerError(error).message }, 'a departure was not believed');
         return [];
       }
     });
-    await this.departed(known, link);
+    return this.departed(known, from);
+  }
+
+  #isKnown({ nodeId }: Departure, { payload }: SignedRecord): boolean {
+    const left = this.#parts.store.read.member(nodeId)?.left?.record.payload;
+    return left !== undefined && this.#parts.seal.hash(left) === this.#parts.seal.hash(payload);
+  }
+
+  async #revocations(entries: readonly RegistryEntry[], from: NodeId): Promise<number> {
+    const { revocations, spread, log } = this.#parts;
+    let fresh = 0;
+    for (const { revocation } of entries) {
+      if (revocation === undefined || revocations === undefined) continue;
+      try {
+        if (!(await revocations.received(revocation))) continue;
+        fresh += 1;
+        spread.tell({ type: 'registry_entry', entry: { revocation } }, from);
+      } catch (error) {
+        log.debug({ from, why: toBrokerError(error).message }, 'a revocation was not believed');
+      }
+    }
+    return fresh;
   }
 
   /** Other issuers are to know the rules of admission too. */
@@ -134,7 +161,14 @@ export class Roster {
   }
 
   received(link: Link, message: RosterMessage): Promise<void> {
-    const taken = this.#last.then(() => this.#take(link, message));
+    return this.#inTurn(async () => {
+      await this.#cards(message.members, link.peer.nodeId);
+      if (message.admission !== undefined) await this.#rules(link, message.admission);
+    });
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const taken = this.#last.then(work);
     // Whoever hands it over hears of its failure; the next one goes on.
     this.#last = Promise.allSettled([taken]);
     return taken;
@@ -160,62 +194,63 @@ export class Roster {
     if (added.length > 0) log.info({ peer: link.peer.name, rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
   }
 
-  async #take(link: Link, message: RosterMessage): Promise<void> {
-    const { store, self, clock, onOwnChain } = this.#parts;
+  async #cards(given: readonly Card[], from: NodeId): Promise<number> {
+    const { self, clock, onOwnChain } = this.#parts;
     const meshId = self.mesh()?.id;
-    const cards = message.members.slice(0, rosterLimit);
-    const stored = new Map(store.read.members().map((each) => [keyOf(each.chain), each]));
+    const cards = given.slice(0, rosterLimit);
+    let learned = 0;
     for (let next = 0; next < cards.length; ) {
-      const slice = this.#verifySlice(link, cards, next, stored);
+      const slice = this.#verifySlice(from, cards, next);
       next = slice.next;
       for (const { chain, identity } of slice.own) await onOwnChain(chain, identity);
-      if (slice.learned.length > 0) await this.#learn(link, slice.learned, meshId);
+      if (slice.learned.length > 0) learned += await this.#learn(slice.learned, from, meshId);
       else if (next < cards.length) await new Promise<void>((resolve) => void clock.setTimer(0, resolve));
     }
-    if (message.admission !== undefined) await this.#rules(link, message.admission);
-    if (message.departures !== undefined) await this.#departures(link, message.departures);
+    return learned;
   }
 
   /** Synchronous, and as long as a turn may take. */
-  #verifySlice(link: Link, cards: readonly Card[], from: number, stored: ReadonlyMap<string, Member>): Slice {
+  #verifySlice(teller: NodeId, cards: readonly Card[], from: number): Slice {
     const { clock } = this.#parts;
     const untilMs = clock.monotonic() + sliceMs;
     const slice: Slice = { learned: [], own: [], next: from };
     do {
       const card = cards[slice.next];
       slice.next += 1;
-      if (card !== undefined) this.#look(link, card, stored.get(keyOf(card.chain)), slice);
+      if (card !== undefined) this.#look(teller, card, slice);
     } while (slice.next < cards.length && clock.monotonic() < untilMs);
     return slice;
   }
 
-  /** What is stored was verified when it came. */
-  #look(link: Link, { chain, addresses }: Card, same: Member | undefined, slice: Slice): void {
-    const { store, self } = this.#parts;
-    const identity = same === undefined ? this.#verified(link, chain) : undefined;
+  /** What is known was verified when it came. */
+  #look(from: NodeId, { chain, addresses }: Card, slice: Slice): void {
+    const { store, self, state } = this.#parts;
+    const same = state.nodeOfLeaf(chain);
+    const isMoved = same === from && addresses.length > 0;
+    if (same === self.nodeId || (same !== undefined && !isMoved)) return;
+    const known = same === undefined ? undefined : store.read.member(same);
+    const identity = known === undefined ? this.#verified(from, chain) : undefined;
     if (identity?.nodeId === self.nodeId) slice.own.push({ chain, identity });
-    const seen = same ?? identity;
+    const seen = known ?? identity;
     if (seen === undefined || seen.nodeId === self.nodeId) return;
     const { nodeId, name, owner, notBeforeMs } = seen;
-    const isItself = nodeId === link.peer.nodeId;
-    const known = same ?? store.read.member(nodeId);
+    const before = known ?? store.read.member(nodeId);
     // Only a node itself moves its addresses; another's word counts for a node not known yet.
-    const kept = isItself || known === undefined || known.addresses.length === 0 ? addresses.slice(0, addressLimit) : known.addresses;
-    if (same !== undefined && String(kept) === String(same.addresses)) return;
+    const kept = (nodeId === from && addresses.length > 0) || before === undefined || before.addresses.length === 0 ? addresses.slice(0, addressLimit) : before.addresses;
+    if (known !== undefined && String(kept) === String(known.addresses)) return;
     slice.learned.push({ nodeId, name, owner, chain, notBeforeMs, addresses: kept });
   }
 
-  async #learn(link: Link, learned: readonly Member[], meshId: MeshId | undefined): Promise<void> {
-    const { store, chronicler, mesh, onMembers } = this.#parts;
+  async #learn(learned: readonly Member[], from: NodeId, meshId: MeshId | undefined): Promise<number> {
+    const { store, chronicler, spread, onMembers } = this.#parts;
     const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), members: learned, ...(meshId === undefined ? {} : { meshId }) }));
-    const news = learned.filter((each) => fresh.has(each.nodeId) && store.read.member(each.nodeId)?.left === undefined);
-    if (news.length === 0) return;
-    onMembers(news);
-    this.#tellOfNames(news);
-    for (const other of mesh().links()) {
-      const told = news.filter((each) => each.nodeId !== other.peer.nodeId);
-      if (other !== link && told.length > 0) other.send({ type: 'roster', members: told.map(({ chain, addresses }) => ({ chain, addresses })) });
-    }
+    const news = learned.filter((each) => fresh.has(each.nodeId));
+    const stored = news.map((each) => store.read.member(each.nodeId)).filter((each) => each !== undefined);
+    if (stored.length > 0) onMembers(stored);
+    this.#tellOfNames(stored.filter((each) => each.left === undefined));
+    // More than a few are not news but what a node that was away catches up with.
+    if (news.length <= mostSpread) for (const { chain } of news) spread.tell({ type: 'registry_entry', entry: { chain } }, from);
+    return news.length;
   }
 
   /** Two issuers, each out of the other's sight, may grant one name. */
@@ -230,18 +265,12 @@ export class Roster {
   }
 
   /** A certificate that has ended is no offence of the peer that still lists it. */
-  #verified(link: Link, chain: CertificateChain): (PeerIdentity & { readonly nodeId: NodeId }) | undefined {
+  #verified(from: NodeId, chain: CertificateChain): (PeerIdentity & { readonly nodeId: NodeId }) | undefined {
     try {
       return this.#parts.verify(chain);
     } catch (error) {
-      this.#parts.log.debug({ peer: link.peer.name, why: toBrokerError(error).message }, 'a member in a roster was not believed');
+      this.#parts.log.debug({ from, why: toBrokerError(error).message }, 'a member in a roster was not believed');
       return undefined;
     }
   }
-}
-
-const latin1 = new TextDecoder('latin1');
-
-function keyOf({ leaf, issuer }: CertificateChain): string {
-  return `${latin1.decode(leaf)} ${latin1.decode(issuer)}`;
 }

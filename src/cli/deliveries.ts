@@ -24,7 +24,7 @@ export function defineDeliveries(program: Command, on: Register): void {
         .command('deliveries')
         .description('List how invocations were carried to their agents, newest first.')
         .addOption(choice('--status <s>', 'only those in this state', deliveryStates))
-        .addOption(parsed('--invocation <id>', 'only those of this invocation', checkId))
+        .addOption(parsed('--invocation <invocation>', 'only those of this invocation', checkId))
         .addOption(parsed('--since <t>', 'only those made since a time, or in the last so long', checkSince))
         .option('--node <node>', 'ask that node'),
     ).addHelpText('after', examples('beckon deliveries', 'beckon deliveries --status deferred', 'beckon deliveries --since 1h --json')),

@@ -37,7 +37,7 @@ export function defineFlights(program: Command, on: Register): void {
         .command('flights')
         .description('List what this node originated or owns, newest first.')
         .addOption(choice('--state <s>', 'only those in this state', flightStates))
-        .option('--agent <a>', 'only those of this agent')
+        .option('--agent <address>', 'only those of this agent')
         .option('--node <node>', 'ask that node'),
     ).addHelpText('after', examples('beckon flights', 'beckon flights --state running', 'beckon flights --limit 1000 --json')),
     flights,

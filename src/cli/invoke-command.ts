@@ -25,7 +25,7 @@ export function defineInvoke(program: Command, on: Register): void {
     .addOption(repeated('-f, --file <file>', 'send this file along; - is stdin; may be given again'))
     .addOption(parsed('--key <k>', 'accept only once for this key; again: follow the first', checkKey))
     .option('--continue', "go on in the agent's last session")
-    .option('--session <id>', 'go on in this session')
+    .option('--session <session>', 'go on in this session')
     .addOption(duration('--hold <duration>', 'how long it may wait to be started (24h by default)'))
     .option('--no-hold', 'fail at once when the node of the agent is not reachable')
     .addOption(duration('--run-limit <duration>', 'end it when it has run so long'))

@@ -37,12 +37,21 @@ export function repeated(flags: string, description: string, check: (text: strin
   return option.argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), naming(option.long ?? flags, () => check(text))]);
 }
 
+/** Not in commander's own place: its help would name them a second time. */
+const choicesByOption = new WeakMap<Option, readonly string[]>();
+
 export function choice(flags: string, description: string, choices: readonly string[]): Option {
   const option = parsed(flags, `${description} (${choices.join(', ')})`, (text) => {
     if (choices.includes(text)) return text;
     throw invalid(`${quoted(text)} is none of ${choices.join(', ')}`);
   });
+  choicesByOption.set(option, choices);
   return option;
+}
+
+/** Empty: of any kind. */
+export function choicesOf(option: Option): readonly string[] {
+  return choicesByOption.get(option) ?? [];
 }
 
 function naming<Value>(flag: string, read: () => Value): Value {

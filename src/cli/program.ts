@@ -3,6 +3,7 @@ import { Command, Help } from 'commander';
 import type { Context } from './context.ts';
 import { defineAgentList } from './agent-list.ts';
 import { defineAgents } from './agents.ts';
+import { defineCompletion } from './completion/command.ts';
 import { defineBackup } from './backup.ts';
 import { defineDeliveries } from './deliveries.ts';
 import { defineDoctor } from './doctor.ts';
@@ -36,7 +37,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

@@ -19,6 +19,7 @@ export const eventKinds = [
   'member.left',
   'admission.ruled',
   'issuer.added',
+  'registry.raised',
   'agent.added',
   'agent.removed',
   'invocation.accepted',

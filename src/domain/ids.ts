@@ -134,6 +134,13 @@ export function nodeIdOfPublicKey(publicKey: Uint8Array): NodeId {
   return base36Cid(value) as NodeId;
 }
 
+/** The raw 32-byte Ed25519 public key that a node id is made of. */
+export function publicKeyOfNodeId(nodeId: NodeId): Uint8Array {
+  let value = 0n;
+  for (const digit of nodeId.slice(1)) value = value * 36n + BigInt(Number.parseInt(digit, 36));
+  return Uint8Array.from({ length: 32 }, (_, index) => Number((value >> BigInt(8 * (31 - index))) & 0xffn));
+}
+
 /** @throws BrokerError `invalid` */
 export function asNodeId(text: string): NodeId {
   if (isNodeId(text)) return text;

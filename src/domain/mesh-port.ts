@@ -25,6 +25,14 @@ export interface Link {
   readonly isUp: boolean;
 }
 
+/** What a side says of itself with every heartbeat. */
+export interface LinkDigest {
+  /** Of all that it knows of members and their agents, 8 bytes in lower-case hex; empty when it does not say. */
+  readonly root: string;
+  /** Whether it has gossip neighbours: one that has none is told news over its sessions. */
+  readonly gossips: boolean;
+}
+
 /** The core's side of a link. Calls for one link come in order and start synchronously in that order. */
 export interface LinkHandler {
   onUp(link: Link): void;
@@ -32,6 +40,10 @@ export interface LinkHandler {
   onMessage(link: Link, message: PeerMessage): Promise<void>;
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer>;
   onDown(link: Link, why: string): void;
+  /** What this node's heartbeats say. Never throws. */
+  digest(): LinkDigest;
+  /** What the peer's heartbeat said. Never throws. */
+  onDigest(link: Link, digest: LinkDigest): void;
 }
 
 /** A peer as `beckon peers` shows it. */

@@ -10,7 +10,7 @@ import type { InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
-import type { RegistryChange, RegistryEntry, RegistrySnapshot, SignedRecord } from './registration.ts';
+import type { RegistryChange, RegistryEntry, SignedRecord } from './registration.ts';
 import type { Reply } from './request.ts';
 import type { CertificateChain, IssuerProof } from './trust.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from './worktree.ts';
@@ -121,12 +121,6 @@ export interface EventAck {
   readonly unknown: boolean;
 }
 
-/** An owner's registrations, whole: on session start and on change. */
-export interface Registry {
-  readonly type: 'registry';
-  readonly snapshot: RegistrySnapshot;
-}
-
 /** What changed in one owner's set, to those whom gossip may not reach. */
 export interface RegistryNews {
   readonly type: 'registry_change';
@@ -151,11 +145,9 @@ export interface Roster {
   readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
   /** Of an issuer, for issuers. */
   readonly admission?: { readonly rules: readonly AdmitRule[]; readonly proof: IssuerProof };
-  /** Signed words of members that have left. */
-  readonly departures?: readonly SignedRecord[];
 }
 
-export type ControlMessage = Forward | Receipt | Reject | Draining | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | Registry | RegistryNews | EntryNews | PresenceNews | Roster;
+export type ControlMessage = Forward | Receipt | Reject | Draining | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | RegistryNews | EntryNews | PresenceNews | Roster;
 export type PeerMessage = ControlMessage | FlightEvents;
 
 export interface FlightFilter {

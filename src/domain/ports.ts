@@ -47,13 +47,16 @@ export interface RecordSeal {
   sealRegistration(registration: Registration): SignedRecord;
   sealHead(head: RegistryHead): SignedRecord;
   /** @throws BrokerError `unauthenticated` for a wrong signature, `invalid` for a malformed payload */
-  openRegistration(record: SignedRecord, signer: Uint8Array): Registration;
-  openHead(record: SignedRecord, signer: Uint8Array): RegistryHead;
+  openRegistration(record: SignedRecord, owner: NodeId): Registration;
+  /** By the key that its node's id is made of. */
+  openHead(record: SignedRecord): RegistryHead;
+  /** What it says, whoever signed it. @throws BrokerError `invalid` */
+  readHead(record: SignedRecord): RegistryHead;
   sealDeparture(departure: Departure): SignedRecord;
   /** @param keyOf the key of the node that it names; undefined when that is not known, which is `unauthenticated` too */
   openDeparture(record: SignedRecord, keyOf: (nodeId: NodeId) => Uint8Array | undefined): Departure;
-  /** The root hash of a head over these records. */
-  rootHash(records: readonly SignedRecord[]): string;
+  /** Lower-case hex sha256. */
+  hash(content: Uint8Array | string): string;
 }
 
 /** What is known of a project from its directory. */

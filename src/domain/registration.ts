@@ -39,12 +39,6 @@ export interface RegistryHead {
   readonly gossipAddresses: readonly string[];
 }
 
-/** An owner's whole set: its signed head and the signed records that the head counts. */
-export interface RegistrySnapshot {
-  readonly head: SignedRecord;
-  readonly records: readonly SignedRecord[];
-}
-
 /** An owner's set as it is now, told as a difference: what the receiver has, without `gone` and with `records`, is the set that the head names, or the receiver had another one before. */
 export interface RegistryChange {
   readonly head: SignedRecord;
@@ -59,8 +53,4 @@ export interface RegistryEntry {
   readonly head?: SignedRecord;
   readonly departure?: SignedRecord;
   readonly revocation?: SignedRecord;
-}
-
-export function isNewerHead(a: Pick<RegistryHead, 'epoch' | 'version'>, than: Pick<RegistryHead, 'epoch' | 'version'>): boolean {
-  return a.epoch > than.epoch || (a.epoch === than.epoch && a.version > than.version);
 }

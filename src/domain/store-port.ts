@@ -65,6 +65,8 @@ export interface ProgressChunk {
 export interface StoredRegistration {
   readonly registration: Registration;
   readonly record: SignedRecord;
+  /** Lower-case hex sha256 of the payload. */
+  readonly hash: string;
 }
 
 /** When a flight's bytes, and when its records, have been kept long enough. Times are of its end, this node's clock. */
@@ -231,8 +233,18 @@ export interface StoreWrites {
   /** @throws `not_found`. Held flights of it are returned, for the caller to end. Its sessions go with it. */
   removeAgent(input: { stamp: Stamp; address: string }): Promise<{ held: readonly FlightId[] }>;
   setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
-  /** Replaces a peer's (or our own) whole set if its head is newer than the stored one. False when it is not. */
-  saveRegistry(input: { head: RegistryHead; signedHead: SignedRecord; records: readonly StoredRegistration[]; atMs: number }): Promise<boolean>;
+  /**
+   * A head, and what changes with it in its owner's set: `records` come, the hashes `gone` go. `base` is the head that the
+   * difference was made against, undefined for none. False, and nothing is changed, when another one is stored by now.
+   */
+  saveRegistry(input: {
+    head: RegistryHead;
+    signedHead: SignedRecord;
+    base: Pick<RegistryHead, 'epoch' | 'version'> | undefined;
+    records: readonly StoredRegistration[];
+    gone: readonly string[];
+    atMs: number;
+  }): Promise<boolean>;
 
   /** @throws `conflict` when there is a mesh already. `invite`: consumed by a member of this very call (none for create). */
   saveMembership(input: { stamp: Stamp; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): Promise<void>;
@@ -324,13 +336,18 @@ export interface StoreReads {
   endpoints(): readonly Endpoint[];
   endpoint(address: string): Endpoint | undefined;
   ownRegistrations(): readonly Registration[];
-  /** Own head first, then peers'. */
+  /** Of every node that told its set, this one too. */
+  registryHeads(): readonly { head: RegistryHead; signedHead: SignedRecord }[];
   registryHead(nodeId: NodeId): { head: RegistryHead; signedHead: SignedRecord } | undefined;
   registrations(nodeId?: NodeId): readonly StoredRegistration[];
+  /** By the hash of its payload. */
+  signedRegistration(nodeId: NodeId, hash: string): SignedRecord | undefined;
   invite(secretHash: string): (Invite & { readonly usedBy?: NodeId }) | undefined;
   membership(): Membership | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;
+  /** Those of that name, left or not. */
+  membersNamed(name: string): readonly Member[];
   /** Whether this node was in that mesh, and left. */
   hasLeft(meshId: MeshId): boolean;
   /** Of a node of a mesh that this one has left. */

@@ -38,6 +38,17 @@ export interface CertificateChain {
   readonly issuer: Uint8Array;
 }
 
+/** Which of two certificates of one node counts, at every member. Two of one second, which two issuers can make, are ordered by their bytes. */
+export function isLaterCertificate(a: { readonly notBeforeMs: number; readonly leaf: Uint8Array }, than: { readonly notBeforeMs: number; readonly leaf: Uint8Array }): boolean {
+  if (a.notBeforeMs !== than.notBeforeMs) return a.notBeforeMs > than.notBeforeMs;
+  const at = a.leaf.findIndex((byte, index) => byte !== than.leaf[index]);
+  return at >= 0 && (a.leaf[at] ?? 0) > (than.leaf[at] ?? -1);
+}
+
+export function isSameCertificate(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
 /** That a node lets others in: its certificate as an issuer, and that key's statement about the node itself. */
 export interface IssuerProof {
   readonly certificate: Uint8Array;

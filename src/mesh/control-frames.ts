@@ -21,14 +21,13 @@ type Frame = NonNullable<wire.ControlFrame['frame']>;
 /** Frames that are the core's business; the others keep the session itself. */
 export type MessageFrame = Extract<
   Frame,
-  { $case: 'forward' | 'receipt' | 'reject' | 'draining' | 'sync' | 'syncReply' | 'cancel' | 'cancelledUnknown' | 'reply' | 'replyOutcome' | 'eventAck' | 'registry' | 'registryChange' | 'registryEntry' | 'presence' | 'roster' }
+  { $case: 'forward' | 'receipt' | 'reject' | 'draining' | 'sync' | 'syncReply' | 'cancel' | 'cancelledUnknown' | 'reply' | 'replyOutcome' | 'eventAck' | 'registryChange' | 'registryEntry' | 'presence' | 'roster' }
 >;
 
 /** The largest task that travels inside its `Forward`, encoded, bytes. A larger one follows in pieces. */
 export const largestInlineTask = 32 * 1024;
 
 const mostItems = 10_000;
-const mostRecords = 10_000;
 const mostMembers = 2_000;
 const mostRules = 2_000;
 const mostAddresses = 32;
@@ -108,14 +107,6 @@ export function encodeControl(message: Exclude<ControlMessage, Forward>): Frame 
     }
     case 'event_ack':
       return { $case: 'eventAck', value: { invocationId: message.invocationId, seq: message.seq, unknown: message.unknown } };
-    case 'registry':
-      return {
-        $case: 'registry',
-        value: {
-          head: encodeSignedRecord(message.snapshot.head),
-          records: message.snapshot.records.map(encodeSignedRecord),
-        },
-      };
     case 'registry_change':
       return { $case: 'registryChange', value: encodeRegistryChange(message.change) };
     case 'registry_entry':
@@ -131,7 +122,6 @@ export function encodeControl(message: Exclude<ControlMessage, Forward>): Frame 
             addresses: [...addresses],
           })),
           rules: message.admission === undefined ? undefined : encodeAdmission(message.admission),
-          departures: (message.departures ?? []).map(encodeSignedRecord),
         },
       };
   }
@@ -206,14 +196,6 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
         seq: whole(frame.value.seq, 'event_ack.seq'),
         unknown: frame.value.unknown,
       };
-    case 'registry':
-      return {
-        type: 'registry',
-        snapshot: {
-          head: decodeSignedRecord(required(frame.value.head, 'registry.head')),
-          records: list(frame.value.records, 'registry.records', mostRecords).map(decodeSignedRecord),
-        },
-      };
     case 'registryChange':
       return { type: 'registry_change', change: decodeRegistryChange(frame.value) };
     case 'registryEntry':
@@ -225,7 +207,6 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
         type: 'roster',
         members: list(frame.value.members, 'roster.members', mostMembers).map(decodeMember),
         ...(frame.value.rules === undefined ? {} : { admission: decodeAdmission(frame.value.rules) }),
-        ...(frame.value.departures.length === 0 ? {} : { departures: list(frame.value.departures, 'roster.departures', mostMembers).map(decodeSignedRecord) }),
       };
   }
 }

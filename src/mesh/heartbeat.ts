@@ -1,6 +1,21 @@
 /** Heartbeats of one session: when the next is due, the round trip, and whether the peer is there when somebody asks. */
+import { invalid } from '../domain/errors.ts';
+import type { LinkDigest } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
+import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { heartbeatEveryMs, smoothRtt } from './liveness.ts';
+
+const digestBytes = 8;
+
+export function encodeHeartbeat(number: number, { root, gossips }: LinkDigest): wire.Heartbeat {
+  return { number, digest: Buffer.from(root, 'hex'), gossips };
+}
+
+/** @throws BrokerError `invalid` */
+export function decodeDigest({ digest, gossips }: wire.Heartbeat): LinkDigest {
+  if (digest.length !== 0 && digest.length !== digestBytes) throw invalid(`heartbeat.digest: ${digest.length} bytes, not ${digestBytes}`);
+  return { root: digest.toString('hex'), gossips };
+}
 
 export class Heartbeat {
   /** Smoothed; undefined until the first answer. */

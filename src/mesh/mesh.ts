@@ -356,8 +356,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   #session(own: NewSession, settle?: Settle): Session {
-    const { clock, log, hello } = this.#parts;
-    const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this });
+    const { clock, log, hello, handler } = this.#parts;
+    const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this, digests: handler });
     this.#open.add(session, settle);
     return session;
   }

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
+import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import type { Farewell, OwnHello } from './hello.ts';
@@ -49,4 +50,5 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly owner: SessionOwner;
+  readonly digests: Pick<LinkHandler, 'digest' | 'onDigest'>;
 }

@@ -23,7 +23,7 @@ import { DataOutlet } from './data-outlet.ts';
 import type { Claim } from './election.ts';
 import { batchBytes, FrameStream } from './frame-stream.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello } from './hello.ts';
-import { Heartbeat } from './heartbeat.ts';
+import { decodeDigest, encodeHeartbeat, Heartbeat } from './heartbeat.ts';
 import type { Farewell, PeerHello } from './hello.ts';
 import { Inflow } from './inflow.ts';
 import { Silence } from './liveness.ts';
@@ -71,7 +71,7 @@ export class Session implements Link {
     this.lastHeardWallMs = parts.clock.now();
     this.beganMs = parts.clock.monotonic();
     this.#silence = new Silence(this.beganMs);
-    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { number, digest: Buffer.alloc(0), gossips: false } }));
+    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: encodeHeartbeat(number, parts.digests.digest()) }));
     this.#answers = new Answers({
       peerName: parts.peer.name,
       log: parts.log,
@@ -304,7 +304,8 @@ export class Session implements Link {
     if (!this.isUp) throw new BrokerError('invalid', `${frame.$case} came before hello`);
     switch (frame.$case) {
       case 'heartbeat':
-        return this.#queueUrgent({ $case: 'heartbeatReply', value: { number: frame.value.number } });
+        this.#queueUrgent({ $case: 'heartbeatReply', value: { number: frame.value.number } });
+        return this.#parts.digests.onDigest(this, decodeDigest(frame.value));
       case 'heartbeatReply':
         return this.#heartbeat.answered(frame.value.number);
       case 'query':

@@ -13,11 +13,19 @@ export interface ProtocolVersion {
 export const protocol: ProtocolVersion = { major: 1, minor: 1 };
 
 /** What this version can do that its minor does not promise of every node: asked for by name in the peer's Hello. */
-export const ownFeatures = ['reach', 'introduce', 'dial_back', 'rename', 'leave'] as const;
+export const ownFeatures = ['reach', 'introduce', 'dial_back', 'rename', 'leave', 'registry'] as const;
 export type Feature = (typeof ownFeatures)[number];
 
 /** Questions that an older node would not understand. */
-export const featureOf: Partial<Readonly<Record<PeerQuery['type'], Feature>>> = { reach: 'reach', dial_back: 'dial_back', rename: 'rename', leave: 'leave' };
+export const featureOf: Partial<Readonly<Record<PeerQuery['type'], Feature>>> = {
+  reach: 'reach',
+  dial_back: 'dial_back',
+  rename: 'rename',
+  leave: 'leave',
+  registry_digest: 'registry',
+  registry_entries: 'registry',
+  registry_records: 'registry',
+};
 
 /** @returns which side has to be updated, or undefined when they work together */
 export function whoIsBehind(own: ProtocolVersion, peer: ProtocolVersion): 'own' | 'peer' | undefined {

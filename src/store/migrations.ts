@@ -1,4 +1,5 @@
 /** The schema's versions, and the way from an older one to the newest. */
+import { createHash } from 'node:crypto';
 import { existsSync, openSync, closeSync } from 'node:fs';
 import { internal } from '../domain/errors.ts';
 import { applicationId } from './connection.ts';
@@ -11,9 +12,10 @@ import { schema0005 } from './schema-0005.ts';
 import { schema0006 } from './schema-0006.ts';
 import { schema0007 } from './schema-0007.ts';
 import { schema0008 } from './schema-0008.ts';
+import { schema0009 } from './schema-0009.ts';
 
 /** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
-export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008];
+export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009];
 
 export const schemaVersion = migrations.length;
 
@@ -33,6 +35,7 @@ export function migrate(db: Connection, path: string, steps: readonly string[] =
   if (from < steps.length) {
     if (from > 0) backup = backUp(db, path, from);
     db.pragma('journal_mode = DELETE');
+    db.function('sha256', { deterministic: true, directOnly: true }, (content) => createHash('sha256').update(content as Uint8Array).digest('hex'));
     for (const [index, sql] of steps.entries()) {
       if (index >= from) step(db, sql, index + 1);
     }

@@ -1,9 +1,11 @@
 /** The mesh this node is in, its members, and the invitations it gave. */
+import type { Departure } from '../domain/departure.ts';
 import { conflict, denied, notFound } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { Invite, Member, Membership } from '../domain/store-port.ts';
+import { isLaterCertificate } from '../domain/trust.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import type { Connection } from './connection.ts';
 import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
@@ -37,6 +39,7 @@ interface MemberRow {
   readonly left_at_ms: number | null;
   readonly departure: Uint8Array | null;
   readonly departure_signature: Uint8Array | null;
+  readonly left_certified_at_ms: number | null;
 }
 
 interface InviteRow {
@@ -54,6 +57,7 @@ export class TrustTable {
   readonly #replaceChain;
   readonly #member;
   readonly #saveMember;
+  readonly #backAgain;
   readonly #saveAddresses;
   readonly #saw;
   readonly #holder;
@@ -74,14 +78,18 @@ export class TrustTable {
     this.#saveMember = db.prepare(`
       INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (node) DO UPDATE SET name = excluded.name, owner = excluded.owner, leaf = excluded.leaf, issuer = excluded.issuer,
-        not_before_ms = excluded.not_before_ms, addresses = excluded.addresses, left_at_ms = NULL, departure = NULL, departure_signature = NULL,
+        not_before_ms = excluded.not_before_ms, addresses = excluded.addresses,
         last_seen_ms = coalesce(excluded.last_seen_ms, last_seen_ms)`);
+    // Its word counts for certificates up to the one that it names.
+    this.#backAgain = db.prepare<[number, number]>(`
+      UPDATE members SET left_at_ms = NULL, departure = NULL, departure_signature = NULL, left_certified_at_ms = NULL
+      WHERE node = ? AND left_certified_at_ms < ?`);
     this.#saveAddresses = db.prepare('UPDATE members SET addresses = ? WHERE node = ?');
     this.#saw = db.prepare<[number, number]>('UPDATE members SET last_seen_ms = max(coalesce(last_seen_ms, 0), ?) WHERE node = ?');
     this.#holder = db.prepare<[string, number, string], { node: number }>(`
       SELECT node FROM members WHERE name = ? AND node <> ? AND left_at_ms IS NULL UNION ALL SELECT 0 FROM mesh WHERE name = ? LIMIT 1`);
     this.#setIssuer = db.prepare<[number]>('UPDATE members SET is_issuer = 1 WHERE node = ?');
-    this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, addresses = ? WHERE node = ?');
+    this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, left_certified_at_ms = ?, addresses = ? WHERE node = ?');
     this.#insertInvite = db.prepare('INSERT INTO invites (secret_hash, owner, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)');
     this.#invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
     this.#useInvite = db.prepare('UPDATE invites SET used_at_ms = ?, used_by = ? WHERE secret_hash = ?');
@@ -123,8 +131,9 @@ export class TrustTable {
     for (const { departure, record } of departures) {
       const node = this.#nodes.find(departure.nodeId);
       const known = node === undefined ? undefined : this.#member.get(node);
-      if (node === undefined || known === undefined || known.left_at_ms !== null || departure.certifiedAtMs < known.not_before_ms) continue;
-      this.#setLeft.run(departure.leftAtMs, record.payload, record.signature, '[]', node);
+      if (node === undefined || known === undefined || departure.certifiedAtMs < known.not_before_ms || !isLaterWord(departure, known)) continue;
+      this.#setLeft.run(departure.leftAtMs, record.payload, record.signature, departure.certifiedAtMs, '[]', node);
+      if (known.left_at_ms !== null) continue;
       this.#facts.append(stamp, 'member.left', { peer: node, detail: { name: known.name } });
       gone.push(departure.nodeId);
     }
@@ -159,7 +168,7 @@ export class TrustTable {
     for (const member of members) {
       const node = this.#nodes.of(member.nodeId);
       const known = this.#member.get(node);
-      if (known === undefined || member.notBeforeMs > known.not_before_ms) {
+      if (known === undefined || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: known.leaf })) {
         this.#save(member);
         changed.push(member.nodeId);
         if (known === undefined) {
@@ -191,7 +200,14 @@ export class TrustTable {
       this.#nodes.of(member.nodeId), member.name, member.owner, chain.leaf, chain.issuer, member.notBeforeMs,
       JSON.stringify(addresses), member.lastSeenMs ?? null,
     );
+    this.#backAgain.run(this.#nodes.of(member.nodeId), member.notBeforeMs);
   }
+}
+
+/** Of two departures of one node all members keep the same. */
+function isLaterWord({ certifiedAtMs, leftAtMs }: Departure, known: MemberRow): boolean {
+  if (known.left_at_ms === null || known.left_certified_at_ms === null) return true;
+  return certifiedAtMs > known.left_certified_at_ms || (certifiedAtMs === known.left_certified_at_ms && leftAtMs > known.left_at_ms);
 }
 
 function nameTaken(name: string): BrokerError {
@@ -206,6 +222,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
   const mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh WHERE one = 1');
   const members = db.prepare<[], MemberRow>('SELECT * FROM members ORDER BY name, node');
   const member = db.prepare<[number], MemberRow>('SELECT * FROM members WHERE node = ?');
+  const named = db.prepare<[string], MemberRow>('SELECT * FROM members WHERE name = ?');
   const memberOf = (row: MemberRow): Member => ({
     nodeId: nodes.idOf(row.node),
     name: row.name,
@@ -243,6 +260,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
       };
     },
     members: (): Member[] => members.all().map(memberOf),
+    membersNamed: (name: string): Member[] => named.all(name).map(memberOf),
     member(nodeId: NodeId): Member | undefined {
       const number = nodes.find(nodeId);
       const row = number === undefined ? undefined : member.get(number);

@@ -71,34 +71,53 @@ describe('agents', () => {
 
 describe('the registry', () => {
   const records = (...names: string[]): StoredRegistration[] =>
-    names.map((name) => ({ registration: registration({ address: `@${name}@desktop#main`, nodeId: desktop }), record: signed(name) }));
-  const save = (epoch: number, version: number, list: StoredRegistration[]) => at.store.write.saveRegistry({
-    head: { nodeId: desktop, epoch, version, count: list.length, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: signed(`${epoch}.${version}`), records: list, atMs: 1,
+    names.map((name) => ({ registration: registration({ address: `@${name}@desktop#main`, nodeId: desktop }), record: signed(name), hash: `hash of ${name}` }));
+  const save = (epoch: number, version: number, changes: { base?: [number, number]; records?: StoredRegistration[]; gone?: string[]; addresses?: string[] }) => at.store.write.saveRegistry({
+    head: { nodeId: desktop, epoch, version, count: 1, rootHash: 'ab', addresses: changes.addresses ?? [], gossipAddresses: ['h:2'] }, signedHead: signed(`${epoch}.${version}`),
+    base: changes.base === undefined ? undefined : { epoch: changes.base[0], version: changes.base[1] }, records: changes.records ?? [], gone: changes.gone ?? [], atMs: 1,
   });
+  const addresses = () => at.store.read.registrations(desktop).map((each) => each.registration.address);
 
-  test('keeps an owner’s newest set, verbatim, whatever order the sets come in', async () => {
-    expect(await save(5, 2, records('a', 'b'))).toBe(true);
-    for (const [epoch, version] of [[5, 2], [5, 1], [4, 9]] as const) expect(await save(epoch, version, records('x'))).toBe(false);
-    expect(at.store.read.registrations(desktop).map((each) => each.registration.address)).toEqual(['@a@desktop#main', '@b@desktop#main']);
-    expect(await save(5, 3, records('b'))).toBe(true);
-    expect(await save(6, 0, records('c'))).toBe(true);
-    const [only, ...more] = at.store.read.registrations();
-    expect(more).toEqual([]);
-    expect(only?.registration).toEqual(registration({ address: '@c@desktop#main', nodeId: desktop }));
+  test('keeps an owner’s set, verbatim, as it is changed', async () => {
+    expect(await save(5, 2, { records: records('a', 'b') })).toBe(true);
+    expect(addresses()).toEqual(['@a@desktop#main', '@b@desktop#main']);
+    expect(await save(6, 0, { base: [5, 2], records: records('c'), gone: ['hash of a', 'hash of nothing'] })).toBe(true);
+    expect(addresses()).toEqual(['@b@desktop#main', '@c@desktop#main']);
+    const [, only] = at.store.read.registrations();
+    expect(only).toMatchObject({ registration: registration({ address: '@c@desktop#main', nodeId: desktop }), hash: 'hash of c' });
     expect(Buffer.from(only!.record.payload).toString()).toBe('c');
-    expect(Buffer.from(only!.record.signature).toString()).toBe('c!');
+    expect(Buffer.from(at.store.read.signedRegistration(desktop, 'hash of c')!.signature).toString()).toBe('c!');
+    expect(at.store.read.signedRegistration(desktop, 'hash of a')).toBeUndefined();
     const head = at.store.read.registryHead(desktop);
-    expect(head?.head).toEqual({ nodeId: desktop, epoch: 6, version: 0, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] });
+    expect(head?.head).toEqual({ nodeId: desktop, epoch: 6, version: 0, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: ['h:2'] });
+    expect(at.store.read.registryHeads()).toEqual([head]);
     expect(Buffer.from(head!.signedHead.payload).toString()).toBe('6.0');
     expect(at.store.read.registryHead(me)).toBeUndefined();
     expect(at.store.read.registrations(me)).toEqual([]);
   });
 
+  test('a difference to another head than the stored one changes nothing', async () => {
+    expect(await save(5, 2, { base: [5, 1], records: records('a') })).toBe(false);
+    expect(await save(5, 2, { records: records('a') })).toBe(true);
+    for (const base of [[5, 1], [4, 2], undefined] as const) expect(await save(9, 9, { ...(base === undefined ? {} : { base: [...base] }), records: records('b') })).toBe(false);
+    expect(addresses()).toEqual(['@a@desktop#main']);
+    expect(at.store.read.registryHead(desktop)?.head.epoch).toBe(5);
+  });
+
   test('a set that can not be stored whole leaves the old one', async () => {
-    await save(1, 1, records('a'));
-    await expect(save(2, 1, records('b', 'b'))).rejects.toMatchObject({ code: 'conflict' });
-    expect(at.store.read.registrations().map((each) => each.registration.address)).toEqual(['@a@desktop#main']);
+    await save(1, 1, { records: records('a') });
+    await expect(save(2, 1, { base: [1, 1], records: records('b', 'b') })).rejects.toMatchObject({ code: 'conflict' });
+    expect(addresses()).toEqual(['@a@desktop#main']);
     expect(at.store.read.registryHead(desktop)?.head.epoch).toBe(1);
+  });
+
+  test('a head moves its member, and one that names no address leaves it where it was', async () => {
+    const member: Member = { nodeId: desktop, name: 'desktop', owner: 'ada', chain: { leaf: utf8('leaf'), issuer: utf8('issuer') }, notBeforeMs: 1, addresses: ['old:1'] };
+    await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member] });
+    await save(1, 1, { addresses: ['new:1', 'new:2'] });
+    expect(at.store.read.member(desktop)?.addresses).toEqual(['new:1', 'new:2']);
+    await save(1, 2, { base: [1, 1] });
+    expect(at.store.read.member(desktop)?.addresses).toEqual(['new:1', 'new:2']);
   });
 });
 

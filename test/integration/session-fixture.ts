@@ -1,7 +1,7 @@
 /** Nodes of one mesh in this process: real TLS on loopback, the real front, a core that only remembers. */
 import { randomBytes } from 'node:crypto';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../../src/domain/messages.ts';
-import type { Link } from '../../src/domain/mesh-port.ts';
+import type { Link, LinkDigest } from '../../src/domain/mesh-port.ts';
 import type { Clock, Log } from '../../src/domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../../src/domain/trust.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
@@ -50,6 +50,9 @@ export class TestNode implements AsyncDisposable {
   /** What the core does with a message besides remembering it. */
   onMessage: (message: PeerMessage) => Promise<void> = () => Promise.resolve();
   onQuery: (query: PeerQuery) => Promise<PeerAnswer> = () => Promise.resolve({ type: 'ping' });
+  /** What its heartbeats say, and what others' said. */
+  digest: LinkDigest = { root: '', gossips: false };
+  readonly digests: LinkDigest[] = [];
   isRemembering = true;
   address = '';
   /** Whether others are told where this node listens. */
@@ -82,6 +85,8 @@ export class TestNode implements AsyncDisposable {
         onUp: (link) => void this.ups.push(link),
         onDown: (link, why) => void this.downs.push({ link, why }),
         onQuery: (_link, query) => this.onQuery(query),
+        digest: () => this.digest,
+        onDigest: (_link, digest) => void this.digests.push(digest),
         onMessage: (link, message) => {
           if (this.isRemembering) {
             this.messages.push(message);

@@ -72,17 +72,17 @@ describe('a session', () => {
     await laptop.linkTo(desktop);
   });
 
-  test('carries a snapshot of 2 MB and a roster whole', async () => {
+  test('carries a change of 2 MB and a roster whole', async () => {
     await using authority = await testMesh();
     await using desktop = await new TestNode(await authority.member('desktop')).start();
     await using laptop = await new TestNode(await authority.member('laptop'), { seeds: [desktop.address] }).start();
     const link = await laptop.linkTo(desktop);
     const record = (index: number) => ({ payload: new Uint8Array(400).fill(index % 256), signature: new Uint8Array(64).fill(1) });
-    const snapshot = { head: record(0), records: Array.from({ length: 4000 }, (_, index) => record(index)) };
-    link.send({ type: 'registry', snapshot });
+    const change = { head: record(0), records: Array.from({ length: 4000 }, (_, index) => record(index)), gone: ['0123456789abcdef'] };
+    link.send({ type: 'registry_change', change });
     link.send({ type: 'roster', members: [{ chain: { leaf: Uint8Array.of(1), issuer: Uint8Array.of(2) }, addresses: ['laptop:7423'] }] });
     await waitFor('both', () => desktop.messages.length === 2);
-    expect(desktop.messages[0]).toEqual({ type: 'registry', snapshot });
+    expect(desktop.messages[0]).toEqual({ type: 'registry_change', change });
     expect(desktop.messages[1]?.type).toBe('roster');
   });
 });

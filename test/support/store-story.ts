@@ -54,7 +54,7 @@ export function storeStory(): readonly StoryStep[] {
   add('setAvailability', { address, available: false, why: 'gone' });
   add('saveRegistry', {
     head: { nodeId: peer, epoch: 1, version: 1, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: { payload: bytes, signature: bytes },
-    records: [{ registration: { ...registration, nodeId: peer, address: '@fabric@desktop#main' }, record: { payload: bytes, signature: bytes } }], atMs: 1,
+    base: undefined, records: [{ registration: { ...registration, nodeId: peer, address: '@fabric@desktop#main' }, record: { payload: bytes, signature: bytes }, hash: 'ab' }], gone: ['cd'], atMs: 1,
   });
   add('note', { stamp: stamp(), what: 'invocation.refused', detail: { why: 'x' } });
 

@@ -16,7 +16,7 @@ import { asMeshId } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
 import type { Harness, Run, RunEnd, RunRequest, RunSink } from '../../src/domain/harness-port.ts';
 import type { Link, Mesh } from '../../src/domain/mesh-port.ts';
-import type { PeerMessage } from '../../src/domain/messages.ts';
+import type { AnswerTo, PeerAnswer, PeerMessage, PeerQuery, RegistryQuery } from '../../src/domain/messages.ts';
 import type { Answer } from '../../src/domain/request.ts';
 import type { Store } from '../../src/domain/store-port.ts';
 import type { PeerIdentity } from '../../src/domain/trust.ts';
@@ -105,8 +105,12 @@ class HandLink implements Link {
     return Promise.resolve();
   }
 
-  ask(): Promise<never> {
-    return Promise.reject(unavailable('nobody answers questions here'));
+  /** Who is asked about the registry, at once and without loss; nobody answers anything else. */
+  answer: ((query: RegistryQuery) => Promise<PeerAnswer>) | undefined;
+
+  async ask<Q extends PeerQuery>(query: Q): Promise<AnswerTo<Q>> {
+    if (!query.type.startsWith('registry_') || this.answer === undefined || this.isCut || !this.isUp) throw unavailable('nobody answers this here');
+    return (await this.answer(query as RegistryQuery)) as AnswerTo<Q>;
   }
 }
 
@@ -169,6 +173,7 @@ export class Machine {
       probe: { directory: (path) => Promise.resolve(path), branch: () => Promise.resolve(undefined) },
       chronicler,
       clock,
+      random: () => 0.5,
       ulids: createSystemUlids(clock),
       digest: systemDigest,
       log: silentLog,
@@ -291,6 +296,10 @@ export class UnreliablePair implements AsyncDisposable {
         old.isUp = false;
         machine.broker.links.onDown(old, 'replaced');
       }
+    }
+    for (const { machine } of olds) {
+      const [far, back] = [this.other(machine), this.other(machine).link];
+      if (machine.link !== undefined && back !== undefined) machine.link.answer = (query) => far.broker.links.onQuery(back, query);
     }
     for (const { machine } of olds) if (machine.link !== undefined) machine.broker.links.onUp(machine.link);
   }

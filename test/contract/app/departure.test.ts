@@ -36,6 +36,7 @@ async function someone() {
   const roster = new Roster({
     ...{ store: temp.store, chronicler, seal, log: silentLog, mesh: () => ({ links: () => [] }), onMembers: () => undefined, ownAddresses: () => [], issuerProof: () => undefined },
     self: { nodeId: me.nodeId, name: () => 'laptop', mesh: () => ({ id: home, name: 'home' }), certifiedAtMs: () => 1 },
+    state: { memberChanged: () => undefined }, spread: { tell: () => undefined },
     verify: ({ leaf }: Member['chain']) => ({ publicKey: Buffer.from(leaf).toString() === 'desktop' ? desktop.publicKey : server.publicKey }),
     onLeft: (nodeId: NodeId) => (left.push(nodeId), Promise.resolve()),
   } as unknown as RosterParts);
@@ -56,7 +57,7 @@ test('nobody leaves for another, whether it signs in its own name or hands on wh
   await using node = await someone();
   await expect(node.leaving.answer(node.fromServer, { type: 'leave', departure: word(desktop, server) })).rejects.toMatchObject({ code: 'denied' });
   await expect(node.leaving.answer(node.fromServer, { type: 'leave', departure: word(desktop, desktop) })).rejects.toMatchObject({ code: 'unauthenticated' });
-  await node.roster.received(node.fromServer, { type: 'roster', members: [], departures: [word(desktop, server), word(desktop, me)] });
+  await node.roster.entries([word(desktop, server), word(desktop, me)].map((departure) => ({ departure })), server.nodeId);
   expect(node.statesOf()).toEqual({ desktop: false, server: false });
   expect(node.left).toEqual([]);
 });
@@ -64,8 +65,8 @@ test('nobody leaves for another, whether it signs in its own name or hands on wh
 test('its signed word counts from whoever passes it on, once', async () => {
   await using node = await someone();
   const departures = [word(desktop, desktop)];
-  await node.roster.received(node.fromServer, { type: 'roster', members: [], departures });
-  await node.roster.received(node.fromServer, { type: 'roster', members: [], departures });
+  await node.roster.entries(departures.map((departure) => ({ departure })), server.nodeId);
+  await node.roster.entries(departures.map((departure) => ({ departure })), server.nodeId);
   expect(node.statesOf()).toEqual({ desktop: true, server: false });
   expect(node.left).toEqual([desktop.nodeId]);
 });
@@ -73,6 +74,6 @@ test('its signed word counts from whoever passes it on, once', async () => {
 test('a word of another mesh, or of a certificate before the one it has, changes nothing', async () => {
   await using node = await someone();
   const departures = [word(desktop, desktop, { mesh: asMeshId('b'.repeat(26)) }), word(server, server, { certifiedAtMs: 99 }), { payload: utf8('x'), signature: utf8('y') }];
-  await node.roster.received(node.fromServer, { type: 'roster', members: [], departures });
+  await node.roster.entries(departures.map((departure) => ({ departure })), server.nodeId);
   expect(node.statesOf()).toEqual({ desktop: false, server: false });
 });

@@ -43,9 +43,16 @@ test('a newer certificate that others have of this node, an answer that was lost
 test('an older one, the same again, or one for another owner is not', async () => {
   await using node = await laptop();
   await node.adopt({ name: 'attic', notBeforeMs: 99 });
-  await node.adopt({ name: 'attic', notBeforeMs: 100 });
+  const { chain } = node.store.read.membership()!;
+  await node.renaming.adopt(chain, identityOf(chain));
   await node.adopt({ name: 'attic', notBeforeMs: 200, owner: 'bob' });
   expect([node.nameOf(), node.names]).toEqual(['laptop', []]);
+});
+
+test('of two of one second, which two issuers can make, it takes the one that all members take', async () => {
+  await using node = await laptop();
+  for (const name of ['aaa', 'zzz', 'mmm']) await node.adopt({ notBeforeMs: 200, name });
+  expect(node.nameOf()).toBe('zzz');
 });
 
 test.each([{ nodeId: nodeIdFor(2) }, { name: 'attic' }, { owner: 'bob' }])('an answer that certifies something else is refused: %o', async (other) => {

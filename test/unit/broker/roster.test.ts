@@ -1,11 +1,16 @@
+import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemDigest } from '../../../src/app/system-digest.ts';
 import { Chronicler } from '../../../src/broker/chronicler.ts';
+import type { RegistrySpread } from '../../../src/broker/registry-spread.ts';
+import { RegistryState } from '../../../src/broker/registry-state.ts';
 import { Roster } from '../../../src/broker/roster.ts';
 import { BrokerError } from '../../../src/domain/errors.ts';
 import { asMeshId } from '../../../src/domain/ids.ts';
 import type { Link, Mesh } from '../../../src/domain/mesh-port.ts';
-import type { ControlMessage, Roster as RosterMessage } from '../../../src/domain/messages.ts';
+import type { GossipNews } from '../../../src/domain/gossip-port.ts';
+import type { Roster as RosterMessage } from '../../../src/domain/messages.ts';
 import type { Clock, RecordSeal } from '../../../src/domain/ports.ts';
 import type { Member } from '../../../src/domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../../../src/domain/trust.ts';
@@ -26,30 +31,39 @@ let workedMs: number;
 let learned: Member[];
 beforeEach(async () => {
   temp = await openTempStore(me);
-  [verified, workedMs, learned, sent] = [[], 0, [], []];
+  [verified, workedMs, learned, told] = [[], 0, [], []];
   // Its time is the work that was done.
   const clock: Clock = { now: () => 1_700_000_000_000, monotonic: () => workedMs, setTimer: (_ms, fn) => (setImmediate(fn), () => undefined) };
+  const self = { nodeId: me, epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => ({ id: asMeshId('m'), name: 'home' }) };
+  const seal = { hash: (content: Uint8Array | string) => createHash('sha256').update(content).digest('hex') } as RecordSeal;
+  const state = new RegistryState({ store: temp.store, self, seal, digest: systemDigest, revocations: undefined });
   roster = new Roster({
     store: temp.store,
-    self: { nodeId: me, epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => undefined },
+    self: { ...self, mesh: () => undefined },
     chronicler: new Chronicler(new FakeClock()),
     mesh: () => ({ links: () => [link] }) as unknown as Mesh,
     clock,
     log: silentLog,
     verify,
     ownAddresses: () => ['moved:1'],
-    onMembers: (members) => void learned.push(...members),
+    onMembers: (members) => {
+      learned.push(...members);
+      for (const { nodeId } of members) state.memberChanged(nodeId);
+    },
     issuerProof: () => undefined,
     isIssuer: () => false,
-    seal: {} as RecordSeal,
+    seal,
+    state,
+    spread: { tell: (news: GossipNews) => void told.push(news) } as unknown as RegistrySpread,
+    revocations: undefined,
     onOwnChain: () => Promise.resolve(),
     onLeft: () => Promise.resolve(),
   });
 });
 afterEach(() => temp[Symbol.asyncDispose]());
 
-let sent: ControlMessage[];
-const link = { peer: { nodeId: peer, name: 'desktop' }, send: (message: ControlMessage) => void sent.push(message) } as unknown as Link;
+let told: GossipNews[];
+const link = { peer: { nodeId: peer, name: 'desktop' } } as unknown as Link;
 const chainOf = (number: number, isGood = true): CertificateChain => ({ leaf: new TextEncoder().encode(`${isGood ? 'good' : 'bad'} ${number}`), issuer: new Uint8Array([1]) });
 const card = (number: number, address: string, isGood = true): RosterMessage['members'][number] => ({ chain: chainOf(number, isGood), addresses: [address] });
 const received = (...members: RosterMessage['members']): Promise<void> => roster.received(link, { type: 'roster', members });
@@ -100,14 +114,16 @@ describe('a roster', () => {
     expect(verified).toEqual(['good 2']);
   });
 
-  test('of one tells peers over live links that this node has moved, once it is a member', async () => {
+  test('is not needed for who is a member: certificates are news, once this node is one', async () => {
     roster.announce();
-    expect(sent).toEqual([]);
+    expect(told).toEqual([]);
     const membership = { meshId: asMeshId('m'), meshName: 'home', name: 'laptop', owner: 'ada', rootDer: new Uint8Array([1]), chain: chainOf(1), isIssuer: true };
     await temp.store.write.saveMembership({ stamp: new Chronicler(new FakeClock()).stamp(), membership, members: [], what: 'mesh.created' });
     roster.announce();
-    expect(sent).toMatchObject([{ type: 'roster', members: [{ addresses: ['moved:1'] }] }]);
-    expect(sent[0]).toHaveProperty('members.0.chain.leaf', Buffer.from(chainOf(1).leaf));
+    await received(card(10, 'a:1'));
+    await roster.entries([{ chain: chainOf(11) }, { chain: chainOf(10) }], peer);
+    const leaves = told.map((each) => (each.type === 'registry_entry' ? new TextDecoder().decode(each.entry.chain?.leaf) : each.type));
+    expect(leaves).toEqual(['good 1', 'good 10', 'good 11']);
   });
 
   test('is taken after the one before it, however long that takes', async () => {

@@ -19,6 +19,7 @@ const bytes = fc.uint8Array({ minLength: 1, maxLength: 50 });
 const { invocationId, hlc } = samples;
 const type = <Type extends string>(name: Type): fc.Arbitrary<Type> => fc.constant(name);
 const signed = fc.record({ payload: bytes, signature: bytes });
+const short = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((each) => Buffer.from(each).toString('hex'));
 
 const message: fc.Arbitrary<Exclude<ControlMessage, Forward>> = fc.oneof(
   fc.record({ type: type('receipt'), invocationId, receivedAtMs: number, hlc }),
@@ -37,7 +38,9 @@ const message: fc.Arbitrary<Exclude<ControlMessage, Forward>> = fc.oneof(
   fc.record({ type: type('reply'), invocationId, request: samples.requestId, reply: samples.reply, by: fc.constant('uid:501'), hlc }),
   fc.record({ type: type('reply_outcome'), invocationId, request: samples.requestId, error: samples.errorInfo, hlc }, { requiredKeys: ['type', 'invocationId', 'request', 'hlc'] }),
   fc.record({ type: type('event_ack'), invocationId, seq: number, unknown: fc.boolean() }),
-  fc.record({ type: type('registry'), snapshot: fc.record({ head: signed, records: fc.array(signed, { maxLength: 4 }) }) }),
+  fc.record({ type: type('registry_change'), change: fc.record({ head: signed, records: fc.array(signed, { maxLength: 4 }), gone: fc.array(short, { maxLength: 4 }) }) }),
+  fc.record({ type: type('registry_entry'), entry: fc.record({ chain: fc.record({ leaf: bytes, issuer: bytes }), head: signed, departure: signed, revocation: signed }, { requiredKeys: [] }) }),
+  fc.record({ type: type('presence'), presence: signed }),
   fc.record({
     type: type('roster'),
     members: fc.array(fc.record({ chain: fc.record({ leaf: bytes, issuer: bytes }), addresses: fc.array(fc.constant('laptop:7423'), { maxLength: 3 }) }), { maxLength: 3 }),

@@ -24,7 +24,7 @@ const halfway = (): Request => {
   };
   const record = { payload: new Uint8Array(1), signature: new Uint8Array(1) };
   const head = { nodeId: nodeIdFor(2), epoch: 1, version: 1, count: 2, rootHash: '', addresses: [], gossipAddresses: [] };
-  return request('saveRegistry', { head, signedHead: record, records: [{ registration, record }, { registration, record }], atMs: 1 });
+  return request('saveRegistry', { head, signedHead: record, base: undefined, records: [{ registration, record, hash: 'a' }, { registration, record, hash: 'b' }], gone: [], atMs: 1 });
 };
 
 describe('a batch', () => {

@@ -105,7 +105,6 @@ export interface ControlFrame {
     | { $case: "cancel"; value: Cancel }
     | { $case: "cancelledUnknown"; value: CancelledUnknown }
     | { $case: "eventAck"; value: EventAck }
-    | { $case: "registry"; value: Registry }
     | { $case: "roster"; value: Roster }
     | { $case: "query"; value: Query }
     | { $case: "answer"; value: Answer }
@@ -267,19 +266,10 @@ export interface EventAck {
   unknown: boolean;
 }
 
-export interface Registry {
-  head: SignedRecord | undefined;
-  records: SignedRecord[];
-}
-
 export interface Roster {
   members: RosterMember[];
   /** Only from issuers. */
-  rules:
-    | AdmitRules
-    | undefined;
-  /** Of members that have left, each signed by the one that did. */
-  departures: SignedRecord[];
+  rules: AdmitRules | undefined;
 }
 
 export interface RosterMember {
@@ -677,9 +667,6 @@ export const ControlFrame: MessageFns<ControlFrame> = {
       case "eventAck":
         EventAck.encode(message.frame.value, writer.uint32(98).fork()).join();
         break;
-      case "registry":
-        Registry.encode(message.frame.value, writer.uint32(106).fork()).join();
-        break;
       case "roster":
         Roster.encode(message.frame.value, writer.uint32(114).fork()).join();
         break;
@@ -824,14 +811,6 @@ export const ControlFrame: MessageFns<ControlFrame> = {
             }
 
             message.frame = { $case: "eventAck", value: EventAck.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 13: {
-            if (tag !== 106) {
-              break;
-            }
-
-            message.frame = { $case: "registry", value: Registry.decode(reader, reader.uint32()) };
             continue;
           }
           case 14: {
@@ -2390,65 +2369,8 @@ export const EventAck: MessageFns<EventAck> = {
   },
 };
 
-function createBaseRegistry(): Registry {
-  return { head: undefined, records: [] };
-}
-
-export const Registry: MessageFns<Registry> = {
-  encode(message: Registry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.head !== undefined) {
-      SignedRecord.encode(message.head, writer.uint32(10).fork()).join();
-    }
-    for (const v of message.records) {
-      SignedRecord.encode(v!, writer.uint32(18).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Registry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseRegistry();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.head = SignedRecord.decode(reader, reader.uint32());
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.records.push(SignedRecord.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
 function createBaseRoster(): Roster {
-  return { members: [], rules: undefined, departures: [] };
+  return { members: [], rules: undefined };
 }
 
 export const Roster: MessageFns<Roster> = {
@@ -2458,9 +2380,6 @@ export const Roster: MessageFns<Roster> = {
     }
     if (message.rules !== undefined) {
       AdmitRules.encode(message.rules, writer.uint32(162).fork()).join();
-    }
-    for (const v of message.departures) {
-      SignedRecord.encode(v!, writer.uint32(322).fork()).join();
     }
     return writer;
   },
@@ -2492,14 +2411,6 @@ export const Roster: MessageFns<Roster> = {
             }
 
             message.rules = AdmitRules.decode(reader, reader.uint32());
-            continue;
-          }
-          case 40: {
-            if (tag !== 322) {
-              break;
-            }
-
-            message.departures.push(SignedRecord.decode(reader, reader.uint32()));
             continue;
           }
         }
