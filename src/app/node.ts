@@ -14,7 +14,6 @@ import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
-import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -327,10 +326,7 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
       const leaf = store.read.membership()?.chain.leaf;
       return leaf === undefined ? 0 : parseLeaf(leaf).notBeforeMs;
     },
-    mesh: (): { id: MeshId; name: string } | undefined => {
-      const membership = store.read.membership();
-      return membership === undefined ? undefined : { id: asMeshId(membership.meshId), name: membership.meshName };
-    },
+    mesh: () => store.read.mesh(),
   };
 }
 

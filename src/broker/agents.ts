@@ -136,7 +136,7 @@ export class Agents {
     if (endpoint === undefined) return;
     const { available, why, isGone = false } = await checks.check(endpoint);
     if (isGone) await this.#failQueued(address, directoryGone(address, why ?? ''));
-    const known = store.read.ownRegistrations().find((each) => each.address === address);
+    const known = store.read.ownRegistration(address);
     if (known === undefined || (available === known.available && why === known.unavailableWhy)) return;
     await store.write.setAvailability({ address, available, ...(why === undefined ? {} : { why }) });
     registry.changed();

@@ -336,6 +336,7 @@ export interface StoreReads {
   endpoints(): readonly Endpoint[];
   endpoint(address: string): Endpoint | undefined;
   ownRegistrations(): readonly Registration[];
+  ownRegistration(address: string): Registration | undefined;
   /** Of every node that told its set, this one too. */
   registryHeads(): readonly { head: RegistryHead; signedHead: SignedRecord }[];
   registryHead(nodeId: NodeId): { head: RegistryHead; signedHead: SignedRecord } | undefined;
@@ -344,6 +345,8 @@ export interface StoreReads {
   signedRegistration(nodeId: NodeId, hash: string): SignedRecord | undefined;
   invite(secretHash: string): (Invite & { readonly usedBy?: NodeId }) | undefined;
   membership(): Membership | undefined;
+  /** Which mesh this node is in: a part of `membership` that is asked for with every signature. */
+  mesh(): { readonly id: MeshId; readonly name: string } | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;
   /** Those of that name, left or not. */

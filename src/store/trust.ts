@@ -220,6 +220,7 @@ function leftOf({ left_at_ms: atMs, departure: payload, departure_signature: sig
 
 export function trustReads(db: Connection, nodes: NodeNumbers) {
   const mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh WHERE one = 1');
+  const ownMesh = db.prepare<[], { id: MeshId; name: string }>('SELECT id, mesh_name AS name FROM mesh WHERE one = 1');
   const members = db.prepare<[], MemberRow>('SELECT * FROM members ORDER BY name, node');
   const member = db.prepare<[number], MemberRow>('SELECT * FROM members WHERE node = ?');
   const named = db.prepare<[string], MemberRow>('SELECT * FROM members WHERE name = ?');
@@ -259,6 +260,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
         ...optional('issuerDer', row.own_issuer),
       };
     },
+    mesh: (): { readonly id: MeshId; readonly name: string } | undefined => ownMesh.get(),
     members: (): Member[] => members.all().map(memberOf),
     membersNamed: (name: string): Member[] => named.all(name).map(memberOf),
     member(nodeId: NodeId): Member | undefined {

@@ -31,7 +31,9 @@ describe('agents', () => {
     expect(at.store.read.endpoint(address)).toEqual(one);
     expect(at.store.read.endpoints()).toEqual([one, other]);
     expect(at.store.read.ownRegistrations()).toEqual([registration(), away]);
+    expect(at.store.read.ownRegistration(other.address)).toEqual(away);
     expect(at.store.read.endpoint('@none@laptop#main')).toBeUndefined();
+    expect(at.store.read.ownRegistration('@none@laptop#main')).toBeUndefined();
   });
 
   test('the same again is no change; what was asked differently is a conflict', async () => {

@@ -1,4 +1,5 @@
 /** One registry on many nodes: what it costs when nothing happens, when something does, and to catch up. */
+import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench, BenchContext, BenchResult } from '../bench.ts';
 import { bytes, ms, rounded, roundedSpread, spread, spreadOf } from '../figures.ts';
@@ -171,6 +172,8 @@ async function run(context: BenchContext): Promise<BenchResult> {
   await using fleet = await Fleet.create(agents, silentLog);
   const bench = new Run(context, fleet, watch, meter);
   const rssBefore = process.memoryUsage.rss();
+  const processCpu = process.cpuUsage();
+  const beganMs = performance.now();
   const cold = await bench.cold(nodes);
   const idle = await bench.idle(idleSeconds);
   const rss = process.memoryUsage.rss() - rssBefore;
@@ -189,6 +192,9 @@ async function run(context: BenchContext): Promise<BenchResult> {
   catchUps.push(await bench.newcomer());
 
   const bytesPerChange = total(single.bytesEach);
+  const { user, system } = process.cpuUsage(processCpu);
+  const ownCores = (user + system) / 1000 / (performance.now() - beganMs);
+  const [, load = 0] = loadavg();
   const answeredMs = spreadOf(single.changes.map(({ answeredMs: each }) => each));
   const perNode = (traffic: number): number => traffic / idle.seconds / nodes;
   return {
@@ -204,6 +210,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
       cold: { upMs: Math.round(cold.upMs), seenMs: Math.round(cold.seenMs), bytes: Math.round(cold.bytes), cpuMs: Math.round(cold.cpuMs) },
       catchUp: catchUps.map(({ what, startMs, seenMs, bytes: sent }) => ({ what, startMs: Math.round(startMs), seenMs: Math.round(seenMs), bytes: Math.round(sent) })),
       reads: { resolveMs: roundedSpread(spreadOf(reads.resolveMs)), listMs: roundedSpread(spreadOf(reads.listMs)), listAllMs: roundedSpread(spreadOf(reads.listAllMs)) },
+      machine: { cores: availableParallelism(), load: rounded(load), ownCores: rounded(ownCores) },
       rssMbPerNode: rounded(rss / nodes / 1024 / 1024),
     },
     rows: [
@@ -229,6 +236,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
       `all ${nodes} nodes run in this one process, each whole: they share its event loop, so what ${nodes} machines do at once is done here in turn`,
       'certificates are given by the issuer directly, not over the wire; nodes begin with the address of the issuer alone',
       'times from the call of the client to the row in the last of the databases, which another process reads every few ms',
+      `this process had ${rounded(ownCores)} of ${availableParallelism()} cores; the machine's load over five minutes was ${rounded(load)}`,
       'bytes as TCP carries them, all nodes together, of changes without what an idle mesh sends meanwhile',
     ],
   };
