@@ -57,12 +57,11 @@ describe('three nodes have one registry, byte for byte', () => {
     expect(ownCount(books)).toBeGreaterThan(nodes.length);
   });
 
-  test('after each was alone, and agents were removed and added again meanwhile', async () => {
+  test('after each was alone while agents were removed and added again, with nothing new said since', async () => {
     partition.cut();
     await change(40);
     expect(differences(books).length).toBeGreaterThan(0);
     partition.heal();
-    await change(5);
     await isOne();
   });
 });
