@@ -78,20 +78,22 @@ class Run {
     return { seconds: tookMs / 1000, traffic: minus(this.#meter.sent(), before), cpu: (user + system) / 1000 / tookMs, connections: this.#meter.connections() };
   }
 
-  /** @returns also the bytes of one change: what went beyond what an idle mesh sends */
-  async changes(count: number, idle: Idle, make: (done: Change[]) => Promise<void>): Promise<{ readonly changes: Change[]; readonly bytesEach: Traffic }> {
+  /** @returns also the bytes and the time of processors that one change took, all nodes together, beyond what an idle mesh takes */
+  async changes(count: number, idle: Idle, make: (done: Change[]) => Promise<void>): Promise<{ readonly changes: Change[]; readonly bytesEach: Traffic; readonly cpuMsEach: number }> {
     const changes: Change[] = [];
-    const [before, startMs] = [this.#meter.sent(), machineMs()];
+    const [before, cpu, startMs] = [this.#meter.sent(), process.cpuUsage(), machineMs()];
     while (changes.length < count) {
       this.#context.signal.throwIfAborted();
       await make(changes);
     }
     // Copies of the last ones may still be on their way.
     await this.#pause(2);
-    const share = (machineMs() - startMs) / 1000 / idle.seconds;
+    const tookMs = machineMs() - startMs;
+    const { user, system } = process.cpuUsage(cpu);
+    const share = tookMs / 1000 / idle.seconds;
     const sent = minus(this.#meter.sent(), before);
     const beyond = (kind: keyof Traffic): number => Math.max(0, sent[kind] - idle.traffic[kind] * share) / changes.length;
-    return { changes, bytesEach: { sessions: beyond('sessions'), gossip: beyond('gossip') } };
+    return { changes, bytesEach: { sessions: beyond('sessions'), gossip: beyond('gossip') }, cpuMsEach: Math.max(0, (user + system) / 1000 - idle.cpu * tookMs) / changes.length };
   }
 
   /** A node that never was here. */
@@ -204,7 +206,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
       p99Ms: rounded(singleMs.p99),
       bytesPerChange: Math.round(bytesPerChange),
       bytesPerChangeAndNode: rounded(bytesPerChange / nodes),
-      change: { count: single.changes.length, ...roundedSpread(singleMs), answered: roundedSpread(answeredMs), bySessions: Math.round(single.bytesEach.sessions), byGossip: Math.round(single.bytesEach.gossip) },
+      change: { count: single.changes.length, ...roundedSpread(singleMs), answered: roundedSpread(answeredMs), cpuMsPerNode: rounded(single.cpuMsEach / nodes), bySessions: Math.round(single.bytesEach.sessions), byGossip: Math.round(single.bytesEach.gossip) },
       burst: { size: burstSize, count: bursts.changes.length, ...roundedSpread(burstMs), bytesPerChange: Math.round(total(bursts.bytesEach)) },
       idle: { seconds: Math.round(idle.seconds), bytesPerSecondAndNode: rounded(perNode(total(idle.traffic))), bySessions: rounded(perNode(idle.traffic.sessions)), byGossip: rounded(perNode(idle.traffic.gossip)), cpuPctPerNode: rounded((idle.cpu / nodes) * 100), sessions: Math.round(idle.connections.sessions), gossipConnections: Math.round(idle.connections.gossip) },
       cold: { upMs: Math.round(cold.upMs), seenMs: Math.round(cold.seenMs), bytes: Math.round(cold.bytes), cpuMs: Math.round(cold.cpuMs) },
@@ -219,6 +221,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
       { what: 'one change, seen by all', figure: `${spread(singleMs)} (${single.changes.length} changes)` },
       { what: '  answered by its node', figure: spread(answeredMs) },
       { what: '  bytes of it', figure: `${bytes(bytesPerChange)} in all, ${bytes(bytesPerChange / nodes)} a node (sessions ${bytes(single.bytesEach.sessions)}, gossip ${bytes(single.bytesEach.gossip)})` },
+      { what: '  work of it', figure: `${ms(single.cpuMsEach / nodes)} CPU a node` },
       { what: `${burstSize} changes at once`, figure: `${spread(burstMs)}, ${bytes(total(bursts.bytesEach) / nodes)} a node and change` },
       { what: 'idle, a node', figure: `${bytes(perNode(total(idle.traffic)))}/s (sessions ${bytes(perNode(idle.traffic.sessions))}, gossip ${bytes(perNode(idle.traffic.gossip))}), ${rounded((idle.cpu / nodes) * 100)} % of a core` },
       { what: 'connections', figure: `${Math.round(idle.connections.sessions)} sessions, ${Math.round(idle.connections.gossip)} of gossip` },
