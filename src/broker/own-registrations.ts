@@ -121,7 +121,7 @@ export class OwnRegistrations {
     const isRaised = foreign !== undefined && supersedes(foreign, known);
     const isSame = known !== undefined && known.head.rootHash === root && String(known.head.addresses) === String(addresses) && String(known.head.gossipAddresses) === String(gossipAddresses);
     if (isSame && !isRaised) return;
-    const next = isRaised ? { epoch: Math.max(self.epoch, foreign.head.epoch + 1), version: 1 } : following(known?.head, self.epoch);
+    const next = isRaised ? { epoch: Math.max(self.epoch, foreign.head.epoch + 1), version: 1 } : following(known?.head, self.epoch, clock.now());
     const head: RegistryHead = { nodeId: self.nodeId, ...next, count: hashes.length, rootHash: root, addresses, gossipAddresses };
     const signed = seal.sealHead(head);
     const kept = new Set(hashes);
@@ -154,8 +154,10 @@ export class OwnRegistrations {
   }
 }
 
-function following(known: RegistryHead | undefined, epoch: number): { readonly epoch: number; readonly version: number } {
-  return known === undefined || known.epoch < epoch ? { epoch, version: 1 } : { epoch: known.epoch, version: known.version + 1 };
+/** The first in a mesh comes after all that this boot told before, in this mesh or in another. */
+function following(known: RegistryHead | undefined, epoch: number, nowMs: number): { readonly epoch: number; readonly version: number } {
+  if (known === undefined) return { epoch: Math.max(epoch, nowMs), version: 1 };
+  return known.epoch < epoch ? { epoch, version: 1 } : { epoch: known.epoch, version: known.version + 1 };
 }
 
 /** Equal for registrations that say the same. */
