@@ -6,6 +6,7 @@ import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
+import { checkDescribed } from '../domain/registration.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -57,6 +58,7 @@ export class Agents {
 
   async add(spec: AgentSpec): Promise<{ agent: AgentView; added: boolean }> {
     const { store, self, chronicler, registry } = this.#parts;
+    checkDescribed(spec);
     const cwd = await this.#parts.probe.directory(spec.cwd);
     const address = await this.#addressOf(spec, cwd);
     const agentId = agentIdOf(this.#parts.ulids.next());

@@ -156,7 +156,7 @@ export class OwnRegistrations {
 
 /** The first in a mesh comes after all that this boot told before, in this mesh or in another. */
 function following(known: RegistryHead | undefined, epoch: number, nowMs: number): { readonly epoch: number; readonly version: number } {
-  if (known === undefined) return { epoch: Math.max(epoch, nowMs), version: 1 };
+  if (known === undefined) return { epoch: Math.max(epoch, Math.trunc(nowMs)), version: 1 };
   return known.epoch < epoch ? { epoch, version: 1 } : { epoch: known.epoch, version: known.version + 1 };
 }
 

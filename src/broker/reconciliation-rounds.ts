@@ -163,7 +163,7 @@ export class ReconciliationRounds {
       peer.apartMs = mostApartMs;
       log.debug({ peer: link.peer.name, code, why: message }, 'a comparison of registries was cut short; it is made again');
     }
-    peer.notBeforeMs = clock.monotonic() + peer.apartMs * (0.75 + 0.5 * this.#parts.random());
+    peer.notBeforeMs = clock.monotonic() + Math.round(peer.apartMs * (0.75 + 0.5 * this.#parts.random()));
   }
 
   /** @returns how much was new */
@@ -231,7 +231,7 @@ export class ReconciliationRounds {
 
   #anywayLater(): void {
     const { clock, random, mesh } = this.#parts;
-    this.#cancelAnyway = clock.setTimer(anywayMs * (0.75 + 0.5 * random()), () => {
+    this.#cancelAnyway = clock.setTimer(Math.round(anywayMs * (0.75 + 0.5 * random())), () => {
       const links = [...mesh().links()];
       for (let count = 0; count < anywayLinks && links.length > 0; count += 1) {
         const [link] = links.splice(Math.floor(random() * links.length), 1);

@@ -15,9 +15,12 @@ export interface AgentFilter {
   readonly labels?: Readonly<Record<string, string>>;
   /** Owner identity of its node. */
   readonly owner?: string;
-  /** By the last word of its node. */
+  /** By the last word of its node, which has not gone for good. */
   readonly availableOnly?: boolean;
 }
+
+/** Nothing that is held for these would be carried out. */
+const unable: readonly Candidate['nodeState'][] = ['left', 'removed', 'incompatible'];
 
 export function agentFilter(filter: AgentFilter): (agent: Candidate) => boolean {
   const { node, pattern, harness, capabilities = [], labels = {}, owner, availableOnly = false } = filter;
@@ -26,7 +29,7 @@ export function agentFilter(filter: AgentFilter): (agent: Candidate) => boolean 
     (node === undefined || agent.nodeName === node || agent.nodeId === node)
     && (harness === undefined || agent.harness === harness)
     && (owner === undefined || agent.owner === owner)
-    && (!availableOnly || agent.available)
+    && (!availableOnly || (agent.available && !unable.includes(agent.nodeState)))
     && capabilities.every((each) => agent.capabilities.includes(each))
     && Object.entries(labels).every(([key, value]) => Object.hasOwn(agent.labels, key) && agent.labels[key] === value)
     && (isNamed === undefined || isNamed(agent));

@@ -1,4 +1,5 @@
 /** The replicated projection of an agent instance, and the signed form in which nodes pass it on. */
+import { invalid } from './errors.ts';
 import type { NodeId } from './ids.ts';
 import type { CertificateChain } from './trust.ts';
 
@@ -18,6 +19,15 @@ export interface Registration {
   readonly isDefault: boolean;
   readonly available: boolean;
   readonly unavailableWhy?: string;
+}
+
+/** Of labels, capabilities and description together, in UTF-8: what is told of an agent is carried to every node, and stays there. */
+export const mostDescribedBytes = 8 * 1024;
+
+/** @throws BrokerError `invalid` when it is described at more length than is carried */
+export function checkDescribed({ labels, capabilities, description }: Pick<Registration, 'labels' | 'capabilities' | 'description'>): void {
+  const bytes = new TextEncoder().encode([...Object.entries(labels).flat(), ...capabilities, description].join(' ')).length;
+  if (bytes > mostDescribedBytes) throw invalid(`its labels, capabilities and description have ${bytes} bytes, more than ${mostDescribedBytes}`, 'other nodes are told of them: put long texts into files of the project');
 }
 
 /** Payload bytes exactly as the owner signed them; stored and passed on verbatim. */

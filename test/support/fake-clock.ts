@@ -17,8 +17,9 @@ export class FakeClock implements Clock {
     this.#wallMs = startMs;
   }
 
+  /** Whole, as the system's is, although timers may be due in between. */
   now(): number {
-    return this.#wallMs;
+    return Math.floor(this.#wallMs);
   }
 
   monotonic(): number {

@@ -31,7 +31,7 @@ export async function candidatesOf(source: Source, asking: Asking): Promise<Cand
 async function ask(source: Source, { client, nowMs, current, args }: Asking): Promise<Candidate[]> {
   switch (source) {
     case 'agent':
-      return (await agentsOf(client)).map((view) => ({ value: addressOf(view, current), about: aboutAgent(view) }));
+      return (await agentsOf(client, current)).map((view) => ({ value: addressOf(view, current), about: aboutAgent(view) }));
     case 'harness':
       return distinct(await agentsOf(client), ({ registration }) => [registration.harness]);
     case 'label':
@@ -65,8 +65,9 @@ async function ask(source: Source, { client, nowMs, current, args }: Asking): Pr
   }
 }
 
-async function agentsOf(client: NodeClient): Promise<readonly AgentView[]> {
-  return (await client.listAgents({}, { limit: most })).items;
+/** @param begun the beginning of an address: the node sends no others */
+async function agentsOf(client: NodeClient, begun = ''): Promise<readonly AgentView[]> {
+  return (await client.listAgents(begun === '' ? {} : { pattern: `${begun}*` }, { limit: most })).items;
 }
 
 async function waiting(client: NodeClient): Promise<readonly Flight[]> {

@@ -184,6 +184,7 @@ describe('comparing', () => {
 
   test('begins when a link comes up, and waits for no heartbeat', async () => {
     await node(0).add('a');
+    await meet(0, 2);
     net.connect(node(0), node(1));
     await net.run(1, { untilIdle: false });
     expect(node(1).known(node(0))).toEqual(node(0).own());

@@ -13,19 +13,20 @@ function instance(address: string, changes: Partial<Candidate> = {}): Candidate 
 const known = [
   instance('@fabric@laptop#main', { labels: { team: 'web' }, capabilities: ['review', 'go'] }),
   instance('@fabric@desktop#feature/x', { harness: 'claude', available: false }),
+  instance('@gone@server#main', { nodeState: 'left' }),
   instance('@review@desktop#main', { owner: 'bob', labels: { team: 'web', tier: '1' }, capabilities: ['review'] }),
 ];
 const shown = (filter: AgentFilter): string[] => known.filter(agentFilter(filter)).map(({ address }) => address);
 
 test.each<[string, AgentFilter, number[]]>([
-  ['nothing asked is all', {}, [0, 1, 2]],
-  ['a node by name', { node: 'desktop' }, [1, 2]],
+  ['nothing asked is all', {}, [0, 1, 2, 3]],
+  ['a node by name', { node: 'desktop' }, [1, 3]],
   ['a node by id', { node: 'id-of-laptop' }, [0]],
   ['a harness', { harness: 'claude' }, [1]],
-  ['an owner', { owner: 'bob' }, [2]],
-  ['available ones', { availableOnly: true }, [0, 2]],
+  ['an owner', { owner: 'bob' }, [3]],
+  ['those that can be called: not where the node has left', { availableOnly: true }, [0, 3]],
   ['all of several capabilities', { capabilities: ['review', 'go'] }, [0]],
-  ['all of several labels, by their whole value', { labels: { team: 'web', tier: '1' } }, [2]],
+  ['all of several labels, by their whole value', { labels: { team: 'web', tier: '1' } }, [3]],
   ['a label that only the prototype of an object has', { labels: { constructor: 'x' } }, []],
   ['all that is asked at once', { node: 'desktop', owner: 'ada', availableOnly: true }, []],
 ])('%s', (_name, filter, expected) => {
@@ -37,12 +38,12 @@ describe('a pattern', () => {
     ['fabric', [0, 1]],
     ['Fabric', [0, 1]],
     ['fab', []],
-    ['*', [0, 1, 2]],
-    ['*r*', [0, 1, 2]],
-    ['re?iew', [2]],
+    ['*', [0, 1, 2, 3]],
+    ['*r*', [0, 1, 3]],
+    ['re?iew', [3]],
     ['@fabric@laptop#main', [0]],
     ['fabric@laptop/main', [0]],
-    ['*@desktop/*', [1, 2]],
+    ['*@desktop/*', [1, 3]],
     ['*#feature*', [1]],
     ['', []],
   ])('%s', (pattern, expected) => {
