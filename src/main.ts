@@ -39,6 +39,18 @@ const host = systemHost({
     const { surveyHere } = await import('./app/survey.ts');
     return await surveyHere({ paths, env: process.env });
   },
+  copy: {
+    refusedBecause: async () => {
+      const { cloneWords, readCloneMark } = await import('./app/clone-mark.ts');
+      const mark = await readCloneMark(paths.cloneFile);
+      return mark === undefined ? undefined : cloneWords(mark);
+    },
+    rekey: async () => {
+      const { rekey } = await import('./app/rekey.ts');
+      const { openNodeLog } = await import('./app/open-log.ts');
+      return await rekey({ paths, clock: createSystemClock(), log: await openNodeLog(logPath), version });
+    },
+  },
   run: async ({ given, offline }) => {
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');

@@ -5,6 +5,12 @@ import { z } from 'zod';
 import { parseDuration } from '../domain/duration.ts';
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import { quoted } from '../domain/text.ts';
+import type { ProjectOverride } from '../domain/project.ts';
+import { issueWords, projectFields, workspaceField } from '../discovery/manifest.ts';
+
+const place = z.string().regex(/^(~$|~\/|\/)/, 'is no absolute path, and does not begin with ~/');
+
+const override = z.strictObject({ ignore: z.boolean().optional(), ...projectFields, default_workspace: workspaceField });
 
 const schema = z.strictObject({
   /** Told when a flight waits or has finished: a program and its arguments. */
@@ -13,9 +19,13 @@ const schema = z.strictObject({
   notify_all: z.boolean().optional(),
   /** How long what an agent asks waits for an answer, unless the agent says otherwise. */
   request_timeout: z.string().transform(durationMs).optional(),
+  /** Where projects are looked for. */
+  roots: z.array(place).max(100, 'has more than 100 entries').optional(),
+  /** What the person of this machine says of a project, by its directory. */
+  projects: z.record(place, override).optional(),
 });
 
-const examples = { notify: 'notify = ["notify-send", "Beckon"]', notify_all: 'notify_all = true', request_timeout: 'request_timeout = "30m"' } as const;
+const examples = { notify: 'notify = ["notify-send", "Beckon"]', notify_all: 'notify_all = true', request_timeout: 'request_timeout = "30m"', roots: 'roots = ["~/src", "/srv/work"]', projects: '[projects."~/src/shop"] and below it harness = "claude"' } as const;
 
 function durationMs(text: string, context: z.RefinementCtx): number {
   try {
@@ -30,6 +40,9 @@ export interface Config {
   readonly notify?: readonly string[];
   readonly notifyAll: boolean;
   readonly requestMs?: number;
+  /** As written, `~` and all. */
+  readonly roots?: readonly string[];
+  readonly projects?: Readonly<Record<string, ProjectOverride>>;
 }
 
 /** A file that is not there is an empty one. @throws BrokerError `invalid`, naming file, line and what is wrong */
@@ -48,14 +61,24 @@ export async function readConfig(path: string): Promise<Config> {
 export function parseConfig(text: string, path: string): Config {
   const read = schema.safeParse(tableIn(text, path));
   if (read.success) {
-    const { notify, notify_all: notifyAll = false, request_timeout: requestMs } = read.data;
-    return { ...(notify === undefined ? {} : { notify }), notifyAll, ...(requestMs === undefined ? {} : { requestMs }) };
+    const { notify_all: notifyAll = false, request_timeout: requestMs, projects, ...rest } = read.data;
+    return { notifyAll, ...present({ ...rest, requestMs, projects: projects === undefined ? undefined : overridesOf(projects) }) };
   }
   const [issue] = read.error.issues;
-  const key = String(issue?.code === 'unrecognized_keys' ? issue.keys[0] : (issue?.path[0] ?? ''));
-  const known = `known are: ${Object.keys(schema.shape).join(', ')}`;
-  if (issue?.code === 'unrecognized_keys') throw flaw(path, lineOf(text, key), `unknown key ${quoted(key)}`, known);
-  throw flaw(path, lineOf(text, key), `${key}: ${issue?.message ?? 'not understood'}`, `for example: ${examples[key as keyof typeof examples] ?? examples.notify}`);
+  const [key = '', ...inside] = (issue?.path ?? []).map(String);
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  if (key === 'projects') throw flaw(path, lineIn(text, inside[0] ?? '', unknown ?? inside[1]), issueWords(read.error, Object.keys(override.shape)), `for example: ${examples.projects}`);
+  if (unknown !== undefined) throw flaw(path, lineOf(text, unknown), `unknown key ${quoted(unknown)}`, `known are: ${Object.keys(schema.shape).join(', ')}`);
+  throw flaw(path, lineOf(text, key), `${key}${key === 'roots' && inside[0] !== undefined ? `[${inside[0]}]` : ''}: ${issue?.message ?? 'not understood'}`, `for example: ${examples[key as keyof typeof examples] ?? examples.notify}`);
+}
+
+function overridesOf(projects: Readonly<Record<string, z.infer<typeof override>>>): Readonly<Record<string, ProjectOverride>> {
+  return Object.fromEntries(Object.entries(projects).map(([directory, { default_workspace: defaultWorkspace, ...rest }]) => [directory, present({ ...rest, defaultWorkspace })]));
+}
+
+/** Absent is absent. */
+function present<Fields extends object>(fields: Fields): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> };
 }
 
 function tableIn(text: string, path: string): unknown {
@@ -74,6 +97,15 @@ function lineOf(text: string, key: string): number | undefined {
   const name = key.replaceAll(/[^\w-]/g, '.');
   const at = text.split('\n').findIndex((line) => new RegExp(`^\\s*\\[*\\s*["']?${name}["']?\\s*[=.\\]]`).test(line));
   return at < 0 ? undefined : at + 1;
+}
+
+/** Of a key in the table of that project, or of the table. */
+function lineIn(text: string, project: string, key: string | undefined): number | undefined {
+  const lines = text.split('\n');
+  const header = lines.findIndex((line) => line.includes(project) && /^\s*(\[|projects\b)/.test(line));
+  if (header < 0) return lineOf(text, 'projects');
+  const within = key === undefined ? undefined : lineOf(lines.slice(header + 1).join('\n'), key);
+  return header + 1 + (within ?? 0);
 }
 
 function flaw(path: string, line: number | undefined, what: string, hint: string): BrokerError {

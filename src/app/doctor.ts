@@ -8,6 +8,7 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import { acquireLock } from '../store/lock.ts';
 import { examine } from '../store/look.ts';
 import { schemaVersion } from '../store/migrations.ts';
+import { cloneCheck, readCloneMark } from './clone-mark.ts';
 import { silentLog } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { findFlaws, fixMode } from './private-places.ts';
@@ -34,7 +35,7 @@ export interface ExamineParts {
 export async function examineHere(parts: ExamineParts): Promise<readonly Check[]> {
   const { paths, isRunning } = parts;
   if (!existsSync(paths.stateDir)) return [{ id: 'permissions', ok: true, detail: `nothing is there yet: ${paths.stateDir} is made by the first start`, hint: '' }, absent];
-  const about = [await permissions(parts), await disk(paths)];
+  const about = [await permissions(parts), await disk(paths), ...(await copy(paths))];
   if (isRunning) return about;
   const lock = tryLock(paths.lockFile);
   if (lock instanceof BrokerError) {
@@ -72,6 +73,17 @@ async function disk({ stateDir }: Paths): Promise<Check> {
   const free = bavail * bsize;
   const detail = free >= 10 * 1024 ** 3 ? `${Math.floor(free / 1024 ** 3)} GiB are free` : `${Math.floor(free / 1024 ** 2)} MiB are free`;
   return { id: 'disk', ok: free >= leastFreeBytes, detail, hint: free >= leastFreeBytes ? '' : `make room on the disk of ${stateDir}: work that can't be stored is refused` };
+}
+
+/** Only where another node said so. */
+async function copy({ cloneFile }: Paths): Promise<readonly Check[]> {
+  try {
+    const mark = await readCloneMark(cloneFile);
+    return mark === undefined ? [] : [cloneCheck(mark)];
+  } catch (thrown) {
+    const { message, hint = '' } = toBrokerError(thrown);
+    return [{ id: 'clone', ok: false, detail: message, hint }];
+  }
 }
 
 /** Under the lock: whatever is at its place, no node listens on it. */

@@ -72,6 +72,11 @@ export class Listening implements Startable {
     return bound.length === 0 ? [] : (this.#plan.reachable ?? reachableAddresses(bound));
   }
 
+  /** On loopback, for what tailscaled brings there. */
+  get isGuarded(): boolean {
+    return this.#plan.isGuarded;
+  }
+
   /** What its owner should know: that it can't be reached from others, and what to do about it. */
   note(): string | undefined {
     const addresses = this.addresses();

@@ -84,8 +84,13 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     return isFounder ? [`the root key of ${meshName} is on this machine alone: the issuers that it has go on, and there will never be another`] : [];
   }
 
+  /** This node lets nobody in any more. */
+  close(): void {
+    this.#issuer = undefined;
+  }
+
   /** The keys of a mesh that this node is not in any more. */
-  async forget({ meshId }: Membership): Promise<void> {
+  async forget({ meshId }: Pick<Membership, 'meshId'>): Promise<void> {
     this.#issuer = undefined;
     await forgetMeshKeys(this.#parts.trustDir, asMeshId(meshId));
   }
@@ -173,6 +178,8 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   #refuseSecond(): void {
     const membership = this.#parts.store.read.membership();
     if (membership !== undefined) throw conflict(`this node is in the mesh ${membership.meshName} already`, 'see who else is: beckon mesh members');
+    const from = this.#parts.store.read.removedFrom();
+    if (from !== undefined) throw conflict(`this node was removed from ${from.meshName} by ${from.by}, and has not left it yet`, 'forget that mesh first: beckon mesh leave');
   }
 
   async #refuseAnother(): Promise<void> {

@@ -4,14 +4,19 @@ import type { Admission } from '../broker/admission.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
 import type { DiscoverySource } from '../domain/discovery-port.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
+import type { GossipHandler } from '../domain/gossip-port.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
+import { removedWords } from '../domain/membership.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import type { Member } from '../domain/store-port.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
-import type { MeshIdentity } from '../domain/trust.ts';
+import type { Judge, MeshIdentity } from '../domain/trust.ts';
+import type { Gone } from '../mesh/gone.ts';
+import type { GossipMember } from '../gossip/gossip.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import type { NodeMesh } from '../mesh/node-mesh.ts';
 import { clientTls } from '../trust/client-tls.ts';
@@ -21,20 +26,29 @@ import type { EnrolmentDesk } from '../trust/enrolment.ts';
 import { Front, inNoMesh } from '../trust/front.ts';
 import type { Refusal } from '../trust/front.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
+import type { NodeKey } from '../trust/node-key.ts';
+import type { GossipWish } from './gossip-plan.ts';
+import { Gossiping } from './gossiping.ts';
 import { identifyCaller } from './identify.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
 import { RefusalLog } from './refusal-log.ts';
+import type { Standing } from './standing.ts';
 import { tailnetRoute } from './tailnet.ts';
 
 export interface NetworkParts {
   readonly nodeId: NodeId;
+  readonly nodeKey: NodeKey;
   readonly epoch: number;
   readonly previousEpoch: number;
   readonly seenEpochs: (nodeId: NodeId) => readonly number[];
+  readonly standing: Standing;
+  /** A peer said that this node was removed, by that word of an issuer, which is not checked yet. */
+  readonly onRevoked: (revocation: SignedRecord) => void;
   readonly version: string;
   /** Undefined: on the tailnet, or on this machine alone. */
   readonly listen: readonly HostPort[] | undefined;
+  readonly gossip: { readonly wish: GossipWish; readonly members: () => readonly GossipMember[]; readonly handler: GossipHandler };
   /** Started and stopped with the network. */
   readonly tailnet: Tailnet | undefined;
   readonly sources: readonly DiscoverySource[];
@@ -56,8 +70,10 @@ export interface NetworkParts {
 
 export class Network implements Startable {
   readonly mesh: NodeMesh;
+  readonly gossip: Gossiping;
   readonly #parts: NetworkParts;
   readonly #front: Front;
+  readonly #standing: Standing;
   readonly #entrance: Entrance;
   readonly #listening: Listening;
   readonly #recheck: Recheck | undefined;
@@ -66,6 +82,7 @@ export class Network implements Startable {
   constructor(parts: NetworkParts) {
     this.#parts = parts;
     const { clock, log, identity } = parts;
+    this.#standing = parts.standing;
     const refusals = new RefusalLog(clock, log);
     const onRefused = (refusal: Refusal): void => {
       refusals.refused(refusal);
@@ -76,15 +93,25 @@ export class Network implements Startable {
       onRefused,
       handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), identify: (ends) => this.#identify(ends) }),
     });
+    const judge: Judge = (peer) => this.#standing.judge(peer);
     this.#front = new Front({
-      judge: () => undefined,
+      judge,
       onMember: (socket, peer) => this.mesh.accept(socket, peer),
       onStranger: (socket, remoteAddress) => this.#entrance.admit(socket, remoteAddress),
       onRefused,
       vet: (ends) => this.#listening.vet(ends),
     });
     const { listen: fixed, tailnet } = parts;
-    this.#listening = new Listening({ front: this.#front, fixed, tailnet, onMoved: parts.onMoved, clock, log });
+    const onMoved = (): void => {
+      this.gossip.moved();
+      parts.onMoved();
+    };
+    this.#listening = new Listening({ front: this.#front, fixed, tailnet, onMoved, clock, log });
+    this.gossip = new Gossiping({
+      ...{ ...parts.gossip, nodeKey: parts.nodeKey, onMoved: parts.onMoved, clock, random: parts.random, log },
+      surroundings: () => ({ bound: this.#front.addresses(), isAnyPort: fixed?.some(({ port }) => port === 0) === true, isGuarded: this.#listening.isGuarded }),
+    });
+    this.gossip.setMesh(identity?.meshId);
     this.mesh = createMesh({
       identity,
       clock,
@@ -99,7 +126,9 @@ export class Network implements Startable {
           parts.links.onUp(link);
         },
       },
-      tls: (own, expectation) => clientTls(own, expectation),
+      tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
+      removed: (peer) => this.#standing.tell(peer),
+      onRevoked: parts.onRevoked,
       hello: {
         epoch: parts.epoch,
         previousEpoch: parts.previousEpoch,
@@ -119,6 +148,7 @@ export class Network implements Startable {
     const { tailnet, sources } = this.#parts;
     await tailnet?.start();
     await this.#listening.start();
+    await this.gossip.start();
     await this.#recheck?.start();
     await this.mesh.start();
     for (const source of sources) {
@@ -134,6 +164,7 @@ export class Network implements Startable {
     await Promise.all(this.#parts.sources.map((source) => source.stop()));
     await this.#recheck?.stop();
     await this.#parts.tailnet?.stop();
+    await this.gossip.stop();
     await this.#listening.stop();
     await this.#entrance.stop();
     await this.mesh.stop();
@@ -142,6 +173,12 @@ export class Network implements Startable {
   /** Where others can reach this node; none before `start`. */
   addresses(): readonly HostPort[] {
     return this.#listening.addresses();
+  }
+
+  /** Members that are linked now and say where they gossip. */
+  gossipingLinks(): number {
+    const gossiping = new Set(this.#parts.gossip.members().filter((each) => each.gossipAddresses.length > 0).map(({ nodeId }) => nodeId));
+    return this.mesh.links().filter(({ peer }) => gossiping.has(peer.nodeId)).length;
   }
 
   /** What its owner should know of how it can be reached. */
@@ -158,11 +195,18 @@ export class Network implements Startable {
   setIdentity(identity: MeshIdentity | undefined): void {
     this.#front.setIdentity(identity);
     this.mesh.setIdentity(identity);
+    this.gossip.setMesh(identity?.meshId);
   }
 
   addMembers(members: readonly Member[]): void {
-    this.mesh.addMembers(members.map(({ nodeId, name, addresses, left }) => ({ identity: { nodeId, name }, addresses, hasLeft: left !== undefined })));
+    this.gossip.membersChanged();
+    this.mesh.addMembers(members.map((each) => ({ identity: { nodeId: each.nodeId, name: each.name }, addresses: each.addresses, ...goneOf(each) })));
   }
+}
+
+function goneOf({ left, removed }: Member): { readonly gone?: Gone } {
+  if (removed !== undefined) return { gone: { kind: 'removed', why: removedWords(removed), revocation: removed.record } };
+  return left === undefined ? {} : { gone: { kind: 'left' } };
 }
 
 /** Trust speaks of addresses as pairs, records as text. */

@@ -1,11 +1,13 @@
 /** What `doctor` is told by the parts of a running node that are outside the core. */
-import { certificateCheck, issuersCheck, listeningCheck, tailnetCheck } from '../domain/checks.ts';
+import { certificateCheck, gossipCheck, issuersCheck, listeningCheck, tailnetCheck } from '../domain/checks.ts';
 import type { Check } from '../domain/checks.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { TailnetView } from '../domain/tailnet.ts';
+import type { Gossiping } from './gossiping.ts';
 import { fingerprintOf, parseLeaf } from '../trust/certificate.ts';
 
 export interface NodeChecksParts {
@@ -14,10 +16,11 @@ export interface NodeChecksParts {
   readonly tailnet: () => TailnetView | undefined;
   /** `--listen` was given: the tailnet has no say in where it listens. */
   readonly isFixed: boolean;
-  readonly network: { addresses(): readonly HostPort[]; note(): string | undefined };
+  readonly gossip: Pick<Gossiping, 'state'>;
+  readonly network: { addresses(): readonly HostPort[]; note(): string | undefined; gossipingLinks(): number };
 }
 
-export function nodeChecks({ store, clock, tailnet, isFixed, network }: NodeChecksParts): readonly Check[] {
+export function nodeChecks({ store, clock, tailnet, isFixed, network, gossip }: NodeChecksParts): readonly Check[] {
   const membership = store.read.membership();
   const listening = listeningCheck({ addresses: network.addresses().map(formatHostPort), note: network.note() });
   const first = [tailnetCheck(tailnet(), !isFixed), listening];
@@ -26,5 +29,8 @@ export function nodeChecks({ store, clock, tailnet, isFixed, network }: NodeChec
   const chains = [membership.chain, ...members.map(({ chain }) => chain)];
   const issuers = new Set(chains.map(({ issuer }) => Buffer.from(fingerprintOf(issuer)).toString('hex')));
   const leaves = new Set(chains.map(({ leaf }) => Buffer.from(fingerprintOf(leaf)).toString('hex')));
-  return [...first, certificateCheck(parseLeaf(membership.chain.leaf), clock.now()), issuersCheck({ isIssuer: membership.isIssuer, known: issuers.size, members: leaves.size })];
+  const { addresses, neighbours, failure, why, forMs } = gossip.state();
+  const others = members.filter(belongs);
+  const gossips = gossipCheck({ addresses: addresses.map(formatHostPort), neighbours: neighbours.size, members: others.length, linked: network.gossipingLinks(), forMs, why, failure });
+  return [...first, gossips, certificateCheck(parseLeaf(membership.chain.leaf), clock.now()), issuersCheck({ isIssuer: membership.isIssuer, known: issuers.size, members: leaves.size })];
 }

@@ -3,6 +3,7 @@ import { hostname, userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
+import { selfRemovedWords } from '../broker/removal.ts';
 import { rolledBackWords } from '../broker/rollback.ts';
 import type { Self } from '../broker/self.ts';
 import { ControlServer } from '../control/server.ts';
@@ -15,7 +16,7 @@ import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
 import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
@@ -26,7 +27,10 @@ import { flawOfOwner, parseLeaf, verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
+import { createRevocationSeal } from '../trust/revocation.ts';
+import { CloneMarkKeeper } from './clone-mark.ts';
 import { readConfig } from './config.ts';
+import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
@@ -34,11 +38,14 @@ import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
 import { createNotifier } from './notifier.ts';
 import type { Paths } from './paths.ts';
+import { projectParts } from './projects.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
+import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
+import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { systemRandom } from './system-random.ts';
@@ -57,12 +64,14 @@ export interface NodeOptions {
   readonly log: Log;
   /** For tests: the process kills itself at this step of its store. */
   readonly crashAt?: string;
+  /** For tests: the system's own when left out. */
+  readonly clock?: Clock;
   /** Besides those of every node. */
   readonly harnesses?: readonly Harness[];
 }
 
 export interface RunningNode {
-  readonly ready: { readonly node: string; readonly nodeId: string; readonly listen: string | null; readonly gossipListen: null; readonly socket: string };
+  readonly ready: { readonly node: string; readonly nodeId: string; readonly listen: string | null; readonly gossipListen: string | null; readonly socket: string };
   /** What its owner should know, one sentence each. */
   readonly notes: readonly string[];
   /** Resolves when it has stopped; rejects when stopping failed. */
@@ -73,13 +82,13 @@ export interface RunningNode {
 
 /** @throws BrokerError naming what keeps the node from running; whatever was begun is undone */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
-  const { paths, env, given, offline = false, version, pid, log, crashAt } = options;
+  const { paths, env, given, offline = false, version, pid, log, crashAt, clock = createSystemClock() } = options;
   await using undo = new AsyncDisposableStack();
-  const clock = createSystemClock();
   const ulids = createSystemUlids(clock);
 
   await ensurePrivateDir(paths.stateDir);
   await ensurePrivateDir(paths.trustDir);
+  await rekeyIfWished({ paths, clock, log, version });
   const lock = acquireLock(paths.lockFile);
   undo.defer(() => lock.release());
   const { join, ...givenFlags } = given;
@@ -87,12 +96,16 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const remembered = await readRemembered(flagsFile);
   let flags = mergeFlags(remembered, givenFlags);
   const listen = listenAddresses(flags.listen);
+  const gossipWish = parseGossipFlag(flags.gossipListen);
   const seeds = readSeeds(flags.seeds ?? []);
   const tailnetParts = { flag: parseTailscaleFlag(flags.tailscale), env, clock, random: systemRandom, log };
   const tailnet = createTailnet(tailnetParts);
   const wishedName = flags.name === undefined ? undefined : parseName(flags.name);
 
+  await finishRekey(paths);
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
+  const refusals = await CloneMarkKeeper.open(paths.cloneFile, nodeKey.nodeId, log);
+  undo.defer(() => refusals.settled());
   const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
@@ -136,11 +149,18 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const isNamed = wishedName === undefined || (await renameNode({ store, membership, nodeKey, chronicler, to: wishedName }));
   const identity = await membership.load();
 
+  const standing = new Standing(store);
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
+    nodeKey,
+    gossip: { wish: gossipWish, members: () => gossipMembers(store, { isMember: (nodeId) => broker.registry.state.isMember(nodeId), head: (nodeId) => broker.registry.state.head(nodeId) }), handler: (news, from) => broker.registry.gossiped(news, from) },
     epoch,
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
+    standing,
+    onRevoked: (record) => {
+      broker.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
+    },
     version,
     listen,
     tailnet,
@@ -152,10 +172,18 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     issuer: () => membership.issuer,
     admission: () => broker.admission,
     links: {
-      onUp: (link) => broker.links.onUp(link),
+      onUp: (link) => {
+        refusals.accepted(link.peer);
+        broker.links.onUp(link);
+      },
       onMessage: (link, message) => broker.links.onMessage(link, message),
       onQuery: (link, query) => broker.links.onQuery(link, query),
       onDown: (link, why) => broker.links.onDown(link, why),
+      onClone: (sighting) => broker.links.onClone(sighting),
+      onRefusedAsClone: (peer, why) => {
+        if (refusals.refused(peer, why, clock.now())) broker.links.onRefusedAsClone(peer, why);
+      },
+      isOwed: (nodeId) => broker.links.isOwed(nodeId),
       digest: () => broker.links.digest(),
       onDigest: (link, digest) => broker.links.onDigest(link, digest),
     },
@@ -164,7 +192,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     random: systemRandom,
     log,
   });
-  network.addMembers(store.read.members());
+  if (store.read.removedFrom() === undefined) network.addMembers(store.read.members());
 
   const config = offline ? { notifyAll: false } : await readConfig(paths.configFile);
   const notifier = await createNotifier({ command: config.notify, configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });
@@ -181,10 +209,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     early = { force: force || early?.force === true };
   };
   const attached = new AttachedHarness({ clock, onServersChanged: (address) => broker.agentChanged(address) });
+  const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
   const broker: Broker = new Broker({
     self,
     store,
     mesh: () => network.mesh,
+    gossip: () => network.gossip,
+    gossipAddresses: () => network.gossip.addresses().map(formatHostPort),
     harnesses: new Map([...createHarnesses({ clock, environment: env, log, version, events: { ended: (flightId) => broker.processEnded(flightId) } }), [attached.name, attached], ...(options.harnesses ?? []).map((each) => [each.name, each] as const)]),
     orphans: createOrphans({ clock, log }),
     worktrees: createWorktrees({ clock, environment: env, directory: paths.worktreesDir, log }),
@@ -192,7 +223,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     flightTokens: createFlightTokens(flightTokenSecret(nodeKey)),
     home: paths.stateDir,
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
-    probe: createProjectProbe(env['PATH'] ?? '/usr/bin:/bin'),
+    probe,
+    projects: await projectParts({ paths, env, clock, log, probe }),
     chronicler,
     clock,
     random: systemRandom,
@@ -200,7 +232,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     digest: systemDigest,
     log,
     meshUseCases: membership,
-    verify: (chain) => verifyChain(chain, rootOf(store), clock.now()),
+    verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
@@ -211,6 +243,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       await rememberName(name);
       network.setIdentity(await membership.load());
     },
+    revocations: createRevocationSeal({ issuer: () => membership.issuer, root: () => store.read.membership()?.rootDer, clock }),
+    onSelfRemoved: () => {
+      membership.close();
+      network.setIdentity(undefined);
+      return Promise.resolve();
+    },
+    renewKey: () => wishRekey(paths),
     lossesOfKeys: (mesh, others) => membership.lossesOfKeys(mesh, others),
     onLeft: async (mesh) => {
       unjoinedName = mesh.name;
@@ -222,7 +261,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifier,
     notifyAll: config.notifyAll,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
-    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network })),
+    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip })),
+    standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
     ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });
@@ -239,7 +279,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   await control.start();
   undo.defer(() => control.stop());
   if (join !== undefined) await membership.joinMesh(join);
-  const isMember = (): boolean => store.read.membership() !== undefined;
+  // Of a mesh that removed it a node remains until it leaves.
+  const isMember = (): boolean => (store.read.membership() ?? store.read.removedFrom()) !== undefined;
   const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, hasLeft: (meshId) => store.read.hasLeft(asMeshId(meshId)), enter: (known, call) => membership.enter(known, call) });
   knocked = () => search?.knocked();
   undo.defer(() => search?.stop());
@@ -270,15 +311,16 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   };
   if (early !== undefined) requestStop(early.force);
   const addresses = network.addresses();
+  const [gossipAddress] = network.gossip.addresses();
   return {
     ready: {
       node: self.name(),
       nodeId: nodeKey.nodeId,
       listen: addresses[0] === undefined ? null : formatHostPort(addresses[0]),
-      gossipListen: null,
+      gossipListen: gossipAddress === undefined ? null : formatHostPort(gossipAddress),
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...[network.note(), search?.note, nameNote].filter((note) => note !== undefined)],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[removedNote(store), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);
@@ -320,8 +362,8 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
     epoch,
     previousEpoch,
     version,
-    name: () => store.read.membership()?.name ?? unjoinedName(),
-    owner: () => store.read.membership()?.owner ?? personOf(),
+    name: () => (store.read.membership() ?? store.read.removedFrom())?.name ?? unjoinedName(),
+    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personOf(),
     certifiedAtMs: () => {
       const leaf = store.read.membership()?.chain.leaf;
       return leaf === undefined ? 0 : parseLeaf(leaf).notBeforeMs;
@@ -334,6 +376,11 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
 function personOf(): string {
   const name = userInfo().username;
   return flawOfOwner(name) === undefined ? name : 'owner';
+}
+
+function removedNote(store: Store): string | undefined {
+  const from = store.read.removedFrom();
+  return from === undefined ? undefined : selfRemovedWords(from);
 }
 
 function rootOf(store: Store): Uint8Array {

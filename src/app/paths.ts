@@ -12,6 +12,8 @@ export interface Paths {
   readonly dbFile: string;
   /** How far the database has come, kept outside it. */
   readonly epochFile: string;
+  /** That other nodes refuse this one as a copy; there while they do. */
+  readonly cloneFile: string;
   readonly lockFile: string;
   /** The node's own key. */
   readonly keyFile: string;
@@ -36,6 +38,7 @@ export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory
     stateDir,
     dbFile: join(stateDir, 'beckon.db'),
     epochFile: join(stateDir, 'beckon.epoch'),
+    cloneFile: join(stateDir, 'clone.json'),
     lockFile: join(stateDir, 'beckon.lock'),
     keyFile: join(trustDir, 'node.key'),
     trustDir,

@@ -5,10 +5,12 @@ import type { Departure as DomainDeparture } from '../domain/departure.ts';
 import { isNodeId, publicKeyOfNodeId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { RecordSeal } from '../domain/ports.ts';
+import type { Presence } from '../domain/presence.ts';
 import type { RegistryHead, SignedRecord } from '../domain/registration.ts';
 import { Departure } from '../gen/beckon/v1/membership.ts';
 import * as wire from '../gen/beckon/v1/record.ts';
 import { id, whole } from '../rpc/fields.ts';
+import { decodePresence, encodePresence } from '../rpc/presence.ts';
 import { decodeRegistration, decodeRegistryHead, encodeRegistration, encodeRegistryHead } from '../rpc/records.ts';
 import { verifySignature } from '../trust/node-key.ts';
 import type { NodeKey } from '../trust/node-key.ts';
@@ -16,6 +18,14 @@ import type { NodeKey } from '../trust/node-key.ts';
 function decodeDeparture(payload: Uint8Array): DomainDeparture {
   const { nodeId, certifiedAtMs, leftAtMs } = Departure.decode(payload);
   return { nodeId: id(isNodeId, nodeId, 'departure.node_id'), certifiedAtMs: whole(certifiedAtMs, 'departure.certified_at_ms'), leftAtMs: whole(leftAtMs, 'departure.left_at_ms') };
+}
+
+function readPresence(payload: Uint8Array): Presence {
+  try {
+    return decodePresence(payload);
+  } catch (error) {
+    throw error instanceof BrokerError ? error : new BrokerError('invalid', 'a presence is malformed', { cause: error });
+  }
 }
 
 function decodeHead(payload: Uint8Array): RegistryHead {
@@ -60,6 +70,9 @@ export function createRecordSeal(nodeKey: NodeKey, meshId: () => MeshId | undefi
       if (key === undefined) throw new BrokerError('unauthenticated', 'a departure of a node that is no member');
       return open('departure', record, key, decodeDeparture);
     },
+    sealPresence: (presence) => seal('presence', encodePresence(presence)),
+    openPresence: (record) => open('presence', record, publicKeyOfNodeId(readPresence(record.payload).nodeId), decodePresence),
+    readPresence: (record) => readPresence(record.payload),
     hash: (content) => createHash('sha256').update(content).digest('hex'),
   };
 }

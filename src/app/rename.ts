@@ -2,6 +2,7 @@
 import type { Chronicler } from '../broker/chronicler.ts';
 import { parseAddress } from '../domain/address.ts';
 import { conflict } from '../domain/errors.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Store } from '../domain/store-port.ts';
 import { parseLeaf } from '../trust/certificate.ts';
 import type { NodeKey } from '../trust/node-key.ts';
@@ -23,7 +24,7 @@ export interface RenameParts {
 export async function renameNode({ store, membership, nodeKey, chronicler, to }: RenameParts): Promise<boolean> {
   const current = store.read.membership();
   if (current !== undefined && current.name !== to) {
-    if (store.read.members().some((each) => each.name === to && each.nodeId !== nodeKey.nodeId && each.left === undefined)) {
+    if (store.read.members().some((each) => each.name === to && each.nodeId !== nodeKey.nodeId && belongs(each))) {
       throw conflict(`another node of this mesh is called ${to}`, 'take another name');
     }
     await membership.load();

@@ -6,13 +6,14 @@ import { ancestryOf, flawOfChain } from '../domain/ancestry.ts';
 import { BrokerError, conflict, unavailable } from '../domain/errors.ts';
 import { shellAddress, parseAddress } from '../domain/address.ts';
 import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
+import type { GroupId } from '../domain/ids.ts';
 import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
-import type { AcceptPlan, Store } from '../domain/store-port.ts';
+import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import type { InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -56,6 +57,13 @@ export interface Accepted {
   readonly notes?: readonly string[];
 }
 
+/** One invocation on its way into the store. */
+export interface Planned {
+  readonly invocation: Invocation;
+  readonly plan: AcceptPlan;
+  readonly link: Link | undefined;
+}
+
 export class Acceptance {
   readonly #parts: AcceptanceParts;
 
@@ -64,39 +72,65 @@ export class Acceptance {
   }
 
   async invoke(input: InvokeInput): Promise<Accepted> {
+    const payloadHash = this.checked(input);
+    const known = this.known(input, payloadHash);
+    if (known !== undefined) return { flight: known, deduplicated: true };
+    const target = await this.#parts.resolver.one(input.selector);
+    const link = await this.check(input, target);
+    const planned = this.planned(input, target, link);
+    const { invocation, plan } = planned;
+    const { flight, deduplicated } = await this.write((shared) => this.#parts.store.write.accept({ ...shared, invocation, plan }), input, payloadHash);
+    if (deduplicated) return { flight, deduplicated };
+    this.launched(input, flight, planned);
+    return { flight, deduplicated, ...this.notesOn(input) };
+  }
+
+  /** @returns what its key stands for: the request as typed. @throws what is wrong with it, whatever its target */
+  checked(input: InvokeInput): string {
     if (this.#parts.isDraining()) throw unavailable('this node is going down and takes no new work', 'start it again: beckon up');
     checkTaskSize(input.task);
     if (input.key !== undefined) checkKey(input.key);
-    const payloadHash = this.#hashOf(input);
-    const known = this.#known(input, payloadHash);
-    if (known !== undefined) return { flight: known, deduplicated: true };
-    const target = await this.#parts.resolver.one(input.selector);
+    return this.#hashOf(input);
+  }
+
+  /** All that can be wrong with one target. @returns the link by which it goes at once */
+  async check(input: InvokeInput, target: Candidate): Promise<Link | undefined> {
     this.#checkChain(input, target);
     const flaw = this.#parts.sessions.flawOf(input.session, target.harness);
     if (flaw !== undefined) throw flaw;
     await this.#checkAvailable(target);
-    const link = await this.#linkTo(target, input.noHold);
-    const plan = this.#planFor(target, link);
-    const isWatched = input.notify === true || this.#parts.notify.all;
-    const { flight, deduplicated } = await this.#parts.store.write.accept({
-      stamp: this.#parts.chronicler.stamp(),
-      invocation: this.#invocationOf(input, target),
-      task: input.task,
-      ...(input.key === undefined ? {} : { key: input.key }),
-      payloadHash,
-      plan,
-      ...(isWatched ? { notify: true } : {}),
-    });
-    if (deduplicated) return { flight, deduplicated };
-    this.#parts.onDeadline(flight);
-    if (isWatched) this.#parts.onWatched(flight);
-    if (plan.kind === 'local') this.#parts.runner.wake(target.address);
-    else this.#parts.outbox.accepted(flight, plan.kind === 'send' ? link : undefined, !input.noHold);
-    const { unable } = this.#parts.notify;
-    return { flight, deduplicated, ...(input.notify === true && unable !== undefined ? { notes: [unable] } : {}) };
+    return this.#linkTo(target, input.noHold);
   }
 
-  #invocationOf(input: InvokeInput, target: Candidate): Invocation {
+  /** As things are now: to be written at once. */
+  planned(input: InvokeInput, target: Candidate, link: Link | undefined, groupId?: GroupId): Planned {
+    return { invocation: this.#invocationOf(input, target, groupId), plan: this.#planFor(target, link), link };
+  }
+
+  write<Result>(accept: (shared: Omit<AcceptInput, 'invocation' | 'plan'>) => Promise<Result>, input: InvokeInput, payloadHash: string): Promise<Result> {
+    const { key, task } = input;
+    const stamp = this.#parts.chronicler.stamp();
+    return accept({ stamp, task, payloadHash, ...(key === undefined ? {} : { key }), ...(this.#isWatched(input) ? { notify: true } : {}) });
+  }
+
+  /** It is durable, and new. */
+  launched(input: InvokeInput, flight: Flight, { plan, link }: Planned): void {
+    this.#parts.onDeadline(flight);
+    if (this.#isWatched(input)) this.#parts.onWatched(flight);
+    if (plan.kind === 'local') this.#parts.runner.wake(flight.target);
+    else this.#parts.outbox.accepted(flight, plan.kind === 'send' ? link : undefined, !input.noHold);
+  }
+
+  notesOn({ notify }: InvokeInput): { readonly notes?: readonly string[] } {
+    const { unable } = this.#parts.notify;
+    return notify === true && unable !== undefined ? { notes: [unable] } : {};
+  }
+
+  #isWatched({ notify }: InvokeInput): boolean {
+    return notify === true || this.#parts.notify.all;
+  }
+
+  #invocationOf(input: InvokeInput, target: Candidate, groupId: GroupId | undefined): Invocation {
     const id = invocationIdOf(this.#parts.ulids.next());
     const limits: Limits = {
       holdMs: input.holdMs ?? defaultHoldMs,
@@ -116,6 +150,7 @@ export class Acceptance {
       rerunnable: input.rerunnable,
       ancestry: ancestryOf(id, input.caller.flight),
       ...(input.redriveOf === undefined ? {} : { redriveOf: input.redriveOf }),
+      ...(groupId === undefined ? {} : { groupId }),
       acceptedAtMs: this.#parts.clock.now(),
     };
   }
@@ -128,7 +163,7 @@ export class Acceptance {
   }
 
   /** The first flight of the key, whatever has become of its agent. */
-  #known(input: InvokeInput, payloadHash: string): Flight | undefined {
+  known(input: InvokeInput, payloadHash: string): Flight | undefined {
     if (input.key === undefined) return undefined;
     const { read } = this.#parts.store;
     const keyed = read.keyed(input.caller.id, input.key);
@@ -139,10 +174,10 @@ export class Acceptance {
     return read.flight(flightOfInvocation(keyed.invocationId));
   }
 
-  /** The request as typed: address, task, files, session. */
+  /** The request as typed: address, task, files, session, and whether it is for all that match. */
   #hashOf({ selector, task, session }: InvokeInput): string {
     const files = task.files.flatMap((file) => [file.name, file.bytes]);
-    return this.#parts.digest([selector.address, task.text, session.mode, session.mode === 'named' ? session.name : '', ...files]);
+    return this.#parts.digest([selector.address, task.text, session.mode, session.mode === 'named' ? session.name : '', ...files, ...(selector.all ? ['all'] : [])]);
   }
 
   async #checkAvailable(target: Candidate): Promise<void> {
@@ -169,7 +204,10 @@ export class Acceptance {
     const mesh = this.#parts.mesh();
     const link = mesh.link(nodeId);
     if (link !== undefined && noHold && this.#parts.outbox.isDraining(link)) throw unavailable(drainingWords(target.nodeName), 'leave --no-hold out to have it wait for that node');
-    if (link !== undefined || !noHold) return link;
+    if (link !== undefined) return link;
+    // Only nobody has needed one until now: then it is there in a moment.
+    const made = await mesh.want(nodeId);
+    if (made !== undefined || !noHold) return made;
     const dialled = await mesh.dialNow(nodeId, dialMs);
     if (dialled !== undefined) return dialled;
     const peer = mesh.peers().find((each) => each.nodeId === nodeId);

@@ -39,6 +39,13 @@ export class ActiveRuns extends Map<FlightId, ActiveRun> {
     return [...this.values()].flatMap(({ flight, target }) => (target === address ? flight : []));
   }
 
+  /** By agent. */
+  counts(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { target } of this.values()) counts.set(target, (counts.get(target) ?? 0) + 1);
+    return counts;
+  }
+
   renamed(agents: readonly Readdressed[]): void {
     const now = new Map(agents.map(({ from, to }) => [from, to]));
     for (const active of this.values()) active.target = now.get(active.target) ?? active.target;

@@ -3,11 +3,13 @@ import { flawOfRule, judgeApplicant } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import { BrokerError, conflict, denied, invalid, notFound } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Chronicler } from './chronicler.ts';
+import { removedKey } from './removal.ts';
 import type { Self } from './self.ts';
 
 export interface AdmissionParts {
@@ -59,7 +61,9 @@ export class Admission {
   async quote(wish: Wish): Promise<Granted> {
     const owner = 'secretHash' in wish.by ? this.#ownerByToken(wish, wish.by.secretHash) : await this.#ownerByTailnet(wish, wish.by.identity);
     const { store, self } = this.#parts;
-    const holder = wish.name === self.name() ? self.nodeId : store.read.members().find((each) => each.name === wish.name && each.left === undefined)?.nodeId;
+    const revoked = store.read.revocation(wish.nodeId)?.revocation;
+    if (revoked !== undefined) throw removedKey(revoked.name, revoked.by);
+    const holder = wish.name === self.name() ? self.nodeId : store.read.members().find((each) => each.name === wish.name && belongs(each))?.nodeId;
     if (holder !== undefined && holder !== wish.nodeId) {
       const still = 'secretHash' in wish.by ? 'the token is still good; ' : '';
       throw conflict(`another node of this mesh is called ${wish.name}`, `${still}take another name: beckon up --name OTHER`);
@@ -82,7 +86,7 @@ export class Admission {
     const { store } = this.#parts;
     return store.read.applicants().filter(({ nodeId }) => {
       const member = store.read.member(nodeId);
-      return member === undefined || member.left !== undefined;
+      return member === undefined || !belongs(member);
     });
   }
 
@@ -127,7 +131,7 @@ export class Admission {
     if ('secretHash' in wish.by) await store.write.redeemInvite({ ...input, secretHash: wish.by.secretHash });
     else await store.write.admitMember(input);
     onMembers([member]);
-    const others = store.read.members().filter((each) => each.nodeId !== wish.nodeId && each.nodeId !== self.nodeId && each.left === undefined);
+    const others = store.read.members().filter((each) => each.nodeId !== wish.nodeId && each.nodeId !== self.nodeId && belongs(each));
     return {
       meshName: membership.meshName,
       members: [{ chain: membership.chain, addresses: ownAddresses() }, ...others.map((each) => ({ chain: each.chain, addresses: each.addresses }))],

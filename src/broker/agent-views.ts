@@ -5,9 +5,11 @@ import type { Candidate } from '../domain/candidate.ts';
 import { notFound } from '../domain/errors.ts';
 import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
+import type { ShareView } from '../domain/sharing.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AgentView } from './api.ts';
 import type { Nodes } from './nodes.ts';
+import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Self } from './self.ts';
 
@@ -16,6 +18,10 @@ export interface AgentViewsParts {
   readonly self: Self;
   readonly registry: Pick<Registry, 'page' | 'registration'>;
   readonly nodes: Pick<Nodes, 'find'>;
+  readonly presence: Pick<NodePresence, 'shown'>;
+  /** What its person should know of an agent of this node. */
+  readonly noteOf: (address: string) => string | undefined;
+  readonly sharesOf: (address: string) => readonly ShareView[];
 }
 
 export class AgentViews {
@@ -26,9 +32,10 @@ export class AgentViews {
   }
 
   own(registration: Registration): AgentView {
-    const { store, self } = this.#parts;
+    const { store, self, presence } = this.#parts;
     const endpoint = store.read.endpoint(registration.address);
-    return { registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here' };
+    const note = this.#parts.noteOf(registration.address);
+    return presence.shown({ registration, ...(endpoint === undefined ? {} : { endpoint }), nodeName: self.name(), owner: self.owner(), state: 'here', shares: this.#parts.sharesOf(registration.address), ...(note === undefined ? {} : { note }) });
   }
 
   /** @throws BrokerError `not_found` when it went away meanwhile */
@@ -54,12 +61,12 @@ export class AgentViews {
   }
 
   #viewsOf(candidates: readonly Candidate[]): AgentView[] {
-    const { self, registry } = this.#parts;
+    const { self, registry, presence } = this.#parts;
     return candidates.flatMap((candidate) => {
       const registration = registry.registration(candidate);
       if (registration === undefined) return [];
       const { nodeId, address, nodeName, owner, nodeState, lastSeenMs } = candidate;
-      return nodeId === self.nodeId ? [this.own(registration)] : [{ registration: { ...registration, address }, nodeName, owner, state: nodeState, lastSeenMs }];
+      return nodeId === self.nodeId ? [this.own(registration)] : [presence.shown({ registration: { ...registration, address }, nodeName, owner, state: nodeState, lastSeenMs })];
     });
   }
 }

@@ -4,6 +4,7 @@ import { conflict, invalid } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
+import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
 import { checkDescribed } from '../domain/registration.ts';
@@ -15,16 +16,12 @@ import type { AgentChecks } from './agent-checks.ts';
 import type { AgentViews } from './agent-views.ts';
 import type { AgentSpec, AgentView } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
-import { chosenHarness } from './harness-choice.ts';
-import type { Ready } from './harness-choice.ts';
+import { fittingHarness, namedHarness } from './harness-choice.ts';
 import { directoryGone } from './isolation.ts';
 import type { Registry } from './registry.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 import { agentGone } from './verdicts.ts';
-
-/** Looked for when nothing says how an agent is run. */
-const presets = ['claude', 'codex', 'gemini', 'opencode'];
 
 /** Ended at a time. */
 const batch = 500;
@@ -95,15 +92,27 @@ export class Agents {
   }
 
   async remove(text: string): Promise<{ address: string; heldFailed: number }> {
-    const { store, self, chronicler, registry, runner } = this.#parts;
+    const { self } = this.#parts;
     const found = this.#parts.find(text);
     if (found.nodeId !== self.nodeId) throw conflict(`${found.address} belongs to ${found.nodeName}`, `on ${found.nodeName}: beckon agent rm ${found.address}`);
-    const harness = store.read.endpoint(found.address)?.harness;
-    const { held } = await store.write.removeAgent({ stamp: chronicler.stamp(), address: found.address });
+    return { address: found.address, heldFailed: await this.unlist(found.address, 'it was removed there', true) };
+  }
+
+  /** Held work ends with `why`; what runs goes on to its end. @returns how much was held. @throws `not_found` */
+  async unlist(address: string, why: string, isByHand = false): Promise<number> {
+    const { store, chronicler } = this.#parts;
+    const harness = store.read.endpoint(address)?.harness;
+    const { held } = await store.write.removeAgent({ stamp: chronicler.stamp(), address, why, isByHand });
+    await this.unlisted(address, harness, held, why);
+    return held.length;
+  }
+
+  /** It is gone from the store. */
+  async unlisted(address: string, harness: string | undefined, held: readonly FlightId[], why: string): Promise<void> {
+    const { registry, runner, harnesses } = this.#parts;
     registry.changed();
-    if (harness !== undefined) this.#parts.harnesses.get(harness)?.removed?.(found.address);
-    for (const flightId of held) await runner.settleQueued(flightId, { state: 'failed', error: agentGone(found.address).toInfo() });
-    return { address: found.address, heldFailed: held.length };
+    if (harness !== undefined) harnesses.get(harness)?.removed?.(address);
+    for (const flightId of held) await runner.settleQueued(flightId, { state: 'failed', error: agentGone(address, why).toInfo() });
   }
 
   get(text: string): AgentView {
@@ -173,27 +182,10 @@ export class Agents {
     return formatAddress(parseAddress(address));
   }
 
-  async #harnessOf(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
-    const name = spec.harness ?? (spec.argv.length > 0 ? 'command' : undefined);
-    if (name === undefined) return this.#found(spec, at);
-    const harness = this.#parts.harnesses.get(name);
-    if (harness === undefined) throw invalid(`there is no harness ${name}`, `known: ${[...this.#parts.harnesses.keys()].join(', ')}`);
-    if (name === 'attached' && spec.argv.length > 0) throw invalid('an attached agent has no command: its process comes to the node by itself', 'leave out what stands after --');
-    if (name === 'attached' && spec.isolate) throw invalid('an attached agent works where its process is: no worktree can be made for it', 'leave out --isolate');
-    if ((name === 'command' || name === 'acp') && spec.argv.length === 0) throw invalid(`the harness ${name} needs a command`, 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
-    return harness;
-  }
-
-  /** Nothing says what to run: of the agents that are installed and ready, the one that the project is set up for. */
-  async #found(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Promise<Harness> {
-    const ready: Ready[] = [];
-    const missing: string[] = [];
-    for (const harness of presets.flatMap((name) => this.#parts.harnesses.get(name) ?? [])) {
-      const { argv, env, path, isolate, permissions } = spec;
-      const { available, why } = await harness.check({ ...at, harness: harness.name, argv, env, path, isolate, permissions });
-      if (available) ready.push({ harness, fit: await harness.fit?.(at.cwd) });
-      else missing.push(`${harness.name}: ${why ?? 'not available'}`);
-    }
-    return chosenHarness(ready, missing);
+  #harnessOf(spec: AgentSpec, at: Pick<Endpoint, 'agentId' | 'address' | 'cwd'>): Harness | Promise<Harness> {
+    const { harnesses } = this.#parts;
+    const { argv, env, path, isolate, permissions } = spec;
+    const name = spec.harness ?? (argv.length > 0 ? 'command' : undefined);
+    return name === undefined ? fittingHarness(harnesses, { ...at, argv, env, path, isolate, permissions }) : namedHarness(harnesses, name, spec);
   }
 }

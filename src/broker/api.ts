@@ -6,7 +6,7 @@ import type { Check } from '../domain/checks.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { FlightEvent, OutputStream } from '../domain/flight-event.ts';
 import type { FlightState } from '../domain/flight.ts';
-import type { FlightId, InvocationId, MeshId, NodeId } from '../domain/ids.ts';
+import type { FlightId, GroupId, InvocationId, MeshId, NodeId } from '../domain/ids.ts';
 import type { Endpoint, Invocation, Permissions, SessionChoice, Task } from '../domain/invocation.ts';
 import type { DeliveryFilter, FlightFilter } from '../domain/messages.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
@@ -14,9 +14,14 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Fact } from '../domain/event.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
 import type { BackupReport } from '../domain/store-port.ts';
+import type { Load } from '../domain/presence.ts';
 import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
+import type { ShareView } from '../domain/sharing.ts';
+import type { ProjectsApi } from './projects-api.ts';
+
+export type { ApproveInput, ApproveResult, ScannedInstance, ScannedProject, ScanResult } from './projects-api.ts';
 
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
 export interface LocalCaller {
@@ -36,11 +41,15 @@ export interface NodeStatus {
   readonly epoch: number;
   readonly version: string;
   readonly mesh?: { readonly id: MeshId; readonly name: string };
+  /** It was removed from that mesh, and has not left it since. */
+  readonly removed?: { readonly meshName: string; readonly by: string; readonly atMs: number };
   readonly peers: Readonly<Partial<Record<PeerState, number>>>;
   readonly flights: Readonly<Partial<Record<FlightState, number>>>;
   readonly pid: number;
   readonly listen: readonly string[];
   readonly draining: boolean;
+  /** Other nodes take it for a copy of another machine: why. */
+  readonly refused?: string;
 }
 
 export interface AgentSpec {
@@ -68,6 +77,12 @@ export interface AgentView {
   readonly owner: string;
   readonly state: PeerState | 'here';
   readonly lastSeenMs?: number;
+  /** How busy it is, when that is known now. */
+  readonly presence?: Load;
+  /** What its person should know of it, on its own node. */
+  readonly note?: string;
+  /** Of an own agent: who beside this node's own person may invoke it. */
+  readonly shares?: readonly ShareView[];
 }
 
 /** In the first all agents, by address; in each later one those that are new or different, and those that are gone. */
@@ -119,6 +134,43 @@ export interface InvokeInput {
   /** Set when it makes another one anew: which, and how that one's address was typed. */
   readonly redriveOf?: InvocationId;
   readonly addressTyped?: string;
+}
+
+export interface InvokeAllInput extends InvokeInput {
+  /** However many match. */
+  readonly confirmed: boolean;
+  /** Those that its person has said yes to: when others match, nothing is accepted. */
+  readonly expected?: readonly string[];
+}
+
+export interface AcceptedGroup {
+  readonly groupId: GroupId;
+  /** One a target, in the order of their addresses. */
+  readonly flights: readonly Flight[];
+  readonly deduplicated: boolean;
+  /** What its caller should know, a sentence each. */
+  readonly notes?: readonly string[];
+}
+
+export interface ShareInput {
+  readonly address: string;
+  /** As typed: persons and nodes. None: all members, or all that it is shared with. */
+  readonly parties: readonly string[];
+  readonly by: string;
+}
+
+export interface ShareResult {
+  readonly address: string;
+  /** As it is now. */
+  readonly shares: readonly ShareView[];
+  readonly changed: boolean;
+}
+
+export interface UnshareResult extends ShareResult {
+  /** Queued work of callers that may not invoke it any more: ended. */
+  readonly ended: number;
+  /** Work of such callers that goes on. */
+  readonly running: number;
 }
 
 export interface ReplyInput {
@@ -213,10 +265,27 @@ export interface LeaveResult {
   readonly ended: number;
   /** What would be lost, a sentence each: nothing was done, for want of `confirmed`. */
   readonly losses: readonly string[];
+  /** It had been removed from that mesh: from its next start on it has another key, and another node id. */
+  readonly isNewKey?: boolean;
+}
+
+export interface RemoveResult {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  /** Who removed it, for people. */
+  readonly by: string;
+  readonly atMs: number;
+  /** It was removed before: nothing was changed now. */
+  readonly already: boolean;
+  /** Names of members that wrote it down, and of those that could not be told now. */
+  readonly told: readonly string[];
+  readonly untold: readonly string[];
+  /** Of a node that let others in: names of those that it certified. They stay. */
+  readonly letIn: readonly string[];
 }
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
-export interface BrokerApi {
+export interface BrokerApi extends ProjectsApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
   flightCaller(token: string): LocalCaller;
   /** @throws `denied` when the flight is neither the caller's own nor what it led to; what `findFlight` throws */
@@ -228,6 +297,10 @@ export interface BrokerApi {
 
   addAgent(spec: AgentSpec): Promise<{ agent: AgentView; added: boolean }>;
   removeAgent(address: string): Promise<{ address: string; heldFailed: number }>;
+  /** For the verb `invoke`. Again: no change. @throws `conflict` for an agent of another node, `not_found` for whom is not known */
+  shareAgent(input: ShareInput): Promise<ShareResult>;
+  /** Effective when it resolves: what was queued by callers that may not any more has ended `failed`, `denied`. @throws as `shareAgent`, `not_found` when it was not shared so */
+  unshareAgent(input: ShareInput): Promise<UnshareResult>;
   getAgent(address: string): Promise<AgentView>;
   /** @throws `not_found` for an unknown node */
   listAgents(filter: AgentFilter, page: PageRequest): Promise<Page<AgentView>>;
@@ -238,13 +311,20 @@ export interface BrokerApi {
   /** Resolves after the invocation is durable. `notes`: what its caller should know, a sentence each. @throws what is known before acceptance (G11) */
   invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean; notes?: readonly string[] }>;
   /**
+   * To all that match, in one commit or not at all. The key stands for the group: again it is the first one, wholly.
+   * @throws as `invoke`, naming whom it can't go to; `invalid` with `detail.matches` for more than 5 that are neither `confirmed` nor `expected`
+   */
+  invokeAll(input: InvokeAllInput): Promise<AcceptedGroup>;
+  /** By id, or a suffix of one. @throws `not_found`, `ambiguous` */
+  getGroup(idArgument: string): Promise<{ groupId: GroupId; flights: readonly Flight[] }>;
+  /**
    * Updates from the store, as they become durable, until the flight is terminal and told, or `signal` aborts.
    * Pull-driven: a slow reader holds nothing up. `accepted` comes first, then whatever has happened, in order.
    */
   follow(flightId: FlightId, options: { afterSeq: number; deduplicated: boolean; signal: AbortSignal; notes?: readonly string[] }): AsyncIterable<FlightUpdate>;
   findFlight(idArgument: string): Promise<Flight>;
-  /** `family`: only this invocation and what it led to. */
-  listFlights(filter: FlightFilter & { node?: string; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
+  /** `family`: only this invocation and what it led to. `group`: as typed. */
+  listFlights(filter: Omit<FlightFilter, 'group'> & { node?: string; group?: string; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   getFlight(idArgument: string): Promise<FlightDetail>;
   output(flightId: FlightId, stream: OutputStream): AsyncIterable<Uint8Array>;
   /** Waits up to `waitMs` for the owner's word. @throws `conflict` when it has ended, naming the state */
@@ -289,6 +369,11 @@ export interface BrokerApi {
   renameNode(name: string): Promise<{ name: string; was: string }>;
   /** Resolves when it has left, or after `waitMs` while work still runs: then it goes on. @throws `conflict` when it is in no mesh */
   leaveMesh(input: LeaveInput): Promise<LeaveResult>;
+  /**
+   * That member is one no longer, for good. `by`: who wants it, here. @throws `not_found` with the nearest, `invalid` for this node itself,
+   * `denied` when no issuer is this owner's, `unavailable` naming those that can't be reached, `conflict` outside of a mesh
+   */
+  removeMember(node: string, by: string): Promise<RemoveResult>;
   members(): Promise<readonly MemberView[]>;
   /** Oldest first. @throws `denied` on a node that is no issuer */
   pending(): Promise<readonly Applicant[]>;

@@ -7,10 +7,12 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
 import type { Clock, Digest, Log, ProjectProbe, Random, RecordSeal, UlidSource } from '../domain/ports.ts';
+import type { ProjectPorts } from '../domain/project-port.ts';
+import type { ProjectsConfig } from '../domain/project.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
-import type { BrokerApi } from './api.ts';
+import type { BrokerApi, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Chore } from './housekeeping.ts';
 import type { MembershipPorts } from './membership.ts';
@@ -33,6 +35,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly home: string;
   readonly seal: RecordSeal;
   readonly probe: ProjectProbe;
+  /** `config`: read anew each time. @throws BrokerError `invalid` */
+  readonly projects: { readonly ports: ProjectPorts; readonly config: () => Promise<ProjectsConfig> };
   readonly chronicler: Chronicler;
   readonly clock: Clock;
   readonly random: Random;
@@ -55,6 +59,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly pid: number;
   /** For `doctor`: the network port, certificates, the tailnet. */
   readonly checks?: () => Promise<readonly Check[]>;
+  /** Whether other nodes take this one for a copy of another machine. */
+  readonly standing?: () => Pick<NodeStatus, 'refused'>;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
   readonly notifier: Notifier;

@@ -7,7 +7,6 @@ import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
-import type { PeerState } from '../domain/peer.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
 import type { Member } from '../domain/store-port.ts';
 import { Acceptance } from './acceptance.ts';
@@ -15,7 +14,7 @@ import { Admission } from './admission.ts';
 import { AgentChecks } from './agent-checks.ts';
 import { AgentViews } from './agent-views.ts';
 import { Agents } from './agents.ts';
-import type { BrokerApi, MemberView, NodeStatus } from './api.ts';
+import type { BrokerApi, NodeStatus } from './api.ts';
 import type { BrokerParts } from './broker-parts.ts';
 import { Deadlines } from './deadlines.ts';
 import { examineNode } from './doctor.ts';
@@ -24,6 +23,7 @@ import { FlightCallers } from './flight-callers.ts';
 import { flightEnvironment } from './flight-environment.ts';
 import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
+import { GroupAcceptance } from './group-acceptance.ts';
 import { heldWhy } from './held.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
@@ -32,21 +32,31 @@ import { Inspection } from './inspection.ts';
 import { Isolation } from './isolation.ts';
 import type { Leaving } from './leaving.ts';
 import { Links } from './links.ts';
+import { membersSeen } from './members.ts';
 import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
+import { wantOwed } from './owed.ts';
+import { NodePresence } from './presence.ts';
+import { Policy } from './policy.ts';
+import { Projects } from './projects.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
+import { recover } from './recovery.ts';
 import { redrive } from './redrive.ts';
 import type { Renaming } from './renaming.ts';
+import { revocationsOf } from './removal.ts';
+import type { Removal } from './removal.ts';
 import { Replies } from './replies.ts';
 import { ReplyRelay } from './reply-relay.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
 import type { Roster } from './roster.ts';
-import { Runner, stopGraceMs } from './runner.ts';
+import { Runner } from './runner.ts';
 import { Sessions } from './sessions.ts';
+import { Sharing } from './sharing.ts';
+import { statusOf } from './status.ts';
 import { Waiting } from './waiting.ts';
 import { watchAgents } from './watch-agents.ts';
 import { watchPeers } from './watch-peers.ts';
@@ -55,6 +65,7 @@ export class Broker implements BrokerApi, Startable {
   readonly links: Links;
   readonly admission: Admission;
   readonly registry: Registry;
+  readonly removal: Removal;
   readonly #parts: BrokerParts;
   readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
   readonly #notifications: Notifications;
@@ -65,15 +76,19 @@ export class Broker implements BrokerApi, Startable {
   readonly #rollback: Rollback;
   readonly #nodes: Nodes;
   readonly #agents: Agents;
+  readonly #projects: Projects;
   readonly #views: AgentViews;
   readonly #resolver: Resolver;
   readonly #acceptance: Acceptance;
+  readonly #groups: GroupAcceptance;
+  readonly #sharing: Sharing;
   readonly #flights: Flights;
   readonly #callers: FlightCallers;
   readonly #inspection: Inspection;
   readonly #replies: Replies;
   readonly #relay: ReplyRelay;
   readonly #roster: Roster;
+  readonly #presence: NodePresence;
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
   readonly #work: FlightWork;
@@ -96,6 +111,7 @@ export class Broker implements BrokerApi, Startable {
     this.#nodes = new Nodes({ store, self });
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
+    const policy = new Policy({ store, self });
     this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
@@ -106,41 +122,37 @@ export class Broker implements BrokerApi, Startable {
       ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, requestMs: parts.requestMs },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight),
+      refusalOf: (flight) => policy.refusalOfQueued(flight),
       onDoubt: (address) => this.#agents.doubt(address),
+      onLoad: (address) => this.#presence.changed(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions });
+    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
     this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
-    this.registry = new Registry({ ...parts, onMembers, roster: () => this.#roster });
-    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes });
-    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock });
+    const revocations = revocationsOf(store.read, () => this.removal);
+    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.#roster, onPresence: (record, from) => this.#presence.heard(record, from) });
+    const { state, spread } = this.registry;
+    this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log, isMember: (nodeId) => state.isMember(nodeId) });
+    this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence, noteOf: (address) => this.#projects.noteOf(address), sharesOf: (address) => this.#sharing.of(address) });
+    this.#resolver = new Resolver({ store, self, registry: this.registry, probe, clock, presence: this.#presence });
     this.#agents = new Agents({
       ...{ store, self, registry: this.registry, views: this.#views, runner: this.#runner, harnesses, checks, checkouts, probe, chronicler, ulids, log },
       find: (address) => this.#resolver.find(address),
     });
+    this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
+    this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
-      store,
-      self,
-      resolver: this.#resolver,
-      checks,
-      mesh,
-      outbox: this.#outbox,
-      runner: this.#runner,
-      chronicler,
-      clock,
-      ulids,
-      digest: parts.digest,
-      sessions,
-      isDraining,
+      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, isDraining, resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
       onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
+    this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
     this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
@@ -156,9 +168,8 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
-    const { state, spread } = this.registry;
-    const { roster, renaming, leaving } = makeMembership({
-      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations: undefined, ...trust },
+    const { roster, renaming, leaving, removal } = makeMembership({
+      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
@@ -169,6 +180,7 @@ export class Broker implements BrokerApi, Startable {
     this.#roster = roster;
     this.#renaming = renaming;
     this.#leaving = leaving;
+    this.removal = removal;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust, onMembers: (members) => roster.announce(members) });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -178,37 +190,38 @@ export class Broker implements BrokerApi, Startable {
         { name: 'say again what people replied', run: () => this.#replies.repeat() },
         { name: 'send again what origins did not store', run: () => inbox.resendStalled() },
         { name: 'start what waits', run: () => this.#runner.wakeAll() },
+        { name: 'look at projects', run: () => this.#projects.lookAgain() },
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
         { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
+        { name: 'reach those who are owed something', run: () => wantOwed({ store, mesh }) },
         { name: 'prune', run: () => pruning.run() },
         ...(parts.chores ?? []),
       ],
     });
     this.links = new Links({
-      ...{ store, inbox, roster, renaming, leaving, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
-      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work },
+      ...{ store, inbox, roster, renaming, leaving, removal, chronicler, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
+      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work, presence: this.#presence },
     });
   }
 
   /** What a dead node left running is settled first; then queued work starts. */
   async start(): Promise<void> {
-    const { store, chronicler, self, log, orphans, harnesses } = this.#parts;
-    const ended = await orphans.sweep(store.read.processes(), stopGraceMs);
-    for (const [flightId, processes] of ended) log.warn({ flightId, processes }, 'the node died and left these running: ended');
-    const mayReturn = store.read.endpoints().filter(({ harness }) => harnesses.get(harness)?.adopt !== undefined).map(({ address }) => address);
-    const recovered = await store.write.recover({ stamp: chronicler.stamp(), nodeId: self.nodeId, ended, mayReturn });
-    for (const flightId of recovered.open) this.#runner.adopt(flightId);
-    if (recovered.indeterminate.length > 0) log.warn({ flights: recovered.indeterminate.length }, 'work was running when the node died: indeterminate');
+    await recover(this.#parts, this.#runner);
     await this.#isolation.start();
     await this.#notifications.start();
+    await this.#sharing.start();
     this.#hasRecovered = true;
+    await this.removal.start();
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
+    await this.#projects.start();
     await this.#housekeeping.start();
     await this.registry.start();
     this.#isDraining = false;
     await this.#rollback.start();
     this.#runner.wakeAll();
+    wantOwed(this.#parts);
+    await this.#presence.start();
   }
 
   /** Who serves this agent, or how many runs it takes, has changed. */
@@ -238,12 +251,15 @@ export class Broker implements BrokerApi, Startable {
     await this.#runner.drain(this.#forced.signal);
     await this.#closeHarnesses();
     await this.#notifications.stop();
+    await this.#presence.stop();
     await this.#housekeeping.stop();
+    await this.#projects.stop();
     await this.registry.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.#work.stop();
     await this.links.settled();
+    await this.removal.settled();
     await this.#agents.settled();
     this.#feed.wakeAll();
   }
@@ -261,28 +277,11 @@ export class Broker implements BrokerApi, Startable {
   /** What is kept warm ends with the node. */
   async #closeHarnesses(): Promise<void> {
     const { harnesses, log } = this.#parts;
-    const closing = [...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended')));
-    await Promise.all(closing);
+    await Promise.all([...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended'))));
   }
 
-  async status(): Promise<NodeStatus> {
-    const { self, store, mesh, pid, ownAddresses } = this.#parts;
-    const peers: Partial<Record<PeerState, number>> = {};
-    for (const { state } of mesh().peers()) peers[state] = (peers[state] ?? 0) + 1;
-    const own = self.mesh();
-    return {
-      nodeId: self.nodeId,
-      name: self.name(),
-      owner: self.owner(),
-      epoch: self.epoch,
-      version: self.version,
-      ...(own === undefined ? {} : { mesh: own }),
-      peers,
-      flights: await store.inspect.countFlights(),
-      pid,
-      listen: ownAddresses(),
-      draining: this.#isDraining || this.#isLeaving,
-    };
+  status(): Promise<NodeStatus> {
+    return statusOf(this.#parts, this.#isDraining || this.#isLeaving);
   }
 
   shutdown(force: boolean): Promise<{ pid: number; running: number }> {
@@ -295,11 +294,15 @@ export class Broker implements BrokerApi, Startable {
   readonly gossiped: GossipHandler = (news, from) => this.registry.gossiped(news, from);
   readonly addAgent: BrokerApi['addAgent'] = (spec) => this.#agents.add(spec);
   readonly removeAgent: BrokerApi['removeAgent'] = (address) => this.#agents.remove(address);
+  readonly scanProjects: BrokerApi['scanProjects'] = (input) => this.#projects.scanProjects(input);
+  readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.#projects.approveProjects(input);
+  readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.#projects.forgetProject(root);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
-  readonly invoke: BrokerApi['invoke'] = async (input) => {
-    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
-    return this.#acceptance.invoke(input);
-  };
+  readonly shareAgent: BrokerApi['shareAgent'] = (input) => this.#sharing.share(input);
+  readonly unshareAgent: BrokerApi['unshareAgent'] = (input) => this.#sharing.unshare(input);
+  readonly invoke: BrokerApi['invoke'] = async (input) => this.#staying().#acceptance.invoke(input);
+  readonly invokeAll: BrokerApi['invokeAll'] = async (input) => this.#staying().#groups.invokeAll(input);
+  readonly getGroup: BrokerApi['getGroup'] = async (id) => this.#groups.find(id);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
@@ -324,6 +327,8 @@ export class Broker implements BrokerApi, Startable {
 
   readonly renameNode: BrokerApi['renameNode'] = (name) => this.#renaming.rename(name);
   readonly leaveMesh: BrokerApi['leaveMesh'] = (input) => this.#leaving.leave(input);
+  readonly members: BrokerApi['members'] = () => Promise.resolve(membersSeen(this.#parts));
+  readonly removeMember: BrokerApi['removeMember'] = (node, by) => this.removal.remove(node, by);
 
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
@@ -347,8 +352,8 @@ export class Broker implements BrokerApi, Startable {
     return Promise.resolve().then(() => this.#callers.checkFamily(caller, this.#flights.find(id)));
   }
 
-  listFlights(filter: Parameters<BrokerApi['listFlights']>[0], page: PageRequest): ReturnType<BrokerApi['listFlights']> {
-    return this.#inspection.listFlights(filter, page);
+  async listFlights({ group, ...filter }: Parameters<BrokerApi['listFlights']>[0], page: PageRequest): ReturnType<BrokerApi['listFlights']> {
+    return this.#inspection.listFlights({ ...filter, ...(group === undefined ? {} : { group: this.#groups.idOf(group) }) }, page);
   }
 
   listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): ReturnType<BrokerApi['listDeliveries']> {
@@ -375,18 +380,12 @@ export class Broker implements BrokerApi, Startable {
 
   diagnose(): Promise<readonly Check[]> {
     const { store, self, mesh, clock, checks } = this.#parts;
-    return examineNode({ store, self, mesh, clock, outside: checks ?? (() => Promise.resolve([])) });
+    return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
-  members(): Promise<readonly MemberView[]> {
-    const { store, self, mesh } = this.#parts;
-    if (self.mesh() === undefined) return Promise.resolve([]);
-    const states = new Map(mesh().peers().map((each) => [each.nodeId, each.state]));
-    const others = store.read.members().filter((each) => each.nodeId !== self.nodeId);
-    return Promise.resolve([
-      { name: self.name(), nodeId: self.nodeId, owner: self.owner(), state: 'self' },
-      ...others.map(({ name, nodeId, owner, left }): MemberView => ({ name, nodeId, owner, state: left === undefined ? (states.get(nodeId) ?? 'discovered') : 'left' })),
-    ]);
+  #staying(): this {
+    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
+    return this;
   }
 
   /** What runs by the store may have died with its node: until that is settled nothing is said of it. */

@@ -3,6 +3,7 @@ import { onNode } from '../domain/address.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Mesh, PeerView } from '../domain/mesh-port.ts';
+import { belongs } from '../domain/membership.ts';
 import { nameHolders } from '../domain/name-holder.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Registration } from '../domain/registration.ts';
@@ -104,7 +105,7 @@ export class Candidates {
       nodeName: member.name,
       owner: member.owner,
       nodeNameOwned: (this.#holder(member.name) ?? nodeId) === nodeId,
-      nodeState: member.left === undefined ? (peer?.state ?? 'unreachable') : 'left',
+      nodeState: member.removed !== undefined ? 'removed' : member.left !== undefined ? 'left' : (peer?.state ?? 'unreachable'),
       lastSeenMs: Math.max(peer?.lastSeenMs ?? 0, member.lastSeenMs ?? 0),
       ...(peer?.rttMs === undefined ? {} : { rttMs: peer.rttMs }),
     };
@@ -112,7 +113,7 @@ export class Candidates {
 
   #holder(name: string): NodeId | undefined {
     const { store, self } = this.#parts;
-    const others = store.read.membersNamed(name).filter((each) => each.left === undefined && each.nodeId !== self.nodeId);
+    const others = store.read.membersNamed(name).filter((each) => belongs(each) && each.nodeId !== self.nodeId);
     const own = self.name() === name ? [{ nodeId: self.nodeId, name, notBeforeMs: self.certifiedAtMs() }] : [];
     return nameHolders([...others, ...own]).get(name);
   }

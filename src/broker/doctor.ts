@@ -1,7 +1,8 @@
 /** The checks that only a node that runs can make of itself: its store, its peers, how they see it. */
-import { agentsCheck, clockCheck, databaseCheck, meshCheck, peersCheck, reachableCheck } from '../domain/checks.ts';
+import { agentsCheck, clockCheck, clonesCheck, databaseCheck, meshCheck, peersCheck, reachableCheck } from '../domain/checks.ts';
 import type { Check, DialledBack } from '../domain/checks.ts';
 import { toBrokerError } from '../domain/errors.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -29,7 +30,7 @@ export async function examineNode(parts: DoctorParts): Promise<readonly Check[]>
   const { store, self, mesh, outside } = parts;
   const links = mesh().links();
   const peers = mesh().peers();
-  const isAlone = store.read.members().every(({ nodeId, left }) => nodeId === self.nodeId || left !== undefined);
+  const isAlone = store.read.members().every((each) => each.nodeId === self.nodeId || !belongs(each));
   const [database, others, reachable, skews] = await Promise.all([
     store.inspect.quickCheck(),
     outside(),
@@ -41,8 +42,8 @@ export async function examineNode(parts: DoctorParts): Promise<readonly Check[]>
   return [
     databaseCheck(database),
     ...others,
-    meshCheck(member?.name),
-    ...(member === undefined ? [] : [peersCheck(peers), reachableCheck(reachable, isAlone), clockCheck(skews.filter((each) => each !== undefined))]),
+    meshCheck(member?.name, store.read.removedFrom()),
+    ...(member === undefined ? [] : [peersCheck(peers), ...clonesCheck(mesh().clones()), reachableCheck(reachable, isAlone), clockCheck(skews.filter((each) => each !== undefined))]),
     agentsCheck(agents),
   ];
 }

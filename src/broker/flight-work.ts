@@ -87,7 +87,7 @@ export class FlightWork {
     if (known === undefined) return undefined;
     try {
       if (this.#isOwned(flight)) return await this.#lookHere(flight, known);
-      const link = known.state === 'kept' ? this.#parts.mesh().link(flight.ownerNodeId) : undefined;
+      const link = known.state === 'kept' ? (this.#parts.mesh().link(flight.ownerNodeId) ?? (await this.#parts.mesh().want(flight.ownerNodeId))) : undefined;
       if (link === undefined) return shown(known);
       const { isolation } = await link.ask({ type: 'worktree', invocationId: flight.invocationId }, lookMs);
       return await this.#learn(flight, isolation);
@@ -110,7 +110,7 @@ export class FlightWork {
     if (this.#isOwned(flight)) return this.#answerHere(flight, query);
     const { mesh, nodes } = this.#parts;
     const name = nodes.nameOf(flight.ownerNodeId);
-    const link = mesh().link(flight.ownerNodeId);
+    const link = mesh().link(flight.ownerNodeId) ?? (await mesh().want(flight.ownerNodeId));
     if (link === undefined) throw unavailable(`${name}, which has the worktree, is not reachable`, 'see why: beckon peers; nothing is lost meanwhile');
     try {
       return await link.ask(query, timeoutMs);

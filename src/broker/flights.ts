@@ -49,6 +49,7 @@ export class Flights {
       return newest;
     }
     if (id.kind === 'id') {
+      if (id.prefix === 'grp') throw notFound(`${argument} is a group of flights, not one`, `list them: beckon flights --group ${argument}`);
       const isFlightId = id.prefix === 'flt' || id.prefix === 'inv' || id.prefix === 'dlv';
       const flight = isFlightId ? read.flight(flightIdOf(id.ulid)) : undefined;
       if (flight === undefined) throw notFound(`nothing with the id ${argument} is known here`, 'list what is: beckon flights');

@@ -9,7 +9,7 @@ import { longestDurationMs } from '../domain/duration.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
-import type { InvocationId } from '../domain/ids.ts';
+import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
@@ -18,7 +18,7 @@ import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
-import { mayInvoke } from './policy.ts';
+import type { Policy } from './policy.ts';
 import type { Rollback } from './rollback.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
@@ -39,6 +39,9 @@ export interface InboxParts {
   readonly isLeaving: () => boolean;
   readonly rollback: () => Rollback;
   readonly sessions: Sessions;
+  /** There is something for that node, and no link with it. */
+  readonly want: (nodeId: NodeId) => void;
+  readonly policy: Policy;
 }
 
 export class Inbox {
@@ -67,7 +70,13 @@ export class Inbox {
   /** A flight owned here has new events: its origin, if it is a peer with a link, gets them. */
   flightChanged(flight: Flight): void {
     if (flight.originNodeId === this.#parts.self.nodeId) return;
-    for (const [link, pump] of this.#pumps) if (link.peer.nodeId === flight.originNodeId) pump.kick(flight.invocationId);
+    let isLinked = false;
+    for (const [link, pump] of this.#pumps) {
+      if (link.peer.nodeId !== flight.originNodeId) continue;
+      isLinked = true;
+      pump.kick(flight.invocationId);
+    }
+    if (!isLinked) this.#parts.want(flight.originNodeId);
   }
 
   async forward(link: Link, message: Forward): Promise<void> {
@@ -89,7 +98,7 @@ export class Inbox {
     }
     try {
       const stamp = this.#parts.chronicler.stampAfter(message.hlc);
-      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, ...this.#parts.sessions.of(invocation.target, link.peer.owner) });
+      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, originOwner: link.peer.owner, ...this.#parts.sessions.of(invocation.target, link.peer.owner) });
       if (result === 'cancelled') {
         link.send({ type: 'cancelled_unknown', invocationId: invocation.id, hlc: stamp.hlc });
         return;
@@ -175,11 +184,11 @@ export class Inbox {
     if (invocation.limits.holdMs > longestDurationMs || invocation.limits.totalMs > longestDurationMs) {
       return { reason: 'peer_rejected', error: new BrokerError('invalid', 'its deadlines are more than a year away') };
     }
-    const verdict = mayInvoke({ owner: peer.owner, name: peer.name }, { owner: self.owner(), target: invocation.target });
-    if (verdict !== undefined) return { reason: 'denied', error: verdict };
+    const refusal = this.#parts.policy.refusalOf(peer, invocation.target);
+    if (refusal !== undefined) return { reason: 'denied', error: refusal };
     const registered = store.read.ownRegistration(invocation.target);
     if (registered === undefined || registered.visibility === 'node') {
-      return { reason: 'agent_offline', error: agentGone(invocation.target) };
+      return { reason: 'agent_offline', error: agentGone(invocation.target, store.read.unlistedWhy(invocation.target)) };
     }
     const wrongSession = this.#parts.sessions.flawOf(invocation.session, registered.harness);
     if (wrongSession !== undefined) return { reason: 'peer_rejected', error: wrongSession };

@@ -1,5 +1,5 @@
 /** What happened, here and on other nodes: lists, deliveries, and one timeline of an invocation. */
-import { denied, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
+import { denied, invalid, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Fact } from '../domain/event.ts';
 import { compareHlc } from '../domain/hlc.ts';
@@ -39,7 +39,8 @@ export class Inspection {
     const { node, ...here } = filter;
     const there = this.#elsewhere(node);
     if (there === undefined) return this.#parts.store.inspect.flights(here, page);
-    const { family, ...rest } = here;
+    const { family, group, ...rest } = here;
+    if (group !== undefined) throw invalid('a group is known on the node where it was invoked', 'leave out --node');
     if (family !== undefined) throw denied('a process of a flight sees what is known on its own node', 'leave out --node');
     return (await this.#ask(there, { type: 'flights', filter: rest, ...page })).page;
   }
@@ -107,7 +108,7 @@ export class Inspection {
   async answer(link: Link, query: InspectionQuery): Promise<PeerAnswer> {
     const { inspect, read } = this.#parts.store;
     if (query.type === 'ping') return { type: 'ping', nowMs: this.#parts.clock.now() };
-    const refusal = mayInspect(link.peer, this.#parts.self.owner());
+    const refusal = mayInspect(link.peer, this.#parts.self);
     if (query.type === 'standings') {
       const known = query.invocationIds.map((each) => read.flight(flightOfInvocation(each))).filter((each) => each !== undefined);
       // An owner is told of what it was given, and of nothing else.
@@ -135,7 +136,7 @@ export class Inspection {
   }
 
   async #ask<Q extends PeerQuery>(nodeId: NodeId, query: Q): Promise<AnswerTo<Q>> {
-    const link = this.#parts.mesh().link(nodeId);
+    const link = this.#parts.mesh().link(nodeId) ?? (await this.#parts.mesh().want(nodeId));
     if (link === undefined) throw this.#unreachable(nodeId);
     return link.ask(query, askMs);
   }

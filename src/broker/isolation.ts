@@ -3,7 +3,7 @@
  * that a flight for which none can be made never started; kept from then on, until somebody fetched or discarded it.
  */
 import { parseAddress, shellAddress } from '../domain/address.ts';
-import { unavailable } from '../domain/errors.ts';
+import { BrokerError } from '../domain/errors.ts';
 import { flightOfInvocation, ulidOf } from '../domain/ids.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Harness } from '../domain/harness-port.ts';
@@ -162,7 +162,8 @@ function optionalSession({ sessionId }: Flight): Pick<Flight, 'sessionId'> {
 }
 
 /** An agent whose own directory will not come back. */
-export function directoryGone(address: string, why: string): ReturnType<typeof unavailable> {
-  return unavailable(`${address} can’t run: ${why}`, `remove the agent, or add it again where it is to work: beckon agent rm ${shellAddress(parseAddress(address))}`);
+export function directoryGone(address: string, why: string): BrokerError {
+  const hint = `remove the agent, or add it again where it is to work: beckon agent rm ${shellAddress(parseAddress(address))}`;
+  return new BrokerError('unavailable', `${address} can’t run: ${why}`, { hint, detail: { reason: 'agent_offline' } });
 }
 

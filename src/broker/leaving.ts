@@ -7,10 +7,11 @@ import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log, RecordSeal } from '../domain/ports.ts';
-import type { Member, Membership, Store } from '../domain/store-port.ts';
+import type { Member, Membership, RemovedFrom, Store } from '../domain/store-port.ts';
 import type { LeaveInput, LeaveResult } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
@@ -22,6 +23,8 @@ import type { Self } from './self.ts';
 /** How long others get to store the last events, and to write down that this node left. */
 const lastEventsMs = 5_000;
 const tellMs = 3_000;
+/** Nodes that a link is made with at once. */
+const linkedAtOnce = 16;
 const pollMs = 50;
 const page = 500;
 
@@ -41,7 +44,9 @@ export interface LeavingParts {
   /** What nobody could do any more in this mesh once this node's keys are gone; empty when nothing. */
   readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
   /** It is no member any more: sessions end, keys go. */
-  readonly onLeft: (membership: Membership) => Promise<void>;
+  readonly onLeft: (membership: Pick<Membership, 'meshId' | 'name'>) => Promise<void>;
+  /** As in `MembershipPorts`. */
+  readonly renewKey: () => Promise<void>;
 }
 
 export class Leaving {
@@ -57,6 +62,8 @@ export class Leaving {
   async leave({ force, confirmed, waitMs }: LeaveInput): Promise<LeaveResult> {
     const { store, clock, runner } = this.#parts;
     const membership = store.read.membership();
+    const from = store.read.removedFrom();
+    if (from !== undefined) return this.#forget(from);
     if (this.#underWay === undefined) {
       if (membership === undefined) throw conflict('this node is in no mesh');
       const losses = confirmed ? [] : await this.#losses(membership);
@@ -96,6 +103,16 @@ export class Leaving {
     await this.#settleFrom(nodeId, { code: 'unavailable', message: `${name}, which asked for it, left the mesh before it could start` });
   }
 
+  /** Nobody is there to be told, and nothing to be waited for: all of it ended when this node was removed. */
+  async #forget(from: RemovedFrom): Promise<LeaveResult> {
+    const { store, chronicler, renewKey, onLeft, log } = this.#parts;
+    await store.write.leaveMesh({ stamp: chronicler.stamp() });
+    await renewKey();
+    await onLeft(from);
+    log.info({ mesh: from.meshName }, 'the mesh that removed this node is forgotten; it has a new key from its next start on');
+    return { left: true, running: 0, meshName: from.meshName, told: [], untold: [], ended: 0, losses: [], isNewKey: true };
+  }
+
   async #losses(membership: Membership): Promise<string[]> {
     const { store, runner, mesh } = this.#parts;
     const { read } = store;
@@ -126,6 +143,7 @@ export class Leaving {
         });
       }
       const record = seal.sealDeparture({ nodeId: self.nodeId, certifiedAtMs: self.certifiedAtMs(), leftAtMs: clock.now() });
+      await this.#linkWith(others);
       const links = new Map(mesh().links().map((link) => [link.peer.nodeId, link]));
       // Forgotten first: a node that died in between would be called unreachable, and never believe itself a member that all others see gone.
       await store.write.leaveMesh({ stamp: chronicler.stamp() });
@@ -137,6 +155,15 @@ export class Leaving {
     } finally {
       setLeaving(false);
     }
+  }
+
+  /** In a large mesh there are links with few: whoever is told in person need not hear it from others. */
+  async #linkWith(others: readonly Member[]): Promise<void> {
+    const left = others.values();
+    const next = async (): Promise<void> => {
+      for (const { nodeId } of left) await this.#parts.mesh().want(nodeId);
+    };
+    await Promise.all(Array.from({ length: linkedAtOnce }, next));
   }
 
   async #tell(link: Link | undefined, departure: ReturnType<RecordSeal['sealDeparture']>): Promise<boolean> {
@@ -152,7 +179,7 @@ export class Leaving {
 
   #others(): readonly Member[] {
     const { store, self } = this.#parts;
-    return store.read.members().filter((each) => each.nodeId !== self.nodeId && each.left === undefined);
+    return store.read.members().filter((each) => each.nodeId !== self.nodeId && belongs(each));
   }
 
   #queuedFrom(originNodeId: NodeId): ReturnType<typeof flightOfInvocation>[] {

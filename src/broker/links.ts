@@ -1,23 +1,30 @@
 /** Hands what arrives on a link to the part that answers for it. */
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
-import type { Link, LinkDigest, LinkHandler } from '../domain/mesh-port.ts';
+import { denied, toBrokerError } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { CloneSighting, Link, LinkDigest, LinkHandler } from '../domain/mesh-port.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { PeerIdentity } from '../domain/trust.ts';
+import type { Chronicler } from './chronicler.ts';
 import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
 import type { Leaving } from './leaving.ts';
 import type { Outbox } from './outbox.ts';
+import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
 import type { Renaming } from './renaming.ts';
 import type { Replies } from './replies.ts';
 import type { ReplyRelay } from './reply-relay.ts';
+import { isOwed } from './owed.ts';
+import type { Removal } from './removal.ts';
 import type { Roster } from './roster.ts';
 
 export interface LinksParts {
   readonly store: Store;
+  readonly chronicler: Chronicler;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
   readonly rollback: Rollback;
@@ -27,8 +34,10 @@ export interface LinksParts {
   readonly roster: Roster;
   readonly inspection: Inspection;
   readonly work: FlightWork;
+  readonly presence: NodePresence;
   readonly renaming: Renaming;
   readonly leaving: Leaving;
+  readonly removal: Removal;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -44,16 +53,19 @@ export class Links implements LinkHandler {
   onUp(link: Link): void {
     const { roster, registry, inbox, outbox, replies, rollback, store, clock } = this.#parts;
     // Before its epoch is stored.
-    this.#track(link, rollback.linkUp(link));
+    this.#track(link.peer.name, rollback.linkUp(link));
     roster.linkUp(link);
     registry.linkUp(link);
+    this.#parts.presence.linkUp(link);
     inbox.linkUp(link);
     replies.linkUp(link);
-    this.#track(link, outbox.linkUp(link));
-    this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now(), epoch: link.epoch }));
+    this.#track(link.peer.name, outbox.linkUp(link));
+    this.#track(link.peer.name, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now(), epoch: link.epoch }));
   }
 
   async onMessage(link: Link, message: PeerMessage): Promise<void> {
+    // Its link is being cut.
+    if (this.#parts.removal.isRemoved(link.peer.nodeId)) return;
     try {
       await this.#dispatch(link, message);
     } catch (error) {
@@ -63,7 +75,8 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, renaming, leaving, registry, inspection } = this.#parts;
+    const { work, relay, renaming, leaving, removal, registry, inspection } = this.#parts;
+    if (removal.isRemoved(link.peer.nodeId)) return Promise.reject(denied(`${link.peer.name} was removed from the mesh`));
     switch (query.type) {
       case 'diff':
       case 'worktree':
@@ -74,23 +87,38 @@ export class Links implements LinkHandler {
         return renaming.answer(link, query);
       case 'leave':
         return leaving.answer(link, query);
+      case 'remove':
+      case 'revoked':
+        return removal.answer(link, query);
       case 'registry_digest':
       case 'registry_entries':
       case 'registry_records':
         return registry.answer(link, query);
-      case 'remove':
-        return Promise.reject(new BrokerError('incompatible', 'this node does not know that question'));
       default:
         return inspection.answer(link, query);
     }
+  }
+
+  isOwed(nodeId: NodeId): boolean {
+    return isOwed(this.#parts.store, nodeId);
+  }
+
+  onClone({ nodeId, kept, refused }: CloneSighting): void {
+    const { store, chronicler } = this.#parts;
+    this.#track(nodeId, store.write.note({ stamp: chronicler.stamp(), what: 'peer.cloned', peerNodeId: nodeId, detail: { kept, refused } }));
+  }
+
+  onRefusedAsClone(peer: PeerIdentity, why: string): void {
+    const { store, chronicler } = this.#parts;
+    this.#track(peer.name, store.write.note({ stamp: chronicler.stamp(), what: 'node.refused', peerNodeId: peer.nodeId, detail: { why } }));
   }
 
   onDown(link: Link, why: string): void {
     const { inbox, outbox, registry, store, clock } = this.#parts;
     inbox.linkDown(link);
     registry.linkDown(link);
-    this.#track(link, outbox.linkDown(link, why));
-    this.#track(link, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
+    this.#track(link.peer.name, outbox.linkDown(link, why));
+    this.#track(link.peer.name, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
   }
 
   digest(): LinkDigest {
@@ -152,9 +180,9 @@ export class Links implements LinkHandler {
     }
   }
 
-  #track(link: Link, work: Promise<void>): void {
+  #track(peer: string, work: Promise<void>): void {
     const tracked = work
-      .catch((error: unknown) => this.#parts.log.error({ peer: link.peer.name, err: error }, 'work for a link failed'))
+      .catch((error: unknown) => this.#parts.log.error({ peer, err: error }, 'work for a link failed'))
       .finally(() => this.#working.delete(tracked));
     this.#working.add(tracked);
   }

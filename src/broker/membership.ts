@@ -1,9 +1,12 @@
 /** Being a member: who else is, under which names, and leaving. Puts together the parts that speak of it. */
 import type { Harness } from '../domain/harness-port.ts';
-import type { Membership, Member } from '../domain/store-port.ts';
+import type { RevocationSeal } from '../domain/ports.ts';
+import type { Membership, Member, RemovedFrom } from '../domain/store-port.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import { Leaving } from './leaving.ts';
 import type { LeavingParts } from './leaving.ts';
+import { Removal } from './removal.ts';
+import type { RemovalParts } from './removal.ts';
 import { Renaming } from './renaming.ts';
 import type { CertificateWish, RenamingParts } from './renaming.ts';
 import { Roster } from './roster.ts';
@@ -17,20 +20,26 @@ export interface MembershipPorts {
   readonly onRenamed: (name: string) => Promise<void>;
   /** What is lost with this node's keys, a sentence each. */
   readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
+  /** This node was removed from its mesh: it speaks to nobody there any more. */
+  readonly onSelfRemoved: (from: RemovedFrom) => Promise<void>;
+  /** Its key is nobody's any more: another one from the next start on. */
+  readonly renewKey: () => Promise<void>;
+  readonly revocations: RevocationSeal;
   /** This node is in no mesh any more. */
-  readonly onLeft: (membership: Membership) => Promise<void>;
+  readonly onLeft: (membership: Pick<Membership, 'meshId' | 'name'>) => Promise<void>;
 }
 
 type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft'> &
   Omit<RenamingParts, 'announce' | keyof MembershipPorts> &
-  Omit<LeavingParts, 'roster' | keyof MembershipPorts> & {
+  Omit<LeavingParts, 'roster' | keyof MembershipPorts> &
+  Omit<RemovalParts, 'spread' | 'seal' | 'revocations' | keyof MembershipPorts> & {
     readonly ports: MembershipPorts;
     readonly harnesses: ReadonlyMap<string, Harness>;
     /** This node's registrations are to be told anew. */
     readonly onAddresses: () => void;
   };
 
-export function makeMembership(parts: Parts): { readonly roster: Roster; readonly renaming: Renaming; readonly leaving: Leaving } {
+export function makeMembership(parts: Parts): { readonly roster: Roster; readonly renaming: Renaming; readonly leaving: Leaving; readonly removal: Removal } {
   const { ports, harnesses, onAddresses, ...shared } = parts;
   const roster: Roster = new Roster({
     ...shared,
@@ -53,10 +62,17 @@ export function makeMembership(parts: Parts): { readonly roster: Roster; readonl
     ...shared,
     roster,
     lossesOfKeys: ports.lossesOfKeys,
+    renewKey: ports.renewKey,
     onLeft: async (membership) => {
       await ports.onLeft(membership);
       onAddresses();
     },
   });
-  return { roster, renaming, leaving };
+  const removal = new Removal({
+    ...shared,
+    seal: ports.revocations,
+    onSelfRemoved: ports.onSelfRemoved,
+    spread: (revocation, from) => shared.spread.tell({ type: 'registry_entry', entry: { revocation } }, from),
+  });
+  return { roster, renaming, leaving, removal };
 }

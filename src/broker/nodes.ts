@@ -25,14 +25,14 @@ export class Nodes {
     return nodeId === self.nodeId ? self.name() : (store.read.member(nodeId)?.name ?? store.read.formerName(nodeId) ?? nodeId);
   }
 
-  /** By name or id. @throws `not_found` with the nearest names, `invalid` */
+  /** By name or id; of several of one name, a member before those that are none any more. @throws `not_found` with the nearest names, `invalid` */
   find(text: string): NodeId {
     const { self, store } = this.#parts;
     const ref = parseNodeRef(text);
     const all = [{ name: self.name(), nodeId: self.nodeId, notBeforeMs: self.certifiedAtMs() }, ...store.read.members()];
     const found = all
       .filter((each) => (ref.kind === 'id' ? each.nodeId === ref.nodeId : each.name === ref.name))
-      .toSorted((a, b) => Number('left' in a) - Number('left' in b) || a.notBeforeMs - b.notBeforeMs || (a.nodeId < b.nodeId ? -1 : 1))[0];
+      .toSorted((a, b) => Number('left' in a || 'removed' in a) - Number('left' in b || 'removed' in b) || a.notBeforeMs - b.notBeforeMs || (a.nodeId < b.nodeId ? -1 : 1))[0];
     if (found !== undefined) return asNodeId(found.nodeId);
     const names = [...new Set(all.map((each) => each.name))];
     const near = ref.kind === 'name' ? nearestNames(ref.name, names) : [];

@@ -95,6 +95,7 @@ export class Outbox {
   accepted(flight: Flight, link: Link | undefined, isHeld: boolean): void {
     if (!isHeld) this.#notHeld.set(flight.invocationId, flight.ownerNodeId);
     const current = this.#parts.mesh().link(flight.ownerNodeId);
+    if (current === undefined) void this.#parts.mesh().want(flight.ownerNodeId);
     if (link !== undefined && link === current) this.#forward(link, flight.invocationId, 1);
     else if (current !== undefined) void this.#settle(this.#forwardUnsent(current));
     else if (!isHeld) void this.#settle(this.#failNotHeld(flight.invocationId, 'the link was lost'));
@@ -105,6 +106,7 @@ export class Outbox {
     const link = this.#parts.mesh().link(flight.ownerNodeId);
     this.#cancelling.set(flight.invocationId, flight.ownerNodeId);
     if (link !== undefined) this.#sendCancel(link, flight.invocationId);
+    else void this.#parts.mesh().want(flight.ownerNodeId);
   }
 
   /** Call now and then: an owner whose store failed for a while has said nothing, and nothing else would ask it again. */

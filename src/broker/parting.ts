@@ -1,4 +1,5 @@
-/** What is under way to an owner of whom nothing more will be heard: one of the two has left the mesh. */
+/** What is under way to an owner of whom nothing more will be heard: one of the two has left the mesh, or was removed. */
+import type { FailureReason } from '../domain/delivery.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
@@ -15,8 +16,13 @@ export interface PartingParts {
 
 const pageSize = 500;
 
-/** What was never sent ends `failed`, the rest `indeterminate`. @returns how many ended */
-export async function endAllTo({ store, chronicler, feed }: PartingParts, ownerNodeId: NodeId, words: { readonly unsent: ErrorInfo; readonly sent: ErrorInfo }): Promise<number> {
+/** What was never sent ends `failed`, the rest `indeterminate`. @param reason of deliveries that were not received @returns how many ended */
+export async function endAllTo(
+  { store, chronicler, feed }: PartingParts,
+  ownerNodeId: NodeId,
+  words: { readonly unsent: ErrorInfo; readonly sent: ErrorInfo },
+  reason: FailureReason = 'peer_unreachable',
+): Promise<number> {
   const { read, write } = store;
   let ended = 0;
   for (;;) {
@@ -26,7 +32,7 @@ export async function endAllTo({ store, chronicler, feed }: PartingParts, ownerN
       const flight = read.flight(flightOfInvocation(invocationId));
       if (flight === undefined || isTerminal(flight.state)) continue;
       const isReceived = flight.receivedAtMs !== undefined;
-      const delivery = isReceived ? undefined : ({ status: 'dead', reason: 'peer_unreachable' } as const);
+      const delivery = isReceived ? undefined : ({ status: 'dead', reason } as const);
       const verdict = { stamp: chronicler.stamp(), flightId: flight.id, delivery };
       const after =
         (await write.endAtOrigin({ ...verdict, outcome: { state: 'failed', error: words.unsent }, unlessSent: true })) ??

@@ -3,6 +3,7 @@
  * store once a mesh, then changed after each commit, so that it never says what is not durable.
  */
 import type { MeshId, NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Digest, RecordSeal } from '../domain/ports.ts';
 import type { RegistryEntry, SignedRecord } from '../domain/registration.ts';
 import { RegistryDigest } from '../domain/registry-digest.ts';
@@ -146,25 +147,26 @@ export class RegistryState {
   entry(nodeId: NodeId): RegistryEntry | undefined {
     const { store, self, revocations } = this.#parts;
     const revocation = revocations?.revocation(nodeId);
+    // All else of it counts no more.
+    if (revocation !== undefined) return { revocation };
     const member = nodeId === self.nodeId ? store.read.membership() : store.read.member(nodeId);
+    // Removed with the issuer that let it in: others that never knew it don't believe its certificate.
+    if (member !== undefined && 'removed' in member) return undefined;
     const departure = member !== undefined && 'left' in member ? member.left?.record : undefined;
-    const head = departure === undefined && revocation === undefined ? this.head(nodeId)?.signed : undefined;
-    if (member === undefined && head === undefined && revocation === undefined) return undefined;
+    const head = departure === undefined ? this.head(nodeId)?.signed : undefined;
+    if (member === undefined && head === undefined) return undefined;
     return {
       ...(member === undefined ? {} : { chain: member.chain }),
       ...(head === undefined ? {} : { head }),
       ...(departure === undefined ? {} : { departure }),
-      ...(revocation === undefined ? {} : { revocation }),
     };
   }
 
   /** Whether what that node says of itself counts. */
   isMember(nodeId: NodeId): boolean {
-    const { store, revocations } = this.#parts;
-    const member = store.read.member(nodeId);
-    return member !== undefined && member.left === undefined && revocations?.revocation(nodeId) === undefined;
+    const member = this.#parts.store.read.member(nodeId);
+    return member !== undefined && belongs(member);
   }
-
 
   #changed(): void {
     this.#revision += 1;
@@ -173,14 +175,15 @@ export class RegistryState {
 
   #enter(nodeId: NodeId, member: Member | undefined): void {
     const { store, self, seal, revocations } = this.#parts;
-    const chain = nodeId === self.nodeId ? store.read.membership()?.chain : member?.chain;
+    const revocation = revocations?.revocation(nodeId)?.payload;
+    if (member?.removed !== undefined || revocation !== undefined) this.#forgetSet(nodeId);
+    const chain = nodeId === self.nodeId ? store.read.membership()?.chain : member?.removed === undefined || revocation !== undefined ? member?.chain : undefined;
     const head = this.#heads.get(nodeId)?.signed.payload;
-    const isRevoked = revocations?.revocation(nodeId) !== undefined;
     const before = this.#leaves.get(nodeId);
     if (before !== undefined) this.#knownLeaves.delete(before);
     this.#leaves.delete(nodeId);
     // A head that outlived its member says nothing.
-    if (chain === undefined && !isRevoked && (nodeId !== self.nodeId || head === undefined)) return this.#digest.delete(nodeId);
+    if (chain === undefined && revocation === undefined && (nodeId !== self.nodeId || head === undefined)) return this.#digest.delete(nodeId);
     if (chain !== undefined) {
       const hash = seal.hash(chain.leaf);
       this.#leaves.set(nodeId, hash);
@@ -188,10 +191,16 @@ export class RegistryState {
     }
     this.#digest.set({
       nodeId,
-      isRevoked,
+      ...(revocation === undefined ? {} : { revocation }),
       ...(chain === undefined ? {} : { leaf: chain.leaf }),
       ...(head === undefined ? {} : { head }),
       ...(member?.left === undefined ? {} : { departure: member.left.record.payload }),
     });
+  }
+
+  /** The store has forgotten it too. */
+  #forgetSet(nodeId: NodeId): void {
+    this.#heads.delete(nodeId);
+    for (const hash of [...this.index.ofNode(nodeId).keys()]) this.index.delete(nodeId, hash);
   }
 }

@@ -5,6 +5,7 @@
 import { parseName } from '../domain/address.ts';
 import { BrokerError, conflict, denied, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Log } from '../domain/ports.ts';
@@ -58,7 +59,7 @@ export class Renaming {
     if (membership === undefined) throw conflict('this node is in no mesh, and its name is given when it starts', `beckon down, then beckon up --name ${name}`);
     const was = membership.name;
     if (name === was) return { name, was };
-    if (store.read.members().some((each) => each.name === name && each.nodeId !== self.nodeId && each.left === undefined)) throw taken(name);
+    if (store.read.members().some((each) => each.name === name && each.nodeId !== self.nodeId && belongs(each))) throw taken(name);
     const { publicKey, notBeforeMs } = this.#parts.verify(membership.chain);
     const chain = (await this.#parts.certify({ publicKey, name, owner: membership.owner, laterThanMs: notBeforeMs })) ?? (await this.#ask(name));
     await this.#take(chain, name);
@@ -88,7 +89,8 @@ export class Renaming {
     const name = parseName(text);
     const known = store.read.member(peer.nodeId);
     if (known?.left !== undefined) throw denied(`${peer.name} has left the mesh`);
-    const isTaken = name === self.name() || store.read.members().some((each) => each.name === name && each.nodeId !== peer.nodeId && each.left === undefined);
+    if (known?.removed !== undefined) throw denied(`${peer.name} was removed from the mesh by ${known.removed.by}`);
+    const isTaken = name === self.name() || store.read.members().some((each) => each.name === name && each.nodeId !== peer.nodeId && belongs(each));
     if (isTaken) throw taken(name);
     const owner = known?.owner ?? peer.owner;
     const chain = await certify({ publicKey: peer.publicKey, name, owner, laterThanMs: Math.max(known?.notBeforeMs ?? 0, peer.notBeforeMs) });
@@ -104,7 +106,7 @@ export class Renaming {
 
   async #ask(name: string): Promise<CertificateChain> {
     const { store, mesh, self } = this.#parts;
-    const issuers = store.read.members().filter((each) => each.isIssuer === true && each.left === undefined && each.nodeId !== self.nodeId);
+    const issuers = store.read.members().filter((each) => each.isIssuer === true && belongs(each) && each.nodeId !== self.nodeId);
     const reached = await Promise.all(issuers.map(async ({ nodeId }) => mesh().link(nodeId) ?? (await mesh().dialNow(nodeId, dialMs))));
     const reasons = new Map<NodeId, string>();
     for (const [index, issuer] of issuers.entries()) {

@@ -57,7 +57,7 @@ export class Replies {
     feed.changed(found.id);
     if (given.isTaken) this.#parts.onTaken(given.flight, request, { ...reply, by });
     if (given.isSettled) return { flight: given.flight, request, confirmed: true };
-    const link = this.#parts.mesh().link(found.ownerNodeId);
+    const link = this.#parts.mesh().link(found.ownerNodeId) ?? (await this.#parts.mesh().want(found.ownerNodeId));
     const stored = store.read.reply(found.invocationId, request);
     if (link !== undefined && stored !== undefined) this.#send(link, stored);
     const settled = await until(this.#parts, found.id, waitMs, () => {

@@ -37,7 +37,7 @@ export class ReplyRelay {
     if (this.#isKnown(input.id)) return this.#parts.replies.give(input);
     checkReply(input.reply);
     const flight = await this.#elsewhere(input.id);
-    const link = this.#linkFor(flight);
+    const link = await this.#linkFor(flight);
     const { reply, by, request = '' } = input;
     const waitMs = Math.min(input.waitMs, longestWaitMs);
     try {
@@ -51,7 +51,7 @@ export class ReplyRelay {
 
   /** A peer's person replies by way of this node. */
   async answer({ peer }: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
-    const refusal = mayControl(peer, this.#parts.self.owner());
+    const refusal = mayControl(peer, this.#parts.self);
     if (refusal !== undefined) throw refusal;
     const given = await this.#parts.replies.give({
       id: flightOfInvocation(invocationId),
@@ -87,9 +87,9 @@ export class ReplyRelay {
   }
 
   /** The owner takes it at once; the origin carries it there. */
-  #linkFor({ ownerNodeId, originNodeId, id }: Flight): Link {
+  async #linkFor({ ownerNodeId, originNodeId, id }: Flight): Promise<Link> {
     const { mesh, self } = this.#parts;
-    const links = [ownerNodeId, originNodeId].map((nodeId) => mesh().link(nodeId));
+    const links = await Promise.all([ownerNodeId, originNodeId].map(async (nodeId) => mesh().link(nodeId) ?? (await mesh().want(nodeId))));
     const link = links.find((each) => each?.peer.owner === self.owner());
     if (link === undefined) throw unavailable(`neither the node of the agent nor the one that invoked ${id} can be reached from here`, 'see their state: beckon peers');
     return link;

@@ -1,11 +1,13 @@
 /** From what a person typed to instances: the pure rules, fed with what this node knows now. */
-import { parseAddress, shellAddress } from '../domain/address.ts';
-import { BrokerError, invalid, notFound } from '../domain/errors.ts';
-import { resolve } from '../domain/resolve.ts';
-import type { Candidate, Resolution, ResolveQuery } from '../domain/resolve.ts';
+import { parseAddress } from '../domain/address.ts';
+import { invalid, notFound } from '../domain/errors.ts';
+import { asNodeId } from '../domain/ids.ts';
+import { resolve, resolveHere } from '../domain/resolve.ts';
+import type { Candidate, Here, Resolution, ResolveQuery } from '../domain/resolve.ts';
 import type { Clock, ProjectProbe } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { ResolveResult, Selector } from './api.ts';
+import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Self } from './self.ts';
 
@@ -15,6 +17,7 @@ export interface ResolutionParts {
   readonly registry: Registry;
   readonly probe: ProjectProbe;
   readonly clock: Clock;
+  readonly presence: Pick<NodePresence, 'load'>;
 }
 
 export class Resolver {
@@ -41,6 +44,13 @@ export class Resolver {
     return target;
   }
 
+  /** Every instance that matches, in address order. @throws as `one` */
+  async all(selector: Selector): Promise<readonly Candidate[]> {
+    const resolution = await this.#resolve({ ...selector, all: true });
+    if (!resolution.ok) throw resolution.error;
+    return resolution.targets;
+  }
+
   /** The same for an address without selectors. */
   find(address: string): Candidate {
     const resolution = this.#lookUp(address, {});
@@ -50,43 +60,53 @@ export class Resolver {
   }
 
   async #resolve(selector: Selector): Promise<Resolution> {
-    const address = selector.address === '.' ? await this.#hereAddress(selector.cwd) : selector.address;
-    return this.#lookUp(address, selector);
+    return selector.address === '.' ? this.#here(selector) : this.#lookUp(selector.address, selector);
   }
 
   #lookUp(address: string, selector: Partial<Selector>): Resolution {
-    const { registry, self, clock } = this.#parts;
-    const query: ResolveQuery = {
-      address: parseAddress(address),
-      ...(selector.anyOwner === undefined ? {} : { anyOwner: selector.anyOwner }),
-      ...(selector.any === undefined ? {} : { any: selector.any }),
-      ...(selector.all === undefined ? {} : { all: selector.all }),
-      ...(selector.harness === undefined ? {} : { harness: selector.harness }),
-      capabilities: selector.capabilities ?? [],
-      labels: selector.labels ?? {},
-    };
-    const here = { nodeId: self.nodeId, owner: self.owner(), nowMs: clock.now() };
-    const resolution = resolve(query, registry.candidates(query.address.agent), here);
+    const { registry } = this.#parts;
+    const query = { address: parseAddress(address), ...choiceOf(selector) };
+    const asker = this.#asker();
+    const resolution = resolve(query, this.#loaded(query, registry.candidates(query.address.agent)), asker);
     // What is nearest to an address that is none is looked for among all.
-    return resolution.ok || resolution.error.code !== 'not_found' ? resolution : resolve(query, registry.candidates(), here);
+    return resolution.ok || resolution.error.code !== 'not_found' ? resolution : resolve(query, registry.candidates(), asker);
   }
 
-  /** `.`: the instance whose directory holds the caller's, the innermost of several. */
-  async #hereAddress(cwd: string): Promise<string> {
-    const directory = await this.#parts.probe.directory(cwd);
-    const holding = this.#parts.store.read
-      .endpoints()
-      .filter((each) => directory === each.cwd || directory.startsWith(`${each.cwd.replace(/\/$/, '')}/`))
-      .toSorted((a, b) => b.cwd.length - a.cwd.length);
-    const [first, second] = holding;
-    if (first === undefined) throw notFound(`no agent of this node works in ${directory}`, 'register one here: beckon agent add -- COMMAND');
-    if (second !== undefined && second.cwd === first.cwd) {
-      const here = holding.filter((each) => each.cwd === first.cwd).map((each) => each.address);
-      throw new BrokerError('ambiguous', `several agents work in ${first.cwd}`, {
-        hint: `name one: ${here.map((address) => shellAddress(parseAddress(address))).join(', ')}`,
-        candidates: here.map((address) => ({ address })),
-      });
-    }
-    return first.address;
+  /** How busy they are decides with `any` only. */
+  #loaded({ any = false }: Pick<ResolveQuery, 'any'>, candidates: readonly Candidate[]): readonly Candidate[] {
+    if (!any) return candidates;
+    return candidates.map((each) => {
+      const load = this.#parts.presence.load(asNodeId(each.nodeId), each.address);
+      return load === undefined ? each : { ...each, busy: load.running + load.queued };
+    });
   }
+
+  /** `.`: the instances whose directory holds the caller's, the innermost of several. */
+  async #here(selector: Selector): Promise<Resolution> {
+    const { store, self, registry, probe } = this.#parts;
+    const directory = await probe.directory(selector.cwd);
+    const holding = store.read.endpoints().filter(({ cwd }) => directory === cwd || directory.startsWith(`${cwd.replace(/\/$/, '')}/`));
+    const innermost = Math.max(...holding.map(({ cwd }) => cwd.length));
+    const nearest = new Set(holding.flatMap(({ cwd, address }) => (cwd.length === innermost ? address : [])));
+    const around = new Set(holding.map(({ address }) => address));
+    const own = this.#loaded(selector, registry.candidates().filter((each) => each.nodeId === self.nodeId && around.has(each.address)));
+    const found = { inside: own.filter((each) => nearest.has(each.address)), outside: own.filter((each) => !nearest.has(each.address)) };
+    return resolveHere(choiceOf(selector), directory, found, this.#asker());
+  }
+
+  #asker(): Here {
+    const { self, clock } = this.#parts;
+    return { nodeId: self.nodeId, owner: self.owner(), nowMs: clock.now() };
+  }
+}
+
+function choiceOf({ anyOwner, any, all, harness, capabilities = [], labels = {} }: Partial<Selector>): Omit<ResolveQuery, 'address'> {
+  return {
+    ...(anyOwner === undefined ? {} : { anyOwner }),
+    ...(any === undefined ? {} : { any }),
+    ...(all === undefined ? {} : { all }),
+    ...(harness === undefined ? {} : { harness }),
+    capabilities,
+    labels,
+  };
 }

@@ -4,6 +4,7 @@
  */
 import type { FlightId, InvocationId, NodeId } from '../domain/ids.ts';
 import { flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { CancelTimer, Clock, Log, Startable, UlidSource } from '../domain/ports.ts';
 import { provesRollback } from '../domain/reconciliation.ts';
@@ -49,7 +50,7 @@ export class Rollback implements Startable {
   /** A whole directory that was put back tells this node nothing: for a moment peers come first. */
   start(): Promise<void> {
     const { store, self, clock, ulids, runner, log } = this.#parts;
-    if (this.#bootMark !== undefined || store.read.members().every((each) => each.nodeId === self.nodeId || each.left !== undefined)) return Promise.resolve();
+    if (this.#bootMark !== undefined || store.read.members().every((each) => each.nodeId === self.nodeId || !belongs(each))) return Promise.resolve();
     this.#bootMark = invocationIdOf(ulids.next());
     this.#isWaiting = true;
     this.#cancelTimer = clock.setTimer(firstWordMs, () => {

@@ -3,6 +3,7 @@ import { flawOfRule } from '../domain/admit-rule.ts';
 import type { Departure } from '../domain/departure.ts';
 import { publicKeyOfNodeId } from '../domain/ids.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import { nameHolders } from '../domain/name-holder.ts';
 import type { Roster as RosterMessage } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
@@ -188,7 +189,7 @@ export class Roster {
       log.warn({ peer: link.peer.name }, 'a node that is no issuer sent rules of admission: not believed');
       return;
     }
-    if (store.read.member(link.peer.nodeId)?.isIssuer !== true) await store.write.saveIssuer({ nodeId: link.peer.nodeId });
+    if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
     if (rules.length === 0) return;
     const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
     if (added.length > 0) log.info({ peer: link.peer.name, rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
@@ -247,7 +248,7 @@ export class Roster {
     const news = learned.filter((each) => fresh.has(each.nodeId));
     const stored = news.map((each) => store.read.member(each.nodeId)).filter((each) => each !== undefined);
     if (stored.length > 0) onMembers(stored);
-    this.#tellOfNames(stored.filter((each) => each.left === undefined));
+    this.#tellOfNames(stored.filter(belongs));
     // More than a few are not news but what a node that was away catches up with.
     if (news.length <= mostSpread) for (const { chain } of news) spread.tell({ type: 'registry_entry', entry: { chain } }, from);
     return news.length;

@@ -6,17 +6,18 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Harness, ProcessMark, Run, RunEnd, RunRequest, RunSink, TurnSession } from '../domain/harness-port.ts';
-import { sessionOfInvocation } from '../domain/ids.ts';
-import type { FlightId } from '../domain/ids.ts';
+import { flightOfInvocation, sessionOfInvocation } from '../domain/ids.ts';
+import type { FlightId, NodeId } from '../domain/ids.ts';
 import type { Endpoint, Invocation } from '../domain/invocation.ts';
 import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
-import type { Readdressed, Store, StoreWrites } from '../domain/store-port.ts';
+import type { Readdressed, Store } from '../domain/store-port.ts';
 import { ActiveRuns, runsPerAgent } from './active-runs.ts';
 import type { ActiveRun } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
+import { Endings } from './endings.ts';
 import type { Feed } from './feed.ts';
 import type { Isolation, Placed } from './isolation.ts';
 import { OutputBuffer } from './output-buffer.ts';
@@ -27,8 +28,7 @@ import type { StopCause } from './verdicts.ts';
 
 /** From TERM to KILL. */
 export const stopGraceMs = 5000;
-/** Between tries to write down what the store would not take, and before its agent's next run. */
-const storeRetryMs = 2000;
+const openPage = 500;
 
 export interface RunnerParts {
   readonly store: Store;
@@ -47,12 +47,17 @@ export interface RunnerParts {
   readonly onDoubt: (address: string) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
+  /** Why its caller may not have this done, as it is now. */
+  readonly refusalOf: (flight: Flight) => BrokerError | undefined;
   readonly isolation: Isolation;
+  /** How much runs and waits of that agent may be another than before. */
+  readonly onLoad?: (address: string) => void;
 }
 
 export class Runner {
   readonly #parts: RunnerParts;
   readonly #active = new ActiveRuns();
+  readonly #endings: Endings;
   /** Agents that found the node full. */
   readonly #starved = new Set<string>();
   #accepting = true;
@@ -61,19 +66,32 @@ export class Runner {
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    const { store, chronicler, clock, log } = parts;
+    this.#endings = new Endings({ store, chronicler, clock, log, forced: () => this.#forced, told: (flight) => this.#told(flight) });
   }
 
   get running(): number {
     return this.#active.size;
   }
 
+  /** How many runs of each agent there are now. */
+  runningByAgent(): ReadonlyMap<string, number> {
+    return this.#active.counts();
+  }
+
   /** Work may have been queued for the agent, or a place has come free. A store that can't be read now is asked again by the next `wakeAll`. */
   wake(address: string): void {
+    this.#parts.onLoad?.(address);
     try {
       this.#fill(address);
     } catch (error) {
       this.#parts.log.error({ agent: address, err: error }, 'the queue of an agent could not be read; it is looked at again');
     }
+  }
+
+  /** Something runs for the agent, or waits to. */
+  isBusy(address: string): boolean {
+    return this.#active.of(address).length > 0 || this.#parts.store.read.queuedCount(address) > 0;
   }
 
   /** A run that outlived its node has its place and its limits, and goes on if its process comes back. */
@@ -104,6 +122,7 @@ export class Runner {
   /** What runs goes on, and counts for its agent as before; what waits is looked at. */
   renamed(agents: readonly Readdressed[]): void {
     this.#active.renamed(agents);
+    for (const { from, to } of agents) for (const address of [from, to]) this.#parts.onLoad?.(address);
     this.wakeAll();
   }
 
@@ -113,7 +132,7 @@ export class Runner {
   }
 
   /** Ends a flight owned here, whatever it is at. Resolves when its verdict is durable. A finished one is left alone. */
-  async end(flightId: FlightId, cause: 'cancel' | 'total deadline' | 'rolled back'): Promise<void> {
+  async end(flightId: FlightId, cause: 'cancel' | 'total deadline' | 'rolled back' | 'caller removed'): Promise<void> {
     const active = this.#active.get(flightId);
     if (active !== undefined) {
       this.#stop(active, cause);
@@ -122,10 +141,18 @@ export class Runner {
     }
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state)) return;
-    if (cause === 'rolled back') return this.#finish(flight, verdictOn(cause, 0));
+    if (cause === 'rolled back') return this.#endings.finish(flight, verdictOn(cause, 0));
     // It was started, and nobody here saw its end.
-    if (flight.state !== 'queued' && flight.state !== 'waking') return this.#finish(flight, { state: 'indeterminate', error: lostSight });
-    await this.#finish(flight, cause === 'cancel' ? { state: 'cancelled', ended: 0 } : { state: 'expired', error: expiredError() });
+    if (flight.state !== 'queued' && flight.state !== 'waking') return this.#endings.finish(flight, { state: 'indeterminate', error: lostSight });
+    await this.#endings.finish(flight, verdictBeforeStart(cause, undefined) ?? { state: 'cancelled', ended: 0 });
+  }
+
+  /** Work that a removed node asked for: what waits fails, what runs is ended. Resolves when the verdicts are durable. */
+  async callerRemoved(originNodeId: NodeId): Promise<void> {
+    const { read } = this.#parts.store;
+    for (let page = read.openFor(originNodeId, undefined, openPage); page.length > 0; page = read.openFor(originNodeId, page.at(-1), openPage)) {
+      await Promise.all(page.map((id) => this.end(flightOfInvocation(id), 'caller removed')));
+    }
   }
 
   /** The store has taken an answer to a request of a flight that runs here. */
@@ -145,7 +172,24 @@ export class Runner {
   async settleQueued(flightId: FlightId, outcome: Outcome): Promise<void> {
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || flight.state !== 'queued' || this.#active.has(flightId)) return;
-    await this.#finish(flight, outcome);
+    await this.#endings.finish(flight, outcome);
+  }
+
+  /** Its caller may not have it done any more: ends it unless it runs already. @returns whether it is over */
+  async refuse(flightId: FlightId, refusal: BrokerError): Promise<boolean> {
+    const active = this.#active.get(flightId);
+    if (active === undefined) await this.settleQueued(flightId, { state: 'failed', error: refusal.toInfo() });
+    else if (active.run !== undefined || active.isAdopted) return false;
+    else {
+      this.#stop(active, 'not allowed');
+      await active.done;
+    }
+    return true;
+  }
+
+  /** At work for that agent now. */
+  runningFor(address: string): readonly Flight[] {
+    return this.#active.of(address);
   }
 
   /** Starts nothing more. Resolves when nothing runs; `force` ends what runs as `indeterminate`. */
@@ -175,7 +219,7 @@ export class Runner {
     const done = (how.isAdopted ? this.#goOn(active) : this.#fly(active))
       .catch((error: unknown) => {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'a run could not be started; it stays queued');
-        return this.#pause(storeRetryMs);
+        return this.#endings.pause();
       })
       .finally(() => {
         this.#active.delete(flight.id);
@@ -190,17 +234,18 @@ export class Runner {
 
   async #fly(active: ActiveRun): Promise<void> {
     const { flight } = active;
-    if (flight.cancelRequestedAtMs !== undefined) return this.#finish(flight, { state: 'cancelled', ended: 0 });
+    if (flight.cancelRequestedAtMs !== undefined) return this.#endings.finish(flight, { state: 'cancelled', ended: 0 });
     // Nobody looks at deadlines while the node is down, and an invocation may take long to get here.
-    if (flight.run === 0 && flight.holdUntilMs <= this.#parts.clock.now()) return this.#finish(flight, { state: 'expired', error: expiredError() });
-    const prepared = this.#prepare(flight);
-    if (prepared instanceof BrokerError) return this.#finish(flight, { state: 'failed', error: prepared.toInfo() });
+    if (flight.run === 0 && flight.holdUntilMs <= this.#parts.clock.now()) return this.#endings.finish(flight, { state: 'expired', error: expiredError() });
+    const ready = this.#prepare(flight);
+    const prepared = ready instanceof BrokerError ? ready : (this.#parts.refusalOf(flight) ?? ready);
+    if (prepared instanceof BrokerError) return this.#endings.finish(flight, { state: 'failed', error: prepared.toInfo() });
     const placed = await this.#place(active, prepared.endpoint);
     const started = placed === undefined ? undefined : await this.#parts.isolation.begin(flight, placed);
     if (placed === undefined || started === undefined) return;
     this.#told(started);
     if (active.cause === undefined) await this.#execute(active, started, { ...prepared, endpoint: placed.endpoint });
-    else await this.#finishSurely(started, verdictOn(active.cause, 0));
+    else await this.#endings.finishSurely(started, verdictOn(active.cause, 0));
     if (placed.worktree !== undefined && !this.#forced.aborted) await this.#parts.isolation.over(flight.id);
   }
 
@@ -212,14 +257,14 @@ export class Runner {
     if (active.cause === undefined && !(placed instanceof BrokerError)) return placed;
     if (!(placed instanceof BrokerError)) await isolation.dropped(placed);
     const verdict = verdictBeforeStart(active.cause, placed);
-    if (verdict !== undefined) await this.#finish(flight, verdict);
+    if (verdict !== undefined) await this.#endings.finish(flight, verdict);
     return undefined;
   }
 
   async #goOn(active: ActiveRun): Promise<void> {
     const { flight } = active;
     const prepared = this.#prepare(flight);
-    if (prepared instanceof BrokerError) return this.#finishSurely(flight, { state: 'indeterminate', error: prepared.toInfo() });
+    if (prepared instanceof BrokerError) return this.#endings.finishSurely(flight, { state: 'indeterminate', error: prepared.toInfo() });
     await this.#execute(active, flight, prepared);
   }
 
@@ -229,14 +274,14 @@ export class Runner {
     } catch (error) {
       // `started` is written, so an end is owed.
       this.#parts.log.error({ flightId: flight.id, err: error }, 'a run was lost sight of');
-      await this.#finishSurely(flight, { state: 'indeterminate', error: lostSight });
+      await this.#endings.finishSurely(flight, { state: 'indeterminate', error: lostSight });
     }
   }
 
   /** All that can be missing is found before `started` is written. */
   #prepare(flight: Flight): { endpoint: Endpoint; harness: Harness } | BrokerError {
     const endpoint = this.#parts.store.read.endpoint(flight.target);
-    if (endpoint === undefined) return agentGone(flight.target);
+    if (endpoint === undefined) return agentGone(flight.target, this.#parts.store.read.unlistedWhy(flight.target));
     const harness = this.#parts.harnesses.get(endpoint.harness);
     if (harness === undefined) return new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`);
     return { endpoint, harness };
@@ -247,7 +292,7 @@ export class Runner {
     const invocation = store.read.invocation(flight.invocationId);
     const task = store.read.task(flight.invocationId);
     if (invocation === undefined || task === undefined) {
-      return this.#finish(flight, { state: 'failed', error: { code: 'internal', message: 'the task is no longer stored' } });
+      return this.#endings.finish(flight, { state: 'failed', error: { code: 'internal', message: 'the task is no longer stored' } });
     }
     const pieces = active.isAdopted ? await store.inspect.pieces(flight.id) : 0;
     const onStored = (count: number): void => (this.#told(flight), active.run?.stored?.(count));
@@ -301,14 +346,14 @@ export class Runner {
     const last = await buffer.rest().catch(toBrokerError);
     const told: Outcome = last instanceof BrokerError ? { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost } : verdict;
     if (end.isUnknown === true && active.isAdopted && active.cause === undefined) await this.#giveUp(flight, end);
-    else await this.#finishSurely(flight, told, { keepsProcesses: end.isKept ?? false, last: last instanceof BrokerError ? [] : last });
+    else await this.#endings.finishSurely(flight, told, { keepsProcesses: end.isKept ?? false, last: last instanceof BrokerError ? [] : last });
     run.settled?.();
   }
 
   /** Nobody came back to it. */
   async #giveUp(flight: Flight, { error = lostSight }: RunEnd): Promise<void> {
     const { store, chronicler } = this.#parts;
-    await this.#surely(flight, () => store.write.giveUp({ stamp: chronicler.stamp(), flightId: flight.id, error }));
+    await this.#endings.surely(flight, () => store.write.giveUp({ stamp: chronicler.stamp(), flightId: flight.id, error }));
   }
 
   #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
@@ -324,35 +369,6 @@ export class Runner {
     });
   }
 
-  /** The agent has ended: its verdict is owed, however long the store refuses it. A stop of the node leaves it to the next start. */
-  async #finishSurely(flight: Flight, outcome: Outcome, how: Pick<Parameters<StoreWrites['finish']>[0], 'keepsProcesses' | 'last'> = {}): Promise<void> {
-    const { store, chronicler } = this.#parts;
-    await this.#surely(flight, () => store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome, ...how }));
-  }
-
-  async #surely(flight: Flight, write: () => Promise<{ readonly flight: Flight } | undefined>): Promise<void> {
-    for (;;) {
-      try {
-        const written = await write();
-        if (written !== undefined) this.#told(written.flight);
-        return;
-      } catch (error) {
-        this.#parts.log.error({ flightId: flight.id, err: error }, 'the end of a run could not be stored; trying again');
-        if (this.#forced.aborted) return;
-        await this.#pause(storeRetryMs);
-      }
-    }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const forced = this.#forced;
-    if (forced.aborted) return;
-    await new Promise<void>((resolve) => {
-      const cancelTimer = this.#parts.clock.setTimer(ms, resolve);
-      forced.addEventListener('abort', () => (cancelTimer(), resolve()), { once: true });
-    });
-  }
-
   #stop(active: ActiveRun, cause: StopCause): void {
     if (active.cause !== undefined) return;
     active.cause = cause;
@@ -361,14 +377,9 @@ export class Runner {
     active.ended = active.run?.stop(stopGraceMs);
   }
 
-  async #finish(flight: Flight, outcome: Outcome): Promise<void> {
-    const { store, chronicler } = this.#parts;
-    const finished = await store.write.finish({ stamp: chronicler.stamp(), flightId: flight.id, outcome });
-    if (finished !== undefined) this.#told(finished.flight);
-  }
-
   #told(flight: Flight): void {
     this.#parts.feed.changed(flight.id);
     this.#parts.onEvents(flight);
+    this.#parts.onLoad?.(flight.target);
   }
 }

@@ -6,12 +6,18 @@ import type { RunEnd } from '../domain/harness-port.ts';
 import { mayHaveRun } from '../domain/reconciliation.ts';
 
 /** Why a run was ended from outside; the first cause makes the verdict. */
-export type StopCause = 'cancel' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped';
+export type StopCause = 'cancel' | 'not allowed' | 'rolled back' | 'run limit' | 'idle limit' | 'total deadline' | 'node stopped' | 'caller removed';
 
 export const lostSight: ErrorInfo = {
   code: 'internal',
   message: 'its node lost sight of it after it was started: it may or may not have done its work',
   hint: 'the log of that node says why; see what it did before you invoke it again',
+};
+
+const notAllowed: ErrorInfo = {
+  code: 'denied',
+  message: 'what allowed it was taken back before it had started',
+  hint: 'its owner can allow it again: beckon agent share',
 };
 
 export const outputLost: ErrorInfo = {
@@ -30,7 +36,7 @@ function outcomeOf(end: RunEnd): Outcome {
 
 /** A stop has its own verdict, but for a cancel that nobody confirms: what goes on at its agent is not called cancelled. */
 export function verdictFrom(cause: StopCause | undefined, end: RunEnd, ended: number): Outcome {
-  if (end.isUnknown === true && (cause === undefined || cause === 'cancel')) return { state: 'indeterminate', error: end.error ?? lostSight };
+  if (end.isUnknown === true && (cause === undefined || cause === 'cancel' || cause === 'caller removed')) return { state: 'indeterminate', error: end.error ?? lostSight };
   return cause === undefined ? outcomeOf(end) : verdictOn(cause, ended);
 }
 
@@ -38,6 +44,7 @@ export function verdictFrom(cause: StopCause | undefined, end: RunEnd, ended: nu
 export function verdictBeforeStart(cause: StopCause | undefined, why: unknown): Outcome | undefined {
   if (cause === undefined) return { state: 'failed', error: toBrokerError(why).toInfo() };
   if (cause === 'total deadline') return { state: 'expired', error: expiredError() };
+  if (cause === 'caller removed') return { state: 'failed', error: callerRemoved('before it could start') };
   return cause === 'node stopped' ? undefined : verdictOn(cause, 0);
 }
 
@@ -45,6 +52,10 @@ export function verdictOn(cause: StopCause, ended: number): Outcome {
   switch (cause) {
     case 'cancel':
       return { state: 'cancelled', ended };
+    case 'caller removed':
+      return { state: 'cancelled', ended, error: callerRemoved('while it ran') };
+    case 'not allowed':
+      return { state: 'failed', ended, error: notAllowed };
     case 'rolled back':
       return { state: 'indeterminate', ended, error: mayHaveRun };
     case 'node stopped':
@@ -60,8 +71,16 @@ export function verdictOn(cause: StopCause, ended: number): Outcome {
   }
 }
 
-export function agentGone(address: string): BrokerError {
-  return new BrokerError('unavailable', `${address} is no longer registered on its node`, { hint: 'see what is: beckon agents' });
+function callerRemoved(when: string): ErrorInfo {
+  return { code: 'denied', message: `the node that asked for it was removed from the mesh ${when}` };
+}
+
+/** @param why as far as it is known */
+export function agentGone(address: string, why?: string): BrokerError {
+  return new BrokerError('unavailable', `${address} is no longer registered on its node${why === undefined ? '' : `: ${why}`}`, {
+    hint: 'see what is: beckon agents',
+    detail: { reason: 'agent_offline' },
+  });
 }
 
 export function expiredError(): { code: 'cancelled'; message: string } {

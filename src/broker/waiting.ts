@@ -1,6 +1,7 @@
 /** All that waits for the person at this node: what this node originated or owns, and what its owner's other nodes do. */
 import { toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -9,6 +10,8 @@ import type { Nodes } from './nodes.ts';
 import type { Self } from './self.ts';
 
 const askMs = 5000;
+/** Nodes: in a large mesh a link has to be made with most of them first. */
+const askedAtOnce = 32;
 /** Prompts are up to 16 KiB: a page of them fits a frame. */
 const pageSize = 100;
 /** Of one node, at most. */
@@ -44,15 +47,16 @@ export class Waiting {
         gap(nodeId, toBrokerError(error).message);
       }
     };
-    const mine = store.read.members().filter((each) => each.owner === self.owner() && each.nodeId !== self.nodeId && each.left === undefined);
-    await Promise.all([
-      take(self.nodeId, (after) => store.inspect.flights({ state: 'waiting' }, pageOf(after))),
-      ...mine.map(async ({ nodeId }) => {
-        const link = mesh().link(nodeId);
+    const mine = store.read.members().filter((each) => each.owner === self.owner() && each.nodeId !== self.nodeId && belongs(each));
+    const left = mine.values();
+    const askNext = async (): Promise<void> => {
+      for (const { nodeId } of left) {
+        const link = mesh().link(nodeId) ?? (await mesh().want(nodeId));
         if (link === undefined) gap(nodeId, this.#whyNot(nodeId));
         else await take(nodeId, (after) => askFor(link, after));
-      }),
-    ]);
+      }
+    };
+    await Promise.all([take(self.nodeId, (after) => store.inspect.flights({ state: 'waiting' }, pageOf(after))), ...Array.from({ length: askedAtOnce }, askNext)]);
     return { waiting: this.#merged(asked), gaps };
   }
 

@@ -73,6 +73,6 @@ const keyOf = ({ registration: { nodeId, address } }: AgentView): string => `${n
 
 /** Without what goes on by itself: a node that is alive was heard a moment ago, always. */
 function factsOf(view: AgentView): string {
-  const { lastSeenMs, ...rest } = view;
-  return JSON.stringify([rest, view.state === 'here' || view.state === 'alive' ? undefined : lastSeenMs]);
+  const { lastSeenMs, presence, ...rest } = view;
+  return JSON.stringify([rest, presence?.running, presence?.queued, view.state === 'here' || view.state === 'alive' ? undefined : lastSeenMs]);
 }

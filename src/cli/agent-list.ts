@@ -9,10 +9,12 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { agentDocument } from './json.ts';
+import { loadText } from './load.ts';
 import { addPaging, checkLabel, examples, flag, labelsOf, list, pageOf, parsed, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { relativeTime } from './output.ts';
 import { tableLines } from './table.ts';
+import { neutralise } from '../domain/text.ts';
 
 export function defineAgentList(program: Command, on: Register): void {
   on(
@@ -44,6 +46,7 @@ async function agents(context: Context, [pattern]: readonly string[], options: O
   }
   if (page.items.length === 0) out.note(nothing(filter));
   else for (const line of linesOf(context, page.items)) await out.line(line);
+  for (const { registration, note } of page.items) if (note !== undefined) out.note(neutralise(`${registration.address}: ${note}`));
   if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
   return exitOk;
 }
@@ -72,7 +75,7 @@ function linesOf({ out, host }: Context, views: readonly AgentView[], columns?: 
   const nowMs = host.clock.now();
   return tableLines(
     out.colours,
-    ['address', 'node', 'state', 'last seen', 'harness', 'available'],
+    ['address', 'node', 'state', 'load', 'last seen', 'harness', 'available'],
     views.map((view) => {
       const { registration } = view;
       const available = registration.available ? 'yes' : `no: ${registration.unavailableWhy ?? 'unknown'}`;
@@ -80,6 +83,7 @@ function linesOf({ out, host }: Context, views: readonly AgentView[], columns?: 
         registration.address,
         view.nodeName,
         paintState(out.colours, view.state),
+        loadText(view),
         lastSeen(view, nowMs),
         registration.harness,
         { text: available, paint: registration.available ? out.colours.green : out.colours.red },

@@ -16,10 +16,12 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOfError, exitOk } from './exit.ts';
 import { agentDocument, errorDocument } from './json.ts';
+import { loadText } from './load.ts';
 import { checkAddress, checkLabel, choice, examples, flag, labelsOf, list, parsed, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { addSelectors, selectorOf } from './selector.ts';
 import { relativeTime } from './output.ts';
+import { defineSharing, sharesInWords } from './sharing.ts';
 import { facts, table } from './table.ts';
 
 const harnesses = ['command', 'acp', 'attached', 'claude', 'codex', 'gemini', 'opencode'];
@@ -56,6 +58,7 @@ export function defineAgents(program: Command, on: Register): void {
       .addHelpText('after', examples('beckon agent rm fabric')),
     remove,
   );
+  defineSharing(agent, on);
   on(agent.command('show').argument('<address>').description('Show one agent.').addHelpText('after', examples('beckon agent show fabric@laptop/main')), show);
   on(
     addSelectors(
@@ -130,15 +133,18 @@ async function show(context: Context, [address = '']: readonly string[]): Promis
     ['node', `${view.nodeName} (${view.state})`],
     ['owner', view.owner],
     ['harness', registration.harness],
+    ['load', loadText(view)],
     ['available', registration.available ? 'yes' : `no: ${registration.unavailableWhy ?? 'unknown'}`],
     ['default', registration.isDefault ? 'yes' : 'no'],
     ['visibility', registration.visibility],
     ['capabilities', registration.capabilities.join(', ')],
     ['labels', Object.entries(registration.labels).map(([key, value]) => `${key}=${value}`).join(', ')],
     ['description', registration.description],
+    ['note', view.note],
     ['last seen', view.lastSeenMs === undefined ? undefined : relativeTime(view.lastSeenMs, host.clock.now(), formatDuration)],
     ['directory', endpoint?.cwd],
     ['command', endpoint?.argv.map(shellWord).join(' ')],
+    ['shared with', view.shares === undefined ? undefined : sharesInWords(view.shares)],
     ['permissions', endpoint?.permissions],
     ['isolate', endpoint === undefined ? undefined : endpoint.isolate ? 'yes' : 'no'],
   ]);

@@ -5,17 +5,20 @@ import { BrokerError } from '../domain/errors.ts';
 import type { Context } from './context.ts';
 
 /** The person is gone, or ended the input: nothing more is asked or done. */
-function leftOff(): BrokerError {
-  return new BrokerError('cancelled', 'nobody answers any more', { hint: 'what was done stays; go on later: beckon setup' });
+function leftOff(again: string): BrokerError {
+  return new BrokerError('cancelled', 'nobody answers any more', { hint: `what was done stays; go on later: ${again}` });
 }
 
 export class Asking implements Disposable {
   readonly #context: Context;
   readonly #lines: AsyncIterator<string>;
   readonly #reader: Interface;
+  readonly #again: string;
 
-  constructor(context: Context) {
+  /** @param again what to type to go on later */
+  constructor(context: Context, again = 'beckon setup') {
     this.#context = context;
+    this.#again = again;
     this.#reader = createInterface({ input: context.host.stdin, terminal: false });
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
@@ -26,7 +29,7 @@ export class Asking implements Disposable {
     const { value, done } = await this.#lines.next();
     if (done === true) {
       this.#context.out.note('');
-      throw leftOff();
+      throw leftOff(this.#again);
     }
     const typed = value.trim();
     return typed === '' ? usual : typed;

@@ -9,6 +9,7 @@ import type { Context } from './context.ts';
 import { exitOk, exitWorkFailed } from './exit.ts';
 import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
+import { rekeyIfCopy } from './rekey.ts';
 import { after } from './wait.ts';
 
 /** A node that is well answers this at once. */
@@ -19,18 +20,22 @@ export function defineDoctor(program: Command, on: Register): void {
     program
       .command('doctor')
       .description('Check this machine, its node, and how other nodes see it; say what to do about what is wrong.')
-      .option('--fix', 'put right what is safe to: modes of own files, a socket that was left behind')
-      .addHelpText('after', examples('beckon doctor', 'beckon doctor --fix', 'beckon doctor --json')),
+      .option('--fix', 'put right what is safe to: modes of own files, a socket that was left behind; after a yes: the key of a copied machine')
+      .option('--yes', 'with --fix: ask nothing')
+      .option('--force', 'with --fix: end what runs here rather than wait for it')
+      .addHelpText('after', examples('beckon doctor', 'beckon doctor --fix', 'beckon doctor --fix --yes', 'beckon doctor --json')),
     doctor,
   );
 }
 
 async function doctor(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { out, host } = context;
+  const rekeyed = flag(options, 'fix') ? await rekeyIfCopy(context, { isConfirmed: flag(options, 'yes'), force: flag(options, 'force') }) : undefined;
+  if (typeof rekeyed === 'number') return rekeyed;
   const status = await statusOf(context);
   const isRunning = status !== undefined && !(status instanceof BrokerError);
   const here = await host.examine({ fix: flag(options, 'fix'), isRunning });
-  const checks = [...here, ...(status === undefined ? [] : status instanceof BrokerError ? [] : [nodeCheck(status), ...(await nodes(context))])];
+  const checks = [...(rekeyed === undefined ? [] : [rekeyed]), ...here, ...(status === undefined ? [] : status instanceof BrokerError ? [] : [nodeCheck(status), ...(await nodes(context))])];
   if (out.isJson) await out.json({ checks });
   else await show(context, checks);
   return checks.every(({ ok }) => ok) ? exitOk : exitWorkFailed;

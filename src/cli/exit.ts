@@ -1,6 +1,7 @@
 /** Exit codes: the one place that knows the table of the command line. */
 import type { ErrorCode } from '../domain/errors.ts';
 import type { FlightState } from '../domain/flight.ts';
+import { worstOf } from '../domain/group.ts';
 import type { Flight } from '../domain/records.ts';
 
 export const exitOk = 0;
@@ -34,6 +35,12 @@ export function exitOfError(code: ErrorCode): number {
     case 'incompatible':
       return 70;
   }
+}
+
+/** How `invoke --all` and a wait for a group end: 0 when all completed, else as the worst of them. */
+export function exitOfGroup(flights: readonly Ended[]): number {
+  const worst = worstOf(flights);
+  return worst === undefined ? exitOk : exitOfFlight(worst);
 }
 
 type Ended = { readonly state: FlightState } & Pick<Flight, 'error' | 'exitCode' | 'signal'>;

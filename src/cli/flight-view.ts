@@ -22,6 +22,8 @@ export interface ViewOptions {
   readonly quiet: boolean;
   /** Control sequences reach the terminal. */
   readonly raw: boolean;
+  /** Each line says already whose it is. */
+  readonly isOfGroup?: boolean;
 }
 
 type Accepted = Extract<FlightUpdate, { type: 'accepted' }>;
@@ -104,6 +106,7 @@ export class FlightView {
       case 'accepted':
         this.#target = update.target;
         this.#flightId = update.flightId;
+        if (this.#options.isOfGroup === true) return this.note(update.invocationId);
         this.note(`${update.target}  ${update.invocationId}${update.deduplicated ? '  (accepted before with this key: following that one)' : ''}`);
         tellNotes(this.#context.out, update);
         return;

@@ -11,10 +11,13 @@ import { neutralise } from '../domain/text.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
-import type { FlightDetail } from '../client/types.ts';
+import type { FlightDetail, NodeClient } from '../client/types.ts';
 import { exitOfFlight, exitOk, exitStillGoing } from './exit.ts';
 import { failureOf, tellFailure } from './flight-view.ts';
 import { defineFlightWork } from './flight-work.ts';
+import { watchGroup } from './group-watch.ts';
+import { cancelWholeGroup, flightOrGroup, showGroup, waitForGroup } from './groups.ts';
+import { cancelWaitMs } from './interrupts.ts';
 import { bytesFields, flightDocument, flightShowDocument, traceDocument } from './json.ts';
 import { nodeNames } from './names.ts';
 import { addPaging, checkId, choice, duration, examples, flag, number, pageOf, text } from './options.ts';
@@ -25,8 +28,7 @@ import { facts, table } from './table.ts';
 import { TerminalText } from './terminal-text.ts';
 import { watch } from './watch.ts';
 
-const idHelp = 'an id of the flight or its invocation, 4 or more last characters of one, or last';
-const cancelWaitMs = 30_000;
+const idHelp = 'an id of the flight, its invocation or its group, 4 or more last characters of one, or last';
 /** One JSON document holds the whole output, and a string has an end. */
 const mostDocumentBytes = 256 * 1024 * 1024;
 
@@ -38,7 +40,8 @@ export function defineFlights(program: Command, on: Register): void {
         .description('List what this node originated or owns, newest first.')
         .addOption(choice('--state <s>', 'only those in this state', flightStates))
         .option('--agent <address>', 'only those of this agent')
-        .option('--node <node>', 'ask that node'),
+        .option('--node <node>', 'ask that node')
+        .option('--group <group>', 'only those that were invoked together'),
     ).addHelpText('after', examples('beckon flights', 'beckon flights --state running', 'beckon flights --limit 1000 --json')),
     flights,
   );
@@ -95,8 +98,8 @@ export function defineFlights(program: Command, on: Register): void {
 
 async function flights(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { out, host } = context;
-  const [state, agent, node] = [text(options, 'state') as FlightState | undefined, text(options, 'agent'), text(options, 'node')];
-  const filter = { ...(state === undefined ? {} : { state }), ...(agent === undefined ? {} : { agent }), ...(node === undefined ? {} : { node }) };
+  const [state, agent, node, group] = [text(options, 'state') as FlightState | undefined, text(options, 'agent'), text(options, 'node'), text(options, 'group')];
+  const filter = { ...(state === undefined ? {} : { state }), ...(agent === undefined ? {} : { agent }), ...(node === undefined ? {} : { node }), ...(group === undefined ? {} : { group: checkId(group) }) };
   const { page, names } = await withNode(context, async (client) => ({
     page: await client.listFlights(filter, pageOf(options)),
     names: out.isJson ? await nodeNames(client) : {},
@@ -106,7 +109,7 @@ async function flights(context: Context, _args: readonly string[], options: Opti
     return exitOk;
   }
   if (page.items.length === 0) {
-    const isFiltered = state !== undefined || agent !== undefined;
+    const isFiltered = state !== undefined || agent !== undefined || group !== undefined;
     out.note(isFiltered ? 'no flights match' : 'no flights yet: make one with beckon invoke ADDRESS "what to do"');
     return exitOk;
   }
@@ -129,7 +132,13 @@ async function flights(context: Context, _args: readonly string[], options: Opti
 async function show(context: Context, [id = '']: readonly string[]): Promise<number> {
   const { out } = context;
   checkId(id);
-  const detail = await withNode(context, (client) => client.getFlight(id));
+  return await withNode(context, async (client) => {
+    const found = await flightOrGroup(client, id, () => client.getFlight(id));
+    return 'group' in found ? await showGroup(context, client, found.group) : await tellDetail(out, found.flight);
+  });
+}
+
+async function tellDetail(out: Context['out'], detail: FlightDetail): Promise<number> {
   if (out.isJson) {
     await out.json(flightShowDocument(detail));
     return exitOk;
@@ -143,6 +152,7 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['state', flight.state],
     ['target', flight.target],
     ['session', flight.sessionId],
+    ['group', flight.groupId],
     ['caller', `${flight.caller} on ${detail.originName}`],
     ['accepted', at(flight.acceptedAtMs, detail.originName)],
     ['received', at(flight.receivedAtMs, detail.ownerName)],
@@ -182,8 +192,11 @@ function transport({ status, attempts, failureReason }: Delivery): string {
 
 async function follow(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {
   checkId(id);
-  const view = { quiet: flag(options, 'quiet'), raw: flag(options, 'raw') };
-  return await withNode(context, (client) => watch(context, client, (signal) => client.follow(id, { signal }), { ...view, onSignal: 'detach' }));
+  const view = { quiet: flag(options, 'quiet'), raw: flag(options, 'raw'), onSignal: 'detach' } as const;
+  return await withNode(context, async (client) => {
+    const found = await flightOrGroup(client, id, () => watch(context, client, (signal) => client.follow(id, { signal }), view));
+    return 'flight' in found ? found.flight : await watchGroup(context, client, { ...found.group, deduplicated: false }, view);
+  });
 }
 
 async function output(context: Context, [id = '']: readonly string[], options: OptionValues): Promise<number> {
@@ -236,9 +249,13 @@ async function wait(context: Context, [id = '']: readonly string[], options: Opt
   const cancelTimer = timeoutMs === undefined ? undefined : host.clock.setTimer(timeoutMs, () => letGo.abort());
   try {
     return await withNode(context, async (client) => {
-      // No event is after this one, so that only the end is sent.
-      for await (const update of client.follow(id, { afterSeq: Number.MAX_SAFE_INTEGER, signal: letGo.signal })) void update;
-      const detail = await client.getFlight(id);
+      const found = await flightOrGroup(client, id, async () => {
+        // No event is after this one, so that only the end is sent.
+        for await (const update of client.follow(id, { afterSeq: Number.MAX_SAFE_INTEGER, signal: letGo.signal })) void update;
+        return await client.getFlight(id);
+      });
+      if ('group' in found) return await waitForGroup(context, client, found.group, letGo.signal);
+      const { flight: detail } = found;
       const { flight } = detail;
       if (out.isJson) await out.json(flightShowDocument(detail));
       else if (isTerminal(flight.state)) {
@@ -256,7 +273,13 @@ async function wait(context: Context, [id = '']: readonly string[], options: Opt
 async function cancel(context: Context, [id = '']: readonly string[]): Promise<number> {
   const { out } = context;
   checkId(id);
-  const { flight, confirmed } = await withNode(context, (client) => client.cancelFlight(id, cancelWaitMs));
+  return await withNode(context, async (client) => {
+    const found = await flightOrGroup(client, id, () => client.cancelFlight(id, cancelWaitMs));
+    return 'group' in found ? await cancelWholeGroup(context, client, found.group, cancelWaitMs) : await tellCancelled(out, found.flight);
+  });
+}
+
+async function tellCancelled(out: Context['out'], { flight, confirmed }: Awaited<ReturnType<NodeClient['cancelFlight']>>): Promise<number> {
   if (out.isJson) await out.json({ flightId: flight.id, state: flight.state, confirmed, ended: flight.ended ?? 0 });
   else if (confirmed) await out.line(`${flight.id} is ${flight.state}${(flight.ended ?? 0) === 0 ? '' : `; processes ended: ${flight.ended}`}`);
   else out.note('not confirmed: its node has not answered yet; the request stands');

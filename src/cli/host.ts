@@ -94,6 +94,12 @@ export interface Host {
   readonly git: Git;
   /** What is known of this machine before anything is set up on it. */
   survey(): Promise<Survey>;
+  readonly copy: {
+    /** Why other nodes take this one for a copy of another machine; undefined when none does. */
+    refusedBecause(): Promise<string | undefined>;
+    /** A new key, and a new store with the same agents; the old ones are set aside. @throws BrokerError `conflict` while a node runs */
+    rekey(): Promise<{ readonly nodeId: string; readonly was: string; readonly agents: readonly string[]; readonly aside: string }>;
+  };
   /** What this machine shows from outside the node; with `fix` puts right what is safe to. */
   examine(options: { readonly fix: boolean; readonly isRunning: boolean }): Promise<readonly Check[]>;
 }

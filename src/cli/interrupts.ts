@@ -1,7 +1,5 @@
 /** Ctrl-C and its kin while a flight is watched: letting go, or a cancel and the truth about it. */
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
-import type { FlightId } from '../domain/ids.ts';
-import type { NodeClient } from '../client/types.ts';
 import type { Context } from './context.ts';
 import type { StopSignal } from './host.ts';
 import { after } from './wait.ts';
@@ -15,31 +13,40 @@ export interface Screen {
   breakLine(): void;
 }
 
+/** What was accepted: a flight, or a group of them. */
+export interface Interruptible {
+  /** Resolves with whether its owner has confirmed it. @throws BrokerError `conflict` when it has ended by itself */
+  cancel(): Promise<boolean>;
+  /** The command that looks at it later. */
+  readonly again: string;
+  /** What a line of JSON names it by. */
+  readonly fields: object;
+}
+
 export interface InterruptOptions {
   /** What a signal does; undefined: a terminal is asked, and without one it cancels. */
   readonly onSignal: OnSignal | undefined;
   readonly quiet: boolean;
 }
 
-const cancelWaitMs = 30_000;
+/** How long the owner's word on a cancel is waited for. */
+export const cancelWaitMs = 30_000;
 /** How long the last word of a confirmed cancel may take to come through the stream. */
 const lastWordMs = 5_000;
 
 export class Interrupts {
   readonly #context: Context;
-  readonly #client: NodeClient;
   readonly #options: InterruptOptions;
   readonly #screen: Screen;
   readonly #reading = new AbortController();
-  #flightId: FlightId | undefined;
+  #accepted: Interruptible | undefined;
   #wanted: OnSignal | undefined;
   #question: AbortController | undefined;
   #answered: Promise<void> = Promise.resolve();
   #release: (() => void) | undefined;
 
-  constructor(context: Context, client: NodeClient, options: InterruptOptions, screen: Screen) {
+  constructor(context: Context, options: InterruptOptions, screen: Screen) {
     this.#context = context;
-    this.#client = client;
     this.#options = options;
     this.#screen = screen;
   }
@@ -65,8 +72,8 @@ export class Interrupts {
     this.#question?.abort();
   }
 
-  accepted(flightId: FlightId): void {
-    this.#flightId = flightId;
+  accepted(what: Interruptible): void {
+    this.#accepted = what;
     // Wanted before there was anything to cancel or to leave.
     if (this.#wanted !== undefined) this.#carryOut(this.#wanted);
   }
@@ -113,21 +120,20 @@ export class Interrupts {
 
   #want(what: OnSignal): void {
     this.#wanted = what;
-    if (this.#flightId !== undefined) this.#carryOut(what);
+    if (this.#accepted !== undefined) this.#carryOut(what);
   }
 
   #carryOut(what: OnSignal): void {
-    const id = this.#flightId;
-    if (id === undefined) return;
-    if (what === 'detach') return this.#leave(`let go, it goes on: beckon flight follow ${id.slice(-6)}`, 'detached');
+    const accepted = this.#accepted;
+    if (accepted === undefined) return;
+    if (what === 'detach') return this.#leave(`let go, it goes on: ${accepted.again}`, 'detached');
     this.#screen.note('cancelling…');
-    this.#cancel(id).catch((thrown: unknown) => this.#leave(`the cancel failed: ${toBrokerError(thrown).message}`));
+    this.#cancel(accepted).catch((thrown: unknown) => this.#leave(`the cancel failed: ${toBrokerError(thrown).message}`));
   }
 
-  async #cancel(id: FlightId): Promise<void> {
+  async #cancel(accepted: Interruptible): Promise<void> {
     try {
-      const { confirmed } = await this.#client.cancelFlight(id, cancelWaitMs);
-      if (!confirmed) return this.#leave('the cancel is not confirmed: its node has not answered; the request stands', 'cancel_requested');
+      if (!(await accepted.cancel())) return this.#leave('the cancel is not confirmed: its node has not answered; the request stands', 'cancel_requested');
       this.#screen.note('the cancel is confirmed');
       await after(this.#context.host.clock, lastWordMs);
       this.#reading.abort();
@@ -145,7 +151,7 @@ export class Interrupts {
     if (out.isJson) {
       const confirmed = type === 'cancel_requested' ? { confirmed: false } : {};
       // Nobody may be reading any more; then there is nobody to tell.
-      void Promise.allSettled([out.event(type, { ...(this.#flightId === undefined ? {} : { flightId: this.#flightId }), ...confirmed })]);
+      void Promise.allSettled([out.event(type, { ...this.#accepted?.fields, ...confirmed })]);
     } else {
       this.#screen.breakLine();
       out.note(words);

@@ -9,6 +9,7 @@ import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { tellAccepted } from './flight-view.ts';
 import type { OnSignal } from './interrupts.ts';
+import { checkAll, invokeAll } from './invoke-all.ts';
 import { checkAddress, choice, duration, examples, flag, list, number, parsed, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { addSelectors, selectorOf } from './selector.ts';
@@ -37,10 +38,12 @@ export function defineInvoke(program: Command, on: Register): void {
     .option('-q, --quiet', 'only the answer, and errors')
     .option('--raw', 'pass control sequences to the terminal');
   on(
-    addSelectors(command, { all: false }).addHelpText(
+    addSelectors(command, { all: true })
+      .option('--yes', 'with --all: also when more than 5 match, without asking')
+      .addHelpText(
       'after',
-      examples('beckon invoke fabric@laptop/main "run the tests"', 'git diff | beckon invoke reviewer "review this" -f -', 'beckon invoke . --detach < task.md') +
-        '\nIt exits as the work ended: 0 completed, 1 the agent failed, 7 cancelled, 8 expired, 9 indeterminate, 10 let go.\n',
+      examples('beckon invoke fabric@laptop/main "run the tests"', 'git diff | beckon invoke reviewer "review this" -f -', 'beckon invoke . --detach < task.md', 'beckon invoke --all tests "npm test"') +
+        '\nIt exits as the work ended: 0 completed, 1 the agent failed, 7 cancelled, 8 expired, 9 indeterminate, 10 let go; with --all as the worst of them did: 9, 1, 8, 7, 10, in this order.\n',
     ),
     invoke,
   );
@@ -48,6 +51,8 @@ export function defineInvoke(program: Command, on: Register): void {
 
 async function invoke(context: Context, [address = '', ...words]: readonly string[], options: OptionValues): Promise<number> {
   checkAddress(address);
+  const all = { all: flag(options, 'all'), any: flag(options, 'any'), yes: flag(options, 'yes') };
+  checkAll(all);
   const session = sessionOf(options);
   const task = await readTask(context, address, words, list(options, 'file'));
   const key = text(options, 'key');
@@ -68,9 +73,10 @@ async function invoke(context: Context, [address = '', ...words]: readonly strin
     ...(idleLimitMs === undefined ? {} : { idleLimitMs }),
   };
   const quiet = flag(options, 'quiet');
+  const onSignal = text(options, 'onSignal') as OnSignal | undefined;
   return await withNode(context, async (client) => {
+    if (all.all) return await invokeAll(context, client, request, { quiet, raw: flag(options, 'raw'), onSignal, yes: all.yes });
     if (request.detach === true) return await detached(context, client, request, quiet);
-    const onSignal = text(options, 'onSignal') as OnSignal | undefined;
     return await watch(context, client, (signal) => client.invoke(request, { signal }), { quiet, raw: flag(options, 'raw'), onSignal });
   });
 }

@@ -53,8 +53,10 @@ export function statusDocument(status: NodeStatus): object {
       pid: status.pid,
       listen: status.listen,
       draining: status.draining,
+      ...(status.refused === undefined ? {} : { refused: status.refused }),
     },
     mesh: status.mesh === undefined ? null : { id: status.mesh.id, name: status.mesh.name },
+    ...(status.removed === undefined ? {} : { removed: { mesh: status.removed.meshName, by: status.removed.by, at: isoTime(status.removed.atMs) } }),
     peers: status.peers,
     flights: status.flights,
   };
@@ -68,6 +70,7 @@ export function agentDocument(view: AgentView): object {
     harness: registration.harness,
     state: view.state,
     available: registration.available,
+    note: view.note,
     unavailableWhy: registration.available ? undefined : registration.unavailableWhy,
     nodeId: registration.nodeId,
     owner: view.owner,
@@ -77,6 +80,8 @@ export function agentDocument(view: AgentView): object {
     labels: registration.labels,
     description: registration.description,
     lastSeen: time(view.lastSeenMs),
+    presence: view.presence === undefined ? undefined : { state: view.presence.running + view.presence.queued > 0 ? 'busy' : 'free', ...view.presence },
+    shares: view.shares,
     endpoint:
       endpoint === undefined
         ? undefined
@@ -102,6 +107,7 @@ export function flightDocument(flight: Flight, names: Names = {}): Record<string
     owner: names[flight.ownerNodeId],
     ownerNodeId: flight.ownerNodeId,
     caller: flight.caller,
+    group: flight.groupId,
     run: flight.run,
     lastSeq: flight.lastSeq,
     rerunnable: flight.rerunnable,

@@ -21,10 +21,15 @@ export async function leave(context: Context, _args: readonly string[], options:
     }
     result = await ask(true);
   }
-  const { left, running, meshName, told, untold, ended } = result;
+  const { left, running, meshName, told, untold, ended, isNewKey = false } = result;
   if (out.isJson) {
     await out.json({ left, running, told, untold, ended });
     return left ? exitOk : exitStillGoing;
+  }
+  if (isNewKey) {
+    await out.line(`${meshName}, which had removed this node, is forgotten`);
+    out.note(`${out.noteColours.cyan('next:')} beckon restart, which gives it a new key: its agents stay, its database and old keys are set aside. Then it may enter as a new machine: beckon mesh join TOKEN`);
+    return exitOk;
   }
   if (!left) {
     out.note(`the node still waits for ${running} running ${running === 1 ? 'flight' : 'flights'}, and leaves then`);

@@ -1,4 +1,4 @@
-/** Who belongs: mesh create, invite, join, members. */
+/** Who belongs: mesh create, invite, join, rename, remove, leave, members. */
 import type { Command } from 'commander';
 import { formatDuration } from '../domain/duration.ts';
 import { invalid } from '../domain/errors.ts';
@@ -10,6 +10,7 @@ import { duration, examples, flag, list, number, repeated, text } from './option
 import type { OptionValues, Register } from './options.ts';
 import { isoTime, localTime, relativeTime } from './output.ts';
 import { leave } from './mesh-leave.ts';
+import { remove } from './mesh-remove.ts';
 import { readText } from './stdin.ts';
 import { table } from './table.ts';
 
@@ -68,6 +69,15 @@ export function defineMesh(program: Command, on: Register): void {
       .description('Give this node another name. An issuer certifies it; its agents are found under the new name within seconds.')
       .addHelpText('after', examples('beckon mesh rename studio')),
     rename,
+  );
+  on(
+    mesh
+      .command('remove')
+      .argument('<node>', 'its name or id')
+      .description('Remove a machine from the mesh, for good: a lost or stolen one, say. All members hear of it; what is under way with it ends.')
+      .option('--yes', 'without a question')
+      .addHelpText('after', examples('beckon mesh remove laptop', 'beckon mesh remove laptop --yes')),
+    remove,
   );
   on(
     mesh

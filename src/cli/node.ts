@@ -1,6 +1,7 @@
 /** The node itself: up, down, restart, status, version. */
 import type { Command } from 'commander';
-import { formatHostPort, meshPort, parseHostPort } from '../domain/host-port.ts';
+import type { NodeStatus } from '../client/types.ts';
+import { formatHostPort, gossipPort, meshPort, parseHostPort } from '../domain/host-port.ts';
 import { parseName } from '../domain/name.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { withNode } from './context.ts';
@@ -9,15 +10,17 @@ import { exitOk } from './exit.ts';
 import { statusDocument } from './json.ts';
 import { duration, examples, flag, number, parsed, repeated } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
+import { localTime } from './output.ts';
 import { facts } from './table.ts';
 
+const checkGossip = (given: string): string => (given === 'auto' || given === 'off' ? given : formatHostPort(parseHostPort(given, gossipPort)));
 const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given, meshPort));
 
 export function addUpOptions(command: Command): Command {
   return command
     .addOption(parsed('--name <name>', 'call this node so', parseName))
     .addOption(repeated('--listen <host:port>', 'listen there only', checkHostPort))
-    .addOption(parsed('--gossip-listen <host:port>', 'listen there for gossip', checkHostPort))
+    .addOption(parsed('--gossip-listen <host:port>', 'listen there for gossip; auto, or off', checkGossip))
     .addOption(repeated('--seed <host:port>', 'where other nodes of the mesh may be; may be given again', checkHostPort))
     .option('--tailscale <how>', 'auto, off, or the socket of tailscaled');
 }
@@ -69,6 +72,11 @@ export function defineNode(program: Command, on: Register): void {
   );
 }
 
+function meshWords({ mesh, removed }: NodeStatus): string {
+  if (removed !== undefined) return `none: removed from ${removed.meshName} by ${removed.by} on ${localTime(removed.atMs)}; to forget it: beckon mesh leave`;
+  return mesh?.name ?? 'none: beckon mesh create, or beckon mesh join TOKEN';
+}
+
 async function restart(context: Context, options: OptionValues): Promise<number> {
   const { stopIfRunning } = await import('./down.ts');
   const { startDetached } = await import('./up.ts');
@@ -92,12 +100,13 @@ async function status(context: Context): Promise<number> {
     ['node', `${now.name}${now.draining ? ' (draining: takes no new work)' : ''}`],
     ['id', now.nodeId],
     ['owner', now.owner],
-    ['mesh', now.mesh?.name ?? 'none: beckon mesh create, or beckon mesh join TOKEN'],
+    ['mesh', meshWords(now)],
     ['listening', now.listen.join(', ') || 'nowhere'],
     ['up for', formatDuration(context.host.clock.now() - now.epoch)],
     ['version', `${now.version}, process ${now.pid}`],
     ['peers', counts(now.peers)],
     ['flights', counts(now.flights)],
+    ...(now.refused === undefined ? [] : [['refused', `${now.refused}; if this machine is the copy: beckon doctor --fix`] as const]),
   ]);
   return exitOk;
 }

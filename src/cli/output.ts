@@ -23,7 +23,8 @@ export class Output {
   readonly #host: Host;
   readonly #gone = new AbortController();
 
-  constructor(host: Host, isJson: boolean) {
+  /** @param readerGone of the output that this one is a part of, which watches stdout for it */
+  constructor(host: Host, isJson: boolean, readerGone?: AbortSignal) {
     this.#host = host;
     this.isJson = isJson;
     this.isTerminal = host.tty.stdout;
@@ -31,7 +32,8 @@ export class Output {
     this.colours = pc.createColors(wantsColour && host.tty.stdout && !isJson);
     this.noteColours = pc.createColors(wantsColour && host.tty.stderr);
     this.columns = (host.stdout as { columns?: number }).columns ?? 80;
-    this.readerGone = this.#gone.signal;
+    this.readerGone = readerGone ?? this.#gone.signal;
+    if (readerGone !== undefined) return;
     host.stdout.on('error', () => this.#gone.abort(new ReaderGone()));
     // Without a reader of stderr there is nobody to tell.
     host.stderr.on('error', () => undefined);
@@ -90,11 +92,22 @@ export class Output {
   }
 }
 
+/** Many may wait for room on one stream: it is listened to once. */
+const waiting = new WeakMap<Writable, Promise<unknown>>();
+
+function drained(stream: Writable, gone: AbortSignal): Promise<unknown> {
+  const known = waiting.get(stream);
+  if (known !== undefined) return known;
+  const room = once(stream, 'drain', { signal: gone }).finally(() => waiting.delete(stream));
+  waiting.set(stream, room);
+  return room;
+}
+
 async function put(stream: Writable, content: Uint8Array | string, gone: AbortSignal): Promise<void> {
   gone.throwIfAborted();
   if (content.length === 0 || stream.write(content)) return;
   try {
-    await once(stream, 'drain', { signal: gone });
+    await drained(stream, gone);
   } catch (thrown) {
     gone.throwIfAborted();
     throw new ReaderGone(undefined, { cause: thrown });

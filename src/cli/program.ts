@@ -13,6 +13,7 @@ import { defineMesh } from './mesh.ts';
 import { defineNode } from './node.ts';
 import { examples } from './options.ts';
 import type { Register } from './options.ts';
+import { defineScan } from './scan.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
 import { defineSetup } from './setup.ts';
@@ -37,7 +38,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup, defineCompletion]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

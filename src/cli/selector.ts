@@ -6,7 +6,7 @@ import { checkLabel, flag, labelsOf, list, repeated, text } from './options.ts';
 import type { OptionValues } from './options.ts';
 
 export function addSelectors(command: Command, { all }: { readonly all: boolean }): Command {
-  if (all) command.option('--all', 'all that match');
+  if (all) command.option('--all', 'all that match, as one group');
   return command
     .option('--any', 'of several, the best: live, here, least busy, nearest')
     .option('--any-owner', "search other people's nodes, too")

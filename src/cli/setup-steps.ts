@@ -1,6 +1,6 @@
 /** What setting this machine up comes to: what is there already, and what would be done. Pure. */
 import type { NodeStatus } from '../client/types.ts';
-import { formatHostPort, meshPort } from '../domain/host-port.ts';
+import { formatHostPort, gossipPort, meshPort } from '../domain/host-port.ts';
 import type { Survey } from './host.ts';
 
 /** Where nobody else reaches it. */
@@ -27,11 +27,11 @@ export interface Way {
 export function waysOf({ tailnet, addresses }: Survey): readonly Way[] {
   const lan = addresses.map(({ host, name }): Way => {
     const listen = formatHostPort({ host, port: meshPort });
-    return { question: `May machines on the network of ${name} reach this node, at ${listen}?`, flags: [`--listen=${listen}`], otherwise: [], where: `${listen}, on the network of ${name}` };
+    return { question: `May machines on the network of ${name} reach this node, at ${listen} and its port ${gossipPort}?`, flags: [`--listen=${listen}`], otherwise: [], where: `${listen}, on the network of ${name}` };
   });
   if (tailnet === undefined) return lan;
   const where = `${tailnet.addresses.map((host) => formatHostPort({ host, port: meshPort })).join(' and ')}, in the tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`}`;
-  const question = `May machines of your tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`} reach this node, at ${tailnet.addresses.join(' and ')}, port ${meshPort}, and may it enter the mesh of your machines there by itself, when it finds exactly one?`;
+  const question = `May machines of your tailnet${tailnet.name === undefined ? '' : ` ${tailnet.name}`} reach this node, at ${tailnet.addresses.join(' and ')}, ports ${meshPort} and ${gossipPort}, and may it enter the mesh of your machines there by itself, when it finds exactly one?`;
   // A node that finds a mesh in its tailnet enters it: without a yes it must not look.
   return [{ question, flags: [], otherwise: ['--tailscale=off'], where }, ...lan];
 }

@@ -19,6 +19,7 @@ export interface HostParts {
   readonly run: NodeProcess['run'];
   readonly examine: Host['examine'];
   readonly survey: Host['survey'];
+  readonly copy: Host['copy'];
 }
 
 export function systemHost(parts: HostParts): Host {
@@ -43,6 +44,7 @@ export function systemHost(parts: HostParts): Host {
     },
     examine: parts.examine,
     survey: parts.survey,
+    copy: parts.copy,
     node: {
       run: parts.run,
       spawn: (args, stdin) => spawnNode(parts, args, stdin),

@@ -15,7 +15,6 @@ const lastWordsMs = 2000;
 
 export async function up(context: Context, options: OptionValues): Promise<number> {
   const { host, out } = context;
-  noteUnused(context, options);
   const typed = text(options, 'join');
   const join = typed === '-' ? await readToken(context) : typed;
   const given: GivenFlags = {
@@ -116,10 +115,6 @@ export async function launch({ host, out }: Context, flags: readonly string[], s
   } finally {
     release();
   }
-}
-
-function noteUnused({ out }: Context, options: OptionValues): void {
-  if (text(options, 'gossipListen') !== undefined) out.note('--gossip-listen is remembered, but this version does not gossip yet');
 }
 
 async function readToken({ host }: Context): Promise<string> {

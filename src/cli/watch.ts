@@ -1,12 +1,13 @@
 /** Watching one flight to its end, or until it is let go. */
+import type { FlightId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import type { FlightUpdate, NodeClient } from '../client/types.ts';
 import type { Context } from './context.ts';
 import { exitOfFlight, exitStillGoing } from './exit.ts';
 import { FlightView } from './flight-view.ts';
 import type { ViewOptions } from './flight-view.ts';
-import { Interrupts } from './interrupts.ts';
-import type { InterruptOptions } from './interrupts.ts';
+import { cancelWaitMs, Interrupts } from './interrupts.ts';
+import type { InterruptOptions, Interruptible } from './interrupts.ts';
 import { ReaderGone } from './output.ts';
 
 /**
@@ -20,13 +21,13 @@ export async function watch(
   options: ViewOptions & InterruptOptions,
 ): Promise<number> {
   const view = new FlightView(context, options);
-  const interrupts = new Interrupts(context, client, options, view);
+  const interrupts = new Interrupts(context, options, view);
   let ended: Flight | undefined;
   interrupts.start();
   try {
     for await (const update of open(interrupts.reading)) {
       if (update.type === 'finished') ended = update.flight;
-      if (update.type === 'accepted') interrupts.accepted(update.flightId);
+      if (update.type === 'accepted') interrupts.accepted(oneFlight(client, update.flightId));
       else await interrupts.quiet;
       if (interrupts.reading.aborted) break;
       await view.show(update);
@@ -38,4 +39,12 @@ export async function watch(
     view.close();
   }
   return ended === undefined ? exitStillGoing : exitOfFlight(ended);
+}
+
+function oneFlight(client: NodeClient, flightId: FlightId): Interruptible {
+  return {
+    cancel: async () => (await client.cancelFlight(flightId, cancelWaitMs)).confirmed,
+    again: `beckon flight follow ${flightId.slice(-6)}`,
+    fields: { flightId },
+  };
 }

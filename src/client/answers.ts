@@ -1,11 +1,11 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
-import type { AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, GoneAgent, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+import type { AcceptedGroup, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, GoneAgent, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, ShareResult, TraceView, WaitingView } from '../broker/api.ts';
 import { internal, invalid } from '../domain/errors.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { NodeId } from '../domain/ids.ts';
-import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isInvocationId } from '../domain/ids.ts';
+import { asMeshId, asNodeId, isAgentId, isAttemptId, isFlightId, isGroupId, isInvocationId } from '../domain/ids.ts';
 import type { DeliveryId } from '../domain/ids.ts';
 import { permissions } from '../domain/invocation.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
@@ -16,12 +16,15 @@ import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as record from '../gen/beckon/v1/record.ts';
+import type * as sharing from '../gen/beckon/v1/sharing.ts';
 import type * as worktree from '../gen/beckon/v1/worktree.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { bytes, id, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFact, decodeFlight, decodeRegistration } from '../rpc/records.ts';
+import { decodeShare } from '../rpc/sharing.ts';
 import { decodeFlightEvent, decodeInvocation } from '../rpc/work.ts';
 import { decodeDiffSummary, decodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
 
@@ -38,6 +41,8 @@ export function decodeStatus(message: wire.GetStatusResponse): NodeStatus {
     pid: message.pid,
     listen: message.listen,
     draining: message.draining,
+    ...(message.removed === undefined ? {} : { removed: message.removed }),
+    ...(message.refused === '' ? {} : { refused: message.refused }),
   };
 }
 
@@ -61,9 +66,20 @@ export function decodeAgent(message: agent.AgentDetail | undefined): AgentView {
     state: decodePresence(presence.state),
     ...present({
       lastSeenMs: presence.lastSeenMs,
+      note: detail.note === '' ? undefined : detail.note,
       endpoint: detail.endpoint === undefined ? undefined : decodeEndpoint(registration, detail.endpoint),
+      presence: detail.load,
+      shares: presence.state === 'here' ? detail.shares.map(decodeShare) : undefined,
     }),
   };
+}
+
+export function decodeShared({ address, shares, changed }: sharing.ShareAgentResponse): ShareResult {
+  return { address, shares: shares.map(decodeShare), changed };
+}
+
+export function decodeGroup(groupId: string, flights: readonly record.Flight[]): Pick<AcceptedGroup, 'groupId' | 'flights'> {
+  return { groupId: id(isGroupId, groupId, 'group_id'), flights: flights.map(decodeFlight) };
 }
 
 /** Puts together again what came in several messages. */

@@ -4,15 +4,16 @@ import { BrokerError, conflict, invalid } from '../domain/errors.ts';
 import { flightTokenVariable } from '../domain/flight-token.ts';
 import { mostConcurrency } from '../domain/serving-port.ts';
 import type { ServedRun } from '../domain/serving-port.ts';
-import type { AgentSpec, FlightUpdate, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
+import type { AcceptedGroup, AgentSpec, FlightUpdate, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 import { AgentServer } from './agent-server.ts';
 import type { Pacing } from './backing-off.ts';
 import { Call } from './call.ts';
 import type { CallOptions } from './call.ts';
 import { knock } from './connect.ts';
 import { GrpcNodeClient } from './grpc-client.ts';
+import { GroupCall } from './group-call.ts';
 import { requestOf } from './invoke-options.ts';
-import type { Content, InvokeOptions } from './invoke-options.ts';
+import type { Content, InvokeAllOptions, InvokeOptions } from './invoke-options.ts';
 import type { Handler, RunContext, ServeOptions, Server } from './serving.ts';
 import { flightTokenAround, systemClock, systemRandom, usualSocketPath } from './system-surroundings.ts';
 
@@ -31,6 +32,13 @@ export interface Beckon extends NodeClient, Disposable {
   invoke(address: string, task?: Content, options?: InvokeOptions): Call;
   /** The same as the command line asks it, with nothing left out, and no second try when the node goes away. */
   invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
+  /**
+   * Calls every agent that matches: resolves when all calls are accepted, together; rejects when one can't be, and then
+   * none is. Nobody is asked, however many they are.
+   */
+  invokeAll(address: string, task?: Content, options?: InvokeAllOptions): Promise<GroupCall>;
+  /** The same as the command line asks it. */
+  invokeAll(request: InvokeAllRequest): Promise<AcceptedGroup>;
   /** A flight that was begun before, from its first update on: an id, a suffix of one, or `last`. */
   flight(id: string, options?: CallOptions): Call;
   /**
@@ -61,6 +69,17 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
   override invoke(what: string | InvokeRequest, taskOrOptions: Content | StreamOptions = '', options: InvokeOptions = {}): Call | AsyncIterable<FlightUpdate> {
     if (typeof what === 'string') return this.#call(this, what, isContent(taskOrOptions) ? taskOrOptions : '', options);
     return super.invoke(what, isContent(taskOrOptions) ? {} : taskOrOptions);
+  }
+
+  override invokeAll(address: string, task?: Content, options?: InvokeAllOptions): Promise<GroupCall>;
+  override invokeAll(request: InvokeAllRequest): Promise<AcceptedGroup>;
+  override async invokeAll(what: string | InvokeAllRequest, task: Content = '', options: InvokeAllOptions = {}): Promise<GroupCall | AcceptedGroup> {
+    if (typeof what !== 'string') return super.invokeAll(what);
+    const { signal, detach } = options;
+    if (signal?.aborted === true) throw new BrokerError('cancelled', 'aborted before it was invoked', { cause: signal.reason });
+    const { groupId, deduplicated, flights } = await super.invokeAll({ ...requestOf(what, task, options, process.cwd()), confirmed: true });
+    const how = { ...(signal === undefined ? {} : { signal }), ...(detach === undefined ? {} : { detach }) };
+    return new GroupCall(groupId, deduplicated, new Map(flights.map(({ id, target }) => [target, this.flight(id, how)])));
   }
 
   flight(id: string, options: CallOptions = {}): Call {

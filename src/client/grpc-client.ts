@@ -14,9 +14,10 @@ import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
-import type { AgentFilter, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
+import type { AgentFilter, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
 const maxMessageBytes = 20 * 1024 * 1024;
 
@@ -90,6 +91,15 @@ export class GrpcNodeClient implements NodeClient {
     return { address: rest.address, heldFailed };
   }
 
+  async shareAgent({ address, parties }: Parameters<NodeClient['shareAgent']>[0]): ReturnType<NodeClient['shareAgent']> {
+    return decodeShared(await this.#ask(calls.shareAgent, { address, with: [...parties] }));
+  }
+
+  async unshareAgent({ address, parties }: Parameters<NodeClient['unshareAgent']>[0]): ReturnType<NodeClient['unshareAgent']> {
+    const { ended, running, ...rest } = await this.#ask(calls.unshareAgent, { address, with: [...parties] }, remoteMs);
+    return { ...decodeShared(rest), ended, running };
+  }
+
   async getAgent(address: string): ReturnType<NodeClient['getAgent']> {
     return decodeAgent((await this.#ask(calls.getAgent, { address })).agent);
   }
@@ -108,9 +118,34 @@ export class GrpcNodeClient implements NodeClient {
     return decodeResolved(await this.#ask(calls.resolve, { selector: encodeSelector(selector) }, remoteMs));
   }
 
+  async scanProjects({ directories, cwd, path }: Parameters<NodeClient['scanProjects']>[0]): ReturnType<NodeClient['scanProjects']> {
+    return decodeScan(await this.#ask(calls.scanProjects, { directories: [...directories], cwd, path }, remoteMs));
+  }
+
+  async approveProjects({ approvals, path }: Parameters<NodeClient['approveProjects']>[0]): ReturnType<NodeClient['approveProjects']> {
+    const { added, removed } = await this.#ask(calls.approveProjects, { approvals: approvals.map((each) => ({ ...each })), path }, remoteMs);
+    return { added, removed };
+  }
+
+  async forgetProject(root: string): ReturnType<NodeClient['forgetProject']> {
+    const { root: forgotten, removed, heldFailed } = await this.#ask(calls.forgetProject, { root });
+    return { root: forgotten, removed, heldFailed };
+  }
+
   async *invoke(request: InvokeRequest, { signal }: StreamOptions = {}): ReturnType<NodeClient['invoke']> {
     const call = this.#client.invoke(encodeInvoke(request));
     for await (const { update } of stream(call, signal)) yield decodeUpdate(update);
+  }
+
+  async invokeAll(request: InvokeAllRequest): ReturnType<NodeClient['invokeAll']> {
+    const { confirmed, expected = [] } = request;
+    const { groupId, flights, deduplicated, notes } = await this.#ask(calls.invokeAll, { invoke: encodeInvoke(request), confirmed, expected: [...expected] }, remoteMs);
+    return { ...decodeGroup(groupId, flights), deduplicated, ...(notes.length === 0 ? {} : { notes }) };
+  }
+
+  async getGroup(id: string): ReturnType<NodeClient['getGroup']> {
+    const { groupId, flights } = await this.#ask(calls.getGroup, { id });
+    return decodeGroup(groupId, flights);
   }
 
   async *follow(id: string, options: StreamOptions & { readonly afterSeq?: number } = {}): ReturnType<NodeClient['follow']> {
@@ -131,6 +166,7 @@ export class GrpcNodeClient implements NodeClient {
         node: filter.node ?? '',
         limit: page.limit,
         after: page.after ?? '',
+        group: filter.group ?? '',
       },
       remoteMs,
     );
@@ -237,7 +273,13 @@ export class GrpcNodeClient implements NodeClient {
   }
 
   async leaveMesh(input: Parameters<NodeClient['leaveMesh']>[0]): ReturnType<NodeClient['leaveMesh']> {
-    return this.#ask(calls.leaveMesh, input, input.waitMs + remoteMs);
+    const { newKey, ...rest } = await this.#ask(calls.leaveMesh, input, input.waitMs + remoteMs);
+    return { ...rest, ...(newKey ? { isNewKey: true } : {}) };
+  }
+
+  async removeMember(node: string): ReturnType<NodeClient['removeMember']> {
+    const { nodeId, ...rest } = await this.#ask(calls.removeMember, { node }, remoteMs);
+    return { nodeId: asNodeId(nodeId), ...rest };
   }
 
   async members(): ReturnType<NodeClient['members']> {

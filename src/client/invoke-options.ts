@@ -35,6 +35,12 @@ export interface InvokeOptions extends CallOptions {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+/** Of all that match: the key stands for all of them together. */
+export interface InvokeAllOptions extends Omit<InvokeOptions, 'any' | 'session'> {
+  /** A new session of each by default, or the newest of each. */
+  readonly session?: 'new' | 'continue';
+}
+
 export function bytesOf(content: Content): Uint8Array {
   return typeof content === 'string' ? new TextEncoder().encode(content) : content;
 }

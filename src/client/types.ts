@@ -1,13 +1,16 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
 import type { AgentFilter } from '../domain/agent-filter.ts';
-import type { AgentsUpdate, BrokerApi, DiffPart, FlightUpdate, InvokeInput, NodeStatus, PeersUpdate, ReplyInput, SettledWorktree } from '../broker/api.ts';
+import type { AcceptedGroup, AgentsUpdate, ApproveInput, ApproveResult, BrokerApi, DiffPart, FlightUpdate, InvokeAllInput, InvokeInput, NodeStatus, PeersUpdate, RemoveResult, ReplyInput, SettledWorktree, ShareInput, ShareResult, UnshareResult } from '../broker/api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
 export type { AgentFilter } from '../domain/agent-filter.ts';
-export type { AgentSpec, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, ResolveResult, Selector, SettledWorktree, TraceView, WaitingView } from '../broker/api.ts';
+export type { AcceptedGroup, AgentSpec, AgentsUpdate, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, ShareResult, TraceView, UnshareResult, WaitingView } from '../broker/api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
+
+/** `selector.all` is taken for true; each flight is followed by itself. */
+export interface InvokeAllRequest extends Omit<InvokeAllInput, 'caller'> {}
 
 export interface InvokeRequest extends Omit<InvokeInput, 'caller'> {
   /** End the stream after `accepted`; the flight goes on. */
@@ -25,7 +28,10 @@ type Same = Pick<
   | 'addAgent'
   | 'removeAgent'
   | 'getAgent'
+  | 'getGroup'
   | 'listAgents'
+  | 'scanProjects'
+  | 'forgetProject'
   | 'resolve'
   | 'listFlights'
   | 'getFlight'
@@ -54,8 +60,14 @@ type Same = Pick<
  */
 export interface NodeClient extends Same {
   status(): Promise<NodeStatus>;
+  /** Of what a scan showed. @throws as `BrokerApi.approveProjects` does */
+  approveProjects(request: Omit<ApproveInput, 'by'>): Promise<ApproveResult>;
   /** `accepted` first, once the invocation is durable, then all that happens to the flight; `finished` is the last. */
   invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
+  /** To all that match, accepted together or not at all; follow each of its flights. */
+  invokeAll(request: InvokeAllRequest): Promise<AcceptedGroup>;
+  shareAgent(request: Omit<ShareInput, 'by'>): Promise<ShareResult>;
+  unshareAgent(request: Omit<ShareInput, 'by'>): Promise<UnshareResult>;
   /** The flight from its beginning, or after `afterSeq`. */
   follow(idArgument: string, options?: StreamOptions & { readonly afterSeq?: number }): AsyncIterable<FlightUpdate>;
   /** All that is stored of one output stream, in order. */
@@ -64,6 +76,8 @@ export interface NodeClient extends Same {
   readDiff(idArgument: string, options?: StreamOptions): AsyncIterable<DiffPart>;
   /** Its owner removes the worktree. `tree`: of the diff that was fetched. */
   settleWorktree(request: Omit<Parameters<BrokerApi['settleWorktree']>[0], 'by'>): Promise<SettledWorktree>;
+  /** That member is one no longer, for good. @throws as `BrokerApi.removeMember` does */
+  removeMember(node: string): Promise<RemoveResult>;
   /** All agents, then what changes. */
   watchAgents(filter: AgentFilter, options?: StreamOptions): AsyncIterable<AgentsUpdate>;
   /** All peers, then each change. */

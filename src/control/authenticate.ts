@@ -17,6 +17,8 @@ const openToFlights: ReadonlySet<string> = new Set<keyof typeof ControlServiceSe
   'resolve',
   'listPeers',
   'invoke',
+  'invokeAll',
+  'getGroup',
   'followFlight',
   'listFlights',
   'getFlight',

@@ -6,9 +6,11 @@ import { buffer, list, optionalText, present, whole } from '../rpc/fields.ts';
 import { serverStream, unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { encodeDelivery, encodeFlight } from '../rpc/records.ts';
+import { encodeShare } from '../rpc/sharing.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
-import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeSpec, longestWaitMs } from './requests.ts';
+import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
+import { projectHandlers } from './projects.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
 import { encodeAgent, encodeAgentsUpdate, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
@@ -29,6 +31,14 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
       return { agent: encodeAgent(agent), added };
     }),
     removeAgent: unary(edge, async (_caller, { address }) => api.removeAgent(address)),
+    shareAgent: unary(edge, async (caller, request) => {
+      const { shares, ...rest } = await api.shareAgent(decodeShareInput(caller, request));
+      return { ...rest, shares: shares.map(encodeShare) };
+    }),
+    unshareAgent: unary(edge, async (caller, request) => {
+      const { shares, ...rest } = await api.unshareAgent(decodeShareInput(caller, request));
+      return { ...rest, shares: shares.map(encodeShare) };
+    }),
     getAgent: unary(edge, async (caller, { address }) => ({ agent: encodeAgent(shownTo(caller, await api.getAgent(address))) })),
     listAgents: unary(edge, async (caller, request) => {
       const page = await api.listAgents({ ...decodeAgentFilter(request.filter), ...present({ node: optionalText(request.node, 'node') }) }, decodePage(request));
@@ -39,12 +49,23 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
     }),
     resolve: unary(edge, async (_caller, request) => encodeResolved(await api.resolve(decodeSelector(request.selector)))),
 
+    ...projectHandlers(api, edge),
+
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await api.invoke(decodeInvoke(caller, request));
       for await (const update of api.follow(flight.id, { afterSeq: 0, deduplicated, signal, ...present({ notes }) })) {
         yield { update: encodeUpdate(update) };
         if (request.detach) return;
       }
+    }),
+    invokeAll: unary(edge, async (caller, request) => {
+      const { groupId, flights, deduplicated, notes = [] } = await api.invokeAll(decodeInvokeAll(caller, request));
+      return { groupId, atMs: flights[0]?.acceptedAtMs ?? 0, flights: flights.map(encodeFlight), deduplicated, notes: [...notes] };
+    }),
+    getGroup: unary(edge, async (caller, { id }) => {
+      const { groupId, flights } = await api.getGroup(id);
+      for (const flight of flights) await checkFamily(caller, flight.id);
+      return { groupId, flights: flights.map(encodeFlight) };
     }),
     followFlight: serverStream(edge, async function* (caller, request, signal) {
       await checkFamily(caller, request.id);
@@ -149,7 +170,11 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
     renameNode: unary(edge, async (_caller, { name }) => api.renameNode(name)),
     leaveMesh: unary(edge, async (_caller, { force, confirmed, waitMs }) => {
       const result = await api.leaveMesh({ force, confirmed, waitMs: Math.min(whole(waitMs, 'wait_ms'), longestWaitMs) });
-      return { ...result, told: [...result.told], untold: [...result.untold], losses: [...result.losses] };
+      return { ...result, told: [...result.told], untold: [...result.untold], losses: [...result.losses], newKey: result.isNewKey === true };
+    }),
+    removeMember: unary(edge, async ({ id }, { node }) => {
+      const { told, untold, letIn, ...rest } = await api.removeMember(node, id);
+      return { ...rest, told: [...told], untold: [...untold], letIn: [...letIn] };
     }),
     listMembers: unary(edge, async () => ({ members: (await api.members()).map(encodeMember) })),
     listPending: unary(edge, async () => ({ pending: (await api.pending()).map(encodeApplicant) })),

@@ -1,9 +1,10 @@
 /** What clients ask, as input of the use cases. Readers throw BrokerError `invalid`, naming the field. */
-import type { AgentSpec, BrokerApi, InvokeInput, LocalCaller, ReplyInput, Selector } from '../broker/api.ts';
+import type { AgentSpec, BrokerApi, InvokeAllInput, InvokeInput, LocalCaller, ReplyInput, Selector, ShareInput } from '../broker/api.ts';
 import type { AgentFilter } from '../domain/agent-filter.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule } from '../domain/admit-rule.ts';
 import { invalid } from '../domain/errors.ts';
+import { mostTargets } from '../domain/group.ts';
 import { checkTaskSize, permissions } from '../domain/invocation.ts';
 import type { PageRequest } from '../domain/records.ts';
 import { quoted } from '../domain/text.ts';
@@ -11,6 +12,7 @@ import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
+import type * as sharing from '../gen/beckon/v1/sharing.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
 import { list, name, optionalText, optionalWhole, present, required, text, texts, whole } from '../rpc/fields.ts';
 import { decodeReply, decodeSession, decodeTask } from '../rpc/work.ts';
@@ -95,6 +97,16 @@ export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest): 
   };
 }
 
+export function decodeInvokeAll(caller: LocalCaller, { invoke, confirmed, expected }: wire.InvokeAllRequest): InvokeAllInput {
+  const input = decodeInvoke(caller, required(invoke, 'invoke'));
+  const agreed = list(expected, 'expected', mostTargets).map((each) => name(each, 'expected'));
+  return { ...input, selector: { ...input.selector, all: true }, confirmed, ...(agreed.length === 0 ? {} : { expected: agreed }) };
+}
+
+export function decodeShareInput({ id: by }: LocalCaller, message: sharing.ShareAgentRequest): ShareInput {
+  return { address: text(message.address, 'address', longestPath), parties: list(message.with, 'with', 100).map((each) => text(each, 'with', 1000)), by };
+}
+
 export function decodeReplyInput(caller: LocalCaller, message: wire.ReplyToFlightRequest): ReplyInput {
   return {
     id: message.id,
@@ -117,6 +129,7 @@ export function decodeFlightFilter(message: wire.ListFlightsRequest): Parameters
     state: flightState.optionalFromWire(message.state),
     agent: optionalText(message.agent, 'agent'),
     node: optionalText(message.node, 'node'),
+    group: optionalText(message.group, 'group'),
   });
 }
 

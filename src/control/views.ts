@@ -11,6 +11,7 @@ import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
+import { encodeShare } from '../rpc/sharing.ts';
 import { encodeErrorInfo } from '../rpc/error-info.ts';
 import { buffer } from '../rpc/fields.ts';
 import { encodeFact, encodeFlight, encodeRegistration } from '../rpc/records.ts';
@@ -35,6 +36,8 @@ export function encodeStatus(status: NodeStatus): wire.GetStatusResponse {
     pid: status.pid,
     listen: [...status.listen],
     draining: status.draining,
+    removed: status.removed,
+    refused: status.refused ?? '',
   };
 }
 
@@ -62,6 +65,9 @@ export function encodeAgent(view: AgentView): agent.AgentDetail {
             isolate: endpoint.isolate,
           },
     presence: { nodeName: view.nodeName, owner: view.owner, state: view.state, lastSeenMs: view.lastSeenMs },
+    load: view.presence,
+    note: view.note ?? '',
+    shares: (view.shares ?? []).map(encodeShare),
   };
 }
 

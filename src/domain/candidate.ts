@@ -64,6 +64,6 @@ export type Resolution =
 /** A candidate of the right agent that the rules leave out, and by which rule. */
 export interface PassedOver {
   readonly candidate: Candidate;
-  readonly rule: 'name_not_owned' | 'other_node' | 'other_workspace' | 'gone' | 'other_owner' | 'unseen' | 'filter';
+  readonly rule: 'name_not_owned' | 'other_node' | 'other_workspace' | 'gone' | 'other_owner' | 'unseen' | 'filter' | 'further_out';
   readonly why: string;
 }

@@ -4,7 +4,8 @@
  */
 import { formatDuration } from './duration.ts';
 import type { DialBack } from './messages.ts';
-import type { PeerView } from './mesh-port.ts';
+import type { CloneSighting, PeerView } from './mesh-port.ts';
+import { restWords } from './peer.ts';
 import type { TailnetView } from './tailnet.ts';
 
 export interface Check {
@@ -59,6 +60,33 @@ export function listeningCheck({ addresses, note }: ListeningFacts): Check {
   return { id, ok: true, detail: `at ${addresses.join(', ')}${note === undefined ? '' : '; on this machine only'}`, hint: note ?? '' };
 }
 
+export interface GossipFacts {
+  /** host:port */
+  readonly addresses: readonly string[];
+  readonly neighbours: number;
+  /** Other members. */
+  readonly members: number;
+  /** Those among them that are linked now and say where they gossip. */
+  readonly linked: number;
+  /** How long it has gossiped, ms. */
+  readonly forMs: number;
+  /** Why it is not to gossip. */
+  readonly why: string | undefined;
+  readonly failure: { readonly message: string; readonly hint?: string | undefined } | undefined;
+}
+
+/** By then two that can reach each other are neighbours. */
+const gossipSettlesMs = 30_000;
+
+export function gossipCheck({ addresses, neighbours, members, linked, forMs, why, failure }: GossipFacts): Check {
+  const id = 'gossip';
+  if (why !== undefined) return good(id, `it does not gossip: ${why}`);
+  if (failure !== undefined) return bad(id, `it does not gossip: ${failure.message}`, `${failure.hint ?? 'beckon restart'}; until then news go over the sessions`);
+  const detail = `at ${addresses.join(', ')}; ${neighbours} of ${members} other ${members === 1 ? 'member is a neighbour' : 'members are neighbours'}`;
+  if (neighbours > 0 || linked === 0 || forMs < gossipSettlesMs) return good(id, detail);
+  return bad(id, detail, 'let TCP port 7424, or what is shown here, through the firewalls of this machine and the others; until then news go over the sessions');
+}
+
 export function certificateCheck({ notBeforeMs, notAfterMs }: { readonly notBeforeMs: number; readonly notAfterMs: number }, nowMs: number): Check {
   const id = 'certificate';
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
@@ -88,8 +116,9 @@ export function peersCheck(peers: readonly PeerView[]): Check {
   const incompatible = all.filter(({ state }) => state === 'incompatible');
   const members = all.filter(({ nodeId, state }) => nodeId !== '' && state !== 'left' && state !== 'removed');
   const alive = members.filter(({ state }) => state === 'alive');
-  const away = all.filter(({ state }) => state !== 'alive');
-  const words = [`${alive.length} alive`, ...away.slice(0, 5).map(({ name, state, why }) => `${name} ${state} (${why})`), ...(away.length > 5 ? [`${away.length - 5} more`] : [])];
+  const resting = members.filter(({ state, why }) => state === 'discovered' && why === restWords);
+  const away = all.filter((each) => each.state !== 'alive' && !resting.includes(each));
+  const words = [`${alive.length} alive`, ...(resting.length > 0 ? [`${resting.length} that no link is needed with now`] : []), ...away.slice(0, 5).map(({ name, state, why }) => `${name} ${state} (${why})`), ...(away.length > 5 ? [`${away.length - 5} more`] : [])];
   const detail = words.join('; ');
   if (incompatible.length > 0) return bad(id, detail, 'update the nodes named, then restart them: beckon restart');
   if (members.length > 0 && alive.length === 0) return bad(id, detail, 'is this machine on a network? is one of theirs on? beckon peers --watch');
@@ -116,6 +145,13 @@ export function reachableCheck(asked: readonly DialledBack[], isAlone: boolean):
   return reached.length > 0
     ? good(id, detail)
     : bad(id, detail, 'open the port in this machine’s firewall, or listen where they can reach it: beckon up --listen ADDRESS:7423. Until then only links that this node makes work');
+}
+
+/** @param seen within the hour; there is no check when there is none */
+export function clonesCheck(seen: readonly CloneSighting[]): readonly Check[] {
+  if (seen.length === 0) return [];
+  const detail = seen.map(({ name, kept, refused }) => `two machines use the key of ${name}: at ${kept}, which was there first and is kept, and at ${refused}, which is refused`).join('; ');
+  return [bad('clones', detail, 'on the machine that is the copy: beckon doctor --fix')];
 }
 
 /** How far each peer's wall clock is ahead of this one's, ms. */
@@ -145,7 +181,8 @@ export function databaseCheck(found: string): Check {
 }
 
 /** @param mesh its name, when this node is in one */
-export function meshCheck(mesh: string | undefined): Check {
+export function meshCheck(mesh: string | undefined, removed?: { readonly meshName: string; readonly by: string }): Check {
+  if (removed !== undefined) return bad('mesh', `removed from ${removed.meshName} by ${removed.by}: no member speaks to it`, 'forget that mesh, and get a new key: beckon mesh leave, then beckon restart');
   if (mesh !== undefined) return good('mesh', `a member of ${mesh}`);
   return { id: 'mesh', ok: true, detail: 'in no mesh: it runs alone', hint: 'make one: beckon mesh create; or enter one: beckon mesh join TOKEN' };
 }

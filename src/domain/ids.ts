@@ -19,8 +19,9 @@ export type AttemptId = Branded<'AttemptId'>;
 export type EventId = Branded<'EventId'>;
 export type AgentId = Branded<'AgentId'>;
 export type SessionId = Branded<'SessionId'>;
+export type GroupId = Branded<'GroupId'>;
 
-export const idPrefixes = ['inv', 'flt', 'dlv', 'att', 'evt', 'agt', 'req', 'ses'] as const;
+export const idPrefixes = ['inv', 'flt', 'dlv', 'att', 'evt', 'agt', 'req', 'ses', 'grp'] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 
 export type RecordId = InvocationId | FlightId | DeliveryId | AttemptId | EventId | AgentId;
@@ -50,6 +51,8 @@ export const eventIdOf = (ulid: string): EventId => make('evt', ulid) as EventId
 export const requestIdOf = (ulid: string): string => make('req', ulid);
 /** Of the session that an invocation begins: they share one ULID. */
 export const sessionOfInvocation = (id: InvocationId): SessionId => make('ses', ulidOf(id)) as SessionId;
+/** Of invocations that were accepted together. */
+export const groupIdOf = (ulid: string): GroupId => make('grp', ulid) as GroupId;
 export const agentIdOf = (ulid: string): AgentId => make('agt', ulid) as AgentId;
 
 function hasForm(prefix: IdPrefix, text: string): boolean {
@@ -62,6 +65,7 @@ export const isDeliveryId = (text: string): text is DeliveryId => hasForm('dlv',
 export const isAttemptId = (text: string): text is AttemptId => hasForm('att', text);
 export const isEventId = (text: string): text is EventId => hasForm('evt', text);
 export const isSessionId = (text: string): text is SessionId => hasForm('ses', text);
+export const isGroupId = (text: string): text is GroupId => hasForm('grp', text);
 export const isAgentId = (text: string): text is AgentId => hasForm('agt', text);
 
 export function ulidOf(id: RecordId): Ulid {

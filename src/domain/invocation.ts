@@ -1,5 +1,5 @@
 /** A request for work as its origin accepted it, and the limits it runs under. */
-import type { AgentId, InvocationId, NodeId } from './ids.ts';
+import type { AgentId, GroupId, InvocationId, NodeId } from './ids.ts';
 import { invalid } from './errors.ts';
 import type { Checkout } from './worktree.ts';
 
@@ -62,6 +62,8 @@ export interface Invocation {
   readonly rerunnable: boolean;
   readonly ancestry: Ancestry;
   readonly redriveOf?: InvocationId;
+  /** Accepted together with others. Known at the origin only. */
+  readonly groupId?: GroupId;
   /** The origin's wall clock, ms. */
   readonly acceptedAtMs: number;
 }

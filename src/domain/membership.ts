@@ -31,8 +31,38 @@ export interface Member {
   readonly notBeforeMs: number;
   readonly addresses: readonly string[];
   readonly lastSeenMs?: number;
-  /** It proved to let others in. */
+  /** It proved to let others in, with that certificate. */
   readonly isIssuer?: boolean;
+  readonly issuerDer?: Uint8Array;
   /** It left: since when, and its signed word. A later certificate of it makes it a member again. */
   readonly left?: { readonly atMs: number; readonly record: SignedRecord };
+  /** It was removed, or let in by a node that was removed and not kept by whoever removed that one. */
+  readonly removed?: Removed;
+}
+
+export interface Removed {
+  readonly atMs: number;
+  /** Who wanted it, for people. */
+  readonly by: string;
+  readonly record: SignedRecord;
+}
+
+/** The mesh that this node was removed from, and has not left since. */
+export interface RemovedFrom {
+  readonly meshId: MeshId;
+  readonly meshName: string;
+  readonly name: string;
+  readonly owner: string;
+  readonly by: string;
+  readonly atMs: number;
+}
+
+/** Neither left nor removed. */
+export function belongs({ left, removed }: Pick<Member, 'left' | 'removed'>): boolean {
+  return left === undefined && removed === undefined;
+}
+
+/** As people are told. */
+export function removedWords({ by }: Pick<Removed, 'by'>): string {
+  return `it was removed from the mesh by ${by}`;
 }

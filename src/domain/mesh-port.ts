@@ -39,11 +39,28 @@ export interface LinkHandler {
   /** The adapter reads on while this is pending, up to a bounded number of bytes. */
   onMessage(link: Link, message: PeerMessage): Promise<void>;
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer>;
+  /** Whether something is open with that node, so that a link with it is to stay. Asked often. */
+  isOwed?(nodeId: NodeId): boolean;
   onDown(link: Link, why: string): void;
+  /** Once for each pair of machines. */
+  onClone?(sighting: CloneSighting): void;
+  /** That peer takes this node for the second machine with its key. */
+  onRefusedAsClone?(peer: PeerIdentity, why: string): void;
   /** What this node's heartbeats say. Never throws. */
   digest(): LinkDigest;
   /** What the peer's heartbeat said. Never throws. */
   onDigest(link: Link, digest: LinkDigest): void;
+}
+
+/** Two machines that use the key of one node at once. Times are wall clock, ms. */
+export interface CloneSighting {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  /** host:port of the one that was there first and stays. */
+  readonly kept: string;
+  readonly refused: string;
+  readonly firstMs: number;
+  readonly lastMs: number;
 }
 
 /** A peer as `beckon peers` shows it. */
@@ -67,8 +84,15 @@ export interface PeerView {
 
 export interface Mesh {
   link(nodeId: NodeId): Link | undefined;
+  /**
+   * Work asks for a link with that node. One that has none only because nobody needed it is dialled at once: resolves with
+   * the link, or with undefined when its addresses were tried in vain. Any other is being dialled anyway: resolves at once.
+   */
+  want(nodeId: NodeId): Promise<Link | undefined>;
   links(): readonly Link[];
   peers(): readonly PeerView[];
+  /** Seen within the hour. */
+  clones(): readonly CloneSighting[];
   /** Tells of each peer that becomes known and of each change of state, in order, until the returned function is called. */
   onPeer(listen: (peer: PeerView, from: PeerState | undefined) => void): () => void;
   /** One try to have a link now, whatever the backoff says, by way of a common member too; resolves with it or undefined after `timeoutMs` at the latest. */

@@ -6,7 +6,7 @@ import type { Fact } from './event.ts';
 import type { FlightEvent } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
 import type { Hlc } from './hlc.ts';
-import type { InvocationId, NodeId } from './ids.ts';
+import type { GroupId, InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
@@ -153,6 +153,8 @@ export type PeerMessage = ControlMessage | FlightEvents;
 export interface FlightFilter {
   readonly state?: FlightState;
   readonly agent?: string;
+  /** Accepted together: of this node's own calls only. */
+  readonly group?: GroupId;
 }
 
 export interface DeliveryFilter {
@@ -204,7 +206,9 @@ export type MemberQuery =
   /** I am no member from now on: remember my signed word. */
   | { readonly type: 'leave'; readonly departure: SignedRecord }
   /** To an issuer of the same owner identity: that node is a member no longer. `by`: who wants it, at the asking node. */
-  | { readonly type: 'remove'; readonly nodeId: NodeId; readonly by: string };
+  | { readonly type: 'remove'; readonly nodeId: NodeId; readonly by: string }
+  /** That node is one no longer: write it down. */
+  | { readonly type: 'revoked'; readonly revocation: SignedRecord };
 
 /** Of what replicates. Hashes are the first 8 bytes of a sha256, lower-case hex. */
 export type RegistryQuery =
@@ -244,6 +248,7 @@ export type PeerAnswer =
   | { readonly type: 'rename'; readonly chain: CertificateChain }
   | { readonly type: 'leave' }
   | { readonly type: 'remove'; readonly revocation: SignedRecord }
+  | { readonly type: 'revoked' }
   | RegistryAnswer
   /** `nowMs`: the other's wall clock; undefined from a version that does not say. */
   | { readonly type: 'ping'; readonly nowMs?: number }

@@ -5,14 +5,18 @@ import type { Moves } from './moves.ts';
 export const peerStates = ['discovered', 'alive', 'suspect', 'unreachable', 'left', 'removed', 'incompatible'] as const;
 export type PeerState = (typeof peerStates)[number];
 
+/** Why a member of a large mesh is `discovered`, and not dialled. */
+export const restWords = 'no link is needed: one is made when there is work';
+
 /**
  * Suspicion always comes before `unreachable`, except for a peer that was never reached. `left` and `removed` are
- * undone only by enrolling again, which starts over at `discovered`.
+ * undone only by enrolling again, which starts over at `discovered`. A peer that was alive is `discovered` again when its
+ * link was let go because nobody needs it.
  */
 export const peerMoves: Moves<PeerState> = {
   discovered: ['alive', 'unreachable', 'left', 'removed', 'incompatible'],
-  alive: ['suspect', 'left', 'removed', 'incompatible'],
-  suspect: ['alive', 'unreachable', 'left', 'removed', 'incompatible'],
+  alive: ['discovered', 'suspect', 'left', 'removed', 'incompatible'],
+  suspect: ['discovered', 'alive', 'unreachable', 'left', 'removed', 'incompatible'],
   unreachable: ['alive', 'left', 'removed', 'incompatible'],
   left: ['discovered', 'removed'],
   removed: ['discovered'],

@@ -1,7 +1,10 @@
 /** What the core needs of the world: time, ids, a log. The adapters of the other ports are named in store-port.ts, mesh-port.ts and harness-port.ts. */
 import type { Departure } from './departure.ts';
 import type { NodeId, Ulid } from './ids.ts';
+import type { Presence } from './presence.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
+import type { Revocation } from './revocation.ts';
+import type { CertificateChain } from './trust.ts';
 
 /** Undoes a timer; a second call does nothing. */
 export type CancelTimer = () => void;
@@ -55,8 +58,23 @@ export interface RecordSeal {
   sealDeparture(departure: Departure): SignedRecord;
   /** @param keyOf the key of the node that it names; undefined when that is not known, which is `unauthenticated` too */
   openDeparture(record: SignedRecord, keyOf: (nodeId: NodeId) => Uint8Array | undefined): Departure;
+  sealPresence(presence: Presence): SignedRecord;
+  /** By the key that its node's id is made of. @throws as `openRegistration` */
+  openPresence(record: SignedRecord): Presence;
+  /** What it says, whoever signed it. @throws BrokerError `invalid` */
+  readPresence(record: SignedRecord): Presence;
   /** Lower-case hex sha256. */
   hash(content: Uint8Array | string): string;
+}
+
+/** Revocations in their wire form, signed by an issuer's key over a domain string, the mesh id and the payload. */
+export interface RevocationSeal {
+  /** @returns undefined on a node that is no issuer. @throws BrokerError when others would not believe it (a clock that is years off) */
+  seal(revocation: Omit<Revocation, 'issuer'>): SignedRecord | undefined;
+  /** @throws BrokerError `unauthenticated` for what no issuer of this mesh signed, `invalid` for a malformed payload */
+  open(record: SignedRecord): Revocation;
+  /** Whether the issuer of that certificate signed this chain. */
+  isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
 }
 
 /** What is known of a project from its directory. */

@@ -2,7 +2,7 @@
 import type { DeliveryState, FailureReason } from './delivery.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { FlightState, WaitingReason } from './flight.ts';
-import type { AttemptId, DeliveryId, FlightId, InvocationId, NodeId, SessionId } from './ids.ts';
+import type { AttemptId, DeliveryId, FlightId, GroupId, InvocationId, NodeId, SessionId } from './ids.ts';
 import type { Limits } from './invocation.ts';
 
 export interface Flight {
@@ -12,6 +12,10 @@ export interface Flight {
   readonly originNodeId: NodeId;
   readonly ownerNodeId: NodeId;
   readonly caller: string;
+  /** Of work that came from another node, at its owner: the owner identity in the certificate of the link that it came by. */
+  readonly originOwner?: string;
+  /** Accepted together with others. Known at the origin only. */
+  readonly groupId?: GroupId;
   /** That it is a turn of, for an agent that keeps sessions. At an origin that is not the owner: known once it has started. */
   readonly sessionId?: SessionId;
   readonly state: FlightState;

@@ -19,8 +19,8 @@ export interface DigestEntry {
   readonly head?: Uint8Array;
   /** Payload of its departure. */
   readonly departure?: Uint8Array;
-  /** Whoever revoked it, in whatever words: all that is known of it besides counts no more. */
-  readonly isRevoked: boolean;
+  /** Payload of its revocation: all that is known of it besides counts no more. */
+  readonly revocation?: Uint8Array;
 }
 
 export class RegistryDigest {
@@ -81,8 +81,8 @@ export function differing(a: readonly string[], b: readonly string[]): number[] 
   return Array.from({ length: bucketCount }, (_, number) => number).filter((number) => a[number] !== b[number]);
 }
 
-function entryHash({ nodeId, leaf, head, departure, isRevoked }: DigestEntry, digest: Digest): string {
-  if (isRevoked) return digest([nodeId, 'revoked']);
+function entryHash({ nodeId, leaf, head, departure, revocation }: DigestEntry, digest: Digest): string {
+  if (revocation !== undefined) return digest([nodeId, 'revoked', revocation]);
   const parts: (Uint8Array | string)[] = [nodeId, leaf ?? '', departure ?? ''];
   // One that left says nothing more: who heard its last head and who did not know the same.
   return digest(departure === undefined ? [...parts, head ?? ''] : parts);

@@ -1,6 +1,5 @@
 /** What resolution says when it has no answer: enough for the next try to succeed. */
 import { formatAddress, parseAddress, shellAddress } from './address.ts';
-import type { Address } from './address.ts';
 import type { Candidate, PassedOver, ResolveQuery } from './candidate.ts';
 import { BrokerError } from './errors.ts';
 import type { ErrorCandidate } from './errors.ts';
@@ -10,16 +9,16 @@ const mostShown = 20;
 const nearestShown = 5;
 const farShown = 3;
 
-/** `ambiguous` with the matches: those here first, then the most recently seen; 20 at most. */
-export function ambiguousError(address: Address, matches: readonly Candidate[]): BrokerError {
+/** `ambiguous` with the matches: those here first, then the most recently seen; 20 at most. @param what an address, or a directory */
+export function ambiguousError(what: string, matches: readonly Candidate[]): BrokerError {
   const shown = matches.toSorted(
     (a, b) => Number(b.nodeState === 'here') - Number(a.nodeState === 'here') || b.lastSeenMs - a.lastSeenMs,
   );
   const [first] = shown;
   const paste = first === undefined ? '' : `, such as ${shellAddress(parseAddress(first.address))}`;
-  return new BrokerError('ambiguous', `${formatAddress(address)} means ${matches.length} instances`, {
+  return new BrokerError('ambiguous', `${what} means ${matches.length} instances`, {
     candidates: shown.slice(0, mostShown).map((each) => asErrorCandidate(each)),
-    hint: `give one of them in full${paste}, or let --any choose`,
+    hint: `give one of them in full${paste}; or let --any choose one, or --all call each`,
   });
 }
 
@@ -46,6 +45,17 @@ export function notFoundError(query: ResolveQuery, all: readonly Candidate[], pa
   return new BrokerError('not_found', message, {
     candidates: [...shown.values()].slice(0, nearestShown),
     hint: notFoundHint(all, excluded, near),
+  });
+}
+
+/** Nothing that was asked for works in that directory. */
+export function nothingHereError(directory: string, passed: readonly PassedOver[]): BrokerError {
+  const lacking = passed.filter(({ rule }) => rule === 'filter');
+  const [first] = lacking;
+  if (first === undefined) return new BrokerError('not_found', `no agent of this node works in ${directory}`, { hint: 'register one here: beckon agent add -- COMMAND' });
+  return new BrokerError('not_found', `no agent of this node that works in ${directory} is the one to choose: ${first.candidate.address}: ${first.why}`, {
+    candidates: lacking.slice(0, nearestShown).map(({ candidate, why }) => asErrorCandidate(candidate, why)),
+    hint: 'leave the filters out, or see what works here: beckon resolve . --all',
   });
 }
 

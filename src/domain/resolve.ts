@@ -2,11 +2,12 @@
  * From an address, whole or in part, to the instances it means. Pure: what is known comes in, a choice and its reasons
  * come out. Nothing is stripped from an address and retried.
  */
-import { isFullyQualified } from './address.ts';
+import { formatAddress, isFullyQualified } from './address.ts';
 import type { Candidate, Explained, Here, PassedOver, Resolution, ResolveQuery } from './candidate.ts';
 import { invalid } from './errors.ts';
+import type { BrokerError } from './errors.ts';
 import { isNodeId } from './ids.ts';
-import { ambiguousError, notFoundError } from './resolve-errors.ts';
+import { ambiguousError, notFoundError, nothingHereError } from './resolve-errors.ts';
 
 export type { Candidate, Explained, Here, Resolution, ResolveQuery } from './candidate.ts';
 
@@ -19,9 +20,7 @@ export const unseenLimitMs = 7 * 24 * 60 * 60 * 1000;
  * order. Whether a target is available or reachable is not asked here, except that `any` prefers those that are.
  */
 export function resolve(query: ResolveQuery, candidates: readonly Candidate[], here: Here): Resolution {
-  if (query.any === true && query.all === true) {
-    return { ok: false, error: invalid('--any chooses one and --all chooses every match: give one of them'), explained: [] };
-  }
+  if (query.any === true && query.all === true) return contradiction;
   const matches: Candidate[] = [];
   const passed: PassedOver[] = [];
   for (const candidate of candidates.toSorted(byAddress)) {
@@ -33,13 +32,35 @@ export function resolve(query: ResolveQuery, candidates: readonly Candidate[], h
   if (matches.length === 0) {
     return { ok: false, error: notFoundError(query, candidates.filter((each) => !isGone(each)), passed), explained: explain(passed) };
   }
-  const choice = choose(query, matches, here);
-  const explained = explain(passed, matches, (candidate) => ({
-    chosen: choice.targets.includes(candidate),
-    why: withAvailability(candidate, choice.targets.includes(candidate) ? choice.why : choice.whyNot),
+  const only = isFullyQualified(query.address) ? 'exactly this instance' : 'the only match';
+  return chosen(choose(query, matches, here, only), { matches, passed, several: () => ambiguousError(formatAddress(query.address), matches) });
+}
+
+/**
+ * `.`: what works in the caller's directory on this node, or in the nearest one around it (`inside`); `outside` are those
+ * of directories further out. Filters, `any`, `all` and the default workspace hold as for an address.
+ */
+export function resolveHere(query: Omit<ResolveQuery, 'address'>, directory: string, { inside, outside }: Record<'inside' | 'outside', readonly Candidate[]>, here: Here): Resolution {
+  if (query.any === true && query.all === true) return contradiction;
+  const passed: PassedOver[] = outside.map((candidate) => ({ candidate, rule: 'further_out', why: 'another agent works nearer to this directory' }));
+  const matches: Candidate[] = [];
+  for (const candidate of inside.toSorted(byAddress)) {
+    const lacks = filteredOut(query, candidate);
+    if (lacks === undefined) matches.push(candidate);
+    else passed.push({ candidate, rule: 'filter', why: lacks });
+  }
+  if (matches.length === 0) return { ok: false, error: nothingHereError(directory, passed), explained: explain(passed) };
+  return chosen(choose(query, matches, here, 'works in this directory'), { matches, passed, several: () => ambiguousError(directory, matches) });
+}
+
+const contradiction: Resolution = { ok: false, error: invalid('--any chooses one and --all chooses every match: give one of them'), explained: [] };
+
+function chosen({ targets, why, whyNot }: Choice, of: { readonly matches: readonly Candidate[]; readonly passed: readonly PassedOver[]; readonly several: () => BrokerError }): Resolution {
+  const explained = explain(of.passed, of.matches, (candidate) => ({
+    chosen: targets.includes(candidate),
+    why: withAvailability(candidate, targets.includes(candidate) ? why : whyNot(candidate)),
   }));
-  if (choice.targets.length === 0) return { ok: false, error: ambiguousError(query.address, matches), explained };
-  return { ok: true, targets: choice.targets, explained };
+  return targets.length === 0 ? { ok: false, error: of.several(), explained } : { ok: true, targets, explained };
 }
 
 function passOver(query: ResolveQuery, candidate: Candidate, here: Here): Omit<PassedOver, 'candidate'> | undefined {
@@ -71,7 +92,7 @@ function isGone({ nodeState }: Candidate): boolean {
   return nodeState === 'left' || nodeState === 'removed';
 }
 
-function filteredOut(query: ResolveQuery, candidate: Candidate): string | undefined {
+function filteredOut(query: Omit<ResolveQuery, 'address'>, candidate: Candidate): string | undefined {
   if (query.harness !== undefined && candidate.harness !== query.harness) return `its harness is ${candidate.harness}`;
   const capability = query.capabilities?.find((each) => !candidate.capabilities.includes(each));
   if (capability !== undefined) return `lacks the capability ${capability}`;
@@ -92,46 +113,61 @@ function withAvailability({ available, unavailableWhy }: Candidate, why: string)
 interface Choice {
   readonly targets: readonly Candidate[];
   readonly why: string;
-  readonly whyNot: string;
+  readonly whyNot: (match: Candidate) => string;
 }
 
-function choose(query: ResolveQuery, matches: readonly Candidate[], here: Here): Choice {
-  if (query.all === true) return { targets: matches, why: 'matches, and all matches were asked for', whyNot: '' };
+/** The rules in their order; the first that chooses ends it. @param only why, when there is but one match */
+function choose(query: Omit<ResolveQuery, 'address'>, matches: readonly Candidate[], here: Here, only: string): Choice {
+  const none = (): string => '';
+  if (query.all === true) return { targets: matches, why: 'matches, and all matches were asked for', whyNot: none };
   const [first] = matches;
   if (matches.length === 1 && first !== undefined) {
-    return { targets: [first], why: isFullyQualified(query.address) ? 'exactly this instance' : 'the only match', whyNot: '' };
+    return { targets: [first], why: only, whyNot: none };
   }
   if (query.any === true) {
     const [best] = matches.toSorted(byPreference(here));
-    return { targets: best === undefined ? [] : [best], why: 'the best of the matches', whyNot: 'matches, but another is live, here, less busy or closer' };
+    if (best !== undefined) return { targets: [best], why: 'the best of the matches', whyNot: (match) => `matches, but ${best.address} ${betterBy(best, match, here)}` };
   }
   const local = matches.filter((each) => isHere(each, here));
-  if (local.length === 1) return { targets: local, why: 'the only match on this node', whyNot: 'matches, but one on this node comes first' };
+  if (local.length === 1) return { targets: local, why: 'the only match on this node', whyNot: () => 'matches, but one on this node comes first' };
   const defaults = matches.filter((each) => each.isDefault);
   if (defaults.length === 1) {
-    return { targets: defaults, why: 'its workspace is the default one', whyNot: 'matches, but the default workspace comes first' };
+    return { targets: defaults, why: 'its workspace is the default one', whyNot: () => 'matches, but the default workspace comes first' };
   }
-  return { targets: [], why: '', whyNot: 'one of several matches' };
+  return { targets: [], why: '', whyNot: () => 'one of several matches' };
 }
 
 function isHere(candidate: Candidate, here: Here): boolean {
   return candidate.nodeId === here.nodeId;
 }
 
-function isLive(candidate: Candidate, here: Here): boolean {
-  return candidate.available && (isHere(candidate, here) || candidate.nodeState === 'alive');
+/** 2: is there; 1: is there as far as is known, and no link was needed with it; 0: is not, or can't run it. */
+function liveness(candidate: Candidate, here: Here): number {
+  if (!candidate.available) return 0;
+  if (isHere(candidate, here) || candidate.nodeState === 'alive') return 2;
+  return candidate.nodeState === 'discovered' ? 1 : 0;
 }
 
-/** Unknown load or round trip comes after every known one; the address makes the order total. */
+/** What `any` goes by, in its order: negative where `a` is better. Unknown load or round trip comes after every known one. */
+const preferences: readonly { readonly compare: (a: Candidate, b: Candidate, here: Here) => number; readonly words: string }[] = [
+  { compare: (a, b, here) => liveness(b, here) - liveness(a, here), words: 'is live and this one is not' },
+  { compare: (a, b, here) => Number(isHere(b, here)) - Number(isHere(a, here)), words: 'is on this node' },
+  { compare: (a, b) => (a.busy ?? Number.MAX_VALUE) - (b.busy ?? Number.MAX_VALUE), words: 'is less busy' },
+  { compare: (a, b, here) => roundTrip(a, here) - roundTrip(b, here), words: 'is closer' },
+];
+
+function roundTrip(each: Candidate, here: Here): number {
+  return each.rttMs ?? (isHere(each, here) ? 0 : Number.MAX_VALUE);
+}
+
+/** The address makes the order total. */
 function byPreference(here: Here): (a: Candidate, b: Candidate) => number {
-  const busy = (each: Candidate): number => each.busy ?? Number.MAX_VALUE;
-  const rtt = (each: Candidate): number => each.rttMs ?? (isHere(each, here) ? 0 : Number.MAX_VALUE);
-  return (a, b) =>
-    Number(isLive(b, here)) - Number(isLive(a, here))
-    || Number(isHere(b, here)) - Number(isHere(a, here))
-    || busy(a) - busy(b)
-    || rtt(a) - rtt(b)
-    || byAddress(a, b);
+  return (a, b) => preferences.map(({ compare }) => compare(a, b, here)).find((order) => order !== 0) ?? byAddress(a, b);
+}
+
+/** The first preference that tells them apart. */
+function betterBy(best: Candidate, other: Candidate, here: Here): string {
+  return preferences.find(({ compare }) => compare(best, other, here) < 0)?.words ?? 'comes first by its address';
 }
 
 function byAddress(a: Candidate, b: Candidate): number {

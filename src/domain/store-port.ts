@@ -3,8 +3,9 @@
  * read inside that same commit. A write that fails changes nothing. Errors: `conflict`, `not_found`, `invalid` as
  * named; `unavailable` for a full disk or an I/O error; `internal` for an illegal move of a state table.
  */
+import type { AcceptAllInput, AcceptInput } from './accepting.ts';
 import type { AdmitRule, Applicant } from './admit-rule.ts';
-import type { AttemptId, FlightId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
+import type { AttemptId, FlightId, GroupId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
 import type { Invite, Member, Membership } from './membership.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
@@ -17,36 +18,18 @@ import type { FlightProcess, ProcessMark, TurnSession } from './harness-port.ts'
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
 import type { Progress } from './progress.ts';
+import type { ProjectReads, ProjectWrites } from './project-store.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from './records.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 import type { Ask, Reply } from './request.ts';
+import type { RevocationReads, RevocationWrites } from './revocation.ts';
+import type { Share } from './sharing.ts';
 import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
 
-export type { Invite, Member, Membership } from './membership.ts';
-
-/**
- * How a new invocation leaves: it is ours (`sessionOwner`: whose sessions, for an agent that keeps some); a link is up
- * and it goes now (attempt 1); or it waits, and why.
- */
-export type AcceptPlan =
-  | { readonly kind: 'local'; readonly queueLimit: number; readonly sessionOwner?: string }
-  | { readonly kind: 'send'; readonly attemptId: AttemptId }
-  | { readonly kind: 'defer'; readonly reason: FailureReason; readonly detail: string };
-
-export interface AcceptInput {
-  readonly stamp: Stamp;
-  readonly invocation: Invocation;
-  readonly task: Task;
-  /** The idempotency key, scoped by `invocation.caller`. */
-  readonly key?: string;
-  /** Of the request as typed: address, task, files, session. */
-  readonly payloadHash: string;
-  readonly plan: AcceptPlan;
-  /** Its person is to be told when it waits and when it has finished. */
-  readonly notify?: boolean;
-}
+export type { AcceptAllInput, AcceptInput, AcceptPlan } from './accepting.ts';
+export type { Invite, Member, Membership, RemovedFrom } from './membership.ts';
 
 /** A piece of what a run tells: its output, or its progress. */
 export type RunChunk = OutputChunk | ProgressChunk;
@@ -112,7 +95,7 @@ export interface Readdressed {
   readonly to: string;
 }
 
-export interface StoreWrites {
+export interface StoreWrites extends ProjectWrites, RevocationWrites {
   /**
    * Starts a boot: epoch = max(stored + 1, newest + 1, now). A store that is behind `newest`, which is known from
    * outside it, or that was written by `backup`, was rolled back: then as `rolledBack`, in the same commit.
@@ -141,13 +124,15 @@ export interface StoreWrites {
    * or `denied` for its session (nothing is stored)
    */
   accept(input: AcceptInput): Promise<{ flight: Flight; deduplicated: boolean }>;
+  /** All in one commit, or none. `known`: the group that the key stands for. @throws as `accept` */
+  acceptAll(input: AcceptAllInput): Promise<{ readonly flights: readonly Flight[] } | { readonly known: GroupId }>;
   /**
    * The owner's dedupe and insert. `fresh` is false for one it has. A tombstone left by a cancel answers `cancelled`.
-   * `sessionOwner`: whose sessions, for an agent that keeps some: then the flight gets one, in the same transaction.
+   * `sessionOwner`: whose sessions, for an agent that keeps some: then the flight gets one, in the same transaction. `originOwner`: as the certificate of its link says.
    * @throws `conflict` when the id is known from another origin, `overload` when the agent's queue is full, `not_found`,
    * `ambiguous` or `denied` for its session
    */
-  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; sessionOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
+  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; sessionOwner?: string; originOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
 
   /** A send begins: `sent` is durable before a byte leaves. False when the delivery may no longer be sent. */
   beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
@@ -230,8 +215,15 @@ export interface StoreWrites {
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
   addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
-  /** @throws `not_found`. Held flights of it are returned, for the caller to end. Its sessions go with it. */
-  removeAgent(input: { stamp: Stamp; address: string }): Promise<{ held: readonly FlightId[] }>;
+  /**
+   * Held flights of it are returned, for the caller to end. Its sessions go with it. `why`, when given, is remembered for
+   * 30 days, for work that comes for it later. `isByHand`: an instance of a project is not made anew; the last one takes the project with it. @throws `not_found`
+   */
+  removeAgent(input: { stamp: Stamp; address: string; why?: string; isByHand?: boolean }): Promise<{ held: readonly FlightId[] }>;
+  /** Returns those that are new. @throws `not_found` */
+  shareAgent(input: { stamp: Stamp; address: string; shares: readonly Share[]; by: string }): Promise<readonly Share[]>;
+  /** Without `shares` all. Returns those that were. @throws `not_found`, also for one that is not among them: nothing is changed then */
+  unshareAgent(input: { stamp: Stamp; address: string; shares?: readonly Share[]; by: string }): Promise<readonly Share[]>;
   setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
   /**
    * A head, and what changes with it in its owner's set: `records` come, the hashes `gone` go. `base` is the head that the
@@ -271,7 +263,7 @@ export interface StoreWrites {
   /** A member by a new certificate, whose name nobody else has. @throws `conflict` when somebody has */
   renameMember(input: { stamp: Stamp; member: Member }): Promise<void>;
   /** That member lets others in. */
-  saveIssuer(input: { nodeId: NodeId }): Promise<void>;
+  saveIssuer(input: { nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
   /** Already verified. Returns those that were members until now. */
   saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */
@@ -279,7 +271,7 @@ export interface StoreWrites {
 }
 
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
-export interface StoreReads {
+export interface StoreReads extends RevocationReads, ProjectReads {
   lastHlc(): Hlc | undefined;
   /** The number of the newest fact, 0 for none. */
   newestFact(): number;
@@ -306,6 +298,8 @@ export interface StoreReads {
   unacknowledged(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly { invocationId: InvocationId; ackedSeq: number; lastSeq: number }[];
   /** Of that origin and held back until it was asked, in id order. */
   quarantined(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly InvocationId[];
+  /** Of that origin, owned here and not over, in id order. */
+  openFor(originNodeId: NodeId, after: InvocationId | undefined, limit: number): readonly InvocationId[];
   /** The two newest epochs seen of that node, newest first. */
   seenEpochs(nodeId: NodeId): readonly number[];
   /** Whether `prune` would find something. */
@@ -337,6 +331,14 @@ export interface StoreReads {
   endpoint(address: string): Endpoint | undefined;
   ownRegistrations(): readonly Registration[];
   ownRegistration(address: string): Registration | undefined;
+  /** Whom an agent here is shared with. */
+  shares(address: string): readonly Share[];
+  /** Owned here, queued for that agent and of another origin, held back or not, oldest first, after the given id. */
+  queuedOfOthers(address: string, after: FlightId | undefined, limit: number): readonly Flight[];
+  /** Accepted together, in the order of their targets. */
+  group(id: GroupId): readonly Flight[];
+  /** At most two of those whose ULID ends so. */
+  groupsBySuffix(suffix: string): readonly GroupId[];
   /** Of every node that told its set, this one too. */
   registryHeads(): readonly { head: RegistryHead; signedHead: SignedRecord }[];
   registryHead(nodeId: NodeId): { head: RegistryHead; signedHead: SignedRecord } | undefined;
@@ -344,6 +346,7 @@ export interface StoreReads {
   /** By the hash of its payload. */
   signedRegistration(nodeId: NodeId, hash: string): SignedRecord | undefined;
   invite(secretHash: string): (Invite & { readonly usedBy?: NodeId }) | undefined;
+  /** Undefined, too, once this node was removed: see `removedFrom`. */
   membership(): Membership | undefined;
   /** Which mesh this node is in: a part of `membership` that is asked for with every signature. */
   mesh(): { readonly id: MeshId; readonly name: string } | undefined;

@@ -16,6 +16,8 @@ export interface PeerIdentity {
   readonly notAfterMs: number;
   /** The node's Ed25519 key, 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** The issuer that signed the certificate, by a name that holds half of its key. */
+  readonly certifiedBy?: string;
 }
 
 /** What a member needs to speak for itself: its key, its chain, and the root that it judges others by. */

@@ -1,6 +1,7 @@
 /** All harnesses of this node, by the name that an endpoint carries. */
 import type { Harness, HarnessEvents, Orphans } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import { sharedMarks } from './acp/fit.ts';
 import { AcpHarness } from './acp/harness.ts';
 import { anyAgent, presets } from './acp/presets.ts';
 import { WarmAgents } from './acp/warm.ts';
@@ -34,6 +35,9 @@ export function createHarnesses(ports: HarnessPorts): ReadonlyMap<string, Harnes
   const harnesses: Harness[] = [new CommandHarness({ ...ports, readProcesses }), ...[anyAgent, ...presets].map((preset) => new AcpHarness({ ...acp, preset }))];
   return new Map(harnesses.map((harness) => [harness.name, harness]));
 }
+
+/** Files and directories of a project that are made for an agent, or for any. */
+export const projectMarks: readonly string[] = [...new Set([...sharedMarks, ...presets.flatMap(({ marks }) => marks)])];
 
 /** @param ports.directory absolute */
 export function createWorktrees(ports: WorktreePorts): Worktrees {

@@ -5,6 +5,7 @@
  */
 import type { AnswerTo, PeerQuery } from '../domain/messages.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { restWords } from '../domain/peer.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
@@ -118,6 +119,12 @@ export class Detector {
       return peers.move(nodeId, 'incompatible', why);
     }
     if (!wasUp) return;
+    // Whoever said so says what its state is.
+    if (farewell === 'removed') return void this.#doubts.delete(nodeId);
+    if (farewell === 'resting') {
+      this.#doubts.delete(nodeId);
+      return peers.move(nodeId, 'discovered', restWords);
+    }
     if (saidBy === 'peer' && farewell === 'left') {
       this.#doubts.delete(nodeId);
       return peers.move(nodeId, 'left', leftTheMesh);

@@ -3,7 +3,7 @@ import { BrokerError } from '../domain/errors.ts';
 import type { TargetView } from './dialler.ts';
 
 /** From the most telling to the least: of several addresses of one node, the first of these says most about it. */
-export const dialFaults = ['incompatible', 'identity', 'refused', 'reset', 'silent', 'no_route', 'unresolved', 'other'] as const;
+export const dialFaults = ['clone', 'incompatible', 'identity', 'refused', 'reset', 'silent', 'no_route', 'unresolved', 'other'] as const;
 export type DialFault = (typeof dialFaults)[number];
 
 const codes: readonly (readonly [pattern: RegExp, fault: DialFault])[] = [
@@ -24,6 +24,11 @@ export function dialError(address: string, words: string, cause?: unknown): Brok
 /** Nobody answered in time. */
 export function silentError(address: string): BrokerError {
   return of('silent', phrase('silent', address, ''));
+}
+
+/** Another machine uses this node's key, or the other's. */
+export function cloneError(words: string): BrokerError {
+  return of('clone', words);
 }
 
 export function faultOf(error: BrokerError): DialFault {
@@ -55,6 +60,7 @@ function phrase(fault: DialFault, address: string, words: string): string {
       return `there is no way to ${host} from here`;
     case 'unresolved':
       return `nobody knows the name ${host}`;
+    case 'clone':
     case 'incompatible':
     case 'identity':
     case 'other':

@@ -1,6 +1,6 @@
 /**
  * Keeps trying the addresses that nodes may be found at: seeds, what discovery found, members' own. An address that
- * several name is one target. Each has its own backoff; one whose node has a live link rests. A failure is told once per
+ * several name is one target. Each has its own backoff; one whose node needs no dialling rests. A failure is told once per
  * change of its reason. With more to try than may be tried at once nobody waits long for those who swallow packets: each
  * gets a first short look, and a longer one each time it is its turn again.
  */
@@ -23,7 +23,7 @@ const baseMs = 500;
  * The longest wait between two tries. A node that was here within the hour must be found within 5 s of being back:
  * a try that began just before may take its whole 3 s, so 2 s are left. Seeds are few and typed by hand.
  */
-const capMs = { recent: 2_000, seed: 5_000, other: 15_000, found: 300_000 } as const;
+const capMs = { clone: 30_000, recent: 2_000, seed: 5_000, other: 15_000, found: 300_000 } as const;
 const recentMs = 3_600_000;
 /** Most machines that discovery finds run no node: such a one is soon asked every few minutes only. */
 const foundBaseMs = 4_000;
@@ -54,7 +54,8 @@ export interface DiallerParts {
    * @throws BrokerError, whose message says why it failed
    */
   readonly dial: (address: string, lookMs: number | undefined) => Promise<DialResult>;
-  readonly isLinked: (nodeId: NodeId) => boolean;
+  /** No session with that node is wanted: there is one, or nobody needs it. */
+  readonly isSettled: (nodeId: NodeId) => boolean;
   /** Wall clock, ms. */
   readonly lastSeenMs: (nodeId: NodeId) => number | undefined;
   /** No node has a link with this one. */
@@ -252,7 +253,7 @@ export class Dialler {
     if (target.claimedBy.size === 0 && target.failures >= mostOfflineTries && ![...target.sources.values()].includes(true)) return true;
     // Who answered counts for more than who is said to be there.
     const nodes = target.answeredBy === undefined ? [...target.claimedBy] : [target.answeredBy];
-    return nodes.length > 0 && nodes.every((nodeId) => this.#parts.isLinked(nodeId));
+    return nodes.length > 0 && nodes.every((nodeId) => this.#parts.isSettled(nodeId));
   }
 
   /** Joins the try that is under way. Never rejects. */
@@ -295,7 +296,7 @@ export class Dialler {
 
   #waitMs(target: Target, atMostMs: number): number {
     const { failures } = target;
-    const firstMs = atMostMs === capMs.found ? foundBaseMs : baseMs;
+    const firstMs = atMostMs === capMs.clone ? atMostMs : atMostMs === capMs.found ? foundBaseMs : baseMs;
     // After an answer that led to no link of its own (another dial was faster, say) there is no hurry.
     return backoff(failures - 1, { baseMs: failures === 0 ? atMostMs : firstMs, capMs: atMostMs }, this.#parts.random());
   }
@@ -311,6 +312,7 @@ export class Dialler {
   }
 
   #capOf(target: Target): number {
+    if (target.fault === 'clone') return capMs.clone;
     if (this.#isRecent(target)) return capMs.recent;
     const isSeed = target.sources.has(seedSource);
     if (!isSeed && target.claimedBy.size === 0) return capMs.found;

@@ -7,7 +7,7 @@ import { heartbeatEveryMs, smoothRtt } from './liveness.ts';
 
 const digestBytes = 8;
 
-export function encodeHeartbeat(number: number, { root, gossips }: LinkDigest): wire.Heartbeat {
+export function encodeHeartbeat(number: number, { root, gossips }: LinkDigest): Omit<wire.Heartbeat, 'holds'> {
   return { number, digest: Buffer.from(root, 'hex'), gossips };
 }
 

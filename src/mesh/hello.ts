@@ -3,9 +3,11 @@ import { BrokerError, invalid } from '../domain/errors.ts';
 import type { Hlc } from '../domain/hlc.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { parseHostPort } from '../domain/host-port.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import { GoodbyeReason } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { clockValue, list, name, optionalWhole, whole } from '../rpc/fields.ts';
+import { decodeSignedRecord, encodeSignedRecord } from '../rpc/records.ts';
 import { formatProtocol, ownFeatures, protocol, whoIsBehind } from './version.ts';
 
 const mostFeatures = 256;
@@ -96,8 +98,8 @@ export function decodeHello(message: wire.Hello, { peerName, ownName, ownVersion
   };
 }
 
-/** `stopping`: the node goes down and is still a member; `left`: it is none any more. */
-export type Farewell = 'stopping' | 'replaced' | 'incompatible' | 'clone' | 'protocol' | 'left';
+/** `stopping`: the node goes down and is still a member; `left`: it is none any more; `removed`: the one that is told is none; `resting`: nobody needs the link. */
+export type Farewell = 'stopping' | 'replaced' | 'incompatible' | 'clone' | 'protocol' | 'left' | 'removed' | 'resting';
 
 const reasons: Readonly<Record<Farewell, GoodbyeReason>> = {
   stopping: GoodbyeReason.STOPPING,
@@ -106,14 +108,21 @@ const reasons: Readonly<Record<Farewell, GoodbyeReason>> = {
   clone: GoodbyeReason.CLONE,
   protocol: GoodbyeReason.PROTOCOL,
   left: GoodbyeReason.LEFT,
+  removed: GoodbyeReason.REMOVED,
+  resting: GoodbyeReason.RESTING,
 };
 
-export function encodeGoodbye(reason: Farewell, detail: string): wire.Goodbye {
-  return { reason: reasons[reason], detail: detail.slice(0, 1000) };
+/** @param revocation what proves `removed` */
+export function encodeGoodbye(reason: Farewell, detail: string, revocation?: SignedRecord): wire.Goodbye {
+  return { reason: reasons[reason], detail: detail.slice(0, 1000), revocation: revocation === undefined ? undefined : encodeSignedRecord(revocation) };
 }
 
 /** A reason of a newer version reads as `stopping`: the peer closes, and that is all there is to know. */
-export function decodeGoodbye(message: wire.Goodbye): { readonly reason: Farewell; readonly detail: string } {
-  const known = Object.entries(reasons).find(([, number]) => number === message.reason);
-  return { reason: (known?.[0] as Farewell | undefined) ?? 'stopping', detail: message.detail.slice(0, 1000) };
+export function decodeGoodbye({ reason, detail, revocation }: wire.Goodbye): { readonly reason: Farewell; readonly detail: string; readonly revocation?: SignedRecord } {
+  const known = Object.entries(reasons).find(([, number]) => number === reason);
+  return {
+    reason: (known?.[0] as Farewell | undefined) ?? 'stopping',
+    detail: detail.slice(0, 1000),
+    ...(revocation === undefined ? {} : { revocation: decodeSignedRecord(revocation) }),
+  };
 }

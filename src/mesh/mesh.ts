@@ -5,33 +5,37 @@ import type { BrokerError } from '../domain/errors.ts';
 import type { Candidate } from '../domain/discovery-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
-import type { Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
-import type { PeerState } from '../domain/peer.ts';
+import type { CloneSighting, Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
+import { restWords } from '../domain/peer.ts';
 import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
+import { Clones } from './clones.ts';
 import { Detector } from './detector.ts';
 import { Dialler } from './dialler.ts';
 import type { TargetView } from './dialler.ts';
-import { choose } from './election.ts';
 import { Introductions } from './introductions.ts';
+import { isWork, LinkDemand } from './link-demand.ts';
 import { LinkWaiters } from './link-waiters.ts';
 import { StallWatch, tickMs } from './liveness.ts';
+import { News } from './news.ts';
+import type { PeerListener } from './news.ts';
 import { OpenSessions } from './open-sessions.ts';
 import type { Settle } from './open-sessions.ts';
 import { Outgoing } from './outgoing.ts';
 import type { NewSession } from './outgoing.ts';
 import type { LiveSession, MeshParts, MemberAt, NodeMesh } from './node-mesh.ts';
-import { leftTheMesh, PeerTable, strangerView } from './peers.ts';
+import { PeerTable, strangerView } from './peers.ts';
+import { answerReach, probeMs } from './reach-answers.ts';
+import { Roll } from './roll.ts';
 import { directly } from './route.ts';
 import { MeshServer } from './server.ts';
 import type { Arrival } from './server.ts';
 import { Session } from './session.ts';
+import { SessionAdmission } from './session-admission.ts';
 import type { SessionEnd, SessionOwner } from './session-parts.ts';
 
 /** How long `stop` waits for goodbyes to get through. */
 const farewellMs = 1_000;
-/** A peer that is asked after answers within this, or is not heard. */
-const probeMs = 2_000;
 /** When a peer comes back, all that are away are looked for, this often at most. */
 const lookAgainMs = 10_000;
 
@@ -53,9 +57,11 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #introductions: Introductions;
   /** Nodes that asked to be dialled: they have no session, whatever this side believes. */
   readonly #askedFor = new Set<NodeId>();
-  /** Members that have left. */
-  readonly #departed = new Set<NodeId>();
-  readonly #listeners = new Set<(peer: PeerView, from: PeerState | undefined) => void>();
+  readonly #demand: LinkDemand;
+  readonly #clones: Clones;
+  readonly #admission: SessionAdmission;
+  readonly #roll: Roll;
+  readonly #news: News;
   readonly #waiters: LinkWaiters;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #watch: StallWatch | undefined;
@@ -69,7 +75,14 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#parts = parts;
     this.#identity = parts.identity;
     this.#waiters = new LinkWaiters(clock);
-    this.#peers = new PeerTable(clock, (peer, from) => this.#moved(peer, from));
+    this.#news = new News(log);
+    this.#peers = new PeerTable(clock, (peer, from) => {
+      this.#demand.stateChanged();
+      this.#news.moved(peer, from);
+    });
+    this.#demand = new LinkDemand({ clock, stateOf: (nodeId) => this.#peers.state(nodeId), isOwed: (nodeId) => parts.handler.isOwed?.(nodeId) === true });
+    this.#clones = new Clones({ clock, log, onSeen: (sighting) => parts.handler.onClone?.(sighting) });
+    this.#admission = new SessionAdmission({ clock, live: this.#live, clones: this.#clones, self: () => this.#identity?.nodeId, removed: parts.removed });
     this.#server = new MeshServer({
       clock,
       log,
@@ -77,16 +90,17 @@ class SessionMesh implements NodeMesh, SessionOwner {
       onData: ({ peer }, sessionId, stream, rest) => this.#open.attach(peer.nodeId, sessionId, stream, rest),
       pullData: (stream) => this.#open.pull(stream),
     });
-    const isWanted = (nodeId: NodeId): boolean => this.#askedFor.has(nodeId) || !this.#detector.trusts(nodeId);
+    const isWanted = (nodeId: NodeId): boolean => this.#askedFor.has(nodeId) || (this.#live.has(nodeId) ? !this.#detector.trusts(nodeId) : this.#demand.wants(nodeId));
     this.#dialler = new Dialler({
       clock,
       random,
       dial: (address, lookMs) => this.#outgoing.dial(address, lookMs),
-      isLinked: (nodeId) => !isWanted(nodeId),
+      isSettled: (nodeId) => !isWanted(nodeId),
       isAlone: () => this.#live.size === 0,
       lastSeenMs: (nodeId) => this.#live.get(nodeId)?.lastHeardWallMs ?? this.#peers.lastSeenMs(nodeId),
       onFailure: (target, error) => this.#dialFailed(target, error),
     });
+    this.#roll = new Roll({ peers: this.#peers, dialler: this.#dialler, demand: this.#demand, identity: () => this.#identity, live: (nodeId) => this.#live.get(nodeId) });
     this.#outgoing = new Outgoing({
       clock,
       makeTls: parts.tls,
@@ -156,21 +170,39 @@ class SessionMesh implements NodeMesh, SessionOwner {
   peers(): readonly PeerView[] {
     this.#detector.refresh();
     for (const session of this.#live.values()) this.#noteLive(session);
+    for (const { nodeId } of this.#peers.views()) if (this.#demand.rests(nodeId)) this.#peers.move(nodeId, 'discovered', restWords);
     const strangers = this.#dialler.targets().filter(({ isSeed, nodes, isSelf }) => isSeed && !isSelf && nodes.length === 0);
-    return [...this.#peers.views(), ...strangers.map(strangerView)];
+    return [...this.#peers.views().map((each) => this.#clones.marked(each)), ...strangers.map(strangerView)];
   }
 
-  onPeer(listen: (peer: PeerView, from: PeerState | undefined) => void): () => void {
-    this.#listeners.add(listen);
-    return () => void this.#listeners.delete(listen);
+  clones(): readonly CloneSighting[] {
+    return this.#clones.list();
+  }
+
+  onPeer(listen: PeerListener): () => void {
+    return this.#news.listen(listen);
+  }
+
+  async want(nodeId: NodeId): Promise<Link | undefined> {
+    const rested = this.#demand.rests(nodeId);
+    this.#demand.ask(nodeId);
+    if (rested && this.#isRunning && !this.#live.has(nodeId)) await this.#dialler.dialNow(nodeId);
+    return this.#live.get(nodeId);
   }
 
   async dialNow(nodeId: NodeId, timeoutMs: number): Promise<Link | undefined> {
     const live = this.#live.get(nodeId);
+    const rested = this.#demand.rests(nodeId);
+    this.#demand.ask(nodeId);
     if (live !== undefined || !this.#isRunning || this.#identity === undefined) return live;
     // By both ways at once. Alone there is only one, and it is over when its tries are.
+    const help = (): void => {
+      if (this.#live.size > 0 && !this.#live.has(nodeId)) this.#detector.help(nodeId);
+    };
     const tried = this.#dialler.dialNow(nodeId);
-    if (this.#live.size > 0) this.#detector.help(nodeId);
+    // One that nobody needed until now is most likely there.
+    if (rested) void tried.then(help);
+    else help();
     await this.#waiters.wait(nodeId, timeoutMs, tried, () => this.#live.has(nodeId) || this.#live.size === 0);
     return this.#live.get(nodeId);
   }
@@ -184,6 +216,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const previous = this.#identity;
     this.#identity = identity;
     if (previous !== undefined && previous.meshId !== identity?.meshId) this.#leave();
+    this.#roll.changed();
     if (!this.#isRunning) return;
     if (identity === undefined) void this.#dialler.stop();
     else {
@@ -193,20 +226,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   addMembers(members: readonly MemberAt[]): void {
-    for (const { identity, addresses, hasLeft = false } of members) {
-      const { nodeId } = identity;
-      if (nodeId === this.#identity?.nodeId) continue;
-      this.#peers.discovered(identity, 'member');
-      if (hasLeft) {
-        this.#departed.add(nodeId);
-        this.#dialler.setAddresses(nodeId, []);
-        if (!this.#live.has(nodeId)) this.#peers.move(nodeId, 'left', leftTheMesh);
-        continue;
-      }
-      // Back by a new certificate.
-      if (this.#departed.delete(nodeId)) this.#peers.move(nodeId, 'discovered', 'not reached yet');
-      if (addresses.length > 0) this.#dialler.setAddresses(identity.nodeId, addresses);
-    }
+    this.#roll.add(members);
   }
 
   setSeeds(seeds: readonly string[]): void {
@@ -230,18 +250,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   admit(session: Session): ReturnType<SessionOwner['admit']> {
-    const { peer } = session;
     if (!this.#isRunning) return { farewell: 'stopping', detail: 'this node is stopping' };
-    const old = this.#live.get(peer.nodeId);
-    if (old === undefined) return undefined;
-    const ageMs = this.#parts.clock.monotonic() - old.beganMs;
-    const dialledBy = ({ path, peer }: Session): NodeId => (path === 'inbound' || this.#identity === undefined ? peer.nodeId : this.#identity.nodeId);
-    const choice = choose({ ...old.claim, dialledBy: dialledBy(old) }, { ...session.claim, dialledBy: dialledBy(session) }, ageMs);
-    if (choice === 'take_new') return undefined;
-    if (choice === 'keep_old') return { farewell: 'replaced', detail: 'the two nodes have another session already' };
-    const detail = `two machines use the key of ${peer.name} at once: at ${old.address} (kept) and at ${session.address} (refused)`;
-    this.#parts.log.error({ peer: peer.name, nodeId: peer.nodeId, kept: old.address, refused: session.address }, detail);
-    return { farewell: 'clone', detail };
+    return this.#admission.admit(session);
   }
 
   up(session: Session): void {
@@ -250,29 +260,32 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#live.set(peer.nodeId, session);
     // Its `down` finds a successor in its place and so says nothing of the peer.
     old?.close('replaced', 'a newer session took its place');
-    this.#peers.discovered(peer, this.#dialler.sourceOf(session));
+    this.#roll.greeted(peer, this.#dialler.sourceOf(session));
     this.#noteLive(session);
     const wasAway = this.#peers.state(peer.nodeId) === 'unreachable';
     this.#detector.linked(peer);
     if (wasAway) this.#lookForOthers();
     this.#dialler.setAddresses(peer.nodeId, session.hello?.addresses ?? []);
     this.#open.up(session);
+    this.#news.began(session);
     this.#waiters.linked(peer.nodeId);
-    this.#call('up', peer, () => this.#parts.handler.onUp(session));
+    this.#news.guard('up', peer, () => this.#parts.handler.onUp(session));
   }
 
   message(session: Session, message: Parameters<LinkHandler['onMessage']>[1]): Promise<void> {
+    if (isWork(message)) session.usedMs = this.#parts.clock.monotonic();
     return this.#parts.handler.onMessage(session, message);
   }
 
+  holds(session: Session): boolean {
+    return this.#demand.holds(session);
+  }
+
   async query(session: Session, query: PeerQuery): Promise<PeerAnswer> {
-    if (query.type === 'reach') {
-      const asked = this.#live.get(query.nodeId);
-      return { type: 'reach', reached: (await asked?.probe(probeMs)) === true, epoch: asked?.epoch ?? 0 };
+    if (query.type === 'reach' || query.type === 'dial_back') {
+      return answerReach({ live: this.#live, demand: this.#demand, outgoing: this.#outgoing, want: (nodeId) => this.want(nodeId) }, session, query);
     }
-    if (query.type === 'dial_back') {
-      return { type: 'dial_back', results: await this.#outgoing.testAll(session.hello?.addresses ?? [], session.peer.nodeId) };
-    }
+    if (isWork(query)) session.usedMs = this.#parts.clock.monotonic();
     return this.#parts.handler.onQuery(session, query);
   }
 
@@ -286,12 +299,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   down(session: Session, end: SessionEnd): void {
     const { peer } = session;
-    if (end.farewell === 'protocol') {
-      this.#parts.log.warn({ peer: peer.name, address: session.address, saidBy: end.saidBy }, `the session with ${peer.name} broke the protocol: ${end.why}`);
-    }
-    if (end.farewell === 'clone' && end.saidBy === 'peer') {
-      this.#parts.log.error({ peer: peer.name, address: session.address }, `${peer.name} refuses this node: ${end.why}`);
-    }
+    this.#news.ended(session, end);
+    if (end.farewell === 'clone' && end.saidBy === 'peer') this.#parts.handler.onRefusedAsClone?.(peer, end.why);
     this.#open.down(session, end);
     const isLast = this.#live.get(peer.nodeId) === session;
     if (isLast) this.#live.delete(peer.nodeId);
@@ -302,15 +311,16 @@ class SessionMesh implements NodeMesh, SessionOwner {
         this.#peers.note(peer.nodeId, { address: session.address, path: session.path });
       }
       this.#detector.ended(peer, end);
-      if (this.#departed.has(peer.nodeId)) this.#peers.move(peer.nodeId, 'left', leftTheMesh);
+      this.#roll.unlinked(peer.nodeId);
     }
-    if (end.wasUp) this.#call('down', peer, () => this.#parts.handler.onDown(session, end.why));
+    if (end.wasUp) this.#news.guard('down', peer, () => this.#parts.handler.onDown(session, end.why));
     if (isLast) this.#dialler.wake(peer.nodeId, this.#redialAfterMs(peer.nodeId, end));
+    if (end.saidBy === 'peer' && end.revocation !== undefined) this.#parts.onRevoked?.(end.revocation);
   }
 
   #redialAfterMs(nodeId: NodeId, { farewell }: SessionEnd): number {
     // A reason that will be there again: no hurry.
-    if (farewell === 'protocol' || farewell === 'clone') return 10_000;
+    if (farewell === 'protocol' || farewell === 'clone' || farewell === 'removed') return 10_000;
     // Both sides have lost the link: the lower id goes first, so that they rarely meet.
     return this.#identity !== undefined && this.#identity.nodeId > nodeId ? 250 : 0;
   }
@@ -326,13 +336,10 @@ class SessionMesh implements NodeMesh, SessionOwner {
     }
     for (const session of this.#open.all()) session.tick(tick.isGrace);
     this.#detector.tick(tick);
-  }
-
-  #moved(peer: PeerView, from: PeerState | undefined): void {
-    if (from !== undefined) {
-      this.#parts.log.info({ peer: peer.name, nodeId: peer.nodeId, address: peer.address, from, to: peer.state }, `peer ${peer.name} is ${peer.state}: ${peer.why}`);
-    }
-    for (const listen of this.#listeners) listen(peer, from);
+    for (const nodeId of this.#demand.newNeighbours()) if (!this.#live.has(nodeId)) this.#dialler.wake(nodeId);
+    const unseen = this.#demand.longUnseen(this.#peers.views());
+    if (unseen !== undefined) void this.want(unseen);
+    for (const session of this.#live.values()) if (this.#demand.mayRest(session)) session.close('resting', restWords);
   }
 
   /** One that was away is back: so may be others, or this node itself. */
@@ -365,17 +372,13 @@ class SessionMesh implements NodeMesh, SessionOwner {
   /** Who the members were is no more this node's business. */
   #leave(): void {
     this.#open.closeAll('left', 'this node left the mesh');
-    for (const { nodeId } of this.#peers.views()) this.#dialler.setAddresses(nodeId, []);
-    this.#departed.clear();
     this.#detector.forget();
-    this.#peers.clear();
+    this.#roll.clear();
   }
 
-  #dialFailed({ address, sources, nodes, why }: TargetView, error: BrokerError): void {
-    // Most machines that discovery finds run no node, and that is nobody's trouble.
-    const level = nodes.length > 0 || sources.includes('seed') ? 'info' : 'debug';
-    this.#parts.log[level]({ address, sources, code: error.code }, `not reached at ${address}: ${why}`);
-    for (const nodeId of nodes) if (!this.#live.has(nodeId)) this.#peers.note(nodeId, { address });
+  #dialFailed(target: TargetView, error: BrokerError): void {
+    this.#news.dialFailed(target, error);
+    for (const nodeId of target.nodes) if (!this.#live.has(nodeId)) this.#peers.note(nodeId, { address: target.address });
   }
 
   #noteLive({ peer, address, path, rttMs, lastHeardWallMs, hello }: Session): void {
@@ -387,14 +390,5 @@ class SessionMesh implements NodeMesh, SessionOwner {
       ...(rttMs === undefined ? {} : { rttMs }),
       ...(hello === undefined ? {} : { version: hello.version }),
     });
-  }
-
-  /** A fault of the core must not take the session's bookkeeping with it. */
-  #call(what: string, peer: PeerIdentity, handle: () => void): void {
-    try {
-      handle();
-    } catch (error) {
-      this.#parts.log.error({ peer: peer.name, err: error }, `the core failed at a link that went ${what}`);
-    }
   }
 }

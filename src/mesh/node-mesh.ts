@@ -4,6 +4,8 @@ import type { Candidate } from '../domain/discovery-port.ts';
 import type { LinkHandler, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
+import type { SignedRecord } from '../domain/registration.ts';
+import type { Gone, RemovedPeer } from './gone.ts';
 import type { OwnHello } from './hello.ts';
 import type { MakeTls } from './outbound.ts';
 import type { Route } from './route.ts';
@@ -21,6 +23,10 @@ export interface MeshParts {
   readonly tls: MakeTls;
   /** How an address is reached; directly when left out. */
   readonly route?: Route;
+  /** Asked once its certificate has let a peer in: one that was removed is told so, and nothing else. */
+  readonly removed?: (peer: PeerIdentity) => RemovedPeer | undefined;
+  /** A peer said that this node was removed, by that word of an issuer, which is not checked yet. */
+  readonly onRevoked?: (revocation: SignedRecord) => void;
 }
 
 /** A member as this node has learned of it; the identity comes from a verified certificate. */
@@ -28,8 +34,8 @@ export interface MemberAt {
   readonly identity: Pick<PeerIdentity, 'nodeId' | 'name'>;
   /** host:port of each listener. */
   readonly addresses: readonly string[];
-  /** By its own word. */
-  readonly hasLeft?: boolean;
+  /** It is a member no longer. */
+  readonly gone?: Gone;
 }
 
 /** A session that is up, as whoever watches its path sees it: the same object for as long as it lives. */

@@ -29,6 +29,8 @@ export function encodeQuery(query: PeerQuery): mesh.Query['query'] {
       return { $case: 'leave', value: { departure: encodeSignedRecord(query.departure) } };
     case 'remove':
       return { $case: 'remove', value: { nodeId: query.nodeId, by: query.by } };
+    case 'revoked':
+      return { $case: 'revoked', value: { revocation: encodeSignedRecord(query.revocation) } };
     case 'registry_digest':
     case 'registry_entries':
     case 'registry_records':
@@ -86,6 +88,8 @@ export function decodeQuery(query: mesh.Query['query']): PeerQuery {
       return { type: 'leave', departure: decodeSignedRecord(required(query.value.departure, 'leave.departure')) };
     case 'remove':
       return { type: 'remove', nodeId: id(isNodeId, query.value.nodeId, 'remove.node_id'), by: name(query.value.by, 'remove.by') };
+    case 'revoked':
+      return { type: 'revoked', revocation: decodeSignedRecord(required(query.value.revocation, 'revoked.revocation')) };
     case 'registryDigest':
     case 'registryEntries':
     case 'registryRecords':
@@ -155,6 +159,8 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<mesh.Answer['answe
       return { $case: 'leave', value: {} };
     case 'remove':
       return { $case: 'remove', value: { revocation: encodeSignedRecord(answer.revocation) } };
+    case 'revoked':
+      return { $case: 'revoked', value: {} };
     case 'registry_digest':
     case 'registry_entries':
     case 'registry_records':
@@ -203,6 +209,8 @@ export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
       return { type: 'leave' };
     case 'remove':
       return { type: 'remove', revocation: decodeSignedRecord(required(answer.value.revocation, 'remove.revocation')) };
+    case 'revoked':
+      return { type: 'revoked' };
     case 'registryDigest':
     case 'registryEntries':
     case 'registryRecords':

@@ -4,9 +4,11 @@ import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import type { Farewell, OwnHello } from './hello.ts';
 import type { Session } from './session.ts';
+import type { Refusal } from './session-admission.ts';
 
 /** Why a session is over. */
 export interface SessionEnd {
@@ -16,13 +18,17 @@ export interface SessionEnd {
   readonly farewell?: Farewell;
   readonly saidBy?: 'peer' | 'here';
   readonly wasUp: boolean;
+  /** The peer's proof that this node was removed. */
+  readonly revocation?: SignedRecord;
 }
 
 /** What a session reports. `up` and `down` come once each at most, `down` always. */
 export interface SessionOwner {
-  /** The peer's Hello is in. Undefined takes the session. */
-  admit(session: Session): { readonly farewell: Farewell; readonly detail: string } | undefined;
+  /** The peer's Hello is in. Undefined takes the session; only of an inbound one may the answer take time. */
+  admit(session: Session): Refusal | undefined | Promise<Refusal | undefined>;
   up(session: Session): void;
+  /** Whether this node holds on to that session. */
+  holds(session: Session): boolean;
   message(session: Session, message: PeerMessage): Promise<void>;
   query(session: Session, query: PeerQuery): Promise<PeerAnswer>;
   /** The peer asks that this node be told to dial it. */

@@ -9,6 +9,7 @@ import { isNodeId } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { AnswerTo, ControlMessage, FlightEvents, Forward, PeerQuery } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import { ControlRequest, DataRequest } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
@@ -20,16 +21,17 @@ import { Answers } from './answers.ts';
 import { decodeDialRequest, encodeControl, encodeFlightEvents, encodeForward, largestInlineTask } from './control-frames.ts';
 import { ControlOutlet } from './control-outlet.ts';
 import { DataOutlet } from './data-outlet.ts';
-import type { Claim } from './election.ts';
 import { batchBytes, FrameStream } from './frame-stream.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello } from './hello.ts';
 import { decodeDigest, encodeHeartbeat, Heartbeat } from './heartbeat.ts';
 import type { Farewell, PeerHello } from './hello.ts';
 import { Inflow } from './inflow.ts';
+import { isWork } from './link-demand.ts';
 import { Silence } from './liveness.ts';
-import { refusalOf } from './not-understood.ts';
+import { notUnderstood } from './not-understood.ts';
 import { decodeAnswer, encodeQuery } from './queries.ts';
 import { Questions } from './questions.ts';
+import type { Refusal } from './session-admission.ts';
 import type { SessionParts } from './session-parts.ts';
 import { featureOf } from './version.ts';
 import type { Feature } from './version.ts';
@@ -49,6 +51,10 @@ export class Session implements Link {
   /** Monotonic ms of its first moment. */
   readonly beganMs: number;
   lastHeardWallMs: number;
+  /** Monotonic ms of the last work that passed over it, or of its first moment. */
+  usedMs: number;
+  /** By the peer's last heartbeat. */
+  isHeldByPeer = true;
   readonly #parts: SessionParts;
   readonly #control: FrameStream;
   #data: FrameStream | undefined;
@@ -70,8 +76,9 @@ export class Session implements Link {
     this.address = parts.address;
     this.lastHeardWallMs = parts.clock.now();
     this.beganMs = parts.clock.monotonic();
+    this.usedMs = this.beganMs;
     this.#silence = new Silence(this.beganMs);
-    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: encodeHeartbeat(number, parts.digests.digest()) }));
+    this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { ...encodeHeartbeat(number, parts.digests.digest()), holds: parts.owner.holds(this) } }));
     this.#answers = new Answers({
       peerName: parts.peer.name,
       log: parts.log,
@@ -122,10 +129,6 @@ export class Session implements Link {
     return this.#hello;
   }
 
-  get claim(): Omit<Claim, 'dialledBy'> {
-    return { epoch: this.epoch, bootNonce: this.#hello?.bootNonce ?? '' };
-  }
-
   /** Whether the acceptor's side still waits for its data stream. */
   get wantsData(): boolean {
     return this.isUp && this.#data === undefined;
@@ -155,6 +158,7 @@ export class Session implements Link {
     if (feature !== undefined && !this.can(feature)) {
       throw new BrokerError('incompatible', `${this.peer.name} runs Beckon ${this.#hello?.version}, which can't answer that`, { hint: `update Beckon on ${this.peer.name}` });
     }
+    if (isWork(query)) this.usedMs = this.#parts.clock.monotonic();
     const answer = await this.#questions.ask(query.type, timeoutMs, (number) =>
       this.#queueFrame({ $case: 'query', value: { number, query: encodeQuery(query) } }),
     );
@@ -210,9 +214,9 @@ export class Session implements Link {
     if (this.isUp && this.#heartbeat.isDue) this.#heartbeat.beat();
   }
 
-  /** Says goodbye and ends the session. */
-  close(farewell: Farewell, detail: string): void {
-    this.#queueUrgent({ $case: 'goodbye', value: encodeGoodbye(farewell, detail) });
+  /** Says goodbye and ends the session. @param revocation proves `removed` to the peer */
+  close(farewell: Farewell, detail: string, revocation?: SignedRecord): void {
+    this.#queueUrgent({ $case: 'goodbye', value: encodeGoodbye(farewell, detail, revocation) });
     this.#end(detail, farewell, 'here');
   }
 
@@ -286,24 +290,21 @@ export class Session implements Link {
     }
   }
 
-  /** A value of a newer version in a frame of a kind that is known: that frame is lost, and its sender told where it waits. */
-  #notUnderstood(frame: NonNullable<wire.ControlFrame['frame']>, { message }: BrokerError): void {
-    const { log, own, ownName } = this.#parts;
-    const error = new BrokerError('incompatible', `${ownName} runs Beckon ${own.version}: ${message}`, { hint: `update Beckon on ${ownName}` });
-    log.warn({ peer: this.peer.name, version: this.#hello?.version, frame: frame.$case }, `not understood, and skipped: ${message}`);
-    const refusal = refusalOf(frame, error, own.hlc());
+  #notUnderstood(frame: NonNullable<wire.ControlFrame['frame']>, error: BrokerError): void {
+    const refusal = notUnderstood(frame, error, { ...this.#parts, version: this.#hello?.version });
     if (refusal !== undefined) this.#queueFrame(refusal);
   }
 
   #controlFrame(frame: NonNullable<wire.ControlFrame['frame']>, bytes: number): void {
     if (frame.$case === 'hello') return this.#greeted(frame.value);
     if (frame.$case === 'goodbye') {
-      const { reason, detail } = decodeGoodbye(frame.value);
-      return this.#end(detail === '' ? reason : detail, reason, 'peer');
+      const { reason, detail, revocation } = decodeGoodbye(frame.value);
+      return this.#end(detail === '' ? reason : detail, reason, 'peer', revocation);
     }
     if (!this.isUp) throw new BrokerError('invalid', `${frame.$case} came before hello`);
     switch (frame.$case) {
       case 'heartbeat':
+        this.isHeldByPeer = frame.value.holds || !this.can('resting');
         this.#queueUrgent({ $case: 'heartbeatReply', value: { number: frame.value.number } });
         return this.#parts.digests.onDigest(this, decodeDigest(frame.value));
       case 'heartbeatReply':
@@ -325,12 +326,19 @@ export class Session implements Link {
 
   #greeted(message: wire.Hello): void {
     if (this.#hello !== undefined) throw new BrokerError('invalid', 'hello came twice');
-    const { own, ownName, owner, sessionId, openData } = this.#parts;
+    const { own, ownName, owner, sessionId } = this.#parts;
     const hello = decodeHello(message, { peerName: this.peer.name, ownName, ownVersion: own.version });
     if (sessionId !== undefined && hello.sessionId !== sessionId) throw new BrokerError('invalid', 'hello names another session');
     this.#hello = hello;
-    const refusal = owner.admit(this);
-    if (refusal !== undefined) return this.close(refusal.farewell, refusal.detail);
+    const judged = owner.admit(this);
+    if (judged instanceof Promise) void judged.then((refusal) => this.#judged(hello, refusal));
+    else this.#judged(hello, judged);
+  }
+
+  #judged(hello: PeerHello, refusal: Refusal | undefined): void {
+    if (this.#state !== 'opening') return;
+    if (refusal !== undefined) return this.close(refusal.farewell, refusal.detail, refusal.revocation);
+    const { owner, sessionId, openData } = this.#parts;
     if (sessionId === undefined) this.#sendHello(hello.sessionId);
     this.#state = 'up';
     this.#upAtMs = this.#parts.clock.monotonic();
@@ -375,7 +383,7 @@ export class Session implements Link {
     }
   }
 
-  #end(why: string, farewell?: Farewell, saidBy?: 'peer' | 'here'): void {
+  #end(why: string, farewell?: Farewell, saidBy?: 'peer' | 'here', revocation?: SignedRecord): void {
     if (this.#state === 'down') return;
     const wasUp = this.isUp;
     this.#state = 'down';
@@ -387,6 +395,6 @@ export class Session implements Link {
     this.#questions.close(why);
     this.#heartbeat.close();
     this.#parts.hangUp(saidBy !== undefined);
-    this.#parts.owner.down(this, { why, wasUp, ...(farewell === undefined ? {} : { farewell }), ...(saidBy === undefined ? {} : { saidBy }) });
+    this.#parts.owner.down(this, { why, wasUp, ...(farewell === undefined ? {} : { farewell }), ...(saidBy === undefined ? {} : { saidBy }), ...(revocation === undefined ? {} : { revocation }) });
   }
 }

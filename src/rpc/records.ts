@@ -1,7 +1,7 @@
 /** Flight, delivery, fact and registration: wire and domain. Decoders throw BrokerError `invalid` or `incompatible`. */
 import { invalid } from '../domain/errors.ts';
 import type { EventKind, Fact } from '../domain/event.ts';
-import { isDeliveryId, isEventId, isFlightId, isInvocationId, isNodeId, isSessionId } from '../domain/ids.ts';
+import { isDeliveryId, isEventId, isFlightId, isGroupId, isInvocationId, isNodeId, isSessionId } from '../domain/ids.ts';
 import type { Delivery, Flight } from '../domain/records.ts';
 import type { Registration, RegistryHead, SignedRecord } from '../domain/registration.ts';
 import { quoted } from '../domain/text.ts';
@@ -53,6 +53,7 @@ export function encodeFlight(flight: Flight): wire.Flight {
     prunedAtMs: flight.prunedAtMs,
     quarantinedAtMs: flight.quarantinedAtMs,
     sessionId: flight.sessionId ?? '',
+    groupId: flight.groupId ?? '',
   };
 }
 
@@ -88,6 +89,7 @@ export function decodeFlight(message: wire.Flight): Flight {
       prunedAtMs: optionalWhole(message.prunedAtMs, 'flight.pruned_at_ms'),
       quarantinedAtMs: optionalWhole(message.quarantinedAtMs, 'flight.quarantined_at_ms'),
       sessionId: optionalId(isSessionId, message.sessionId, 'flight.session_id'),
+      groupId: optionalId(isGroupId, message.groupId, 'flight.group_id'),
     }),
   };
 }

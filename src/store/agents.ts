@@ -108,6 +108,8 @@ export class AgentTable {
   readonly #insert;
   readonly #insertEndpoint;
   readonly #insertCheckout;
+  readonly #update;
+  readonly #updateEndpoint;
   readonly #remove;
   readonly #setAvailability;
 
@@ -122,6 +124,11 @@ export class AgentTable {
     this.#insertEndpoint = db.prepare(`
       INSERT INTO agent_endpoints (address, harness, cwd, argv, env, path, permissions, isolate) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#insertCheckout = db.prepare('INSERT INTO agent_checkouts (address, top, entry, repository, device) VALUES (?, ?, ?, ?, ?)');
+    this.#update = db.prepare(`
+      UPDATE agents SET harness = ?, capabilities = ?, labels = ?, visibility = ?, description = ?, is_default = ?, available = ?, unavailable_why = ?
+      WHERE address = ?`);
+    this.#updateEndpoint = db.prepare(`
+      UPDATE agent_endpoints SET harness = ?, cwd = ?, argv = ?, env = ?, path = ?, permissions = ?, isolate = ? WHERE address = ?`);
     this.#remove = db.prepare<[string]>('DELETE FROM agents WHERE address = ?');
     this.#setAvailability = db.prepare<[number, string | null, string]>('UPDATE agents SET available = ?, unavailable_why = ? WHERE address = ?');
   }
@@ -147,10 +154,23 @@ export class AgentTable {
     return { added: true };
   }
 
+  /** The same agent, run otherwise from now on: it keeps its id, its place and its sessions. */
+  replace({ endpoint, registration: each }: { endpoint: Endpoint; registration: Registration }): void {
+    const { address } = each;
+    this.#update.run(
+      each.harness, JSON.stringify(each.capabilities), JSON.stringify(each.labels), each.visibility, each.description, each.isDefault ? 1 : 0,
+      each.available ? 1 : 0, each.unavailableWhy ?? null, address,
+    );
+    this.#updateEndpoint.run(
+      endpoint.harness, endpoint.cwd, JSON.stringify(endpoint.argv), JSON.stringify(endpoint.env), endpoint.path, endpoint.permissions,
+      endpoint.isolate ? 1 : 0, address,
+    );
+  }
+
   /** @throws BrokerError `not_found` */
-  remove(stamp: Stamp, address: string): void {
+  remove(stamp: Stamp, address: string, why?: string): void {
     if (this.#remove.run(address).changes === 0) throw notFound(`no agent ${address} on this node`);
-    this.#facts.append(stamp, 'agent.removed', { detail: { address } });
+    this.#facts.append(stamp, 'agent.removed', { detail: { address, ...(why === undefined ? {} : { why }) } });
   }
 
   setAvailability({ address, available, why }: { address: string; available: boolean; why?: string }): void {

@@ -34,6 +34,7 @@ export class FlightList {
   readonly #self: NodeId;
   readonly #reads;
   readonly #children;
+  readonly #group;
   readonly #walks = new Map<string, ReturnType<FlightList['prepare']>>();
 
   constructor(db: Connection, nodes: NodeNumbers, self: NodeId) {
@@ -42,6 +43,7 @@ export class FlightList {
     this.#self = self;
     this.#reads = flightReads(db);
     this.#children = db.prepare<[string], { id: InvocationId }>('SELECT id FROM invocations WHERE parent_id = ?');
+    this.#group = db.prepare<[string], { id: InvocationId }>('SELECT id FROM invocations WHERE group_id = ?');
   }
 
   page(filter: Filter, { limit, after }: PageRequest): Page<Flight> {
@@ -60,7 +62,8 @@ export class FlightList {
   #ids(filter: Filter, before: string, count: number): InvocationId[] {
     const conditions = this.#conditions(filter);
     if (conditions === undefined) return [];
-    if (filter.family !== undefined) return this.#ofFamily(filter.family, filter.state, conditions, before, count);
+    if (filter.family !== undefined) return this.#among(this.#family(filter.family), filter, conditions, before, count);
+    if (filter.group !== undefined) return this.#among(this.#group.all(filter.group).map((each) => each.id), filter, conditions, before, count);
     const [first] = conditions;
     if (first === undefined && filter.state === undefined) return this.#walk('1', '', [before, count]);
     const states: readonly FlightState[] = filter.state === undefined ? flightStates : [filter.state];
@@ -75,14 +78,20 @@ export class FlightList {
     return ids.toSorted((a, b) => (a < b ? 1 : -1)).slice(0, count);
   }
 
-  /** By way of the children's index: a family is small beside all that is stored. */
-  #ofFamily(head: InvocationId, state: FlightState | undefined, conditions: readonly Condition[], before: string, count: number): InvocationId[] {
+  #family(head: InvocationId): readonly InvocationId[] {
     const family = new Set([head]);
     for (const id of family) for (const child of this.#children.all(id)) family.add(child.id);
+    return [...family];
+  }
+
+  /** One look at each: a family, or a group, is small beside all that is stored. */
+  #among(these: readonly InvocationId[], { state, group }: Filter, conditions: readonly Condition[], before: string, count: number): InvocationId[] {
+    const ofGroup = group === undefined ? undefined : new Set(this.#group.all(group).map((each) => each.id));
     const sql = conditions.map((each) => ` AND ${each.sql}`).join('');
     const values = conditions.flatMap((each) => each.values);
     const where = `invocation_id = ?${state === undefined ? '' : ' AND state = ?'}${sql}`;
-    return [...family]
+    return these
+      .filter((id) => ofGroup?.has(id) !== false)
       .toSorted((a, b) => (a < b ? 1 : -1))
       .filter((id) => this.#walk(where, '', [id, ...(state === undefined ? [] : [state]), ...values, before, 1]).length > 0)
       .slice(0, count);

@@ -2,7 +2,7 @@
 import { isTerminal } from '../domain/flight.ts';
 import type { FlightState, WaitingReason } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
-import type { InvocationId, SessionId } from '../domain/ids.ts';
+import type { GroupId, InvocationId, SessionId } from '../domain/ids.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { Flight } from '../domain/records.ts';
 import type { NodeNumbers } from './caches.ts';
@@ -48,6 +48,7 @@ export interface FlightRow {
   stored_bytes: number;
   readonly pruned_at_ms: number | null;
   quarantined_at_ms: number | null;
+  readonly origin_owner: string | null;
   // Of its invocation.
   readonly caller: string;
   readonly rerunnable: 0 | 1;
@@ -55,6 +56,7 @@ export interface FlightRow {
   readonly total_ms: number;
   readonly run_ms: number | null;
   readonly idle_ms: number | null;
+  readonly group_id: GroupId | null;
 }
 
 /** `{[key]: value}`, or nothing for null: rows have null where records have nothing. */
@@ -74,6 +76,8 @@ export function flightOf(row: FlightRow, nodes: Pick<NodeNumbers, 'idOf'>): Flig
     originNodeId: nodes.idOf(row.origin),
     ownerNodeId: nodes.idOf(row.owner),
     caller: row.caller,
+    ...optional('originOwner', row.origin_owner),
+    ...optional('groupId', row.group_id),
     ...optional('sessionId', row.session_id),
     state: row.state,
     run: row.run,

@@ -1,13 +1,13 @@
 /** Flights: what the writer does with their rows, and the reads by index. */
 import type { FlightState } from '../domain/flight.ts';
-import type { InvocationId, SessionId } from '../domain/ids.ts';
+import type { GroupId, InvocationId, SessionId } from '../domain/ids.ts';
 import { endTold } from '../domain/notification.ts';
 import type { Connection, Statement } from './connection.ts';
 import type { QueueCounts, StateTally } from './caches.ts';
 import { dueAtMs } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 
-const ofInvocation = 'i.caller, i.rerunnable, i.hold_ms, i.total_ms, i.run_ms, i.idle_ms';
+const ofInvocation = 'i.caller, i.rerunnable, i.hold_ms, i.total_ms, i.run_ms, i.idle_ms, i.group_id';
 export const flightColumns = `f.*, ${ofInvocation}`;
 const byId = `SELECT ${flightColumns} FROM flights f JOIN invocations i ON i.id = f.invocation_id WHERE f.invocation_id = ?`;
 
@@ -32,8 +32,8 @@ export class FlightTable {
     this.#get = db.prepare<[InvocationId], FlightRow>(byId);
     this.#insert = db.prepare(`
       INSERT INTO flights (invocation_id, origin, owner, peer, owned, target, agent, session_id, state, run, last_seq, acked_seq,
-        hold_until_ms, total_until_ms, due_at_ms, accepted_at_ms, sent_at_ms, received_at_ms, stdout_bytes, stderr_bytes, stored_bytes, notify)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)`);
+        hold_until_ms, total_until_ms, due_at_ms, accepted_at_ms, sent_at_ms, received_at_ms, stdout_bytes, stderr_bytes, stored_bytes, notify, origin_owner)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)`);
     this.#save = db.prepare(`
       UPDATE flights SET state = ?, run = ?, last_seq = ?, due_at_ms = ?, sent_at_ms = ?, received_at_ms = ?, started_at_ms = ?,
         finished_at_ms = ?, cancel_requested_at_ms = ?, verdict_by = ?, exit_code = ?, signal = ?, error = ?, ended = ?,
@@ -57,7 +57,7 @@ export class FlightTable {
     this.#insert.run(
       row.invocation_id, row.origin, row.owner, row.peer, row.owned, row.target, row.agent, row.session_id, row.state, row.acked_seq,
       row.hold_until_ms, row.total_until_ms, dueAtMs(row), row.accepted_at_ms, row.sent_at_ms, row.received_at_ms,
-      row.stored_bytes, notify ? 1 : 0,
+      row.stored_bytes, notify ? 1 : 0, row.origin_owner,
     );
     this.#tally.moved(undefined, row.state);
     if (row.owned === 1) this.#queues.change(row.target, 1);
@@ -122,9 +122,15 @@ export interface FlightReads {
   /** At work in that session. */
   readonly inSession: Statement<[SessionId], IdRow>;
   readonly quarantined: Statement<[number, string, number], IdRow>;
+  readonly openFor: Statement<[number, string, number], IdRow>;
   /** The next agent, by address, that something is queued for. */
   readonly nextQueuedTarget: Statement<[string], { readonly target: string }>;
   readonly queuedCount: Statement<[string], { readonly count: number }>;
+  /** Of other nodes, oldest first. */
+  readonly queuedOfOthers: Statement<[string, string, number], IdRow>;
+  readonly ofGroup: Statement<[string], IdRow>;
+  /** The last four characters, the id before it, then the whole suffix. */
+  readonly nextGroup: Statement<[string, string, string], { readonly group_id: GroupId }>;
   readonly due: Statement<[number, number], Pick<FlightRow, 'invocation_id' | 'hold_until_ms' | 'run' | 'state' | 'owned' | 'sent_at_ms'>>;
   readonly nextDue: Statement<[number], { readonly due_at_ms: number }>;
 }
@@ -154,12 +160,20 @@ export function flightReads(db: Connection): FlightReads {
     quarantined: db.prepare(`
       SELECT invocation_id FROM flights
       WHERE origin = ? AND quarantined_at_ms IS NOT NULL AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
+    openFor: db.prepare(`
+      SELECT invocation_id FROM flights
+      WHERE peer = ? AND owned = 1 AND finished_at_ms IS NULL AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
     nextQueuedTarget: db.prepare(
       "SELECT target FROM flights INDEXED BY flights_queued WHERE target > ? AND state = 'queued' AND owned = 1 ORDER BY target LIMIT 1",
     ),
     queuedCount: db.prepare(
       "SELECT count(*) AS count FROM flights WHERE target = ? AND state = 'queued' AND owned = 1",
     ),
+    queuedOfOthers: db.prepare(`${queuedSql} AND origin <> owner AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
+    ofGroup: db.prepare('SELECT id AS invocation_id FROM invocations WHERE group_id = ? ORDER BY id'),
+    nextGroup: db.prepare(`
+      SELECT group_id FROM invocations
+      WHERE group_id IS NOT NULL AND substr(group_id, -4) = ? AND group_id > ? AND group_id LIKE '%' || ? ORDER BY group_id LIMIT 1`),
     due: db.prepare(`
       SELECT invocation_id, hold_until_ms, run, state, owned, sent_at_ms
       FROM flights WHERE due_at_ms <= ? ORDER BY due_at_ms LIMIT ?`),

@@ -1,5 +1,5 @@
 /** Invocations and their payloads. */
-import type { InvocationId } from '../domain/ids.ts';
+import type { GroupId, InvocationId } from '../domain/ids.ts';
 import type { Invocation, SessionChoice, Task } from '../domain/invocation.ts';
 import type { Connection } from './connection.ts';
 import type { NodeNumbers } from './caches.ts';
@@ -28,6 +28,7 @@ interface InvocationRow {
   readonly path: string;
   readonly redrive_of: InvocationId | null;
   readonly accepted_at_ms: number;
+  readonly group_id: GroupId | null;
 }
 
 export class InvocationTable {
@@ -40,8 +41,8 @@ export class InvocationTable {
     this.#stored = stored;
     this.#insert = db.prepare(`
       INSERT INTO invocations (id, origin, owner, caller, address_typed, target, session_mode, session_name, hold_ms,
-        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, path, redrive_of, accepted_at_ms)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, path, redrive_of, accepted_at_ms, group_id)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#insertPayload = db.prepare('INSERT INTO payloads (invocation_id, files, text) VALUES (?, ?, ?)');
     this.#insertFile = db.prepare('INSERT INTO payload_files (invocation_id, position, name, bytes) VALUES (?, ?, ?, ?)');
   }
@@ -52,7 +53,7 @@ export class InvocationTable {
       each.id, origin, owner, each.caller, each.addressTyped, each.target, session.mode,
       session.mode === 'named' ? session.name : null, limits.holdMs, limits.totalMs, limits.runMs ?? null,
       limits.idleMs ?? null, each.rerunnable ? 1 : 0, ancestry.parentId ?? null, ancestry.rootId, ancestry.depth,
-      JSON.stringify(ancestry.path), each.redriveOf ?? null, each.acceptedAtMs,
+      JSON.stringify(ancestry.path), each.redriveOf ?? null, each.acceptedAtMs, each.groupId ?? null,
     );
     this.#insertPayload.run(each.id, task.files.length, task.text);
     for (const [position, file] of task.files.entries()) this.#insertFile.run(each.id, position, file.name, file.bytes);
@@ -98,5 +99,6 @@ function invocationOf(row: InvocationRow, nodes: NodeNumbers): Invocation {
     ancestry: { ...optional('parentId', row.parent_id), rootId: row.root_id, depth: row.depth, path: JSON.parse(row.path) as string[] },
     ...optional('redriveOf', row.redrive_of),
     acceptedAtMs: row.accepted_at_ms,
+    ...optional('groupId', row.group_id),
   };
 }

@@ -23,13 +23,14 @@ export class MovingWrites {
       'UPDATE agents SET address = ? WHERE address = ?',
       'UPDATE agent_endpoints SET address = ? WHERE address = ?',
       'UPDATE agent_checkouts SET address = ? WHERE address = ?',
+      'UPDATE project_instances SET address = ? WHERE address = ?',
       'UPDATE agent_sessions SET address = ? WHERE address = ?',
       "UPDATE flights SET target = ? WHERE target = ? AND state = 'queued' AND owned = 1",
       "UPDATE flights SET target = ? WHERE target = ? AND state IN ('running', 'waiting') AND owned = 1",
     ].map((sql) => db.prepare<[string, string]>(sql));
     this.#rememberNames = db.prepare('UPDATE nodes SET name = m.name FROM members m WHERE m.node = nodes.number');
     this.#forgetRegistrations = ['registrations', 'registry_heads'].map((table) => db.prepare(`DELETE FROM ${table}`));
-    this.#forget = ['members', 'invites', 'admit_rules', 'applicants', 'issuers', 'mesh'].map((table) => db.prepare(`DELETE FROM ${table}`));
+    this.#forget = ['members', 'invites', 'admit_rules', 'applicants', 'issuers', 'revocations', 'agent_shares', 'mesh'].map((table) => db.prepare(`DELETE FROM ${table}`));
     this.#leftMesh = db.prepare('INSERT INTO left_meshes (id, name, left_at_ms) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET left_at_ms = excluded.left_at_ms');
   }
 
@@ -48,6 +49,7 @@ export class MovingWrites {
     return moved;
   }
 
+  /** Agents are shared with members of this mesh, and not of the next one. */
   leave({ stamp }: Input<'leaveMesh'>): void {
     const { trust, facts } = this.#tables;
     const mesh = trust.own();

@@ -13,11 +13,13 @@ export interface Beginning {
   /** Of its task. */
   readonly storedBytes: number;
   readonly session: SessionId | undefined;
+  /** Of work that comes from another node. */
+  readonly originOwner?: string | undefined;
   /** When its limits begin to count here. */
   readonly atMs: number;
 }
 
-export function newFlightRow(each: Invocation, { origin, owner, self, storedBytes, session, atMs }: Beginning): FlightRow {
+export function newFlightRow(each: Invocation, { origin, owner, self, storedBytes, session, originOwner, atMs }: Beginning): FlightRow {
   const isOwned = owner === self;
   return {
     invocation_id: each.id,
@@ -56,21 +58,23 @@ export function newFlightRow(each: Invocation, { origin, owner, self, storedByte
     stored_bytes: storedBytes,
     pruned_at_ms: null,
     quarantined_at_ms: null,
+    origin_owner: originOwner ?? null,
     caller: each.caller,
     rerunnable: each.rerunnable ? 1 : 0,
     hold_ms: each.limits.holdMs,
     total_ms: each.limits.totalMs,
     run_ms: each.limits.runMs ?? null,
     idle_ms: each.limits.idleMs ?? null,
+    group_id: each.groupId ?? null,
   };
 }
 
 /** The record of that row, made where the invocation is at hand instead of sent between threads. */
-export function newFlight(each: Invocation, isOwned: boolean, atMs: number, session: SessionId | undefined): Flight {
+export function newFlight(each: Invocation, isOwned: boolean, atMs: number, session: SessionId | undefined, originOwner?: string): Flight {
   const [origin, owner] = [0, 1];
   const isLocal = each.originNodeId === each.ownerNodeId;
   const self = isOwned && !isLocal ? owner : origin;
-  const row = newFlightRow(each, { origin, owner: isLocal ? origin : owner, self, storedBytes: 0, session, atMs });
+  const row = newFlightRow(each, { origin, owner: isLocal ? origin : owner, self, storedBytes: 0, session, originOwner, atMs });
   return flightOf(row, { idOf: (number) => (number === origin ? each.originNodeId : each.ownerNodeId) });
 }
 

@@ -6,7 +6,7 @@ import { maxOutputChunk } from '../domain/flight-event.ts';
 import type { FlightEvent, Outcome } from '../domain/flight-event.ts';
 import { canRefine, isTerminal } from '../domain/flight.ts';
 import { invocationOfFlight } from '../domain/ids.ts';
-import type { FlightId, InvocationId, NodeId } from '../domain/ids.ts';
+import type { FlightId, GroupId, InvocationId, NodeId, SessionId } from '../domain/ids.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import type { AcceptInput } from '../domain/store-port.ts';
 import type { Flight } from '../domain/records.ts';
@@ -26,7 +26,7 @@ export class OriginWrites {
   }
 
   accept(input: AcceptInput): Wire<'accept'> {
-    const { nodes, self, idempotency, flights, invocations, queues, sessions } = this.#tables;
+    const { nodes, self, idempotency, flights, invocations, queues, sessions, revocations } = this.#tables;
     const { stamp, invocation, task, key, payloadHash, plan, notify } = input;
     if (key !== undefined) {
       const known = idempotency.get(invocation.caller, key);
@@ -35,6 +35,8 @@ export class OriginWrites {
     const origin = nodes.of(invocation.originNodeId);
     const owner = nodes.of(invocation.ownerNodeId);
     if (origin !== self) throw internal('an origin accepts only its own invocations');
+    // Removed since its address was looked up.
+    if (owner !== self) revocations.check(owner, 'unavailable');
     if ((owner === self) !== (plan.kind === 'local')) throw internal(`the plan ${plan.kind} does not fit the owner`);
     if (plan.kind === 'local') checkQueue(queues.of(invocation.target), plan.queueLimit, invocation.target);
     const session = plan.kind === 'local' && plan.sessionOwner !== undefined ? sessions.take(invocation, plan.sessionOwner, stamp) : undefined;
@@ -45,6 +47,17 @@ export class OriginWrites {
     flights.insert(row, notify);
     this.#plan(input, row);
     return session;
+  }
+
+  /** All or none. The key stands for the first of them, and so for the group. */
+  acceptAll({ members, key, ...shared }: Input<'acceptAll'>): Wire<'acceptAll'> {
+    const sessions: (SessionId | undefined)[] = [];
+    for (const [index, each] of members.entries()) {
+      const answer = this.accept({ ...shared, ...each, ...(key === undefined || index > 0 ? {} : { key }) });
+      if (typeof answer === 'object') return knownGroup(answer);
+      sessions.push(answer);
+    }
+    return { sessions };
   }
 
   #again(id: InvocationId, isSame: boolean): Wire<'accept'> {
@@ -220,10 +233,11 @@ export class OriginWrites {
 
   /** @throws BrokerError `denied` when another node than its owner speaks of it */
   #ofOwner(id: InvocationId, from: NodeId): { flight: FlightRow; delivery: DeliveryRow } | undefined {
-    const { flights, deliveries, nodes, self } = this.#tables;
+    const { flights, deliveries, nodes, self, revocations } = this.#tables;
     const flight = flights.get(id);
     if (flight === undefined) return undefined;
     if (flight.owner !== nodes.find(from) || flight.owner === self) throw denied(`${id} is not for this node to speak of`);
+    revocations.check(flight.owner, 'denied');
     const delivery = deliveries.get(id);
     if (delivery === undefined) throw internal(`${id} has no delivery`);
     return { flight, delivery };
@@ -234,6 +248,11 @@ export class OriginWrites {
     if (flight === undefined) throw notFound(`no flight ${flightId} here`);
     return flight;
   }
+}
+
+function knownGroup({ groupId, invocationId }: Flight): { readonly known: GroupId } {
+  if (groupId === undefined) throw conflict(`this key stands for another request, ${invocationId}`, 'use another key');
+  return { known: groupId };
 }
 
 /** A peer's event that does not fit is the peer's fault. */

@@ -32,11 +32,12 @@ export class OwnerWrites {
     this.#tables = tables;
   }
 
-  receive({ stamp, invocation, task, queueLimit, sessionOwner }: Input<'receive'>): Wire<'receive'> {
-    const { nodes, self, flights, invocations, tombstones, queues, facts, sessions } = this.#tables;
+  receive({ stamp, invocation, task, queueLimit, sessionOwner, originOwner }: Input<'receive'>): Wire<'receive'> {
+    const { nodes, self, flights, invocations, tombstones, queues, facts, sessions, revocations } = this.#tables;
     const origin = nodes.of(invocation.originNodeId);
     const owner = nodes.of(invocation.ownerNodeId);
     if (origin === self || owner !== self) throw internal(`${invocation.id} is not for this node to receive`);
+    revocations.check(origin, 'denied');
     const known = flights.get(invocation.id);
     if (known !== undefined) {
       if (known.origin !== origin) throw conflict(`${invocation.id} is known here from another node`);
@@ -47,7 +48,7 @@ export class OwnerWrites {
     if (gone === 'pruned') throw conflict(`${invocation.id} was taken here before, and its records were pruned`);
     checkQueue(queues.of(invocation.target), queueLimit, invocation.target);
     const session = sessionOwner === undefined ? undefined : sessions.take(invocation, sessionOwner, stamp);
-    const row = newFlightRow(invocation, { origin, owner, self, storedBytes: sizeOf(task), session, atMs: stamp.atMs });
+    const row = newFlightRow(invocation, { origin, owner, self, storedBytes: sizeOf(task), session, originOwner, atMs: stamp.atMs });
     invocations.insert(invocation, origin, owner, task);
     flights.insert(row);
     facts.append(stamp, 'invocation.received', { invocation: invocation.id, peer: origin, detail: { target: row.target } });

@@ -1,6 +1,6 @@
 /** What passes between the main thread and the store's workers. */
 import type { ErrorInfo } from '../domain/errors.ts';
-import type { SessionId } from '../domain/ids.ts';
+import type { GroupId, SessionId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import type { StoreInspection, StoreWrites } from '../domain/store-port.ts';
 
@@ -12,6 +12,8 @@ export type Result<Name extends WriteName> = Awaited<ReturnType<StoreWrites[Name
 interface Compact {
   /** The flight that the key stands for; of a new one, which the caller knows, its session, if it has one. */
   readonly accept: Flight | SessionId | undefined;
+  /** Of the new ones, in their order. */
+  readonly acceptAll: { readonly sessions: readonly (SessionId | undefined)[] } | { readonly known: GroupId };
   readonly receive: Flight | 'cancelled' | SessionId | undefined;
   /** The seq of the first chunk. */
   readonly appendOutput: number;
@@ -27,6 +29,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   prune: true,
   note: true,
   accept: true,
+  acceptAll: true,
   receive: true,
   beginAttempt: true,
   loseAttempts: true,
@@ -55,7 +58,12 @@ const writes: Readonly<Record<WriteName, true>> = {
   giveUp: true,
   addAgent: true,
   removeAgent: true,
+  shareAgent: true,
+  unshareAgent: true,
   setAvailability: true,
+  saveProject: true,
+  putInstance: true,
+  forgetProject: true,
   saveRegistry: true,
   saveMembership: true,
   replaceOwnChain: true,
@@ -70,6 +78,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   renameMember: true,
   saveIssuer: true,
   saveDepartures: true,
+  saveRevocations: true,
   saw: true,
 };
 export const writeNames = Object.keys(writes) as readonly WriteName[];

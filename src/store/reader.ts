@@ -1,9 +1,10 @@
 /** The short reads of the port, on the calling thread: each by index and bounded, and only of what is durable. */
 import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
-import type { InvocationId, NodeId } from '../domain/ids.ts';
+import type { GroupId, InvocationId, NodeId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import type { StoreReads } from '../domain/store-port.ts';
 import { agentSessionReads } from './agent-sessions.ts';
+import { agentShareReads } from './agent-shares.ts';
 import { agentReads } from './agents.ts';
 import { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
@@ -16,8 +17,10 @@ import { flightReads, lastId } from './flights.ts';
 import { keyedRead } from './idempotency.ts';
 import { invocationReads } from './invocations.ts';
 import { nodeReads } from './nodes.ts';
+import { projectReads } from './projects.ts';
 import { pruningReads } from './pruning.ts';
 import { replyReads } from './replies.ts';
+import { revocationReads } from './revocations.ts';
 import { registrationReads } from './registrations.ts';
 import { enrolmentReads } from './enrolment.ts';
 import { trustReads } from './trust.ts';
@@ -60,6 +63,12 @@ export function readerOver(db: Connection): StoreReads {
     for (let row = flights.nextQueuedTarget.get(''); row !== undefined; row = flights.nextQueuedTarget.get(row.target)) yield row.target;
   }
 
+  const groupsBySuffix = (suffix: string): GroupId[] => {
+    const first = flights.nextGroup.get(suffix.slice(-4), '', suffix)?.group_id;
+    const second = first === undefined ? undefined : flights.nextGroup.get(suffix.slice(-4), first, suffix)?.group_id;
+    return [first, second].filter((each) => each !== undefined);
+  };
+
   return {
     lastHlc: facts.lastHlc,
     newestFact: facts.newestFact,
@@ -97,6 +106,7 @@ export function readerOver(db: Connection): StoreReads {
     queuedTargets: () => [...queuedTargets()],
     quarantined: (originNodeId, after, limit) =>
       ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
+    openFor: (originNodeId, after, limit) => ofNode(originNodeId, (origin) => flights.openFor.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),
     prunable: (limits) => pruning.prunable(limits),
     queuedCount: (address) => flights.queuedCount.get(address)?.count ?? 0,
@@ -114,6 +124,10 @@ export function readerOver(db: Connection): StoreReads {
     endpoint: (address) => agents.endpoint(address),
     ownRegistrations: agents.registrations,
     ownRegistration: (address) => agents.registration(address),
+    ...agentShareReads(db),
+    queuedOfOthers: (address, after, limit) => known(flights.queuedOfOthers.all(address, after === undefined ? firstId : invocationOfFlight(after), limit)),
+    group: (id) => known(flights.ofGroup.all(id)),
+    groupsBySuffix: (suffix) => (/^[0-9A-Z]{4,26}$/.test(suffix) ? groupsBySuffix(suffix) : []),
     registryHeads: registry.heads,
     registryHead: (nodeId) => registry.head(nodeId),
     registrations: (nodeId) => registry.registrations(nodeId),
@@ -126,6 +140,9 @@ export function readerOver(db: Connection): StoreReads {
     membersNamed: trust.membersNamed,
     hasLeft: (meshId) => trust.hasLeft(meshId),
     formerName: (nodeId) => trust.formerName(nodeId),
+    removedFrom: () => trust.removedFrom(),
+    ...revocationReads(db, nodes),
     ...enrolmentReads(db, nodes),
+    ...projectReads(db),
   };
 }

@@ -1,6 +1,7 @@
 /** All that the writer's one connection writes to. */
 import type { NodeId } from '../domain/ids.ts';
 import { AgentSessionTable } from './agent-sessions.ts';
+import { AgentShareTable } from './agent-shares.ts';
 import { AgentTable } from './agents.ts';
 import { GrowingNodeNumbers, QueueCounts, StateTally } from './caches.ts';
 import type { Connection } from './connection.ts';
@@ -13,7 +14,9 @@ import { FlightTable } from './flights.ts';
 import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
+import { ProjectTable } from './projects.ts';
 import { RegistrationTable } from './registrations.ts';
+import { RevocationTable } from './revocations.ts';
 import { StoredBytes } from './stored-bytes.ts';
 import { ReplyTable } from './replies.ts';
 import { TombstoneTable } from './tombstones.ts';
@@ -38,9 +41,12 @@ export interface Tables {
   readonly tombstones: TombstoneTable;
   readonly replies: ReplyTable;
   readonly agents: AgentTable;
+  readonly projects: ProjectTable;
+  readonly shares: AgentShareTable;
   readonly sessions: AgentSessionTable;
   readonly registrations: RegistrationTable;
   readonly trust: TrustTable;
+  readonly revocations: RevocationTable;
   readonly worktrees: WorktreeTable;
   readonly enrolment: EnrolmentTable;
 }
@@ -52,6 +58,8 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
   const tally = new StateTally(db);
   const stored = new StoredBytes(db);
   const facts = new FactTable(db, self);
+  const revocations = new RevocationTable(db, { nodes, self, facts });
+  const agents = new AgentTable(db, nodes, facts);
   return {
     nodes,
     self,
@@ -68,10 +76,13 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     deliveries: new DeliveryTable(db),
     tombstones: new TombstoneTable(db),
     replies: new ReplyTable(db),
-    agents: new AgentTable(db, nodes, facts),
+    agents,
+    projects: new ProjectTable(db, facts, agents),
+    shares: new AgentShareTable(db, facts),
     sessions: new AgentSessionTable(db),
     registrations: new RegistrationTable(db, nodes),
-    trust: new TrustTable(db, nodes, facts),
+    trust: new TrustTable(db, { nodes, facts, revocations }),
+    revocations,
     worktrees: new WorktreeTable(db, facts),
     enrolment: new EnrolmentTable(db, nodes, facts),
   };

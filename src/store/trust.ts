@@ -4,12 +4,13 @@ import { conflict, denied, notFound } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
-import type { Invite, Member, Membership } from '../domain/store-port.ts';
+import type { Invite, Member, Membership, RemovedFrom } from '../domain/store-port.ts';
 import { isLaterCertificate } from '../domain/trust.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import type { Connection } from './connection.ts';
 import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
 import type { FactTable } from './events.ts';
+import type { RevocationTable } from './revocations.ts';
 import { optional } from './flight-row.ts';
 import type { Input } from './protocol.ts';
 import { Refusal } from './refusal.ts';
@@ -24,6 +25,8 @@ interface MeshRow {
   readonly issuer: Uint8Array;
   readonly is_issuer: 0 | 1;
   readonly own_issuer: Uint8Array | null;
+  readonly removed_at_ms: number | null;
+  readonly removed_by: string | null;
 }
 
 interface MemberRow {
@@ -36,11 +39,21 @@ interface MemberRow {
   readonly addresses: string;
   readonly last_seen_ms: number | null;
   readonly is_issuer: 0 | 1;
+  readonly issuer_certificate: Uint8Array | null;
   readonly left_at_ms: number | null;
   readonly departure: Uint8Array | null;
   readonly departure_signature: Uint8Array | null;
+  readonly removed_at_ms: number | null;
+  readonly removed_by: string | null;
+  readonly revocation: Uint8Array | null;
+  readonly revocation_signature: Uint8Array | null;
   readonly left_certified_at_ms: number | null;
 }
+
+/** With the revocation that says that it is none: its own, or that of the issuer which certified it. */
+const selectMembers = `
+  SELECT members.*, r.revoked_at_ms AS removed_at_ms, r.revoked_by AS removed_by, r.payload AS revocation, r.signature AS revocation_signature
+  FROM members LEFT JOIN revocations own ON own.node = members.node LEFT JOIN revocations r ON r.node = coalesce(own.node, removed_with)`;
 
 interface InviteRow {
   readonly owner: string;
@@ -52,6 +65,7 @@ interface InviteRow {
 export class TrustTable {
   readonly #nodes: GrowingNodeNumbers;
   readonly #facts: FactTable;
+  readonly #revocations: RevocationTable;
   readonly #mesh;
   readonly #insertMesh;
   readonly #replaceChain;
@@ -67,18 +81,19 @@ export class TrustTable {
   readonly #invite;
   readonly #useInvite;
 
-  constructor(db: Connection, nodes: GrowingNodeNumbers, facts: FactTable) {
+  constructor(db: Connection, { nodes, facts, revocations }: { readonly nodes: GrowingNodeNumbers; readonly facts: FactTable; readonly revocations: RevocationTable }) {
     this.#nodes = nodes;
     this.#facts = facts;
+    this.#revocations = revocations;
     this.#mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh');
     this.#insertMesh = db.prepare(`
       INSERT INTO mesh (one, id, mesh_name, name, owner, root, leaf, issuer, is_issuer, own_issuer, since_ms) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#replaceChain = db.prepare('UPDATE mesh SET name = ?, leaf = ?, issuer = ?');
-    this.#member = db.prepare<[number], MemberRow>('SELECT * FROM members WHERE node = ?');
+    this.#member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE members.node = ?`);
     this.#saveMember = db.prepare(`
       INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (node) DO UPDATE SET name = excluded.name, owner = excluded.owner, leaf = excluded.leaf, issuer = excluded.issuer,
-        not_before_ms = excluded.not_before_ms, addresses = excluded.addresses,
+        not_before_ms = excluded.not_before_ms, addresses = excluded.addresses, removed_with = NULL,
         last_seen_ms = coalesce(excluded.last_seen_ms, last_seen_ms)`);
     // Its word counts for certificates up to the one that it names.
     this.#backAgain = db.prepare<[number, number]>(`
@@ -87,8 +102,8 @@ export class TrustTable {
     this.#saveAddresses = db.prepare('UPDATE members SET addresses = ? WHERE node = ?');
     this.#saw = db.prepare<[number, number]>('UPDATE members SET last_seen_ms = max(coalesce(last_seen_ms, 0), ?) WHERE node = ?');
     this.#holder = db.prepare<[string, number, string], { node: number }>(`
-      SELECT node FROM members WHERE name = ? AND node <> ? AND left_at_ms IS NULL UNION ALL SELECT 0 FROM mesh WHERE name = ? LIMIT 1`);
-    this.#setIssuer = db.prepare<[number]>('UPDATE members SET is_issuer = 1 WHERE node = ?');
+      SELECT node FROM members WHERE name = ? AND node <> ? AND left_at_ms IS NULL AND removed_with IS NULL AND node NOT IN (SELECT node FROM revocations) UNION ALL SELECT 0 FROM mesh WHERE name = ? LIMIT 1`);
+    this.#setIssuer = db.prepare<[Uint8Array, number]>('UPDATE members SET is_issuer = 1, issuer_certificate = ? WHERE node = ?');
     this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, left_certified_at_ms = ?, addresses = ? WHERE node = ?');
     this.#insertInvite = db.prepare('INSERT INTO invites (secret_hash, owner, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)');
     this.#invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
@@ -116,14 +131,15 @@ export class TrustTable {
 
   renameMember({ stamp, member }: { stamp: Stamp; member: Member }): void {
     const node = this.#nodes.of(member.nodeId);
+    this.#revocations.check(node, 'denied');
     if (this.#holder.get(member.name, node, member.name) !== undefined) throw nameTaken(member.name);
     this.#save(member);
     this.#facts.append(stamp, 'member.renamed', { peer: node, detail: { name: member.name } });
   }
 
-  saveIssuer({ nodeId }: { nodeId: NodeId }): void {
+  saveIssuer({ nodeId, certificate }: { nodeId: NodeId; certificate: Uint8Array }): void {
     const node = this.#nodes.find(nodeId);
-    if (node !== undefined) this.#setIssuer.run(node);
+    if (node !== undefined) this.#setIssuer.run(certificate, node);
   }
 
   saveDepartures({ stamp, departures }: Input<'saveDepartures'>): NodeId[] {
@@ -131,7 +147,7 @@ export class TrustTable {
     for (const { departure, record } of departures) {
       const node = this.#nodes.find(departure.nodeId);
       const known = node === undefined ? undefined : this.#member.get(node);
-      if (node === undefined || known === undefined || departure.certifiedAtMs < known.not_before_ms || !isLaterWord(departure, known)) continue;
+      if (node === undefined || known === undefined || this.#revocations.has(node) || departure.certifiedAtMs < known.not_before_ms || !isLaterWord(departure, known)) continue;
       this.#setLeft.run(departure.leftAtMs, record.payload, record.signature, departure.certifiedAtMs, '[]', node);
       if (known.left_at_ms !== null) continue;
       this.#facts.append(stamp, 'member.left', { peer: node, detail: { name: known.name } });
@@ -152,11 +168,14 @@ export class TrustTable {
     if (invite.used_at_ms !== null && !isAgain) return this.#refuse(stamp, member, 'the invitation was used already');
     if (stamp.atMs >= invite.expires_at_ms) return this.#refuse(stamp, member, 'the invitation is past its end');
     const node = this.#nodes.of(member.nodeId);
+    this.#revocations.check(node, 'denied');
     this.#useInvite.run(stamp.atMs, node, secretHash);
     this.admit(stamp, member);
   }
 
+  /** @throws BrokerError `denied` for a node that was removed: its key is nobody's any more */
   admit(stamp: Stamp, member: Member): void {
+    this.#revocations.check(this.#nodes.of(member.nodeId), 'denied');
     this.#save(member);
     this.#facts.append(stamp, 'member.admitted', { peer: this.#nodes.of(member.nodeId), detail: { name: member.name, owner: member.owner } });
   }
@@ -167,6 +186,7 @@ export class TrustTable {
     if (meshId !== undefined && this.#mesh.get()?.id !== meshId) return changed;
     for (const member of members) {
       const node = this.#nodes.of(member.nodeId);
+      if (this.#revocations.has(node)) continue;
       const known = this.#member.get(node);
       if (known === undefined || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: known.leaf })) {
         this.#save(member);
@@ -218,12 +238,16 @@ function leftOf({ left_at_ms: atMs, departure: payload, departure_signature: sig
   return atMs === null || payload === null || signature === null ? {} : { left: { atMs, record: { payload, signature } } };
 }
 
+function removedOf({ removed_at_ms: atMs, removed_by: by, revocation: payload, revocation_signature: signature }: MemberRow): Pick<Member, 'removed'> {
+  return atMs === null || payload === null || signature === null ? {} : { removed: { atMs, by: by ?? '', record: { payload, signature } } };
+}
+
 export function trustReads(db: Connection, nodes: NodeNumbers) {
   const mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh WHERE one = 1');
-  const ownMesh = db.prepare<[], { id: MeshId; name: string }>('SELECT id, mesh_name AS name FROM mesh WHERE one = 1');
-  const members = db.prepare<[], MemberRow>('SELECT * FROM members ORDER BY name, node');
-  const member = db.prepare<[number], MemberRow>('SELECT * FROM members WHERE node = ?');
-  const named = db.prepare<[string], MemberRow>('SELECT * FROM members WHERE name = ?');
+  const ownMesh = db.prepare<[], { id: MeshId; name: string }>('SELECT id, mesh_name AS name FROM mesh WHERE one = 1 AND removed_at_ms IS NULL');
+  const members = db.prepare<[], MemberRow>(`${selectMembers} ORDER BY members.name, members.node`);
+  const member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE members.node = ?`);
+  const named = db.prepare<[string], MemberRow>(`${selectMembers} WHERE members.name = ?`);
   const memberOf = (row: MemberRow): Member => ({
     nodeId: nodes.idOf(row.node),
     name: row.name,
@@ -233,7 +257,9 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     addresses: JSON.parse(row.addresses) as string[],
     ...optional('lastSeenMs', row.last_seen_ms),
     ...(row.is_issuer === 1 ? { isIssuer: true } : {}),
+    ...optional('issuerDer', row.issuer_certificate),
     ...leftOf(row),
+    ...removedOf(row),
   });
   const invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
   const left = db.prepare<[string], { id: string }>('SELECT id FROM left_meshes WHERE id = ?');
@@ -248,7 +274,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     },
     membership(): Membership | undefined {
       const row = mesh.get();
-      if (row === undefined) return undefined;
+      if (row === undefined || row.removed_at_ms !== null) return undefined;
       return {
         meshId: row.id,
         meshName: row.mesh_name,
@@ -261,6 +287,11 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
       };
     },
     mesh: (): { readonly id: MeshId; readonly name: string } | undefined => ownMesh.get(),
+    removedFrom(): RemovedFrom | undefined {
+      const row = mesh.get();
+      if (row === undefined || row.removed_at_ms === null) return undefined;
+      return { meshId: row.id, meshName: row.mesh_name, name: row.name, owner: row.owner, by: row.removed_by ?? '', atMs: row.removed_at_ms };
+    },
     members: (): Member[] => members.all().map(memberOf),
     membersNamed: (name: string): Member[] => named.all(name).map(memberOf),
     member(nodeId: NodeId): Member | undefined {

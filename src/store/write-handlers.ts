@@ -21,7 +21,13 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
   const moving = new MovingWrites(db, tables);
-  const { agents, boots, enrolment, facts, flights, nodes, registrations, sessions, trust, worktrees } = tables;
+  const { agents, boots, enrolment, facts, flights, nodes, projects, registrations, revocations, sessions, shares, trust, worktrees } = tables;
+  const removeAgent = ({ stamp, address, why, isByHand = false }: Input<'removeAgent'>): Wire<'removeAgent'> => {
+    projects.unlisted(stamp, address, why, isByHand);
+    agents.remove(stamp, address, why);
+    sessions.agentGone(address);
+    return { held: flights.queued(address).map(flightOfInvocation) };
+  };
   return {
     boot: (input) => rollback.boot(input),
     rolledBack: (input) => rollback.rolledBack(input),
@@ -35,6 +41,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       });
     },
     accept: (input) => origin.accept(input),
+    acceptAll: (input) => origin.acceptAll(input),
     receive: (input) => owner.receive(input),
     beginAttempt: (input) => origin.beginAttempt(input),
     loseAttempts: (input) => origin.loseAttempts(input),
@@ -75,16 +82,29 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       return owner.recover(rollback.isPutBack ? { ...input, mayReturn: [] } : input);
     },
     giveUp: (input) => owner.giveUp(input),
-    addAgent: (input) => agents.add(input),
-    removeAgent: ({ stamp, address }) => {
-      agents.remove(stamp, address);
-      sessions.agentGone(address);
-      return { held: flights.queued(address).map(flightOfInvocation) };
+    addAgent: (input) => {
+      const answer = agents.add(input);
+      if (answer.added) projects.relisted(input.registration.address);
+      return answer;
     },
+    removeAgent: (input) => removeAgent(input),
+    saveProject: (input) => {
+      projects.save(input);
+    },
+    putInstance: (input) => {
+      projects.put(input);
+    },
+    forgetProject: ({ stamp, root, why }) => {
+      const removed = projects.instancesOf(root).map((address) => ({ address, ...removeAgent({ stamp, address, why }) }));
+      projects.forget(stamp, root);
+      return { removed };
+    },
+    shareAgent: (input) => shares.share(input),
+    unshareAgent: (input) => shares.unshare(input),
     setAvailability: (input) => {
       agents.setAvailability(input);
     },
-    saveRegistry: (input) => registrations.save(input),
+    saveRegistry: (input) => !revocations.has(nodes.of(input.head.nodeId)) && registrations.save(input),
     saveMembership: (input) => {
       trust.saveMembership(input);
     },
@@ -117,6 +137,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       trust.saveIssuer(input);
     },
     saveDepartures: (input) => trust.saveDepartures(input),
+    saveRevocations: (input) => revocations.save(input),
     saw: (input) => {
       trust.saw(input);
       if (input.epoch !== undefined) boots.saw(input.nodeId, input.epoch);

@@ -61,12 +61,20 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
       if (typeof known === 'object') return { flight: known, deduplicated: true };
       return { flight: newFlight(invocation, plan.kind === 'local', stamp.atMs, known), deduplicated: false };
     },
+    async acceptAll(input) {
+      const parcel = new Parcel();
+      const packed = { ...input, task: parcel.packTask(input.task) };
+      parcel.size *= input.members.length;
+      const answer = await send('acceptAll', packed, parcel);
+      if ('known' in answer) return answer;
+      return { flights: input.members.map(({ invocation, plan }, index) => newFlight(invocation, plan.kind === 'local', input.stamp.atMs, answer.sessions[index])) };
+    },
     async receive(input) {
       const parcel = new Parcel();
       const known = await send('receive', { ...input, task: parcel.packTask(input.task) }, parcel);
       if (known === 'cancelled') return 'cancelled';
       if (typeof known === 'object') return { flight: known, fresh: false };
-      return { flight: newFlight(input.invocation, true, input.stamp.atMs, known), fresh: true };
+      return { flight: newFlight(input.invocation, true, input.stamp.atMs, known, input.originOwner), fresh: true };
     },
     beginAttempt: plain('beginAttempt'),
     loseAttempts: plain('loseAttempts'),
@@ -111,7 +119,12 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     giveUp: plain('giveUp'),
     addAgent: plain('addAgent'),
     removeAgent: plain('removeAgent'),
+    shareAgent: plain('shareAgent'),
+    unshareAgent: plain('unshareAgent'),
     setAvailability: plain('setAvailability'),
+    saveProject: plain('saveProject'),
+    putInstance: plain('putInstance'),
+    forgetProject: plain('forgetProject'),
     saveRegistry: plain('saveRegistry'),
     saveMembership: plain('saveMembership'),
     replaceOwnChain: plain('replaceOwnChain'),
@@ -120,6 +133,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     renameMember: plain('renameMember'),
     saveIssuer: plain('saveIssuer'),
     saveDepartures: plain('saveDepartures'),
+    saveRevocations: plain('saveRevocations'),
     addInvite: plain('addInvite'),
     redeemInvite: plain('redeemInvite'),
     admitMember: plain('admitMember'),

@@ -77,7 +77,13 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
     notBeforeMs: leaf.validFromDate.getTime(),
     notAfterMs: leaf.validToDate.getTime(),
     publicKey,
+    certifiedBy: leaf.issuer,
   };
+}
+
+/** What leaves that this issuer signed have as `certifiedBy`. */
+export function authorityName(issuer: Uint8Array): string {
+  return readCertificate(issuer).subject;
 }
 
 /**

@@ -40,6 +40,11 @@ describe('what the node knows', () => {
     expect((await lines('zsh', 'flight', 'show', 'flt_'))[0]).toMatch(/^flt_\w+\t\w+, @fabric@laptop#main, /);
   });
 
+  test('whom an agent can be shared with: persons, and nodes', async () => {
+    expect(await lines('zsh', 'agent', 'share', 'fabric', '--with', '')).toEqual(['ada\ta person', 'laptop\there', 'desktop\talive']);
+    expect(await valuesOf('agent', 'unshare', 'f')).toEqual(['fabric@laptop/main']);
+  });
+
   test('a value that a shell would not take for one word is not offered', async () => {
     expect(await valuesOf('agents', '--label', '')).toEqual(['team=infra', 'team=web']);
     expect(await valuesOf('agents', '--label=team=w')).toEqual(['--label=team=web']);

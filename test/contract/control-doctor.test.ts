@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Check } from '../../src/domain/checks.ts';
 import { unavailable } from '../../src/domain/errors.ts';
+import type { HostOptions } from '../support/cli-host.ts';
 import { FakeNode } from '../support/fake-node.ts';
 
 let node: FakeNode;
@@ -62,4 +63,43 @@ test('a node that can not check itself is a check that failed', async () => {
   const { code, json } = await node.run(['doctor', '--json'], { examine: async () => [here] });
   expect(code).toBe(1);
   expect(json['checks'].at(-1)).toMatchObject({ ok: false, detail: 'the node could not check itself: the store is closed', hint: 'wait' });
+});
+
+describe('on a machine that others take for a copy', () => {
+  const made = { nodeId: 'k51new', was: 'k51old', agents: ['@a@laptop#main'], aside: '/state/set-aside/copy-1' };
+  const down = { socketPath: '/nowhere/control.sock', examine: async () => [here] };
+
+  /** A host that counts how often it was made anew. */
+  function copied(): { readonly rekeyed: () => number; readonly copy: NonNullable<HostOptions['copy']> } {
+    let count = 0;
+    return { rekeyed: () => count, copy: { refusedBecause: async () => 'refused by desktop: two machines', rekey: async () => ((count += 1), made) } };
+  }
+
+  test.each([
+    ['a yes', ['--fix'], 'y', 1],
+    ['a no', ['--fix'], 'n', 0],
+    ['nobody to ask', ['--fix'], undefined, 0],
+    ['--yes', ['--fix', '--yes'], undefined, 1],
+    ['no --fix', ['--yes'], 'y', 0],
+  ] as const)('with %s it is done or left alone', async (_answer, flags, key, times) => {
+    const { rekeyed, copy } = copied();
+    const { stdout, stderr } = await node.run(['doctor', ...flags], { ...down, copy, ...(key === undefined ? {} : { readKey: async () => key }) });
+    expect(rekeyed()).toBe(times);
+    if (key !== undefined && flags.includes('--fix' as never)) expect(stderr).toContain('refused by desktop: two machines');
+    if (times === 0) return;
+    expect(stdout).toMatch(/^ok {4}clone/m);
+    expect(stdout).toContain('fixed: it is k51new now, and was k51old');
+    expect(stdout).toContain('fixed: its agents are registered anew: @a@laptop#main');
+    expect(stdout).toContain('fixed: the old database and keys are kept in /state/set-aside/copy-1');
+    expect(stdout).toMatch(/next: start it: beckon up --detach/);
+  });
+
+  test('a program that reads JSON is asked nothing, and nothing is done without --yes', async () => {
+    const { rekeyed, copy } = copied();
+    await node.run(['doctor', '--fix', '--json'], { ...down, copy, readKey: async () => 'y' });
+    expect(rekeyed()).toBe(0);
+    const { json } = await node.run(['doctor', '--fix', '--yes', '--json'], { ...down, copy });
+    expect(rekeyed()).toBe(1);
+    expect(json['checks'][0]).toMatchObject({ id: 'clone', ok: true, fixed: [expect.any(String), expect.any(String), expect.any(String)] });
+  });
 });

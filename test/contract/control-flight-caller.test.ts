@@ -61,6 +61,11 @@ describe('calls that change the node, or tell of others', () => {
     shutdown: (client) => client.shutdown(true),
     addAgent: (client) => client.addAgent(spec),
     removeAgent: (client) => client.removeAgent('fabric'),
+    scanProjects: (client) => client.scanProjects({ directories: [], cwd: '/', path: '' }),
+    approveProjects: (client) => client.approveProjects({ approvals: [{ root: '/shop', fingerprint: 'aa' }], path: '' }),
+    forgetProject: (client) => client.forgetProject('/shop'),
+    shareAgent: (client) => client.shareAgent({ address: 'fabric', parties: [] }),
+    unshareAgent: (client) => client.unshareAgent({ address: 'fabric', parties: [] }),
     listDeliveries: (client) => client.listDeliveries({}, page),
     getDelivery: (client) => client.getDelivery('last'),
     watchAgents: (client) => all(client.watchAgents({})),
@@ -76,6 +81,7 @@ describe('calls that change the node, or tell of others', () => {
     createInvite: (client) => client.createInvite({}),
     renameNode: (client) => client.renameNode('studio'),
     leaveMesh: (client) => client.leaveMesh({ force: false, confirmed: true, waitMs: 0 }),
+    removeMember: (client) => client.removeMember('desktop'),
     joinMesh: (client) => client.joinMesh('token'),
     listMembers: (client) => client.members(),
     listPending: (client) => client.pending(),
@@ -88,11 +94,11 @@ describe('calls that change the node, or tell of others', () => {
       isDown = true;
     };
     await expect(call(agent)).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('an agent at work may not do this') });
-    expect([isDown, node.broker.specs, node.broker.joined]).toEqual([false, [], []]);
+    expect([isDown, node.broker.specs, node.broker.joined, node.broker.projects.asked, node.broker.projects.approved, node.broker.shared, node.broker.unshared]).toEqual([false, [], [], [], [], [], []]);
   });
 
   test('are all calls but those that are known to be open', () => {
-    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace', 'readDiff', 'settleWorktree'];
+    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'invokeAll', 'getGroup', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace', 'readDiff', 'settleWorktree'];
     expect(Object.keys(ControlServiceService).filter((name) => !open.includes(name)).toSorted()).toEqual(Object.keys(closed).toSorted());
   });
 });

@@ -201,7 +201,8 @@ describe('the task', () => {
     [['--hold', 'soon'], /--hold: "soon" is not a duration/],
     [['--continue', '--session', 's'], /exclude each other/],
     [['--on-signal', 'panic'], /--on-signal/],
-    [['--all'], /unknown option '--all'/],
+    [['--all', '--any'], /--any chooses one/],
+    [['--yes'], /--yes goes with --all/],
   ])('%j is refused before anything is sent', async (flags, why) => {
     const { code, stderr } = await node.run(['invoke', 'fabric', 'echo', ...flags]);
     expect(code).toBe(2);

@@ -1,4 +1,4 @@
-/** `mesh rename` and `mesh leave`, over a real socket. */
+/** `mesh rename`, `mesh remove` and `mesh leave`, over a real socket. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { conflict } from '../../src/domain/errors.ts';
 import { FakeNode } from '../support/fake-node.ts';
@@ -55,4 +55,35 @@ test('while work still runs it says so, goes on, and exits 10', async () => {
   expect(ran.code).toBe(10);
   expect(ran.stderr).toContain('2 running flights');
   expect((await node.run(['mesh', 'leave', '--force'])).code).toBe(0);
+});
+
+test('remove says whom it removed, who knows of it, and who stays of those that it had let in', async () => {
+  const ran = await node.run(['mesh', 'remove', 'desktop']);
+  expect([ran.code, ran.stdout]).toEqual([0, 'desktop is removed: its key never comes into this mesh again\n']);
+  expect(ran.stderr).toContain('told: server');
+  expect(ran.stderr).toContain('not reached now: attic');
+  expect(ran.stderr).toContain('Those that it let in stay: server');
+  const { stdout } = await node.run(['mesh', 'remove', 'desktop', '--json']);
+  expect(JSON.parse(stdout)).toEqual({ removed: { name: 'desktop', nodeId: expect.stringMatching(/^k51/) }, told: ['server'], untold: ['attic'] });
+  expect(node.broker.removals.map((each) => each.replace(/\d+$/, 'N'))).toEqual(['desktop by uid:N', 'desktop by uid:N']);
+  node.broker.wasRemoved = true;
+  const again = await node.run(['mesh', 'remove', 'desktop']);
+  expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('desktop was removed already, by ada on laptop')]);
+});
+
+test.each([['y', 0, 1], ['n', 7, 0]] as const)('who can answer is asked whether to remove it: %s', async (key, code, removals) => {
+  const ran = await node.run(['mesh', 'remove', 'desktop'], { terminal: true, stdinIsTerminal: true, readKey: () => Promise.resolve(key) });
+  expect(ran.stderr).toContain('Remove desktop, of ');
+  expect([ran.code, node.broker.removals.length]).toEqual([code, removals]);
+});
+
+test('with --yes nobody is asked', async () => {
+  const ran = await node.run(['mesh', 'remove', 'desktop', '--yes'], { terminal: true, stdinIsTerminal: true, readKey: () => Promise.reject(new Error('asked')) });
+  expect([ran.code, node.broker.removals.length]).toEqual([0, 1]);
+});
+
+test('a node that was removed says so in its status, and in JSON its mesh is null', async () => {
+  node.broker.removed = { meshName: 'home', by: 'ada on laptop', atMs: Date.UTC(2026, 0, 15) };
+  expect((await node.run(['status'])).stdout).toMatch(/mesh +none: removed from home by ada on laptop on .*beckon mesh leave/);
+  expect(JSON.parse((await node.run(['status', '--json'])).stdout)).toMatchObject({ mesh: null, removed: { mesh: 'home', by: 'ada on laptop', at: '2026-01-15T00:00:00.000Z' } });
 });

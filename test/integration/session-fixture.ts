@@ -1,7 +1,7 @@
 /** Nodes of one mesh in this process: real TLS on loopback, the real front, a core that only remembers. */
 import { randomBytes } from 'node:crypto';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../../src/domain/messages.ts';
-import type { Link, LinkDigest } from '../../src/domain/mesh-port.ts';
+import type { Link, LinkDigest, LinkHandler } from '../../src/domain/mesh-port.ts';
 import type { Clock, Log } from '../../src/domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../../src/domain/trust.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
@@ -59,9 +59,10 @@ export class TestNode implements AsyncDisposable {
   isTelling = true;
   /** Other addresses that others are told. */
   alsoTold: readonly string[] = [];
-  readonly #listen: number;
+  #listen: number;
+  #isListening = false;
 
-  constructor(identity: MeshIdentity, { clock = fastClock(), random = Math.random, seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0 }: NodeOptions = {}) {
+  constructor(identity: MeshIdentity, { clock = fastClock(), random = Math.random, seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0, onClone, isOwed }: NodeOptions = {}) {
     this.identity = identity;
     this.#listen = listen;
     const log = this.#log();
@@ -85,6 +86,8 @@ export class TestNode implements AsyncDisposable {
         onUp: (link) => void this.ups.push(link),
         onDown: (link, why) => void this.downs.push({ link, why }),
         onQuery: (_link, query) => this.onQuery(query),
+        ...(onClone === undefined ? {} : { onClone }),
+        ...(isOwed === undefined ? {} : { isOwed }),
         digest: () => this.digest,
         onDigest: (_link, digest) => void this.digests.push(digest),
         onMessage: (link, message) => {
@@ -105,11 +108,24 @@ export class TestNode implements AsyncDisposable {
     this.front.setIdentity(identity);
   }
 
-  async start(): Promise<this> {
+  /** Its address is known from then on. */
+  async listen(): Promise<void> {
     const [address] = await this.front.start([{ host: '127.0.0.1', port: this.#listen }]);
     if (address !== undefined) this.address = formatHostPort(address);
+    this.#listen = address?.port ?? this.#listen;
+    this.#isListening = true;
+  }
+
+  async start(): Promise<this> {
+    if (!this.#isListening) await this.listen();
     await this.mesh.start();
     return this;
+  }
+
+  async stop(): Promise<void> {
+    this.#isListening = false;
+    await this.mesh.stop();
+    await this.front.stop();
   }
 
   /** The live link to another node, as soon as there is one. */
@@ -126,8 +142,7 @@ export class TestNode implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.mesh.stop();
-    await this.front.stop();
+    await this.stop();
   }
 
   #log(): Log {
@@ -144,6 +159,8 @@ export interface NodeOptions {
   readonly epoch?: number;
   readonly bootNonce?: Uint8Array;
   readonly listen?: number;
+  readonly onClone?: NonNullable<LinkHandler['onClone']>;
+  readonly isOwed?: NonNullable<LinkHandler['isOwed']>;
 }
 
 const nextUlid = monotonicFactory();

@@ -21,6 +21,7 @@ export interface HostOptions {
   readonly isAlive?: () => boolean;
   readonly examine?: Host['examine'];
   readonly survey?: Host['survey'];
+  readonly copy?: Host['copy'];
   /** Nobody reads stdout after so many bytes. */
   readonly readsBytes?: number;
 }
@@ -61,6 +62,7 @@ export class CliProcess {
       },
       readKey: options.readKey,
       survey: options.survey ?? (() => Promise.resolve({ suggestedName: 'laptop', remembered: {}, addresses: [] })),
+      copy: options.copy ?? { refusedBecause: () => Promise.resolve(undefined), rekey: unavailable },
       examine: options.examine ?? (() => Promise.resolve([])),
       node: {
         run: options.run ?? unavailable,

@@ -43,14 +43,15 @@ export class Cluster implements AsyncDisposable {
     return node;
   }
 
-  /** Starts them; the first makes the mesh, the others enter it by token. */
-  async join(nodes: readonly TestNode[]): Promise<void> {
+  /** Starts them; the first makes the mesh, the others enter it by token, for the first's person or for those of `persons`, by node name. */
+  async join(nodes: readonly TestNode[], persons: Readonly<Record<string, string>> = {}): Promise<void> {
     const [first, ...others] = nodes;
     if (first === undefined) return;
     await first.up();
     await first.json(['mesh', 'create', 'home']);
     for (const node of others) {
-      const { token } = await first.json(['mesh', 'invite']);
+      const person = persons[node.name];
+      const { token } = await first.json(['mesh', 'invite', ...(person === undefined ? [] : ['--for', person])]);
       await node.up({ flags: ['--join', '-'], stdin: `${String(token)}\n` });
     }
     for (const node of others) {

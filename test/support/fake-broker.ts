@@ -10,8 +10,9 @@ import type { FlightId } from '../../src/domain/ids.ts';
 import type { Delivery, Flight, Page, PageRequest } from '../../src/domain/records.ts';
 import type { AgentFilter } from '../../src/domain/agent-filter.ts';
 import type { AdmitRule } from '../../src/domain/admit-rule.ts';
-import { FakeNetwork } from './fake-network.ts';
+import { FakeGroups } from './fake-groups.ts';
 import { agentView, deliveryOf, desktop, encode, fakeApplicants, fakeMembers, fakeStatus, hlc, laptop, startMs } from './fake-records.ts';
+import { FakeProjects } from './fake-projects.ts';
 import { FakeWork } from './fake-work.ts';
 
 export { desktop, laptop } from './fake-records.ts';
@@ -24,7 +25,7 @@ interface Played {
   changed: Promise<void>;
 }
 
-export class FakeBroker extends FakeNetwork implements BrokerApi {
+export class FakeBroker extends FakeGroups implements BrokerApi {
   readonly invoked: InvokeInput[] = [];
   readonly specs: AgentSpec[] = [];
   readonly ruled: AdmitRule[] = [];
@@ -44,6 +45,10 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
   /** Ids that are theirs, as asked for. */
   readonly family = new Set<string>();
   readonly work = new FakeWork();
+  readonly projects = new FakeProjects();
+  readonly scanProjects: BrokerApi['scanProjects'] = (input) => this.projects.scan(input);
+  readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.projects.approve(input);
+  readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.projects.forget(root);
   readonly readDiff: BrokerApi['readDiff'] = (id) => this.work.diff(id);
   readonly settleWorktree: BrokerApi['settleWorktree'] = (input) => this.work.settle(input);
   readonly #flights = new Map<FlightId, Played>();
@@ -64,7 +69,9 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
     this.check();
     const counts: Record<string, number> = {};
     for (const { flight } of this.#flights.values()) counts[flight.state] = (counts[flight.state] ?? 0) + 1;
-    return { ...fakeStatus, flights: counts };
+    if (this.removed === undefined) return { ...fakeStatus, flights: counts };
+    const { mesh: _left, ...rest } = fakeStatus;
+    return { ...rest, flights: counts, removed: this.removed };
   }
 
   async shutdown(force: boolean): Promise<{ pid: number; running: number }> {
@@ -114,7 +121,7 @@ export class FakeBroker extends FakeNetwork implements BrokerApi {
     const flight: Flight = {
       id: flightOfInvocation(id),
       invocationId: id,
-      target: '@fabric@laptop#main',
+      target: this.target,
       originNodeId: laptop,
       ownerNodeId: desktop,
       caller: input.caller.id,

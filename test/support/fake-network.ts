@@ -1,5 +1,5 @@
 /** The part of a fake broker that speaks of other nodes. */
-import type { AgentsUpdate, BrokerApi, LeaveInput, PeersUpdate } from '../../src/broker/api.ts';
+import type { AgentsUpdate, BrokerApi, LeaveInput, NodeStatus, PeersUpdate } from '../../src/broker/api.ts';
 import type { AgentFilter } from '../../src/domain/agent-filter.ts';
 import type { Check } from '../../src/domain/checks.ts';
 import { notFound } from '../../src/domain/errors.ts';
@@ -64,6 +64,19 @@ export class FakeNetwork {
     const nothing = { left: false, running: this.stillRunning, meshName: 'home', told: [], untold: [], ended: 0, losses: [] };
     if (this.losses.length > 0 && !input.confirmed) return { ...nothing, losses: this.losses };
     return this.stillRunning > 0 && !input.force ? nothing : { ...nothing, left: true, running: 0, told: ['desktop'], untold: ['server'], ended: 2 };
+  }
+
+  /** From a mesh that it has not left since. */
+  removed: NodeStatus['removed'];
+  readonly removals: string[] = [];
+  /** Removed before. */
+  wasRemoved = false;
+
+  async removeMember(node: string, by: string): ReturnType<BrokerApi['removeMember']> {
+    this.check();
+    this.removals.push(`${node} by ${by}`);
+    const letIn = this.wasRemoved ? [] : ['server'];
+    return { nodeId: desktop, name: 'desktop', by: 'ada on laptop', atMs: startMs, already: this.wasRemoved, told: this.wasRemoved ? [] : ['server'], untold: this.wasRemoved ? [] : ['attic'], letIn };
   }
 
   async ping(node: string): ReturnType<BrokerApi['ping']> {

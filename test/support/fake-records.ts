@@ -68,6 +68,7 @@ export function agentView(name: string, spec: AgentSpec | undefined): AgentView 
     nodeName: 'laptop',
     owner: 'ada',
     state: 'here',
+    shares: [{ with: 'all' }, { with: 'node', name: 'desktop', nodeId: desktop }, { with: 'person', name: 'bob' }],
   };
 }
 

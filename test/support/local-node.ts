@@ -9,6 +9,7 @@ import { connect } from '../../src/client/connect.ts';
 import type { FlightUpdate, InvokeRequest, NodeClient } from '../../src/client/types.ts';
 import type { Harness } from '../../src/domain/harness-port.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
+import type { Clock } from '../../src/domain/ports.ts';
 import type { Flight } from '../../src/domain/records.ts';
 import { CliProcess } from './cli-host.ts';
 import { silentLog } from './temp-store.ts';
@@ -17,6 +18,7 @@ import { waitFor } from './wait-for.ts';
 export interface LocalNodeOptions {
   readonly harnesses?: readonly Harness[];
   readonly join?: string;
+  readonly clock?: Clock;
   /** Of its config file. */
   readonly config?: string;
   /** Undefined: as it was called. */
@@ -48,13 +50,17 @@ export class LocalNode implements AsyncDisposable {
     return this.#running?.ready.listen ?? '';
   }
 
+  get gossipListen(): string {
+    return this.#running?.ready.gossipListen ?? '';
+  }
+
   async start(options: LocalNodeOptions = {}): Promise<this> {
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: this.home };
-    const { harnesses = [], join: token, config } = options;
+    const { harnesses = [], join: token, config, clock } = options;
     if (config !== undefined) writeFileSync(join(this.home, 'config.toml'), config);
     const name = 'name' in options ? options.name : this.#running === undefined ? this.name : undefined;
     const given = { ...(name === undefined ? {} : { name }), listen: [this.listen === '' ? '127.0.0.1:0' : this.listen], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
-    this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, log: silentLog, harnesses });
+    this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, log: silentLog, harnesses, ...(clock === undefined ? {} : { clock }) });
     this.#client = await connect({ socketPath: this.#running.ready.socket });
     return this;
   }

@@ -1,6 +1,6 @@
 /** One of each write that a store knows, in an order in which all are taken. The same each time, to the byte. */
 import type { Registration } from '../../src/domain/registration.ts';
-import { flightOfInvocation } from '../../src/domain/ids.ts';
+import { flightOfInvocation, groupIdOf } from '../../src/domain/ids.ts';
 import type { Invocation } from '../../src/domain/invocation.ts';
 import type { Member, StoreWrites } from '../../src/domain/store-port.ts';
 import { nodeIdFor, Story, textTask, utf8 } from './temp-store.ts';
@@ -44,13 +44,17 @@ export function storeStory(): readonly StoryStep[] {
   add('addAdmitRules', { stamp: stamp(), rules: [{ kind: 'tag', value: 'tag:server' }] });
   add('saveMembers', { stamp: stamp(), members: [{ ...member, nodeId: nodeIdFor(3), name: 'server' }] });
   add('renameMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(3), name: 'shed', notBeforeMs: 2 } });
-  add('saveIssuer', { nodeId: peer });
+  add('saveIssuer', { nodeId: peer, certificate: bytes });
   add('saveDepartures', { stamp: stamp(), departures: [{ departure: { nodeId: nodeIdFor(3), certifiedAtMs: 2, leftAtMs: story.nowMs }, record: { payload: bytes, signature: bytes } }] });
+  const revoked = { revocation: { nodeId: nodeIdFor(6), name: 'lost', by: 'ada on laptop', revokedAtMs: story.nowMs, fallen: { issuer: bytes, kept: [peer] } }, record: { payload: bytes, signature: bytes } };
+  add('saveRevocations', { stamp: stamp(), revocations: [{ ...revoked, with: [nodeIdFor(3)] }] });
   add('saw', { nodeId: peer, atMs: story.nowMs, epoch: 7 });
   add('addAgent', {
     stamp: stamp(), registration,
     endpoint: { agentId: `agt_${story.ulid()}` as never, address, harness: 'command', cwd: '/', argv: ['cat'], env: [], path: '/bin', permissions: 'ask', isolate: true, checkout: { top: '/feature', entry: '/shop/.git/worktrees/feature', repository: '/shop/.git', device: 2 ** 40 } },
   });
+  add('shareAgent', { stamp: stamp(), address, shares: [{ with: 'all' }, { with: 'person', name: 'bob' }, { with: 'node', nodeId: peer }], by: 'uid:501' });
+  add('unshareAgent', { stamp: stamp(), address, shares: [{ with: 'person', name: 'bob' }], by: 'uid:501' });
   add('setAvailability', { address, available: false, why: 'gone' });
   add('saveRegistry', {
     head: { nodeId: peer, epoch: 1, version: 1, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: { payload: bytes, signature: bytes },
@@ -105,6 +109,14 @@ export function storeStory(): readonly StoryStep[] {
   });
   add('accept', story.accept(refused, { kind: 'send', attemptId: story.attemptId() }));
   add('reject', { stamp: stamp(), invocationId: refused.id, fromNodeId: peer, reason: 'denied', error: { code: 'denied', message: 'no' } });
+  const { stamp: atOnce, task, payloadHash } = story.accept(own());
+  add('acceptAll', {
+    stamp: atOnce, task, payloadHash, key: 'group',
+    members: [
+      { invocation: { ...own(), groupId: groupIdOf(story.ulid()) }, plan: { kind: 'local', queueLimit: 10 } },
+      { invocation: sent(), plan: wait },
+    ],
+  });
   const dropped = sent();
   add('accept', story.accept(dropped, wait));
   add('endAtOrigin', { stamp: stamp(), flightId: flightOf(dropped), outcome: { state: 'expired' }, delivery: { status: 'dead', reason: 'timeout' }, unlessSent: true });
@@ -126,7 +138,15 @@ export function storeStory(): readonly StoryStep[] {
   add('boot', { stamp: stamp(), nodeId: storyNode, version: '2' });
   add('rolledBack', { stamp: stamp(), evidence: 'a peer has seen more', peerNodeId: peer });
   add('settleQuarantined', { stamp: stamp(), flightId: flightOf(held), origin: { lastSeq: 0, terminal: false } });
-  add('removeAgent', { stamp: stamp(), address });
+  add('removeAgent', { stamp: stamp(), address, why: 'its worktree is gone' });
+  const definition = { name: 'shop', description: '', harness: 'command', argv: ['./agent.sh'], env: [], permissions: 'ask', isolate: false, capabilities: [], labels: {}, visibility: 'mesh' } as const;
+  add('saveProject', { stamp: stamp(), project: { root: '/shop', definition, words: { command: ['./agent.sh'] }, wordsHash: 'ab', isRepository: true, path: '/bin', approvedBy: 'uid:501' } });
+  const worktree = { root: '/shop', top: '/shop' } as const;
+  const shop = '@shop@laptop#main';
+  const endpoint = { agentId: `agt_${story.ulid()}` as never, address: shop, harness: 'command', cwd: '/shop', argv: ['./agent.sh'], env: [], path: '/bin', permissions: 'ask', isolate: false } as const;
+  add('putInstance', { stamp: stamp(), ...worktree, endpoint, registration: { ...registration, address: shop } });
+  add('putInstance', { stamp: stamp(), ...worktree, endpoint: { ...endpoint, argv: ['cat'] }, registration: { ...registration, address: shop, isDefault: true } });
+  add('forgetProject', { stamp: stamp(), root: '/shop', why: 'its project was forgotten' });
   add('leaveMesh', { stamp: stamp() });
   return steps;
 }

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { noGossip } from '../../src/domain/gossip-port.ts';
 import { createRecordSeal } from '../../src/app/record-seal.ts';
 import { systemDigest } from '../../src/app/system-digest.ts';
 import { createSystemUlids } from '../../src/app/system-ulids.ts';
@@ -23,6 +24,7 @@ import type { PeerIdentity } from '../../src/domain/trust.ts';
 import { openStore } from '../../src/store/open.ts';
 import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-tokens.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
+import { noProjects } from './no-projects.ts';
 import { noCheckouts, noWorktrees } from './no-worktrees.ts';
 import { FakeClock } from './fake-clock.ts';
 import { silentLog } from './temp-store.ts';
@@ -163,10 +165,13 @@ export class Machine {
       self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
       store,
       mesh: () => this.#mesh(),
+      gossip: () => noGossip,
+      gossipAddresses: () => [],
       harnesses: new Map([['command', this.#harness(this.boot)]]),
       orphans: { sweep: () => Promise.resolve(new Map()) },
       worktrees: noWorktrees,
       checkouts: noCheckouts,
+      projects: noProjects,
       flightTokens: createFlightTokens(flightTokenSecret(this.#key)),
       home: '/',
       seal: createRecordSeal(this.#key, () => meshId),
@@ -187,6 +192,9 @@ export class Machine {
       onRenamed: () => Promise.resolve(),
       lossesOfKeys: () => Promise.resolve([]),
       onLeft: () => Promise.resolve(),
+      onSelfRemoved: () => Promise.resolve(),
+      renewKey: () => Promise.resolve(),
+      revocations: { seal: () => undefined, open: () => { throw new Error('nobody is removed here'); }, isBy: () => false },
       onMembers: () => undefined,
       pid: 1,
       notifier: { unable: undefined, notify: async () => undefined },
@@ -236,7 +244,9 @@ export class Machine {
       link: (nodeId) => (nodeId === this.#peer?.identity.nodeId ? this.link : undefined),
       links: () => (this.link === undefined ? [] : [this.link]),
       peers: () => [],
+      clones: () => [],
       onPeer: () => () => undefined,
+      want: () => Promise.resolve(this.link),
       dialNow: () => Promise.resolve(this.link),
     };
   }

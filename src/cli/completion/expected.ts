@@ -3,7 +3,7 @@ import type { Command, Option } from 'commander';
 import { choicesOf } from '../options.ts';
 
 /** What only the node, or the shell, can name. */
-export type Source = 'agent' | 'node' | 'flight' | 'waitingFlight' | 'delivery' | 'request' | 'harness' | 'label' | 'capability' | 'owner' | 'file' | 'directory';
+export type Source = 'agent' | 'node' | 'flight' | 'waitingFlight' | 'delivery' | 'request' | 'harness' | 'label' | 'capability' | 'owner' | 'party' | 'group' | 'file' | 'directory';
 
 export interface Candidate {
   readonly value: string;
@@ -111,6 +111,8 @@ const sources: Readonly<Record<string, Source>> = {
   'k=v': 'label',
   c: 'capability',
   person: 'owner',
+  'person|node': 'party',
+  group: 'group',
   file: 'file',
   dir: 'directory',
 };

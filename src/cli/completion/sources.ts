@@ -44,6 +44,15 @@ async function ask(source: Source, { client, nowMs, current, args }: Asking): Pr
       const [{ name }, peers] = await Promise.all([client.status(), client.peers()]);
       return [...peers.filter(({ nodeId }) => nodeId !== '').map((peer) => ({ value: peer.name, about: peer.state })), { value: name, about: 'here' }].toSorted((a, b) => (a.value < b.value ? -1 : 1));
     }
+    case 'party': {
+      const members = await client.members();
+      const persons = [...new Set(members.map(({ owner }) => owner))].toSorted();
+      return [...persons.map((value) => ({ value, about: 'a person' })), ...members.map(({ name, state }) => ({ value: name, about: state === 'self' ? 'here' : state }))];
+    }
+    case 'group': {
+      const { items } = await client.listFlights({}, { limit: mostFlights });
+      return [...new Set(items.flatMap(({ groupId }) => groupId ?? []))].map((value) => ({ value, about: `${items.filter((each) => each.groupId === value).length} of the last flights` }));
+    }
     case 'flight': {
       const { items } = await client.listFlights({}, { limit: mostFlights });
       return [last, ...items.map((flight) => ({ value: current.startsWith('inv_') ? flight.invocationId : flight.id, about: aboutFlight(flight, nowMs) }))];

@@ -18,6 +18,15 @@ test('what it says is taken, and nothing is an empty file', () => {
   expect(parseConfig('# a comment\nnotify = ["say", "a b", ""]\nnotify_all = true\n', 'x')).toEqual({ notify: ['say', 'a b', ''], notifyAll: true });
 });
 
+test('where projects are, and what is said of each, is taken as it is written', () => {
+  const text = 'roots = ["~/src", "/srv/work", "~"]\n[projects."~/src/shop"]\nname = "Shop"\ncommand = ["./agent.sh"]\ndefault_workspace = "develop"\nenv = ["A=1"]\n[projects."/srv/old"]\nignore = true\n';
+  expect(parseConfig(text, 'x')).toEqual({
+    notifyAll: false,
+    roots: ['~/src', '/srv/work', '~'],
+    projects: { '~/src/shop': { name: 'shop', command: ['./agent.sh'], defaultWorkspace: 'develop', env: ['A=1'] }, '/srv/old': { ignore: true } },
+  });
+});
+
 test('how long requests wait is a duration', () => {
   expect(parseConfig('request_timeout = "30m"', 'x')).toEqual({ notifyAll: false, requestMs: 1_800_000 });
 });
@@ -29,6 +38,13 @@ test.each([
   ['a command without a program', 'notify = []\n', 'config.toml:1: notify: names no program', 'notify = ['],
   ['a NUL byte', 'notify = ["a\\u0000"]\n', 'config.toml:1: notify: has a NUL byte', 'notify = ['],
   ['a time that is none', 'request_timeout = "soon"\n', 'config.toml:1: request_timeout: "soon" is not a duration', 'request_timeout = "30m"'],
+  ['a root that is no place', 'roots = ["~/src", "work"]\n', 'config.toml:1: roots[1]: is no absolute path', 'roots = ["~/src"'],
+  ['roots as one text', '\nroots = "~/src"\n', 'config.toml:2: roots:', 'roots = ["~/src"'],
+  ['a project that is no place', '[projects.shop]\nname = "x"\n', 'config.toml:1: projects.shop: is no absolute path', '[projects."~/src/shop"]'],
+  ['an unknown word of a project', 'notify_all = true\n[projects."/a"]\nname = "a"\n[projects."/b"]\nname = "b"\nharnes = "claude"\n', 'config.toml:6: projects./b: unknown key "harnes"; known are: ignore, name,', '[projects.'],
+  ['a word of a project of the wrong kind', '[projects."~/a"]\nname = "a"\n\n[projects."~/b"]\nisolate = "yes"\n', 'config.toml:5: projects."~/b".isolate: Invalid input: expected boolean', '[projects.'],
+  ['a name that is none', '[projects."~/a"]\nname = "a b"\n', 'config.toml:2: projects."~/a".name: "a b" is not a name', '[projects.'],
+  ['a program outside of the project', '[projects."~/a"]\ncommand = ["../x"]\n', 'config.toml:2: projects."~/a".command: its program is outside of the project', '[projects.'],
   ['what is not TOML', 'notify_all = true\nnotify = say\n', 'config.toml:2: not TOML:', 'toml.io'],
 ])('%s is refused, with its place', (_what, text, message, hint) => {
   expect(flawOf(text)).toMatchObject({ code: 'invalid', message: expect.stringContaining(message), hint: expect.stringContaining(hint) });

@@ -10,6 +10,7 @@ describe('where a node keeps what it has', () => {
       stateDir: '/srv/b',
       dbFile: '/srv/b/beckon.db',
       epochFile: '/srv/b/beckon.epoch',
+      cloneFile: '/srv/b/clone.json',
       lockFile: '/srv/b/beckon.lock',
       keyFile: '/srv/b/trust/node.key',
       trustDir: '/srv/b/trust',

@@ -30,7 +30,7 @@ function scene(nodes: number, instances: number, nameOf = (node: number): string
   const state = { revision: 1, ownAgents: () => own, told: () => told } as unknown as RegistryState;
   const candidates = new Candidates({ store, self, state, mesh: () => ({ peers: () => [] }) as unknown as Mesh, clock: new FakeClock() });
   const registry = { page: candidates.page.bind(candidates), registration: candidates.registration.bind(candidates) };
-  return { candidates, views: new AgentViews({ store, self, registry, nodes: { find: (name) => name as NodeId } }) };
+  return { candidates, views: new AgentViews({ store, self, registry, presence: { shown: (view) => view }, nodes: { find: (name) => name as NodeId }, noteOf: () => undefined, sharesOf: () => [] }) };
 }
 
 test('ten thousand instances of one agent are shown in less than a second', () => {

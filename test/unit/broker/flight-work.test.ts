@@ -37,7 +37,7 @@ function work(more: { readonly ownerNodeId?: NodeId; readonly state?: 'running' 
   const common = { store, chronicler, log: silentLog, worktrees, clock: new FakeClock(), ulids: { next: () => '01J9Z6M3T4V8Q2X7K5B1C0D9EF' } };
   const isolation = new Isolation({ ...common, checkouts: noCheckouts, harnesses: new Map() } as never);
   const nodes = { nameOf: (nodeId: string) => (nodeId === me ? 'laptop' : 'desktop') };
-  const flightWork = new FlightWork({ ...common, isolation, nodes, self: { nodeId: me }, mesh: () => ({ link: (id: NodeId) => links.get(id) }), find: () => flight } as never);
+  const flightWork = new FlightWork({ ...common, isolation, nodes, self: { nodeId: me }, mesh: () => ({ link: (id: NodeId) => links.get(id), want: (id: NodeId) => Promise.resolve(links.get(id)) }), find: () => flight } as never);
   return { flightWork, settled, flight };
 }
 

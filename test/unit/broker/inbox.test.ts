@@ -3,6 +3,8 @@ import { Chronicler } from '../../../src/broker/chronicler.ts';
 import { Inbox } from '../../../src/broker/inbox.ts';
 import type { InboxParts } from '../../../src/broker/inbox.ts';
 import { Sessions } from '../../../src/broker/sessions.ts';
+import { denied } from '../../../src/domain/errors.ts';
+import type { BrokerError } from '../../../src/domain/errors.ts';
 import type { ControlMessage } from '../../../src/domain/messages.ts';
 import type { Link } from '../../../src/domain/mesh-port.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -12,7 +14,7 @@ const [me, origin] = [nodeIdFor(1), nodeIdFor(2)];
 const target = '@fabric@laptop#main';
 
 /** What an owner answers to an invocation with these ancestors. */
-async function answer(depth: number, path: readonly string[], limits = { holdMs: 1000, totalMs: 2000 }): Promise<{ sent: ControlMessage[]; received: number }> {
+async function answer(depth: number, path: readonly string[], limits = { holdMs: 1000, totalMs: 2000 }, refusal?: BrokerError): Promise<{ sent: ControlMessage[]; received: number }> {
   const story = new Story();
   const clock = new FakeClock();
   const sent: ControlMessage[] = [];
@@ -31,6 +33,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
     isDraining: () => false,
     sessions: new Sessions({ endpoint: () => undefined }, new Map()),
     isLeaving: () => false,
+    policy: { refusalOf: () => refusal },
   } as unknown as InboxParts);
   const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: (message: ControlMessage) => sent.push(message) } as unknown as Link;
   const root = story.invocationId();
@@ -60,4 +63,11 @@ test('an owner refuses deadlines that never come', async () => {
     const { sent, received } = await answer(1, ['@review@desktop#main'], limits);
     expect([sent[0]?.type, received]).toEqual(['reject', 0]);
   }
+});
+
+test('an owner stores nothing of what its policy refuses, and says why', async () => {
+  const refusal = denied('bob may not invoke it', 'ask ada');
+  const { sent, received } = await answer(0, [], { holdMs: 1000, totalMs: 2000 }, refusal);
+  expect(sent).toEqual([expect.objectContaining({ type: 'reject', reason: 'denied', error: refusal.toInfo() })]);
+  expect(received).toBe(0);
 });

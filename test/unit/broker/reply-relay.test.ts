@@ -28,8 +28,8 @@ function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerE
     return person === undefined ? undefined : { peer: { nodeId: at, name: 'there', owner: person }, ask };
   };
   const parts = {
-    self: { owner: () => 'ada' },
-    mesh: () => ({ link }),
+    self: { nodeId: nodeIdFor(9), owner: () => 'ada' },
+    mesh: () => ({ link, want: (id: NodeId) => Promise.resolve(link(id)) }),
     replies: { give: async (each: unknown) => (given.push(each), { flight, request: 'req_1', confirmed: true }) },
     find: () => {
       if (options.known === true) return flight;

@@ -11,7 +11,7 @@ const running: NodeStatus = { nodeId: 'k51' as NodeId, name: 'laptop', owner: 'a
 
 test('the tailnet is offered first and followed wherever it goes; other networks by their address', () => {
   expect(waysOf({ ...fresh, tailnet }).map(({ flags }) => flags)).toEqual([[], ['--listen=192.168.1.5:7423'], ['--listen=[fd00::5]:7423']]);
-  expect(waysOf({ ...fresh, tailnet })[0]?.question).toBe('May machines of your tailnet ann.ts.net reach this node, at 100.64.0.1 and fd7a::1, port 7423, and may it enter the mesh of your machines there by itself, when it finds exactly one?');
+  expect(waysOf({ ...fresh, tailnet })[0]?.question).toBe('May machines of your tailnet ann.ts.net reach this node, at 100.64.0.1 and fd7a::1, ports 7423 and 7424, and may it enter the mesh of your machines there by itself, when it finds exactly one?');
   expect(waysOf({ ...fresh, addresses: [] })).toEqual([]);
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { agentsCheck, certificateCheck, clockCheck, databaseCheck, issuersCheck, listeningCheck, meshCheck, peersCheck, reachableCheck, tailnetCheck } from '../../../src/domain/checks.ts';
+import { agentsCheck, certificateCheck, gossipCheck, clockCheck, databaseCheck, issuersCheck, listeningCheck, meshCheck, peersCheck, reachableCheck, tailnetCheck } from '../../../src/domain/checks.ts';
 import type { Check, DialledBack } from '../../../src/domain/checks.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { PeerView } from '../../../src/domain/mesh-port.ts';
@@ -70,4 +70,16 @@ describe('a check says what is so, and what to do when it is not well', () => {
     expect(check.hint).toMatch(hint);
     if (!ok) expect(check.hint).not.toBe('');
   });
+});
+
+test.each([
+  ['neighbours', { neighbours: 3 }, true, /^at 10.0.0.1:7424; 3 of 5 other members are neighbours$/, /^$/],
+  ['a mesh of its own', { members: 1, linked: 0 }, true, /0 of 1 other member is a neighbour/, /^$/],
+  ['neighbours that are still on their way', { forMs: 5_000 }, true, /0 of 5/, /^$/],
+  ['nobody reaches it though links are up', {}, false, /0 of 5/, /firewalls.*sessions/],
+  ['turned off', { why: 'it was turned off' }, true, /does not gossip: it was turned off/, /^$/],
+  ['its port is taken', { failure: { message: '10.0.0.1:7424 is taken by another program', hint: 'choose another' } }, false, /is taken/, /choose another.*sessions/],
+])('gossip: %s', (_what, changes, ok, detail, hint) => {
+  const check = gossipCheck({ addresses: ['10.0.0.1:7424'], neighbours: 0, members: 5, linked: 2, forMs: 60_000, why: undefined, failure: undefined, ...changes });
+  expect(check).toEqual({ id: 'gossip', ok, detail: expect.stringMatching(detail), hint: expect.stringMatching(hint) });
 });

@@ -8,7 +8,7 @@ import { nodeIdFor, utf8 } from '../../support/temp-store.ts';
 
 const bytes = fc.constantFrom('', 'a', 'b', 'ab').map(utf8);
 const entry: fc.Arbitrary<DigestEntry> = fc
-  .record({ number: fc.nat({ max: 12 }), leaf: bytes, head: bytes, departure: bytes, isRevoked: fc.boolean() }, { requiredKeys: ['number', 'isRevoked'] })
+  .record({ number: fc.nat({ max: 12 }), leaf: bytes, head: bytes, departure: bytes, revocation: bytes }, { requiredKeys: ['number'] })
   .map(({ number, ...rest }) => ({ nodeId: nodeIdFor(number), ...rest }));
 const step = fc.oneof({ weight: 3, arbitrary: entry }, { weight: 1, arbitrary: fc.nat({ max: 12 }).map(nodeIdFor) });
 
@@ -43,10 +43,10 @@ describe('the digest of a registry', () => {
   });
 
   test('differs where one node differs, and only in its bucket', () => {
-    const all = Array.from({ length: 50 }, (_, number): DigestEntry => ({ nodeId: nodeIdFor(number), leaf: utf8('leaf'), head: utf8('head'), isRevoked: false }));
+    const all = Array.from({ length: 50 }, (_, number): DigestEntry => ({ nodeId: nodeIdFor(number), leaf: utf8('leaf'), head: utf8('head') }));
     const [one, other] = [digestOf(all), digestOf(all)];
     expect(one.root).toBe(other.root);
-    other.set({ nodeId: nodeIdFor(7), leaf: utf8('leaf'), head: utf8('newer'), isRevoked: false });
+    other.set({ nodeId: nodeIdFor(7), leaf: utf8('leaf'), head: utf8('newer') });
     expect(one.root).not.toBe(other.root);
     const numbers = differing(one.buckets(), other.buckets());
     expect(numbers).toEqual([one.bucketOf(nodeIdFor(7))]);
@@ -56,15 +56,15 @@ describe('the digest of a registry', () => {
 
   test('tells apart what stands in one place from what stands in another', () => {
     const nodeId = nodeIdFor(1);
-    const roots = [{ leaf: utf8('x') }, { head: utf8('x') }, { departure: utf8('x') }, {}].map((each) => digestOf([{ nodeId, isRevoked: false, ...each }]).root);
-    expect(new Set([...roots, digestOf([{ nodeId, isRevoked: true }]).root, digestOf([]).root]).size).toBe(6);
+    const roots = [{ leaf: utf8('x') }, { head: utf8('x') }, { departure: utf8('x') }, {}].map((each) => digestOf([{ nodeId, ...each }]).root);
+    expect(new Set([...roots, digestOf([{ nodeId, revocation: utf8('out') }]).root, digestOf([]).root]).size).toBe(6);
   });
 
   test('is the same for two that heard different last heads of one that left, or other words on one that was removed', () => {
     const nodeId = nodeIdFor(1);
-    const left = (head: string) => digestOf([{ nodeId, leaf: utf8('leaf'), departure: utf8('bye'), head: utf8(head), isRevoked: false }]).root;
+    const left = (head: string) => digestOf([{ nodeId, leaf: utf8('leaf'), departure: utf8('bye'), head: utf8(head) }]).root;
     expect(left('a')).toBe(left('b'));
-    const removed = (leaf: string) => digestOf([{ nodeId, leaf: utf8(leaf), head: utf8(leaf), isRevoked: true }]).root;
+    const removed = (leaf: string) => digestOf([{ nodeId, leaf: utf8(leaf), head: utf8(leaf), revocation: utf8('out') }]).root;
     expect(removed('a')).toBe(removed('b'));
   });
 });

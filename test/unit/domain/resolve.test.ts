@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatAddress, parseAddress } from '../../../src/domain/address.ts';
 import { nodeIdOfPublicKey } from '../../../src/domain/ids.ts';
-import { resolve, unseenLimitMs } from '../../../src/domain/resolve.ts';
+import { resolve, resolveHere, unseenLimitMs } from '../../../src/domain/resolve.ts';
 import type { Candidate, Here, Resolution, ResolveQuery } from '../../../src/domain/resolve.ts';
 
 const nowMs = 1_700_000_000_000;
@@ -43,6 +43,11 @@ function answer(resolution: Resolution): string {
 }
 
 const why = (resolution: Resolution, address: string): string => resolution.explained.find((each) => each.address === address)?.why ?? 'not explained';
+
+const info = (resolution: Resolution) => {
+  if (resolution.ok) throw new Error('it was found');
+  return resolution.error.toInfo();
+};
 
 describe('a fully qualified address', () => {
   const all = [instance('fabric@laptop/main', { isDefault: true }), instance('fabric@desktop/main'), instance('fabric@desktop/x')];
@@ -175,7 +180,7 @@ describe('without a node', () => {
     expect(resolution.ok ? undefined : resolution.error.toInfo()).toEqual({
       code: 'ambiguous',
       message: '@fabric means 4 instances',
-      hint: 'give one of them in full, such as fabric@laptop/x, or let --any choose',
+      hint: 'give one of them in full, such as fabric@laptop/x; or let --any choose one, or --all call each',
       candidates: [
         { address: '@fabric@laptop#x', state: 'here', lastSeenMs: nowMs },
         { address: '@fabric@laptop#y', state: 'here', lastSeenMs: nowMs - 1, why: 'no such command' },
@@ -206,12 +211,23 @@ describe('--any', () => {
     expect(answer(ask('fabric', [second, first], { any: true }))).toBe(first.address);
   });
 
+  test.each<[string, Partial<Candidate>, Partial<Candidate>]>([
+    ['is live and this one is not', { busy: 9 }, { nodeState: 'suspect', busy: 0 }],
+    ['is on this node', { nodeId: here.nodeId, nodeState: 'here', busy: 9 }, { busy: 0 }],
+    ['is less busy', { busy: 1, rttMs: 99 }, { busy: 2, rttMs: 1 }],
+    ['is closer', { rttMs: 1 }, { rttMs: 2 }],
+  ])('tells each other one that the chosen one %s', (words, better, worse) => {
+    const resolution = ask('fabric', [instance('fabric@server/z', better), instance('fabric@desktop/a', worse)], { any: true });
+    expect(why(resolution, '@fabric@server#z')).toBe('the best of the matches');
+    expect(why(resolution, '@fabric@desktop#a')).toBe(`matches, but @fabric@server#z ${words}`);
+  });
+
   test('picks the same of equals every time, and one even when none is live', () => {
     const equals = [instance('fabric@server/a'), instance('fabric@desktop/a')];
     expect(answer(ask('fabric', equals, { any: true }))).toBe('@fabric@desktop#a');
     const down = equals.map((each) => ({ ...each, nodeState: 'unreachable' as const }));
     expect(answer(ask('fabric', down, { any: true }))).toBe('@fabric@desktop#a');
-    expect(why(ask('fabric', equals, { any: true }), '@fabric@server#a')).toContain('another is live');
+    expect(why(ask('fabric', equals, { any: true }), '@fabric@server#a')).toBe('matches, but @fabric@desktop#a comes first by its address');
   });
 });
 
@@ -258,12 +274,46 @@ describe('--all and filters', () => {
   });
 });
 
+describe('`.`', () => {
+  const [main, review] = [instance('fabric@laptop/main', { harness: 'acp', isDefault: true }), instance('review@laptop/main')];
+  const outer = instance('loom@laptop/main');
+  const point = (inside: readonly Candidate[], options: Omit<ResolveQuery, 'address'> = {}, outside: readonly Candidate[] = []): Resolution => resolveHere(options, '/src/shop', { inside, outside }, here);
+
+  test('is the one that works nearest to the directory, and says why not the others', () => {
+    const resolution = point([review], {}, [outer]);
+    expect(answer(resolution)).toBe('@review@laptop#main');
+    expect(resolution.explained).toEqual([
+      { address: '@loom@laptop#main', chosen: false, why: 'another agent works nearer to this directory' },
+      { address: '@review@laptop#main', chosen: true, why: 'works in this directory' },
+    ]);
+  });
+
+  test.each<[string, readonly Candidate[], Omit<ResolveQuery, 'address'>, string]>([
+    ['of several the default workspace', [main, review], {}, '@fabric@laptop#main'],
+    ['of several the one that a filter leaves', [main, review], { harness: 'command' }, '@review@laptop#main'],
+    ['any of several', [review, { ...main, isDefault: false }], { any: true }, '@fabric@laptop#main'],
+    ['all of several', [review, main], { all: true }, '@fabric@laptop#main @review@laptop#main'],
+    ['ambiguous else', [review, { ...main, isDefault: false }], {}, 'ambiguous'],
+    ['nothing where nothing works', [], {}, 'not_found'],
+    ['nothing where a filter leaves none', [review], { harness: 'acp' }, 'not_found'],
+    ['a contradiction', [review], { any: true, all: true }, 'invalid'],
+  ])('is %s', (_what, inside, options, expected) => {
+    expect(answer(point(inside, options))).toBe(expected);
+  });
+
+  test('that means several tells the state and the last sight of each, and how to say which', () => {
+    expect(info(point([review, { ...main, isDefault: false }]))).toMatchObject({
+      message: '/src/shop means 2 instances',
+      hint: expect.stringContaining('/main'),
+      candidates: [{ address: '@fabric@laptop#main', state: 'here', lastSeenMs: nowMs }, { address: '@review@laptop#main', state: 'here', lastSeenMs: nowMs }],
+    });
+    expect(info(point([])).hint).toContain('beckon agent add');
+    expect(info(point([review], { harness: 'acp' }))).toMatchObject({ candidates: [{ address: '@review@laptop#main', why: 'its harness is command' }], hint: expect.stringContaining('beckon resolve . --all') });
+  });
+});
+
 describe('what is not found', () => {
   const all = [instance('fabric@laptop/feature-x'), instance('fabric@desktop/main'), instance('loom@laptop/main')];
-  const info = (resolution: Resolution) => {
-    if (resolution.ok) throw new Error('it was found');
-    return resolution.error.toInfo();
-  };
 
   test('comes with the nearest addresses and one to paste', () => {
     expect(info(ask('@fabirc@laptop#feature-x', all))).toMatchObject({

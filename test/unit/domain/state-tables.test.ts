@@ -101,8 +101,8 @@ describe('peer', () => {
   test('the moves are exactly these', () => {
     expect(legalMoves(peer.peerStates, peer.canMovePeer)).toEqual({
       discovered: 'alive unreachable left removed incompatible',
-      alive: 'suspect left removed incompatible',
-      suspect: 'alive unreachable left removed incompatible',
+      alive: 'discovered suspect left removed incompatible',
+      suspect: 'discovered alive unreachable left removed incompatible',
       unreachable: 'alive left removed incompatible',
       left: 'discovered removed',
       removed: 'discovered',

@@ -31,7 +31,7 @@ function scene() {
       linked.add(nodeId);
       return Promise.resolve({ kind: 'up', peer: { nodeId } as PeerIdentity });
     },
-    isLinked: (nodeId) => linked.has(nodeId),
+    isSettled: (nodeId) => linked.has(nodeId),
     isAlone: () => false,
     lastSeenMs: (nodeId) => lastSeen.get(nodeId),
     onFailure: () => undefined,

@@ -25,7 +25,7 @@ function scene() {
       dials.push({ address, atMs: clock.monotonic() });
       return scripted.dial(address);
     },
-    isLinked: (nodeId) => linked.has(nodeId),
+    isSettled: (nodeId) => linked.has(nodeId),
     isAlone: () => alone.isSo,
     lastSeenMs: (nodeId) => lastSeen.get(nodeId),
     onFailure: ({ address, why }) => void failures.push(`${address}: ${why}`),

@@ -142,7 +142,7 @@ test('what names no git object, and what nobody may make of a worktree, is refus
 
 test('a question that only newer versions know is incompatible, a farewell of theirs reads as stopping', () => {
   expect(() => decodeQuery(undefined)).toThrow(expect.objectContaining({ code: 'incompatible' }));
-  expect(decodeGoodbye({ reason: 44 as GoodbyeReason, detail: 'x' })).toEqual({ reason: 'stopping', detail: 'x' });
+  expect(decodeGoodbye({ reason: 44 as GoodbyeReason, detail: 'x', revocation: undefined })).toEqual({ reason: 'stopping', detail: 'x' });
 });
 
 test('no bytes make a decoder throw anything but an error it names', () => {

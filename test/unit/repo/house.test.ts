@@ -74,7 +74,7 @@ describe('who may import whom', () => {
     broker: { folders: ['domain'], node: false },
     store: { folders: ['domain', 'gen'], libraries: /^better-sqlite3$/ },
     mesh: { folders: ['domain', 'gen', 'rpc'], libraries: /^@grpc\/grpc-js$/ },
-    gossip: { folders: ['domain', 'gen', 'rpc'], libraries: /^(libp2p$|@libp2p\/|@chainsafe\/|multiformats)/ },
+    gossip: { folders: ['domain', 'gen', 'rpc'], libraries: /^(libp2p$|@libp2p\/|@chainsafe\/|@multiformats\/multiaddr$)/ },
     discovery: { folders: ['domain', 'gen'], libraries: /^zod$/ },
     trust: { folders: ['domain', 'gen'], libraries: /^(@peculiar\/x509$|reflect-metadata$|@libp2p\/|multiformats|zod$)/ },
     harness: { folders: ['domain', 'gen'], libraries: /^(@agentclientprotocol\/sdk|diff|zod)$/ },

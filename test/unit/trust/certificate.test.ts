@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { CertificateChain } from '../../../src/domain/trust.ts';
-import { flawOfOwner, meshIdOf, parseLeaf, readCertificate, toPem, verifyChain, verifyIssuer } from '../../../src/trust/certificate.ts';
+import { authorityName, flawOfOwner, meshIdOf, parseLeaf, readCertificate, toPem, verifyChain, verifyIssuer } from '../../../src/trust/certificate.ts';
 import { backdatedMs, issuerLifeMs, leafLifeMs, makeIssuer, makeLeaf, makeRoot, rootLifeMs, type Authority } from '../../../src/trust/issue.ts';
 import { generateNodeKey } from '../../../src/trust/node-key.ts';
 
@@ -38,6 +38,7 @@ describe('a leaf', () => {
     expect(verifyChain(chain, mine.root, nowMs)).toEqual({
       meshId: meshIdOf(readCertificate(mine.root)),
       nodeId: key.nodeId,
+      certifiedBy: authorityName(chain.issuer),
       name: 'laptop',
       owner: 'ann@example.com',
       serial: expect.stringMatching(/^[0-9A-F]{32}$/) as string,

@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ErrorInfo, Registration, Visibility } from "./record.ts";
+import { AgentShare } from "./sharing.ts";
 
 export const protobufPackage = "beckon.v1";
 
@@ -49,7 +50,24 @@ export interface AddAgentResponse {
 export interface AgentDetail {
   registration: Registration | undefined;
   endpoint: Endpoint | undefined;
-  presence: AgentPresence | undefined;
+  presence:
+    | AgentPresence
+    | undefined;
+  /** Absent when nothing is known of it now. */
+  load:
+    | LoadNow
+    | undefined;
+  /** What its person should know, on its own node. */
+  note: string;
+  /** Of own agents. */
+  shares: AgentShare[];
+}
+
+export interface LoadNow {
+  running: number;
+  queued: number;
+  /** Since its node said so; 0 of this node's own. */
+  ageMs: number;
 }
 
 export interface Endpoint {
@@ -494,7 +512,7 @@ export const AddAgentResponse: MessageFns<AddAgentResponse> = {
 };
 
 function createBaseAgentDetail(): AgentDetail {
-  return { registration: undefined, endpoint: undefined, presence: undefined };
+  return { registration: undefined, endpoint: undefined, presence: undefined, load: undefined, note: "", shares: [] };
 }
 
 export const AgentDetail: MessageFns<AgentDetail> = {
@@ -507,6 +525,15 @@ export const AgentDetail: MessageFns<AgentDetail> = {
     }
     if (message.presence !== undefined) {
       AgentPresence.encode(message.presence, writer.uint32(26).fork()).join();
+    }
+    if (message.load !== undefined) {
+      LoadNow.encode(message.load, writer.uint32(562).fork()).join();
+    }
+    if (message.note !== "") {
+      writer.uint32(802).string(message.note);
+    }
+    for (const v of message.shares) {
+      AgentShare.encode(v!, writer.uint32(882).fork()).join();
     }
     return writer;
   },
@@ -546,6 +573,98 @@ export const AgentDetail: MessageFns<AgentDetail> = {
             }
 
             message.presence = AgentPresence.decode(reader, reader.uint32());
+            continue;
+          }
+          case 70: {
+            if (tag !== 562) {
+              break;
+            }
+
+            message.load = LoadNow.decode(reader, reader.uint32());
+            continue;
+          }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.note = reader.string();
+            continue;
+          }
+          case 110: {
+            if (tag !== 882) {
+              break;
+            }
+
+            message.shares.push(AgentShare.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadNow(): LoadNow {
+  return { running: 0, queued: 0, ageMs: 0 };
+}
+
+export const LoadNow: MessageFns<LoadNow> = {
+  encode(message: LoadNow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.running !== 0) {
+      writer.uint32(8).uint32(message.running);
+    }
+    if (message.queued !== 0) {
+      writer.uint32(16).uint32(message.queued);
+    }
+    if (message.ageMs !== 0) {
+      writer.uint32(24).uint64(message.ageMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadNow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadNow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.running = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.queued = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ageMs = longToNumber(reader.uint64());
             continue;
           }
         }

@@ -58,7 +58,23 @@ import {
   WatchPeersRequest,
   WatchPeersResponse,
 } from "./inspection.ts";
-import { LeaveMeshRequest, LeaveMeshResponse, RenameNodeRequest, RenameNodeResponse } from "./membership.ts";
+import {
+  LeaveMeshRequest,
+  LeaveMeshResponse,
+  RemovedFrom,
+  RemoveMemberRequest,
+  RemoveMemberResponse,
+  RenameNodeRequest,
+  RenameNodeResponse,
+} from "./membership.ts";
+import {
+  ApproveProjectsRequest,
+  ApproveProjectsResponse,
+  ForgetProjectRequest,
+  ForgetProjectResponse,
+  ScanProjectsRequest,
+  ScanProjectsResponse,
+} from "./project.ts";
 import {
   Delivery,
   Flight,
@@ -72,6 +88,15 @@ import {
   Task,
 } from "./record.ts";
 import { ServeRequest, ServeResponse } from "./serving.ts";
+import {
+  GetGroupRequest,
+  GetGroupResponse,
+  InvokeAllResponse,
+  ShareAgentRequest,
+  ShareAgentResponse,
+  UnshareAgentRequest,
+  UnshareAgentResponse,
+} from "./sharing.ts";
 import {
   Isolation,
   ReadDiffRequest,
@@ -100,6 +125,12 @@ export interface GetStatusResponse {
   pid: number;
   listen: string[];
   draining: boolean;
+  /** Only of a node that was removed, until it leaves the mesh. */
+  removed:
+    | RemovedFrom
+    | undefined;
+  /** Why other nodes take this one for a copy of another machine; empty while none does. */
+  refused: string;
 }
 
 export interface PeerCount {
@@ -135,6 +166,17 @@ export interface InvokeRequest {
   /** Tell the person at this node when it waits and when it has finished. */
   notify: boolean;
   idleLimitMs?: number | undefined;
+}
+
+/** `invoke.selector.all` is taken for true, `invoke.detach` is not looked at. */
+export interface InvokeAllRequest {
+  invoke:
+    | InvokeRequest
+    | undefined;
+  /** However many match. */
+  confirmed: boolean;
+  /** Those that a person has said yes to: no others. */
+  expected: string[];
 }
 
 export interface InvokeResponse {
@@ -196,6 +238,8 @@ export interface ListFlightsRequest {
   node: string;
   limit: number;
   after: string;
+  /** A group's id, or a suffix of one. */
+  group: string;
 }
 
 export interface ListFlightsResponse {
@@ -367,6 +411,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     pid: 0,
     listen: [],
     draining: false,
+    removed: undefined,
+    refused: "",
   };
 }
 
@@ -407,6 +453,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.draining !== false) {
       writer.uint32(96).bool(message.draining);
+    }
+    if (message.removed !== undefined) {
+      RemovedFrom.encode(message.removed, writer.uint32(482).fork()).join();
+    }
+    if (message.refused !== "") {
+      writer.uint32(642).string(message.refused);
     }
     return writer;
   },
@@ -518,6 +570,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             }
 
             message.draining = reader.bool();
+            continue;
+          }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.removed = RemovedFrom.decode(reader, reader.uint32());
+            continue;
+          }
+          case 80: {
+            if (tag !== 642) {
+              break;
+            }
+
+            message.refused = reader.string();
             continue;
           }
         }
@@ -903,6 +971,74 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             }
 
             message.idleLimitMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseInvokeAllRequest(): InvokeAllRequest {
+  return { invoke: undefined, confirmed: false, expected: [] };
+}
+
+export const InvokeAllRequest: MessageFns<InvokeAllRequest> = {
+  encode(message: InvokeAllRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invoke !== undefined) {
+      InvokeRequest.encode(message.invoke, writer.uint32(10).fork()).join();
+    }
+    if (message.confirmed !== false) {
+      writer.uint32(16).bool(message.confirmed);
+    }
+    for (const v of message.expected) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvokeAllRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvokeAllRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invoke = InvokeRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.confirmed = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.expected.push(reader.string());
             continue;
           }
         }
@@ -1443,7 +1579,7 @@ export const Finished: MessageFns<Finished> = {
 };
 
 function createBaseListFlightsRequest(): ListFlightsRequest {
-  return { state: 0, agent: "", node: "", limit: 0, after: "" };
+  return { state: 0, agent: "", node: "", limit: 0, after: "", group: "" };
 }
 
 export const ListFlightsRequest: MessageFns<ListFlightsRequest> = {
@@ -1462,6 +1598,9 @@ export const ListFlightsRequest: MessageFns<ListFlightsRequest> = {
     }
     if (message.after !== "") {
       writer.uint32(42).string(message.after);
+    }
+    if (message.group !== "") {
+      writer.uint32(882).string(message.group);
     }
     return writer;
   },
@@ -1517,6 +1656,14 @@ export const ListFlightsRequest: MessageFns<ListFlightsRequest> = {
             }
 
             message.after = reader.string();
+            continue;
+          }
+          case 110: {
+            if (tag !== 882) {
+              break;
+            }
+
+            message.group = reader.string();
             continue;
           }
         }
@@ -2896,6 +3043,26 @@ export const ControlServiceService = {
     responseSerialize: (value: RemoveAgentResponse): Buffer => Buffer.from(RemoveAgentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RemoveAgentResponse => RemoveAgentResponse.decode(value),
   },
+  /** Whom beside this node's own person it may be invoked by: effective at once. */
+  shareAgent: {
+    path: "/beckon.v1.ControlService/ShareAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ShareAgentRequest): Buffer => Buffer.from(ShareAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShareAgentRequest => ShareAgentRequest.decode(value),
+    responseSerialize: (value: ShareAgentResponse): Buffer => Buffer.from(ShareAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShareAgentResponse => ShareAgentResponse.decode(value),
+  },
+  unshareAgent: {
+    path: "/beckon.v1.ControlService/UnshareAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UnshareAgentRequest): Buffer => Buffer.from(UnshareAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UnshareAgentRequest => UnshareAgentRequest.decode(value),
+    responseSerialize: (value: UnshareAgentResponse): Buffer =>
+      Buffer.from(UnshareAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UnshareAgentResponse => UnshareAgentResponse.decode(value),
+  },
   getAgent: {
     path: "/beckon.v1.ControlService/GetAgent" as const,
     requestStream: false as const,
@@ -2933,6 +3100,39 @@ export const ControlServiceService = {
     responseSerialize: (value: ResolveResponse): Buffer => Buffer.from(ResolveResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResolveResponse => ResolveResponse.decode(value),
   },
+  /** What is on this machine's disks, and what would become of it: exposes nothing. */
+  scanProjects: {
+    path: "/beckon.v1.ControlService/ScanProjects" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ScanProjectsRequest): Buffer => Buffer.from(ScanProjectsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ScanProjectsRequest => ScanProjectsRequest.decode(value),
+    responseSerialize: (value: ScanProjectsResponse): Buffer =>
+      Buffer.from(ScanProjectsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ScanProjectsResponse => ScanProjectsResponse.decode(value),
+  },
+  /** Of what a scan showed. From then on each git worktree is an instance. */
+  approveProjects: {
+    path: "/beckon.v1.ControlService/ApproveProjects" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ApproveProjectsRequest): Buffer =>
+      Buffer.from(ApproveProjectsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ApproveProjectsRequest => ApproveProjectsRequest.decode(value),
+    responseSerialize: (value: ApproveProjectsResponse): Buffer =>
+      Buffer.from(ApproveProjectsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ApproveProjectsResponse => ApproveProjectsResponse.decode(value),
+  },
+  forgetProject: {
+    path: "/beckon.v1.ControlService/ForgetProject" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ForgetProjectRequest): Buffer => Buffer.from(ForgetProjectRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ForgetProjectRequest => ForgetProjectRequest.decode(value),
+    responseSerialize: (value: ForgetProjectResponse): Buffer =>
+      Buffer.from(ForgetProjectResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ForgetProjectResponse => ForgetProjectResponse.decode(value),
+  },
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke: {
     path: "/beckon.v1.ControlService/Invoke" as const,
@@ -2942,6 +3142,25 @@ export const ControlServiceService = {
     requestDeserialize: (value: Buffer): InvokeRequest => InvokeRequest.decode(value),
     responseSerialize: (value: InvokeResponse): Buffer => Buffer.from(InvokeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): InvokeResponse => InvokeResponse.decode(value),
+  },
+  /** All that match, accepted together or not at all. Each is followed by itself. */
+  invokeAll: {
+    path: "/beckon.v1.ControlService/InvokeAll" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: InvokeAllRequest): Buffer => Buffer.from(InvokeAllRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): InvokeAllRequest => InvokeAllRequest.decode(value),
+    responseSerialize: (value: InvokeAllResponse): Buffer => Buffer.from(InvokeAllResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): InvokeAllResponse => InvokeAllResponse.decode(value),
+  },
+  getGroup: {
+    path: "/beckon.v1.ControlService/GetGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetGroupRequest): Buffer => Buffer.from(GetGroupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetGroupRequest => GetGroupRequest.decode(value),
+    responseSerialize: (value: GetGroupResponse): Buffer => Buffer.from(GetGroupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetGroupResponse => GetGroupResponse.decode(value),
   },
   followFlight: {
     path: "/beckon.v1.ControlService/FollowFlight" as const,
@@ -3198,6 +3417,17 @@ export const ControlServiceService = {
     responseSerialize: (value: RenameNodeResponse): Buffer => Buffer.from(RenameNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RenameNodeResponse => RenameNodeResponse.decode(value),
   },
+  /** That node is a member no longer, for good: signed by an issuer, told to all. */
+  removeMember: {
+    path: "/beckon.v1.ControlService/RemoveMember" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveMemberRequest): Buffer => Buffer.from(RemoveMemberRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveMemberRequest => RemoveMemberRequest.decode(value),
+    responseSerialize: (value: RemoveMemberResponse): Buffer =>
+      Buffer.from(RemoveMemberResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RemoveMemberResponse => RemoveMemberResponse.decode(value),
+  },
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
   leaveMesh: {
     path: "/beckon.v1.ControlService/LeaveMesh" as const,
@@ -3216,13 +3446,24 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   shutdown: handleUnaryCall<ShutdownRequest, ShutdownResponse>;
   addAgent: handleUnaryCall<AddAgentRequest, AddAgentResponse>;
   removeAgent: handleUnaryCall<RemoveAgentRequest, RemoveAgentResponse>;
+  /** Whom beside this node's own person it may be invoked by: effective at once. */
+  shareAgent: handleUnaryCall<ShareAgentRequest, ShareAgentResponse>;
+  unshareAgent: handleUnaryCall<UnshareAgentRequest, UnshareAgentResponse>;
   getAgent: handleUnaryCall<GetAgentRequest, GetAgentResponse>;
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
   /** All agents first, then what changes, until the client lets go. A slow reader is told the newest alone. */
   watchAgents: handleServerStreamingCall<WatchAgentsRequest, WatchAgentsResponse>;
   resolve: handleUnaryCall<ResolveRequest, ResolveResponse>;
+  /** What is on this machine's disks, and what would become of it: exposes nothing. */
+  scanProjects: handleUnaryCall<ScanProjectsRequest, ScanProjectsResponse>;
+  /** Of what a scan showed. From then on each git worktree is an instance. */
+  approveProjects: handleUnaryCall<ApproveProjectsRequest, ApproveProjectsResponse>;
+  forgetProject: handleUnaryCall<ForgetProjectRequest, ForgetProjectResponse>;
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke: handleServerStreamingCall<InvokeRequest, InvokeResponse>;
+  /** All that match, accepted together or not at all. Each is followed by itself. */
+  invokeAll: handleUnaryCall<InvokeAllRequest, InvokeAllResponse>;
+  getGroup: handleUnaryCall<GetGroupRequest, GetGroupResponse>;
   followFlight: handleServerStreamingCall<FollowFlightRequest, FollowFlightResponse>;
   listFlights: handleUnaryCall<ListFlightsRequest, ListFlightsResponse>;
   getFlight: handleUnaryCall<GetFlightRequest, GetFlightResponse>;
@@ -3260,6 +3501,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   admit: handleUnaryCall<AdmitRequest, AdmitResponse>;
   /** This node gets another name, and a certificate with it. */
   renameNode: handleUnaryCall<RenameNodeRequest, RenameNodeResponse>;
+  /** That node is a member no longer, for good: signed by an issuer, told to all. */
+  removeMember: handleUnaryCall<RemoveMemberRequest, RemoveMemberResponse>;
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
   leaveMesh: handleUnaryCall<LeaveMeshRequest, LeaveMeshResponse>;
 }
@@ -3326,6 +3569,37 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RemoveAgentResponse) => void,
   ): ClientUnaryCall;
+  /** Whom beside this node's own person it may be invoked by: effective at once. */
+  shareAgent(
+    request: ShareAgentRequest,
+    callback: (error: ServiceError | null, response: ShareAgentResponse) => void,
+  ): ClientUnaryCall;
+  shareAgent(
+    request: ShareAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ShareAgentResponse) => void,
+  ): ClientUnaryCall;
+  shareAgent(
+    request: ShareAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ShareAgentResponse) => void,
+  ): ClientUnaryCall;
+  unshareAgent(
+    request: UnshareAgentRequest,
+    callback: (error: ServiceError | null, response: UnshareAgentResponse) => void,
+  ): ClientUnaryCall;
+  unshareAgent(
+    request: UnshareAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UnshareAgentResponse) => void,
+  ): ClientUnaryCall;
+  unshareAgent(
+    request: UnshareAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UnshareAgentResponse) => void,
+  ): ClientUnaryCall;
   getAgent(
     request: GetAgentRequest,
     callback: (error: ServiceError | null, response: GetAgentResponse) => void,
@@ -3378,6 +3652,53 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResolveResponse) => void,
   ): ClientUnaryCall;
+  /** What is on this machine's disks, and what would become of it: exposes nothing. */
+  scanProjects(
+    request: ScanProjectsRequest,
+    callback: (error: ServiceError | null, response: ScanProjectsResponse) => void,
+  ): ClientUnaryCall;
+  scanProjects(
+    request: ScanProjectsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ScanProjectsResponse) => void,
+  ): ClientUnaryCall;
+  scanProjects(
+    request: ScanProjectsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ScanProjectsResponse) => void,
+  ): ClientUnaryCall;
+  /** Of what a scan showed. From then on each git worktree is an instance. */
+  approveProjects(
+    request: ApproveProjectsRequest,
+    callback: (error: ServiceError | null, response: ApproveProjectsResponse) => void,
+  ): ClientUnaryCall;
+  approveProjects(
+    request: ApproveProjectsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ApproveProjectsResponse) => void,
+  ): ClientUnaryCall;
+  approveProjects(
+    request: ApproveProjectsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ApproveProjectsResponse) => void,
+  ): ClientUnaryCall;
+  forgetProject(
+    request: ForgetProjectRequest,
+    callback: (error: ServiceError | null, response: ForgetProjectResponse) => void,
+  ): ClientUnaryCall;
+  forgetProject(
+    request: ForgetProjectRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ForgetProjectResponse) => void,
+  ): ClientUnaryCall;
+  forgetProject(
+    request: ForgetProjectRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ForgetProjectResponse) => void,
+  ): ClientUnaryCall;
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke(request: InvokeRequest, options?: Partial<CallOptions>): ClientReadableStream<InvokeResponse>;
   invoke(
@@ -3385,6 +3706,37 @@ export interface ControlServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<InvokeResponse>;
+  /** All that match, accepted together or not at all. Each is followed by itself. */
+  invokeAll(
+    request: InvokeAllRequest,
+    callback: (error: ServiceError | null, response: InvokeAllResponse) => void,
+  ): ClientUnaryCall;
+  invokeAll(
+    request: InvokeAllRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: InvokeAllResponse) => void,
+  ): ClientUnaryCall;
+  invokeAll(
+    request: InvokeAllRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: InvokeAllResponse) => void,
+  ): ClientUnaryCall;
+  getGroup(
+    request: GetGroupRequest,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
+  getGroup(
+    request: GetGroupRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
+  getGroup(
+    request: GetGroupRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
   followFlight(
     request: FollowFlightRequest,
     options?: Partial<CallOptions>,
@@ -3737,6 +4089,22 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RenameNodeResponse) => void,
+  ): ClientUnaryCall;
+  /** That node is a member no longer, for good: signed by an issuer, told to all. */
+  removeMember(
+    request: RemoveMemberRequest,
+    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
+  ): ClientUnaryCall;
+  removeMember(
+    request: RemoveMemberRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
+  ): ClientUnaryCall;
+  removeMember(
+    request: RemoveMemberRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RemoveMemberResponse) => void,
   ): ClientUnaryCall;
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
   leaveMesh(

@@ -59,6 +59,45 @@ export interface Revocation {
   /** DER, of the issuer whose key signed this. */
   issuer: Buffer;
   by: string;
+  /** DER, of a node that let others in: its certificate as an issuer. What its key has signed counts for the nodes in `kept` alone. */
+  fallenIssuer: Buffer;
+  kept: string[];
+}
+
+/** To any member: that node is one no longer, write it down. Feature `remove`. */
+export interface RevokedQuery {
+  revocation: SignedRecord | undefined;
+}
+
+/** It is written down. */
+export interface RevokedAnswer {
+}
+
+export interface RemoveMemberRequest {
+  /** Name or id. */
+  node: string;
+}
+
+export interface RemoveMemberResponse {
+  name: string;
+  nodeId: string;
+  /** Names of the members that have written it down, and of those that could not be told now: others tell them. */
+  told: string[];
+  untold: string[];
+  /** It was removed before, and nothing was changed now. */
+  already: boolean;
+  /** Who removed it, and when. */
+  by: string;
+  atMs: number;
+  /** Of a node that let others in: names of those that it certified, which stay. */
+  letIn: string[];
+}
+
+/** This node was removed from the mesh that it was in. */
+export interface RemovedFrom {
+  meshName: string;
+  by: string;
+  atMs: number;
 }
 
 export interface RenameNodeRequest {
@@ -93,6 +132,8 @@ export interface LeaveMeshResponse {
   ended: number;
   /** What would be lost: nothing was done, for want of `confirmed`. */
   losses: string[];
+  /** It had been removed: from its next start on it has another key. */
+  newKey: boolean;
 }
 
 function createBaseRenameQuery(): RenameQuery {
@@ -440,7 +481,15 @@ export const RemoveAnswer: MessageFns<RemoveAnswer> = {
 };
 
 function createBaseRevocation(): Revocation {
-  return { nodeId: "", revokedAtMs: 0, name: "", issuer: Buffer.alloc(0), by: "" };
+  return {
+    nodeId: "",
+    revokedAtMs: 0,
+    name: "",
+    issuer: Buffer.alloc(0),
+    by: "",
+    fallenIssuer: Buffer.alloc(0),
+    kept: [],
+  };
 }
 
 export const Revocation: MessageFns<Revocation> = {
@@ -459,6 +508,12 @@ export const Revocation: MessageFns<Revocation> = {
     }
     if (message.by !== "") {
       writer.uint32(42).string(message.by);
+    }
+    if (message.fallenIssuer.length !== 0) {
+      writer.uint32(482).bytes(message.fallenIssuer);
+    }
+    for (const v of message.kept) {
+      writer.uint32(490).string(v!);
     }
     return writer;
   },
@@ -514,6 +569,340 @@ export const Revocation: MessageFns<Revocation> = {
             }
 
             message.by = reader.string();
+            continue;
+          }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.fallenIssuer = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 61: {
+            if (tag !== 490) {
+              break;
+            }
+
+            message.kept.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRevokedQuery(): RevokedQuery {
+  return { revocation: undefined };
+}
+
+export const RevokedQuery: MessageFns<RevokedQuery> = {
+  encode(message: RevokedQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revocation !== undefined) {
+      SignedRecord.encode(message.revocation, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokedQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokedQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.revocation = SignedRecord.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRevokedAnswer(): RevokedAnswer {
+  return {};
+}
+
+export const RevokedAnswer: MessageFns<RevokedAnswer> = {
+  encode(_: RevokedAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokedAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokedAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRemoveMemberRequest(): RemoveMemberRequest {
+  return { node: "" };
+}
+
+export const RemoveMemberRequest: MessageFns<RemoveMemberRequest> = {
+  encode(message: RemoveMemberRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveMemberRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveMemberRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRemoveMemberResponse(): RemoveMemberResponse {
+  return { name: "", nodeId: "", told: [], untold: [], already: false, by: "", atMs: 0, letIn: [] };
+}
+
+export const RemoveMemberResponse: MessageFns<RemoveMemberResponse> = {
+  encode(message: RemoveMemberResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.nodeId !== "") {
+      writer.uint32(18).string(message.nodeId);
+    }
+    for (const v of message.told) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.untold) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.already !== false) {
+      writer.uint32(40).bool(message.already);
+    }
+    if (message.by !== "") {
+      writer.uint32(50).string(message.by);
+    }
+    if (message.atMs !== 0) {
+      writer.uint32(56).int64(message.atMs);
+    }
+    for (const v of message.letIn) {
+      writer.uint32(66).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveMemberResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveMemberResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.told.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.untold.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.already = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.letIn.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRemovedFrom(): RemovedFrom {
+  return { meshName: "", by: "", atMs: 0 };
+}
+
+export const RemovedFrom: MessageFns<RemovedFrom> = {
+  encode(message: RemovedFrom, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.meshName !== "") {
+      writer.uint32(10).string(message.meshName);
+    }
+    if (message.by !== "") {
+      writer.uint32(18).string(message.by);
+    }
+    if (message.atMs !== 0) {
+      writer.uint32(24).int64(message.atMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemovedFrom {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemovedFrom();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.meshName = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.int64());
             continue;
           }
         }
@@ -701,7 +1090,7 @@ export const LeaveMeshRequest: MessageFns<LeaveMeshRequest> = {
 };
 
 function createBaseLeaveMeshResponse(): LeaveMeshResponse {
-  return { left: false, running: 0, meshName: "", told: [], untold: [], ended: 0, losses: [] };
+  return { left: false, running: 0, meshName: "", told: [], untold: [], ended: 0, losses: [], newKey: false };
 }
 
 export const LeaveMeshResponse: MessageFns<LeaveMeshResponse> = {
@@ -726,6 +1115,9 @@ export const LeaveMeshResponse: MessageFns<LeaveMeshResponse> = {
     }
     for (const v of message.losses) {
       writer.uint32(58).string(v!);
+    }
+    if (message.newKey !== false) {
+      writer.uint32(480).bool(message.newKey);
     }
     return writer;
   },
@@ -797,6 +1189,14 @@ export const LeaveMeshResponse: MessageFns<LeaveMeshResponse> = {
             }
 
             message.losses.push(reader.string());
+            continue;
+          }
+          case 60: {
+            if (tag !== 480) {
+              break;
+            }
+
+            message.newKey = reader.bool();
             continue;
           }
         }

@@ -18,7 +18,17 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { AdmitRules } from "./admission.ts";
-import { LeaveAnswer, LeaveQuery, RemoveAnswer, RemoveQuery, RenameAnswer, RenameQuery } from "./membership.ts";
+import {
+  LeaveAnswer,
+  LeaveQuery,
+  RemoveAnswer,
+  RemoveQuery,
+  RenameAnswer,
+  RenameQuery,
+  RevokedAnswer,
+  RevokedQuery,
+} from "./membership.ts";
+import { DialBackAnswer, DialBackQuery, ReachAnswer, ReachQuery } from "./reach.ts";
 import {
   CertificateChain,
   Delivery,
@@ -59,6 +69,10 @@ export const GoodbyeReason = {
   PROTOCOL: 5,
   /** LEFT - The sender is a member no longer, by its own will. */
   LEFT: 6,
+  /** REMOVED - The receiver is a member no longer: `revocation` proves it. */
+  REMOVED: 60,
+  /** RESTING - Nobody needs this link now: the sender is well, and makes one when there is work. Said only to who knows it. */
+  RESTING: 80,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -72,6 +86,8 @@ export namespace GoodbyeReason {
   export type CLONE = typeof GoodbyeReason.CLONE;
   export type PROTOCOL = typeof GoodbyeReason.PROTOCOL;
   export type LEFT = typeof GoodbyeReason.LEFT;
+  export type REMOVED = typeof GoodbyeReason.REMOVED;
+  export type RESTING = typeof GoodbyeReason.RESTING;
   export type UNRECOGNIZED = typeof GoodbyeReason.UNRECOGNIZED;
 }
 
@@ -169,6 +185,8 @@ export interface Heartbeat {
   digest: Buffer;
   /** Whether the sender has gossip neighbours now: one that has none is told news over its sessions. */
   gossips: boolean;
+  /** Whether the sender holds on to this link: the receiver then does not let it rest. */
+  holds: boolean;
 }
 
 export interface HeartbeatReply {
@@ -178,6 +196,7 @@ export interface HeartbeatReply {
 export interface Goodbye {
   reason: GoodbyeReason;
   detail: string;
+  revocation: SignedRecord | undefined;
 }
 
 /** A task over 32 KiB leaves `task` out and follows as pieces on the Data stream. */
@@ -296,6 +315,7 @@ export interface Query {
     | { $case: "registryEntries"; value: RegistryEntriesQuery }
     | { $case: "registryRecords"; value: RegistryRecordsQuery }
     | { $case: "remove"; value: RemoveQuery }
+    | { $case: "revoked"; value: RevokedQuery }
     | undefined;
 }
 
@@ -326,15 +346,6 @@ export interface StandingsQuery {
   invocationIds: string[];
 }
 
-/** Do you hear that node, now? Feature `reach`. */
-export interface ReachQuery {
-  nodeId: string;
-}
-
-/** Dial the addresses that I told you I listen on, each once, and say what came of it. Feature `dial_back`. */
-export interface DialBackQuery {
-}
-
 export interface Answer {
   number: number;
   error: ErrorInfo | undefined;
@@ -355,6 +366,7 @@ export interface Answer {
     | { $case: "registryEntries"; value: RegistryEntriesAnswer }
     | { $case: "registryRecords"; value: RegistryRecordsAnswer }
     | { $case: "remove"; value: RemoveAnswer }
+    | { $case: "revoked"; value: RevokedAnswer }
     | undefined;
 }
 
@@ -378,25 +390,6 @@ export interface ReplyAnswer {
 export interface PingAnswer {
   /** Wall clock of the answering node. Absent from versions that do not say. */
   nowMs?: number | undefined;
-}
-
-export interface ReachAnswer {
-  /** It was heard after this was asked. */
-  reached: boolean;
-  /** Its boot epoch, as the answering node's session has it; 0 without one. */
-  epoch: number;
-}
-
-export interface DialBackAnswer {
-  results: DialBack[];
-}
-
-export interface DialBack {
-  address: string;
-  /** The asking node answered there and proved itself. */
-  reached: boolean;
-  /** For people, when it was not. */
-  why: string;
 }
 
 export interface TraceAnswer {
@@ -1282,7 +1275,7 @@ export const DialRequest: MessageFns<DialRequest> = {
 };
 
 function createBaseHeartbeat(): Heartbeat {
-  return { number: 0, digest: Buffer.alloc(0), gossips: false };
+  return { number: 0, digest: Buffer.alloc(0), gossips: false, holds: false };
 }
 
 export const Heartbeat: MessageFns<Heartbeat> = {
@@ -1295,6 +1288,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     }
     if (message.gossips !== false) {
       writer.uint32(24).bool(message.gossips);
+    }
+    if (message.holds !== false) {
+      writer.uint32(640).bool(message.holds);
     }
     return writer;
   },
@@ -1334,6 +1330,14 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             }
 
             message.gossips = reader.bool();
+            continue;
+          }
+          case 80: {
+            if (tag !== 640) {
+              break;
+            }
+
+            message.holds = reader.bool();
             continue;
           }
         }
@@ -1396,7 +1400,7 @@ export const HeartbeatReply: MessageFns<HeartbeatReply> = {
 };
 
 function createBaseGoodbye(): Goodbye {
-  return { reason: 0, detail: "" };
+  return { reason: 0, detail: "", revocation: undefined };
 }
 
 export const Goodbye: MessageFns<Goodbye> = {
@@ -1406,6 +1410,9 @@ export const Goodbye: MessageFns<Goodbye> = {
     }
     if (message.detail !== "") {
       writer.uint32(18).string(message.detail);
+    }
+    if (message.revocation !== undefined) {
+      SignedRecord.encode(message.revocation, writer.uint32(482).fork()).join();
     }
     return writer;
   },
@@ -1437,6 +1444,14 @@ export const Goodbye: MessageFns<Goodbye> = {
             }
 
             message.detail = reader.string();
+            continue;
+          }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.revocation = SignedRecord.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2541,6 +2556,9 @@ export const Query: MessageFns<Query> = {
       case "remove":
         RemoveQuery.encode(message.query.value, writer.uint32(482).fork()).join();
         break;
+      case "revoked":
+        RevokedQuery.encode(message.query.value, writer.uint32(490).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2692,6 +2710,14 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "remove", value: RemoveQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 61: {
+            if (tag !== 490) {
+              break;
+            }
+
+            message.query = { $case: "revoked", value: RevokedQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3003,87 +3029,6 @@ export const StandingsQuery: MessageFns<StandingsQuery> = {
   },
 };
 
-function createBaseReachQuery(): ReachQuery {
-  return { nodeId: "" };
-}
-
-export const ReachQuery: MessageFns<ReachQuery> = {
-  encode(message: ReachQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.nodeId !== "") {
-      writer.uint32(10).string(message.nodeId);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ReachQuery {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseReachQuery();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.nodeId = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseDialBackQuery(): DialBackQuery {
-  return {};
-}
-
-export const DialBackQuery: MessageFns<DialBackQuery> = {
-  encode(_: DialBackQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DialBackQuery {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDialBackQuery();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
 function createBaseAnswer(): Answer {
   return { number: 0, error: undefined, answer: undefined };
 }
@@ -3144,6 +3089,9 @@ export const Answer: MessageFns<Answer> = {
         break;
       case "remove":
         RemoveAnswer.encode(message.answer.value, writer.uint32(482).fork()).join();
+        break;
+      case "revoked":
+        RevokedAnswer.encode(message.answer.value, writer.uint32(490).fork()).join();
         break;
     }
     return writer;
@@ -3304,6 +3252,14 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "remove", value: RemoveAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 61: {
+            if (tag !== 490) {
+              break;
+            }
+
+            message.answer = { $case: "revoked", value: RevokedAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3519,177 +3475,6 @@ export const PingAnswer: MessageFns<PingAnswer> = {
             }
 
             message.nowMs = longToNumber(reader.int64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseReachAnswer(): ReachAnswer {
-  return { reached: false, epoch: 0 };
-}
-
-export const ReachAnswer: MessageFns<ReachAnswer> = {
-  encode(message: ReachAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.reached !== false) {
-      writer.uint32(8).bool(message.reached);
-    }
-    if (message.epoch !== 0) {
-      writer.uint32(16).int64(message.epoch);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ReachAnswer {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseReachAnswer();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.reached = reader.bool();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.epoch = longToNumber(reader.int64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseDialBackAnswer(): DialBackAnswer {
-  return { results: [] };
-}
-
-export const DialBackAnswer: MessageFns<DialBackAnswer> = {
-  encode(message: DialBackAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.results) {
-      DialBack.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DialBackAnswer {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDialBackAnswer();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.results.push(DialBack.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseDialBack(): DialBack {
-  return { address: "", reached: false, why: "" };
-}
-
-export const DialBack: MessageFns<DialBack> = {
-  encode(message: DialBack, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.address !== "") {
-      writer.uint32(10).string(message.address);
-    }
-    if (message.reached !== false) {
-      writer.uint32(16).bool(message.reached);
-    }
-    if (message.why !== "") {
-      writer.uint32(26).string(message.why);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DialBack {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDialBack();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.address = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.reached = reader.bool();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.why = reader.string();
             continue;
           }
         }

@@ -475,6 +475,8 @@ export interface Flight {
     | undefined;
   /** The session with the agent that it is a turn of. At an origin that is not the owner: known once it has started. */
   sessionId: string;
+  /** Of what this node invoked together with others. */
+  groupId: string;
 }
 
 export interface Waiting {
@@ -2656,6 +2658,7 @@ function createBaseFlight(): Flight {
     prunedAtMs: undefined,
     quarantinedAtMs: undefined,
     sessionId: "",
+    groupId: "",
   };
 }
 
@@ -2747,6 +2750,9 @@ export const Flight: MessageFns<Flight> = {
     }
     if (message.sessionId !== "") {
       writer.uint32(234).string(message.sessionId);
+    }
+    if (message.groupId !== "") {
+      writer.uint32(882).string(message.groupId);
     }
     return writer;
   },
@@ -2994,6 +3000,14 @@ export const Flight: MessageFns<Flight> = {
             }
 
             message.sessionId = reader.string();
+            continue;
+          }
+          case 110: {
+            if (tag !== 882) {
+              break;
+            }
+
+            message.groupId = reader.string();
             continue;
           }
         }

@@ -1,0 +1,61 @@
+/**
+ * Whether a node whose certificate holds is a member now: not when its key was removed, and not when all that speaks for it is an
+ * issuer that was. A node is let in once after its removal, to be told so and no more: it could not believe a connection that is cut.
+ */
+import { BrokerError } from '../domain/errors.ts';
+import { removedWords } from '../domain/membership.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { StoredRevocation } from '../domain/revocation.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { PeerIdentity } from '../domain/trust.ts';
+import type { RemovedPeer } from '../mesh/gone.ts';
+import { authorityName } from '../trust/certificate.ts';
+
+/** Nodes that are remembered as told: more than were ever removed, unless an issuer that fell has made them. */
+const mostTold = 1_000;
+
+export class Standing {
+  readonly #store: Pick<Store, 'read'>;
+  readonly #told = new Set<NodeId>();
+
+  constructor(store: Pick<Store, 'read'>) {
+    this.#store = store;
+  }
+
+  /** Undefined for a member. @param peer from a verified certificate */
+  revocationOf(peer: Pick<PeerIdentity, 'nodeId' | 'certifiedBy'>): StoredRevocation | undefined {
+    const own = this.#store.read.revocation(peer.nodeId);
+    if (own !== undefined || peer.certifiedBy === undefined) return own;
+    return this.#store.read.fallenIssuers().find(({ revocation: { fallen } }) => fallen !== undefined && authorityName(fallen.issuer) === peer.certifiedBy && !fallen.kept.includes(peer.nodeId));
+  }
+
+  /** Verified already, as far as certificates go. @throws BrokerError `unauthenticated` for one that is no member */
+  member(peer: PeerIdentity): PeerIdentity {
+    const known = this.revocationOf(peer);
+    if (known !== undefined) throw new BrokerError('unauthenticated', `${peer.name}: ${wordsOf(peer, known)}`);
+    return peer;
+  }
+
+  /** For handshakes. Lets one that was not told yet through to be told. */
+  judge(peer: PeerIdentity): string | undefined {
+    const known = this.revocationOf(peer);
+    return known === undefined || !this.#isTold(peer.nodeId) ? undefined : wordsOf(peer, known);
+  }
+
+  /** What to say to one that is none; it counts as told from now on. Undefined for a member. */
+  tell(peer: PeerIdentity): RemovedPeer | undefined {
+    const known = this.revocationOf(peer);
+    if (known === undefined) return undefined;
+    if (this.#told.size < mostTold) this.#told.add(peer.nodeId);
+    return { why: wordsOf(peer, known), revocation: known.record };
+  }
+
+  #isTold(nodeId: NodeId): boolean {
+    return this.#told.has(nodeId) || this.#told.size >= mostTold;
+  }
+}
+
+function wordsOf({ nodeId }: PeerIdentity, { revocation }: StoredRevocation): string {
+  if (revocation.nodeId === nodeId) return removedWords(revocation);
+  return `it was let in by ${revocation.name}, which was removed from the mesh by ${revocation.by}, and is not among those that stay`;
+}

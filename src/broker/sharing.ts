@@ -1,0 +1,127 @@
+/** Whom agents of this node are shared with, and what becomes of queued work when that is taken back. */
+import { parseAddress, shellAddress } from '../domain/address.ts';
+import type { Candidate } from '../domain/candidate.ts';
+import { BrokerError, conflict, notFound } from '../domain/errors.ts';
+import type { FlightId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
+import type { Log } from '../domain/ports.ts';
+import { isSameShare, partyOf, wordsOfShare } from '../domain/sharing.ts';
+import type { Share, ShareView } from '../domain/sharing.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { ShareInput, ShareResult, UnshareResult } from './api.ts';
+import type { Chronicler } from './chronicler.ts';
+import type { Nodes } from './nodes.ts';
+import type { Policy } from './policy.ts';
+import type { Runner } from './runner.ts';
+import type { Self } from './self.ts';
+
+/** Looked at, and ended, at a time. */
+const batch = 500;
+
+export interface SharingParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly nodes: Nodes;
+  readonly policy: Policy;
+  readonly runner: Runner;
+  readonly chronicler: Chronicler;
+  readonly log: Log;
+  /** @throws `not_found`, `ambiguous`, `invalid` */
+  readonly find: (address: string) => Candidate;
+  /** Whether flights of this store may be ended: not while a command has it for a moment. */
+  readonly isLive: () => boolean;
+}
+
+export class Sharing {
+  readonly #parts: SharingParts;
+
+  constructor(parts: SharingParts) {
+    this.#parts = parts;
+  }
+
+  /** What a crash kept from ending: queued work of callers whose right was taken back. Before anything is woken. */
+  async start(): Promise<void> {
+    for (const address of this.#parts.store.read.queuedTargets()) await this.#settle(address);
+  }
+
+  /** Of an agent here. */
+  of(address: string): readonly ShareView[] {
+    const { store, nodes } = this.#parts;
+    return store.read.shares(address).map((share): ShareView => (share.with === 'node' ? { ...share, name: nodes.nameOf(share.nodeId) } : share));
+  }
+
+  async share({ address: text, parties, by }: ShareInput): Promise<ShareResult> {
+    const { store, chronicler } = this.#parts;
+    const address = this.#own(text, 'share');
+    const registered = store.read.ownRegistrations().find((each) => each.address === address);
+    if (registered?.visibility === 'node') throw conflict(`${address} is seen on this node only: nobody else could invoke it`, 'add it with --visibility mesh to share it');
+    const known = this.#known();
+    const shares: readonly Share[] = parties.length === 0 ? [{ with: 'all' }] : parties.map((each) => partyOf(each, known));
+    const added = await store.write.shareAgent({ stamp: chronicler.stamp(), address, shares, by });
+    return { address, shares: this.of(address), changed: added.length > 0 };
+  }
+
+  /** Resolves when what was queued and may not be done any more has ended. What runs goes on. */
+  async unshare({ address: text, parties, by }: ShareInput): Promise<UnshareResult> {
+    const { store, chronicler, isLive } = this.#parts;
+    const address = this.#own(text, 'unshare');
+    const shares = parties.map((each) => this.#shared(address, each));
+    const gone = await store.write.unshareAgent({ stamp: chronicler.stamp(), address, by, ...(shares.length === 0 ? {} : { shares }) });
+    const settled = isLive() && gone.length > 0 ? await this.#settle(address) : { ended: 0, running: 0 };
+    return { address, shares: this.of(address), changed: gone.length > 0, ...settled };
+  }
+
+  #own(text: string, verb: 'share' | 'unshare'): string {
+    const { find, self } = this.#parts;
+    const { address, nodeId, nodeName } = find(text);
+    if (nodeId === self.nodeId) return address;
+    throw conflict(`${address} belongs to ${nodeName}, which alone decides who may invoke it`, `on ${nodeName}: beckon agent ${verb} ${shellAddress(parseAddress(address))}`);
+  }
+
+  /** Members, and the persons they belong to. */
+  #known(): readonly ShareView[] {
+    const { store, self } = this.#parts;
+    const members = [{ nodeId: self.nodeId, name: self.name(), owner: self.owner() }, ...store.read.members().filter((each) => belongs(each) && each.nodeId !== self.nodeId)];
+    return members.flatMap(({ nodeId, name, owner }): ShareView[] => [{ with: 'node', name, nodeId }, { with: 'person', name: owner }]);
+  }
+
+  /** One that is there, or used to be: a person may have no node any more. @throws `not_found`, naming what is shared */
+  #shared(address: string, text: string): Share {
+    const views = this.of(address);
+    const party = partyOrNone(text, views);
+    const share = views.find((each) => party !== undefined && isSameShare(each, party));
+    if (share !== undefined) return share.with === 'node' ? { with: 'node', nodeId: share.nodeId } : share;
+    const what = views.length === 0 ? 'it is shared with nobody' : `it is shared with ${views.map(wordsOfShare).join(', ')}`;
+    throw notFound(`${address} is not shared with ${text}: ${what}`, views.length === 0 ? undefined : `to take everything back: beckon agent unshare ${shellAddress(parseAddress(address))}`);
+  }
+
+  async #settle(address: string): Promise<Pick<UnshareResult, 'ended' | 'running'>> {
+    const { store, policy, runner, log } = this.#parts;
+    let ended = 0;
+    let after: FlightId | undefined;
+    for (;;) {
+      const queued = store.read.queuedOfOthers(address, after, batch);
+      const endings = queued.map(async (flight) => {
+        // Held back, it may have run: its origin is asked first.
+        const refusal = flight.quarantinedAtMs === undefined ? policy.refusalOfQueued(flight) : undefined;
+        return refusal !== undefined && (await runner.refuse(flight.id, refusal));
+      });
+      for (const settled of await Promise.allSettled(endings)) {
+        if (settled.status === 'fulfilled') ended += settled.value ? 1 : 0;
+        else log.error({ agent: address, err: settled.reason as unknown }, 'work that is not allowed any more could not be ended yet; it does not start');
+      }
+      after = queued.at(-1)?.id;
+      if (queued.length < batch) break;
+    }
+    return { ended, running: runner.runningFor(address).filter((flight) => policy.refusalOfQueued(flight) !== undefined).length };
+  }
+}
+
+function partyOrNone(text: string, views: readonly ShareView[]): Share | undefined {
+  try {
+    return partyOf(text, views);
+  } catch (thrown) {
+    if (thrown instanceof BrokerError && thrown.code === 'not_found') return undefined;
+    throw thrown;
+  }
+}

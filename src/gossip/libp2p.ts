@@ -1,0 +1,33 @@
+/**
+ * The libraries, as types; and at run time only from `load`: importing them costs some 20 MB and 0.2 s, which a node that
+ * gossips with nobody does not spend.
+ */
+import type { createLibp2p } from 'libp2p';
+
+export type Libp2pInit = NonNullable<Parameters<typeof createLibp2p>[0]>;
+export type Libp2p = Awaited<ReturnType<typeof createLibp2p>>;
+export type PeerId = Libp2p['peerId'];
+export type Connection = ReturnType<Libp2p['getConnections']>[number];
+export type ConnectionGater = NonNullable<Libp2pInit['connectionGater']>;
+export type Logger = ReturnType<NonNullable<Libp2pInit['logger']>['forComponent']>;
+export type Components = Parameters<NonNullable<Libp2pInit['services']>[string]>[0];
+export type Registrar = Components['registrar'];
+export type Topology = Parameters<Registrar['register']>[1];
+export type StreamHandler = Parameters<Registrar['handle']>[1];
+export type Stream = Parameters<StreamHandler>[0];
+
+export async function load() {
+  const [libp2p, gossipsub, tcp, noise, yamux, keys, peerId, multiaddr] = await Promise.all([
+    import('libp2p'),
+    import('@libp2p/gossipsub'),
+    import('@libp2p/tcp'),
+    import('@chainsafe/libp2p-noise'),
+    import('@chainsafe/libp2p-yamux'),
+    import('@libp2p/crypto/keys'),
+    import('@libp2p/peer-id'),
+    import('@multiformats/multiaddr'),
+  ]);
+  return { ...libp2p, ...gossipsub, ...tcp, ...noise, ...yamux, ...keys, ...peerId, ...multiaddr };
+}
+
+export type Libraries = Awaited<ReturnType<typeof load>>;

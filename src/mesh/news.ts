@@ -1,0 +1,61 @@
+/** What becomes of peers, written to the log and told to whoever listens. */
+import type { BrokerError } from '../domain/errors.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { PeerView } from '../domain/mesh-port.ts';
+import type { PeerState } from '../domain/peer.ts';
+import type { Log } from '../domain/ports.ts';
+import type { PeerIdentity } from '../domain/trust.ts';
+import type { TargetView } from './dialler.ts';
+import type { Session } from './session.ts';
+import type { SessionEnd } from './session-parts.ts';
+
+export type PeerListener = (peer: PeerView, from: PeerState | undefined) => void;
+
+export class News {
+  readonly #log: Log;
+  /** By whom this node is refused as a clone: said once. */
+  readonly #refusedBy = new Set<NodeId>();
+  readonly #listeners = new Set<PeerListener>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  listen(listener: PeerListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  moved(peer: PeerView, from: PeerState | undefined): void {
+    if (from !== undefined) {
+      this.#log.info({ peer: peer.name, nodeId: peer.nodeId, address: peer.address, from, to: peer.state }, `peer ${peer.name} is ${peer.state}: ${peer.why}`);
+    }
+    for (const listen of this.#listeners) listen(peer, from);
+  }
+
+  dialFailed({ address, sources, nodes, why }: TargetView, error: BrokerError): void {
+    // Most machines that discovery finds run no node, and that is nobody's trouble.
+    const level = nodes.length > 0 || sources.includes('seed') ? 'info' : 'debug';
+    this.#log[level]({ address, sources, code: error.code }, `not reached at ${address}: ${why}`);
+  }
+
+  ended({ peer, address }: Session, { farewell, saidBy, why }: SessionEnd): void {
+    if (farewell === 'protocol') this.#log.warn({ peer: peer.name, address, saidBy }, `the session with ${peer.name} broke the protocol: ${why}`);
+    if (farewell !== 'clone' || saidBy !== 'peer' || this.#refusedBy.has(peer.nodeId)) return;
+    this.#refusedBy.add(peer.nodeId);
+    this.#log.error({ peer: peer.name, address }, `${peer.name} refuses this node: ${why}`);
+  }
+
+  began({ peer }: Session): void {
+    this.#refusedBy.delete(peer.nodeId);
+  }
+
+  /** A fault of the core must not take the session's bookkeeping with it. */
+  guard(what: 'up' | 'down', peer: PeerIdentity, handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      this.#log.error({ peer: peer.name, err: error }, `the core failed at a link that went ${what}`);
+    }
+  }
+}

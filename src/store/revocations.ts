@@ -1,0 +1,108 @@
+/** Who was removed, and what of it follows in the same commit. */
+import { BrokerError } from '../domain/errors.ts';
+import { comesFirst } from '../domain/revocation.ts';
+import type { StoredRevocation } from '../domain/revocation.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
+import type { Connection } from './connection.ts';
+import type { FactTable } from './events.ts';
+import type { Input } from './protocol.ts';
+
+export interface RevocationRow {
+  readonly node: number;
+  readonly name: string;
+  readonly revoked_by: string;
+  readonly revoked_at_ms: number;
+  readonly payload: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly fallen_issuer: Uint8Array | null;
+  readonly kept: string | null;
+}
+
+export class RevocationTable {
+  readonly #nodes: GrowingNodeNumbers;
+  readonly #self: number;
+  readonly #facts: FactTable;
+  readonly #get;
+  readonly #save;
+  readonly #known;
+  readonly #restore;
+  readonly #removeWith;
+  readonly #forgetAddresses;
+  readonly #forget;
+  readonly #removeSelf;
+
+  constructor(db: Connection, { nodes, self, facts }: { readonly nodes: GrowingNodeNumbers; readonly self: number; readonly facts: FactTable }) {
+    this.#nodes = nodes;
+    this.#self = self;
+    this.#facts = facts;
+    this.#get = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE node = ?');
+    this.#save = db.prepare(`
+      INSERT INTO revocations (node, name, revoked_by, revoked_at_ms, payload, signature, fallen_issuer, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (node) DO UPDATE SET name = excluded.name, revoked_by = excluded.revoked_by, revoked_at_ms = excluded.revoked_at_ms,
+        payload = excluded.payload, signature = excluded.signature, fallen_issuer = excluded.fallen_issuer, kept = excluded.kept`);
+    this.#known = db.prepare<[number], { name: string; revoked_by: string }>('SELECT name, revoked_by FROM revocations WHERE node = ?');
+    this.#restore = db.prepare<[number]>('UPDATE members SET removed_with = NULL WHERE removed_with = ?');
+    this.#removeWith = db.prepare<[number, number]>('UPDATE members SET removed_with = ? WHERE node = ?');
+    this.#forgetAddresses = db.prepare<[number]>("UPDATE members SET addresses = '[]' WHERE node = ?");
+    this.#forget = ['registrations', 'registry_heads', 'applicants', 'issuers'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE node = ?`));
+    this.#removeSelf = db.prepare<[number, string]>('UPDATE mesh SET removed_at_ms = ?, removed_by = ?');
+  }
+
+  has(node: number): boolean {
+    return this.#known.get(node) !== undefined;
+  }
+
+  /** @throws BrokerError of that code, for a node that was removed */
+  check(node: number, code: 'denied' | 'unavailable'): void {
+    const known = this.#known.get(node);
+    if (known !== undefined) throw new BrokerError(code, `${known.name} was removed from the mesh by ${known.revoked_by}`);
+  }
+
+  save({ stamp, revocations }: Input<'saveRevocations'>): NodeId[] {
+    const changed: NodeId[] = [];
+    for (const { revocation, record, with: others } of revocations) {
+      const { nodeId, name, by, revokedAtMs, fallen } = revocation;
+      const node = this.#nodes.of(nodeId);
+      const known = this.#get.get(node);
+      if (known !== undefined && !comesFirst({ atMs: revokedAtMs, record }, { atMs: known.revoked_at_ms, record: known })) continue;
+      this.#save.run(node, name, by, revokedAtMs, record.payload, record.signature, fallen?.issuer ?? null, fallen === undefined ? null : JSON.stringify(fallen.kept));
+      const fallenWith = others.map((each) => this.#nodes.of(each));
+      this.#restore.run(node);
+      for (const each of fallenWith) this.#removeWith.run(node, each);
+      for (const each of [node, ...fallenWith]) {
+        this.#forgetAddresses.run(each);
+        for (const forget of this.#forget) forget.run(each);
+      }
+      if ([node, ...fallenWith].includes(this.#self)) this.#removeSelf.run(revokedAtMs, by);
+      if (known === undefined) this.#facts.append(stamp, 'member.removed', { peer: node, detail: { name, by } });
+      changed.push(nodeId);
+    }
+    return changed;
+  }
+}
+
+export function revocationReads(db: Connection, nodes: NodeNumbers) {
+  const one = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE node = ?');
+  const all = db.prepare<[], RevocationRow>('SELECT * FROM revocations ORDER BY node');
+  const fallen = db.prepare<[], RevocationRow>('SELECT * FROM revocations WHERE fallen_issuer IS NOT NULL ORDER BY node');
+  const revocationOf = (row: RevocationRow): StoredRevocation => ({
+    revocation: {
+      nodeId: nodes.idOf(row.node),
+      name: row.name,
+      by: row.revoked_by,
+      revokedAtMs: row.revoked_at_ms,
+      ...(row.fallen_issuer === null ? {} : { fallen: { issuer: row.fallen_issuer, kept: JSON.parse(row.kept ?? '[]') as NodeId[] } }),
+    },
+    record: { payload: row.payload, signature: row.signature },
+  });
+  return {
+    revocation(nodeId: NodeId): StoredRevocation | undefined {
+      const number = nodes.find(nodeId);
+      const row = number === undefined ? undefined : one.get(number);
+      return row === undefined ? undefined : revocationOf(row);
+    },
+    revocations: (): StoredRevocation[] => all.all().map(revocationOf),
+    fallenIssuers: (): StoredRevocation[] => fallen.all().map(revocationOf),
+  };
+}

@@ -1,0 +1,117 @@
+/** Signing a node out of the mesh, and judging such a word. */
+import { BrokerError, unavailable } from '../domain/errors.ts';
+import { isNodeId } from '../domain/ids.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { Clock, RevocationSeal } from '../domain/ports.ts';
+import type { SignedRecord } from '../domain/registration.ts';
+import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
+import type { CertificateChain } from '../domain/trust.ts';
+import { Revocation as Wire } from '../gen/beckon/v1/membership.ts';
+import { authorityName, meshIdOf, readCertificate, verifyIssuer } from './certificate.ts';
+import type { Issuer } from './mesh-authority.ts';
+import { rawPublicKey, verifySignature } from './node-key.ts';
+
+const longestRecord = 256 * 1024;
+const mostKept = 2_000;
+const longestText = 200;
+
+export interface RevocationSealParts {
+  /** Undefined: this node is none. */
+  readonly issuer: () => Issuer | undefined;
+  /** Undefined: this node is in no mesh. */
+  readonly root: () => Uint8Array | undefined;
+  readonly clock: Clock;
+}
+
+export function createRevocationSeal({ issuer, root, clock }: RevocationSealParts): RevocationSeal {
+  const open = (record: SignedRecord): Revocation => {
+    const der = root();
+    if (der === undefined) throw refused('this node is in no mesh');
+    return openRevocation(record, der);
+  };
+  return {
+    seal: (revocation) => {
+      const own = issuer();
+      if (own === undefined) return undefined;
+      const record = signRevocation(own, revocation);
+      try {
+        open(record);
+      } catch (error) {
+        throw unavailable(`others would not believe what this node signs now: ${error instanceof Error ? error.message : String(error)}`, `set this machine's clock: it says ${new Date(clock.now()).toISOString()}`);
+      }
+      return record;
+    },
+    open,
+    isBy: ({ issuer: by }: CertificateChain, other) => authorityName(by) === authorityName(other),
+  };
+}
+
+export function signRevocation(issuer: Issuer, { nodeId, name, by, revokedAtMs, fallen }: Omit<Revocation, 'issuer'>): SignedRecord {
+  const payload = Wire.encode({
+    ...{ nodeId, name, by, revokedAtMs, issuer: Buffer.from(issuer.certificate) },
+    fallenIssuer: Buffer.from(fallen?.issuer ?? []),
+    kept: [...(fallen?.kept ?? [])],
+  }).finish();
+  return { payload, signature: issuer.sign(statement(issuer.root, payload)) };
+}
+
+/**
+ * Its issuer has to have been one when it signed, and need not be one now: what was revoked stays so for ever.
+ * @throws BrokerError as `RevocationSeal.open` does
+ */
+export function openRevocation({ payload, signature }: SignedRecord, root: Uint8Array): Revocation {
+  if (payload.length > longestRecord) throw malformed(`it has ${payload.length} bytes`);
+  const wire = decode(payload);
+  const { nodeId, revokedAtMs, name, by } = wire;
+  if (!isNodeId(nodeId)) throw malformed('it names no node');
+  if (!Number.isSafeInteger(revokedAtMs) || revokedAtMs < 0) throw malformed('it has no time');
+  if (!isPlain(name) || !isPlain(by)) throw malformed('its words cannot be shown');
+  const issuer = new Uint8Array(wire.issuer);
+  const key = certificate(() => verifyIssuer(issuer, root, revokedAtMs));
+  if (!verifySignature(key, statement(root, payload), signature)) throw refused("the signature of a revocation is not its issuer's");
+  const fallen = fallenOf(wire, root, revokedAtMs, key);
+  return { nodeId, name, by, revokedAtMs, issuer, ...(fallen === undefined ? {} : { fallen }) };
+}
+
+function fallenOf({ fallenIssuer, kept }: Wire, root: Uint8Array, atMs: number, signer: Uint8Array): FallenIssuer | undefined {
+  if (fallenIssuer.length === 0) return undefined;
+  const issuer = new Uint8Array(fallenIssuer);
+  certificate(() => verifyIssuer(issuer, root, atMs));
+  if (Buffer.from(rawPublicKey(readCertificate(issuer).publicKey)).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
+  if (kept.length > mostKept || !kept.every((each): each is NodeId => isNodeId(each))) throw malformed('it keeps what are no nodes, or too many');
+  return { issuer, kept: kept as NodeId[] };
+}
+
+function statement(root: Uint8Array, payload: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(`beckon-revocation-v1\0${meshIdOf(readCertificate(root))}\0`), payload]);
+}
+
+function decode(payload: Uint8Array): Wire {
+  try {
+    return Wire.decode(payload);
+  } catch (error) {
+    throw new BrokerError('invalid', 'a revocation is malformed', { cause: error });
+  }
+}
+
+/** What is no certificate at all is no proof either. */
+function certificate<Key>(verify: () => Key): Key {
+  try {
+    return verify();
+  } catch (error) {
+    throw refused(`a revocation is not by an issuer of this mesh: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** People see it in terminals and logs. */
+function isPlain(text: string): boolean {
+  return text.length <= longestText && text.isWellFormed() && !/[^\P{C}]/u.test(text);
+}
+
+function malformed(why: string): BrokerError {
+  return new BrokerError('invalid', `a revocation is malformed: ${why}`);
+}
+
+function refused(why: string): BrokerError {
+  return new BrokerError('unauthenticated', why);
+}
