@@ -153,7 +153,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     nodeKey,
-    gossip: { wish: gossipWish, members: () => gossipMembers(store, { isMember: (nodeId) => broker.registry.state.isMember(nodeId), head: (nodeId) => broker.registry.state.head(nodeId) }), handler: (news, from) => broker.registry.gossiped(news, from) },
+    gossip: { wish: gossipWish, members: () => gossipMembers(store, broker.registry.state), handler: (news, from) => broker.registry.gossiped(news, from) },
     epoch,
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),

@@ -23,6 +23,9 @@ import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 import { agentGone } from './verdicts.ts';
 
+/** Looks wait for files and programs, not for each other. */
+const looksAtOnce = 8;
+
 /** Ended at a time. */
 const batch = 500;
 
@@ -122,7 +125,10 @@ export class Agents {
   /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
   async refreshAvailability(only?: string): Promise<void> {
     const own = this.#parts.store.read.ownRegistrations();
-    for (const { address } of own) if (only === undefined || address === only) await this.#lookAt(address);
+    const looked = own.filter(({ address }) => only === undefined || address === only).values();
+    await Promise.all(Array.from({ length: looksAtOnce }, async () => {
+      for (const { address } of looked) await this.#lookAt(address);
+    }));
   }
 
   /** No look is being taken any more. */

@@ -55,7 +55,7 @@ class Run {
     tell(`${nodes} nodes are founded, ${this.#fleet.othersOf()} instances`);
     const counts = await this.#watchAll();
     const [startMs, cpu, before] = [machineMs(), process.cpuUsage(), total(this.#meter.sent())];
-    await each(this.#fleet.nodes.slice(1), 8, (node) => {
+    await each(this.#fleet.nodes.slice(1), nodes, (node) => {
       signal.throwIfAborted();
       return node.start();
     });
