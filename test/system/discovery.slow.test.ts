@@ -98,7 +98,10 @@ describe.skipIf(noNamespaces !== undefined)(`a laptop among 200 machines, 195 of
     await waitFor('five links', async () => (await alive(laptop)) === 5, { timeoutMs: 5_000, pollMs: 50 });
     const linkedMs = Math.round(performance.now() - startMs);
     const { peers } = await laptop.json(['peers']);
-    expect(new Set((peers as Json[]).filter(({ state }) => state === 'alive').map((peer) => peer['source']))).toEqual(new Set([source]));
+    // One of the five may have come here first: it was told where this node is when they last met.
+    const sources = new Set((peers as Json[]).filter(({ state }) => state === 'alive').map((peer) => peer['source']));
+    expect(sources).toContain(source);
+    expect([...sources].filter((each) => each !== source && each !== 'inbound')).toEqual([]);
     await delay(10_000);
     const load = await loadOf(laptop.pid ?? 0, 5);
     process.stdout.write(`${source}: five links after ${linkedMs} ms; ${load.toFixed(1)} % of a processor from 10 s to 15 s\n`);
