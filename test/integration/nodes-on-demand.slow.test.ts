@@ -27,7 +27,8 @@ beforeAll(async () => {
     // Enrolment is rate-limited.
     laterMs += 20_000;
     await node.start({ clock, join: token });
-    await node.sees(first, 'alive');
+    // Not with the first, once there are many.
+    await waitFor(`${node.name} to have a link`, async () => (await linked(node)).length > 0, { timeoutMs: 30_000, pollMs: 100 });
   }
   await waitFor('all to know all', async () => (await Promise.all(nodes.map((node) => node.client.peers()))).every((peers) => peers.length === size - 1), { timeoutMs: 60_000, pollMs: 500 });
   await rested();
