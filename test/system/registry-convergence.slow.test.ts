@@ -87,7 +87,7 @@ async function converge(isGossipClosed: boolean): Promise<void> {
 }
 
 describe.skipIf(noLan !== undefined)(`one registry${because(noLan)}`, () => {
-  test('five machines have one registry within 10 s of healing, after 1,000 changes, a fifth of all packets lost and a minute apart', () => converge(false));
+  test.concurrent('five machines have one registry within 10 s of healing, after 1,000 changes, a fifth of all packets lost and a minute apart', () => converge(false));
 
-  test('the same where gossip reaches nobody', () => converge(true));
+  test.concurrent('the same where gossip reaches nobody', () => converge(true));
 });
