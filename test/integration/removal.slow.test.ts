@@ -65,7 +65,9 @@ test('a node removed by one issuer is out everywhere within seconds, is told so,
   await using four = await new Four().start();
   const { laptop, desktop, server, attic } = four;
   const address = await server.addAgent('fabric', { argv: ['cat'] });
+  const elsewhere = await attic.addAgent('weaver', { argv: ['cat'] });
   await waitFor('the agent to be known', async () => (await addresses(attic)).includes(address));
+  await waitFor('the other to be known', async () => (await addresses(server)).includes(elsewhere));
 
   const startedMs = performance.now();
   const removed = await laptop.client.removeMember('server');
@@ -84,6 +86,9 @@ test('a node removed by one issuer is out everywhere within seconds, is told so,
   expect((await server.client.diagnose()).find(({ id }) => id === 'mesh')).toMatchObject({ ok: false, detail: expect.stringContaining('removed from') });
   const alone = await server.invoke('@fabric', 'alone');
   await server.becomes(alone.flightId, 'completed');
+  // Nobody would ever take it.
+  expect(await addresses(server)).toEqual([address]);
+  await expect(server.invoke(elsewhere, 'x')).rejects.toMatchObject({ code: 'not_found' });
 
   await expect(attic.invoke(address, 'x')).rejects.toMatchObject({ code: 'not_found' });
   expect(await laptop.client.removeMember('server')).toMatchObject({ already: true, told: [], untold: [] });
