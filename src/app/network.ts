@@ -123,7 +123,12 @@ export class Network implements Startable {
         ...parts.links,
         onUp: (link) => {
           this.#recheck?.look();
+          this.gossip.setRefused(false);
           parts.links.onUp(link);
+        },
+        onRefusedAsClone: (peer, why) => {
+          this.gossip.setRefused(this.mesh.links().length === 0);
+          parts.links.onRefusedAsClone?.(peer, why);
         },
       },
       tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
