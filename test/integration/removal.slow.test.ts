@@ -160,7 +160,7 @@ test('with its old key it gets in by no way; after mesh leave it has another key
   const { token } = await laptop.client.createInvite({});
   await expect(server.client.renameNode('other')).rejects.toMatchObject({ code: 'conflict' });
   await expect(server.client.joinMesh(token)).rejects.toMatchObject({ code: 'conflict', hint: expect.stringContaining('mesh leave') });
-  await expect(server.client.createInvite({})).rejects.toMatchObject({ code: 'conflict' });
+  await expect(server.client.createInvite({})).rejects.toMatchObject({ code: 'conflict', hint: expect.stringContaining('mesh leave') });
   await expect(server.client.removeMember('laptop')).rejects.toMatchObject({ code: 'conflict' });
 
   expect(await server.client.leaveMesh({ force: false, confirmed: false, waitMs: 1_000 })).toMatchObject({ left: true, isNewKey: true });
@@ -351,4 +351,6 @@ test('a removed issuer that is let in to be told so can talk nobody out of the m
   await waitFor('it to be answered', () => after.isOver || after.frames.length > 0);
   expect((await attic.client.status()).removed).toBeUndefined();
   for (const node of [laptop, server]) expect(await stateOf(node, 'attic')).toBe('alive');
+  // The one that is left has nobody to remove it.
+  await expect(server.client.removeMember('laptop')).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('only laptop can remove a member') });
 });
