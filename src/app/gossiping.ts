@@ -42,6 +42,7 @@ export interface GossipState {
   readonly forMs: number;
 }
 
+const refusedWhy = 'other nodes refuse this one as the copy of a machine';
 const startsAfterMs = 300;
 const retryMs = 30_000;
 /** Heads change without a word to this part. */
@@ -51,6 +52,7 @@ export class Gossiping implements Gossip {
   readonly #parts: GossipingParts;
   #meshId: MeshId | undefined;
   #isStarted = false;
+  #isRefused = false;
   #plan: GossipPlan = { bind: [], mayMove: false };
   #held: HeldPorts | undefined;
   #running: { readonly gossip: MeshGossip; readonly meshId: MeshId; readonly sinceMs: number } | undefined;
@@ -93,6 +95,13 @@ export class Gossiping implements Gossip {
     this.#schedule();
   }
 
+  /** As the copy of a machine: neighbours would take it for that one, and lose that one. */
+  setRefused(isRefused: boolean): void {
+    if (isRefused === this.#isRefused) return;
+    this.#isRefused = isRefused;
+    this.#schedule();
+  }
+
   /** The network port has moved. */
   moved(): void {
     if (!this.#isStarted) return;
@@ -128,8 +137,8 @@ export class Gossiping implements Gossip {
   }
 
   state(): GossipState {
-    const { why } = this.#plan;
     const running = this.#running;
+    const why = this.#isRefused ? refusedWhy : this.#plan.why;
     return {
       ...(why === undefined ? {} : { why }),
       ...(this.#failure === undefined ? {} : { failure: this.#failure }),
@@ -174,7 +183,7 @@ export class Gossiping implements Gossip {
   }
 
   async #apply(): Promise<void> {
-    const meshId = this.#meshId;
+    const meshId = this.#isRefused ? undefined : this.#meshId;
     if (this.#running?.meshId === meshId) return this.#tell();
     await this.#halt();
     if (this.#isStarted && this.#held === undefined) await this.#settle(false);

@@ -15,6 +15,7 @@ import type { BrokerApi } from '../broker/api.ts';
 import type { CertificateWish } from '../broker/renaming.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
 import { conflict, denied, invalid, unavailable } from '../domain/errors.ts';
+import { outsideError } from '../domain/membership.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -114,7 +115,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   async createInvite(input: { ttlMs?: number; forPerson?: string }): ReturnType<BrokerApi['createInvite']> {
     const { store, clock, chronicler } = this.#parts;
     const membership = store.read.membership();
-    if (membership === undefined) throw conflict('this node is in no mesh yet', 'make one: beckon mesh create');
+    if (membership === undefined) throw outsideError(store.read.removedFrom());
     if (this.#issuer === undefined) throw denied('this node can’t admit others: it is no issuer', 'run it on the node that made the mesh, or on the second machine of its owner');
     const ttlMs = input.ttlMs ?? inviteMs;
     if (ttlMs > longestInviteMs) throw invalid('a token lives 30 days at most', 'for example: --ttl 1h');

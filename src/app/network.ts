@@ -43,7 +43,7 @@ export interface NetworkParts {
   readonly previousEpoch: number;
   readonly seenEpochs: (nodeId: NodeId) => readonly number[];
   readonly standing: Standing;
-  /** A peer said that this node was removed, by that word of an issuer, which is not checked yet. */
+  /** A member said that this node was removed, by that word of an issuer, which is not checked yet. */
   readonly onRevoked: (revocation: SignedRecord) => void;
   readonly version: string;
   /** Undefined: on the tailnet, or on this machine alone. */
@@ -123,12 +123,18 @@ export class Network implements Startable {
         ...parts.links,
         onUp: (link) => {
           this.#recheck?.look();
+          this.gossip.setRefused(false);
           parts.links.onUp(link);
+        },
+        onRefusedAsClone: (peer, why) => {
+          this.gossip.setRefused(this.mesh.links().length === 0);
+          parts.links.onRefusedAsClone?.(peer, why);
         },
       },
       tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
       removed: (peer) => this.#standing.tell(peer),
-      onRevoked: parts.onRevoked,
+      // One that was removed is let in to be told so, and not to tell: it may have been an issuer, and sign what it likes.
+      onRevoked: (revocation, from) => this.#standing.revocationOf(from) === undefined && parts.onRevoked(revocation),
       hello: {
         epoch: parts.epoch,
         previousEpoch: parts.previousEpoch,

@@ -192,6 +192,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     random: systemRandom,
     log,
   });
+  network.gossip.setRefused(refusals.standing.refused !== undefined);
   if (store.read.removedFrom() === undefined) network.addMembers(store.read.members());
 
   const config = offline ? { notifyAll: false } : await readConfig(paths.configFile);

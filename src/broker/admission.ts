@@ -3,7 +3,7 @@ import { flawOfRule, judgeApplicant } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import { BrokerError, conflict, denied, invalid, notFound } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
-import { belongs } from '../domain/membership.ts';
+import { belongs, outsideError } from '../domain/membership.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
@@ -118,7 +118,7 @@ export class Admission {
 
   #refuseUnlessIssuer(): void {
     const membership = this.#parts.store.read.membership();
-    if (membership === undefined) throw conflict('this node is in no mesh yet', 'make one: beckon mesh create');
+    if (membership === undefined) throw outsideError(this.#parts.store.read.removedFrom());
     if (!membership.isIssuer) throw denied('this node can’t admit others: it is no issuer', 'run it on the node that made the mesh, or on the second machine of its owner');
   }
 

@@ -77,10 +77,11 @@ export class RegistryState {
     this.#leaves.clear();
     this.#knownLeaves.clear();
     this.#digest = new RegistryDigest(digest);
+    // What a mesh told that this node was removed from is nobody's word any more.
+    if (meshId === 'none') return this.#changed();
     for (const { head, signedHead: signed } of store.read.registryHeads()) this.#heads.set(head.nodeId, { head, signed, hash: seal.hash(signed.payload) });
     for (const { registration, hash } of store.read.registrations()) this.index.add(registration, hash);
     this.#changed();
-    if (meshId === 'none') return;
     for (const member of store.read.members()) this.#enter(member.nodeId, member);
     for (const nodeId of revocations?.revoked() ?? []) this.#enter(nodeId, store.read.member(nodeId));
     this.#enter(self.nodeId, undefined);

@@ -2,12 +2,12 @@
  * A member is removed: signed by an issuer, written down by every node that hears of it, never forgotten. What a node does from the
  * moment it knows: no session, no gossip, no word of that node counts, and what is under way with it ends.
  */
-import { BrokerError, conflict, denied, invalid, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
+import { BrokerError, denied, invalid, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
-import { belongs } from '../domain/membership.ts';
+import { belongs, outsideError } from '../domain/membership.ts';
 import type { RemovedFrom } from '../domain/membership.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
@@ -176,6 +176,10 @@ export class Removal {
     const { store, mesh, self } = this.#parts;
     const all = store.read.members().filter((each) => each.isIssuer === true && belongs(each) && each.nodeId !== self.nodeId && each.nodeId !== target);
     const issuers = all.filter(({ owner }) => owner === self.owner());
+    const wanted = store.read.member(target);
+    if (issuers.length === 0 && wanted?.isIssuer === true && wanted.owner === self.owner()) {
+      throw denied(`of your nodes only ${wanted.name} can remove a member, and a node can’t remove itself`, `on ${wanted.name}: beckon mesh leave`);
+    }
     if (issuers.length === 0) {
       const named = all.map(({ name, owner }) => `${name} (${owner})`).join(', ');
       throw denied('only a node that lets others in can remove one, and none of them is yours', all.length === 0 ? 'this node has not met one yet' : `ask its owner: ${named}`);
@@ -228,9 +232,7 @@ export class Removal {
 
   #refuseOutside(): void {
     const { read } = this.#parts.store;
-    const from = read.removedFrom();
-    if (from !== undefined) throw conflict(`this node was removed from ${from.meshName} itself, by ${from.by}`, 'forget that mesh: beckon mesh leave');
-    if (read.membership() === undefined) throw conflict('this node is in no mesh', 'make one: beckon mesh create');
+    if (read.membership() === undefined) throw outsideError(read.removedFrom());
   }
 
   async #selfRemoved(from: RemovedFrom): Promise<void> {

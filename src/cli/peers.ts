@@ -34,9 +34,12 @@ export function definePeers(program: Command, on: Register): void {
 async function peers(context: Context, options: OptionValues): Promise<number> {
   if (flag(options, 'watch')) return await watched(context);
   const { out, host } = context;
-  const found = await withNode(context, (client) => client.peers());
+  const [found, removed] = await withNode(context, async (client) => {
+    const all = await client.peers();
+    return [all, all.length === 0 ? (await client.status()).removed : undefined] as const;
+  });
   if (out.isJson) await out.json({ peers: found.map(peerDocument) });
-  else if (found.length === 0) out.note(nobody);
+  else if (found.length === 0) out.note(removed === undefined ? nobody : neutralise(`no other node speaks to this one: it was removed from ${removed.meshName} by ${removed.by}`));
   else for (const line of linesOf(context, found, host.clock.now())) await out.line(line);
   return exitOk;
 }

@@ -33,7 +33,11 @@ export async function rekeyIfCopy(context: Context, { isConfirmed, force }: Reke
 
 async function isAgreed({ host, out }: Context, why: string): Promise<boolean> {
   const { readKey } = host;
-  if (out.isJson || readKey === undefined) return false;
+  if (out.isJson) return false;
+  if (readKey === undefined) {
+    out.note('its key is left as it is, since there is nobody to ask; if this machine is the copy: beckon doctor --fix --yes');
+    return false;
+  }
   out.note(why);
   out.note('this machine gets a new key and leaves its mesh; its agents stay; its database and keys are set aside, and nothing of them is lost');
   host.stderr.write(`Is this machine the copy, and is that to be done? ${out.noteColours.bold('y')}/${out.noteColours.bold('N')} `);

@@ -1,4 +1,6 @@
 /** This node's place in its mesh, the other members, and who may become one. */
+import { conflict } from './errors.ts';
+import type { BrokerError } from './errors.ts';
 import type { MeshId, NodeId } from './ids.ts';
 import type { SignedRecord } from './registration.ts';
 import type { CertificateChain } from './trust.ts';
@@ -65,4 +67,10 @@ export function belongs({ left, removed }: Pick<Member, 'left' | 'removed'>): bo
 /** As people are told. */
 export function removedWords({ by }: Pick<Removed, 'by'>): string {
   return `it was removed from the mesh by ${by}`;
+}
+
+/** What a node in no mesh answers to what only a member can do. @param from the mesh that it was removed from, if it was */
+export function outsideError(from: Pick<RemovedFrom, 'meshName' | 'by'> | undefined): BrokerError {
+  if (from === undefined) return conflict('this node is in no mesh yet', 'make one: beckon mesh create');
+  return conflict(`this node was removed from ${from.meshName} by ${from.by}`, 'forget that mesh: beckon mesh leave');
 }

@@ -315,7 +315,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     }
     if (end.wasUp) this.#news.guard('down', peer, () => this.#parts.handler.onDown(session, end.why));
     if (isLast) this.#dialler.wake(peer.nodeId, this.#redialAfterMs(peer.nodeId, end));
-    if (end.saidBy === 'peer' && end.revocation !== undefined) this.#parts.onRevoked?.(end.revocation);
+    if (end.saidBy === 'peer' && end.revocation !== undefined) this.#parts.onRevoked?.(end.revocation, peer);
   }
 
   #redialAfterMs(nodeId: NodeId, { farewell }: SessionEnd): number {

@@ -25,8 +25,8 @@ export interface MeshParts {
   readonly route?: Route;
   /** Asked once its certificate has let a peer in: one that was removed is told so, and nothing else. */
   readonly removed?: (peer: PeerIdentity) => RemovedPeer | undefined;
-  /** A peer said that this node was removed, by that word of an issuer, which is not checked yet. */
-  readonly onRevoked?: (revocation: SignedRecord) => void;
+  /** That peer said that this node was removed, by that word of an issuer, which is not checked yet. */
+  readonly onRevoked?: (revocation: SignedRecord, from: PeerIdentity) => void;
 }
 
 /** A member as this node has learned of it; the identity comes from a verified certificate. */

@@ -81,11 +81,12 @@ describe('on a machine that others take for a copy', () => {
     ['nobody to ask', ['--fix'], undefined, 0],
     ['--yes', ['--fix', '--yes'], undefined, 1],
     ['no --fix', ['--yes'], 'y', 0],
-  ] as const)('with %s it is done or left alone', async (_answer, flags, key, times) => {
+  ] as const)('with %s it is done or left alone', async (answer, flags, key, times) => {
     const { rekeyed, copy } = copied();
     const { stdout, stderr } = await node.run(['doctor', ...flags], { ...down, copy, ...(key === undefined ? {} : { readKey: async () => key }) });
     expect(rekeyed()).toBe(times);
     if (key !== undefined && flags.includes('--fix' as never)) expect(stderr).toContain('refused by desktop: two machines');
+    expect(stderr.includes('beckon doctor --fix --yes')).toBe(answer === 'nobody to ask');
     if (times === 0) return;
     expect(stdout).toMatch(/^ok {4}clone/m);
     expect(stdout).toContain('fixed: it is k51new now, and was k51old');

@@ -7,8 +7,10 @@ import { createSystemClock } from '../../src/app/system-clock.ts';
 import type { Harness } from '../../src/domain/harness-port.ts';
 import { asMeshId } from '../../src/domain/ids.ts';
 import { MeshGossip } from '../../src/gossip/gossip.ts';
+import { encodeGoodbye } from '../../src/mesh/hello.ts';
 import { meshIdentityOf, openIssuer } from '../../src/trust/mesh-authority.ts';
 import { generateNodeKey, loadOrCreateNodeKey } from '../../src/trust/node-key.ts';
+import { signRevocation } from '../../src/trust/revocation.ts';
 import { AskingHarness } from '../support/asking-harness.ts';
 import { rows } from '../support/database.ts';
 import { LocalNode } from '../support/local-node.ts';
@@ -63,7 +65,9 @@ test('a node removed by one issuer is out everywhere within seconds, is told so,
   await using four = await new Four().start();
   const { laptop, desktop, server, attic } = four;
   const address = await server.addAgent('fabric', { argv: ['cat'] });
+  const elsewhere = await attic.addAgent('weaver', { argv: ['cat'] });
   await waitFor('the agent to be known', async () => (await addresses(attic)).includes(address));
+  await waitFor('the other to be known', async () => (await addresses(server)).includes(elsewhere));
 
   const startedMs = performance.now();
   const removed = await laptop.client.removeMember('server');
@@ -82,6 +86,9 @@ test('a node removed by one issuer is out everywhere within seconds, is told so,
   expect((await server.client.diagnose()).find(({ id }) => id === 'mesh')).toMatchObject({ ok: false, detail: expect.stringContaining('removed from') });
   const alone = await server.invoke('@fabric', 'alone');
   await server.becomes(alone.flightId, 'completed');
+  // Nobody would ever take it.
+  expect(await addresses(server)).toEqual([address]);
+  await expect(server.invoke(elsewhere, 'x')).rejects.toMatchObject({ code: 'not_found' });
 
   await expect(attic.invoke(address, 'x')).rejects.toMatchObject({ code: 'not_found' });
   expect(await laptop.client.removeMember('server')).toMatchObject({ already: true, told: [], untold: [] });
@@ -153,7 +160,7 @@ test('with its old key it gets in by no way; after mesh leave it has another key
   const { token } = await laptop.client.createInvite({});
   await expect(server.client.renameNode('other')).rejects.toMatchObject({ code: 'conflict' });
   await expect(server.client.joinMesh(token)).rejects.toMatchObject({ code: 'conflict', hint: expect.stringContaining('mesh leave') });
-  await expect(server.client.createInvite({})).rejects.toMatchObject({ code: 'conflict' });
+  await expect(server.client.createInvite({})).rejects.toMatchObject({ code: 'conflict', hint: expect.stringContaining('mesh leave') });
   await expect(server.client.removeMember('laptop')).rejects.toMatchObject({ code: 'conflict' });
 
   expect(await server.client.leaveMesh({ force: false, confirmed: false, waitMs: 1_000 })).toMatchObject({ left: true, isNewKey: true });
@@ -315,4 +322,35 @@ test('a removed node that goes on as if nothing had happened gets neither a sess
   } finally {
     await gossip.stop();
   }
+});
+
+test('a removed issuer that is let in to be told so can talk nobody out of the mesh with what it signs', async () => {
+  await using four = await new Four().start();
+  const { laptop, desktop, server, attic } = four;
+  await waitFor('the issuer to have proven that it is one', async () => rows(join(laptop.home, 'beckon.db'), 'SELECT 1 FROM members WHERE issuer_certificate IS NOT NULL').length === 1);
+  await laptop.client.removeMember('desktop');
+  for (const node of [server, attic]) await waitFor(`${node.name} to have it out`, () => isOut(node, 'desktop'));
+  await desktop.stop();
+  const [mesh] = rows(join(desktop.home, 'beckon.db'), 'SELECT root, own_issuer, mesh_name, leaf, issuer FROM mesh') as { root: Buffer; own_issuer: Buffer; mesh_name: string; leaf: Buffer; issuer: Buffer }[];
+  const thief = mesh && (await openIssuer(join(desktop.home, 'trust'), mesh.root, mesh.own_issuer));
+  if (mesh === undefined || thief === undefined) throw new Error('the desktop is no issuer');
+  // Everybody made anew: nobody remembers to have told it.
+  await attic.stop();
+  await attic.start();
+  await attic.sees(server, 'alive');
+
+  const identity = meshIdentityOf(await loadOrCreateNodeKey(join(desktop.home, 'trust', 'node.key')), { name: mesh.mesh_name, root: mesh.root, chain: { leaf: mesh.leaf, issuer: mesh.issuer } }, Date.now());
+  using hostile = new HandMade(identity, attic.listen);
+  const revocation = signRevocation(thief, { nodeId: await idOf(attic), name: 'attic', by: 'the thief', revokedAtMs: Date.now() });
+  hostile.send({ $case: 'goodbye', value: encodeGoodbye('removed', 'it was removed', revocation) });
+  await waitFor('it to be cut', () => hostile.isOver);
+
+  // Whatever it made of that is done by now.
+  using after = new HandMade(identity, attic.listen);
+  after.hello();
+  await waitFor('it to be answered', () => after.isOver || after.frames.length > 0);
+  expect((await attic.client.status()).removed).toBeUndefined();
+  for (const node of [laptop, server]) expect(await stateOf(node, 'attic')).toBe('alive');
+  // The one that is left has nobody to remove it.
+  await expect(server.client.removeMember('laptop')).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('only laptop can remove a member') });
 });

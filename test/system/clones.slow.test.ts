@@ -55,6 +55,15 @@ test('the second is refused by every peer, which all tell both addresses, and kn
   expect(await checkOf(laptop, 'clone')).toBeUndefined();
 });
 
+test('the second does not gossip in the name of the first, which keeps its neighbours', async () => {
+  await waitFor('the copy to be silent', async () => String((await checkOf(copy, 'gossip'))?.['detail']).includes('it does not gossip: other nodes refuse this one'), { timeoutMs: 20_000, pollMs: 300 });
+  await waitFor('the first to have its neighbours', async () => String((await checkOf(laptop, 'gossip'))?.['detail']).includes('2 of 2 other members are neighbours'), { timeoutMs: 30_000, pollMs: 300 });
+  // Also after a restart, before anybody has refused it again.
+  await copy.down();
+  expect((await copy.beckon(['up', '--listen', copy.place.listen, '--tailscale', 'off', '--detach'], { timeoutMs: 30_000 })).code).toBe(0);
+  expect((await checkOf(copy, 'gossip'))?.['detail']).toContain('it does not gossip');
+});
+
 test('without a yes nothing is touched; with it the copy is a node of its own, and enters the mesh anew', async () => {
   const before = await copy.json(['status']);
   const { code } = await copy.beckon(['doctor', '--fix', '--json']);
