@@ -42,14 +42,19 @@ export async function watchGroup(context: Context, client: NodeClient, group: Ac
       raw: options.raw,
     });
     const view = new FlightView(memberContext(context, member), { ...options, isOfGroup: true });
-    for await (const update of client.follow(flight.id, { signal: reading })) {
-      await interrupts.quiet;
-      if (reading.aborted) break;
-      if (update.type === 'finished') {
-        ended.set(flight.id, update.flight);
-        await member.flush();
+    try {
+      for await (const update of client.follow(flight.id, { signal: reading })) {
+        await interrupts.quiet;
+        if (reading.aborted) break;
+        if (update.type === 'finished') {
+          ended.set(flight.id, update.flight);
+          await member.flush();
+        }
+        await view.show(asAccepted(update, group));
       }
-      await view.show(asAccepted(update, group));
+    } finally {
+      // What came of a line before it was let go.
+      if (!out.readerGone.aborted) await member.flush();
     }
   };
   try {

@@ -135,6 +135,15 @@ describe('a signal', () => {
     expect([await other.ended, other.ran.events.at(-1)]).toEqual([10, expect.objectContaining({ type: 'detached', groupId: expect.stringMatching(/^grp_/) })]);
   });
 
+  test('loses nothing of a line that had begun', async () => {
+    const ran = node.process();
+    const ended = ran.run('invoke', 'fabric', 'hang half a line', '--all', '--on-signal', 'detach');
+    await waitFor('both to work', () => ran.stdout.split('working').length === 3);
+    ran.signal('SIGTERM');
+    expect(await ended).toBe(10);
+    expect(ran.stdout.split('\n').filter((line) => line.endsWith('half a line')).toSorted()).toEqual(['@fabric@desktop#main | half a line', '@fabric@laptop#main | half a line']);
+  });
+
   test('that no owner confirms leaves the requests standing, exit 10', async () => {
     node.broker.answersCancel = false;
     const { ran, ended } = await begin(['--json']);
