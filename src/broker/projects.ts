@@ -107,7 +107,10 @@ export class Projects implements Startable, ProjectsApi {
     const projects = [];
     // What is approved has its name before anything new.
     for (const root of all.toSorted((a, b) => Number(approved.includes(b)) - Number(approved.includes(a)) || (a < b ? -1 : 1))) {
-      if (approved.includes(root)) await this.#look(root);
+      if (approved.includes(root)) {
+        await this.#look(root);
+        await this.#instances.lookAt(root);
+      }
       const { shown } = await this.#judgement.judge(root, this.#config, path, claims);
       if (!claims.has(shown.name) && shown.state === 'new') claims.set(shown.name, root);
       projects.push(shown);
