@@ -74,6 +74,7 @@ describe('an instance', () => {
     // A look that finds it busy leaves it where it is.
     expect((await only()).instances).toEqual([{ address: '@shop@laptop#main', cwd: shop.path, registered: true }]);
     expect(await addresses()).toEqual(['@shop@laptop#main']);
+    expect((await node.client.getAgent('shop')).note).toContain('it becomes @shop@laptop#work when nothing runs or waits for it any more');
     writeFileSync(at('gate'), '');
     await node.becomes(flightId, 'completed');
     await become('@shop@laptop#work');
