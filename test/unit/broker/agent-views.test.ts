@@ -57,5 +57,14 @@ test('each is shown under the name that its node has now, page by page in that o
 
 test('of two nodes with one name each agent is shown as its own node told of it', () => {
   const { views } = scene(2, 1, () => 'twin');
-  expect(views.all({}).map(({ registration }) => [registration.address, registration.description])).toEqual([['@fabric@twin#w000', 'of 1'], ['@fabric@twin#w000', 'of 2']]);
+  const twins = [['@fabric@twin#w000', 'of 1'], ['@fabric@twin#w000', 'of 2']];
+  expect(views.all({}).map(({ registration }) => [registration.address, registration.description]).toSorted()).toEqual(twins);
+  const first = views.list({}, { limit: 1 });
+  const second = views.list({}, { limit: 1, after: first.next ?? '' });
+  expect([...first.items, ...second.items].map(({ registration }) => [registration.address, registration.description]).toSorted()).toEqual(twins);
+  expect(second.next).toBeUndefined();
+});
+
+test.each(['zzz', '', '@fabric@node1#w000', Buffer.from('flights:inv_01J9Z6M3T4V8Q2X7K5B1C0GRP1').toString('base64url')])('%j is no cursor of the list', (after) => {
+  expect(() => scene(1, 1).views.list({}, { limit: 1, after })).toThrow('that cursor is none of this list');
 });
