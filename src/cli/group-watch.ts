@@ -103,7 +103,9 @@ export async function tellGroup({ out }: Context, groupId: string, flights: read
   for (const flight of flights) {
     if (flight.state === 'completed') continue;
     const why = failureOf(flight)?.message;
-    out.note(`  ${flight.target}  ${red(flight.state)}${why === undefined ? '' : `: ${neutralise(why)}`}`);
+    // A cancel's own words begin with its state.
+    const words = why?.startsWith(flight.state) === true ? why.slice(flight.state.length) : why === undefined ? '' : `: ${why}`;
+    out.note(`  ${flight.target}  ${red(flight.state)}${neutralise(words)}`);
   }
 }
 

@@ -122,6 +122,10 @@ describe('a signal', () => {
     expect(node.broker.cancelled).toHaveLength(2);
     expect(ran.events.filter(({ type }) => type === 'finished').map(({ target, state }) => `${target} ${state}`).toSorted()).toEqual(['@fabric@desktop#main cancelled', '@fabric@laptop#main cancelled']);
     expect(ran.events.at(-1)).toMatchObject({ type: 'group_finished', groupId: expect.stringMatching(/^grp_/), state: 'cancelled', completed: 0, of: 2 });
+    const told = await begin([]);
+    told.ran.signal('SIGTERM');
+    expect(await told.ended).toBe(7);
+    expect(told.ran.stderr).toMatch(/\n0 of 2 completed\n {2}@fabric@laptop#main {2}cancelled(; processes ended: \d+)?\n/);
   });
 
   test('lets all of it go, with the command that waits for it, when that is wanted', async () => {
