@@ -2,19 +2,19 @@
 import { gossipPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { belongs } from '../domain/membership.ts';
 import type { RegistryHead } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { GossipMember } from '../gossip/gossip.ts';
 
 /** All unrevoked members, and where they gossip. */
-export function gossipMembers({ read }: Pick<Store, 'read'>, { isMember, head }: KnownMembers): readonly GossipMember[] {
-  const members = read.members().filter(({ nodeId }) => isMember(nodeId));
-  return members.map(({ nodeId }) => ({ nodeId, gossipAddresses: head(nodeId)?.head.gossipAddresses ?? [] }));
+export function gossipMembers({ read }: Pick<Store, 'read'>, known: KnownHeads): readonly GossipMember[] {
+  const members = read.members().filter(belongs);
+  return members.map(({ nodeId }) => ({ nodeId, gossipAddresses: known.head(nodeId)?.head.gossipAddresses ?? [] }));
 }
 
-interface KnownMembers {
-  readonly isMember: (nodeId: NodeId) => boolean;
-  readonly head: (nodeId: NodeId) => { readonly head: Pick<RegistryHead, 'gossipAddresses'> } | undefined;
+interface KnownHeads {
+  head(nodeId: NodeId): { readonly head: Pick<RegistryHead, 'gossipAddresses'> } | undefined;
 }
 
 export type GossipWish = 'auto' | 'off' | HostPort;

@@ -15,7 +15,6 @@ import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
-import type { MeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -154,7 +153,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     nodeKey,
-    gossip: { wish: gossipWish, members: () => gossipMembers(store, { isMember: (nodeId) => broker.registry.state.isMember(nodeId), head: (nodeId) => broker.registry.state.head(nodeId) }), handler: (news, from) => broker.registry.gossiped(news, from) },
+    gossip: { wish: gossipWish, members: () => gossipMembers(store, broker.registry.state), handler: (news, from) => broker.registry.gossiped(news, from) },
     epoch,
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
@@ -369,10 +368,7 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
       const leaf = store.read.membership()?.chain.leaf;
       return leaf === undefined ? 0 : parseLeaf(leaf).notBeforeMs;
     },
-    mesh: (): { id: MeshId; name: string } | undefined => {
-      const membership = store.read.membership();
-      return membership === undefined ? undefined : { id: asMeshId(membership.meshId), name: membership.meshName };
-    },
+    mesh: () => store.read.mesh(),
   };
 }
 

@@ -23,6 +23,9 @@ import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 import { agentGone } from './verdicts.ts';
 
+/** Looks wait for files and programs, not for each other. */
+const looksAtOnce = 8;
+
 /** Ended at a time. */
 const batch = 500;
 
@@ -122,7 +125,10 @@ export class Agents {
   /** Looks again at what this node's agents, or only one of them, need, and tells peers what changed. */
   async refreshAvailability(only?: string): Promise<void> {
     const own = this.#parts.store.read.ownRegistrations();
-    for (const { address } of own) if (only === undefined || address === only) await this.#lookAt(address);
+    const looked = own.filter(({ address }) => only === undefined || address === only).values();
+    await Promise.all(Array.from({ length: looksAtOnce }, async () => {
+      for (const { address } of looked) await this.#lookAt(address);
+    }));
   }
 
   /** No look is being taken any more. */
@@ -147,7 +153,7 @@ export class Agents {
     if (endpoint === undefined) return;
     const { available, why, isGone = false } = await checks.check(endpoint);
     if (isGone) await this.#failQueued(address, directoryGone(address, why ?? ''));
-    const known = store.read.ownRegistrations().find((each) => each.address === address);
+    const known = store.read.ownRegistration(address);
     if (known === undefined || (available === known.available && why === known.unavailableWhy)) return;
     await store.write.setAvailability({ address, available, ...(why === undefined ? {} : { why }) });
     registry.changed();

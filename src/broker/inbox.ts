@@ -162,10 +162,10 @@ export class Inbox {
 
   /** Whom it is for is said by the owner's id. Its name in the address may be one that this node had when the invocation was accepted. */
   #asCalledNow(invocation: Invocation): Invocation {
-    const registered = this.#parts.store.read.ownRegistrations();
-    if (invocation.ownerNodeId !== this.#parts.self.nodeId || registered.some(({ address }) => address === invocation.target)) return invocation;
+    const { store, self } = this.#parts;
+    if (invocation.ownerNodeId !== self.nodeId || store.read.ownRegistration(invocation.target) !== undefined) return invocation;
     const { agent, workspace } = parseAddress(invocation.target);
-    const same = registered.find(({ address }) => {
+    const same = store.read.ownRegistrations().find(({ address }) => {
       const own = parseAddress(address);
       return own.agent === agent && own.workspace === workspace;
     });
@@ -186,7 +186,7 @@ export class Inbox {
     }
     const refusal = this.#parts.policy.refusalOf(peer, invocation.target);
     if (refusal !== undefined) return { reason: 'denied', error: refusal };
-    const registered = store.read.ownRegistrations().find((each) => each.address === invocation.target);
+    const registered = store.read.ownRegistration(invocation.target);
     if (registered === undefined || registered.visibility === 'node') {
       return { reason: 'agent_offline', error: agentGone(invocation.target, store.read.unlistedWhy(invocation.target)) };
     }

@@ -330,6 +330,7 @@ export interface StoreReads extends RevocationReads, ProjectReads {
   endpoints(): readonly Endpoint[];
   endpoint(address: string): Endpoint | undefined;
   ownRegistrations(): readonly Registration[];
+  ownRegistration(address: string): Registration | undefined;
   /** Whom an agent here is shared with. */
   shares(address: string): readonly Share[];
   /** Owned here, queued for that agent and of another origin, held back or not, oldest first, after the given id. */
@@ -347,6 +348,8 @@ export interface StoreReads extends RevocationReads, ProjectReads {
   invite(secretHash: string): (Invite & { readonly usedBy?: NodeId }) | undefined;
   /** Undefined, too, once this node was removed: see `removedFrom`. */
   membership(): Membership | undefined;
+  /** Which mesh this node is in: a part of `membership` that is asked for with every signature. */
+  mesh(): { readonly id: MeshId; readonly name: string } | undefined;
   members(): readonly Member[];
   member(nodeId: NodeId): Member | undefined;
   /** Those of that name, left or not. */

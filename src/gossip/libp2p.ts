@@ -2,6 +2,13 @@
  * The libraries, as types; and at run time only from `load`: importing them costs some 20 MB and 0.2 s, which a node that
  * gossips with nobody does not spend.
  */
+import type { noise } from '@chainsafe/libp2p-noise';
+import type { yamux } from '@chainsafe/libp2p-yamux';
+import type { privateKeyFromRaw } from '@libp2p/crypto/keys';
+import type { gossipsub } from '@libp2p/gossipsub';
+import type { peerIdFromString } from '@libp2p/peer-id';
+import type { tcp } from '@libp2p/tcp';
+import type { multiaddr } from '@multiformats/multiaddr';
 import type { createLibp2p } from 'libp2p';
 
 export type Libp2pInit = NonNullable<Parameters<typeof createLibp2p>[0]>;
@@ -16,8 +23,20 @@ export type Topology = Parameters<Registrar['register']>[1];
 export type StreamHandler = Parameters<Registrar['handle']>[1];
 export type Stream = Parameters<StreamHandler>[0];
 
-export async function load() {
-  const [libp2p, gossipsub, tcp, noise, yamux, keys, peerId, multiaddr] = await Promise.all([
+/** What is used of each. */
+export interface Libraries {
+  readonly createLibp2p: typeof createLibp2p;
+  readonly gossipsub: typeof gossipsub;
+  readonly tcp: typeof tcp;
+  readonly noise: typeof noise;
+  readonly yamux: typeof yamux;
+  readonly privateKeyFromRaw: typeof privateKeyFromRaw;
+  readonly peerIdFromString: typeof peerIdFromString;
+  readonly multiaddr: typeof multiaddr;
+}
+
+export async function load(): Promise<Libraries> {
+  const [libp2p, gossip, transport, encryption, muxer, keys, ids, addresses] = await Promise.all([
     import('libp2p'),
     import('@libp2p/gossipsub'),
     import('@libp2p/tcp'),
@@ -27,7 +46,14 @@ export async function load() {
     import('@libp2p/peer-id'),
     import('@multiformats/multiaddr'),
   ]);
-  return { ...libp2p, ...gossipsub, ...tcp, ...noise, ...yamux, ...keys, ...peerId, ...multiaddr };
+  return {
+    createLibp2p: libp2p.createLibp2p,
+    gossipsub: gossip.gossipsub,
+    tcp: transport.tcp,
+    noise: encryption.noise,
+    yamux: muxer.yamux,
+    privateKeyFromRaw: keys.privateKeyFromRaw,
+    peerIdFromString: ids.peerIdFromString,
+    multiaddr: addresses.multiaddr,
+  };
 }
-
-export type Libraries = Awaited<ReturnType<typeof load>>;

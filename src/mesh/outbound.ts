@@ -9,6 +9,7 @@ import type { Clock } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { dialError, silentError } from './dial-fault.ts';
+import { Handshakes } from './handshakes.ts';
 import { messageLimits, RawClient, windowBytes } from './raw-mesh.ts';
 
 /** Until the other end has proven who it is, ms. */
@@ -76,14 +77,15 @@ export function connect(
       },
     });
     const checkServerIdentity: PeerTls['checkServerIdentity'] = (host, certificate) => {
-      // A connection under way outlives the try that was given up: who answers it then is nobody's business.
+      // Who answers a try that was given up is nobody's business.
       if (isOver) return unavailable('the try was given up');
       refusal = tls.checkServerIdentity(host, certificate);
       if (refusal === undefined && server !== undefined) queueMicrotask(connected(server));
       return refusal;
     };
     const target = place.startsWith('unix:') ? place : `dns:///${place}`;
-    const client = new RawClient(target, credentials.createFromSecureContext(tls.secureContext, { checkServerIdentity }), channelOptions);
+    const handshakes = new Handshakes();
+    const client = new RawClient(target, handshakes.watch(credentials.createFromSecureContext(tls.secureContext, { checkServerIdentity })), channelOptions);
     const open = (method: 'control' | 'data'): ClientDuplexStream<Buffer, Buffer> => {
       const call = (client[method] as () => ClientDuplexStream<Buffer, Buffer>).call(client);
       // An error without a listener would end the process; those who care listen too.
@@ -100,6 +102,7 @@ export function connect(
       control.cancel();
       data?.cancel();
       client.close();
+      handshakes.end();
     };
     const failed = (error: BrokerError): void => {
       close();

@@ -134,6 +134,7 @@ export function readerOver(db: Connection): StoreReads {
     signedRegistration: (nodeId, hash) => registry.signed(nodeId, hash),
     invite: (secretHash) => trust.invite(secretHash),
     membership: () => trust.membership(),
+    mesh: () => trust.mesh(),
     members: trust.members,
     member: (nodeId) => trust.member(nodeId),
     membersNamed: trust.membersNamed,

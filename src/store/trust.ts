@@ -244,6 +244,7 @@ function removedOf({ removed_at_ms: atMs, removed_by: by, revocation: payload, r
 
 export function trustReads(db: Connection, nodes: NodeNumbers) {
   const mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh WHERE one = 1');
+  const ownMesh = db.prepare<[], { id: MeshId; name: string }>('SELECT id, mesh_name AS name FROM mesh WHERE one = 1 AND removed_at_ms IS NULL');
   const members = db.prepare<[], MemberRow>(`${selectMembers} ORDER BY members.name, members.node`);
   const member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE members.node = ?`);
   const named = db.prepare<[string], MemberRow>(`${selectMembers} WHERE members.name = ?`);
@@ -285,6 +286,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
         ...optional('issuerDer', row.own_issuer),
       };
     },
+    mesh: (): { readonly id: MeshId; readonly name: string } | undefined => ownMesh.get(),
     removedFrom(): RemovedFrom | undefined {
       const row = mesh.get();
       if (row === undefined || row.removed_at_ms === null) return undefined;

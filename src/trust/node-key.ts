@@ -34,7 +34,23 @@ export function publicKeyObject(raw: Uint8Array): KeyObject {
 /** Never throws: what is no key or no signature does not verify. */
 export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
-  return verify(null, message, publicKeyObject(publicKey), signature);
+  return verify(null, message, signerKey(publicKey), signature);
+}
+
+/** Those who sign for a node sign again and again, and to make the object of a key takes as long as to verify with it. */
+const mostSigners = 1024;
+/** In order of first use. */
+const signers = new Map<string, KeyObject>();
+
+function signerKey(raw: Uint8Array): KeyObject {
+  const name = Buffer.from(raw).toString('latin1');
+  const known = signers.get(name);
+  if (known !== undefined) return known;
+  const key = publicKeyObject(raw);
+  const [oldest] = signers.keys();
+  if (oldest !== undefined && signers.size >= mostSigners) signers.delete(oldest);
+  signers.set(name, key);
+  return key;
 }
 
 export function nodeKeyOf(privateKey: KeyObject): NodeKey {

@@ -31,7 +31,9 @@ describe('agents', () => {
     expect(at.store.read.endpoint(address)).toEqual(one);
     expect(at.store.read.endpoints()).toEqual([one, other]);
     expect(at.store.read.ownRegistrations()).toEqual([registration(), away]);
+    expect(at.store.read.ownRegistration(other.address)).toEqual(away);
     expect(at.store.read.endpoint('@none@laptop#main')).toBeUndefined();
+    expect(at.store.read.ownRegistration('@none@laptop#main')).toBeUndefined();
   });
 
   test('the same again is no change; what was asked differently is a conflict', async () => {
@@ -137,6 +139,7 @@ describe('trust', () => {
     const self = member({ nodeId: me, name: 'laptop' });
     await at.store.write.saveMembership({ stamp: at.story.stamp(), membership: membership(), members: [self], what: 'mesh.created' });
     expect(plain(at.store.read.membership())).toEqual(plain(membership()));
+    expect(at.store.read.mesh()).toEqual({ id: membership().meshId, name: membership().meshName });
     expect(plain(at.store.read.members())).toEqual(plain([self]));
     const again = at.store.write.saveMembership({ stamp: at.story.stamp(), membership: { ...membership(), meshName: 'other' }, members: [member()], what: 'mesh.joined' });
     await expect(again).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('home') });

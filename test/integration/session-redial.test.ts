@@ -29,3 +29,19 @@ test('a try that is answered only after it was given up does not keep its node f
   expect((await desktop.linkTo(laptop)).peer.name).toBe('laptop');
   gate.close();
 });
+
+test('a try that was given up leaves no connection behind, though nobody ever answers it', async () => {
+  await using mesh = await testMesh();
+  // As a process that stands still: its kernel takes connections, and nobody reads from them.
+  const [taken, ended]: [Socket[], Socket[]] = [[], []];
+  const still = createServer((socket) => {
+    taken.push(socket.resume());
+    socket.on('error', () => undefined);
+    socket.on('close', () => ended.push(socket));
+  });
+  await new Promise<void>((resolve) => still.listen(0, '127.0.0.1', resolve));
+  await using _desktop = await new TestNode(await mesh.member('desktop'), { clock: fastClock(), seeds: [`127.0.0.1:${(still.address() as AddressInfo).port}`] }).start();
+  await waitFor('three tries', () => taken.length >= 3, { timeoutMs: 15_000 });
+  await waitFor('those that were given up to be closed', () => ended.length >= taken.length - 1);
+  still.close();
+});

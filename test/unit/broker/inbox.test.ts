@@ -20,7 +20,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
   const sent: ControlMessage[] = [];
   let received = 0;
   const store = {
-    read: { ownRegistrations: () => [{ address: target, visibility: 'mesh', harness: 'command' }] },
+    read: { ownRegistration: (address: string) => (address === target ? { address, visibility: 'mesh', harness: 'command' } : undefined) },
     write: { receive: async () => ((received += 1), { flight: { receivedAtMs: 1 }, fresh: true }) },
   };
   const inbox = new Inbox({

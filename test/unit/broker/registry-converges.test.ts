@@ -71,7 +71,7 @@ async function converges(gossiping: number): Promise<void> {
       await net.stop();
     }),
     // As many as there is time for, on a machine that has other things to do.
-    { numRuns: 50, interruptAfterTimeLimit: 15_000, endOnFailure: true },
+    { numRuns: 20, interruptAfterTimeLimit: 15_000, endOnFailure: true },
   );
 }
 

@@ -43,6 +43,15 @@ describe('a node key', () => {
     expect(verifySignature(key.publicKey, message, new Uint8Array(0))).toBe(false);
   });
 
+  test('is told from others however many have signed', () => {
+    const keys = Array.from({ length: 1100 }, generateNodeKey);
+    const message = Buffer.from('a record');
+    for (const [index, key] of [...keys, ...keys].entries()) {
+      expect(verifySignature(key.publicKey, message, key.sign(message))).toBe(true);
+      expect(verifySignature(key.publicKey, message, keys[(index + 1) % keys.length]?.sign(message) ?? message)).toBe(false);
+    }
+  });
+
   test('of another kind is refused', () => {
     expect(() => nodeKeyOf(generateKeyPairSync('x25519').privateKey)).toThrow(/not an Ed25519 key/);
   });

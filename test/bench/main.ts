@@ -1,0 +1,61 @@
+/** `npm run bench [-- --only NAME] [-- --json]`: measures, and says what the figures are worth. */
+import { parseArgs } from 'node:util';
+import type { Bench, BenchResult } from './bench.ts';
+import { registryBench } from './registry/bench.ts';
+
+const benches: readonly Bench[] = [registryBench];
+
+const usage = `usage: npm run bench -- [--only NAME] [--json] [--OPTION N]
+
+${benches.map(({ name, summary, options }) => `  ${name.padEnd(10)} ${summary}\n${Object.entries(options).map(([option, value]) => `             --${option} ${value}`).join('\n')}`).join('\n')}`;
+
+function asked(): { readonly chosen: readonly Bench[]; readonly json: boolean; readonly options: Readonly<Record<string, number>> } {
+  const names = benches.flatMap(({ options }) => Object.keys(options));
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', multiple: true },
+      json: { type: 'boolean', default: false },
+      ...Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
+    },
+  });
+  const given = Object.entries(values as Readonly<Record<string, unknown>>).filter(([name]) => names.includes(name)).map(([name, value]) => [name, Number(value)] as const);
+  const wrong = given.find(([, value]) => !Number.isSafeInteger(value) || value < 1);
+  if (wrong !== undefined) throw new TypeError(`--${wrong[0]} is a whole number above 0`);
+  const unknown = values.only?.find((name) => !benches.some((bench) => bench.name === name));
+  if (unknown !== undefined) throw new TypeError(`there is no bench ${unknown}`);
+  return { chosen: benches.filter(({ name }) => values.only?.includes(name) ?? true), json: values.json, options: Object.fromEntries(given) };
+}
+
+function print({ name, summary }: Bench, { rows, goals, notes }: BenchResult): void {
+  const width = Math.max(...rows.map(({ what }) => what.length));
+  console.log(`\n${name}: ${summary}\n`);
+  for (const { what, figure } of rows) console.log(`  ${what.padEnd(width)}  ${figure}`);
+  console.log('');
+  for (const { kind, what, isMet } of goals) console.log(`  ${isMet ? 'met    ' : 'NOT MET'}  ${kind}: ${what}`);
+  for (const note of notes) console.log(`  note     ${note}`);
+}
+
+let plan: ReturnType<typeof asked>;
+try {
+  plan = asked();
+} catch (error) {
+  console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
+  process.exit(2);
+}
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(new Error(`${signal}: the bench was interrupted`)));
+const figures: Record<string, unknown> = {};
+try {
+  for (const bench of plan.chosen) {
+    const startMs = performance.now();
+    const tell = (text: string): void => console.error(`${((performance.now() - startMs) / 1000).toFixed(1).padStart(7)} s  ${bench.name}: ${text}`);
+    const result = await bench.run({ tell, options: { ...bench.options, ...plan.options }, signal: interrupted.signal });
+    figures[bench.name] = result.figures;
+    if (!plan.json) print(bench, result);
+  }
+  if (plan.json) console.log(JSON.stringify(figures));
+  process.exit(0);
+} catch (error) {
+  console.error(error);
+  process.exit(1);
+}
