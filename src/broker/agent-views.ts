@@ -2,12 +2,14 @@
 import { agentFilter } from '../domain/agent-filter.ts';
 import type { AgentFilter } from '../domain/agent-filter.ts';
 import type { Candidate } from '../domain/candidate.ts';
-import { notFound } from '../domain/errors.ts';
+import { invalid, notFound } from '../domain/errors.ts';
+import { isNodeId } from '../domain/ids.ts';
 import type { Page, PageRequest } from '../domain/records.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { ShareView } from '../domain/sharing.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AgentView } from './api.ts';
+import { keyOf } from './candidates.ts';
 import type { Nodes } from './nodes.ts';
 import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
@@ -45,10 +47,11 @@ export class AgentViews {
     return view;
   }
 
+  /** @throws BrokerError `invalid` for a cursor of another list, and as `Nodes.find` does */
   list(filter: AgentFilter, { limit, after }: PageRequest): Page<AgentView> {
-    const { items, hasMore } = this.#parts.registry.page(this.#wanted(filter), after, limit);
+    const { items, hasMore } = this.#parts.registry.page(this.#wanted(filter), after === undefined ? undefined : keyIn(after), limit);
     const last = items.at(-1);
-    return { items: this.#viewsOf(items), ...(hasMore && last !== undefined ? { next: last.address } : {}) };
+    return { items: this.#viewsOf(items), ...(hasMore && last !== undefined ? { next: cursorOf(last) } : {}) };
   }
 
   /** All that match, by address. @throws BrokerError as `Nodes.find` does */
@@ -69,4 +72,18 @@ export class AgentViews {
       return nodeId === self.nodeId ? [this.own(registration)] : [presence.shown({ registration: { ...registration, address }, nodeName, owner, state: nodeState, lastSeenMs })];
     });
   }
+}
+
+const cursorPrefix = 'agents:';
+
+function cursorOf(last: Candidate): string {
+  return Buffer.from(`${cursorPrefix}${keyOf(last)}`).toString('base64url');
+}
+
+function keyIn(cursor: string): string {
+  const text = Buffer.from(cursor, 'base64url').toString('utf8');
+  const [, nodeId = '', ...more] = text.split(' ');
+  const isOne = text.startsWith(`${cursorPrefix}@`) && isNodeId(nodeId) && more.length === 0;
+  if (!isOne) throw invalid('that cursor is none of this list', 'give the "next" of the page before, as it is');
+  return text.slice(cursorPrefix.length);
 }

@@ -54,6 +54,7 @@ export interface NodeStatus {
 
 export interface AgentSpec {
   readonly name?: string;
+  /** Raw, as git calls a branch. */
   readonly workspace?: string;
   readonly harness?: string;
   readonly cwd: string;

@@ -23,7 +23,7 @@ export interface CandidatesParts {
 type NodeFacts = Pick<Candidate, 'nodeName' | 'owner' | 'nodeNameOwned' | 'nodeState' | 'lastSeenMs' | 'rttMs'>;
 
 interface Listed {
-  readonly address: string;
+  readonly key: string;
   readonly indexed: Indexed;
 }
 
@@ -46,7 +46,7 @@ export class Candidates {
     return found.flatMap((each) => this.#candidate(each, look) ?? []);
   }
 
-  /** Of those that are wanted, what comes after an address. */
+  /** Of those that are wanted, by address. @param after the `keyOf` of the last one before */
   page(isWanted: (candidate: Candidate) => boolean, after: string | undefined, limit: number): { readonly items: readonly Candidate[]; readonly hasMore: boolean } {
     const listed = this.#all();
     const look = this.#look();
@@ -76,9 +76,9 @@ export class Candidates {
       const { nodeId, address } = indexed.registration;
       if (nodeId !== self.nodeId && !names.has(nodeId)) names.set(nodeId, this.#parts.store.read.member(nodeId)?.name);
       const name = nodeId === self.nodeId ? self.name() : names.get(nodeId);
-      if (name !== undefined) items.push({ address: onNode(address, name), indexed });
+      if (name !== undefined) items.push({ key: keyOf({ address: onNode(address, name), nodeId }), indexed });
     }
-    items.sort((a, b) => (a.address < b.address ? -1 : 1));
+    items.sort((a, b) => (a.key < b.key ? -1 : 1));
     this.#listed = { revision: state.revision, items };
     return items;
   }
@@ -134,11 +134,16 @@ export class Candidates {
   }
 }
 
-function firstAfter(listed: readonly Listed[], address: string): number {
+/** By address, and by node where two have one name. */
+export function keyOf({ address, nodeId }: Pick<Candidate, 'address' | 'nodeId'>): string {
+  return `${address} ${nodeId}`;
+}
+
+function firstAfter(listed: readonly Listed[], key: string): number {
   let [low, high] = [0, listed.length];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    if ((listed[middle]?.address ?? '') <= address) low = middle + 1;
+    if ((listed[middle]?.key ?? '') <= key) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -4,7 +4,7 @@ import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, UlidSource } from '../domain/ports.ts';
-import type { KeptInstance, PlacedInstance } from '../domain/project-instances.ts';
+import type { KeptInstance, PlacedInstance, Reconciled } from '../domain/project-instances.ts';
 import type { FoundProject } from '../domain/project-port.ts';
 import type { Project, ProjectDefinition } from '../domain/project.ts';
 import type { Registration } from '../domain/registration.ts';
@@ -46,8 +46,8 @@ export class ProjectInstances {
     this.#parts = parts;
   }
 
-  /** @returns besides, how many are busy and move later, and who got no instance and why */
-  async bring(project: Project, found: FoundProject): Promise<InstanceChanges & { readonly later: number; readonly refused: readonly string[] }> {
+  /** @returns besides, who is busy and moves later, and who got no instance and why */
+  async bring(project: Project, found: FoundProject): Promise<InstanceChanges & Pick<Reconciled, 'later'> & { readonly refused: readonly string[] }> {
     const { agents, judgement, log, registry } = this.#parts;
     const { root, definition } = project;
     const plan = judgement.planOf(found, definition, project, await this.#known(project, found));
@@ -68,7 +68,7 @@ export class ProjectInstances {
     } finally {
       if (isNews || added.length > 0) registry.changed();
     }
-    return { added, removed: plan.remove.map(({ address }) => address), later: plan.later.length, refused };
+    return { added, removed: plan.remove.map(({ address }) => address), later: plan.later, refused };
   }
 
   /** Whether they can be called has changed, all at once. */

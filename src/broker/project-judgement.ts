@@ -53,7 +53,7 @@ export class Judgement {
     const override = overrides.get(root);
     if (isAway(found)) {
       const definition = approved?.definition ?? definitionOf(override ?? {}, '', '');
-      const instances = store.read.instancesOf(root).map(({ address, top }) => ({ address, cwd: top, registered: true }));
+      const instances = store.read.instancesOf(root).map((each) => this.#registered(each));
       return this.#refused(root, approved === undefined ? 'refused' : 'approved', definition, invalid(found.away), { instances, why: whyOf(undefined, override) });
     }
     const why = whyOf(found, override);
@@ -65,12 +65,14 @@ export class Judgement {
     const state = approved === undefined ? 'new' : isSame ? 'approved' : 'changed';
     const definition = isSame ? approved.definition : await this.#definition(found, words, usualName, path).catch(toBrokerError);
     if (definition instanceof BrokerError) {
-      return this.#refused(root, approved === undefined ? 'refused' : 'changed', approved?.definition ?? definitionOf(words, usualName, ''), definition, { why, instances: [] });
+      // No yes is asked for where none can be given; a yes to what it said before stays.
+      const instances = approved === undefined ? [] : this.#instancesOf(this.planOf(found, approved.definition, approved), approved);
+      return this.#refused(root, 'refused', approved?.definition ?? definitionOf(words, usualName, ''), definition, { why, instances }, approved);
     }
     const plan = this.planOf(found, definition, approved);
-    const shown = { why, instances: instancesOf(plan, definition.name, store.read.instancesOf(root)) };
+    const shown = { why, instances: this.#instancesOf(plan, { root, definition }) };
     const refusal = isSame ? undefined : this.#clash(root, definition, plan, claims);
-    if (refusal !== undefined) return this.#refused(root, 'refused', definition, refusal, shown);
+    if (refusal !== undefined) return this.#refused(root, 'refused', definition, refusal, shown, approved);
     const problem = state === 'changed' ? `${changesOf(approved, words)}; not in force until it is approved` : state === 'new' ? await this.#notYet(found, definition, path) : undefined;
     const project = { root, definition, words, wordsHash, isRepository: found.isRepository };
     return { shown: this.#shown(root, state, definition, problem, shown), project };
@@ -141,17 +143,36 @@ export class Judgement {
     };
   }
 
-  #refused(root: string, state: ProjectState, definition: ProjectDefinition, refusal: BrokerError, shown: Pick<ScannedProject, 'why' | 'instances'>): Judged {
-    return { shown: this.#shown(root, state, definition, state === 'ignored' ? undefined : wordsOfError(refusal), shown), refusal };
+  /** @param approved what stays in force */
+  #refused(root: string, state: ProjectState, definition: ProjectDefinition, refusal: BrokerError, shown: Pick<ScannedProject, 'why' | 'instances'>, approved?: Project): Judged {
+    const problem = `${wordsOfError(refusal)}${approved === undefined ? '' : '; what was approved stays in force'}`;
+    return { shown: this.#shown(root, state, definition, state === 'ignored' ? undefined : problem, shown), refusal };
+  }
+
+  /** All worktrees, and instances of worktrees that are not there now. */
+  #instancesOf({ keep, add, remove, refused, leftOut }: Reconciled, { root, definition }: Pick<Project, 'root' | 'definition'>): readonly ScannedInstance[] {
+    const known = this.#parts.store.read.instancesOf(root);
+    const registered = new Set(known.map(({ address }) => address));
+    const placed = [...keep, ...add].map((each) => (registered.has(each.address) ? this.#registered(each) : { address: each.address, cwd: each.top, registered: false }));
+    const shown = new Set([...placed, ...remove].map(({ address }) => address));
+    const away = known.filter(({ address }) => !shown.has(address)).map(({ address, top }) => ({ address, cwd: top, registered: true, problem: 'its worktree is not there now' }));
+    const not = [...refused, ...leftOut.map((each) => ({ ...each, why: `it was removed by hand; to have it again: beckon agent scan --yes --only ${definition.name}` }))];
+    return [...placed, ...away, ...not.map(({ address = '', top, why }) => ({ address, cwd: top, registered: false, problem: why }))];
+  }
+
+  #registered({ address, top }: Pick<ProjectInstance, 'address' | 'top'>): ScannedInstance {
+    const { available = true, unavailableWhy = 'it is not available' } = this.#parts.store.read.ownRegistration(address) ?? {};
+    return { address, cwd: top, registered: true, ...(available ? {} : { problem: unavailableWhy }) };
   }
 
   #shown(root: string, state: ProjectState, definition: ProjectDefinition, problem: string | undefined, rest: Pick<ScannedProject, 'why' | 'instances'>): ScannedProject {
-    const { name, harness, argv, permissions, isolate, env, visibility, description } = definition;
+    const { name, harness, argv, permissions, isolate, env, visibility, description, capabilities, labels, defaultWorkspace } = definition;
     const isPrivate = rest.why.includes(byConfig);
     return {
-      ...{ root, name, harness, permissions, isolate, visibility, description, state, ...rest, command: argv },
+      ...{ root, name, harness, permissions, isolate, visibility, description, capabilities, labels, state, ...rest, command: argv },
       // In a repository all can read it; in the config file it may be a secret.
       env: env.map((each) => (isPrivate && each.includes('=') ? `${each.slice(0, each.indexOf('='))}=…` : each)),
+      ...(defaultWorkspace === undefined ? {} : { defaultWorkspace }),
       ...(problem === undefined ? {} : { problem }),
       fingerprint: this.#parts.digest(['beckon project', root, canonicalWords(definition)]),
     };
@@ -170,16 +191,6 @@ function whyOf(found: FoundProject | undefined, override: ProjectOverride | unde
 function changesOf(approved: Project | undefined, words: ProjectWords): string {
   const names = differingWords(approved?.words ?? {}, words);
   return names.length === 0 ? 'it was changed' : `changed since it was approved: ${names.join(', ')}`;
-}
-
-/** All worktrees, and instances of worktrees that are not there now. */
-function instancesOf({ keep, add, remove, refused, leftOut }: Reconciled, name: string, known: readonly ProjectInstance[]): readonly ScannedInstance[] {
-  const registered = new Set(known.map(({ address }) => address));
-  const placed = [...keep, ...add].map(({ address, top }) => ({ address, cwd: top, registered: registered.has(address) }));
-  const shown = new Set([...placed, ...remove].map(({ address }) => address));
-  const away = known.filter(({ address }) => !shown.has(address)).map(({ address, top }) => ({ address, cwd: top, registered: true, problem: 'its worktree is not there now' }));
-  const not = [...refused, ...leftOut.map((each) => ({ ...each, why: `it was removed by hand; to have it again: beckon agent scan --yes --only ${name}` }))];
-  return [...placed, ...away, ...not.map(({ address = '', top, why }) => ({ address, cwd: top, registered: false, problem: why }))];
 }
 
 function wordsOfError({ message, hint }: BrokerError): string {

@@ -20,6 +20,9 @@ export interface ScannedProject {
   readonly env: readonly string[];
   readonly visibility: 'mesh' | 'node';
   readonly description: string;
+  readonly capabilities: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly defaultWorkspace?: string;
   readonly state: ProjectState;
   readonly problem?: string;
   /** One a git worktree. */

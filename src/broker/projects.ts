@@ -85,6 +85,8 @@ export class Projects implements Startable, ProjectsApi {
     const instance = this.#parts.store.read.projectInstance(address);
     const standing = instance === undefined ? undefined : this.#standing.get(instance.root);
     if (standing?.changed !== undefined) return `its project has changed since it was approved (${standing.changed}): not in force until you say yes to beckon agent scan`;
+    const later = standing?.later?.find((each) => each.address === address);
+    if (later !== undefined) return `its worktree is on another branch by now: it becomes ${later.to} when nothing runs or waits for it any more`;
     return standing?.away;
   }
 
@@ -107,7 +109,10 @@ export class Projects implements Startable, ProjectsApi {
     const projects = [];
     // What is approved has its name before anything new.
     for (const root of all.toSorted((a, b) => Number(approved.includes(b)) - Number(approved.includes(a)) || (a < b ? -1 : 1))) {
-      if (approved.includes(root)) await this.#look(root);
+      if (approved.includes(root)) {
+        await this.#look(root);
+        await this.#instances.lookAt(root);
+      }
       const { shown } = await this.#judgement.judge(root, this.#config, path, claims);
       if (!claims.has(shown.name) && shown.state === 'new') claims.set(shown.name, root);
       projects.push(shown);
@@ -170,10 +175,10 @@ export class Projects implements Startable, ProjectsApi {
     const changed = this.#changed(project, found.manifestFlaw, wordsOf(found.manifest, override));
     const { later, refused, ...changes } = await this.#instances.bring(project, found);
     if (this.#standing.get(root)?.away !== undefined) await this.#instances.lookAt(root);
-    this.#standing.set(root, { root, refused, ...(changed === undefined ? {} : { changed }) });
+    this.#standing.set(root, { root, refused, later, ...(changed === undefined ? {} : { changed }) });
     if (this.#isRunning) {
       ports.watch.keep(root, found.watched, () => void this.#soon(root));
-      if (later > 0) this.#lookLater(root);
+      if (later.length > 0) this.#lookLater(root);
     }
     return changes;
   }

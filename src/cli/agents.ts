@@ -10,7 +10,7 @@ import { parseName } from '../domain/name.ts';
 import { visibilities } from '../domain/registration.ts';
 import type { Visibility } from '../domain/registration.ts';
 import { quoted } from '../domain/text.ts';
-import { encodeWorkspace, readWorkspace } from '../domain/workspace.ts';
+import { decodeWorkspace, encodeWorkspace, readWorkspace } from '../domain/workspace.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -178,9 +178,10 @@ async function resolve(context: Context, [address = '']: readonly string[], opti
   return exitOk;
 }
 
+/** Its raw name, as of a branch, whether it was given so or in the spelling of addresses. */
 function workspaceOf(given: string): string {
   const read = readWorkspace(given);
-  return 'workspace' in read ? read.workspace : encodeWorkspace(given);
+  return decodeWorkspace('workspace' in read ? read.workspace : encodeWorkspace(given));
 }
 
 const variable = /^[A-Za-z_][A-Za-z0-9_]*(=|$)/;

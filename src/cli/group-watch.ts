@@ -42,14 +42,19 @@ export async function watchGroup(context: Context, client: NodeClient, group: Ac
       raw: options.raw,
     });
     const view = new FlightView(memberContext(context, member), { ...options, isOfGroup: true });
-    for await (const update of client.follow(flight.id, { signal: reading })) {
-      await interrupts.quiet;
-      if (reading.aborted) break;
-      if (update.type === 'finished') {
-        ended.set(flight.id, update.flight);
-        await member.flush();
+    try {
+      for await (const update of client.follow(flight.id, { signal: reading })) {
+        await interrupts.quiet;
+        if (reading.aborted) break;
+        if (update.type === 'finished') {
+          ended.set(flight.id, update.flight);
+          await member.flush();
+        }
+        await view.show(asAccepted(update, group));
       }
-      await view.show(asAccepted(update, group));
+    } finally {
+      // What came of a line before it was let go.
+      if (!out.readerGone.aborted) await member.flush();
     }
   };
   try {
@@ -98,7 +103,9 @@ export async function tellGroup({ out }: Context, groupId: string, flights: read
   for (const flight of flights) {
     if (flight.state === 'completed') continue;
     const why = failureOf(flight)?.message;
-    out.note(`  ${flight.target}  ${red(flight.state)}${why === undefined ? '' : `: ${neutralise(why)}`}`);
+    // A cancel's own words begin with its state.
+    const words = why?.startsWith(flight.state) === true ? why.slice(flight.state.length) : why === undefined ? '' : `: ${why}`;
+    out.note(`  ${flight.target}  ${red(flight.state)}${neutralise(words)}`);
   }
 }
 

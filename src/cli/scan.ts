@@ -107,18 +107,21 @@ async function show({ out }: Context, { projects, notes }: ScanResult): Promise<
   const { bold, dim, green, yellow, red } = out.colours;
   const paint = { new: yellow, approved: green, changed: yellow, refused: red, ignored: dim } as const;
   for (const project of projects) {
-    const { name, root, state, harness, command, permissions, isolate, env, visibility, why, description, problem, instances } = project;
+    const { name, root, state, harness, command, permissions, isolate, env, visibility, why, description, capabilities, labels, defaultWorkspace = '', problem, instances } = project;
     await out.line(`${bold(`@${name}`)}  ${paint[state](state)}  ${neutralise(root)}`);
     const may = harness === 'command' ? 'does what its command does' : mayDo[permissions];
     const facts: [string, string][] = [
       ['runs', [harness, command.map(word).join(' ')].filter((each) => each !== '').join(': ')],
       ['doing', harness === '' ? '' : [may, ...(isolate ? ['in a git worktree of its own each time'] : []), ...(visibility === 'node' ? ['callable on this machine only'] : [])].join('; ')],
-      ['gets', env.join(' ')],
+      ['gets', env.map(word).join(' ')],
       ['says', description],
+      ['can', capabilities.join(', ')],
+      ['labelled', Object.entries(labels).map(([key, value]) => word(`${key}=${value}`)).join(' ')],
+      ['by default', defaultWorkspace],
       ['because of', why.join(', ')],
       ['but', problem ?? ''],
     ];
-    for (const [label, fact] of state === 'ignored' ? [] : facts) if (fact !== '') await out.line(`  ${dim(label.padEnd(10))}  ${neutralise(fact).replaceAll('\n', ' ')}`);
+    for (const [label, fact] of state === 'ignored' ? [] : facts) if (fact !== '') await out.line(`  ${dim(label.padEnd(10))}  ${oneLine(fact)}`);
     for (const { address, cwd, registered, problem: whyNot } of instances) {
       const isOpenTo = state === 'new' || state === 'changed' ? 'would be callable' : 'is not callable yet';
       const standing = whyNot === undefined ? (registered ? green('is callable') : isOpenTo) : red(`not callable: ${neutralise(whyNot)}`);
@@ -130,6 +133,11 @@ async function show({ out }: Context, { projects, notes }: ScanResult): Promise<
 }
 
 const mayDo = { ask: 'asks before it changes anything', edit: 'edits files without asking', full: 'does anything without asking' } as const;
+
+/** Harmless, with the ends of lines to be seen: behind one a shell's comment ends. */
+function oneLine(fact: string): string {
+  return neutralise(fact).replaceAll('\n', '\u240a').replaceAll('\t', '\u2409');
+}
 
 /** A word as a shell would take it. */
 function word(given: string): string {

@@ -12,12 +12,13 @@ export function decodeScan({ projects, notes }: wire.ScanProjectsResponse): Scan
   return { projects: projects.map(decodeProject), notes };
 }
 
-function decodeProject({ problem, instances, ...rest }: wire.ScannedProject): ScannedProject {
+function decodeProject({ problem, defaultWorkspace, instances, ...rest }: wire.ScannedProject): ScannedProject {
   return {
     ...rest,
     permissions: known(permissions, rest.permissions, 'permissions'),
     visibility: known(visibilities, rest.visibility, 'visibility'),
     state: known(states, rest.state, 'state'),
+    ...(defaultWorkspace === '' ? {} : { defaultWorkspace }),
     ...(problem === '' ? {} : { problem }),
     instances: instances.map(({ problem: why, ...each }) => ({ ...each, ...(why === '' ? {} : { problem: why }) })),
   };

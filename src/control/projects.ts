@@ -46,6 +46,9 @@ function encodeProject(project: ScannedProject): wire.ScannedProject {
     why: [...project.why],
     command: [...project.command],
     env: [...project.env],
+    capabilities: [...project.capabilities],
+    labels: { ...project.labels },
+    defaultWorkspace: project.defaultWorkspace ?? '',
     problem: project.problem ?? '',
     instances: project.instances.map((each) => ({ ...each, problem: each.problem ?? '' })),
   };

@@ -1,5 +1,6 @@
 /** What `doctor` says of the projects that were approved. Pure. */
 import type { Check } from './checks.ts';
+import type { Reconciled } from './project-instances.ts';
 
 /** How a project stood when it was last looked at. */
 export interface ProjectStanding {
@@ -10,6 +11,8 @@ export interface ProjectStanding {
   readonly changed?: string;
   /** Worktrees that have no instance, and why. */
   readonly refused?: readonly string[];
+  /** Instances that are called otherwise when they have nothing to do any more. */
+  readonly later?: Reconciled['later'];
 }
 
 /** @param missing roots of the config file that are no directories */

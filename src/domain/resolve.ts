@@ -8,11 +8,15 @@ import { invalid } from './errors.ts';
 import type { BrokerError } from './errors.ts';
 import { isNodeId } from './ids.ts';
 import { ambiguousError, notFoundError, nothingHereError } from './resolve-errors.ts';
+import { quoted } from './text.ts';
 
 export type { Candidate, Explained, Here, Resolution, ResolveQuery } from './candidate.ts';
 
 /** Without a node in the address, nodes not heard of for longer are passed over. */
 export const unseenLimitMs = 7 * 24 * 60 * 60 * 1000;
+
+/** Of the words of others, what is shown as it is. */
+const plain = /^[\x20-\x7e]{1,60}$/;
 
 /**
  * `ok` with at least one target, or an error: `not_found` with the nearest addresses, `ambiguous` with the matches,
@@ -98,7 +102,7 @@ function filteredOut(query: Omit<ResolveQuery, 'address'>, candidate: Candidate)
   if (capability !== undefined) return `lacks the capability ${capability}`;
   for (const [key, value] of Object.entries(query.labels ?? {})) {
     const actual = Object.hasOwn(candidate.labels, key) ? candidate.labels[key] : undefined;
-    if (actual !== value) return actual === undefined ? `has no label ${key}` : `its label ${key} is ${actual}`;
+    if (actual !== value) return actual === undefined ? `has no label ${key}` : `its label ${key} is ${plain.test(actual) ? actual : quoted(actual)}`;
   }
   return undefined;
 }

@@ -60,6 +60,8 @@ describe('documents', () => {
     expect(node.broker.specs[0]).toMatchObject({ cwd: '/src/sub', argv: ['sh', '-c', 'x', '--json'], labels: { team: 'web' }, capabilities: ['review'], isDefault: true, path: '/usr/bin:/bin' });
     expect(node.broker.specs[0]).not.toHaveProperty('name');
     expect(added.stdout).not.toContain('secret');
+    for (const workspace of ['fix/a b', 'fix/a%20b', 'ü', '%C3%BC']) await node.run(['agent', 'add', '--workspace', workspace, '--', 'true']);
+    expect(node.broker.specs.slice(1).map((spec) => spec.workspace)).toEqual(['fix/a b', 'fix/a b', 'ü', 'ü']);
     const { json } = await node.run(['agents', '--json']);
     expect(json['agents'][0]).toMatchObject({ address: '@fabric@laptop#main', node: 'laptop', harness: 'command', state: 'here', available: true });
     expect(json).not.toHaveProperty('next');

@@ -122,6 +122,10 @@ describe('a signal', () => {
     expect(node.broker.cancelled).toHaveLength(2);
     expect(ran.events.filter(({ type }) => type === 'finished').map(({ target, state }) => `${target} ${state}`).toSorted()).toEqual(['@fabric@desktop#main cancelled', '@fabric@laptop#main cancelled']);
     expect(ran.events.at(-1)).toMatchObject({ type: 'group_finished', groupId: expect.stringMatching(/^grp_/), state: 'cancelled', completed: 0, of: 2 });
+    const told = await begin([]);
+    told.ran.signal('SIGTERM');
+    expect(await told.ended).toBe(7);
+    expect(told.ran.stderr).toMatch(/\n0 of 2 completed\n {2}@fabric@laptop#main {2}cancelled(; processes ended: \d+)?\n/);
   });
 
   test('lets all of it go, with the command that waits for it, when that is wanted', async () => {
@@ -133,6 +137,15 @@ describe('a signal', () => {
     const other = await begin(['--json', '--on-signal', 'detach']);
     other.ran.signal('SIGTERM');
     expect([await other.ended, other.ran.events.at(-1)]).toEqual([10, expect.objectContaining({ type: 'detached', groupId: expect.stringMatching(/^grp_/) })]);
+  });
+
+  test('loses nothing of a line that had begun', async () => {
+    const ran = node.process();
+    const ended = ran.run('invoke', 'fabric', 'hang half a line', '--all', '--on-signal', 'detach');
+    await waitFor('both to work', () => ran.stdout.split('working').length === 3);
+    ran.signal('SIGTERM');
+    expect(await ended).toBe(10);
+    expect(ran.stdout.split('\n').filter((line) => line.endsWith('half a line')).toSorted()).toEqual(['@fabric@desktop#main | half a line', '@fabric@laptop#main | half a line']);
   });
 
   test('that no owner confirms leaves the requests standing, exit 10', async () => {

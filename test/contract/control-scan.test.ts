@@ -5,7 +5,7 @@ import { FakeNode } from '../support/fake-node.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const project = (name: string, more: Partial<ScannedProject> = {}): ScannedProject => ({
-  ...{ root: `/src/${name}`, name, why: ['.beckon/project.json'], harness: 'command', command: ['./agent.sh', 'a b'], permissions: 'ask', isolate: false, env: [], visibility: 'mesh', description: '', state: 'new' },
+  ...{ root: `/src/${name}`, name, why: ['.beckon/project.json'], harness: 'command', command: ['./agent.sh', 'a b'], permissions: 'ask', isolate: false, env: [], visibility: 'mesh', description: '', capabilities: [], labels: {}, state: 'new' },
   instances: [{ address: `@${name}@laptop#main`, cwd: `/src/${name}`, registered: false }],
   fingerprint: `of ${name}`,
   ...more,
@@ -46,6 +46,21 @@ test('shows each project: what it runs, why, what is the matter with it; and neu
   expect(stderr).toContain('nothing was changed: say yes in a terminal, or with --yes');
   expect(node.broker.projects.asked).toEqual([{ directories: ['/home/ada/src', '/x'], cwd: '/home/ada', path: '/usr/bin:/bin' }]);
   expect(approved()).toEqual([]);
+});
+
+test('shows all that a yes is for, and the ends of lines, behind which a comment ends', async () => {
+  node.broker.projects.found = [
+    project('shop', { command: ['sh', '-c', 'true # tests\nrm -rf .\t'], env: ['A=1 B=2', 'C=\n'], capabilities: ['review', 'deploy'], labels: { team: 'web', tier: 'a b' }, defaultWorkspace: 'next' }),
+  ];
+  const { stdout } = await node.run(['agent', 'scan']);
+  expect(stdout.split('\n').slice(1, -3)).toEqual([
+    "  runs        command: sh -c 'true # tests␊rm -rf .␉'",
+    '  doing       does what its command does',
+    "  gets        'A=1 B=2' 'C=␊'",
+    '  can         review, deploy',
+    "  labelled    team=web 'tier=a b'",
+    '  by default  next',
+  ]);
 });
 
 test('a script says yes to all that is shown, or to one by name, and is told what came of it', async () => {

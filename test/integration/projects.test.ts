@@ -74,6 +74,7 @@ describe('an instance', () => {
     // A look that finds it busy leaves it where it is.
     expect((await only()).instances).toEqual([{ address: '@shop@laptop#main', cwd: shop.path, registered: true }]);
     expect(await addresses()).toEqual(['@shop@laptop#main']);
+    expect((await node.client.getAgent('shop')).note).toContain('it becomes @shop@laptop#work when nothing runs or waits for it any more');
     writeFileSync(at('gate'), '');
     await node.becomes(flightId, 'completed');
     await become('@shop@laptop#work');
@@ -131,6 +132,16 @@ describe('an instance', () => {
 });
 
 describe('a project that is away', () => {
+  test('and one whose program is not there: the instance is shown with why it can’t be called', async () => {
+    await node.start();
+    await approve();
+    renameSync(at('shop', 'agent.sh'), at('shop', 'agent'));
+    expect((await only()).instances).toMatchObject([{ registered: true, problem: expect.stringContaining('agent.sh') }]);
+    renameSync(shop.path, at('unmounted'));
+    const listed = await node.client.scanProjects({ directories: [], cwd: at('laptop'), path });
+    expect(listed.projects).toMatchObject([{ instances: [{ registered: true, problem: expect.stringContaining('does not exist') }] }]);
+  });
+
   test('keeps its instances, which are not available until it is back, and is forgotten only by a word', async () => {
     await node.start();
     shop.git('worktree', 'add', '--quiet', at('a'));
@@ -210,7 +221,10 @@ describe('a yes', () => {
     await node.start();
     await approve();
     writeFileSync(at('shop', '.beckon', 'project.json'), '{"command": 7}');
-    expect(await only()).toMatchObject({ state: 'changed', command: ['./agent.sh'], problem: expect.stringContaining('project.json: command: Invalid input') });
+    expect(await only()).toMatchObject({
+      ...{ state: 'refused', command: ['./agent.sh'], problem: expect.stringMatching(/project\.json: command: Invalid input.*; what was approved stays in force$/) },
+      instances: [{ address: '@shop@laptop#main', registered: true }],
+    });
     expect((await node.client.getAgent('shop')).endpoint?.argv).toEqual(['./agent.sh']);
   });
 });

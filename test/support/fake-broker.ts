@@ -355,7 +355,7 @@ export class FakeBroker extends FakeGroups implements BrokerApi {
     this.#event(played, { kind: 'started', run: 1 });
   }
 
-  /** `echo TEXT`, `exit N`, `signal NAME`, `error CODE`, `end STATE`, `held`, `hang`, `ask REASON PROMPT`, `bytes HEX…`, `big N`, `tell JSON`. */
+  /** `echo TEXT`, `exit N`, `signal NAME`, `error CODE`, `end STATE`, `held`, `hang TEXT`, `ask REASON PROMPT`, `bytes HEX…`, `big N`, `tell JSON`. */
   #play(played: Played, script: string): void {
     const [verb = '', ...rest] = script.split(' ');
     const words = rest.join(' ');
@@ -368,7 +368,7 @@ export class FakeBroker extends FakeGroups implements BrokerApi {
     this.#start(played);
     switch (verb) {
       case 'hang':
-        return print(encode('working\n'));
+        return print(encode(`working\n${words}`));
       case 'ask': {
         const [reason, ...prompt] = rest;
         const asked = { reason: reason === 'input' ? 'input' : 'approval', request: `req_${ulidOf(played.flight.id)}`, prompt: prompt.join(' '), choices: ['once'], untilMs: startMs + 600_000 } as const;

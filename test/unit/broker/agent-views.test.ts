@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { AgentViews } from '../../../src/broker/agent-views.ts';
+import type { AgentView } from '../../../src/broker/api.ts';
 import { Candidates } from '../../../src/broker/candidates.ts';
 import { RegistryIndex } from '../../../src/broker/registry-index.ts';
 import type { RegistryState } from '../../../src/broker/registry-state.ts';
@@ -57,5 +58,15 @@ test('each is shown under the name that its node has now, page by page in that o
 
 test('of two nodes with one name each agent is shown as its own node told of it', () => {
   const { views } = scene(2, 1, () => 'twin');
-  expect(views.all({}).map(({ registration }) => [registration.address, registration.description])).toEqual([['@fabric@twin#w000', 'of 1'], ['@fabric@twin#w000', 'of 2']]);
+  const shown = (of: readonly AgentView[]): string[] => of.map(({ registration }) => `${registration.address} ${registration.description}`).toSorted();
+  const twins = ['@fabric@twin#w000 of 1', '@fabric@twin#w000 of 2'];
+  expect(shown(views.all({}))).toEqual(twins);
+  const first = views.list({}, { limit: 1 });
+  const second = views.list({}, { limit: 1, after: first.next ?? '' });
+  expect(shown([...first.items, ...second.items])).toEqual(twins);
+  expect(second.next).toBeUndefined();
+});
+
+test.each(['zzz', '', '@fabric@node1#w000', Buffer.from('flights:inv_01J9Z6M3T4V8Q2X7K5B1C0GRP1').toString('base64url')])('%j is no cursor of the list', (after) => {
+  expect(() => scene(1, 1).views.list({}, { limit: 1, after })).toThrow('that cursor is none of this list');
 });

@@ -266,6 +266,8 @@ describe('--all and filters', () => {
     expect(explained({ capabilities: ['write'] })).toBe('lacks the capability write');
     expect(explained({ labels: { os: 'linux' } })).toBe('its label os is macos');
     expect(explained({ labels: { tier: '1' } })).toBe('has no label tier');
+    const forged = all.map((each) => ({ ...each, labels: { os: `x\nerror: ${'y'.repeat(100)}` } }));
+    expect(why(ask('fabric', forged, { labels: { os: 'linux' } }), '@fabric@desktop#main')).toMatch(/^its label os is "x\\nerror: y{40,60}…"$/);
     expect(explained({ labels: { constructor: 'x' } })).toBe('has no label constructor');
   });
 

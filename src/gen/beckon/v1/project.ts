@@ -43,6 +43,15 @@ export interface ScannedProject {
   instances: ScannedInstance[];
   /** What a yes is for. */
   fingerprint: string;
+  capabilities: string[];
+  labels: { [key: string]: string };
+  /** Empty when the project names none. */
+  defaultWorkspace: string;
+}
+
+export interface ScannedProject_LabelsEntry {
+  key: string;
+  value: string;
 }
 
 export interface ScannedInstance {
@@ -220,6 +229,9 @@ function createBaseScannedProject(): ScannedProject {
     problem: "",
     instances: [],
     fingerprint: "",
+    capabilities: [],
+    labels: {},
+    defaultWorkspace: "",
   };
 }
 
@@ -266,6 +278,15 @@ export const ScannedProject: MessageFns<ScannedProject> = {
     }
     if (message.fingerprint !== "") {
       writer.uint32(114).string(message.fingerprint);
+    }
+    for (const v of message.capabilities) {
+      writer.uint32(122).string(v!);
+    }
+    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
+      ScannedProject_LabelsEntry.encode({ key: key as any, value }, writer.uint32(130).fork()).join();
+    });
+    if (message.defaultWorkspace !== "") {
+      writer.uint32(138).string(message.defaultWorkspace);
     }
     return writer;
   },
@@ -393,6 +414,90 @@ export const ScannedProject: MessageFns<ScannedProject> = {
             }
 
             message.fingerprint = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.capabilities.push(reader.string());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            const entry16 = ScannedProject_LabelsEntry.decode(reader, reader.uint32());
+            if (entry16.value !== undefined) {
+              message.labels[entry16.key] = entry16.value;
+            }
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.defaultWorkspace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseScannedProject_LabelsEntry(): ScannedProject_LabelsEntry {
+  return { key: "", value: "" };
+}
+
+export const ScannedProject_LabelsEntry: MessageFns<ScannedProject_LabelsEntry> = {
+  encode(message: ScannedProject_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScannedProject_LabelsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScannedProject_LabelsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
             continue;
           }
         }
