@@ -1,6 +1,8 @@
 /** Whole nodes in this process, as `beckon up` makes them: a database with a writer thread each, TLS on loopback. */
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runNode } from '../../../src/app/node.ts';
@@ -9,7 +11,7 @@ import { connect } from '../../../src/client/index.ts';
 import type { Beckon } from '../../../src/client/index.ts';
 import type { Log } from '../../../src/domain/ports.ts';
 import { Founding, placeOf } from './founding.ts';
-import type { Founded } from './founding.ts';
+import type { Founded, Place } from './founding.ts';
 import type { WatchedDatabase } from './watch.ts';
 
 export class FleetNode {
@@ -17,15 +19,14 @@ export class FleetNode {
   readonly home: string;
   /** Instances that it has. */
   agents: number;
-  #listen = '127.0.0.1:0';
   #running: RunningNode | undefined;
   #client: Beckon | undefined;
   readonly #log: Log;
 
-  constructor(home: string, founded: Founded, agents: number, log: Log) {
-    this.home = home;
+  constructor(founded: Founded, log: Log) {
     this.founded = founded;
-    this.agents = agents;
+    this.home = founded.home;
+    this.agents = founded.agents.length;
     this.#log = log;
   }
 
@@ -34,23 +35,14 @@ export class FleetNode {
     return this.#client;
   }
 
-  get listen(): string {
-    return this.#listen;
-  }
-
-  get gossipListen(): string | null {
-    return this.#running?.ready.gossipListen ?? null;
-  }
-
   get database(): WatchedDatabase {
     return { path: placeOf(this.home).dbFile, nodeId: this.founded.nodeId };
   }
 
   async start(): Promise<this> {
     const env = { PATH: '/usr/bin:/bin', HOME: this.home };
-    const given = { listen: [this.#listen], gossipListen: this.gossipListen ?? '127.0.0.1:0', tailscale: 'off' };
-    this.#running = await runNode({ paths: placeOf(this.home), env, given, version: '0.0.0-bench', pid: process.pid, log: this.#log });
-    this.#listen = this.#running.ready.listen ?? this.#listen;
+    const { listen, gossipListen } = this.founded;
+    this.#running = await runNode({ paths: placeOf(this.home), env, given: { listen: [listen], gossipListen, tailscale: 'off' }, version: '0.0.0-bench', pid: process.pid, log: this.#log });
     return this;
   }
 
@@ -89,30 +81,43 @@ export class Fleet implements AsyncDisposable {
   readonly nodes: FleetNode[] = [];
   readonly #directory: string;
   readonly #founding = new Founding();
-  readonly #agentsEach: number;
   readonly #log: Log;
-  #founded = 0;
 
-  private constructor(directory: string, agentsEach: number, log: Log) {
+  private constructor(directory: string, log: Log) {
     this.#directory = directory;
-    this.#agentsEach = agentsEach;
     this.#log = log;
   }
 
-  static async create(agentsEach: number, log: Log): Promise<Fleet> {
-    return new Fleet(await mkdtemp(join(tmpdir(), 'bkn-bench-')), agentsEach, log);
+  static async create(log: Log): Promise<Fleet> {
+    return new Fleet(await mkdtemp(join(tmpdir(), 'bkn-bench-')), log);
   }
 
-  /** One more, not started. The first, which makes the mesh, has to run before there is a second. */
-  async found(agents = this.#agentsEach): Promise<FleetNode> {
+  /** Nodes that know each other and all of each other's agents, not started. */
+  async found(count: number, agentsEach: number): Promise<void> {
+    const all: Founded[] = [];
+    for (const place of await this.#places(count)) all.push(await this.#founding.found(place, agentsEach));
+    await each(all, 2, (node) => this.#founding.write(node, { heard: all, met: all, isIssuer: node === all[0] }));
+    this.nodes.push(...all.map((founded) => new FleetNode(founded, this.#log)));
+  }
+
+  /** One more, that was just let in: it knows where the issuer is, and nothing else. */
+  async admit(): Promise<FleetNode> {
     const [first] = this.nodes;
-    const name = `n${String(this.#founded).padStart(3, '0')}`;
-    this.#founded += 1;
-    const home = join(this.#directory, name);
-    const founded = first === undefined ? await this.#founding.first(home, name, agents) : await this.#founding.member(home, name, { ...first.founded, address: first.listen }, agents);
-    const node = new FleetNode(home, founded, agents, this.#log);
+    const [place] = await this.#places(1);
+    if (first === undefined || place === undefined) throw new Error('there is no mesh to enter');
+    const founded = await this.#founding.found(place, 0);
+    await this.#founding.write(founded, { heard: [], met: [first.founded], isIssuer: false });
+    const node = new FleetNode(founded, this.#log);
     this.nodes.push(node);
     return node;
+  }
+
+  async #places(count: number): Promise<Place[]> {
+    const ports = await freePorts(2 * count);
+    return Array.from({ length: count }, (_, index) => {
+      const name = `n${String(this.nodes.length + index).padStart(3, '0')}`;
+      return { home: join(this.#directory, name), name, listen: `127.0.0.1:${ports[2 * index]}`, gossipListen: `127.0.0.1:${ports[2 * index + 1]}` };
+    });
   }
 
   /** All instances but those of that node. */
@@ -132,4 +137,16 @@ export async function each<T>(items: readonly T[], atOnce: number, work: (item: 
   await Promise.all(Array.from({ length: atOnce }, async () => {
     for (const item of queue) await work(item);
   }));
+}
+
+/** Free a moment ago, all different. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return server;
+  }));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
 }
