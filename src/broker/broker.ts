@@ -121,7 +121,7 @@ export class Broker implements BrokerApi, Startable {
     this.#runner = new Runner({
       ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, requestMs: parts.requestMs },
       onEvents: (flight) => inbox.flightChanged(flight),
-      mayStart: (flight) => this.#rollback.mayStart(flight),
+      mayStart: (flight) => this.#rollback.mayStart(flight) && !this.#projects.hasLeft(flight.target),
       refusalOf: (flight) => policy.refusalOfQueued(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       onLoad: (address) => this.#presence.changed(address),

@@ -86,8 +86,14 @@ export class Projects implements Startable, ProjectsApi {
     const standing = instance === undefined ? undefined : this.#standing.get(instance.root);
     if (standing?.changed !== undefined) return `its project has changed since it was approved (${standing.changed}): not in force until you say yes to beckon agent scan`;
     const later = standing?.later?.find((each) => each.address === address);
-    if (later !== undefined) return `its worktree is on another branch by now: it becomes ${later.to} when nothing runs or waits for it any more`;
+    if (later !== undefined) return `its worktree is on another branch by now: nothing more is started there, and when what runs has ended it becomes ${later.to}, unless it is back by then`;
     return standing?.away;
+  }
+
+  /** Its worktree is on another branch while something runs there: nothing of what waits for this one is started on that. */
+  hasLeft(address: string): boolean {
+    const root = this.#parts.store.read.projectInstance(address)?.root;
+    return root !== undefined && (this.#standing.get(root)?.later ?? []).some((each) => each.address === address);
   }
 
   async checks(): Promise<readonly Check[]> {
@@ -175,7 +181,9 @@ export class Projects implements Startable, ProjectsApi {
     const changed = this.#changed(project, found.manifestFlaw, wordsOf(found.manifest, override));
     const { later, refused, ...changes } = await this.#instances.bring(project, found);
     if (this.#standing.get(root)?.away !== undefined) await this.#instances.lookAt(root);
+    const before = this.#standing.get(root)?.later ?? [];
     this.#standing.set(root, { root, refused, later, ...(changed === undefined ? {} : { changed }) });
+    for (const { address } of before) if (!this.hasLeft(address)) this.#parts.runner.wake(address);
     if (this.#isRunning) {
       ports.watch.keep(root, found.watched, () => void this.#soon(root));
       if (later.length > 0) this.#lookLater(root);

@@ -89,9 +89,9 @@ export class Runner {
     }
   }
 
-  /** Something runs for the agent, or waits to. */
+  /** Something runs for the agent. */
   isBusy(address: string): boolean {
-    return this.#active.of(address).length > 0 || this.#parts.store.read.queuedCount(address) > 0;
+    return this.#active.of(address).length > 0;
   }
 
   /** A run that outlived its node has its place and its limits, and goes on if its process comes back. */

@@ -74,10 +74,32 @@ describe('an instance', () => {
     // A look that finds it busy leaves it where it is.
     expect((await only()).instances).toEqual([{ address: '@shop@laptop#main', cwd: shop.path, registered: true }]);
     expect(await addresses()).toEqual(['@shop@laptop#main']);
-    expect((await node.client.getAgent('shop')).note).toContain('it becomes @shop@laptop#work when nothing runs or waits for it any more');
+    expect((await node.client.getAgent('shop')).note).toContain('when what runs has ended it becomes @shop@laptop#work');
+    // There is room beside the first; but this was asked of the branch that is not there.
+    const second = await node.invoke('shop/main');
+    expect((await node.client.getFlight(second.flightId)).flight.state).toBe('queued');
     writeFileSync(at('gate'), '');
     await node.becomes(flightId, 'completed');
     await become('@shop@laptop#work');
+    await node.becomes(second.flightId, 'failed');
+    expect((await node.client.getFlight(second.flightId)).flight).toMatchObject({ run: 0, error: { code: 'unavailable', message: expect.stringContaining('no longer registered') } });
+  });
+
+  test('whose worktree is back on its branch starts what waited meanwhile', async () => {
+    await node.start();
+    writeFileSync(at('shop', 'agent.sh'), `#!/bin/sh\nuntil [ -e '${at('gate')}' ]; do sleep 0.02; done\n`);
+    await approve();
+    const first = await node.invoke('shop/main');
+    await node.becomes(first.flightId, 'running');
+    shop.git('switch', '--quiet', '-c', 'topic');
+    await only();
+    await waitFor('it to be seen', async () => (await node.client.getAgent('shop')).note !== undefined);
+    const second = await node.invoke('shop/main');
+    shop.git('switch', '--quiet', 'main');
+    await node.becomes(second.flightId, 'running');
+    writeFileSync(at('gate'), '');
+    for (const { flightId } of [first, second]) await node.becomes(flightId, 'completed');
+    expect(await addresses()).toEqual(['@shop@laptop#main']);
   });
 
   test('keeps its sessions and its id when its project is approved anew', async () => {
