@@ -12,6 +12,7 @@ import type { KeptInstance, Reconciled } from '../domain/project-instances.ts';
 import { isAway } from '../domain/project-port.ts';
 import type { FoundProject, ProjectFinder } from '../domain/project-port.ts';
 import { quoted } from '../domain/text.ts';
+import { checkDescribed } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import { markedHarness, namedHarness } from './harness-choice.ts';
@@ -97,6 +98,7 @@ export class Judgement {
   async #definition(found: FoundProject, words: ProjectWords, usualName: string, path: string): Promise<ProjectDefinition> {
     const { harnesses } = this.#parts;
     if (found.manifestFlaw !== undefined) throw invalid(found.manifestFlaw);
+    checkDescribed(definitionOf(words, usualName, ''));
     const { harness, command } = words;
     if (harness === undefined && command === undefined) {
       if (found.marks.length === 0) throw invalid(`nothing says which agent it is for: it has no ${manifestName}, no AGENTS.md, CLAUDE.md or the like`, 'write one, or say it in the config file');

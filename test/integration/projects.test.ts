@@ -85,6 +85,13 @@ describe('an instance', () => {
     expect((await node.client.getFlight(second.flightId)).flight).toMatchObject({ run: 0, error: { code: 'unavailable', message: expect.stringContaining('no longer registered') } });
   });
 
+  test('that is described at more length than nodes tell each other is refused, and says so', async () => {
+    await node.start();
+    const labels = Object.fromEntries(Array.from({ length: 60 }, (_, number) => [`label${number}`, 'x'.repeat(150)]));
+    writeFileSync(at('shop', '.beckon', 'project.json'), JSON.stringify({ command: ['cat'], labels }));
+    expect(await only()).toMatchObject({ state: 'refused', problem: expect.stringContaining('more than 8192') });
+  });
+
   test('whose worktree is back on its branch starts what waited meanwhile', async () => {
     await node.start();
     writeFileSync(at('shop', 'agent.sh'), `#!/bin/sh\nuntil [ -e '${at('gate')}' ]; do sleep 0.02; done\n`);
