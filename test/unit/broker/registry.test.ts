@@ -1,5 +1,6 @@
 /** What a node tells of its own agents, to whom, and what it asks of others. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { keyOf } from '../../../src/broker/candidates.ts';
 import { RegistryMesh } from '../../support/registry-mesh.ts';
 import type { RegistryNode } from '../../support/registry-mesh.ts';
 
