@@ -52,6 +52,8 @@ export interface DetectorParts {
   readonly peers: PeerTable;
   readonly links: () => ReadonlyMap<NodeId, WatchedLink>;
   readonly tries: (nodeId: NodeId) => readonly TargetView[];
+  /** Whether a session with that node is missed while there is none. */
+  readonly needs: (nodeId: NodeId) => boolean;
   /** Another connection to a node whose link is silent. */
   readonly redial: (nodeId: NodeId) => void;
   /** Ends a link; `ended` follows. */
@@ -184,7 +186,7 @@ export class Detector {
     const { links, tries, giveUp } = this.#parts;
     const { nodeId } = doubt;
     if (now < doubt.countsFromMs) return;
-    if (now >= doubt.nextRoundMs) this.#ask(doubt, now);
+    if (now >= doubt.nextRoundMs && (!doubt.isGone || this.#parts.needs(nodeId))) this.#ask(doubt, now);
     const isLinked = links().has(nodeId);
     if (!doubt.isGone && now - doubt.countsFromMs >= patienceMs(doubt, tries(nodeId), isLinked)) {
       doubt.isGone = true;

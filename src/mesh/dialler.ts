@@ -23,7 +23,7 @@ const baseMs = 500;
  * The longest wait between two tries. A node that was here within the hour must be found within 5 s of being back:
  * a try that began just before may take its whole 3 s, so 2 s are left. Seeds are few and typed by hand.
  */
-const capMs = { clone: 30_000, recent: 2_000, seed: 5_000, other: 15_000, found: 300_000 } as const;
+const capMs = { clone: 30_000, recent: 2_000, seed: 5_000, other: 15_000, idle: 300_000, found: 300_000 } as const;
 const recentMs = 3_600_000;
 /** Most machines that discovery finds run no node: such a one is soon asked every few minutes only. */
 const foundBaseMs = 4_000;
@@ -56,6 +56,8 @@ export interface DiallerParts {
   readonly dial: (address: string, lookMs: number | undefined) => Promise<DialResult>;
   /** No session with that node is wanted: there is one, or nobody needs it. */
   readonly isSettled: (nodeId: NodeId) => boolean;
+  /** Nobody waits for a session with that node: it is enough to learn in some minutes that it is back. */
+  readonly isIdle: (nodeId: NodeId) => boolean;
   /** Wall clock, ms. */
   readonly lastSeenMs: (nodeId: NodeId) => number | undefined;
   /** No node has a link with this one. */
@@ -313,8 +315,9 @@ export class Dialler {
 
   #capOf(target: Target): number {
     if (target.fault === 'clone') return capMs.clone;
-    if (this.#isRecent(target)) return capMs.recent;
     const isSeed = target.sources.has(seedSource);
+    if (!isSeed && this.#isIdle(target)) return capMs.idle;
+    if (this.#isRecent(target)) return capMs.recent;
     if (!isSeed && target.claimedBy.size === 0) return capMs.found;
     const unlinked = this.#unlinked();
     const usualMs = Math.max(isSeed ? capMs.seed : capMs.other, unlinked * spacingMs);
@@ -326,12 +329,17 @@ export class Dialler {
     return [...nodesOf(target)].some((nodeId) => now - (this.#parts.lastSeenMs(nodeId) ?? 0) < recentMs);
   }
 
+  #isIdle(target: Target): boolean {
+    const nodes = [...nodesOf(target)];
+    return nodes.length > 0 && nodes.every((nodeId) => this.#parts.isIdle(nodeId));
+  }
+
   #isCrowded(): boolean {
     return this.#unlinked() > mostDials;
   }
 
   #unlinked(): number {
-    return [...this.#targets.values()].filter((target) => !this.#rests(target)).length;
+    return [...this.#targets.values()].filter((target) => !this.#rests(target) && !this.#isIdle(target)).length;
   }
 
   #reason(target: Target, why: string): boolean {

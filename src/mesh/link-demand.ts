@@ -9,8 +9,10 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Clock } from '../domain/ports.ts';
 import { allLinkedUpTo, neighboursOf, ringOrder } from './link-choice.ts';
 
-/** A session that nothing passed over for so long, and that nobody needs, is let go. */
+/** A session that no work passed over for so long, and that nobody needs, is let go. */
 export const restAfterMs = 5 * 60_000;
+/** One that no work ever passed over: it was made to see whether its peer is there. */
+export const lookedAfterMs = 10_000;
 
 /** A member that no link was needed with for so long is looked at: an address without its node passes over those unseen for 7 days. */
 const visitAfterMs = 24 * 3_600_000;
@@ -25,8 +27,10 @@ export interface LinkDemandParts {
 /** A session as it is judged here. */
 export interface UsedLink {
   readonly peer: { readonly nodeId: NodeId };
-  /** Monotonic ms of the last work that passed over it. */
-  readonly usedMs: number;
+  /** Monotonic ms. */
+  readonly beganMs: number;
+  /** Monotonic ms of the last work that passed over it; none: there was none. */
+  readonly usedMs: number | undefined;
   /** What the peer said last: it holds on to this link. */
   readonly isHeldByPeer: boolean;
 }
@@ -73,11 +77,15 @@ export class LinkDemand {
     if (!this.#isSmall) this.#askedForMs.set(nodeId, this.#parts.clock.monotonic());
   }
 
+  /** Whether a session with that node is missed while there is none. */
+  needs(nodeId: NodeId): boolean {
+    return this.#isSmall || !this.#members.has(nodeId) || this.#isNeighbour(nodeId) || this.#isAskedFor(nodeId);
+  }
+
   /** Whether that node is to be dialled when there is no session with it. */
   wants(nodeId: NodeId): boolean {
-    if (this.#isSmall || !this.#members.has(nodeId) || this.#isNeighbour(nodeId) || this.#isAskedFor(nodeId)) return true;
-    // It could not be had when it was needed, or went without a word: it is looked for as ever.
-    return this.#parts.stateOf(nodeId) !== 'discovered';
+    // It could not be had when it was needed, or went without a word: it is looked for, now and then.
+    return this.needs(nodeId) || this.#parts.stateOf(nodeId) !== 'discovered';
   }
 
   /** Whether that node is one that answers as far as is known, and that a link is made with when there is work. */
@@ -93,9 +101,10 @@ export class LinkDemand {
   }
 
   /** Whether this node holds on to that link: what its peer is told with each heartbeat. */
-  holds({ peer: { nodeId }, usedMs }: UsedLink): boolean {
+  holds({ peer: { nodeId }, beganMs, usedMs }: UsedLink): boolean {
     if (this.#isSmall || this.#isNeighbour(nodeId) || this.#isAskedFor(nodeId)) return true;
-    return this.#parts.clock.monotonic() - usedMs < restAfterMs || this.#parts.isOwed(nodeId);
+    const untilMs = usedMs === undefined ? beganMs + lookedAfterMs : usedMs + restAfterMs;
+    return this.#parts.clock.monotonic() < untilMs || this.#parts.isOwed(nodeId);
   }
 
   /** Whether nobody would miss it. */

@@ -15,7 +15,7 @@ import { Dialler } from './dialler.ts';
 import type { TargetView } from './dialler.ts';
 import { Introductions } from './introductions.ts';
 import { isWork, LinkDemand } from './link-demand.ts';
-import { LinkWaiters } from './link-waiters.ts';
+import { LinkSeeker } from './link-seeker.ts';
 import { StallWatch, tickMs } from './liveness.ts';
 import { News } from './news.ts';
 import type { PeerListener } from './news.ts';
@@ -36,8 +36,6 @@ import type { SessionEnd, SessionOwner } from './session-parts.ts';
 
 /** How long `stop` waits for goodbyes to get through. */
 const farewellMs = 1_000;
-/** When a peer comes back, all that are away are looked for, this often at most. */
-const lookAgainMs = 10_000;
 
 export function createMesh(parts: MeshParts): NodeMesh {
   return new SessionMesh(parts);
@@ -55,15 +53,12 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #outgoing: Outgoing;
   readonly #detector: Detector;
   readonly #introductions: Introductions;
-  /** Nodes that asked to be dialled: they have no session, whatever this side believes. */
-  readonly #askedFor = new Set<NodeId>();
   readonly #demand: LinkDemand;
   readonly #clones: Clones;
   readonly #admission: SessionAdmission;
   readonly #roll: Roll;
   readonly #news: News;
-  readonly #waiters: LinkWaiters;
-  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #seeker: LinkSeeker;
   #watch: StallWatch | undefined;
   #cancelTick: CancelTimer | undefined;
   #isRunning = false;
@@ -74,7 +69,6 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const { clock, random, log } = parts;
     this.#parts = parts;
     this.#identity = parts.identity;
-    this.#waiters = new LinkWaiters(clock);
     this.#news = new News(log);
     this.#peers = new PeerTable(clock, (peer, from) => {
       this.#demand.stateChanged();
@@ -90,12 +84,13 @@ class SessionMesh implements NodeMesh, SessionOwner {
       onData: ({ peer }, sessionId, stream, rest) => this.#open.attach(peer.nodeId, sessionId, stream, rest),
       pullData: (stream) => this.#open.pull(stream),
     });
-    const isWanted = (nodeId: NodeId): boolean => this.#askedFor.has(nodeId) || (this.#live.has(nodeId) ? !this.#detector.trusts(nodeId) : this.#demand.wants(nodeId));
+    const isWanted = (nodeId: NodeId): boolean => this.#seeker.isAsked(nodeId) || (this.#live.has(nodeId) ? !this.#detector.trusts(nodeId) : this.#demand.wants(nodeId));
     this.#dialler = new Dialler({
       clock,
       random,
       dial: (address, lookMs) => this.#outgoing.dial(address, lookMs),
       isSettled: (nodeId) => !isWanted(nodeId),
+      isIdle: (nodeId) => !this.#seeker.isAsked(nodeId) && !this.#demand.needs(nodeId),
       isAlone: () => this.#live.size === 0,
       lastSeenMs: (nodeId) => this.#live.get(nodeId)?.lastHeardWallMs ?? this.#peers.lastSeenMs(nodeId),
       onFailure: (target, error) => this.#dialFailed(target, error),
@@ -117,14 +112,23 @@ class SessionMesh implements NodeMesh, SessionOwner {
       peers: this.#peers,
       links: () => this.#live,
       tries: (nodeId) => this.#dialler.targetsOf(nodeId),
+      needs: (nodeId) => this.#demand.needs(nodeId),
       redial: (nodeId) => this.#dialler.wake(nodeId),
       giveUp: (nodeId, why) => this.#live.get(nodeId)?.cut(why),
+    });
+    this.#seeker = new LinkSeeker({
+      clock,
+      dialler: this.#dialler,
+      demand: this.#demand,
+      detector: this.#detector,
+      isLinked: (nodeId) => this.#live.has(nodeId),
+      isAlone: () => this.#live.size === 0,
     });
     this.#introductions = new Introductions({
       clock,
       link: (nodeId) => this.#live.get(nodeId),
       isMember: (nodeId) => this.#peers.has(nodeId),
-      dial: (nodeId, addresses) => this.#dialAsked(nodeId, addresses),
+      dial: (nodeId, addresses) => this.#seeker.dialAsked(nodeId, addresses),
     });
     this.#dialler.setSeeds(parts.seeds);
   }
@@ -184,26 +188,12 @@ class SessionMesh implements NodeMesh, SessionOwner {
   }
 
   async want(nodeId: NodeId): Promise<Link | undefined> {
-    const rested = this.#demand.rests(nodeId);
-    this.#demand.ask(nodeId);
-    if (rested && this.#isRunning && !this.#live.has(nodeId)) await this.#dialler.dialNow(nodeId);
+    if (this.#isRunning) await this.#seeker.want(nodeId);
     return this.#live.get(nodeId);
   }
 
   async dialNow(nodeId: NodeId, timeoutMs: number): Promise<Link | undefined> {
-    const live = this.#live.get(nodeId);
-    const rested = this.#demand.rests(nodeId);
-    this.#demand.ask(nodeId);
-    if (live !== undefined || !this.#isRunning || this.#identity === undefined) return live;
-    // By both ways at once. Alone there is only one, and it is over when its tries are.
-    const help = (): void => {
-      if (this.#live.size > 0 && !this.#live.has(nodeId)) this.#detector.help(nodeId);
-    };
-    const tried = this.#dialler.dialNow(nodeId);
-    // One that nobody needed until now is most likely there.
-    if (rested) void tried.then(help);
-    else help();
-    await this.#waiters.wait(nodeId, timeoutMs, tried, () => this.#live.has(nodeId) || this.#live.size === 0);
+    if (this.#isRunning && this.#identity !== undefined) await this.#seeker.seek(nodeId, timeoutMs);
     return this.#live.get(nodeId);
   }
 
@@ -264,11 +254,11 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#noteLive(session);
     const wasAway = this.#peers.state(peer.nodeId) === 'unreachable';
     this.#detector.linked(peer);
-    if (wasAway) this.#lookForOthers();
+    if (wasAway) this.#seeker.lookForOthers(this.#peers.views());
     this.#dialler.setAddresses(peer.nodeId, session.hello?.addresses ?? []);
     this.#open.up(session);
     this.#news.began(session);
-    this.#waiters.linked(peer.nodeId);
+    this.#seeker.linked(peer.nodeId);
     this.#news.guard('up', peer, () => this.#parts.handler.onUp(session));
   }
 
@@ -340,21 +330,6 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const unseen = this.#demand.longUnseen(this.#peers.views());
     if (unseen !== undefined) void this.want(unseen);
     for (const session of this.#live.values()) if (this.#demand.mayRest(session)) session.close('resting', restWords);
-  }
-
-  /** One that was away is back: so may be others, or this node itself. */
-  #lookForOthers(): void {
-    const now = this.#parts.clock.monotonic();
-    if (now - this.#lookedAtMs < lookAgainMs) return;
-    this.#lookedAtMs = now;
-    for (const { nodeId, state } of this.#peers.views()) if (state === 'unreachable' || state === 'suspect') this.#dialler.wake(nodeId);
-  }
-
-  #dialAsked(nodeId: NodeId, addresses: readonly string[]): void {
-    if (this.#askedFor.has(nodeId)) return;
-    this.#askedFor.add(nodeId);
-    this.#dialler.hint(nodeId, addresses);
-    void this.#dialler.dialNow(nodeId).then(() => this.#askedFor.delete(nodeId));
   }
 
   #arrived(arrival: Arrival, control: Duplex): void {

@@ -51,8 +51,8 @@ export class Session implements Link {
   /** Monotonic ms of its first moment. */
   readonly beganMs: number;
   lastHeardWallMs: number;
-  /** Monotonic ms of the last work that passed over it, or of its first moment. */
-  usedMs: number;
+  /** Monotonic ms of the last work that passed over it. */
+  usedMs: number | undefined;
   /** By the peer's last heartbeat. */
   isHeldByPeer = true;
   readonly #parts: SessionParts;
@@ -76,7 +76,6 @@ export class Session implements Link {
     this.address = parts.address;
     this.lastHeardWallMs = parts.clock.now();
     this.beganMs = parts.clock.monotonic();
-    this.usedMs = this.beganMs;
     this.#silence = new Silence(this.beganMs);
     this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { ...encodeHeartbeat(number, parts.digests.digest()), holds: parts.owner.holds(this) } }));
     this.#answers = new Answers({

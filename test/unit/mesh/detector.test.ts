@@ -56,6 +56,7 @@ function scene(...names: readonly string[]) {
   const links = new Map<NodeId, FakeLink>();
   const tries = new Map<NodeId, TargetView[]>();
   const redialled: string[] = [];
+  const idle = new Set<NodeId>();
   const detector = new Detector({
     clock,
     random: () => 0.5,
@@ -63,6 +64,7 @@ function scene(...names: readonly string[]) {
     peers,
     links: () => links,
     tries: (nodeId) => tries.get(nodeId) ?? [],
+    needs: (nodeId) => !idle.has(nodeId),
     redial: (nodeId) => void redialled.push(nodeId),
     giveUp: (nodeId, why) => lose(nodeId, why),
   });
@@ -98,7 +100,7 @@ function scene(...names: readonly string[]) {
   const failing = (nodeId: string, fault: DialFault, why: string): void =>
     void tries.set(nodeId as NodeId, [{ address: 'd:1', alternatives: [], isSeed: false, sources: [], nodes: [], why, sinceMs: 0, failures: 1, fault, isSelf: false }]);
   const view = (name: string) => peers.views().find((each) => each.name === name);
-  return { clock, moves, links, redialled, detector, lose, link, all, tick, run, failing, view };
+  return { clock, moves, links, redialled, idle, detector, lose, link, all, tick, run, failing, view };
 }
 
 describe('a silent link', () => {
@@ -239,6 +241,23 @@ describe('a lost link', () => {
     expect(laptop?.introduced).toHaveLength(5);
     await run(600);
     expect(laptop?.introduced.length).toBeLessThan(20);
+  });
+
+  test('and nobody waits for it: nobody is asked any more once it is given up', async () => {
+    const { lose, run, all, failing, idle } = scene('desktop', 'laptop');
+    const laptop = all[1];
+    if (laptop !== undefined) laptop.says = () => Promise.resolve({ reached: true, epoch: 1 });
+    idle.add('desktop' as NodeId);
+    lose('desktop', 'reset');
+    failing('desktop', 'silent', 'd:1 does not answer');
+    await run(20);
+    const asked = laptop?.introduced.length ?? 0;
+    expect(asked).toBeGreaterThan(0);
+    await run(600);
+    expect(laptop?.introduced).toHaveLength(asked);
+    idle.clear();
+    await run(2);
+    expect(laptop?.introduced).toHaveLength(asked + 1);
   });
 });
 

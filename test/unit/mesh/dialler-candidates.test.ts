@@ -32,6 +32,7 @@ function scene() {
       return Promise.resolve({ kind: 'up', peer: { nodeId } as PeerIdentity });
     },
     isSettled: (nodeId) => linked.has(nodeId),
+    isIdle: () => false,
     isAlone: () => false,
     lastSeenMs: (nodeId) => lastSeen.get(nodeId),
     onFailure: () => undefined,

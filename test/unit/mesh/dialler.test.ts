@@ -15,6 +15,7 @@ function scene() {
   const dials: { address: string; atMs: number }[] = [];
   const failures: string[] = [];
   const linked = new Set<NodeId>();
+  const idle = new Set<NodeId>();
   const lastSeen = new Map<NodeId, number>();
   const alone = { isSo: false };
   const scripted = { dial: (_address: string): Promise<DialResult> => Promise.reject(unavailable('refused')) };
@@ -26,12 +27,13 @@ function scene() {
       return scripted.dial(address);
     },
     isSettled: (nodeId) => linked.has(nodeId),
+    isIdle: (nodeId) => idle.has(nodeId),
     isAlone: () => alone.isSo,
     lastSeenMs: (nodeId) => lastSeen.get(nodeId),
     onFailure: ({ address, why }) => void failures.push(`${address}: ${why}`),
   });
   const gaps = (): number[] => dials.slice(1).map(({ atMs }, index) => atMs - (dials[index]?.atMs ?? 0));
-  return { clock, alone, dials, failures, linked, lastSeen, scripted, dialler, gaps };
+  return { clock, alone, dials, failures, idle, linked, lastSeen, scripted, dialler, gaps };
 }
 
 describe('the dialler', () => {
@@ -78,6 +80,22 @@ describe('the dialler', () => {
     dialler.wake(desktop);
     await clock.advance(100);
     expect(dials).toHaveLength(2);
+  });
+
+  test('looks now and then only for one that nobody waits for, and in earnest once somebody does', async () => {
+    const { clock, dialler, dials, gaps, idle, lastSeen } = scene();
+    lastSeen.set(desktop, clock.now());
+    idle.add(desktop);
+    dialler.setAddresses(desktop, ['d:1']);
+    dialler.start();
+    await clock.advance(1_800_000);
+    expect(gaps().at(-1)).toBeGreaterThan(290_000);
+    expect(dials.length).toBeLessThan(20);
+    idle.delete(desktop);
+    lastSeen.set(desktop, clock.now());
+    dialler.wake(desktop);
+    await clock.advance(60_000);
+    expect(gaps().at(-1)).toBeLessThanOrEqual(2_000);
   });
 
   test('never dials this node again', async () => {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { MeshId, NodeId } from '../../../src/domain/ids.ts';
 import type { PeerState } from '../../../src/domain/peer.ts';
-import { isWork, LinkDemand, restAfterMs } from '../../../src/mesh/link-demand.ts';
+import { isWork, LinkDemand, lookedAfterMs, restAfterMs } from '../../../src/mesh/link-demand.ts';
 import { allLinkedUpTo } from '../../../src/mesh/link-choice.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -28,7 +28,7 @@ beforeEach(() => {
   near = others.find((each) => demand.wants(each)) ?? self;
 });
 
-const link = (nodeId: NodeId, { usedMs = clock.monotonic(), isHeldByPeer = false } = {}) => ({ peer: { nodeId }, usedMs, isHeldByPeer });
+const link = (nodeId: NodeId, { isHeldByPeer = false, isUsed = true } = {}) => ({ peer: { nodeId }, beganMs: clock.monotonic(), usedMs: isUsed ? clock.monotonic() : undefined, isHeldByPeer });
 
 describe('a link', () => {
   test('is wanted with everybody in a small mesh, and stays', async () => {
@@ -59,6 +59,26 @@ describe('a link', () => {
     expect(others.filter((each) => demand.wants(each))).toHaveLength(13);
     states.set(far, 'suspect');
     expect(demand.wants(far)).toBe(true);
+  });
+
+  test('with one that could not be had and that nobody waits for is wanted, and not needed', () => {
+    states.set(far, 'unreachable');
+    demand.stateChanged();
+    expect([demand.wants(far), demand.needs(far), demand.rests(far)]).toEqual([true, false, false]);
+    demand.ask(far);
+    expect(demand.needs(far)).toBe(true);
+    expect(demand.needs(near)).toBe(true);
+  });
+
+  test('rests within seconds when no work ever passed', async () => {
+    const seen = link(far, { isUsed: false });
+    const used = link(far);
+    await clock.advance(lookedAfterMs - 1);
+    expect(demand.mayRest(seen)).toBe(false);
+    await clock.advance(1);
+    expect(demand.mayRest(seen)).toBe(true);
+    expect(demand.mayRest({ ...seen, isHeldByPeer: true })).toBe(false);
+    expect(demand.mayRest(used)).toBe(false);
   });
 
   test('rests when nothing passed for five minutes, nothing is owed, and its peer does not hold on to it', async () => {
