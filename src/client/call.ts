@@ -5,15 +5,13 @@ import { isTerminal } from '../domain/flight.ts';
 import type { TerminalFlightState } from '../domain/flight.ts';
 import type { FlightId, InvocationId } from '../domain/ids.ts';
 import type { FlightUpdate, NodeClient } from './types.ts';
-import { BackingOff, isAway } from './backing-off.ts';
+import { BackingOff, isAway, patienceMs, unanswered } from './backing-off.ts';
 import type { Pacing } from './backing-off.ts';
 import { textOf, updateOf } from './updates.ts';
 import type { AcceptedUpdate, Update } from './updates.ts';
 
 /** How long the owner's word on a cancel or an answer is waited for, ms. */
 const ownersWordMs = 30_000;
-/** A node that is away for longer is given up, ms; what it accepted it has. */
-const patienceMs = 600_000;
 
 export interface CallOptions {
   /** Aborting cancels the flight, or, with `detach`, only stops reading it. */
@@ -207,10 +205,7 @@ export class Call implements AsyncIterable<Update> {
   /** Resolves when it is time to try again. @throws what can't be mended by that */
   async #away(thrown: unknown): Promise<void> {
     if (!isAway(thrown)) throw thrown;
-    if (this.#accepted === undefined && !this.#source.mayRepeat) {
-      const hint = 'give a key: then it is asked for again by itself, and accepted once';
-      throw new BrokerError('unavailable', `${thrown.message} before it said whether it had accepted the invocation`, { hint, cause: thrown.cause });
-    }
+    if (this.#accepted === undefined && !this.#source.mayRepeat) throw unanswered(thrown);
     if (this.#backingOff.forMs > patienceMs) throw thrown;
     await this.#backingOff.wait(this.#failed.signal);
   }
