@@ -110,7 +110,7 @@ describe('each submission is answered by itself', () => {
     const stream = open();
     stream.send(submission(1), submission(2, ''), submission(3));
     await waitFor('the answers', () => stream.answers.length === 3);
-    expect([...stream.told].sort()).toEqual([[1, 'accepted'], [2, 'overload'], [3, 'accepted']]);
+    expect(stream.told.toSorted(([a], [b]) => a - b)).toEqual([[1, 'accepted'], [2, 'overload'], [3, 'accepted']]);
     const refused = stream.answers.find(({ number }) => number === 2)?.outcome;
     expect(refused?.$case === 'error' && decodeErrorInfo(refused.value)).toEqual(overload.toInfo());
   });
@@ -129,7 +129,7 @@ describe('each submission is answered by itself', () => {
     stream.send(submission(1), { number: 2, invoke: undefined, ...changes });
     stream.send(submission(3));
     await waitFor('the answers', () => stream.answers.length === 3, { timeoutMs: 10_000 });
-    expect([...stream.told].sort()).toEqual([[1, 'accepted'], [2, code], [3, 'accepted']]);
+    expect(stream.told.toSorted(([a], [b]) => a - b)).toEqual([[1, 'accepted'], [2, code], [3, 'accepted']]);
     expect(node.broker.invoked).toHaveLength(2);
   });
 
