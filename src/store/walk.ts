@@ -38,10 +38,11 @@ export function newestOf(lists: readonly ReadBelow[], before: string, count: num
   // The newest last.
   walks.sort((a, b) => compare(a.head, b.head));
   const ids: InvocationId[] = [];
-  while (ids.length < count) {
+  for (;;) {
     const walk = walks.pop();
     if (walk?.head === undefined) break;
     ids.push(walk.head);
+    if (ids.length === count) break;
     walk.pass();
     if (walk.head !== undefined) walks.splice(placeOf(walks, walk.head), 0, walk);
   }
