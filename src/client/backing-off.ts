@@ -29,6 +29,13 @@ export class BackingOff {
     this.#sinceMs = undefined;
   }
 
+  /** As `wait`, for a node that has said when to come back: others were told the same, so some later. */
+  async waitFor(ms: number, signal?: AbortSignal): Promise<void> {
+    const { clock, random } = this.#pacing;
+    this.#sinceMs ??= clock.monotonic();
+    await pause(clock, Math.max(1, Math.ceil(ms * (1 + random() / 2))), signal);
+  }
+
   /** Resolves after the wait, or as soon as `signal` aborts. */
   async wait(signal?: AbortSignal): Promise<void> {
     const { clock, random } = this.#pacing;
