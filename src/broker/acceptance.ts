@@ -7,17 +7,18 @@ import { BrokerError, conflict, unavailable } from '../domain/errors.ts';
 import { shellAddress, parseAddress } from '../domain/address.ts';
 import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
 import type { GroupId } from '../domain/ids.ts';
-import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
+import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs, taskBytes } from '../domain/invocation.ts';
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
+import { usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import type { AcceptedFlight, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
-import { queueLimit } from './inbox.ts';
+import { Intake } from './intake.ts';
 import { drainingWords } from './outbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
@@ -63,6 +64,7 @@ export interface Planned {
 
 export class Acceptance {
   readonly #parts: AcceptanceParts;
+  readonly #intake = new Intake();
 
   constructor(parts: AcceptanceParts) {
     this.#parts = parts;
@@ -119,10 +121,13 @@ export class Acceptance {
     return { invocation: this.#invocationOf(input, target, groupId), plan: this.#planFor(target, link), link };
   }
 
+  /** @throws BrokerError `overload` when more is being stored already than this node keeps in memory */
   write<Result>(accept: (shared: Omit<AcceptInput, 'invocation' | 'plan'>) => Promise<Result>, input: InvokeInput, payloadHash: string): Promise<Result> {
     const { key, task } = input;
-    const stamp = this.#parts.chronicler.stamp();
-    return accept({ stamp, task, payloadHash, ...(key === undefined ? {} : { key }), ...(this.#isWatched(input) ? { notify: true } : {}) });
+    return this.#intake.during(taskBytes(task), () => {
+      const stamp = this.#parts.chronicler.stamp();
+      return accept({ stamp, task, payloadHash, ...(key === undefined ? {} : { key }), ...(this.#isWatched(input) ? { notify: true } : {}) });
+    });
   }
 
   /** It is durable, and new. */
@@ -227,8 +232,8 @@ export class Acceptance {
   }
 
   #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
-    const { self, sessions } = this.#parts;
-    if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit, ...sessions.of(target.address, self.owner()) };
+    const { self, sessions, runner } = this.#parts;
+    if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit: usualQueueLimit, retryAfterMs: runner.retryAfterMs(target.address), ...sessions.of(target.address, self.owner()) };
     const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
     if (isLive && this.#parts.outbox.isDraining(link)) return { kind: 'defer', reason: 'agent_offline', detail: drainingWords(target.nodeName) };
     if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };

@@ -60,6 +60,10 @@ export interface AgentSpec {
   readonly cwd: string;
   readonly permissions: Permissions;
   readonly isolate: boolean;
+  /** Runs at once. */
+  readonly concurrency?: number;
+  /** Invocations that may wait for it. */
+  readonly queue?: number;
   readonly isDefault: boolean;
   readonly env: readonly string[];
   readonly labels: Readonly<Record<string, string>>;

@@ -14,6 +14,7 @@ import type { Invocation } from '../domain/invocation.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import { usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -25,8 +26,7 @@ import type { Self } from './self.ts';
 import type { Sessions } from './sessions.ts';
 import { agentGone } from './verdicts.ts';
 
-/** Queued for one agent, at most. */
-export const queueLimit = 10_000;
+const complainEveryMs = 60_000;
 
 export interface InboxParts {
   readonly store: Store;
@@ -47,6 +47,7 @@ export interface InboxParts {
 export class Inbox {
   readonly #parts: InboxParts;
   readonly #pumps = new Map<Link, EventPump>();
+  #overloadToldMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
@@ -98,7 +99,7 @@ export class Inbox {
     }
     try {
       const stamp = this.#parts.chronicler.stampAfter(message.hlc);
-      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, originOwner: link.peer.owner, ...this.#parts.sessions.of(invocation.target, link.peer.owner) });
+      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit: usualQueueLimit, retryAfterMs: this.#parts.runner.retryAfterMs(invocation.target), originOwner: link.peer.owner, ...this.#parts.sessions.of(invocation.target, link.peer.owner) });
       if (result === 'cancelled') {
         link.send({ type: 'cancelled_unknown', invocationId: invocation.id, hlc: stamp.hlc });
         return;
@@ -197,8 +198,16 @@ export class Inbox {
     return flaw === undefined ? undefined : { reason: 'peer_rejected', error: flaw };
   }
 
+  /** A flood is refused by the thousand: one line a minute tells it. */
+  #isWorthALine(reason: FailureReason): boolean {
+    const now = this.#parts.clock.monotonic();
+    if (reason === 'overload' && now - this.#overloadToldMs < complainEveryMs) return false;
+    if (reason === 'overload') this.#overloadToldMs = now;
+    return true;
+  }
+
   #reject(link: Link, invocationId: InvocationId, reason: FailureReason, error: BrokerError): void {
-    this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
+    if (this.#isWorthALine(reason)) this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
     link.send({ type: 'reject', invocationId, reason, error: error.toInfo(), hlc: this.#parts.chronicler.stamp().hlc });
   }
 }

@@ -21,6 +21,7 @@ import { Endings } from './endings.ts';
 import type { Feed } from './feed.ts';
 import type { Isolation, Placed } from './isolation.ts';
 import { OutputBuffer } from './output-buffer.ts';
+import { Pace } from './pace.ts';
 import { RunRequests } from './requests.ts';
 import { RunLimits } from './run-limits.ts';
 import { agentGone, expiredError, lostSight, outputLost, verdictBeforeStart, verdictFrom, verdictOn } from './verdicts.ts';
@@ -58,6 +59,7 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #active = new ActiveRuns();
   readonly #endings: Endings;
+  readonly #pace: Pace;
   /** Agents that found the node full. */
   readonly #starved = new Set<string>();
   #accepting = true;
@@ -66,6 +68,7 @@ export class Runner {
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#pace = new Pace(parts.clock);
     const { store, chronicler, clock, log } = parts;
     this.#endings = new Endings({ store, chronicler, clock, log, forced: () => this.#forced, told: (flight) => this.#told(flight) });
   }
@@ -77,6 +80,11 @@ export class Runner {
   /** How many runs of each agent there are now. */
   runningByAgent(): ReadonlyMap<string, number> {
     return this.#active.counts();
+  }
+
+  /** When it is worth asking an agent again whose queue is full, ms. */
+  retryAfterMs(address: string): number {
+    return this.#pace.retryAfterMs(address);
   }
 
   /** Work may have been queued for the agent, or a place has come free. A store that can't be read now is asked again by the next `wakeAll`. */
@@ -105,8 +113,10 @@ export class Runner {
 
   #fill(address: string): void {
     const { store, harnesses } = this.#parts;
-    const served = harnesses.get(store.read.endpoint(address)?.harness ?? '')?.concurrency?.(address);
-    for (let flying = this.#active.of(address); this.#accepting && flying.length < (served ?? runsPerAgent); flying = this.#active.of(address)) {
+    const endpoint = store.read.endpoint(address);
+    const served = harnesses.get(endpoint?.harness ?? '')?.concurrency?.(address);
+    const most = Math.min(served ?? Number.POSITIVE_INFINITY, endpoint?.concurrency ?? (served === undefined ? runsPerAgent : Number.POSITIVE_INFINITY));
+    for (let flying = this.#active.of(address); this.#accepting && flying.length < most; flying = this.#active.of(address)) {
       if (served === undefined && this.#active.isFull) {
         this.#starved.add(address);
         return;
@@ -223,6 +233,7 @@ export class Runner {
       })
       .finally(() => {
         this.#active.delete(flight.id);
+        this.#pace.ended(active.target);
         this.wake(active.target);
         for (const address of [...this.#starved]) {
           this.#starved.delete(address);

@@ -10,6 +10,10 @@ export interface Pacing {
 
 /** A node that is away for longer is given up, ms; what it accepted it has. */
 export const patienceMs = 600_000;
+/** How long a node that takes nothing more for now is asked again, ms. */
+export const usualOverloadMs = 60_000;
+/** When, if it does not say when to come back, ms. */
+export const usualRetryMs = 1_000;
 const waits = { baseMs: 100, capMs: 2_000 };
 
 export class BackingOff {
@@ -29,6 +33,13 @@ export class BackingOff {
   worked(): void {
     this.#failures = 0;
     this.#sinceMs = undefined;
+  }
+
+  /** As `wait`, for a node that has said when to come back: others were told the same, so some later. */
+  async waitFor(ms: number, signal?: AbortSignal): Promise<void> {
+    const { clock, random } = this.#pacing;
+    this.#sinceMs ??= clock.monotonic();
+    await pause(clock, Math.max(1, Math.ceil(ms * (1 + random() / 2))), signal);
   }
 
   /** Resolves after the wait, or as soon as `signal` aborts. */

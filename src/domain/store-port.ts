@@ -132,7 +132,7 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
    * @throws `conflict` when the id is known from another origin, `overload` when the agent's queue is full, `not_found`,
    * `ambiguous` or `denied` for its session
    */
-  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; sessionOwner?: string; originOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
+  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; retryAfterMs?: number; sessionOwner?: string; originOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
 
   /** A send begins: `sent` is durable before a byte leaves. False when the delivery may no longer be sent. */
   beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
