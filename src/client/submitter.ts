@@ -6,7 +6,7 @@ import type { Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { fromCall } from '../rpc/status.ts';
 import { decodeAccepted } from './answers.ts';
-import { BackingOff, isAway, patienceMs, unanswered } from './backing-off.ts';
+import { BackingOff, isAway, patienceMs, unanswered, usualOverloadMs, usualRetryMs } from './backing-off.ts';
 import type { Pacing } from './backing-off.ts';
 import { asOurs } from './grpc-client.ts';
 import { requestOf } from './invoke-options.ts';
@@ -27,6 +27,10 @@ export interface SubmitterParts {
 interface Open<Each> extends Outgoing {
   readonly index: number;
   readonly submission: Each;
+  /** When its node first took nothing more, monotonic ms. */
+  refusedAtMs?: number;
+  /** It is not at the node: it is offered again by and by. */
+  isAside: boolean;
 }
 
 type Source<Each> = { next(): IteratorResult<Each, unknown> | Promise<IteratorResult<Each, unknown>>; return?(): unknown };
@@ -134,7 +138,7 @@ export class Submitter<Each extends Submission> {
       const request = requestOf(address, task, submission, address === '.' ? process.cwd() : '');
       checkTaskSize(request.task);
       const number = index % 2 ** 32;
-      const open = { index, submission, message: { number, invoke: encodeInvoke(request) }, bytes: taskBytes(request.task) };
+      const open = { index, submission, message: { number, invoke: encodeInvoke(request) }, bytes: taskBytes(request.task), isAside: false };
       this.#open.set(number, open);
       this.#openBytes += open.bytes;
       this.#send(open);
@@ -163,9 +167,27 @@ export class Submitter<Each extends Submission> {
     this.#backingOff.worked();
     for (const answer of answers) {
       const open = this.#open.get(answer.number);
-      if (open !== undefined) this.#settle(answer.number, open, outcomeOf(answer));
+      if (open === undefined) continue;
+      const outcome = outcomeOf(answer);
+      if (outcome.error?.code !== 'overload' || !this.#putAside(open, outcome.error)) this.#settle(answer.number, open, outcome);
     }
     this.#wake();
+  }
+
+  /** Offers it again when its node said; meanwhile it keeps its place, so that less is taken from the source. False when that has gone on for too long. */
+  #putAside(open: Open<Each>, { retryAfterMs = usualRetryMs }: BrokerError): boolean {
+    const { clock, random } = this.#parts.pacing;
+    const { overloadMs = usualOverloadMs } = open.submission;
+    open.refusedAtMs ??= clock.monotonic();
+    if (clock.monotonic() - open.refusedAtMs + retryAfterMs > overloadMs) return false;
+    open.isAside = true;
+    const release = clock.setTimer(Math.max(1, Math.ceil(retryAfterMs * (1 + random() / 2))), () => {
+      this.#left.signal.removeEventListener('abort', release);
+      open.isAside = false;
+      this.#send(open);
+    });
+    this.#left.signal.addEventListener('abort', release, { once: true });
+    return true;
   }
 
   #settle(number: number, { index, submission, bytes }: Open<Each>, outcome: Outcome): void {
@@ -189,14 +211,14 @@ export class Submitter<Each extends Submission> {
   /** Asked for again it could be a second one. */
   #loseUnkeyed(lost: BrokerError): void {
     for (const [number, open] of this.#open) {
-      if (open.submission.key === undefined) this.#settle(number, open, { error: unanswered(lost) });
+      if (open.submission.key === undefined && !open.isAside) this.#settle(number, open, { error: unanswered(lost) });
     }
   }
 
   #again(): void {
     if (this.#left.signal.aborted) return;
     this.#isAway = false;
-    for (const open of this.#open.values()) this.#send(open);
+    for (const open of this.#open.values()) if (!open.isAside) this.#send(open);
   }
 
   #fail(error: BrokerError): void {

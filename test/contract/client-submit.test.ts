@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import type { Beckon, Submission, SubmitResult } from '../../src/client/index.ts';
-import { BrokerError } from '../../src/domain/errors.ts';
+import { BrokerError, overload } from '../../src/domain/errors.ts';
 import { maxTaskBytes } from '../../src/domain/invocation.ts';
 import { FakeNode } from '../support/fake-node.ts';
 import { SocketRelay } from '../support/socket-relay.ts';
@@ -45,10 +45,37 @@ describe('each result', () => {
 
   test('says why it was refused, with all that the node says, and the others are accepted', async () => {
     const take = node.broker.invoke.bind(node.broker);
-    node.broker.invoke = async (input) => (input.key === 'k' ? Promise.reject(new BrokerError('overload', 'much waits', { detail: { retryAfterMs: '1500' } })) : take(input));
+    const refusal = new BrokerError('ambiguous', 'several match', { hint: 'name one', candidates: [{ address: '@a@b#c' }] });
+    node.broker.invoke = async (input) => (input.key === 'k' ? Promise.reject(refusal) : take(input));
     const results = await all(beckon.submit([...many(2), { address: 'fabric', key: 'k' }, ...many(2)]));
-    expect(results.map(({ accepted, error }) => accepted?.type ?? error?.code)).toEqual(['accepted', 'accepted', 'overload', 'accepted', 'accepted']);
-    expect(results[2]?.error?.detail).toEqual({ retryAfterMs: '1500' });
+    expect(results.map(({ accepted, error }) => accepted?.type ?? error?.code)).toEqual(['accepted', 'accepted', 'ambiguous', 'accepted', 'accepted']);
+    expect(results[2]?.error?.toInfo()).toEqual(refusal.toInfo());
+  });
+
+  test('of one that there is no place for now comes when the node said, and had a place', async () => {
+    const take = node.broker.invoke.bind(node.broker);
+    const refused: string[] = [];
+    node.broker.invoke = async (input) => {
+      const task = Buffer.from(input.task.text).toString();
+      if (refused.includes(task) || task === 'echo 3') return take(input);
+      refused.push(task);
+      throw overload('much waits', 20);
+    };
+    const results = await all(beckon.submit(many(5), { inFlight: 2 }));
+    expect(results.filter(({ accepted }) => accepted !== undefined)).toHaveLength(5);
+    expect([refused.length, tasks().length]).toEqual([4, 5]);
+  });
+
+  test('is the refusal when there is no place for too long, or when that is asked for', async () => {
+    let offers = 0;
+    node.broker.invoke = async () => {
+      offers += 1;
+      throw overload('much waits', 40);
+    };
+    const [patient, impatient] = await all(beckon.submit([{ address: 'fabric', overloadMs: 100 }, { address: 'fabric', overloadMs: 0 }]));
+    expect([patient?.error?.code, impatient?.error?.code, impatient?.error?.retryAfterMs]).toEqual(['overload', 'overload', 40]);
+    expect(offers).toBeGreaterThanOrEqual(3);
+    expect(offers).toBeLessThanOrEqual(4);
   });
 
   test('of what no node takes is an error without asking one', async () => {

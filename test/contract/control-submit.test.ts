@@ -105,7 +105,7 @@ describe('each submission is answered by itself', () => {
 
   test('with why it was refused, and the others are not', async () => {
     const take = node.broker.invoke.bind(node.broker);
-    const overload = new BrokerError('overload', 'much waits already', { hint: 'try again', detail: { retryAfterMs: '1500' } });
+    const overload = new BrokerError('overload', 'much waits already', { hint: 'try again', retryAfterMs: 1500 });
     node.broker.invoke = async (input) => (input.task.text.length === 0 ? Promise.reject(overload) : take(input));
     const stream = open();
     stream.send(submission(1), submission(2, ''), submission(3));
