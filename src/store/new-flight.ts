@@ -2,7 +2,8 @@
 import type { SessionId } from '../domain/ids.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
 import type { Flight } from '../domain/records.ts';
-import { agentIn, flightOf } from './flight-row.ts';
+import { flightOfInvocation } from '../domain/ids.ts';
+import { agentIn } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 
 export interface Beginning {
@@ -68,13 +69,34 @@ export function newFlightRow(each: Invocation, { origin, owner, self, storedByte
   };
 }
 
-/** The record of that row, made where the invocation is at hand instead of sent between threads. */
+/** The record of that row, made where the invocation is at hand instead of sent between threads: as `flightOf` reads it. */
 export function newFlight(each: Invocation, isOwned: boolean, atMs: number, session: SessionId | undefined, originOwner?: string): Flight {
-  const [origin, owner] = [0, 1];
-  const isLocal = each.originNodeId === each.ownerNodeId;
-  const self = isOwned && !isLocal ? owner : origin;
-  const row = newFlightRow(each, { origin, owner: isLocal ? origin : owner, self, storedBytes: 0, session, originOwner, atMs });
-  return flightOf(row, { idOf: (number) => (number === origin ? each.originNodeId : each.ownerNodeId) });
+  const { limits } = each;
+  const flight: Flight = {
+    id: flightOfInvocation(each.id),
+    invocationId: each.id,
+    target: each.target,
+    originNodeId: each.originNodeId,
+    ownerNodeId: each.ownerNodeId,
+    caller: each.caller,
+    state: 'queued',
+    run: 0,
+    lastSeq: 0,
+    rerunnable: each.rerunnable,
+    limits,
+    holdUntilMs: atMs + limits.holdMs,
+    totalUntilMs: atMs + limits.totalMs,
+    acceptedAtMs: each.acceptedAtMs,
+    stdoutBytes: 0,
+    stderrBytes: 0,
+  };
+  return Object.assign(
+    flight,
+    isOwned ? { receivedAtMs: atMs } : undefined,
+    originOwner === undefined ? undefined : { originOwner },
+    each.groupId === undefined ? undefined : { groupId: each.groupId },
+    session === undefined ? undefined : { sessionId: session },
+  );
 }
 
 export function sizeOf({ text, files }: Task): number {

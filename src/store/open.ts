@@ -8,6 +8,7 @@ import { openReading } from './connection.ts';
 import { Inspection } from './inspection.ts';
 import { refusal } from './look.ts';
 import { readerOver } from './reader.ts';
+import { remembered } from './remembered.ts';
 import { WorkerChannel } from './worker-channel.ts';
 import { writerOver } from './writer.ts';
 
@@ -35,9 +36,10 @@ export async function openStore({ path, nodeId, log, crashAt }: OpenStore): Prom
     const db = openReading(path);
     const backups = new Backups();
     const inspection = new Inspection({ path, log });
+    const { read, forget } = remembered(readerOver(db));
     return {
-      write: writerOver(channel),
-      read: readerOver(db),
+      write: writerOver(channel, forget),
+      read,
       inspect: inspection,
       backup: (to) => backups.track(backUp(path, to, log)),
       async close() {
