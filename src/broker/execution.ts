@@ -3,7 +3,7 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import type { Harness, ProcessMark, Run, RunEnd, RunRequest, RunSink, TurnSession } from '../domain/harness-port.ts';
 import { sessionOfInvocation } from '../domain/ids.ts';
-import type { Endpoint, Invocation } from '../domain/invocation.ts';
+import type { Endpoint, Invocation, Work } from '../domain/invocation.ts';
 import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
 import type { Flight } from '../domain/records.ts';
@@ -48,10 +48,10 @@ export class Execution {
     this.#parts = parts;
   }
 
-  /** Its start is stored. Resolves when its verdict is, too. */
-  async run(active: ActiveRun, flight: Flight, prepared: Prepared): Promise<void> {
+  /** Its start is stored. Resolves when its verdict is, too. @param work when it is at hand */
+  async run(active: ActiveRun, flight: Flight, prepared: Prepared, work?: Work): Promise<void> {
     try {
-      await this.#run(active, flight, prepared);
+      await this.#run(active, flight, prepared, work ?? this.#stored(flight));
     } catch (error) {
       // `started` is written, so an end is owed.
       this.#parts.log.error({ flightId: flight.id, err: error }, 'a run was lost sight of');
@@ -59,15 +59,20 @@ export class Execution {
     }
   }
 
-  async #run(active: ActiveRun, flight: Flight, { endpoint, harness }: Prepared): Promise<void> {
+  #stored({ invocationId }: Flight): Work | undefined {
+    const { read } = this.#parts.store;
+    const [invocation, task] = [read.invocation(invocationId), read.task(invocationId)];
+    return invocation === undefined || task === undefined ? undefined : { invocation, task };
+  }
+
+  async #run(active: ActiveRun, flight: Flight, { endpoint, harness }: Prepared, work: Work | undefined): Promise<void> {
     const { store, clock, chronicler } = this.#parts;
-    const invocation = store.read.invocation(flight.invocationId);
-    const task = store.read.task(flight.invocationId);
-    if (invocation === undefined || task === undefined) {
+    if (work === undefined) {
       return this.#parts.endings.finish(flight, { state: 'failed', error: { code: 'internal', message: 'the task is no longer stored' } });
     }
+    const { invocation, task } = work;
     const pieces = active.isAdopted ? await store.inspect.pieces(flight.id) : 0;
-    const onStored = (count: number): void => (this.#parts.told(flight), active.run?.stored?.(count));
+    const onStored = (count: number, lastSeq: number): void => (this.#parts.told({ ...flight, lastSeq }), active.run?.stored?.(count));
     const buffer = new OutputBuffer(flight.id, { write: store.write, chronicler, onStored });
     const ranMs = active.isAdopted ? clock.now() - (flight.startedAtMs ?? clock.now()) : 0;
     const limits = new RunLimits(clock, flight.limits, (cause) => this.#parts.stop(active, cause), ranMs);

@@ -10,7 +10,7 @@ import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation, sessionOfInvocation } from '../domain/ids.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
-import type { Invocation } from '../domain/invocation.ts';
+import type { Invocation, Work } from '../domain/invocation.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -76,7 +76,7 @@ export class Inbox {
     for (const [link, pump] of this.#pumps) {
       if (link.peer.nodeId !== flight.originNodeId) continue;
       isLinked = true;
-      pump.kick(flight.invocationId);
+      pump.kick(flight.invocationId, flight);
     }
     if (!isLinked) this.#parts.want(flight.originNodeId);
   }
@@ -100,7 +100,7 @@ export class Inbox {
     }
     const stamp = this.#parts.chronicler.stampAfter(message.hlc);
     const sessionOf = this.#parts.sessions.of(invocation.target, link.peer.owner);
-    const claim = this.#claim(link, invocation, stamp.atMs, sessionOf.sessionOwner !== undefined);
+    const claim = this.#claim(link, { invocation, task }, stamp.atMs, sessionOf.sessionOwner !== undefined);
     try {
       const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, originOwner: link.peer.owner, ...sessionOf, start: claim !== undefined });
       if (result === 'cancelled') {
@@ -125,10 +125,10 @@ export class Inbox {
   }
 
   /** A turn of a session that others may be in waits for its turn there. */
-  #claim(link: Link, invocation: Invocation, atMs: number, keepsSessions: boolean): Claim | undefined {
+  #claim(link: Link, { invocation, task }: Work, atMs: number, keepsSessions: boolean): Claim | undefined {
     if (invocation.session.mode !== 'new') return undefined;
     const sessionId = keepsSessions ? sessionOfInvocation(invocation.id) : undefined;
-    return this.#parts.runner.claim(newFlight(invocation, { isOwned: true, atMs, sessionId, originOwner: link.peer.owner }));
+    return this.#parts.runner.claim(newFlight(invocation, { isOwned: true, atMs, sessionId, originOwner: link.peer.owner }), { invocation, task });
   }
 
   /** This node is going down: the origin keeps it, and brings it again when this node is back. */

@@ -8,7 +8,7 @@ import { isTerminal } from '../domain/flight.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { FlightId, NodeId } from '../domain/ids.ts';
-import type { Endpoint } from '../domain/invocation.ts';
+import type { Endpoint, Work } from '../domain/invocation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
 import type { Readdressed } from '../domain/store-port.ts';
@@ -93,7 +93,7 @@ export class Runner {
    * A place for what is about to be taken in, so that the commit that stores it can start it, too. Undefined when its turn has
    * not come, or something must be looked at outside before it may start.
    */
-  claim(flight: Flight): Claim | undefined {
+  claim(flight: Flight, work: Work): Claim | undefined {
     const { target } = flight;
     if (!this.#accepting || this.#active.has(flight.id) || flight.holdUntilMs <= this.#parts.clock.now() || !this.#parts.mayStart(flight)) return undefined;
     const ready = this.#prepare(flight);
@@ -101,7 +101,7 @@ export class Runner {
     const served = ready.harness.concurrency?.(target);
     if (!this.#hasPlace(target, served)) return undefined;
     const { promise, resolve } = Promise.withResolvers<Flight | undefined>();
-    this.#begin(flight, { isAdopted: false, isServed: served !== undefined }, async (active) => this.#flyClaimed(active, await promise));
+    this.#begin(flight, { isAdopted: false, isServed: served !== undefined }, async (active) => this.#flyClaimed(active, work, await promise));
     return { started: resolve, dropped: () => resolve(undefined) };
   }
 
@@ -256,7 +256,7 @@ export class Runner {
   }
 
   /** Stored as started in the commit that took it in. What was asked before that commit is asked again. */
-  async #flyClaimed(active: ActiveRun, started: Flight | undefined): Promise<void> {
+  async #flyClaimed(active: ActiveRun, work: Work, started: Flight | undefined): Promise<void> {
     if (started === undefined) return;
     active.flight = started;
     this.#told(started);
@@ -264,7 +264,7 @@ export class Runner {
     const prepared = ready instanceof BrokerError ? ready : (this.#parts.refusalOf(started) ?? ready);
     if (active.cause !== undefined) await this.#endings.finishSurely(started, verdictOn(active.cause, 0));
     else if (prepared instanceof BrokerError) await this.#endings.finishSurely(started, { state: 'failed', error: prepared.toInfo() });
-    else await this.#execution.run(active, started, prepared);
+    else await this.#execution.run(active, started, prepared, work);
   }
 
   /** Where it runs. Undefined when it can't, or is not wanted any more: then its verdict is written, unless the node stops. */
