@@ -16,7 +16,7 @@ import { usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
-import type { InvokeInput } from './api.ts';
+import type { AcceptedFlight, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { Intake } from './intake.ts';
 import { drainingWords } from './outbox.ts';
@@ -25,6 +25,8 @@ import type { Resolver } from './resolution.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 import type { Sessions } from './sessions.ts';
+import { SharedLooks } from './shared-looks.ts';
+import type { Looked } from './shared-looks.ts';
 
 /** How long `--no-hold` tries to reach the owner. */
 const dialMs = 5000;
@@ -42,7 +44,8 @@ export interface AcceptanceParts {
   readonly ulids: UlidSource;
   readonly digest: Digest;
   readonly sessions: Sessions;
-  readonly isDraining: () => boolean;
+  /** Why no new work is taken now. */
+  readonly refusal: () => BrokerError | undefined;
   /** `all`: of every flight; `unable`: why nobody would notice. */
   readonly notify: { readonly all: boolean; readonly unable: string | undefined };
   readonly onDeadline: (flight: Flight) => void;
@@ -50,12 +53,6 @@ export interface AcceptanceParts {
   readonly onWatched: (flight: Flight) => void;
   /** An agent of this node is not as it was registered. */
   readonly onDoubt: (address: string) => void;
-}
-
-export interface Accepted {
-  readonly flight: Flight;
-  readonly deduplicated: boolean;
-  readonly notes?: readonly string[];
 }
 
 /** One invocation on its way into the store. */
@@ -73,12 +70,21 @@ export class Acceptance {
     this.#parts = parts;
   }
 
-  async invoke(input: InvokeInput): Promise<Accepted> {
+  invoke(input: InvokeInput): Promise<AcceptedFlight> {
+    return this.#invoke(input, (wanted) => this.#look(wanted));
+  }
+
+  /** Several at once, each for itself. What they ask of one agent in the same way is looked up and checked once. */
+  invokeEach(inputs: readonly InvokeInput[]): readonly Promise<AcceptedFlight>[] {
+    const looks = new SharedLooks((input) => this.#look(input));
+    return inputs.map((input) => this.#invoke(input, (wanted) => looks.of(wanted)));
+  }
+
+  async #invoke(input: InvokeInput, look: (input: InvokeInput) => Promise<Looked>): Promise<AcceptedFlight> {
     const payloadHash = this.checked(input);
     const known = this.known(input, payloadHash);
     if (known !== undefined) return { flight: known, deduplicated: true };
-    const target = await this.#parts.resolver.one(input.selector);
-    const link = await this.check(input, target);
+    const { target, link } = await look(input);
     const planned = this.planned(input, target, link);
     const { invocation, plan } = planned;
     const { flight, deduplicated } = await this.write((shared) => this.#parts.store.write.accept({ ...shared, invocation, plan }), input, payloadHash);
@@ -87,9 +93,15 @@ export class Acceptance {
     return { flight, deduplicated, ...this.notesOn(input) };
   }
 
+  async #look(input: InvokeInput): Promise<Looked> {
+    const target = await this.#parts.resolver.one(input.selector);
+    return { target, link: await this.check(input, target) };
+  }
+
   /** @returns what its key stands for: the request as typed. @throws what is wrong with it, whatever its target */
   checked(input: InvokeInput): string {
-    if (this.#parts.isDraining()) throw unavailable('this node is going down and takes no new work', 'start it again: beckon up');
+    const refusal = this.#parts.refusal();
+    if (refusal !== undefined) throw refusal;
     checkTaskSize(input.task);
     if (input.key !== undefined) checkKey(input.key);
     return this.#hashOf(input);

@@ -5,19 +5,13 @@ import { isTerminal } from '../domain/flight.ts';
 import type { TerminalFlightState } from '../domain/flight.ts';
 import type { FlightId, InvocationId } from '../domain/ids.ts';
 import type { FlightUpdate, NodeClient } from './types.ts';
-import { BackingOff, isAway } from './backing-off.ts';
+import { BackingOff, isAway, patienceMs, unanswered, usualOverloadMs, usualRetryMs } from './backing-off.ts';
 import type { Pacing } from './backing-off.ts';
 import { textOf, updateOf } from './updates.ts';
 import type { AcceptedUpdate, Update } from './updates.ts';
 
 /** How long the owner's word on a cancel or an answer is waited for, ms. */
 const ownersWordMs = 30_000;
-/** How long a node that takes nothing more for now is asked again, ms. */
-const usualOverloadMs = 60_000;
-/** What it says when it does not say when to come back, ms. */
-const usualRetryMs = 1_000;
-/** A node that is away for longer is given up, ms; what it accepted it has. */
-const patienceMs = 600_000;
 
 export interface CallOptions {
   /** Aborting cancels the flight, or, with `detach`, only stops reading it. */
@@ -217,10 +211,7 @@ export class Call implements AsyncIterable<Update> {
   async #away(thrown: unknown): Promise<void> {
     if (this.#isOverloaded(thrown)) return this.#refused(thrown);
     if (!isAway(thrown)) throw thrown;
-    if (this.#accepted === undefined && !this.#source.mayRepeat) {
-      const hint = 'give a key: then it is asked for again by itself, and accepted once';
-      throw new BrokerError('unavailable', `${thrown.message} before it said whether it had accepted the invocation`, { hint, cause: thrown.cause });
-    }
+    if (this.#accepted === undefined && !this.#source.mayRepeat) throw unanswered(thrown);
     if (this.#backingOff.forMs > patienceMs) throw thrown;
     await this.#backingOff.wait(this.#failed.signal);
   }

@@ -13,6 +13,8 @@ import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvo
 import { projectHandlers } from './projects.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
+import { submitHandler } from './submit.ts';
+import { SubmitRoom } from './submit-room.ts';
 import { encodeAgent, encodeAgentsUpdate, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
 
@@ -58,6 +60,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
         if (request.detach) return;
       }
     }),
+    submit: submitHandler({ api, edge, room: new SubmitRoom(), stopping: serve.stopping }),
     invokeAll: unary(edge, async (caller, request) => {
       const { groupId, flights, deduplicated, notes = [] } = await api.invokeAll(decodeInvokeAll(caller, request));
       return { groupId, atMs: flights[0]?.acceptedAtMs ?? 0, flights: flights.map(encodeFlight), deduplicated, notes: [...notes] };

@@ -86,12 +86,13 @@ export function decodeSelector(message: agent.Selector | undefined): Selector {
   };
 }
 
-export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest): InvokeInput {
+/** @param selectors how its selector is read: of many, equal ones may become one */
+export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest, selectors = { read: decodeSelector }): InvokeInput {
   const task = decodeTask(required(message.task, 'task'));
   checkTaskSize(task);
   return {
     caller,
-    selector: decodeSelector(message.selector),
+    selector: selectors.read(message.selector),
     task,
     session: decodeSession(message.session),
     noHold: message.noHold,
