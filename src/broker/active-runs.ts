@@ -11,7 +11,8 @@ export const runsPerAgent = 4;
 export const runsPerNode = 32;
 
 export interface ActiveRun {
-  readonly flight: Flight;
+  /** As it was when its turn came. */
+  flight: Flight;
   /** As its agent is called now. */
   target: string;
   /** It was at work when this node died, and is not begun anew. */
@@ -26,6 +27,14 @@ export interface ActiveRun {
   /** Aborted with the first cause. */
   readonly unwanted: AbortController;
   readonly done: Promise<void>;
+}
+
+/** A place that is kept for an invocation which is about to be taken in. One of the two follows. */
+export interface Claim {
+  /** It is stored as started. */
+  started(flight: Flight): void;
+  /** It is not: it waits for its turn, or was not taken. */
+  dropped(): void;
 }
 
 export class ActiveRuns extends Map<FlightId, ActiveRun> {

@@ -1,8 +1,7 @@
 /** The row that a flight begins as, at its origin or at its owner. */
 import type { SessionId } from '../domain/ids.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
-import type { Flight } from '../domain/records.ts';
-import { agentIn, flightOf } from './flight-row.ts';
+import { agentIn } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 
 export interface Beginning {
@@ -66,15 +65,6 @@ export function newFlightRow(each: Invocation, { origin, owner, self, storedByte
     idle_ms: each.limits.idleMs ?? null,
     group_id: each.groupId ?? null,
   };
-}
-
-/** The record of that row, made where the invocation is at hand instead of sent between threads. */
-export function newFlight(each: Invocation, isOwned: boolean, atMs: number, session: SessionId | undefined, originOwner?: string): Flight {
-  const [origin, owner] = [0, 1];
-  const isLocal = each.originNodeId === each.ownerNodeId;
-  const self = isOwned && !isLocal ? owner : origin;
-  const row = newFlightRow(each, { origin, owner: isLocal ? origin : owner, self, storedBytes: 0, session, originOwner, atMs });
-  return flightOf(row, { idOf: (number) => (number === origin ? each.originNodeId : each.ownerNodeId) });
 }
 
 export function sizeOf({ text, files }: Task): number {

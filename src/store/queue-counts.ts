@@ -51,6 +51,10 @@ export class QueueCounts {
     return overload(`${queue.waiting} invocations wait for ${target} already`, retryAfterMs);
   }
 
+  waiting(target: string): number {
+    return this.#of(target).waiting;
+  }
+
   change(place: Place, by: 1 | -1): void {
     this.#changes.push({ target: place.target, origin: place.origin, by });
     this.#apply(place, by);

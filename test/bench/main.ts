@@ -1,9 +1,10 @@
 /** `npm run bench [-- --only NAME] [-- --json]`: measures, and says what the figures are worth. */
 import { parseArgs } from 'node:util';
 import type { Bench, BenchResult } from './bench.ts';
+import { crossNodeBench } from './cross-node/bench.ts';
 import { registryBench } from './registry/bench.ts';
 
-const benches: readonly Bench[] = [registryBench];
+const benches: readonly Bench[] = [crossNodeBench, registryBench];
 
 const usage = `usage: npm run bench -- [--only NAME] [--json] [--OPTION N]
 
