@@ -8,6 +8,7 @@ import { isTerminal } from '../domain/flight.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { FlightId, NodeId } from '../domain/ids.ts';
+import { taskBytes } from '../domain/invocation.ts';
 import type { Endpoint, Work } from '../domain/invocation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
@@ -92,7 +93,7 @@ export class Runner {
   adopt(flightId: FlightId): void {
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state) || this.#active.has(flightId)) return;
-    this.#begin(flight, { isAdopted: true, isServed: true }, (active) => this.#goOn(active));
+    this.#begin(flight, { isAdopted: true, isServed: true, taskBytes: this.#parts.store.read.taskBytes(flight.invocationId) }, (active) => this.#goOn(active));
     const active = this.#active.get(flightId);
     if (active !== undefined && flight.cancelRequestedAtMs !== undefined) this.#stop(active, 'cancel');
   }
@@ -107,9 +108,10 @@ export class Runner {
     const ready = this.#prepare(flight);
     if (ready instanceof BrokerError || ready.endpoint.isolate || ready.endpoint.checkout !== undefined) return undefined;
     const served = ready.harness.concurrency?.(target);
-    if (this.#active.of(target).length >= mostOf(ready.endpoint, served) || (served === undefined && this.#active.isFull)) return undefined;
+    const how = { isAdopted: false, isServed: served !== undefined, taskBytes: taskBytes(work.task) };
+    if (this.#active.of(target).length >= mostOf(ready.endpoint, served) || !this.#active.takes(how)) return undefined;
     const { promise, resolve } = Promise.withResolvers<Flight | undefined>();
-    this.#begin(flight, { isAdopted: false, isServed: served !== undefined }, async (active) => this.#flyClaimed(active, work, await promise));
+    this.#begin(flight, how, async (active) => this.#flyClaimed(active, work, await promise));
     return { started: resolve, dropped: () => resolve(undefined) };
   }
 
@@ -118,15 +120,16 @@ export class Runner {
     const endpoint = store.read.endpoint(address);
     const served = harnesses.get(endpoint?.harness ?? '')?.concurrency?.(address);
     for (let flying = this.#active.of(address); this.#accepting && flying.length < mostOf(endpoint, served); flying = this.#active.of(address)) {
-      if (served === undefined && this.#active.isFull) {
-        this.#starved.add(address);
-        return;
-      }
       const busy = flying.flatMap(({ sessionId }) => sessionId ?? []);
       const next = store.read.queued(address, flying.length + 1, busy).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
-      this.#begin(flight, { isAdopted: false, isServed: served !== undefined }, (active) => this.#fly(active));
+      const how = { isAdopted: false, isServed: served !== undefined, taskBytes: store.read.taskBytes(flight.invocationId) };
+      if (!this.#active.takes(how)) {
+        this.#starved.add(address);
+        return;
+      }
+      this.#begin(flight, how, (active) => this.#fly(active));
     }
   }
 
@@ -223,7 +226,7 @@ export class Runner {
     this.wakeAll();
   }
 
-  #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed'>, fly: (active: ActiveRun) => Promise<void>): void {
+  #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed' | 'taskBytes'>, fly: (active: ActiveRun) => Promise<void>): void {
     const { target } = flight;
     const active: ActiveRun = { flight, target, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
     this.#active.set(flight.id, active);

@@ -285,6 +285,8 @@ export interface StoreReads extends RevocationReads, ProjectReads {
   invocation(id: InvocationId): Invocation | undefined;
   /** Undefined once pruned. */
   task(id: InvocationId): Task | undefined;
+  /** Of its task, without reading it; 0 once pruned. */
+  taskBytes(id: InvocationId): number;
   /** Events after `afterSeq` in order, up to about `maxBytes` of output, at least one if there is one. */
   events(id: FlightId, afterSeq: number, maxBytes: number): readonly FlightEvent[];
   delivery(id: InvocationId): Delivery | undefined;
