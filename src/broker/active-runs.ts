@@ -9,6 +9,8 @@ import type { StopCause } from './verdicts.ts';
 /** Runs at once of one agent, and of the node. */
 export const runsPerAgent = 4;
 export const runsPerNode = 32;
+/** Of tasks, while their runs go on, all agents together: a run whose task is too large waits in the queue. One alone always fits. */
+export const runBytesPerNode = 128 * 1024 * 1024;
 
 export interface ActiveRun {
   /** As it was when its turn came. */
@@ -19,6 +21,8 @@ export interface ActiveRun {
   readonly isAdopted: boolean;
   /** By a process of its own: it takes none of the places that the node has for processes that it starts. */
   readonly isServed: boolean;
+  /** Of its task, which is in memory as long as it runs. */
+  readonly taskBytes: number;
   run: Run | undefined;
   requests: RunRequests | undefined;
   /** The first cause wins: it makes the verdict. */
@@ -38,9 +42,14 @@ export interface Claim {
 }
 
 export class ActiveRuns extends Map<FlightId, ActiveRun> {
-  /** No place is left for another process of this node. */
-  get isFull(): boolean {
-    return [...this.values()].filter((each) => !each.isServed).length >= runsPerNode;
+  /** Whether another may begin now, as far as the node goes. */
+  takes({ isServed, taskBytes }: Pick<ActiveRun, 'isServed' | 'taskBytes'>): boolean {
+    let [places, bytes] = [0, 0];
+    for (const each of this.values()) {
+      if (!each.isServed) places += 1;
+      bytes += each.taskBytes;
+    }
+    return (isServed || places < runsPerNode) && (bytes === 0 || bytes + taskBytes <= runBytesPerNode);
   }
 
   /** In their session no other turn begins. */

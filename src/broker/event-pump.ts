@@ -19,6 +19,8 @@ const batchBytes = 64 * 1024;
 /** Acknowledgements are stored when a flight is done or this much has been covered; the rest would be sent again after a restart. */
 const storeAckEveryBytes = 4 * 1024 * 1024;
 const bytesPerEvent = 64;
+/** Flights that an origin has missed something of, resumed at once. */
+const resumePage = 500;
 /** An origin that acknowledges nothing for so long could not store what it got: it gets it again. */
 export const stalledMs = 20_000;
 
@@ -51,6 +53,11 @@ export class EventPump {
   readonly #parts: EventPumpParts;
   readonly #cursors = new Map<InvocationId, Cursor>();
   readonly #ready = new Set<InvocationId>();
+  /** Of the pages that were resumed, what is still not acknowledged as far as it went then. */
+  readonly #resuming = new Map<InvocationId, number>();
+  /** The last of these pages. */
+  #resumed: InvocationId | undefined;
+  #isAllResumed = true;
   #pumping = false;
 
   constructor(link: Link, parts: EventPumpParts) {
@@ -58,14 +65,21 @@ export class EventPump {
     this.#parts = parts;
   }
 
-  /** Everything of that origin which it has not acknowledged. */
+  /** Everything of that origin which it has not acknowledged: however much that is, a page of it at a time. */
   resume(): void {
-    let after: InvocationId | undefined;
-    for (;;) {
-      const page = this.#parts.store.read.unacknowledged(this.#link.peer.nodeId, after, 500);
-      for (const { invocationId, ackedSeq } of page) this.resumeFrom(invocationId, ackedSeq);
-      after = page.at(-1)?.invocationId;
-      if (page.length < 500) return;
+    this.#resumed = undefined;
+    this.#isAllResumed = false;
+    this.#resumeMore();
+  }
+
+  #resumeMore(): void {
+    if (this.#isAllResumed || this.#resuming.size > resumePage / 2) return;
+    const page = this.#parts.store.read.unacknowledged(this.#link.peer.nodeId, this.#resumed, resumePage);
+    this.#isAllResumed = page.length < resumePage;
+    this.#resumed = page.at(-1)?.invocationId;
+    for (const { invocationId, ackedSeq, lastSeq } of page) {
+      this.#resuming.set(invocationId, lastSeq);
+      if (!this.#cursors.has(invocationId)) this.resumeFrom(invocationId, ackedSeq);
     }
   }
 
@@ -97,6 +111,10 @@ export class EventPump {
   }
 
   async acknowledged(ack: EventAck): Promise<void> {
+    if (ack.unknown || ack.seq >= (this.#resuming.get(ack.invocationId) ?? Number.POSITIVE_INFINITY)) {
+      this.#resuming.delete(ack.invocationId);
+      this.#resumeMore();
+    }
     const cursor = this.#cursors.get(ack.invocationId);
     if (cursor !== undefined && !ack.unknown && ack.seq <= cursor.sentSeq && this.#isMidway(cursor, ack.seq)) {
       this.#release(cursor, ack.seq);

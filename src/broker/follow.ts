@@ -10,7 +10,8 @@ import type { Feed } from './feed.ts';
 
 /** How much stdout `finished` and `flight show` carry, bytes. */
 export const shownOutputBytes = 64 * 1024;
-const batchBytes = 256 * 1024;
+/** What a reader that stalls keeps in memory, about. */
+const batchBytes = 64 * 1024;
 /** Of one reader, in memory, bytes. */
 const keptBytes = 4 * 1024;
 

@@ -15,6 +15,7 @@ import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messa
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import { newFlight } from '../domain/new-flight.ts';
+import { usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Claim } from './active-runs.ts';
@@ -27,8 +28,7 @@ import type { Self } from './self.ts';
 import type { Sessions } from './sessions.ts';
 import { agentGone } from './verdicts.ts';
 
-/** Queued for one agent, at most. */
-export const queueLimit = 10_000;
+const complainEveryMs = 60_000;
 
 export interface InboxParts {
   readonly store: Store;
@@ -49,6 +49,7 @@ export interface InboxParts {
 export class Inbox {
   readonly #parts: InboxParts;
   readonly #pumps = new Map<Link, EventPump>();
+  #overloadToldMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
@@ -102,7 +103,8 @@ export class Inbox {
     const sessionOf = this.#parts.sessions.of(invocation.target, link.peer.owner);
     const claim = this.#claim(link, { invocation, task }, stamp.atMs, sessionOf.sessionOwner !== undefined);
     try {
-      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, originOwner: link.peer.owner, ...sessionOf, start: claim !== undefined });
+      const retryAfterMs = this.#parts.runner.retryAfterMs(invocation.target);
+      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit: usualQueueLimit, retryAfterMs, originOwner: link.peer.owner, ...sessionOf, start: claim !== undefined });
       if (result === 'cancelled') {
         claim?.dropped();
         link.send({ type: 'cancelled_unknown', invocationId: invocation.id, hlc: stamp.hlc });
@@ -214,8 +216,16 @@ export class Inbox {
     return flaw === undefined ? undefined : { reason: 'peer_rejected', error: flaw };
   }
 
+  /** A flood is refused by the thousand: one line a minute tells it. */
+  #isWorthALine(reason: FailureReason): boolean {
+    const now = this.#parts.clock.monotonic();
+    if (reason === 'overload' && now - this.#overloadToldMs < complainEveryMs) return false;
+    if (reason === 'overload') this.#overloadToldMs = now;
+    return true;
+  }
+
   #reject(link: Link, invocationId: InvocationId, reason: FailureReason, error: BrokerError): void {
-    this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
+    if (this.#isWorthALine(reason)) this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
     link.send({ type: 'reject', invocationId, reason, error: error.toInfo(), hlc: this.#parts.chronicler.stamp().hlc });
   }
 }

@@ -116,8 +116,12 @@ export class Outbox {
     for (const [link, { window, asked }] of this.#sides) {
       for (const invocationId of window.olderThan(clock.monotonic() - unansweredMs)) {
         const flight = store.read.flight(flightOfInvocation(invocationId));
-        window.remove(invocationId);
-        if (flight === undefined || isTerminal(flight.state)) continue;
+        if (flight === undefined || isTerminal(flight.state)) {
+          window.remove(invocationId);
+          continue;
+        }
+        // It keeps its place until the owner has spoken: an owner that says nothing is given no more than the window.
+        window.renew(invocationId, clock.monotonic());
         const item = { invocationId, receipted: flight.receivedAtMs !== undefined, lastSeq: flight.lastSeq, cancelRequested: flight.cancelRequestedAtMs !== undefined };
         asked.set(invocationId, item);
         link.send({ type: 'sync', items: [item] });
@@ -193,6 +197,7 @@ export class Outbox {
       const origin = side.asked.get(owner.invocationId);
       if (origin === undefined) continue;
       side.asked.delete(owner.invocationId);
+      side.window.remove(owner.invocationId);
       const step = reconcile(owner, origin);
       if (step === 'send') await this.#sendAgain(link, owner.invocationId);
       else if (step === 'cancel') this.#sendCancel(link, owner.invocationId);

@@ -8,6 +8,7 @@ import { isTerminal } from '../domain/flight.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { FlightId, NodeId } from '../domain/ids.ts';
+import { taskBytes } from '../domain/invocation.ts';
 import type { Endpoint, Work } from '../domain/invocation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
@@ -19,6 +20,7 @@ import { Execution, stopGraceMs } from './execution.ts';
 import type { ExecutionParts, Prepared } from './execution.ts';
 import type { Feed } from './feed.ts';
 import type { Isolation, Placed } from './isolation.ts';
+import { Pace } from './pace.ts';
 import { agentGone, expiredError, lostSight, verdictBeforeStart, verdictOn } from './verdicts.ts';
 import type { StopCause } from './verdicts.ts';
 
@@ -42,6 +44,7 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #active = new ActiveRuns();
   readonly #endings: Endings;
+  readonly #pace: Pace;
   readonly #execution: Execution;
   /** Agents that found the node full. */
   readonly #starved = new Set<string>();
@@ -51,6 +54,7 @@ export class Runner {
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#pace = new Pace(parts.clock);
     const { store, chronicler, clock, log } = parts;
     this.#endings = new Endings({ store, chronicler, clock, log, forced: () => this.#forced, told: (flight) => this.#told(flight) });
     this.#execution = new Execution({ ...parts, endings: this.#endings, told: (flight) => this.#told(flight), stop: (active, cause) => this.#stop(active, cause) });
@@ -63,6 +67,11 @@ export class Runner {
   /** How many runs of each agent there are now. */
   runningByAgent(): ReadonlyMap<string, number> {
     return this.#active.counts();
+  }
+
+  /** When it is worth asking an agent again whose queue is full, ms. */
+  retryAfterMs(address: string): number {
+    return this.#pace.retryAfterMs(address);
   }
 
   /** Work may have been queued for the agent, or a place has come free. A store that can't be read now is asked again by the next `wakeAll`. */
@@ -84,7 +93,7 @@ export class Runner {
   adopt(flightId: FlightId): void {
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state) || this.#active.has(flightId)) return;
-    this.#begin(flight, { isAdopted: true, isServed: true }, (active) => this.#goOn(active));
+    this.#begin(flight, { isAdopted: true, isServed: true, taskBytes: this.#parts.store.read.taskBytes(flight.invocationId) }, (active) => this.#goOn(active));
     const active = this.#active.get(flightId);
     if (active !== undefined && flight.cancelRequestedAtMs !== undefined) this.#stop(active, 'cancel');
   }
@@ -99,29 +108,28 @@ export class Runner {
     const ready = this.#prepare(flight);
     if (ready instanceof BrokerError || ready.endpoint.isolate || ready.endpoint.checkout !== undefined) return undefined;
     const served = ready.harness.concurrency?.(target);
-    if (!this.#hasPlace(target, served)) return undefined;
+    const how = { isAdopted: false, isServed: served !== undefined, taskBytes: taskBytes(work.task) };
+    if (this.#active.of(target).length >= mostOf(ready.endpoint, served) || !this.#active.takes(how)) return undefined;
     const { promise, resolve } = Promise.withResolvers<Flight | undefined>();
-    this.#begin(flight, { isAdopted: false, isServed: served !== undefined }, async (active) => this.#flyClaimed(active, work, await promise));
+    this.#begin(flight, how, async (active) => this.#flyClaimed(active, work, await promise));
     return { started: resolve, dropped: () => resolve(undefined) };
-  }
-
-  #hasPlace(address: string, served: number | undefined): boolean {
-    return this.#active.of(address).length < (served ?? runsPerAgent) && (served !== undefined || !this.#active.isFull);
   }
 
   #fill(address: string): void {
     const { store, harnesses } = this.#parts;
-    const served = harnesses.get(store.read.endpoint(address)?.harness ?? '')?.concurrency?.(address);
-    for (let flying = this.#active.of(address); this.#accepting && flying.length < (served ?? runsPerAgent); flying = this.#active.of(address)) {
-      if (!this.#hasPlace(address, served)) {
-        this.#starved.add(address);
-        return;
-      }
+    const endpoint = store.read.endpoint(address);
+    const served = harnesses.get(endpoint?.harness ?? '')?.concurrency?.(address);
+    for (let flying = this.#active.of(address); this.#accepting && flying.length < mostOf(endpoint, served); flying = this.#active.of(address)) {
       const busy = flying.flatMap(({ sessionId }) => sessionId ?? []);
       const next = store.read.queued(address, flying.length + 1, busy).find((each) => !this.#active.has(each));
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
-      this.#begin(flight, { isAdopted: false, isServed: served !== undefined }, (active) => this.#fly(active));
+      const how = { isAdopted: false, isServed: served !== undefined, taskBytes: store.read.taskBytes(flight.invocationId) };
+      if (!this.#active.takes(how)) {
+        this.#starved.add(address);
+        return;
+      }
+      this.#begin(flight, how, (active) => this.#fly(active));
     }
   }
 
@@ -218,7 +226,7 @@ export class Runner {
     this.wakeAll();
   }
 
-  #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed'>, fly: (active: ActiveRun) => Promise<void>): void {
+  #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed' | 'taskBytes'>, fly: (active: ActiveRun) => Promise<void>): void {
     const { target } = flight;
     const active: ActiveRun = { flight, target, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
     this.#active.set(flight.id, active);
@@ -229,6 +237,7 @@ export class Runner {
       })
       .finally(() => {
         this.#active.delete(flight.id);
+        this.#pace.ended(active.target);
         this.wake(active.target);
         for (const address of [...this.#starved]) {
           this.#starved.delete(address);
@@ -308,4 +317,9 @@ export class Runner {
     this.#parts.onEvents(flight);
     this.#parts.onLoad?.(flight.target);
   }
+}
+
+/** Runs of an agent at once. @param served what the processes take that serve it, if it is one that is served */
+function mostOf(endpoint: Endpoint | undefined, served: number | undefined): number {
+  return Math.min(served ?? endpoint?.concurrency ?? runsPerAgent, endpoint?.concurrency ?? Number.POSITIVE_INFINITY);
 }

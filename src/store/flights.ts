@@ -3,9 +3,10 @@ import type { FlightState } from '../domain/flight.ts';
 import type { GroupId, InvocationId, SessionId } from '../domain/ids.ts';
 import { endTold } from '../domain/notification.ts';
 import type { Connection, Statement } from './connection.ts';
-import type { QueueCounts, StateTally } from './caches.ts';
+import type { StateTally } from './caches.ts';
 import { dueAtMs } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
+import type { QueueCounts } from './queue-counts.ts';
 
 const ofInvocation = 'i.caller, i.rerunnable, i.hold_ms, i.total_ms, i.run_ms, i.idle_ms, i.group_id';
 export const flightColumns = `f.*, ${ofInvocation}`;
@@ -60,7 +61,7 @@ export class FlightTable {
       row.stored_bytes, notify ? 1 : 0, row.origin_owner,
     );
     this.#tally.moved(undefined, row.state);
-    if (row.owned === 1 && row.state === 'queued') this.#queues.change(row.target, 1);
+    if (row.owned === 1 && row.state === 'queued') this.#queues.change(row, 1);
   }
 
   /** @param from the state that the row has in the database */
@@ -74,8 +75,8 @@ export class FlightTable {
     if (row.state === from) return;
     this.#tally.moved(from, row.state);
     if (row.owned === 0) return;
-    if (from === 'queued') this.#queues.change(row.target, -1);
-    if (row.state === 'queued') this.#queues.change(row.target, 1);
+    if (from === 'queued') this.#queues.change(row, -1);
+    if (row.state === 'queued') this.#queues.change(row, 1);
   }
 
   /** As `save`, when only output was added. */

@@ -1,5 +1,4 @@
 /** The row that a flight begins as, at its origin or at its owner. */
-import { BrokerError } from '../domain/errors.ts';
 import type { SessionId } from '../domain/ids.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
 import { agentIn } from './flight-row.ts';
@@ -70,10 +69,4 @@ export function newFlightRow(each: Invocation, { origin, owner, self, storedByte
 
 export function sizeOf({ text, files }: Task): number {
   return files.reduce((sum, { bytes }) => sum + bytes.length, text.length);
-}
-
-/** @throws BrokerError `overload` when as many wait for the agent as may */
-export function checkQueue(waiting: number, limit: number, target: string): void {
-  if (waiting < limit) return;
-  throw new BrokerError('overload', `${waiting} invocations wait for ${target} already`, { hint: 'try again later' });
 }

@@ -35,7 +35,7 @@ export async function openStore({ path, nodeId, log, crashAt }: OpenStore): Prom
   try {
     const db = openReading(path);
     const backups = new Backups();
-    const inspection = new Inspection({ path, nodeId, log });
+    const inspection = new Inspection({ path, log });
     return {
       ...remembering(readerOver(db), writerOver(channel)),
       inspect: inspection,

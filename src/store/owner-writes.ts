@@ -14,8 +14,9 @@ import { startNew, takeEvent } from './flight-life.ts';
 import { report } from './flight-report.ts';
 import { flightOf, optional } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
-import { checkQueue, newFlightRow, sizeOf } from './new-flight.ts';
+import { newFlightRow, sizeOf } from './new-flight.ts';
 import type { Input, Wire } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 import type { Tables } from './tables.ts';
 
 const longestAgentSession = 1024;
@@ -32,7 +33,7 @@ export class OwnerWrites {
     this.#tables = tables;
   }
 
-  receive({ stamp, invocation, task, queueLimit, sessionOwner, originOwner, start = false }: Input<'receive'>): Wire<'receive'> {
+  receive({ stamp, invocation, task, queueLimit, retryAfterMs, sessionOwner, originOwner, start = false }: Input<'receive'>): Wire<'receive'> | Refusal {
     const { nodes, self, flights, flightEvents, invocations, tombstones, queues, facts, sessions, revocations } = this.#tables;
     const origin = nodes.of(invocation.originNodeId);
     const owner = nodes.of(invocation.ownerNodeId);
@@ -46,11 +47,11 @@ export class OwnerWrites {
     const gone = tombstones.why(origin, invocation.id);
     if (gone === 'cancelled') return gone;
     if (gone === 'pruned') throw conflict(`${invocation.id} was taken here before, and its records were pruned`);
-    const waiting = queues.of(invocation.target);
-    checkQueue(waiting, queueLimit, invocation.target);
+    const isFull = queues.refusal({ target: invocation.target, origin }, { queueLimit, ...optional('retryAfterMs', retryAfterMs ?? null) });
+    if (isFull !== undefined) return new Refusal(isFull);
     const session = sessionOwner === undefined ? undefined : sessions.take(invocation, sessionOwner, stamp);
     const row = newFlightRow(invocation, { origin, owner, self, storedBytes: sizeOf(task), session, originOwner, atMs: stamp.atMs });
-    const started = start && waiting === 0 ? startNew(row, stamp) : undefined;
+    const started = start && queues.waiting(row.target) === 0 ? startNew(row, stamp) : undefined;
     invocations.insert(invocation, origin, owner, task);
     flights.insert(row);
     facts.append(stamp, 'invocation.received', { invocation: invocation.id, peer: origin, detail: { target: row.target } });

@@ -27,7 +27,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
     store,
     self: { nodeId: me, owner: () => 'ada', name: () => 'laptop' },
     chronicler: new Chronicler(clock),
-    runner: { wake: () => undefined, claim: () => undefined },
+    runner: { wake: () => undefined, claim: () => undefined, retryAfterMs: () => 700 },
     clock,
     log: silentLog,
     isDraining: () => false,
@@ -85,7 +85,7 @@ test('what starts with the commit that takes it in is told by that event alone, 
     const claim = { started: ({ asked }: { asked: boolean }) => became.push(`started, asked ${asked}`), dropped: () => became.push('dropped') };
     const inbox = new Inbox({
       store, clock, self: { nodeId: me, owner: () => 'ada', name: () => 'laptop' }, chronicler: new Chronicler(clock), log: silentLog,
-      runner: { wake: () => became.push('waits'), claim: () => claim }, isDraining: () => false, isLeaving: () => false,
+      runner: { wake: () => became.push('waits'), claim: () => claim, retryAfterMs: () => 700 }, isDraining: () => false, isLeaving: () => false,
       sessions: new Sessions({ endpoint: () => undefined }, new Map()), policy: { refusalOf: () => undefined },
     } as unknown as InboxParts);
     const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: ({ type }: ControlMessage) => sent.push(type) } as unknown as Link;

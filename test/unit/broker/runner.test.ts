@@ -30,6 +30,7 @@ function runner(refusalOf: () => BrokerError | undefined, place: () => Promise<v
   const parts = {
     store: {
       read: {
+        taskBytes: () => 0,
         queued: () => (now.state === 'queued' ? [id] : []), flight: () => now, endpoint: () => ({ harness: 'command', address: target }),
         invocation: () => invocation, task: () => textTask('x'), queuedTargets: () => [target],
       },
