@@ -1,10 +1,11 @@
 /** `npm run bench [-- --only NAME] [-- --json]`: measures, and says what the figures are worth. */
 import { parseArgs } from 'node:util';
 import type { Bench, BenchResult } from './bench.ts';
+import { crossNodeBench } from './cross-node/bench.ts';
 import { inspectionBench } from './inspection/bench.ts';
 import { registryBench } from './registry/bench.ts';
 
-const benches: readonly Bench[] = [inspectionBench, registryBench];
+const benches: readonly Bench[] = [crossNodeBench, inspectionBench, registryBench];
 
 const usage = `usage: npm run bench -- [--only NAME] [--json] [--OPTION N]
 
