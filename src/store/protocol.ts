@@ -100,4 +100,4 @@ export type Answer =
 /** Main thread to worker: work, or the wish that it ends. */
 export type ToWorker = readonly Request[] | 'close';
 /** Worker to main thread. */
-export type FromWorker = readonly Answer[] | 'ready' | { readonly failed: ErrorInfo };
+export type FromWorker = readonly Answer[] | 'ready' | { readonly failed: ErrorInfo } | { readonly told: string };
