@@ -4,7 +4,7 @@ import type { StoreReads } from '../domain/store-port.ts';
 /** Answers to one question, at most. */
 const mostAnswers = 10_000;
 
-type Settled = Pick<StoreReads, 'endpoint' | 'ownRegistration' | 'shares' | 'member' | 'membersNamed' | 'membership' | 'mesh' | 'projectInstance'>;
+type Settled = Pick<StoreReads, 'endpoint' | 'ownRegistration' | 'shares' | 'member' | 'membersNamed' | 'membership' | 'removedFrom' | 'mesh' | 'projectInstance'>;
 
 export class SettledReads {
   readonly reads: Settled;
@@ -20,6 +20,7 @@ export class SettledReads {
       member: this.#kept((nodeId) => read.member(nodeId)),
       membersNamed: this.#kept((name) => read.membersNamed(name)),
       membership: this.#kept(() => read.membership()),
+      removedFrom: this.#kept(() => read.removedFrom()),
       mesh: this.#kept(() => read.mesh()),
       projectInstance: this.#kept((address) => read.projectInstance(address)),
     };

@@ -14,6 +14,7 @@ import { waitFor } from '../support/wait-for.ts';
 import { Caller, kinds, pageBytes } from './callers.ts';
 import { megabytes, Meter, summaryHead, tableOf } from './meters.ts';
 import type { Bounds } from './meters.ts';
+import { rest } from './rest.ts';
 
 export interface SaturationOptions {
   readonly seed: number;
@@ -92,7 +93,7 @@ class Campaign {
     enough.abort();
     await telling;
     const lastMs = Date.now();
-    const isSettled = await Promise.race([Promise.all([calling, reading]).then(() => true), delay(settleMs, false, { signal: this.#over.signal }).catch(() => false)]);
+    const isSettled = await Promise.race([Promise.all([calling, reading]).then(() => true), rest(settleMs, this.#over.signal).then(() => false)]);
     this.#verdict.that('calls', 'all have an answer soon after the last was asked', isSettled, () => this.#callers.filter((each) => !each.isSettled).map(({ kind, fates }) => ({ ...kind, ...fates, retryAfterMs: undefined })));
     tell(`settled after ${((Date.now() - lastMs) / 1000).toFixed(1)} s`);
     await stalled.drain();
@@ -180,7 +181,7 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
       const seconds = (Date.now() - atMs) / 1000;
       tell(`an output of ${megabytes(bytes)} was read in ${seconds.toFixed(1)} s, ${megabytes(bytes / seconds)}/s`);
       this.#verdict.that('outputs', 'a reader that reads gets every byte', bytes === outputBytes && code === 0, () => ({ bytes, outputBytes, code }));
-      await delay(durationMs / 5, undefined, { signal: enough }).catch(() => undefined);
+      await rest(durationMs / 5, enough);
     }
   }
 
@@ -196,7 +197,7 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
     const row = (...cells: readonly (string | number)[]): string => cells.map((cell) => String(cell).padStart(12)).join('');
     tell(row('time', 'asked', 'completed', 'overload', ...names.map((name) => `RSS ${name}`), ...names.map((name) => `loop ${name}`)));
     while (!enough.aborted) {
-      await delay(Math.max(2_000, durationMs / 25), undefined, { signal: enough }).catch(() => undefined);
+      await rest(Math.max(2_000, durationMs / 25), enough);
       const last = this.#meters.map((meter) => meter.reports.slice(-5));
       const sum = (pick: (caller: Caller) => number): number => this.#callers.reduce((total, each) => total + pick(each), 0);
       tell(row(
