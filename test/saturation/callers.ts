@@ -1,5 +1,5 @@
-import { rest } from './rest.ts';
 /** Ten callers, each with its own way of asking for too much, and what became of every call. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { BrokerError, connect } from '../../src/client/index.ts';
 import type { Beckon, CallResult } from '../../src/client/index.ts';
 

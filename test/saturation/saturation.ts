@@ -14,7 +14,6 @@ import { waitFor } from '../support/wait-for.ts';
 import { Caller, kinds, pageBytes, pause } from './callers.ts';
 import { megabytes, Meter, summaryHead, tableOf } from './meters.ts';
 import type { Bounds } from './meters.ts';
-import { rest } from './rest.ts';
 
 export interface SaturationOptions {
   readonly seed: number;
