@@ -134,11 +134,11 @@ export class Acceptance {
   }
 
   /** It is durable, and new. */
-  launched(input: InvokeInput, flight: Flight, { plan, link }: Planned): void {
+  launched(input: InvokeInput, flight: Flight, { invocation, plan, link }: Planned): void {
     this.#parts.onDeadline(flight);
     if (this.#isWatched(input)) this.#parts.onWatched(flight);
     if (plan.kind === 'local') this.#parts.runner.wake(flight.target);
-    else this.#parts.outbox.accepted(flight, plan.kind === 'send' ? link : undefined, !input.noHold);
+    else this.#parts.outbox.accepted(flight, plan.kind === 'send' ? link : undefined, !input.noHold, { invocation, task: input.task });
   }
 
   notesOn({ notify }: InvokeInput): { readonly notes?: readonly string[] } {

@@ -68,6 +68,12 @@ export interface Invocation {
   readonly acceptedAtMs: number;
 }
 
+/** What is asked, and of whom. */
+export interface Work {
+  readonly invocation: Invocation;
+  readonly task: Task;
+}
+
 /** How an instance is reached. Stays on its node. */
 export interface Endpoint {
   readonly agentId: AgentId;

@@ -1,8 +1,6 @@
 /** The row that a flight begins as, at its origin or at its owner. */
 import type { SessionId } from '../domain/ids.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
-import type { Flight } from '../domain/records.ts';
-import { flightOfInvocation } from '../domain/ids.ts';
 import { agentIn } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 
@@ -67,36 +65,6 @@ export function newFlightRow(each: Invocation, { origin, owner, self, storedByte
     idle_ms: each.limits.idleMs ?? null,
     group_id: each.groupId ?? null,
   };
-}
-
-/** The record of that row, made where the invocation is at hand instead of sent between threads: as `flightOf` reads it. */
-export function newFlight(each: Invocation, isOwned: boolean, atMs: number, session: SessionId | undefined, originOwner?: string): Flight {
-  const { limits } = each;
-  const flight: Flight = {
-    id: flightOfInvocation(each.id),
-    invocationId: each.id,
-    target: each.target,
-    originNodeId: each.originNodeId,
-    ownerNodeId: each.ownerNodeId,
-    caller: each.caller,
-    state: 'queued',
-    run: 0,
-    lastSeq: 0,
-    rerunnable: each.rerunnable,
-    limits,
-    holdUntilMs: atMs + limits.holdMs,
-    totalUntilMs: atMs + limits.totalMs,
-    acceptedAtMs: each.acceptedAtMs,
-    stdoutBytes: 0,
-    stderrBytes: 0,
-  };
-  return Object.assign(
-    flight,
-    isOwned ? { receivedAtMs: atMs } : undefined,
-    originOwner === undefined ? undefined : { originOwner },
-    each.groupId === undefined ? undefined : { groupId: each.groupId },
-    session === undefined ? undefined : { sessionId: session },
-  );
 }
 
 export function sizeOf({ text, files }: Task): number {

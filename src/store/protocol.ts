@@ -16,7 +16,7 @@ interface Compact {
   readonly accept: Flight | SessionId | undefined;
   /** Of the new ones, in their order. */
   readonly acceptAll: { readonly sessions: readonly (SessionId | undefined)[] } | { readonly known: GroupId };
-  readonly receive: Flight | 'cancelled' | SessionId | undefined;
+  readonly receive: { readonly known: Flight } | 'cancelled' | { readonly session: SessionId | undefined; readonly isStarted: boolean };
   /** The seq of the first chunk. */
   readonly appendOutput: number;
   /** The seqs of the events that were new. */
@@ -104,4 +104,4 @@ export type Answer =
 /** Main thread to worker: work, or the wish that it ends. */
 export type ToWorker = PackedRequests | 'close';
 /** Worker to main thread. */
-export type FromWorker = PackedAnswers | 'ready' | { readonly failed: ErrorInfo };
+export type FromWorker = PackedAnswers | 'ready' | { readonly failed: ErrorInfo } | { readonly told: string };

@@ -33,13 +33,11 @@ export class QueueCounts {
   readonly #queues = new Map<string, Queue>();
   /** Of this batch, so that a member which fails can be taken back alone. */
   readonly #changes: (Place & { readonly by: 1 | -1 })[] = [];
-  readonly #count;
+  readonly #origins;
   readonly #limit;
 
   constructor(db: Connection) {
-    this.#count = db.prepare<[string], { origin: number; count: number }>(
-      "SELECT origin, count(*) AS count FROM flights WHERE target = ? AND state = 'queued' AND owned = 1 GROUP BY origin",
-    );
+    this.#origins = db.prepare<[string], { origin: number }>("SELECT origin FROM flights WHERE target = ? AND state = 'queued' AND owned = 1");
     this.#limit = db.prepare<[string], { queue: number | null }>('SELECT queue FROM agent_endpoints WHERE address = ?');
   }
 
@@ -49,6 +47,10 @@ export class QueueCounts {
     const mine = queue.byOrigin.get(origin) ?? 0;
     if (hasPlace({ waiting: queue.waiting, mine, limit: queue.limit ?? queueLimit })) return undefined;
     return overload(`${queue.waiting} invocations wait for ${target} already`, retryAfterMs);
+  }
+
+  waiting(target: string): number {
+    return this.#of(target).waiting;
   }
 
   change(place: Place, by: 1 | -1): void {
@@ -92,8 +94,12 @@ export class QueueCounts {
   #of(target: string): Queue {
     const known = this.#queues.get(target);
     if (known !== undefined) return known;
-    const byOrigin = new Map(this.#count.all(target).map(({ origin, count }) => [origin, count]));
-    const waiting = [...byOrigin.values()].reduce((sum, each) => sum + each, 0);
+    const byOrigin = new Map<number, number>();
+    let waiting = 0;
+    for (const { origin } of this.#origins.iterate(target)) {
+      waiting += 1;
+      byOrigin.set(origin, (byOrigin.get(origin) ?? 0) + 1);
+    }
     const queue: Queue = { waiting, byOrigin, limit: this.#limit.get(target)?.queue ?? undefined };
     this.#queues.set(target, queue);
     return queue;

@@ -1,15 +1,14 @@
 /** The writes of the port, asked of the writer's thread. */
 import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
+import { newFlight, startedFlight } from '../domain/new-flight.ts';
 import type { Task } from '../domain/invocation.ts';
 import { sizeOfProgress } from '../domain/progress.ts';
 import type { RunChunk, StoreWrites } from '../domain/store-port.ts';
 import { packAccept } from './packed-accept.ts';
 import { eventOfChunk } from './flight-events.ts';
-import { newFlight } from './new-flight.ts';
 import type { Hold } from './parcel.ts';
 import type { Input, Sent, Wire, WriteName } from './protocol.ts';
-import { leavesRemembered } from './remembered.ts';
 import type { WorkerChannel } from './worker-channel.ts';
 
 /** A request and how much it holds. */
@@ -45,13 +44,10 @@ class Parcel {
   }
 }
 
-/** @param onWritten told after each write, before who asked for it is */
-export function writerOver(channel: WorkerChannel, onWritten: (name: WriteName) => void = () => undefined): StoreWrites {
+export function writerOver(channel: WorkerChannel): StoreWrites {
   const parcelOf = (): Parcel => new Parcel(channel.hold);
-  const send = <Name extends WriteName>(name: Name, input: Sent<Name>, parcel = parcelOf()): Promise<Wire<Name>> => {
-    const written = channel.ask(name, input, parcel.size) as Promise<Wire<Name>>;
-    return leavesRemembered(name) ? written : written.finally(() => onWritten(name));
-  };
+  const send = <Name extends WriteName>(name: Name, input: Sent<Name>, parcel = parcelOf()): Promise<Wire<Name>> =>
+    channel.ask(name, input, parcel.size) as Promise<Wire<Name>>;
   const plain = <Name extends Exclude<WriteName, 'accept'>>(name: Name) => (input: Input<Name>): Promise<Wire<Name>> => send(name, input as Sent<Name>);
   return {
     boot: plain('boot'),
@@ -64,7 +60,7 @@ export function writerOver(channel: WorkerChannel, onWritten: (name: WriteName) 
       const known = await send('accept', packAccept(input, parcel.packTask(input.task)), parcel);
       const { invocation, plan, stamp } = input;
       if (typeof known === 'object') return { flight: known, deduplicated: true };
-      return { flight: newFlight(invocation, plan.kind === 'local', stamp.atMs, known), deduplicated: false };
+      return { flight: newFlight(invocation, { isOwned: plan.kind === 'local', atMs: stamp.atMs, sessionId: known }), deduplicated: false };
     },
     async acceptAll(input) {
       const parcel = parcelOf();
@@ -72,14 +68,16 @@ export function writerOver(channel: WorkerChannel, onWritten: (name: WriteName) 
       parcel.size *= input.members.length;
       const answer = await send('acceptAll', packed, parcel);
       if ('known' in answer) return answer;
-      return { flights: input.members.map(({ invocation, plan }, index) => newFlight(invocation, plan.kind === 'local', input.stamp.atMs, answer.sessions[index])) };
+      return { flights: input.members.map(({ invocation, plan }, index) => newFlight(invocation, { isOwned: plan.kind === 'local', atMs: input.stamp.atMs, sessionId: answer.sessions[index] })) };
     },
     async receive(input) {
       const parcel = parcelOf();
-      const known = await send('receive', { ...input, task: parcel.packTask(input.task) }, parcel);
-      if (known === 'cancelled') return 'cancelled';
-      if (typeof known === 'object') return { flight: known, fresh: false };
-      return { flight: newFlight(input.invocation, true, input.stamp.atMs, known, input.originOwner), fresh: true };
+      const answer = await send('receive', { ...input, task: parcel.packTask(input.task) }, parcel);
+      if (answer === 'cancelled') return answer;
+      if ('known' in answer) return { flight: answer.known, fresh: false };
+      const { stamp: { atMs }, originOwner } = input;
+      const flight = newFlight(input.invocation, { isOwned: true, atMs, sessionId: answer.session, originOwner });
+      return { flight: answer.isStarted ? startedFlight(flight, atMs) : flight, fresh: true };
     },
     beginAttempt: plain('beginAttempt'),
     loseAttempts: plain('loseAttempts'),

@@ -2,10 +2,11 @@
 import { parseArgs } from 'node:util';
 import { localAcceptAt1MBench, localAcceptBench } from './accept/bench.ts';
 import type { Bench, BenchResult } from './bench.ts';
+import { crossNodeBench } from './cross-node/bench.ts';
 import { inspectionBench } from './inspection/bench.ts';
 import { registryBench } from './registry/bench.ts';
 
-const benches: readonly Bench[] = [localAcceptBench, localAcceptAt1MBench, inspectionBench, registryBench];
+const benches: readonly Bench[] = [localAcceptBench, localAcceptAt1MBench, crossNodeBench, inspectionBench, registryBench];
 
 const usage = `usage: npm run bench -- [--only NAME] [--json] [--OPTION N]
 
