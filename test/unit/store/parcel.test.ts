@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import type { AcceptInput, AcceptPlan } from '../../../src/domain/accepting.ts';
 import { attemptIdOf, groupIdOf, invocationIdOf, nodeIdOfPublicKey } from '../../../src/domain/ids.ts';
 import type { Invocation, SessionChoice } from '../../../src/domain/invocation.ts';
+import { newFlight } from '../../../src/domain/new-flight.ts';
 import { flightOf } from '../../../src/store/flight-row.ts';
-import { newFlight, newFlightRow } from '../../../src/store/new-flight.ts';
+import { newFlightRow } from '../../../src/store/new-flight.ts';
 import { packAccept, unpackAccept } from '../../../src/store/packed-accept.ts';
 import { Hold, packAnswers, packRequests, unpackAnswers, unpackRequests } from '../../../src/store/parcel.ts';
 import { nodeIdFor, Story } from '../../support/temp-store.ts';
@@ -46,7 +47,7 @@ test('the record of a new flight is the one that its row is read as', () => {
     const [origin, owner] = [1, isLocal ? 1 : 2];
     const row = newFlightRow(each, { origin, owner, self: isOwned ? owner : origin, storedBytes: 7, session: sessionId as never, originOwner, atMs: 5 });
     const read = flightOf(row, { idOf: (number) => (number === origin ? each.originNodeId : each.ownerNodeId) });
-    expect(newFlight(each, isOwned, 5, sessionId as never, originOwner)).toEqual(read);
+    expect(newFlight(each, { isOwned, atMs: 5, sessionId: sessionId as never, originOwner } as never)).toEqual(read);
   }));
 });
 
