@@ -47,7 +47,7 @@ export class SharedLooks {
     // While it is looked at, it is shared, however long that takes.
     const shared: Shared = { input, looked: this.#parts.look(input), untilMs: Number.POSITIVE_INFINITY };
     const isKept = ({ target }: Looked): boolean => this.#parts.isHere(target);
-    shared.looked.then((looked) => (isKept(looked) ? now + lookMs : 0), () => 0).then((untilMs) => {
+    void shared.looked.then((looked) => (isKept(looked) ? now + lookMs : 0), () => 0).then((untilMs) => {
       shared.untilMs = untilMs;
     });
     if (this.#bySelector.size >= mostSelectors) this.#bySelector.clear();
