@@ -26,8 +26,8 @@ import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-to
 import { generateNodeKey } from '../../src/trust/node-key.ts';
 import { noProjects } from './no-projects.ts';
 import { noCheckouts, noWorktrees } from './no-worktrees.ts';
-import { togetherMs } from '../../src/broker/event-pump.ts';
-import { FakeClock } from './fake-clock.ts';
+import type { FakeClock } from './fake-clock.ts';
+import { PairClock } from './pair-clock.ts';
 import { silentLog } from './temp-store.ts';
 
 const meshId = asMeshId('redelivery');
@@ -114,15 +114,6 @@ class HandLink implements Link {
   async ask<Q extends PeerQuery>(query: Q): Promise<AnswerTo<Q>> {
     if (!query.type.startsWith('registry_') || this.answer === undefined || this.isCut || !this.isUp) throw unavailable('nobody answers this here');
     return (await this.answer(query as RegistryQuery)) as AnswerTo<Q>;
-  }
-}
-
-/** It stands still but for the moments in which what is said is gathered: those pass by themselves. */
-class PairClock extends FakeClock {
-  override setTimer(ms: number, fn: () => void): () => void {
-    if (ms > togetherMs) return super.setTimer(ms, fn);
-    const timer = setTimeout(fn, 1);
-    return () => clearTimeout(timer);
   }
 }
 
