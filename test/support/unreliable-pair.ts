@@ -26,7 +26,8 @@ import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-to
 import { generateNodeKey } from '../../src/trust/node-key.ts';
 import { noProjects } from './no-projects.ts';
 import { noCheckouts, noWorktrees } from './no-worktrees.ts';
-import { FakeClock } from './fake-clock.ts';
+import type { FakeClock } from './fake-clock.ts';
+import { PairClock } from './pair-clock.ts';
 import { silentLog } from './temp-store.ts';
 
 const meshId = asMeshId('redelivery');
@@ -275,7 +276,7 @@ interface Late {
 }
 
 export class UnreliablePair implements AsyncDisposable {
-  readonly clock = new FakeClock();
+  readonly clock = new PairClock();
   readonly left: Machine;
   readonly right: Machine;
   readonly #directory = mkdtempSync(join(tmpdir(), 'beckon-pair-'));
