@@ -21,11 +21,11 @@ const post = (message: FromWorker): void => {
 };
 
 /**
- * Linux gives this thread what the others leave of the processors: to it a thread is a process with a priority of its own
+ * Linux gives this thread a tenth of a processor that others want too: to it a thread is a process with a priority of its own
  * (setpriority(2), "C library/kernel differences"). Elsewhere it would be the whole process, and nothing is changed.
  */
 function giveWay(): void {
-  if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
+  if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
 }
 
 /** The file is there, whole, checked and on the disk when this returns; after an error there is none. */
@@ -112,7 +112,8 @@ function sync(path: string): void {
 function check(path: string): BackupReport {
   const copy = openReading(path);
   try {
-    const found = String(copy.pragma('integrity_check(1)', { simple: true }));
+    // Of indexes only that they are sound: they are the store's, byte for byte, and comparing each entry takes three times as long.
+    const found = String(copy.pragma('quick_check(1)', { simple: true }));
     if (found !== 'ok') throw unavailable(`the backup is damaged and was removed: ${found}`, 'is the disk sound?');
     if ((copy.pragma('foreign_key_check') as unknown[]).length > 0) throw unavailable('the backup has records that miss others, and was removed');
     const count = (table: string): number => (copy.prepare(`SELECT count(*) AS count FROM ${table}`).get() as { count: number }).count;
