@@ -10,6 +10,7 @@ import { openReading, openWriting } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { failure } from './group-commit.ts';
 import { versionOf } from './migrations.ts';
+import { packAnswers, unpackRequests } from './parcel.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 import { copiedKey } from './rollback.ts';
 import { fromSqlite } from './sqlite-errors.ts';
@@ -143,10 +144,10 @@ try {
       port.close();
       return;
     }
-    for (const { id, input } of message) {
+    for (const { id, input } of unpackRequests(message)) {
       backUp(db, input as string).then(
-        (value) => post([{ id, value }]),
-        (thrown: unknown) => post([failure(id, fromSqlite(thrown, 'the backup'))]),
+        (value) => post(packAnswers([{ id, value }])),
+        (thrown: unknown) => post(packAnswers([failure(id, fromSqlite(thrown, 'the backup'))])),
       );
     }
   });

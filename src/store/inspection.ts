@@ -1,9 +1,15 @@
 /** The long reads of the port. Their thread is started by the first of them: an idle node does without. */
-import { unavailable } from '../domain/errors.ts';
+import { overload, unavailable } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
 import type { QuestionName } from './protocol.ts';
 import { WorkerChannel } from './worker-channel.ts';
+
+/** Asked and not answered; more is told so. */
+const mostAsked = 1_000;
+const retryAfterMs = 1_000;
+/** The end of a flight, and a run that goes on, wait for these. */
+const alwaysTaken: ReadonlySet<QuestionName> = new Set(['pieces', 'output']);
 
 export class Inspection implements StoreInspection {
   readonly #parts: { readonly path: string; readonly log: Log };
@@ -11,6 +17,7 @@ export class Inspection implements StoreInspection {
   readonly #checks = new Set<Promise<unknown>>();
   #channel: Promise<WorkerChannel> | undefined;
   #isClosed = false;
+  #asked = 0;
 
   constructor(parts: { readonly path: string; readonly log: Log }) {
     this.#parts = parts;
@@ -28,6 +35,9 @@ export class Inspection implements StoreInspection {
   /** All of the file is read for it: what is asked meanwhile does not stand in line behind it. */
   async quickCheck(): Promise<string> {
     if (this.#isClosed) throw unavailable('the store is closed');
+    // Who asks while one runs is told what it finds: each is a thread, and reads the whole file.
+    const [running] = this.#checks;
+    if (running !== undefined) return (await running) as string;
     const check = this.#onItsOwn('quickCheck');
     this.#checks.add(check);
     try {
@@ -49,8 +59,14 @@ export class Inspection implements StoreInspection {
     const ask = async (...args: unknown[]): Promise<unknown> => {
       if (this.#isClosed) throw unavailable('the store is closed');
       this.#channel ??= this.#first();
-      const channel = await this.#channel;
-      return channel.ask(name, args);
+      if (this.#asked >= mostAsked && !alwaysTaken.has(name)) throw overload(`${mostAsked} questions about what is stored wait for their answers already`, retryAfterMs);
+      this.#asked += 1;
+      try {
+        const channel = await this.#channel;
+        return await channel.ask(name, args);
+      } finally {
+        this.#asked -= 1;
+      }
     };
     return ask as unknown as StoreInspection[Name];
   }

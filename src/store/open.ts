@@ -8,6 +8,7 @@ import { openReading } from './connection.ts';
 import { Inspection } from './inspection.ts';
 import { refusal } from './look.ts';
 import { readerOver } from './reader.ts';
+import { remembering } from './remembering.ts';
 import { WorkerChannel } from './worker-channel.ts';
 import { writerOver } from './writer.ts';
 
@@ -38,8 +39,7 @@ export async function openStore({ path, nodeId, log, tell, crashAt }: OpenStore)
     const backups = new Backups();
     const inspection = new Inspection({ path, log });
     return {
-      write: writerOver(channel),
-      read: readerOver(db),
+      ...remembering(readerOver(db), writerOver(channel)),
       inspect: inspection,
       backup: (to) => backups.track(backUp(path, to, log)),
       async close() {

@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { BrokerError, fromInfo, unavailable } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
+import { Hold, packRequests, unpackAnswers } from './parcel.ts';
 import type { Answer, FromWorker, Request, ToWorker } from './protocol.ts';
 
 interface Pending {
@@ -14,6 +15,8 @@ interface Pending {
 const urlOf = (name: string): URL => new URL(`./${name}${extname(import.meta.url)}`, import.meta.url);
 
 export class WorkerChannel {
+  /** The bytes of what is asked in this turn. */
+  readonly hold = new Hold();
   readonly #worker: Worker;
   readonly #log: Log;
   readonly #tell: ((text: string) => void) | undefined;
@@ -21,7 +24,6 @@ export class WorkerChannel {
   readonly #ended: Promise<void>;
   #ready: Pending | undefined;
   #outgoing: Request[] = [];
-  #transfers: ArrayBuffer[] = [];
   #isScheduled = false;
   #nextId = 1;
   #gone: BrokerError | undefined;
@@ -59,16 +61,12 @@ export class WorkerChannel {
     });
   }
 
-  /**
-   * Requests of one turn of the event loop leave together, in order.
-   * @param transfers buffers that the worker takes over: only such as nobody else holds
-   */
-  ask(name: string, input: unknown, size = 0, transfers: readonly ArrayBuffer[] = []): Promise<unknown> {
+  /** Requests of one turn of the event loop leave together, in order, with what was put into the hold. */
+  ask(name: string, input: unknown, size = 0): Promise<unknown> {
     if (this.#gone !== undefined) return Promise.reject(this.#gone);
     const id = this.#nextId;
     this.#nextId += 1;
     this.#outgoing.push({ id, name, input, size });
-    for (const buffer of transfers) this.#transfers.push(buffer);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       setImmediate(() => {
@@ -92,11 +90,10 @@ export class WorkerChannel {
 
   #flush(): void {
     this.#isScheduled = false;
-    const [requests, transfers] = [this.#outgoing, this.#transfers];
+    const requests = this.#outgoing;
     if (requests.length === 0) return;
     this.#outgoing = [];
-    this.#transfers = [];
-    this.#post(requests, transfers);
+    this.#post(packRequests(requests), this.hold.empty());
   }
 
   #post(message: ToWorker, transfers: ArrayBuffer[] = []): void {
@@ -107,7 +104,7 @@ export class WorkerChannel {
     if (message === 'ready') this.#ready?.resolve(undefined);
     else if ('failed' in message) this.#ready?.reject(fromInfo(message.failed));
     else if ('told' in message) this.#tell?.(message.told);
-    else for (const answer of message) this.#settle(answer);
+    else for (const answer of unpackAnswers(message)) this.#settle(answer);
   }
 
   #settle(answer: Answer): void {
