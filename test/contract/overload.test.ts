@@ -99,3 +99,47 @@ test('a stream of a flight does not keep the task that it began with', async () 
   expect(written).toHaveLength(1);
   expect(request.task).toBeUndefined();
 });
+
+test('of many large tasks at once a node reads as many as it has room for, and small ones beside them', async () => {
+  const { broker } = node;
+  const invoke = broker.invoke.bind(broker);
+  const storing = Promise.withResolvers<void>();
+  let large = 0;
+  broker.invoke = async (input) => {
+    if (input.task.text.length > 1000) {
+      large += 1;
+      await storing.promise;
+    }
+    return invoke({ ...input, task: { text: new TextEncoder().encode('echo hi'), files: [] } });
+  };
+  const task = new Uint8Array(16 * 1024 * 1024);
+  const calls = Array.from({ length: 8 }, () => beckon.invoke('fabric', task));
+  await waitFor('the room to be full', () => large === 6);
+  expect(await beckon.invoke('fabric', 'echo small').result()).toMatchObject({ state: 'completed' });
+  expect(large).toBe(6);
+  storing.resolve();
+  const results = await Promise.all(calls.map((call) => call.result()));
+  expect(results.map(({ text }) => text)).toEqual(Array.from({ length: 8 }, () => 'hi\n'));
+});
+
+test('a caller that goes away while its large task waits for room leaves no place taken', async () => {
+  const { broker } = node;
+  const invoke = broker.invoke.bind(broker);
+  const storing = Promise.withResolvers<void>();
+  let large = 0;
+  broker.invoke = async (input) => {
+    large += 1;
+    await storing.promise;
+    return invoke({ ...input, task: { text: new TextEncoder().encode('echo hi'), files: [] } });
+  };
+  const task = new Uint8Array(16 * 1024 * 1024);
+  const first = Array.from({ length: 6 }, () => beckon.invoke('fabric', task));
+  await waitFor('the room to be full', () => large === 6);
+  const other = await connect({ socketPath: node.socketPath });
+  const gone = Array.from({ length: 6 }, () => other.invoke('fabric', task));
+  other.close();
+  await Promise.allSettled(gone.map((call) => call.accepted));
+  storing.resolve();
+  await Promise.all(first.map((call) => call.result()));
+  expect(await beckon.invoke('fabric', task).result()).toMatchObject({ state: 'completed' });
+});
