@@ -23,6 +23,8 @@ export interface ActiveRun {
   readonly isServed: boolean;
   /** Of its task, which is in memory as long as it runs. */
   readonly taskBytes: number;
+  /** It was stored as started when it was taken in, and so was never in the queue. */
+  wasClaimed: boolean;
   run: Run | undefined;
   requests: RunRequests | undefined;
   /** The first cause wins: it makes the verdict. */

@@ -25,7 +25,7 @@ import { flightEnvironment } from './flight-environment.ts';
 import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
 import { GroupAcceptance } from './group-acceptance.ts';
-import { heldWhy } from './held.ts';
+import { heldSince } from './held.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
@@ -365,7 +365,7 @@ export class Broker implements BrokerApi, Startable {
   follow(flightId: FlightId, options: Parameters<BrokerApi['follow']>[1]): ReturnType<BrokerApi['follow']> {
     const { store, mesh } = this.#parts;
     const nodes = this.#nodes;
-    return follow({ store, feed: this.#feed, nameOf: (id) => nodes.nameOf(id), heldWhy: (flight, delivery) => heldWhy({ mesh: mesh(), nodes }, flight, delivery) }, flightId, options);
+    return follow({ store, feed: this.#feed, nameOf: (id) => nodes.nameOf(id), held: (flight) => heldSince({ mesh: mesh(), nodes, delivery: (id) => store.read.delivery(id), isOnItsWay: (each) => this.#outbox.isOnItsWay(each) }, flight) }, flightId, options);
   }
 
   output(flightId: FlightId, stream: OutputStream): AsyncIterable<Uint8Array> {

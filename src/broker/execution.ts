@@ -93,7 +93,7 @@ export class Execution {
         run: flight.run,
         endpoint,
         task,
-        ...(harness.keepsSessions ? { session: this.#sessionOf(flight) } : {}),
+        ...(harness.keepsSessions ? { session: this.#sessionOf(flight, invocation) } : {}),
         flightEnv: this.#parts.environmentOf(invocation, flight),
       },
       {
@@ -133,9 +133,11 @@ export class Execution {
     await this.#parts.endings.surely(flight, () => store.write.giveUp({ stamp: chronicler.stamp(), flightId: flight.id, error }));
   }
 
-  #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
+  #sessionOf({ sessionId, run }: Flight, { id, session }: Invocation): TurnSession {
     // Taken in while its agent had a harness without sessions.
-    if (sessionId === undefined) return { id: sessionOfInvocation(invocationId) };
+    if (sessionId === undefined) return { id: sessionOfInvocation(id) };
+    // That it began: its agent has no name for it yet.
+    if (session.mode === 'new' && run === 1) return { id: sessionId };
     return this.#parts.store.read.session(sessionId) ?? { id: sessionId };
   }
 

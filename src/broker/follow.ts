@@ -3,10 +3,11 @@ import type { FlightEventBody } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { FlightId } from '../domain/ids.ts';
 import { notFound } from '../domain/errors.ts';
-import type { Delivery, Flight } from '../domain/records.ts';
+import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { FlightUpdate } from './api.ts';
 import type { Feed } from './feed.ts';
+import type { Held } from './held.ts';
 
 /** How much stdout `finished` and `flight show` carry, bytes. */
 export const shownOutputBytes = 64 * 1024;
@@ -19,7 +20,7 @@ export interface FollowParts {
   readonly store: Store;
   readonly feed: Feed;
   readonly nameOf: (nodeId: Flight['ownerNodeId']) => string;
-  readonly heldWhy: (flight: Flight, delivery: Delivery) => string | undefined;
+  readonly held: (flight: Flight) => Held | undefined;
 }
 
 export interface FollowOptions {
@@ -54,11 +55,10 @@ export async function* follow(parts: FollowParts, flightId: FlightId, options: F
       // The reader took its time: what was read before is old.
       continue;
     }
-    const delivery = toldReceived || isTerminal(flight.state) ? undefined : store.read.delivery(flight.invocationId);
-    const why = delivery === undefined ? undefined : parts.heldWhy(flight, delivery);
-    if (why !== undefined && delivery !== undefined && why !== toldHeld) {
-      toldHeld = why;
-      yield { type: 'held', atMs: delivery.updatedAtMs, why, untilMs: flight.holdUntilMs };
+    const held = toldReceived || isTerminal(flight.state) ? undefined : parts.held(flight);
+    if (held !== undefined && held.why !== toldHeld) {
+      toldHeld = held.why;
+      yield { type: 'held', ...held, untilMs: flight.holdUntilMs };
       continue;
     }
     const events = flight.lastSeq > seq ? store.read.events(flightId, seq, batchBytes) : [];

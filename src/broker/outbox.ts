@@ -23,7 +23,6 @@ const forwardWindow = { items: 256, bytes: 32 * 1024 * 1024 };
 const pageSize = 500;
 /** What was forwarded, or asked to be cancelled, and not answered for so long is asked about. */
 const unansweredMs = 20_000;
-
 export interface OutboxParts {
   readonly store: Store;
   readonly mesh: () => Mesh;
@@ -86,6 +85,11 @@ export class Outbox {
   /** Whether an invocation that is accepted now may go out over the link at once. */
   hasRoom(link: Link): boolean {
     return this.#sides.get(link)?.window.hasRoom ?? false;
+  }
+
+  /** Forwarded over a link that is up, and not answered. */
+  isOnItsWay({ invocationId }: Flight): boolean {
+    return this.#sides.values().some(({ window }) => window.has(invocationId));
   }
 
   isDraining(link: Link): boolean {

@@ -48,6 +48,8 @@ export class Runner {
   readonly #execution: Execution;
   /** Agents that found the node full. */
   readonly #starved = new Set<string>();
+  /** Agents that nothing waits for, unless they were woken since: a place that comes free need not be offered. */
+  readonly #idle = new Set<string>();
   #accepting = true;
   /** Aborted when the node stops at once: nothing is waited for any more. */
   #forced = new AbortController().signal;
@@ -76,6 +78,7 @@ export class Runner {
 
   /** Work may have been queued for the agent, or a place has come free. A store that can't be read now is asked again by the next `wakeAll`. */
   wake(address: string): void {
+    this.#idle.delete(address);
     this.#parts.onLoad?.(address);
     try {
       this.#fill(address);
@@ -122,6 +125,7 @@ export class Runner {
     for (let flying = this.#active.of(address); this.#accepting && flying.length < mostOf(endpoint, served); flying = this.#active.of(address)) {
       const busy = flying.flatMap(({ sessionId }) => sessionId ?? []);
       const next = store.read.queued(address, flying.length + 1, busy).find((each) => !this.#active.has(each));
+      if (next === undefined && store.read.queuedCount(address) === 0) this.#idle.add(address);
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
       const how = { isAdopted: false, isServed: served !== undefined, taskBytes: store.read.taskBytes(flight.invocationId) };
@@ -228,7 +232,7 @@ export class Runner {
 
   #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed' | 'taskBytes'>, fly: (active: ActiveRun) => Promise<void>): void {
     const { target } = flight;
-    const active: ActiveRun = { flight, target, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
+    const active: ActiveRun = { flight, target, ...how, wasClaimed: false, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
     this.#active.set(flight.id, active);
     const done = fly(active)
       .catch((error: unknown) => {
@@ -238,7 +242,8 @@ export class Runner {
       .finally(() => {
         this.#active.delete(flight.id);
         this.#pace.ended(active.target);
-        this.wake(active.target);
+        if (active.wasClaimed && this.#idle.has(active.target)) this.#parts.onLoad?.(active.target);
+        else this.wake(active.target);
         for (const address of [...this.#starved]) {
           this.#starved.delete(address);
           this.wake(address);
@@ -268,12 +273,22 @@ export class Runner {
   async #flyClaimed(active: ActiveRun, work: Work, started: Flight | undefined): Promise<void> {
     if (started === undefined) return;
     active.flight = started;
+    active.wasClaimed = true;
     this.#told(started);
-    const ready = this.#prepare(started);
-    const prepared = ready instanceof BrokerError ? ready : (this.#parts.refusalOf(started) ?? ready);
+    const prepared = this.#preparedOrWhyNot(started);
     if (active.cause !== undefined) await this.#endings.finishSurely(started, verdictOn(active.cause, 0));
     else if (prepared instanceof BrokerError) await this.#endings.finishSurely(started, { state: 'failed', error: prepared.toInfo() });
     else await this.#execution.run(active, started, prepared, work);
+  }
+
+  #preparedOrWhyNot(flight: Flight): Prepared | BrokerError {
+    try {
+      const ready = this.#prepare(flight);
+      return ready instanceof BrokerError ? ready : (this.#parts.refusalOf(flight) ?? ready);
+    } catch (error) {
+      // It is started, so an end is owed.
+      return toBrokerError(error);
+    }
   }
 
   /** Where it runs. Undefined when it can't, or is not wanted any more: then its verdict is written, unless the node stops. */

@@ -15,29 +15,32 @@ export interface FlightBeginning {
 }
 
 export function newFlight(each: Invocation, { isOwned, atMs, sessionId, originOwner }: FlightBeginning): Flight {
-  const { holdMs, totalMs } = each.limits;
-  return {
+  const { limits } = each;
+  const flight: Flight = {
     id: flightOfInvocation(each.id),
     invocationId: each.id,
     target: each.target,
     originNodeId: each.originNodeId,
     ownerNodeId: each.ownerNodeId,
     caller: each.caller,
-    ...(originOwner === undefined ? {} : { originOwner }),
-    ...(each.groupId === undefined ? {} : { groupId: each.groupId }),
-    ...(sessionId === undefined ? {} : { sessionId }),
     state: 'queued',
     run: 0,
     lastSeq: 0,
     rerunnable: each.rerunnable,
-    limits: each.limits,
-    holdUntilMs: atMs + holdMs,
-    totalUntilMs: atMs + totalMs,
+    limits,
+    holdUntilMs: atMs + limits.holdMs,
+    totalUntilMs: atMs + limits.totalMs,
     acceptedAtMs: each.acceptedAtMs,
-    ...(isOwned ? { receivedAtMs: atMs } : {}),
     stdoutBytes: 0,
     stderrBytes: 0,
   };
+  return Object.assign(
+    flight,
+    isOwned ? { receivedAtMs: atMs } : undefined,
+    originOwner === undefined ? undefined : { originOwner },
+    each.groupId === undefined ? undefined : { groupId: each.groupId },
+    sessionId === undefined ? undefined : { sessionId },
+  );
 }
 
 /** The same, started as it was taken in. */

@@ -71,7 +71,7 @@ async function run({ tell, options, signal }: BenchContext): Promise<BenchResult
   const { rounds: wanted = 5, seconds = 2 } = options;
   const { cluster, laptop, desktop } = await Cluster.meshed('laptop', 'desktop');
   await using _nodes = cluster;
-  await using echo = await Child.start(new URL('./echo.ts', import.meta.url), [desktop.socketPath, 'echo']);
+  await using echo = await Child.start(new URL('./echo.ts', import.meta.url), [desktop.socketPath, 'echo/main', desktop.home]);
   const address = '@echo@desktop#main';
   await known(laptop, address);
   await using caller = await Child.start(new URL('./caller.ts', import.meta.url), [laptop.socketPath, address]);

@@ -32,7 +32,7 @@ function runner(refusalOf: () => BrokerError | undefined, place: () => Promise<v
       read: {
         taskBytes: () => 0,
         queued: () => (now.state === 'queued' ? [id] : []), flight: () => now, endpoint: () => ({ harness: 'command', address: target }),
-        invocation: () => invocation, task: () => textTask('x'), queuedTargets: () => [target],
+        invocation: () => invocation, task: () => textTask('x'), queuedTargets: () => [target], queuedCount: () => (now.state === 'queued' ? 1 : 0),
       },
       write: {
         finish: async ({ outcome }: { outcome: Outcome }) => {
