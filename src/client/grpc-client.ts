@@ -15,6 +15,7 @@ import { showFlightToken } from '../rpc/flight-token.ts';
 import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
+import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
 import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { decodeScan } from './projects.ts';
@@ -140,7 +141,7 @@ export class GrpcNodeClient implements NodeClient {
   }
 
   async *invoke(request: InvokeRequest, { signal }: StreamOptions = {}): ReturnType<NodeClient['invoke']> {
-    const call = this.#client.invoke(encodeInvoke(request));
+    const call = this.#client.invoke(encodeInvoke(request), announcing(request.task));
     yield* updatesIn(stream(call, signal));
   }
 

@@ -10,7 +10,7 @@ import { Assembly } from './assembly.ts';
 import type { Assembled } from './assembly.ts';
 import { decodeControl, decodeFlightEvents, decodeForward, decodePiece } from './control-frames.ts';
 import type { ForwardHead, MessageFrame } from './control-frames.ts';
-import type { Place, TaskRoom } from './task-room.ts';
+import type { Place, TaskRoom } from '../rpc/task-room.ts';
 
 /** Bytes with the core above which the data stream is not read, and below which it is again. */
 const dataBounds = { pauseAbove: 4 * 1024 * 1024, resumeBelow: 2 * 1024 * 1024 };

@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { BrokerError, overload, toBrokerError } from '../domain/errors.ts';
 import type { CancelTimer, Clock } from '../domain/ports.ts';
 import { quoted } from '../domain/text.ts';
 import type { Refusal } from './front.ts';
@@ -142,7 +142,7 @@ export class Entrance {
     const body = await readBody(request, this.#limits.mostBodyBytes);
     const host = visit.remoteAddress.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
     if (!this.#rates.take(host)) {
-      throw new BrokerError('overload', 'too many requests to join', { hint: 'wait a minute and try again' });
+      throw overload('too many requests to join', 60_000);
     }
     visit.cancelTimer();
     visit.cancelTimer = this.#options.clock.setTimer(this.#limits.answerTimeoutMs, () => socket.destroy());

@@ -6,7 +6,7 @@ import type { PeerMessage } from '../../../src/domain/messages.ts';
 import { Task } from '../../../src/gen/beckon/v1/record.ts';
 import { encodeForward } from '../../../src/mesh/control-frames.ts';
 import { Inflow } from '../../../src/mesh/inflow.ts';
-import { TaskRoom } from '../../../src/mesh/task-room.ts';
+import { TaskRoom } from '../../../src/rpc/task-room.ts';
 import { encodeTask } from '../../../src/rpc/work.ts';
 import * as samples from '../rpc/samples.ts';
 
