@@ -106,7 +106,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
   const refusals = await CloneMarkKeeper.open(paths.cloneFile, nodeKey.nodeId, log);
   undo.defer(() => refusals.settled());
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, ...(crashAt === undefined ? {} : { crashAt }) });
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, clock, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
   const newest = await readEpochFile(paths.epochFile);

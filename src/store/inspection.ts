@@ -1,17 +1,33 @@
-/** The long reads of the port. Their thread is started by the first of them: an idle node does without. */
+/** The long reads of the port. Their thread is started by the first of them and ends when it is idle: a node at rest does without. */
 import { unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
-import type { Log } from '../domain/ports.ts';
+import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
-import type { QuestionName } from './protocol.ts';
+import type { LongReads, QuestionName } from './protocol.ts';
 import { WorkerChannel } from './worker-channel.ts';
 
+/** A thread takes about 15 MB, and 30 ms to start. */
+const idleMs = 30_000;
+
+export interface InspectionParts {
+  readonly path: string;
+  readonly nodeId: NodeId;
+  readonly log: Log;
+  /** Read on the calling thread: a row a state. */
+  readonly countFlights: () => Awaited<ReturnType<StoreInspection['countFlights']>>;
+  /** Undefined: the thread stays. */
+  readonly clock?: Pick<Clock, 'setTimer'> | undefined;
+}
+
 export class Inspection implements StoreInspection {
-  readonly #parts: { readonly path: string; readonly nodeId: NodeId; readonly log: Log };
+  readonly #parts: InspectionParts;
   #channel: Promise<WorkerChannel> | undefined;
+  readonly #ending = new Set<Promise<void>>();
+  #asked = 0;
+  #cancelIdle: CancelTimer = () => undefined;
   #isClosed = false;
 
-  constructor(parts: { readonly path: string; readonly nodeId: NodeId; readonly log: Log }) {
+  constructor(parts: InspectionParts) {
     this.#parts = parts;
   }
 
@@ -20,26 +36,47 @@ export class Inspection implements StoreInspection {
   readonly deliveriesBySuffix = this.#question('deliveriesBySuffix');
   readonly attempts = this.#question('attempts');
   readonly facts = this.#question('facts');
-  readonly countFlights = this.#question('countFlights');
   readonly pieces = this.#question('pieces');
   readonly quickCheck = this.#question('quickCheck');
   readonly output = this.#question('output');
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    if (this.#channel === undefined) return;
-    const channel = await this.#channel;
-    await channel.close();
+  async countFlights(): ReturnType<StoreInspection['countFlights']> {
+    if (this.#isClosed) throw unavailable('the store is closed');
+    return this.#parts.countFlights();
   }
 
-  #question<Name extends QuestionName>(name: Name): StoreInspection[Name] {
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelIdle();
+    await this.#end();
+    await Promise.all(this.#ending);
+  }
+
+  #question<Name extends QuestionName>(name: Name): LongReads[Name] {
     const ask = async (...args: unknown[]): Promise<unknown> => {
       if (this.#isClosed) throw unavailable('the store is closed');
-      this.#channel ??= this.#start();
-      const channel = await this.#channel;
-      return channel.ask(name, args);
+      this.#cancelIdle();
+      this.#asked += 1;
+      try {
+        this.#channel ??= this.#start();
+        const channel = await this.#channel;
+        return await channel.ask(name, args);
+      } finally {
+        this.#asked -= 1;
+        if (this.#asked === 0 && !this.#isClosed) this.#cancelIdle = this.#parts.clock?.setTimer(idleMs, () => void this.#end()) ?? this.#cancelIdle;
+      }
     };
-    return ask as unknown as StoreInspection[Name];
+    return ask as unknown as LongReads[Name];
+  }
+
+  /** The next question starts another. */
+  async #end(): Promise<void> {
+    const channel = this.#channel;
+    this.#channel = undefined;
+    const ended = channel?.then((open) => open.close());
+    if (ended === undefined) return;
+    this.#ending.add(ended);
+    await ended.finally(() => this.#ending.delete(ended));
   }
 
   async #start(): Promise<WorkerChannel> {

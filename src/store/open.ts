@@ -1,8 +1,9 @@
 /** The store: one thread that writes, short reads here, long ones on a thread of their own. */
 import type { NodeId } from '../domain/ids.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { backUp, Backups } from './backup.ts';
+import { flightCounts } from './caches.ts';
 import type { CrashLabel } from './crash.ts';
 import { openReading } from './connection.ts';
 import { Inspection } from './inspection.ts';
@@ -20,6 +21,8 @@ export interface OpenStore {
   /** This node: whose facts the store writes. */
   readonly nodeId: NodeId;
   readonly log: Log;
+  /** Says when the thread of the long reads has been idle for long enough; without it that thread stays. */
+  readonly clock?: Pick<Clock, 'setTimer'>;
   /** For tests: the process kills itself at this step, see `crashLabels`. */
   readonly crashAt?: CrashLabel;
 }
@@ -29,12 +32,12 @@ export interface OpenStore {
  * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
  * (another owner, or open to others), `unavailable`; the file is then as it was.
  */
-export async function openStore({ path, nodeId, log, crashAt }: OpenStore): Promise<Store> {
+export async function openStore({ path, nodeId, log, clock, crashAt }: OpenStore): Promise<Store> {
   const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log);
   try {
     const db = openReading(path);
     const backups = new Backups();
-    const inspection = new Inspection({ path, nodeId, log });
+    const inspection = new Inspection({ path, nodeId, log, clock, countFlights: flightCounts(db) });
     return {
       write: writerOver(channel),
       read: readerOver(db),
