@@ -368,7 +368,7 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 /** Long reads, on a thread of their own. */
 export interface StoreInspection {
   /** `family`: only this invocation and what it led to, as far as it is stored here. */
-  flights(filter: FlightFilter & { nodeId?: NodeId; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
+  flights(filter: FlightFilter & { family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;
   deliveriesBySuffix(suffix: string): Promise<readonly Delivery[]>;
   attempts(invocationId: InvocationId): Promise<readonly DeliveryAttempt[]>;

@@ -1,6 +1,5 @@
 /** The long reads of the port. Their thread is started by the first of them and ends when it is idle: a node at rest does without. */
 import { unavailable } from '../domain/errors.ts';
-import type { NodeId } from '../domain/ids.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
 import type { LongReads, QuestionName } from './protocol.ts';
@@ -11,7 +10,6 @@ const idleMs = 30_000;
 
 export interface InspectionParts {
   readonly path: string;
-  readonly nodeId: NodeId;
   readonly log: Log;
   /** Read on the calling thread: a row a state. */
   readonly countFlights: () => Awaited<ReturnType<StoreInspection['countFlights']>>;
@@ -21,8 +19,9 @@ export interface InspectionParts {
 
 export class Inspection implements StoreInspection {
   readonly #parts: InspectionParts;
+  /** What has to be over before all is closed: checks on threads of their own, and threads that end. */
+  readonly #besides = new Set<Promise<unknown>>();
   #channel: Promise<WorkerChannel> | undefined;
-  readonly #ending = new Set<Promise<void>>();
   #asked = 0;
   #cancelIdle: CancelTimer = () => undefined;
   #isClosed = false;
@@ -37,7 +36,6 @@ export class Inspection implements StoreInspection {
   readonly attempts = this.#question('attempts');
   readonly facts = this.#question('facts');
   readonly pieces = this.#question('pieces');
-  readonly quickCheck = this.#question('quickCheck');
   readonly output = this.#question('output');
 
   async countFlights(): ReturnType<StoreInspection['countFlights']> {
@@ -45,11 +43,17 @@ export class Inspection implements StoreInspection {
     return this.#parts.countFlights();
   }
 
+  /** All of the file is read for it: what is asked meanwhile does not stand in line behind it. */
+  async quickCheck(): Promise<string> {
+    if (this.#isClosed) throw unavailable('the store is closed');
+    return (await this.#beside(this.#onItsOwn('quickCheck'))) as string;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelIdle();
     await this.#end();
-    await Promise.all(this.#ending);
+    await Promise.allSettled(this.#besides);
   }
 
   #question<Name extends QuestionName>(name: Name): LongReads[Name] {
@@ -58,7 +62,7 @@ export class Inspection implements StoreInspection {
       this.#cancelIdle();
       this.#asked += 1;
       try {
-        this.#channel ??= this.#start();
+        this.#channel ??= this.#first();
         const channel = await this.#channel;
         return await channel.ask(name, args);
       } finally {
@@ -73,19 +77,38 @@ export class Inspection implements StoreInspection {
   async #end(): Promise<void> {
     const channel = this.#channel;
     this.#channel = undefined;
-    const ended = channel?.then((open) => open.close());
-    if (ended === undefined) return;
-    this.#ending.add(ended);
-    await ended.finally(() => this.#ending.delete(ended));
+    if (channel !== undefined) await this.#beside(channel.then((open) => open.close()));
   }
 
-  async #start(): Promise<WorkerChannel> {
-    const { path, nodeId, log } = this.#parts;
+  async #beside<Result>(work: Promise<Result>): Promise<Result> {
+    this.#besides.add(work);
     try {
-      return await WorkerChannel.start('inspection-worker', { path, nodeId }, log);
+      return await work;
+    } finally {
+      this.#besides.delete(work);
+    }
+  }
+
+  async #onItsOwn(name: QuestionName): Promise<unknown> {
+    const channel = await this.#start();
+    try {
+      return await channel.ask(name, []);
+    } finally {
+      await channel.close();
+    }
+  }
+
+  async #first(): Promise<WorkerChannel> {
+    try {
+      return await this.#start();
     } catch (thrown) {
       this.#channel = undefined;
       throw thrown;
     }
+  }
+
+  #start(): Promise<WorkerChannel> {
+    const { path, log } = this.#parts;
+    return WorkerChannel.start('inspection-worker', { path }, log);
   }
 }

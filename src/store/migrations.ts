@@ -16,9 +16,10 @@ import { schema0009 } from './schema-0009.ts';
 import { schema0010 } from './schema-0010.ts';
 import { schema0011 } from './schema-0011.ts';
 import { schema0012 } from './schema-0012.ts';
+import { schema0013 } from './schema-0013.ts';
 
 /** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
-export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009, schema0010, schema0011, schema0012];
+export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009, schema0010, schema0011, schema0012, schema0013];
 
 export const schemaVersion = migrations.length;
 

@@ -37,7 +37,7 @@ export async function openStore({ path, nodeId, log, clock, crashAt }: OpenStore
   try {
     const db = openReading(path);
     const backups = new Backups();
-    const inspection = new Inspection({ path, nodeId, log, clock, countFlights: flightCounts(db) });
+    const inspection = new Inspection({ path, log, clock, countFlights: flightCounts(db) });
     return {
       write: writerOver(channel),
       read: readerOver(db),
