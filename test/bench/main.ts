@@ -1,9 +1,11 @@
 /** `npm run bench [-- --only NAME] [-- --json]`: measures, and says what the figures are worth. */
 import { parseArgs } from 'node:util';
 import type { Bench, BenchResult } from './bench.ts';
+import { idleBench } from './idle/bench.ts';
 import { registryBench } from './registry/bench.ts';
+import { restartBench } from './restart/bench.ts';
 
-const benches: readonly Bench[] = [registryBench];
+const benches: readonly Bench[] = [restartBench, registryBench, idleBench];
 
 const usage = `usage: npm run bench -- [--only NAME] [--json] [--OPTION N]
 
