@@ -63,3 +63,12 @@ test('a server’s error ends a question with its words', async () => {
   peer.write(`MSG _INBOX.b.create 1 ${answer.length}\r\n${answer}\r\n`);
   await expect(asked).rejects.toThrow('no room');
 });
+
+test('a connection that is lost while acknowledgements are waited for says so, with the server’s last word', async () => {
+  await using server = await listening();
+  using connection = await NatsConnection.open(server.port, '_INBOX.b');
+  const peer = await server.peer;
+  const done = connection.during(new Promise<void>(() => undefined), () => undefined);
+  peer.write("-ERR 'Maximum Payload Violation'\r\n");
+  await expect(done).rejects.toThrow('Maximum Payload Violation');
+});

@@ -18,7 +18,7 @@ export class NatsConnection implements Disposable {
   /** Takes each message that comes. */
   #take: (message: Message) => void = () => undefined;
   #rest: Buffer = Buffer.alloc(0);
-  #failure: Error | undefined;
+  readonly #lost = Promise.withResolvers<never>();
   /** What goes out when all that has come is handled. */
   #outgoing: string[] = [];
 
@@ -26,7 +26,10 @@ export class NatsConnection implements Disposable {
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#read(chunk));
-    socket.on('error', (error) => (this.#failure = error));
+    socket.on('error', (error) => this.#lost.reject(error));
+    socket.on('close', () => this.#lost.reject(new Error('the server closed the connection')));
+    // Whoever waits for something hears of it.
+    void Promise.allSettled([this.#lost.promise]);
   }
 
   /** Answers come to subjects below `inbox`. @throws when nobody listens there */
@@ -53,16 +56,15 @@ export class NatsConnection implements Disposable {
     if (error !== undefined) throw new Error(`${subject}: ${error.description}`);
   }
 
-  /** Calls `take` with each message until it resolves. */
+  /** Calls `take` with each message until `work` resolves. @throws when the connection is lost before */
   async during(work: Promise<void>, take: (message: Message) => void): Promise<void> {
     this.#take = take;
     this.#flush();
     try {
-      await work;
+      await Promise.race([work, this.#lost.promise]);
     } finally {
       this.#take = () => undefined;
     }
-    if (this.#failure !== undefined) throw this.#failure;
   }
 
   [Symbol.dispose](): void {
@@ -72,7 +74,7 @@ export class NatsConnection implements Disposable {
   async #next(): Promise<Message> {
     const { promise, resolve } = Promise.withResolvers<Message>();
     this.#take = resolve;
-    return await promise;
+    return await Promise.race([promise, this.#lost.promise]);
   }
 
   #send(text: string): void {
