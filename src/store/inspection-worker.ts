@@ -4,6 +4,7 @@ import { internal, toBrokerError } from '../domain/errors.ts';
 import { openReading } from './connection.ts';
 import { failure } from './group-commit.ts';
 import { inspectionOver } from './inspection-reads.ts';
+import { packAnswers, unpackRequests } from './parcel.ts';
 import type { Answer, FromWorker, Request, ToWorker } from './protocol.ts';
 import { fromSqlite } from './sqlite-errors.ts';
 
@@ -32,7 +33,7 @@ try {
       port.close();
     } else {
       // One by one: a long answer does not hold back those before it.
-      for (const request of message) post([answer(request)]);
+      for (const request of unpackRequests(message)) post(packAnswers([answer(request)]));
     }
   });
   post('ready');

@@ -1,5 +1,5 @@
 /** The long reads of the port. Their thread is started by the first of them and ends when it is idle: a node at rest does without. */
-import { unavailable } from '../domain/errors.ts';
+import { overload, unavailable } from '../domain/errors.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
 import type { LongReads, QuestionName } from './protocol.ts';
@@ -7,6 +7,11 @@ import { WorkerChannel } from './worker-channel.ts';
 
 /** A thread takes about 15 MB, and 30 ms to start. */
 const idleMs = 30_000;
+/** Asked and not answered; more is told so. */
+const mostAsked = 1_000;
+const retryAfterMs = 1_000;
+/** The end of a flight, and a run that goes on, wait for these. */
+const alwaysTaken: ReadonlySet<QuestionName> = new Set(['pieces', 'output']);
 
 export interface InspectionParts {
   readonly path: string;
@@ -21,6 +26,7 @@ export class Inspection implements StoreInspection {
   readonly #parts: InspectionParts;
   /** What has to be over before all is closed: checks on threads of their own, and threads that end. */
   readonly #besides = new Set<Promise<unknown>>();
+  #check: Promise<unknown> | undefined;
   #channel: Promise<WorkerChannel> | undefined;
   #asked = 0;
   #cancelIdle: CancelTimer = () => undefined;
@@ -46,7 +52,13 @@ export class Inspection implements StoreInspection {
   /** All of the file is read for it: what is asked meanwhile does not stand in line behind it. */
   async quickCheck(): Promise<string> {
     if (this.#isClosed) throw unavailable('the store is closed');
-    return (await this.#beside(this.#onItsOwn('quickCheck'))) as string;
+    // Who asks while one runs is told what it finds: each is a thread, and reads the whole file.
+    const check = (this.#check ??= this.#beside(this.#onItsOwn('quickCheck')));
+    try {
+      return (await check) as string;
+    } finally {
+      if (this.#check === check) this.#check = undefined;
+    }
   }
 
   async close(): Promise<void> {
@@ -59,6 +71,7 @@ export class Inspection implements StoreInspection {
   #question<Name extends QuestionName>(name: Name): LongReads[Name] {
     const ask = async (...args: unknown[]): Promise<unknown> => {
       if (this.#isClosed) throw unavailable('the store is closed');
+      if (this.#asked >= mostAsked && !alwaysTaken.has(name)) throw overload(`${mostAsked} questions about what is stored wait for their answers already`, retryAfterMs);
       this.#cancelIdle();
       this.#asked += 1;
       try {

@@ -9,6 +9,7 @@ import { openReading } from './connection.ts';
 import { Inspection } from './inspection.ts';
 import { refusal } from './look.ts';
 import { readerOver } from './reader.ts';
+import { remembering } from './remembering.ts';
 import { WorkerChannel } from './worker-channel.ts';
 import { writerOver } from './writer.ts';
 
@@ -23,6 +24,8 @@ export interface OpenStore {
   readonly log: Log;
   /** Says when the thread of the long reads has been idle for long enough; without it that thread stays. */
   readonly clock?: Pick<Clock, 'setTimer'>;
+  /** Is told of a migration before it is begun, and when it is done. */
+  readonly tell?: (text: string) => void;
   /** For tests: the process kills itself at this step, see `crashLabels`. */
   readonly crashAt?: CrashLabel;
 }
@@ -32,15 +35,14 @@ export interface OpenStore {
  * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
  * (another owner, or open to others), `unavailable`; the file is then as it was.
  */
-export async function openStore({ path, nodeId, log, clock, crashAt }: OpenStore): Promise<Store> {
-  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log);
+export async function openStore({ path, nodeId, log, clock, tell, crashAt }: OpenStore): Promise<Store> {
+  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log, tell);
   try {
     const db = openReading(path);
     const backups = new Backups();
     const inspection = new Inspection({ path, log, clock, countFlights: flightCounts(db) });
     return {
-      write: writerOver(channel),
-      read: readerOver(db),
+      ...remembering(readerOver(db), writerOver(channel)),
       inspect: inspection,
       backup: (to) => backups.track(backUp(path, to, log)),
       async close() {

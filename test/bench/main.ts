@@ -1,18 +1,21 @@
 /** `npm run bench [-- --only NAME] [--compare] [--json]`: measures, and says what the figures are worth. */
 import { parseArgs } from 'node:util';
+import { localAcceptAt1MBench, localAcceptBench } from './accept/bench.ts';
 import type { Bench, BenchResult } from './bench.ts';
 import { installed, outcome, round } from './compare/compare.ts';
+import { crossNodeBench } from './cross-node/bench.ts';
 import { idleBench } from './idle/bench.ts';
+import { inspectionBench } from './inspection/bench.ts';
 import { registryBench } from './registry/bench.ts';
 import { restartBench } from './restart/bench.ts';
 
-const benches: readonly Bench[] = [restartBench, registryBench, idleBench];
+const benches: readonly Bench[] = [localAcceptBench, localAcceptAt1MBench, crossNodeBench, restartBench, inspectionBench, registryBench, idleBench];
 
 const usage = `usage: npm run bench -- [--only NAME] [--compare] [--json] [--OPTION N]
 
   --compare  also what is installed of others, beside the bench that it is compared with: nats-server, localAccept
 
-${benches.map(({ name, summary, options }) => `  ${name.padEnd(10)} ${summary}\n${Object.entries(options).map(([option, value]) => `             --${option} ${value}`).join('\n')}`).join('\n')}`;
+${benches.map(({ name, summary, options }) => `  ${name.padEnd(16)} ${summary}\n${Object.entries(options).map(([option, value]) => `                   --${option} ${value}`).join('\n')}`).join('\n')}`;
 
 function asked(): { readonly chosen: readonly Bench[]; readonly json: boolean; readonly compare: boolean; readonly options: Readonly<Record<string, number>> } {
   const names = benches.flatMap(({ options }) => Object.keys(options));
