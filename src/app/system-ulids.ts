@@ -19,7 +19,8 @@ export function createSystemUlids(clock: Pick<Clock, 'now'>): UlidSource {
   const bytes = new Uint8Array(randomLength);
   let atMs = 0;
   let head = '';
-  let count = randomFillSync(new Uint32Array(1))[0]! % counts;
+  const [start = 0] = randomFillSync(new Uint32Array(1));
+  let count = start % counts;
   const begin = (ms: number): void => {
     atMs = ms;
     head = base32(ms, timeLength);

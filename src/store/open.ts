@@ -21,6 +21,8 @@ export interface OpenStore {
   /** This node: whose facts the store writes. */
   readonly nodeId: NodeId;
   readonly log: Log;
+  /** Is told of a migration before it is begun, and when it is done. */
+  readonly tell?: (text: string) => void;
   /** For tests: the process kills itself at this step, see `crashLabels`. */
   readonly crashAt?: CrashLabel;
 }
@@ -30,8 +32,8 @@ export interface OpenStore {
  * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
  * (another owner, or open to others), `unavailable`; the file is then as it was.
  */
-export async function openStore({ path, nodeId, log, crashAt }: OpenStore): Promise<Store> {
-  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log);
+export async function openStore({ path, nodeId, log, tell, crashAt }: OpenStore): Promise<Store> {
+  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log, tell);
   try {
     const db = openReading(path);
     const backups = new Backups();

@@ -104,4 +104,4 @@ export type Answer =
 /** Main thread to worker: work, or the wish that it ends. */
 export type ToWorker = PackedRequests | 'close';
 /** Worker to main thread. */
-export type FromWorker = PackedAnswers | 'ready' | { readonly failed: ErrorInfo };
+export type FromWorker = PackedAnswers | 'ready' | { readonly failed: ErrorInfo } | { readonly told: string };

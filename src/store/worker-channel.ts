@@ -19,6 +19,7 @@ export class WorkerChannel {
   readonly hold = new Hold();
   readonly #worker: Worker;
   readonly #log: Log;
+  readonly #tell: ((text: string) => void) | undefined;
   readonly #pending = new Map<number, Pending>();
   readonly #ended: Promise<void>;
   #ready: Pending | undefined;
@@ -27,9 +28,9 @@ export class WorkerChannel {
   #nextId = 1;
   #gone: BrokerError | undefined;
 
-  /** Starts the worker and resolves when it can work. @throws BrokerError what the worker could not do at its start */
-  static async start(name: string, workerData: unknown, log: Log): Promise<WorkerChannel> {
-    const channel = new WorkerChannel(new Worker(urlOf(name), { workerData, name: `beckon ${name}` }), log);
+  /** Starts the worker and resolves when it can work; `tell` is told what it is at until then. @throws BrokerError what the worker could not do at its start */
+  static async start(name: string, workerData: unknown, log: Log, tell?: (text: string) => void): Promise<WorkerChannel> {
+    const channel = new WorkerChannel(new Worker(urlOf(name), { workerData, name: `beckon ${name}` }), log, tell);
     try {
       await new Promise((resolve, reject: Pending['reject']) => {
         channel.#ready = { resolve, reject };
@@ -41,9 +42,10 @@ export class WorkerChannel {
     }
   }
 
-  private constructor(worker: Worker, log: Log) {
+  private constructor(worker: Worker, log: Log, tell: ((text: string) => void) | undefined) {
     this.#worker = worker;
     this.#log = log;
+    this.#tell = tell;
     worker.on('message', (message: FromWorker) => {
       this.#take(message);
     });
@@ -101,6 +103,7 @@ export class WorkerChannel {
   #take(message: FromWorker): void {
     if (message === 'ready') this.#ready?.resolve(undefined);
     else if ('failed' in message) this.#ready?.reject(fromInfo(message.failed));
+    else if ('told' in message) this.#tell?.(message.told);
     else for (const answer of unpackAnswers(message)) this.#settle(answer);
   }
 

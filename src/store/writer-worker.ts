@@ -59,7 +59,7 @@ function serve(db: Connection, nodeId: NodeId, label: CrashLabel | undefined): v
 
 try {
   const { path, nodeId, crashAt: label } = workerData as { path: string; nodeId: NodeId; crashAt?: CrashLabel };
-  serve(openDatabase(path), nodeId, label);
+  serve(openDatabase(path, undefined, (told) => post({ told })), nodeId, label);
   post('ready');
 } catch (thrown) {
   post({ failed: toBrokerError(thrown).toInfo() });

@@ -46,6 +46,9 @@ describe('an agent’s queue', () => {
     const own = at.story.invocation({ origin: me, owner: me }, { target: '@other@laptop#main' });
     const beside = [receive(desktop, 3), at.store.write.acceptAll({ ...at.story.accept(own), members: [own, own].map((invocation) => ({ invocation, plan: { kind: 'local', queueLimit: 9 } as const })) })];
     expect((await Promise.allSettled(beside)).map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    // Nothing waits there: what was taken back is not counted.
+    const alone = at.story.invocation({ origin: me, owner: me }, { target: '@other@laptop#main' });
+    await expect(at.store.write.accept(at.story.accept(alone, { kind: 'local', queueLimit: 1 }))).resolves.toMatchObject({ deduplicated: false });
     await expect(receive(desktop, 3)).rejects.toMatchObject({ code: 'overload' });
     const [first] = flights;
     if (typeof first === 'object') await at.store.write.start({ stamp: at.story.stamp(), flightId: first.flight.id });

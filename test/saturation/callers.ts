@@ -99,10 +99,18 @@ export class Caller {
     }
     this.fates[fate] += 1;
     this.fates.retryAfterMs.push(retryAfterMs);
-    await delay(retryAfterMs, undefined, { signal: enough }).catch(() => undefined);
+    await pause(retryAfterMs, enough);
   }
 }
 
 function describe({ state, error, bytes, invocationId }: CallResult, wanted: number): string {
   return `${invocationId} ${state} ${error === undefined ? '' : `${error.code}: ${error.message}`} with ${bytes.length} of ${wanted} bytes`;
+}
+
+/** As long as that, or until `enough` aborts. */
+export async function pause(ms: number, enough: AbortSignal): Promise<void> {
+  const over = new Promise<void>((resolve) => {
+    enough.addEventListener('abort', () => resolve(), { once: true });
+  });
+  if (!enough.aborted) await Promise.race([over, delay(ms, undefined, { ref: false })]);
 }

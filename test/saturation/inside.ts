@@ -50,14 +50,38 @@ function watchHeartbeats(): () => Report['heartbeat'] {
   };
 }
 
+/**
+ * Processor time of the main thread between two looks at a timer that is due in each turn of its loop: what one turn took, whatever
+ * else the machine does meanwhile.
+ */
+function watchTurns(): () => number {
+  const cpuMs = (): number => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1000;
+  };
+  let before = cpuMs();
+  let worst = 0;
+  setInterval(() => {
+    const now = cpuMs();
+    worst = Math.max(worst, now - before);
+    before = now;
+  }, 1).unref();
+  return () => {
+    const told = worst;
+    worst = 0;
+    return told;
+  };
+}
+
 function report(): void {
+  const takeTurn = watchTurns();
   const takeHeartbeats = watchHeartbeats();
   const loop = monitorEventLoopDelay({ resolution: resolutionMs });
   loop.enable();
   const timer = setInterval(() => {
     const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
     const late = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - resolutionMs);
-    const line: Report = { atMs: Date.now(), rss, heapUsed, external, arrayBuffers, loop: { p99Ms: late(loop.percentile(99)), mostMs: late(loop.max) }, heartbeat: takeHeartbeats() };
+    const line: Report = { atMs: Date.now(), rss, heapUsed, external, arrayBuffers, loop: { p99Ms: late(loop.percentile(99)), mostMs: late(loop.max), turnMs: takeTurn() }, heartbeat: takeHeartbeats() };
     loop.reset();
     appendFileSync(reportFile, `${JSON.stringify(line)}\n`);
   }, reportEveryMs);

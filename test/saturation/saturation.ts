@@ -11,7 +11,7 @@ import { beckonPath } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { Caller, kinds, pageBytes } from './callers.ts';
+import { Caller, kinds, pageBytes, pause } from './callers.ts';
 import { megabytes, Meter, summaryHead, tableOf } from './meters.ts';
 import type { Bounds } from './meters.ts';
 
@@ -31,10 +31,10 @@ const inside = pathToFileURL(fileURLToPath(new URL('inside.ts', import.meta.url)
 const sdk = fileURLToPath(new URL('../../src/client/index.ts', import.meta.url));
 /** Of gamma, each: what a bad disk takes to sync. */
 const slowCommitMs = 40;
-/** For calls that were asked for, once no more are. */
-const settleMs = 120_000;
+/** Nothing is answered any more, and not everything is: ms until that is given up. */
+const standstillMs = 60_000;
 /** See NOTES.md. */
-const bounds: Bounds = { mostBytes: 640 * 1024 * 1024, growth: 1.3, mostGapMs: 6_000, mostRoundTripMs: 2_000, mostLoopMs: 50 };
+const bounds: Bounds = { mostBytes: 768 * 1024 * 1024, growth: 1.3, mostGapMs: 6_000, mostRoundTripMs: 2_000, mostTurnMs: { median: 50, ever: 250 } };
 /** As `sh` has it, with the rest of the line as the command's words. */
 const agents: readonly { readonly node: (typeof names)[number]; readonly name: string; readonly flags: readonly string[]; readonly argv: (outputBytes: number) => readonly string[] }[] = [
   { node: 'beta', name: 'page', flags: ['--concurrency', '2'], argv: () => ['head', '-c', String(pageBytes), '/dev/zero'] },
@@ -67,6 +67,9 @@ class Campaign {
   readonly #meters: Meter[] = [];
   readonly #nodes = new Map<string, TestNode>();
   readonly #callers: Caller[] = [];
+  readonly #surprises: string[] = [];
+  /** Of all outputs so far. */
+  readonly #read = { bytes: 0 };
 
   constructor(options: SaturationOptions, cluster: Cluster) {
     this.#options = options;
@@ -92,8 +95,9 @@ class Campaign {
     enough.abort();
     await telling;
     const lastMs = Date.now();
-    const isSettled = await Promise.race([Promise.all([calling, reading]).then(() => true), delay(settleMs, false, { signal: this.#over.signal }).catch(() => false)]);
-    this.#verdict.that('calls', 'all have an answer soon after the last was asked', isSettled, () => this.#callers.filter((each) => !each.isSettled).map(({ kind, fates }) => ({ ...kind, ...fates, retryAfterMs: undefined })));
+    const settled = Promise.all([calling, reading]).then(() => true);
+    const isSettled = await Promise.race([settled, this.#standstill(settled)]);
+    this.#verdict.that('calls', 'all have an answer once no more are asked', isSettled, () => this.#callers.filter((each) => !each.isSettled).map(({ kind, fates }) => ({ ...kind, ...fates, retryAfterMs: undefined })));
     tell(`settled after ${((Date.now() - lastMs) / 1000).toFixed(1)} s`);
     await stalled.drain();
     this.over();
@@ -102,13 +106,28 @@ class Campaign {
     return this.#verdict;
   }
 
+  /** Nothing was answered, and no output read, for `standstillMs`: resolves with false. */
+  async #standstill(settled: Promise<unknown>): Promise<false> {
+    let isOver = false;
+    void settled.finally(() => (isOver = true));
+    let [last, atMs] = [-1, performance.now()];
+    while (!isOver && performance.now() - atMs < standstillMs) {
+      const progress = this.#callers.reduce((sum, { fates }) => sum + fates.completed + fates.overload + fates.refused, this.#read.bytes);
+      if (progress !== last) [last, atMs] = [progress, performance.now()];
+      await delay(500, undefined, { signal: this.#options.signal });
+    }
+    return false;
+  }
+
   over(): void {
     this.#over.abort();
     for (const child of this.#children) child.kill('SIGKILL');
   }
 
   async #build(): Promise<void> {
-    const { outputBytes } = this.#options;
+    const { outputBytes, durationMs } = this.#options;
+    // They run until they are ended.
+    const timeoutMs = durationMs + 24 * 3_600_000;
     for (const name of names) {
       const node = await this.#cluster.node(name);
       this.#nodes.set(name, node);
@@ -117,13 +136,14 @@ class Campaign {
       const env = { NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import=${inside}`, SATURATION_REPORT: report, ...(name === 'gamma' ? { SATURATION_COMMIT_MS: String(slowCommitMs) } : {}) };
       const first = this.#node('alpha');
       if (node === first) {
-        await node.up({ env });
+        await node.up({ env, timeoutMs });
         await node.json(['mesh', 'create', 'saturation']);
       } else {
         const { token } = await first.json(['mesh', 'invite']);
-        await node.up({ env, flags: ['--join', '-'], stdin: `${String(token)}\n` });
+        await node.up({ env, timeoutMs, flags: ['--join', '-'], stdin: `${String(token)}\n` });
       }
     }
+    for (const name of names) void this.#node(name).ended().then(({ code, signal, stderr }) => this.#over.signal.aborted || this.#surprises.push(`${name} ended: ${signal ?? code} ${stderr.slice(-2000)}`));
     for (const name of names) for (const other of names) if (other !== name) await this.#node(name).peer(other, 'alive', { timeoutMs: 30_000 });
     for (const { node, name, flags, argv } of agents) await this.#node(node).addAgent(name, argv(outputBytes), flags);
     for (const name of names) this.#serve(name);
@@ -156,12 +176,12 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
 
   /** A person's `beckon invoke … | less`, who does not scroll: until `drain` nothing of it is read. */
   #stall(): { readonly drain: () => Promise<void> } {
-    const { outputBytes, durationMs, tell } = this.#options;
+    const { outputBytes, tell } = this.#options;
     const child = this.#invokeBig();
     return {
       drain: async () => {
         const atMs = Date.now();
-        const { bytes, code } = await count(child, settleMs + durationMs);
+        const { bytes, code } = await count(child, this.#read);
         tell(`the stalled reader then read ${megabytes(bytes)} in ${((Date.now() - atMs) / 1000).toFixed(1)} s`);
         // What is over is pruned in the end, read or not.
         const isWhole = bytes === outputBytes;
@@ -176,11 +196,11 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
     const { outputBytes, durationMs, tell } = this.#options;
     while (!enough.aborted) {
       const atMs = Date.now();
-      const { bytes, code } = await count(this.#invokeBig(), settleMs + durationMs);
+      const { bytes, code } = await count(this.#invokeBig(), this.#read);
       const seconds = (Date.now() - atMs) / 1000;
       tell(`an output of ${megabytes(bytes)} was read in ${seconds.toFixed(1)} s, ${megabytes(bytes / seconds)}/s`);
       this.#verdict.that('outputs', 'a reader that reads gets every byte', bytes === outputBytes && code === 0, () => ({ bytes, outputBytes, code }));
-      await delay(durationMs / 5, undefined, { signal: enough }).catch(() => undefined);
+      await pause(durationMs / 5, enough);
     }
   }
 
@@ -196,7 +216,7 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
     const row = (...cells: readonly (string | number)[]): string => cells.map((cell) => String(cell).padStart(12)).join('');
     tell(row('time', 'asked', 'completed', 'overload', ...names.map((name) => `RSS ${name}`), ...names.map((name) => `loop ${name}`)));
     while (!enough.aborted) {
-      await delay(Math.max(2_000, durationMs / 25), undefined, { signal: enough }).catch(() => undefined);
+      await pause(Math.max(2_000, durationMs / 25), enough);
       const last = this.#meters.map((meter) => meter.reports.slice(-5));
       const sum = (pick: (caller: Caller) => number): number => this.#callers.reduce((total, each) => total + pick(each), 0);
       tell(row(
@@ -223,6 +243,7 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
     tell('');
     for (const line of tableOf([summaryHead, ...this.#meters.map((meter) => meter.summary(fromMs))])) tell(line);
     tell('');
+    verdict.that('nodes', 'none ended by itself', this.#surprises.length === 0, () => this.#surprises);
     for (const meter of this.#meters) meter.judge(fromMs, judgesMemory ? bounds : { ...bounds, growth: Number.POSITIVE_INFINITY }, verdict);
   }
 
@@ -237,15 +258,15 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
   }
 }
 
-/** Reads all that a process prints. */
-async function count(child: ChildProcess, timeoutMs: number): Promise<{ readonly bytes: number; readonly code: number | null }> {
+/** Reads all that a process prints. @param all what it adds to, too */
+async function count(child: ChildProcess, all: { bytes: number }): Promise<{ readonly bytes: number; readonly code: number | null }> {
   let bytes = 0;
   const ended = new Promise<number | null>((resolve) => {
     child.once('close', resolve);
   });
-  child.stdout?.on('data', (chunk: Buffer) => (bytes += chunk.length));
-  const cut = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
-  const code = await ended;
-  clearTimeout(cut);
-  return { bytes, code };
+  child.stdout?.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    all.bytes += chunk.length;
+  });
+  return { code: await ended, bytes };
 }
