@@ -26,7 +26,6 @@ import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-to
 import { generateNodeKey } from '../../src/trust/node-key.ts';
 import { noProjects } from './no-projects.ts';
 import { noCheckouts, noWorktrees } from './no-worktrees.ts';
-import type { FakeClock } from './fake-clock.ts';
 import { PairClock } from './pair-clock.ts';
 import { silentLog } from './temp-store.ts';
 
@@ -128,12 +127,12 @@ export class Machine {
   isDraining = false;
   readonly #key = generateNodeKey();
   readonly #path: string;
-  readonly #clock: FakeClock;
+  readonly #clock: PairClock;
   #runs: HeldRun[] = [];
   #running: { readonly store: Store; readonly broker: Broker } | undefined;
   #peer: Machine | undefined;
 
-  constructor(name: string, directory: string, clock: FakeClock) {
+  constructor(name: string, directory: string, clock: PairClock) {
     this.name = name;
     this.#path = join(directory, `${name}.db`);
     this.#clock = clock;
