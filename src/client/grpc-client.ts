@@ -24,6 +24,7 @@ import type { AgentFilter, FlightUpdate, InvokeAllRequest, InvokeRequest, NodeCl
 
 const maxMessageBytes = 20 * 1024 * 1024;
 
+const readyMs = 2_000;
 /** What a node takes at most to answer from its own store. */
 const quickMs = 60_000;
 /** Answers that need another machine. */
@@ -73,6 +74,14 @@ export class GrpcNodeClient implements NodeClient {
   /** What it throws is for `asOurs` to judge. */
   openServe(): ClientDuplexStream<ServeRequest, ServeResponse> {
     return this.#client.serve();
+  }
+
+  /** Resolves when there is a connection. @throws BrokerError `unavailable` when there is none for two seconds */
+  ready(): Promise<void> {
+    const deadline = this.#now === undefined ? Number.POSITIVE_INFINITY : this.#now() + readyMs;
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(deadline, (error) => (error === undefined || error === null ? resolve() : reject(new BrokerError('unavailable', 'the node here can’t be reached', { hint: 'look: beckon status', cause: error }))));
+    });
   }
 
   /** What it throws is for `asOurs` to judge. */

@@ -283,9 +283,10 @@ describe('memory is bounded', () => {
   };
 
   test('a client that reads no answers is not read from, and has them all once it reads', async () => {
-    settle(() => Promise.reject(new BrokerError('overload', 'x'.repeat(1000))));
+    const candidates = Array.from({ length: 30 }, () => ({ address: '@fabric@laptop#main', why: 'y'.repeat(100) }));
+    settle(() => Promise.reject(new BrokerError('overload', 'x'.repeat(1000), { candidates })));
     const stream = open();
-    const all = 30_000;
+    const all = 6000;
     // The library takes in whatever comes until it is read from for the first time.
     stream.send(submission(all));
     await waitFor('the first answer', () => stream.answers.length === 1);
