@@ -12,8 +12,8 @@ const entries = ['main', 'store/writer-worker', 'store/inspection-worker', 'stor
 
 /** Node keeps a source as long as it runs, and all of it in two bytes a character when one does not fit into one. */
 function inAscii(source: string, name: string): string {
-  if (/\\[^\x00-\x7f]|String\.raw`[^`]*[^\x00-\x7f]/.test(source)) throw new Error(`${name} has a character that can't be written as \\u`);
-  return source.replaceAll(/[^\x00-\x7f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  if (/\\[\u0080-\uffff]|String\.raw`[^`]*[\u0080-\uffff]/.test(source)) throw new Error(`${name} has a character that can't be written as \\u`);
+  return source.replaceAll(/[\u0080-\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 async function bundle(): Promise<void> {
