@@ -63,7 +63,11 @@ export async function besidePruning(store: Store, load: Load, rounds: number, re
   const result = await inTurn(load, rounds, async () => {
     isOver = false;
     const pruned = (async () => {
-      while (!isOver) await pruning.run();
+      while (!isOver) {
+        await pruning.run();
+        // A round that finds nothing gives nobody else a turn.
+        await delay(1);
+      }
     })();
     const rate = await window(load, windowMs);
     isOver = true;
