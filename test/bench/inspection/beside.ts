@@ -27,10 +27,10 @@ async function window(load: Load, ms: number): Promise<Rate> {
   return load.run(() => over.now);
 }
 
-/** The middle of the rounds' ratios: each beside its own neighbours. */
+/** The middle of the rounds' ratios, of an even number the worse of two: each beside its own neighbours. */
 function middle(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
 }
 
 function summed(rates: readonly Rate[]): number {
