@@ -233,6 +233,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     digest: systemDigest,
     log,
     meshUseCases: membership,
+    certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
     verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),

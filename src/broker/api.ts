@@ -19,6 +19,7 @@ import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
 import type { ShareView } from '../domain/sharing.ts';
+import type { OperatorApi, TraceParty } from './operator-api.ts';
 import type { ProjectsApi } from './projects-api.ts';
 
 export type { ApproveInput, ApproveResult, ScannedInstance, ScannedProject, ScanResult } from './projects-api.ts';
@@ -231,7 +232,10 @@ export interface TraceView {
   readonly invocationId: InvocationId;
   /** In HLC order. */
   readonly entries: readonly { readonly fact: Fact; readonly nodeName: string; readonly peerName?: string }[];
-  readonly gaps: readonly { readonly nodeId: NodeId; readonly nodeName: string; readonly why: string }[];
+  /** `sinceMs`: since when it is in the state that keeps it from answering. `unknown`: what therefore is not known, a few words each. */
+  readonly gaps: readonly { readonly nodeId: NodeId; readonly nodeName: string; readonly why: string; readonly sinceMs?: number; readonly unknown?: readonly string[] }[];
+  /** Origin and owner, or one that is both. */
+  readonly parties: readonly TraceParty[];
 }
 
 export interface MemberView {
@@ -286,7 +290,7 @@ export interface RemoveResult {
 }
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
-export interface BrokerApi extends ProjectsApi {
+export interface BrokerApi extends ProjectsApi, OperatorApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
   flightCaller(token: string): LocalCaller;
   /** @throws `denied` when the flight is neither the caller's own nor what it led to; what `findFlight` throws */

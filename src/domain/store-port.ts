@@ -17,6 +17,7 @@ import type { FlightState } from './flight.ts';
 import type { FlightProcess, ProcessMark, TurnSession } from './harness-port.ts';
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
+import type { ObservationReads } from './observation.ts';
 import type { Progress } from './progress.ts';
 import type { ProjectReads, ProjectWrites } from './project-store.ts';
 import type { OriginStanding } from './reconciliation.ts';
@@ -366,7 +367,7 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 }
 
 /** Long reads, on a thread of their own. */
-export interface StoreInspection {
+export interface StoreInspection extends ObservationReads {
   /** `family`: only this invocation and what it led to, as far as it is stored here. */
   flights(filter: FlightFilter & { nodeId?: NodeId; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;

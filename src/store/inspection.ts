@@ -24,6 +24,11 @@ export class Inspection implements StoreInspection {
   readonly pieces = this.#question('pieces');
   readonly quickCheck = this.#question('quickCheck');
   readonly output = this.#question('output');
+  readonly factsIn = this.#question('factsIn');
+  readonly factsBefore = this.#question('factsBefore');
+  readonly troubles = this.#question('troubles');
+  readonly owedTo = this.#question('owedTo');
+  readonly exported = this.#question('exported');
 
   async close(): Promise<void> {
     this.#isClosed = true;
