@@ -1,5 +1,6 @@
 /** Questions to many members: so many at once, each with an end, and why one could not be had in words. */
-import { BrokerError, toBrokerError, unavailable } from '../domain/errors.ts';
+import { toBrokerError, unavailable } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { belongs, removedWords } from '../domain/membership.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';

@@ -21,13 +21,13 @@ export function exportReads(db: Connection, nodes: NodeNumbers) {
     'SELECT invocation_id FROM flights WHERE invocation_id > ? AND invocation_id >= ? AND invocation_id < ? AND invocation_id <= ? ORDER BY invocation_id LIMIT ?',
   );
   const { get } = flightReads(db);
-  const { invocation } = invocationReads(db, nodes);
-  const { delivery, attempts } = deliveryReads(db, nodes);
+  const invocations = invocationReads(db, nodes);
+  const deliveries = deliveryReads(db, nodes);
   /** Each of one moment: flight and delivery belong together. */
   const read = db.transaction((id: InvocationId): ExportedFlight | undefined => {
-    const [row, asked, carried] = [get.get(id), invocation(id), delivery(id)];
+    const [row, asked, carried] = [get.get(id), invocations.invocation(id), deliveries.delivery(id)];
     if (row === undefined || asked === undefined) return undefined;
-    return { flight: flightOf(row, nodes), invocation: asked, attempts: carried === undefined ? [] : attempts(id), ...(carried === undefined ? {} : { delivery: carried }) };
+    return { flight: flightOf(row, nodes), invocation: asked, attempts: carried === undefined ? [] : deliveries.attempts(id), ...(carried === undefined ? {} : { delivery: carried }) };
   });
   return {
     exported({ after = '' as InvocationId, upTo, sinceMs, untilMs }: ExportRange, limit: number): { flights: ExportedFlight[]; last?: InvocationId } {
