@@ -2,7 +2,7 @@
 import type { Fact } from '../domain/event.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
-import type { Backlog, Count, ExportedFlight, FlightStanding, NodeReport } from '../domain/observation.ts';
+import type { ExportedFlight, FlightStanding, NodeReport } from '../domain/observation.ts';
 
 /** A node that has a part in a flight. */
 export interface TraceParty {
@@ -31,7 +31,7 @@ export type TailUpdate =
   /** It answers again: what it wrote meanwhile follows. */
   | { readonly type: 'back'; readonly atMs: number; readonly nodeId: NodeId; readonly nodeName: string };
 
-/** A member that could not be asked, and what is known here of what is open with it. */
+/** A member that could not be asked. What others have open with it, their own reports say. */
 export interface ReportGap {
   readonly nodeId: NodeId;
   readonly nodeName: string;
@@ -39,8 +39,6 @@ export interface ReportGap {
   /** Since when it is in the state that it is in; undefined for one that answers and does not tell. */
   readonly sinceMs?: number;
   readonly lastSeenMs?: number;
-  readonly undelivered: Backlog;
-  readonly open: Count;
 }
 
 export interface MeshReport {

@@ -17,6 +17,7 @@ import type { Self } from './self.ts';
 /** Certificates that end sooner are told of. */
 const soonMs = 30 * 86_400_000;
 const mostSlow = 10;
+const mostOwing = 50;
 /** For gaps: a node that is away has its dial first. */
 const askMs = 5000;
 
@@ -38,11 +39,13 @@ export async function nodeReport(parts: ReportingParts, sinceMs: number): Promis
   const { store, self, mesh, clock, isDraining, standing } = parts;
   const peers: Partial<Record<PeerState, number>> = {};
   for (const { state } of mesh().peers()) peers[state] = (peers[state] ?? 0) + 1;
-  const [{ paces, ...troubles }, flights] = await Promise.all([store.inspect.troubles({ sinceMs, nowMs: clock.now() }), store.inspect.countFlights()]);
+  const away = store.read.members().filter(({ nodeId }) => nodeId !== self.nodeId && mesh().link(nodeId) === undefined).map(({ nodeId }) => nodeId);
+  const [{ paces, ...troubles }, flights, owing] = await Promise.all([store.inspect.troubles({ sinceMs, nowMs: clock.now() }), store.inspect.countFlights(), store.inspect.owedTo(away)]);
   return {
     ...{ nodeId: self.nodeId, name: self.name(), owner: self.owner(), version: self.version, epoch: self.epoch, draining: isDraining(), flights, peers },
     ...troubles,
     slow: slowAgents(paces).slice(0, mostSlow),
+    owing: owing.slice(0, mostOwing),
     ...standing?.(),
   };
 }
@@ -64,7 +67,7 @@ export async function meshReport(parts: ReportingParts, sinceMs: number): Promis
       (nodeId, error) => failed.push({ nodeId, error }),
     ),
   ]);
-  const gaps = await Promise.all(failed.map(({ nodeId, error }) => gapOf(parts, nodeId, error)));
+  const gaps = failed.map(({ nodeId, error }): ReportGap => ({ nodeId, nodeName: parts.nodes.nameOf(nodeId), why: error.message, ...members.absence(nodeId) }));
   const meshName = self.mesh()?.name;
   return {
     ...{ atMs: clock.now(), sinceMs, nodeId: self.nodeId, peers: mesh().peers() },
@@ -80,10 +83,6 @@ export async function meshReport(parts: ReportingParts, sinceMs: number): Promis
 export function namesOf({ store, self }: Pick<ReportingParts, 'store' | 'self'>): Names {
   const others = store.read.members().filter((each) => each.nodeId !== self.nodeId);
   return [{ nodeId: self.nodeId, name: self.name() }, ...others.map(({ nodeId, name }) => ({ nodeId, name }))];
-}
-
-async function gapOf({ store, members, nodes }: ReportingParts, nodeId: NodeId, error: BrokerError): Promise<ReportGap> {
-  return { nodeId, nodeName: nodes.nameOf(nodeId), why: error.message, ...members.absence(nodeId), ...(await store.inspect.owedTo(nodeId)) };
 }
 
 function certificates({ store, clock, certificateEnd }: ReportingParts): MeshReport['certificates'] {

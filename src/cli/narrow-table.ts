@@ -19,15 +19,13 @@ export interface NarrowTable {
 
 /** Without a terminal, as wide as it is. @param columns of the terminal */
 export function narrowTableLines(out: Output, { heads, rows, optional = [] }: NarrowTable, columns = out.isTerminal ? out.columns : Number.POSITIVE_INFINITY): string[] {
-  const kept = keep(heads, rows, optional, columns);
-  const pick = (row: Row): Row => kept.map((column) => row[column] ?? '');
+  const [shownHeads, shownRows] = kept(heads, rows, optional, columns);
   const lastHead = heads.at(-1) ?? '';
-  const shownHeads = kept.map((column) => heads[column] ?? '');
-  const width = widthOf(pick(heads), rows.map(pick));
-  if (width <= columns) return tableLines(out.colours, shownHeads, rows.map(pick));
+  const width = widthOf(shownHeads, shownRows);
+  if (width <= columns) return tableLines(out.colours, shownHeads, shownRows);
   const room = columns - (width - lastWidth(lastHead, rows));
   const [indent, most] = room >= leastLast ? [' '.repeat(columns - room), room] : ['  ', columns - gap];
-  const shown = rows.map((row) => ({ row: pick(row), words: wrapped(textOf(row.at(-1) ?? ''), most) }));
+  const shown = shownRows.map((row) => ({ row, words: wrapped(textOf(row.at(-1) ?? ''), most) }));
   const isBeside = room >= leastLast;
   const [head = '', ...lines] = tableLines(out.colours, shownHeads, shown.map(({ row, words }) => [...row.slice(0, -1), isBeside ? (words[0] ?? '') : '']), columns);
   return [head, ...lines.flatMap((line, at) => [line, ...(shown[at]?.words ?? []).slice(isBeside ? 1 : 0).map((each) => `${indent}${each}`)])];
@@ -37,19 +35,17 @@ export async function narrowTable(out: Output, table: NarrowTable): Promise<void
   for (const line of narrowTableLines(out, table)) await out.line(line);
 }
 
-/** Which columns are shown. */
-function keep(heads: readonly string[], rows: readonly Row[], optional: readonly string[], columns: number): readonly number[] {
-  let kept = [...heads.keys()];
-  const needed = (): number => {
-    const pick = (row: Row): Row => kept.map((column) => row[column] ?? '');
-    const last = lastWidth(heads.at(-1) ?? '', rows);
-    return widthOf(pick(heads), rows.map(pick)) - last + Math.min(last, leastLast);
-  };
+/** Heads and rows of the columns that are shown. */
+export function kept(heads: readonly string[], rows: readonly Row[], optional: readonly string[], columns: number): [string[], Row[]] {
+  let shown = [...heads.keys()];
+  const pick = <Content>(row: readonly Content[]): Content[] => shown.flatMap((column) => row[column] ?? []) as Content[];
+  const last = lastWidth(heads.at(-1) ?? '', rows);
+  const needed = (): number => widthOf(pick(heads), rows.map(pick)) - last + Math.min(last, leastLast);
   for (const head of optional) {
     if (needed() <= columns) break;
-    kept = kept.filter((column) => heads[column] !== head);
+    shown = shown.filter((column) => heads[column] !== head);
   }
-  return kept;
+  return [pick(heads), rows.map(pick)];
 }
 
 function widthOf(heads: Row, rows: readonly Row[]): number {
@@ -70,6 +66,7 @@ function lengthOf(cell: Cell | string): number {
 
 /** Lines of at most so many characters, broken between words where there are any; none for nothing. */
 export function wrapped(text: string, most: number): string[] {
+  if (text !== '' && Array.from(text).length <= most) return [text];
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ').filter((each) => each !== '')) {

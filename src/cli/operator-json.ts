@@ -70,9 +70,7 @@ export function reportDocument(report: MeshReport): object {
     mesh: report.meshName ?? null,
     peers: report.peers.map(peerDocument),
     nodes: report.nodes.map((each) => nodeDocument(each, names)),
-    gaps: report.gaps.map(({ nodeId, nodeName, why, sinceMs, lastSeenMs, undelivered, open }) =>
-      present({ node: nodeName, why, nodeId, since: time(sinceMs), lastSeen: time(lastSeenMs), undelivered: backlogDocument(undelivered, names), open: countDocument(open) }),
-    ),
+    gaps: report.gaps.map(({ nodeId, nodeName, why, sinceMs, lastSeenMs }) => present({ node: nodeName, why, nodeId, since: time(sinceMs), lastSeen: time(lastSeenMs) })),
     certificates: report.certificates.map(({ nodeId, nodeName, endsAtMs }) => ({ node: nodeName, nodeId, endsAt: isoTime(endsAtMs), ended: endsAtMs <= report.atMs })),
   };
 }
@@ -86,6 +84,7 @@ function nodeDocument(report: NodeReport, names: Names): object {
     indeterminate: troubledDocument(report.indeterminate, names),
     waiting: backlogDocument(report.waiting, names),
     slow: report.slow.map(slowDocument),
+    owing: report.owing.map((each) => ({ node: names[each.nodeId] ?? each.nodeId, nodeId: each.nodeId, undelivered: backlogDocument(each.undelivered, names), open: countDocument(each.open) })),
   });
 }
 

@@ -5,6 +5,7 @@ import { neutralise } from '../domain/text.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
+import { gapWords } from './gap-words.ts';
 import { wrapped } from './narrow-table.ts';
 import { tailFields } from './operator-json.ts';
 import { examples, flag, parsed, text } from './options.ts';
@@ -67,7 +68,7 @@ async function show({ out }: Context, update: TailUpdate): Promise<void> {
     }
     case 'gap': {
       const until = update.knownUntilMs === undefined ? '' : `, known until ${localTime(update.knownUntilMs)}`;
-      return await out.line(`${yellow('gap:')} ${neutralise(`${update.nodeName}: ${update.why}${until}`)}`);
+      return await out.line(`${yellow('gap:')} ${neutralise(`${gapWords(update)}${until}`)}`);
     }
     case 'back':
       return await out.line(`${green('back:')} ${neutralise(update.nodeName)} answers again; what it wrote meanwhile follows`);

@@ -110,8 +110,8 @@ function shared(wanted: readonly number[], room: number): number[] {
 
 /** A gap, then the head and its rows, the last of them giving way to how many more there are. */
 function shown(lines: readonly string[], room: number, colours: Colours): string[] {
-  if (room < 3) return [];
   if (lines.length + 1 <= room) return ['', ...lines];
+  if (room < 3) return [];
   const fit = lines.slice(0, room - 2);
   return ['', ...fit, colours.dim(`and ${lines.length - fit.length} more`)];
 }

@@ -9,6 +9,7 @@ import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
+import { gapWords } from './gap-words.ts';
 import { gapDocument } from './json.ts';
 import { narrowTable, wrapped } from './narrow-table.ts';
 import { factFields, partyDocument, traceDocument } from './operator-json.ts';
@@ -121,7 +122,7 @@ async function tellGap({ out, host }: Context, { nodeName, why, sinceMs, unknown
   const nowMs = host.clock.now();
   const since = sinceMs === undefined ? '' : `, since ${isoOrLocal(out, sinceMs)} (${relativeTime(Math.min(sinceMs, nowMs), nowMs, formatDuration)})`;
   const columns = out.isTerminal ? out.columns : Number.POSITIVE_INFINITY;
-  const [first = '', ...rest] = wrapped(neutralise(`${nodeName}: ${why}${since}`), columns - 5);
+  const [first = '', ...rest] = wrapped(neutralise(`${gapWords({ nodeName, why })}${since}`), columns - 5);
   await out.line(`${out.colours.yellow('gap:')} ${first}`);
   for (const line of rest) await out.line(`     ${line}`);
   for (const each of unknown) for (const [at, line] of wrapped(neutralise(`not known: ${each}`), columns - 7).entries()) await out.line(`${at === 0 ? '     ' : '       '}${line}`);

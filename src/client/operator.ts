@@ -6,7 +6,7 @@ import { asNodeId, isInvocationId } from '../domain/ids.ts';
 import type { TraceResponse } from '../gen/beckon/v1/inspection.ts';
 import type * as wire from '../gen/beckon/v1/operator.ts';
 import { id, present, required } from '../rpc/fields.ts';
-import { decodeBacklog, decodeNodeReport, decodeStanding } from '../rpc/observation.ts';
+import { decodeNodeReport, decodeStanding } from '../rpc/observation.ts';
 import { decodeDelivery, decodeFact, decodeFlight } from '../rpc/records.ts';
 import { decodeInvocation } from '../rpc/work.ts';
 import { decodeAttempt, decodePeer } from './answers.ts';
@@ -53,8 +53,6 @@ export function decodeReport(message: wire.ReportResponse): MeshReport {
     gaps: message.gaps.map((gap) => ({
       ...{ nodeId: asNodeId(gap.nodeId), nodeName: gap.nodeName, why: gap.why },
       ...present({ sinceMs: gap.sinceMs, lastSeenMs: gap.lastSeenMs }),
-      undelivered: decodeBacklog(gap.undelivered),
-      open: { count: gap.open, more: gap.openMore },
     })),
     certificates: message.certificates.map((each) => ({ ...each, nodeId: asNodeId(each.nodeId) })),
     names: decodeNames(message.names),

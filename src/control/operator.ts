@@ -7,7 +7,7 @@ import type * as wire from '../gen/beckon/v1/operator.ts';
 import { optionalText, optionalWhole, present, whole } from '../rpc/fields.ts';
 import { serverStream, unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
-import { encodeBacklog, encodeNodeReport, encodeStanding } from '../rpc/observation.ts';
+import { encodeNodeReport, encodeStanding } from '../rpc/observation.ts';
 import { encodeDelivery, encodeFact, encodeFlight } from '../rpc/records.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { encodeGap } from './gap.ts';
@@ -54,14 +54,7 @@ function encodeReport(report: MeshReport): wire.ReportResponse {
     ...{ atMs, sinceMs, nodeId, meshName },
     peers: report.peers.map(encodePeer),
     nodes: report.nodes.map(encodeNodeReport),
-    gaps: report.gaps.map(({ undelivered, open, sinceMs: awaySinceMs, lastSeenMs, ...rest }) => ({
-      ...rest,
-      sinceMs: awaySinceMs,
-      lastSeenMs,
-      undelivered: encodeBacklog(undelivered),
-      open: open.count,
-      openMore: open.more,
-    })),
+    gaps: report.gaps.map((gap) => ({ sinceMs: undefined, lastSeenMs: undefined, ...gap })),
     certificates: report.certificates.map((each) => ({ ...each })),
     names: report.names.map((each) => ({ ...each })),
   };

@@ -103,6 +103,13 @@ export interface StoredTroubles {
   readonly paces: readonly AgentPace[];
 }
 
+/** What is open at the telling node with another one: what waits for it, and what was sent to it and is not over. */
+export interface Owing {
+  readonly nodeId: NodeId;
+  readonly undelivered: Backlog;
+  readonly open: Count;
+}
+
 export interface SlowAgent extends AgentPace {
   readonly why: string;
 }
@@ -118,6 +125,8 @@ export interface NodeReport extends Omit<StoredTroubles, 'paces'> {
   readonly flights: Readonly<Partial<Record<FlightState, number>>>;
   readonly peers: Readonly<Partial<Record<PeerState, number>>>;
   readonly slow: readonly SlowAgent[];
+  /** With members that it has no link to. */
+  readonly owing: readonly Owing[];
   /** Why others take it for a copy. */
   readonly refused?: string;
 }
@@ -137,8 +146,8 @@ export interface ObservationReads {
   /** A number before that of every fact written since then. */
   factsBefore(sinceMs: number): Promise<number>;
   troubles(input: { readonly sinceMs: number; readonly nowMs: number }): Promise<StoredTroubles>;
-  /** What waits here for that node, and what was sent to it and is not over. */
-  owedTo(nodeId: NodeId): Promise<{ readonly undelivered: Backlog; readonly open: Count }>;
+  /** Of those nodes the ones that something is open with. */
+  owedTo(nodeIds: readonly NodeId[]): Promise<readonly Owing[]>;
   /** Flights accepted in that time, in the order of their ids, after the one and up to the other. */
   exported(range: { readonly after?: InvocationId; readonly upTo: InvocationId; readonly sinceMs?: number; readonly untilMs?: number }, limit: number): Promise<{ readonly flights: readonly ExportedFlight[]; readonly last?: InvocationId }>;
 }

@@ -1,7 +1,7 @@
 /** What nodes tell of their facts, flights and themselves: wire and domain. Decoders throw BrokerError `invalid` or `incompatible`. */
 import { flightStates } from '../domain/flight.ts';
 import { isInvocationId, isNodeId } from '../domain/ids.ts';
-import type { Backlog, FlightStanding, FoundFlight, NodeReport, ObservationAnswer, ObservationQuery, SlowAgent, Troubled, TroubledFlight } from '../domain/observation.ts';
+import type { Backlog, FlightStanding, FoundFlight, NodeReport, ObservationAnswer, ObservationQuery, Owing, SlowAgent, Troubled, TroubledFlight } from '../domain/observation.ts';
 import { peerStates } from '../domain/peer.ts';
 import type * as mesh from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/observation.ts';
@@ -114,7 +114,7 @@ export function decodeStanding(message: wire.FlightStanding): FlightStanding {
 }
 
 export function encodeNodeReport(report: NodeReport): wire.NodeReport {
-  const { flights, peers, undelivered, dead, indeterminate, waiting, slow, refused, ...rest } = report;
+  const { flights, peers, undelivered, dead, indeterminate, waiting, slow, owing, refused, ...rest } = report;
   return {
     ...rest,
     flights: flightStates.flatMap((state) => (flights[state] === undefined ? [] : [{ state: flightState.toWire(state), count: flights[state] }])),
@@ -125,6 +125,7 @@ export function encodeNodeReport(report: NodeReport): wire.NodeReport {
     waiting: encodeBacklog(waiting),
     slow: slow.map((each) => ({ oldestQueuedMs: undefined, longestRunMs: undefined, usualRunMs: undefined, ...each })),
     refused: refused ?? '',
+    owing: owing.map(({ nodeId, undelivered: waits, open }) => ({ nodeId, undelivered: encodeBacklog(waits), open: open.count, openMore: open.more })),
   };
 }
 
@@ -144,15 +145,20 @@ export function decodeNodeReport(message: wire.NodeReport): NodeReport {
     indeterminate: decodeTroubled(message.indeterminate),
     waiting: decodeBacklog(message.waiting),
     slow: list(message.slow, 'report.slow', mostTroubled).map(decodeSlow),
+    owing: list(message.owing, 'report.owing', mostTroubled).map(decodeOwing),
     ...present({ refused: optionalText(message.refused, 'report.refused') }),
   };
 }
 
-export function encodeBacklog({ count, more, oldest }: Backlog): wire.Backlog {
+function decodeOwing({ nodeId, undelivered, open, openMore }: wire.Owing): Owing {
+  return { nodeId: id(isNodeId, nodeId, 'owing.node_id'), undelivered: decodeBacklog(undelivered), open: { count: whole(open, 'owing.open'), more: openMore } };
+}
+
+function encodeBacklog({ count, more, oldest }: Backlog): wire.Backlog {
   return { count, more, oldest: oldest === undefined ? undefined : { ...oldest } };
 }
 
-export function decodeBacklog(message: wire.Backlog | undefined): Backlog {
+function decodeBacklog(message: wire.Backlog | undefined): Backlog {
   const { count, more, oldest } = required(message, 'backlog');
   return { count: whole(count, 'backlog.count'), more, ...(oldest === undefined ? {} : { oldest: decodeTroubledFlight(oldest) }) };
 }

@@ -2,7 +2,7 @@
 import type { DeliveryState } from '../domain/delivery.ts';
 import type { FlightState } from '../domain/flight.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
-import type { AgentPace, Backlog, Count, StoredTroubles, Troubled, TroubledFlight } from '../domain/observation.ts';
+import type { AgentPace, Backlog, Count, Owing, StoredTroubles, Troubled, TroubledFlight } from '../domain/observation.ts';
 import type { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { firstIdAt } from './delivery-list.ts';
@@ -107,16 +107,17 @@ export function troubleReads(db: Connection, nodes: NodeNumbers) {
         paces: paces(nowMs),
       };
     },
-    owedTo(nodeId: NodeId): { undelivered: Backlog; open: Count } {
-      const number = nodes.find(nodeId);
-      if (number === undefined) return { undelivered: { count: 0, more: false }, open: { count: 0, more: false } };
-      return {
-        undelivered: backlog(
+    owedTo(nodeIds: readonly NodeId[]): Owing[] {
+      return nodeIds.flatMap((nodeId) => {
+        const number = nodes.find(nodeId);
+        if (number === undefined) return [];
+        const undelivered = backlog(
           [deferredFor, sentFor].flatMap(({ oldest }) => oldest.all(number)),
           [deferredFor, sentFor].map((each) => counted(each.count.get(number, mostCounted + 1))),
-        ),
-        open: counted(openAt.get(number, mostCounted + 1)),
-      };
+        );
+        const open = counted(openAt.get(number, mostCounted + 1));
+        return undelivered.count + open.count === 0 ? [] : [{ nodeId, undelivered, open }];
+      });
     },
   };
 }

@@ -88,6 +88,20 @@ export interface NodeReport {
   slow: SlowAgent[];
   /** Why other nodes take it for a copy; empty while none does. */
   refused: string;
+  /** With members that it has no link to. */
+  owing: Owing[];
+}
+
+/** What is open at the telling node with another one. */
+export interface Owing {
+  nodeId: string;
+  /** What waits there for it. */
+  undelivered:
+    | Backlog
+    | undefined;
+  /** What was sent to it and is not over. */
+  open: number;
+  openMore: boolean;
 }
 
 export interface FlightTotal {
@@ -712,6 +726,7 @@ function createBaseNodeReport(): NodeReport {
     waiting: undefined,
     slow: [],
     refused: "",
+    owing: [],
   };
 }
 
@@ -758,6 +773,9 @@ export const NodeReport: MessageFns<NodeReport> = {
     }
     if (message.refused !== "") {
       writer.uint32(114).string(message.refused);
+    }
+    for (const v of message.owing) {
+      Owing.encode(v!, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -885,6 +903,93 @@ export const NodeReport: MessageFns<NodeReport> = {
             }
 
             message.refused = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.owing.push(Owing.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOwing(): Owing {
+  return { nodeId: "", undelivered: undefined, open: 0, openMore: false };
+}
+
+export const Owing: MessageFns<Owing> = {
+  encode(message: Owing, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.undelivered !== undefined) {
+      Backlog.encode(message.undelivered, writer.uint32(18).fork()).join();
+    }
+    if (message.open !== 0) {
+      writer.uint32(24).uint32(message.open);
+    }
+    if (message.openMore !== false) {
+      writer.uint32(32).bool(message.openMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Owing {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOwing();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.undelivered = Backlog.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.open = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.openMore = reader.bool();
             continue;
           }
         }

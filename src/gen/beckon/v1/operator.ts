@@ -7,7 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { DeliveryAttempt, Peer } from "./inspection.ts";
-import { Backlog, NodeReport } from "./observation.ts";
+import { NodeReport } from "./observation.ts";
 import { Delivery, Fact, Flight, Invocation } from "./record.ts";
 
 export const protobufPackage = "beckon.v1";
@@ -80,16 +80,7 @@ export interface ReportGap {
   why: string;
   /** Since when it is in the state that it is in; absent: it answers, and does not tell. */
   sinceMs?: number | undefined;
-  lastSeenMs?:
-    | number
-    | undefined;
-  /** What waits for it here. */
-  undelivered:
-    | Backlog
-    | undefined;
-  /** What was sent to it from here and is not over. */
-  open: number;
-  openMore: boolean;
+  lastSeenMs?: number | undefined;
 }
 
 export interface CertificateEnd {
@@ -684,16 +675,7 @@ export const ReportResponse: MessageFns<ReportResponse> = {
 };
 
 function createBaseReportGap(): ReportGap {
-  return {
-    nodeId: "",
-    nodeName: "",
-    why: "",
-    sinceMs: undefined,
-    lastSeenMs: undefined,
-    undelivered: undefined,
-    open: 0,
-    openMore: false,
-  };
+  return { nodeId: "", nodeName: "", why: "", sinceMs: undefined, lastSeenMs: undefined };
 }
 
 export const ReportGap: MessageFns<ReportGap> = {
@@ -712,15 +694,6 @@ export const ReportGap: MessageFns<ReportGap> = {
     }
     if (message.lastSeenMs !== undefined) {
       writer.uint32(40).int64(message.lastSeenMs);
-    }
-    if (message.undelivered !== undefined) {
-      Backlog.encode(message.undelivered, writer.uint32(50).fork()).join();
-    }
-    if (message.open !== 0) {
-      writer.uint32(56).uint32(message.open);
-    }
-    if (message.openMore !== false) {
-      writer.uint32(64).bool(message.openMore);
     }
     return writer;
   },
@@ -776,30 +749,6 @@ export const ReportGap: MessageFns<ReportGap> = {
             }
 
             message.lastSeenMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 6: {
-            if (tag !== 50) {
-              break;
-            }
-
-            message.undelivered = Backlog.decode(reader, reader.uint32());
-            continue;
-          }
-          case 7: {
-            if (tag !== 56) {
-              break;
-            }
-
-            message.open = reader.uint32();
-            continue;
-          }
-          case 8: {
-            if (tag !== 64) {
-              break;
-            }
-
-            message.openMore = reader.bool();
             continue;
           }
         }
