@@ -7,6 +7,7 @@ import type { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { firstIdAt } from './delivery-list.ts';
 import { parseError } from './flight-row.ts';
+import { flightReads } from './flights.ts';
 
 /** Counted at most. */
 const mostCounted = 10_000;
@@ -52,6 +53,12 @@ export function troubleReads(db: Connection, nodes: NodeNumbers) {
       f.waiting_since_ms, f.waiting_reason, f.error, d.status, d.attempts, d.failure_reason, d.failure_detail, d.created_at_ms, d.updated_at_ms
     FROM flights f LEFT JOIN deliveries d ON d.invocation_id = f.invocation_id WHERE f.invocation_id = ?`);
   const inOrder = { oldest: 'ASC', newest: 'DESC' } as const;
+  /** Of a flight that has ended without its owner's word the delivery is as it was: nobody waits for it. */
+  const under = (status: string): string => `FROM deliveries d INDEXED BY deliveries_by_status JOIN flights f ON f.invocation_id = d.invocation_id WHERE d.status = '${status}' AND f.finished_at_ms IS NULL`;
+  const underWay = (['deferred', 'sent'] as const).map((status) => ({
+    oldest: db.prepare<[], IdRow>(`SELECT d.invocation_id ${under(status)} ORDER BY d.invocation_id LIMIT 1`),
+    count: db.prepare<[number], { count: number }>(`SELECT count(*) AS count FROM (SELECT 1 ${under(status)} LIMIT ?)`),
+  }));
   /** Ids of one state from that id on. */
   const walk = (table: 'deliveries' | 'flights', column: 'status' | 'state', order: keyof typeof inOrder) =>
     db.prepare<[string, string, number], IdRow>(
@@ -61,11 +68,12 @@ export function troubleReads(db: Connection, nodes: NodeNumbers) {
     db.prepare<[string, string, number], { count: number }>(
       `SELECT count(*) AS count FROM (SELECT 1 FROM ${table} INDEXED BY ${table}_by_${column} WHERE ${column} = ? AND invocation_id >= ? LIMIT ?)`,
     );
-  const deliveries = { oldest: walk('deliveries', 'status', 'oldest'), newest: walk('deliveries', 'status', 'newest'), count: count('deliveries', 'status') };
+  const deliveries = { newest: walk('deliveries', 'status', 'newest'), count: count('deliveries', 'status') };
   const flights = { oldest: walk('flights', 'state', 'oldest'), newest: walk('flights', 'state', 'newest'), count: count('flights', 'state') };
+  const toNode = (status: string): string => `FROM deliveries d INDEXED BY deliveries_${status} JOIN flights f ON f.invocation_id = d.invocation_id WHERE d.to_node = ? AND d.status = '${status}' AND f.finished_at_ms IS NULL`;
   const forNode = (status: 'deferred' | 'sent') => ({
-    oldest: db.prepare<[number], IdRow>(`SELECT invocation_id FROM deliveries INDEXED BY deliveries_${status} WHERE to_node = ? AND status = '${status}' ORDER BY invocation_id LIMIT 1`),
-    count: db.prepare<[number, number], { count: number }>(`SELECT count(*) AS count FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_${status} WHERE to_node = ? AND status = '${status}' LIMIT ?)`),
+    oldest: db.prepare<[number], IdRow>(`SELECT d.invocation_id ${toNode(status)} ORDER BY d.invocation_id LIMIT 1`),
+    count: db.prepare<[number, number], { count: number }>(`SELECT count(*) AS count FROM (SELECT 1 ${toNode(status)} LIMIT ?)`),
   });
   const [deferredFor, sentFor] = [forNode('deferred'), forNode('sent')];
   const openAt = db.prepare<[number, number], { count: number }>(
@@ -87,7 +95,7 @@ export function troubleReads(db: Connection, nodes: NodeNumbers) {
     const [oldest] = ids.flatMap((each) => troubled(each.invocation_id)).toSorted((a, b) => a.sinceMs - b.sinceMs);
     return { count: counts.reduce((sum, each) => sum + each.count, 0), more: counts.some((each) => each.more), ...(oldest === undefined ? {} : { oldest }) };
   };
-  const newest = (reads: typeof deliveries, value: string, fromId: string): Troubled => ({
+  const newest = (reads: Pick<typeof flights, 'newest' | 'count'>, value: string, fromId: string): Troubled => ({
     ...counted(reads.count.get(value, fromId, mostCounted + 1)),
     newest: reads.newest.all(value, fromId, mostShown).flatMap((each) => troubled(each.invocation_id)),
   });
@@ -95,11 +103,10 @@ export function troubleReads(db: Connection, nodes: NodeNumbers) {
   return {
     troubles({ sinceMs, nowMs }: { readonly sinceMs: number; readonly nowMs: number }): StoredTroubles {
       const fromId = firstIdAt(sinceMs);
-      const underWay = ['deferred', 'sent'] as const;
       return {
         undelivered: backlog(
-          underWay.flatMap((status) => deliveries.oldest.all(status, '', 1)),
-          underWay.map((status) => counted(deliveries.count.get(status, '', mostCounted + 1))),
+          underWay.flatMap(({ oldest }) => oldest.all()),
+          underWay.map(({ count: all }) => counted(all.get(mostCounted + 1))),
         ),
         dead: newest(deliveries, 'dead', fromId),
         indeterminate: newest(flights, 'indeterminate', fromId),
@@ -135,9 +142,11 @@ function whyOf({ state, status, waiting_reason, failure_reason, failure_detail, 
 }
 
 function paceReads(db: Connection) {
-  const nextQueued = db.prepare<[string], { target: string; received_at_ms: number | null; accepted_at_ms: number }>(`
-    SELECT target, received_at_ms, accepted_at_ms FROM flights INDEXED BY flights_queued
-    WHERE target > ? AND state = 'queued' AND owned = 1 ORDER BY target, invocation_id LIMIT 1`);
+  const { nextQueuedTarget } = flightReads(db);
+  // What is held back waits for another node's word, not for the agent.
+  const oldestOf = db.prepare<[string], { at_ms: number }>(`
+    SELECT coalesce(received_at_ms, accepted_at_ms) AS at_ms FROM flights INDEXED BY flights_queued
+    WHERE target = ? AND state = 'queued' AND owned = 1 AND quarantined_at_ms IS NULL ORDER BY invocation_id LIMIT 1`);
   const queuedOf = db.prepare<[string, number], { count: number }>(
     "SELECT count(*) AS count FROM (SELECT 1 FROM flights INDEXED BY flights_queued WHERE target = ? AND state = 'queued' AND owned = 1 LIMIT ?)",
   );
@@ -149,11 +158,13 @@ function paceReads(db: Connection) {
     WHERE target = ? AND state = 'completed' AND finished_at_ms IS NOT NULL AND started_at_ms IS NOT NULL ORDER BY invocation_id DESC LIMIT ?`);
 
   /** A step an agent, however much is queued for each. */
-  function* queued(): Generator<[string, { readonly queued: number; readonly oldestQueuedMs: number }]> {
-    let row = nextQueued.get('');
+  function* queued(): Generator<[string, { readonly queued: number; readonly sinceMs: number }]> {
+    let row = nextQueuedTarget.get('');
     for (let count = 0; row !== undefined && count < mostAgents; count += 1) {
-      yield [row.target, { queued: queuedOf.get(row.target, mostCounted)?.count ?? 0, oldestQueuedMs: row.received_at_ms ?? row.accepted_at_ms }];
-      row = nextQueued.get(row.target);
+      const { target } = row;
+      const oldest = oldestOf.get(target);
+      if (oldest !== undefined) yield [target, { queued: queuedOf.get(target, mostCounted)?.count ?? 0, sinceMs: oldest.at_ms }];
+      row = nextQueuedTarget.get(target);
     }
   }
 
@@ -173,7 +184,7 @@ function paceReads(db: Connection) {
         address,
         queued: wait?.queued ?? 0,
         running: run?.count ?? 0,
-        ...(wait === undefined ? {} : { oldestQueuedMs: Math.max(0, nowMs - wait.oldestQueuedMs) }),
+        ...(wait === undefined ? {} : { oldestQueuedMs: Math.max(0, nowMs - wait.sinceMs) }),
         ...(run === undefined ? {} : { longestRunMs: Math.max(0, nowMs - run.sinceMs) }),
         ...(usualRunMs === undefined ? {} : { usualRunMs }),
       };
