@@ -17,6 +17,7 @@ import type { TailInput, TailUpdate } from './operator-api.ts';
 import type { Self } from './self.ts';
 import { pageSize, TailSource } from './tail-source.ts';
 import type { FactsAnswer, FactsQuery } from './tail-source.ts';
+import { WakeablePause } from './wakeable-pause.ts';
 
 /** A fact waits for the others so long at most. */
 const windowMs = 3_000;
@@ -63,20 +64,19 @@ class Tail {
   readonly #news: TailUpdate[] = [];
   readonly #asking = new Set<Promise<void>>();
   readonly #outOfStep = new Set<NodeId>();
+  readonly #waiting: WakeablePause;
   #rosterDueMs = 0;
-  #wake = (): void => undefined;
 
   constructor(parts: TailingParts, input: TailInput, signal: AbortSignal) {
     this.#parts = parts;
     this.#input = input;
     this.#signal = signal;
+    this.#waiting = new WakeablePause(parts.clock, signal);
     this.#only = input.node === undefined ? undefined : parts.nodes.find(input.node);
   }
 
   async *run(): AsyncGenerator<TailUpdate> {
     const { clock } = this.#parts;
-    const stop = (): void => this.#wake();
-    this.#signal.addEventListener('abort', stop);
     try {
       while (!this.#signal.aborted) {
         this.#look();
@@ -92,7 +92,6 @@ class Tail {
         for (const { item, late } of this.#timeline.takeAll()) yield this.#update(item, late);
       }
     } finally {
-      this.#signal.removeEventListener('abort', stop);
       await Promise.all(this.#asking);
     }
   }
@@ -138,7 +137,7 @@ class Tail {
       if (source.isAsked || source.dueMs > now || this.#timeline.held(source.nodeId) > pageSize) continue;
       const asking: Promise<void> = this.#take(source, restFactor).finally(() => {
         this.#asking.delete(asking);
-        this.#wake();
+        this.#waiting.wake();
       });
       this.#asking.add(asking);
     }
@@ -186,15 +185,6 @@ class Tail {
     const now = clock.monotonic();
     const due = [...this.#sources.values()].filter((each) => !each.isAsked && this.#timeline.held(each.nodeId) <= pageSize).map((each) => each.dueMs);
     const untilMs = Math.min(this.#rosterDueMs, now + settleMs, ...(this.#asking.size < askedAtOnce ? due : []));
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancelTimer();
-        this.#wake = () => undefined;
-        resolve();
-      };
-      this.#wake = done;
-      const cancelTimer = clock.setTimer(Math.max(1, untilMs - now), done);
-      if (this.#signal.aborted) done();
-    });
+    return this.#waiting.wait(Math.max(1, untilMs - now));
   }
 }

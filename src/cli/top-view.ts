@@ -8,6 +8,7 @@ import type { Flight } from '../domain/records.ts';
 import { paintState } from './colour.ts';
 import type { Colours } from './output.ts';
 import { localTime } from './output.ts';
+import { kept } from './narrow-table.ts';
 import { tableLines } from './table.ts';
 import type { Cell } from './table.ts';
 
@@ -140,14 +141,16 @@ function nodesOf(view: TopView, colours: Colours, nowMs: number, columns: number
     load === undefined ? '?' : String(load.queued),
     peer?.why ?? '',
   ]);
-  return tableLines(colours, ['node', 'state', 'for', 'rtt', 'agents', 'running', 'queued', 'why'], rows, columns);
+  const heads = ['node', 'state', 'for', 'rtt', 'agents', 'running', 'queued', 'why'];
+  return tableLines(colours, ...kept(heads, rows, ['rtt', 'agents', 'for', 'queued', 'running'], columns), columns);
 }
 
 function agentsOf(view: TopView, colours: Colours, columns: number): string[] {
   const { busy } = view;
   if (busy.length === 0) return [colours.dim('no agent is at work')];
   const rows = busy.map(({ registration, presence, state, note }): Row => [registration.address, String(presence?.running ?? 0), String(presence?.queued ?? 0), paintState(colours, state), note ?? '']);
-  return tableLines(colours, ['agent', 'running', 'queued', 'node', 'note'], rows, columns);
+  const heads = ['agent', 'running', 'queued', 'node', 'note'];
+  return tableLines(colours, ...kept(heads, rows, ['node', 'queued'], columns), columns);
 }
 
 function flightsOf({ flights }: TopView, colours: Colours, nowMs: number, columns: number): string[] {
