@@ -44,7 +44,7 @@ export class LiveScreen {
   readonly #ended = new AbortController();
   #drawing = Promise.resolve();
   #isStarted = false;
-  #shown = { frame: '', size: '' };
+  #shown = { frame: '', room: '' };
   #isWanted = false;
   #cancelTimer = (): void => undefined;
 
@@ -88,15 +88,17 @@ export class LiveScreen {
     this.#isWanted = false;
     if (this.#ended.signal.aborted) return;
     this.#cancelTimer();
-    const { columns = 80, rows = 24 } = this.#host.stdout as { readonly columns?: number; readonly rows?: number };
+    // A terminal that was never told its size says 0.
+    const size = this.#host.stdout as { readonly columns?: number; readonly rows?: number };
+    const [columns, rows] = [size.columns || 80, size.rows || 24];
     const content = this.#options.content();
     const lines = 'page' in content ? content.page(rows - 1, columns).slice(0, rows - 1) : this.#list(content, rows, columns);
     // Cleared before it is written: behind a full line that would take its last character. And no line end in the last row, that would scroll.
     const text = lines.map((line) => `${clearLine}${line}\r\n`).join('');
     const frame = `${home}${cutLines}${text}${clearBelow}${content.last}${wrapLines}`;
-    const size = `${columns}x${rows}`;
-    if (frame !== this.#shown.frame || size !== this.#shown.size) await this.#out.write(`${beginFrame}${frame}${endFrame}`);
-    this.#shown = { frame, size };
+    const room = `${columns}x${rows}`;
+    if (frame !== this.#shown.frame || room !== this.#shown.room) await this.#out.write(`${beginFrame}${frame}${endFrame}`);
+    this.#shown = { frame, room };
     this.#cancelTimer();
     this.#cancelTimer = this.#host.clock.setTimer(this.#options.redrawMs, this.#redraw);
   }
