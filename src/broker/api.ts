@@ -11,7 +11,6 @@ import type { Endpoint, Invocation, Permissions, SessionChoice, Task } from '../
 import type { DeliveryFilter, FlightFilter } from '../domain/messages.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
-import type { Fact } from '../domain/event.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
 import type { BackupReport } from '../domain/store-port.ts';
 import type { Load } from '../domain/presence.ts';
@@ -19,9 +18,10 @@ import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
 import type { ShareView } from '../domain/sharing.ts';
-import type { OperatorApi, TraceParty } from './operator-api.ts';
+import type { OperatorApi, TraceView } from './operator-api.ts';
 import type { ProjectsApi } from './projects-api.ts';
 
+export type { TraceView } from './operator-api.ts';
 export type { ApproveInput, ApproveResult, ScannedInstance, ScannedProject, ScanResult } from './projects-api.ts';
 
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
@@ -61,6 +61,10 @@ export interface AgentSpec {
   readonly cwd: string;
   readonly permissions: Permissions;
   readonly isolate: boolean;
+  /** Runs at once. */
+  readonly concurrency?: number;
+  /** Invocations that may wait for it. */
+  readonly queue?: number;
   readonly isDefault: boolean;
   readonly env: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
@@ -136,6 +140,13 @@ export interface InvokeInput {
   /** Set when it makes another one anew: which, and how that one's address was typed. */
   readonly redriveOf?: InvocationId;
   readonly addressTyped?: string;
+}
+
+export interface AcceptedFlight {
+  readonly flight: Flight;
+  readonly deduplicated: boolean;
+  /** What its caller should know, a sentence each. */
+  readonly notes?: readonly string[];
 }
 
 export interface InvokeAllInput extends InvokeInput {
@@ -228,16 +239,6 @@ export interface SettledWorktree {
   readonly tip?: string;
 }
 
-export interface TraceView {
-  readonly invocationId: InvocationId;
-  /** In HLC order. */
-  readonly entries: readonly { readonly fact: Fact; readonly nodeName: string; readonly peerName?: string }[];
-  /** `sinceMs`: since when it is in the state that keeps it from answering. `unknown`: what therefore is not known, a few words each. */
-  readonly gaps: readonly { readonly nodeId: NodeId; readonly nodeName: string; readonly why: string; readonly sinceMs?: number; readonly unknown?: readonly string[] }[];
-  /** Origin and owner, or one that is both. */
-  readonly parties: readonly TraceParty[];
-}
-
 export interface MemberView {
   readonly name: string;
   readonly nodeId: NodeId;
@@ -313,8 +314,10 @@ export interface BrokerApi extends ProjectsApi, OperatorApi {
   watchAgents(filter: AgentFilter, signal: AbortSignal): AsyncIterable<AgentsUpdate>;
   resolve(selector: Selector): Promise<ResolveResult>;
 
-  /** Resolves after the invocation is durable. `notes`: what its caller should know, a sentence each. @throws what is known before acceptance (G11) */
-  invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean; notes?: readonly string[] }>;
+  /** Resolves after the invocation is durable. @throws what is known before acceptance (G11) */
+  invoke(input: InvokeInput): Promise<AcceptedFlight>;
+  /** Each as `invoke` would, whatever becomes of the others; one promise for each, in their order. Never throws by itself. */
+  invokeEach(inputs: readonly InvokeInput[]): readonly Promise<AcceptedFlight>[];
   /**
    * To all that match, in one commit or not at all. The key stands for the group: again it is the first one, wholly.
    * @throws as `invoke`, naming whom it can't go to; `invalid` with `detail.matches` for more than 5 that are neither `confirmed` nor `expected`

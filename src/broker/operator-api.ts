@@ -1,6 +1,6 @@
 /** The operator's view, as local clients reach it: what happens on all nodes, what is not well, records to take away. */
 import type { Fact } from '../domain/event.ts';
-import type { NodeId } from '../domain/ids.ts';
+import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { ExportedFlight, FlightStanding, NodeReport } from '../domain/observation.ts';
 
@@ -12,6 +12,16 @@ export interface TraceParty {
   readonly isOwner: boolean;
   /** As it has it; undefined when it did not answer, or knows nothing of it. */
   readonly standing?: FlightStanding;
+}
+
+export interface TraceView {
+  readonly invocationId: InvocationId;
+  /** In HLC order. */
+  readonly entries: readonly { readonly fact: Fact; readonly nodeName: string; readonly peerName?: string }[];
+  /** `sinceMs`: since when it is in the state that keeps it from answering. `unknown`: what therefore is not known, a few words each. */
+  readonly gaps: readonly { readonly nodeId: NodeId; readonly nodeName: string; readonly why: string; readonly sinceMs?: number; readonly unknown?: readonly string[] }[];
+  /** Origin and owner, or one that is both. */
+  readonly parties: readonly TraceParty[];
 }
 
 export interface TailInput {

@@ -5,6 +5,7 @@
  */
 import type { AcceptAllInput, AcceptInput } from './accepting.ts';
 import type { AdmitRule, Applicant } from './admit-rule.ts';
+import type { BackupReport } from './backup-report.ts';
 import type { AttemptId, FlightId, GroupId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
 import type { Invite, Member, Membership } from './membership.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
@@ -30,6 +31,7 @@ import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
 
 export type { AcceptAllInput, AcceptInput, AcceptPlan } from './accepting.ts';
+export type { BackupReport } from './backup-report.ts';
 export type { Invite, Member, Membership, RemovedFrom } from './membership.ts';
 
 /** A piece of what a run tells: its output, or its progress. */
@@ -65,18 +67,6 @@ export interface PruneLimits {
 export interface StoreMark {
   readonly epoch: number;
   readonly fact: number;
-}
-
-/** What a backup holds. */
-export interface BackupReport {
-  readonly path: string;
-  readonly bytes: number;
-  readonly schemaVersion: number;
-  /** Of the boot in which it was made. */
-  readonly epoch: number;
-  readonly agents: number;
-  readonly members: number;
-  readonly flights: Readonly<Partial<Record<FlightState, number>>>;
 }
 
 /** A person's reply, kept at the node where it was given until the owner has said what it made of it. */
@@ -130,10 +120,11 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
   /**
    * The owner's dedupe and insert. `fresh` is false for one it has. A tombstone left by a cancel answers `cancelled`.
    * `sessionOwner`: whose sessions, for an agent that keeps some: then the flight gets one, in the same transaction. `originOwner`: as the certificate of its link says.
+   * `start`: unless something waits for the agent, it is `running` from the same commit on, as `start` would have it.
    * @throws `conflict` when the id is known from another origin, `overload` when the agent's queue is full, `not_found`,
    * `ambiguous` or `denied` for its session
    */
-  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; sessionOwner?: string; originOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
+  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; retryAfterMs?: number; sessionOwner?: string; originOwner?: string; start?: boolean }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
 
   /** A send begins: `sent` is durable before a byte leaves. False when the delivery may no longer be sent. */
   beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
@@ -285,6 +276,8 @@ export interface StoreReads extends RevocationReads, ProjectReads {
   invocation(id: InvocationId): Invocation | undefined;
   /** Undefined once pruned. */
   task(id: InvocationId): Task | undefined;
+  /** Of its task, without reading it; 0 once pruned. */
+  taskBytes(id: InvocationId): number;
   /** Events after `afterSeq` in order, up to about `maxBytes` of output, at least one if there is one. */
   events(id: FlightId, afterSeq: number, maxBytes: number): readonly FlightEvent[];
   delivery(id: InvocationId): Delivery | undefined;
@@ -369,7 +362,7 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 /** Long reads, on a thread of their own. */
 export interface StoreInspection extends ObservationReads {
   /** `family`: only this invocation and what it led to, as far as it is stored here. */
-  flights(filter: FlightFilter & { nodeId?: NodeId; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
+  flights(filter: FlightFilter & { family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;
   deliveriesBySuffix(suffix: string): Promise<readonly Delivery[]>;
   attempts(invocationId: InvocationId): Promise<readonly DeliveryAttempt[]>;
