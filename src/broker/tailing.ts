@@ -170,7 +170,7 @@ class Tail {
 
   /** Every node that answers has told all that it had. */
   #isOver(): boolean {
-    return this.#news.length === 0 && [...this.#sources.values()].every((each) => !each.isAsked && (each.away !== undefined || each.isCaughtUp));
+    return this.#news.length === 0 && this.#asking.size === 0 && [...this.#sources.values()].every((each) => each.away !== undefined || each.isCaughtUp);
   }
 
   #update({ fact, isOutOfStep }: Placed, late: boolean): TailUpdate {

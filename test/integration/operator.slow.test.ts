@@ -53,6 +53,18 @@ describe('trace from a third node', () => {
     expect(JSON.stringify(entries)).not.toContain('secret');
   });
 
+  test('followed to its end: each fact once, then how far each has it', async () => {
+    const short = await pair.desktop.addAgent('short', { argv: ['sleep', '2'] });
+    await pair.knows(pair.laptop, short);
+    const { invocationId } = await pair.laptop.invoke(short);
+    const { code, events } = await server.cli('trace', invocationId, '--follow', '--json');
+    expect(code).toBe(0);
+    const facts = events.filter(({ type }) => type === 'event');
+    expect(new Set(facts.map(({ id }) => String(id))).size).toBe(facts.length);
+    expect(facts.filter(({ what }) => what === 'flight.finished').map(({ node }) => String(node)).toSorted()).toEqual(['desktop', 'laptop']);
+    expect(events.at(-1)).toMatchObject({ type: 'parties', parties: [{ node: 'laptop', state: 'completed' }, { node: 'desktop', state: 'completed' }] });
+  }, 30_000);
+
   test('an id that nobody knows: not found, with how many were asked and who could not say', async () => {
     const missing = await server.cli('trace', 'inv_01J9Z6M3T4V8Q2X7K5B1C0D9EF');
     expect(missing.code).toBe(3);
