@@ -28,6 +28,7 @@ import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
+import { AtRest } from './at-rest.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { readConfig } from './config.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
@@ -48,6 +49,7 @@ import { renameNode } from './rename.ts';
 import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
+import { collectAll, createUtilization } from './system-memory.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
 import { createTailnet, ownerByTailnet, parseTailscaleFlag, tailnetDetour, tailnetRoute, tailnetSources, viewNow } from './tailnet.ts';
@@ -108,7 +110,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   undo.defer(() => refusals.settled());
   let migrated: string | undefined;
   const tell = (text: string): void => log.info({}, (migrated = text));
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, tell, ...(crashAt === undefined ? {} : { crashAt }) });
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, clock, tell, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
   const newest = await readEpochFile(paths.epochFile);
@@ -298,6 +300,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       log.warn({}, nameNote);
     });
   }
+  const atRest = new AtRest({ clock, utilization: createUtilization(), collect: collectAll });
+  undo.defer(() => atRest.stop());
+  if (!offline) await atRest.start();
   log.info({ node: self.name(), nodeId: nodeKey.nodeId, epoch, version }, 'the node is up');
 
   const running = undo.move();
@@ -361,6 +366,8 @@ interface SelfParts {
 }
 
 function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: SelfParts): Self {
+  // Asked for each time a name is looked up; reading a certificate takes half a millisecond.
+  let certified: { readonly leaf: Uint8Array; readonly atMs: number } | undefined;
   return {
     nodeId,
     epoch,
@@ -370,7 +377,9 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
     owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personOf(),
     certifiedAtMs: () => {
       const leaf = store.read.membership()?.chain.leaf;
-      return leaf === undefined ? 0 : parseLeaf(leaf).notBeforeMs;
+      if (leaf === undefined) return 0;
+      if (certified?.leaf !== leaf) certified = { leaf, atMs: parseLeaf(leaf).notBeforeMs };
+      return certified.atMs;
     },
     mesh: () => store.read.mesh(),
   };
