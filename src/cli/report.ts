@@ -96,18 +96,23 @@ class Page {
 
   async #gone(title: string, which: 'dead' | 'indeterminate', hint: string): Promise<void> {
     const of = this.#report.nodes.filter((each) => each[which].count > 0);
-    await this.#section(title, of.length === 0 ? `none in ${this.#back}` : `${total(of.map((each) => each[which]))} in ${this.#back}`, of.length > 0);
+    await this.#section(title, of.length === 0 ? `none in ${this.#back}` : `${perNode(of.map((each) => [each.name, each[which]]))} in ${this.#back}`, of.length > 0);
     if (of.length === 0) return;
-    const rows = of.flatMap(({ name, [which]: { newest } }) => newest.map((each) => [name, ...this.#flightCells(each).toSpliced(3, 1)]));
+    const all = of.flatMap(({ name, [which]: { newest } }) => newest.map((flight) => ({ name, flight })));
+    // One flight may stand at its origin and at its owner.
+    const rows = [...Map.groupBy(all, ({ flight }) => flight.invocationId).values()].flatMap((those) => {
+      const [first] = those;
+      return first === undefined ? [] : [[those.map(({ name }) => name).join(', '), ...this.#flightCells(first.flight).toSpliced(3, 1)]];
+    });
     await this.#table({ heads: ['at', 'newest', 'since', 'to', 'why'], rows });
     await this.#line(hint, '  ');
   }
 
   async #waiting(): Promise<void> {
-    const of = this.#report.nodes.map((each) => each.waiting).filter((each) => each.count > 0);
+    const of = this.#report.nodes.filter((each) => each.waiting.count > 0);
     if (of.length === 0) return;
-    const oldest = of.flatMap((each) => each.oldest ?? []).toSorted((a, b) => a.sinceMs - b.sinceMs)[0];
-    await this.#section('waiting for you', `${total(of)}${oldest === undefined ? '' : `, the oldest for ${formatDuration(this.#report.atMs - oldest.sinceMs)}`}: beckon inbox`, false);
+    const oldest = of.flatMap(({ waiting }) => waiting.oldest ?? []).toSorted((a, b) => a.sinceMs - b.sinceMs)[0];
+    await this.#section('waiting for you', `${perNode(of.map((each) => [each.name, each.waiting]))}${oldest === undefined ? '' : `, the oldest for ${formatDuration(this.#report.atMs - oldest.sinceMs)}`}: beckon inbox`, false);
   }
 
   async #slow(): Promise<void> {
@@ -180,11 +185,18 @@ class Page {
 
 function noteOf(node: NodeReport | undefined): string {
   if (node === undefined) return 'did not answer: see below';
-  return [node.draining ? 'goes down: takes no new work' : undefined, node.refused].filter((each) => each !== undefined).join('; ');
+  const { suspect = 0, unreachable = 0 } = node.peers;
+  const away = suspect + unreachable;
+  return [node.draining ? 'goes down: takes no new work' : undefined, away > 0 ? `does not reach ${away}` : undefined, node.refused].filter((each) => each !== undefined).join('; ');
 }
 
 function counted({ count, more }: Count): string {
   return `${count}${more ? '+' : ''}`;
+}
+
+/** Not summed up: one flight may be counted at its origin and at its owner. */
+function perNode(counts: readonly (readonly [name: string, count: Count])[]): string {
+  return counts.map(([name, count]) => `${counted(count)} at ${name}`).join(', ');
 }
 
 function total(counts: readonly Count[]): string {

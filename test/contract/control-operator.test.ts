@@ -8,11 +8,13 @@ import { eventIdOf, invocationIdOf } from '../../src/domain/ids.ts';
 import type { NodeReport, TroubledFlight } from '../../src/domain/observation.ts';
 import { FakeNode } from '../support/fake-node.ts';
 import { desktop, fakePeers, hlc, laptop, startMs } from '../support/fake-records.ts';
+import { nodeIdFor } from '../support/temp-store.ts';
 import { nodeReport } from '../unit/rpc/observation-samples.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ulid = '01J9Z6M3T4V8Q2X7K5B1C0D9EF';
 const invocationId = invocationIdOf(ulid);
+const shed = nodeIdFor(3);
 const fact: Fact = { id: eventIdOf(ulid), nodeId: laptop, what: 'delivery.sent', invocationId, peerNodeId: desktop, detail: { attempt: '1' }, atMs: startMs, hlc };
 const at = new Date(startMs).toISOString();
 
@@ -96,7 +98,7 @@ const badReport: MeshReport = {
     waiting: { count: 1, more: false, oldest: troubled },
     slow: [{ address: '@fabric@laptop#main', queued: 9, running: 4, oldestQueuedMs: 90_000, why: '9 wait, the oldest for 1m 30s' }],
     owing: [{ nodeId: desktop, undelivered: { count: 3, more: false, oldest: troubled }, open: { count: 2, more: false } }],
-  }],
+  }, { ...well, nodeId: shed, name: 'shed', peers: {}, indeterminate: { count: 1, more: false, newest: [{ ...troubled, why: 'nobody knows' }] } }],
   gaps: [{ nodeId: desktop, nodeName: 'desktop', why: "desktop can't be reached: it sleeps", sinceMs: startMs - 240_000, lastSeenMs: startMs - 250_000 }],
   certificates: [{ nodeId: desktop, nodeName: 'desktop', endsAtMs: startMs - 1000 }],
 };
@@ -113,6 +115,8 @@ describe('report', () => {
     node.broker.operator.found = badReport;
     const { stdout } = await node.run(['report']);
     expect(stdout).toMatch(/^UNDELIVERED +10000\+$/m);
+    expect(stdout).toMatch(/^INDETERMINATE +1 at laptop, 1 at shed in 7d$/m);
+    expect(stdout).toMatch(/^laptop, shed +C0D9EF +1m +@fabric@desktop#main +nobody knows$/m);
     expect(stdout).toMatch(/C0D9EF +1m +@fabric@desktop#main +2 +peer_unreachable: it sleeps/);
     expect(stdout).toMatch(/^desktop +unreachable .* \? +\? +\? /m);
     expect(stdout).toMatch(/^NOT KNOWN +what this node has queued/m);
@@ -137,7 +141,7 @@ describe('report', () => {
     const { json } = await node.run(['report', '--json', '--since', '1d']);
     expect(json).toMatchObject({
       at, mesh: 'home', nodeId: laptop, peers: [{ name: 'desktop', state: 'unreachable' }],
-      nodes: [{ node: 'laptop', flights: { running: 2 }, undelivered: { count: 10_000, more: true, oldest: { invocationId, origin: 'laptop', owner: 'desktop', attempts: 2 } }, slow: [{ queued: 9 }], owing: [{ node: 'desktop', undelivered: { count: 3 }, open: { count: 2 } }] }],
+      nodes: [{ node: 'laptop', flights: { running: 2 }, undelivered: { count: 10_000, more: true, oldest: { invocationId, origin: 'laptop', owner: 'desktop', attempts: 2 } }, slow: [{ queued: 9 }], owing: [{ node: 'desktop', undelivered: { count: 3 }, open: { count: 2 } }] }, { node: 'shed' }],
       gaps: [{ node: 'desktop', why: "desktop can't be reached: it sleeps", since: new Date(startMs - 240_000).toISOString() }],
       certificates: [{ node: 'desktop', ended: true }],
     });
