@@ -11,7 +11,6 @@ import type { Endpoint, Invocation, Permissions, SessionChoice, Task } from '../
 import type { DeliveryFilter, FlightFilter } from '../domain/messages.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
-import type { Fact } from '../domain/event.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
 import type { BackupReport } from '../domain/store-port.ts';
 import type { Load } from '../domain/presence.ts';
@@ -19,8 +18,10 @@ import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
 import type { ShareView } from '../domain/sharing.ts';
+import type { OperatorApi, TraceView } from './operator-api.ts';
 import type { ProjectsApi } from './projects-api.ts';
 
+export type { TraceView } from './operator-api.ts';
 export type { ApproveInput, ApproveResult, ScannedInstance, ScannedProject, ScanResult } from './projects-api.ts';
 
 /** Who calls through the control socket: `uid:501`, or `agent:ADDRESS` for a process of a flight. */
@@ -238,13 +239,6 @@ export interface SettledWorktree {
   readonly tip?: string;
 }
 
-export interface TraceView {
-  readonly invocationId: InvocationId;
-  /** In HLC order. */
-  readonly entries: readonly { readonly fact: Fact; readonly nodeName: string; readonly peerName?: string }[];
-  readonly gaps: readonly { readonly nodeId: NodeId; readonly nodeName: string; readonly why: string }[];
-}
-
 export interface MemberView {
   readonly name: string;
   readonly nodeId: NodeId;
@@ -297,7 +291,7 @@ export interface RemoveResult {
 }
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
-export interface BrokerApi extends ProjectsApi {
+export interface BrokerApi extends ProjectsApi, OperatorApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
   flightCaller(token: string): LocalCaller;
   /** @throws `denied` when the flight is neither the caller's own nor what it led to; what `findFlight` throws */

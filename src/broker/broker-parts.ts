@@ -45,6 +45,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
   readonly verify: (chain: CertificateChain) => PeerIdentity;
+  /** When the certificate with these bytes ends, ms, whoever signed it. @throws BrokerError `invalid` for one that can't be read */
+  readonly certificateEnd: (leaf: Uint8Array) => number;
   readonly ownAddresses: () => readonly string[];
   /** Undefined: this node gossips with nobody. */
   readonly gossip?: () => Gossip;

@@ -6,7 +6,6 @@ import type { OutputStream } from '../domain/flight-event.ts';
 import type { GossipHandler } from '../domain/gossip-port.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Invocation } from '../domain/invocation.ts';
-import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Startable } from '../domain/ports.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
 import type { Member } from '../domain/store-port.ts';
@@ -36,6 +35,7 @@ import { Links } from './links.ts';
 import { membersSeen } from './members.ts';
 import { makeMembership } from './membership.ts';
 import { Nodes } from './nodes.ts';
+import { Operator } from './operator.ts';
 import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { wantOwed } from './owed.ts';
@@ -86,6 +86,7 @@ export class Broker implements BrokerApi, Startable {
   readonly #flights: Flights;
   readonly #callers: FlightCallers;
   readonly #inspection: Inspection;
+  readonly #operator: Operator;
   readonly #replies: Replies;
   readonly #relay: ReplyRelay;
   readonly #roster: Roster;
@@ -157,6 +158,7 @@ export class Broker implements BrokerApi, Startable {
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
     this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
+    this.#operator = new Operator({ ...{ store, self, mesh, chronicler, clock, isDraining, certificateEnd: parts.certificateEnd, standing: parts.standing }, nodes: this.#nodes, flights: this.#flights });
     this.#replies = new Replies({
       ...{ store, self, mesh, feed, chronicler, clock },
       find: (id) => this.#flights.find(id),
@@ -201,7 +203,7 @@ export class Broker implements BrokerApi, Startable {
     });
     this.links = new Links({
       ...{ store, inbox, roster, renaming, leaving, removal, chronicler, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
-      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, work: this.#work, presence: this.#presence },
+      ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, operator: this.#operator, work: this.#work, presence: this.#presence },
     });
   }
 
@@ -316,17 +318,17 @@ export class Broker implements BrokerApi, Startable {
   readonly readDiff: BrokerApi['readDiff'] = (id) => this.#work.diff(id);
   readonly settleWorktree: BrokerApi['settleWorktree'] = ({ id, ...settle }) => this.#work.settle(id, settle);
   readonly getDelivery: BrokerApi['getDelivery'] = (id) => this.#inspection.getDelivery(id);
-  readonly trace: BrokerApi['trace'] = (id) => this.#inspection.trace(id);
+  readonly trace: BrokerApi['trace'] = (id) => this.#operator.trace(id);
+  readonly tail: BrokerApi['tail'] = (input, signal) => this.#operator.tail(input, signal);
+  readonly report: BrokerApi['report'] = (sinceMs) => this.#operator.report(sinceMs);
+  readonly export: BrokerApi['export'] = (input, signal) => this.#operator.export(input, signal);
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);
   readonly backup: BrokerApi['backup'] = (path) => this.#parts.store.backup(path);
   readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
   readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
   readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);
 
-  async pending(): ReturnType<BrokerApi['pending']> {
-    return Promise.resolve().then(() => this.admission.pending());
-  }
-
+  readonly pending: BrokerApi['pending'] = async () => Promise.resolve().then(() => this.admission.pending());
   readonly renameNode: BrokerApi['renameNode'] = (name) => this.#renaming.rename(name);
   readonly leaveMesh: BrokerApi['leaveMesh'] = (input) => this.#leaving.leave(input);
   readonly members: BrokerApi['members'] = () => Promise.resolve(membersSeen(this.#parts));
@@ -358,9 +360,7 @@ export class Broker implements BrokerApi, Startable {
     return this.#inspection.listFlights({ ...filter, ...(group === undefined ? {} : { group: this.#groups.idOf(group) }) }, page);
   }
 
-  listDeliveries(filter: DeliveryFilter & { node?: string; invocation?: string }, page: PageRequest): ReturnType<BrokerApi['listDeliveries']> {
-    return this.#inspection.listDeliveries(filter, page);
-  }
+  readonly listDeliveries: BrokerApi['listDeliveries'] = (filter, page) => this.#inspection.listDeliveries(filter, page);
 
   follow(flightId: FlightId, options: Parameters<BrokerApi['follow']>[1]): ReturnType<BrokerApi['follow']> {
     const { store, mesh } = this.#parts;

@@ -1,8 +1,6 @@
-/** What happened, here and on other nodes: lists, deliveries, and one timeline of an invocation. */
-import { denied, invalid, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
+/** What happened, here and on other nodes: lists and deliveries. */
+import { denied, invalid, notFound, unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
-import type { Fact } from '../domain/event.ts';
-import { compareHlc } from '../domain/hlc.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { deliveryOfFlight, flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
@@ -11,7 +9,6 @@ import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
-import type { TraceView } from './api.ts';
 import type { Flights } from './flights.ts';
 import type { Nodes } from './nodes.ts';
 import { mayInspect } from './policy.ts';
@@ -62,33 +59,6 @@ export class Inspection {
     return { delivery, attempts: await store.inspect.attempts(flight.invocationId) };
   }
 
-  /** Both parties' facts in one order; what can't be had is named. */
-  async trace(argument: string): Promise<TraceView> {
-    const { store, self, flights, nodes } = this.#parts;
-    const flight = flights.find(argument);
-    const { invocationId } = flight;
-    const others = [...new Set([flight.originNodeId, flight.ownerNodeId])].filter((each) => each !== self.nodeId);
-    const facts: Fact[] = [...(await store.inspect.facts(invocationId))];
-    const gaps: TraceView['gaps'][number][] = [];
-    await Promise.all(
-      others.map(async (nodeId) => {
-        try {
-          facts.push(...(await this.#ask(nodeId, { type: 'trace', invocationId })).facts);
-        } catch (error) {
-          gaps.push({ nodeId, nodeName: nodes.nameOf(nodeId), why: toBrokerError(error).message });
-        }
-      }),
-    );
-    const entries = facts
-      .toSorted((a, b) => compareHlc(a.hlc, b.hlc) || (a.nodeId < b.nodeId ? -1 : 1))
-      .map((fact) => ({
-        fact,
-        nodeName: nodes.nameOf(fact.nodeId),
-        ...(fact.peerNodeId === undefined ? {} : { peerName: nodes.nameOf(fact.peerNodeId) }),
-      }));
-    return { invocationId, entries, gaps };
-  }
-
   async ping(node: string): Promise<{ nodeId: NodeId; name: string; address: string; rttMs: number }> {
     const { nodes, mesh, clock, self } = this.#parts;
     const nodeId = nodes.find(node);
@@ -114,13 +84,6 @@ export class Inspection {
       // An owner is told of what it was given, and of nothing else.
       const given = known.filter((each) => each.originNodeId === this.#parts.self.nodeId && each.ownerNodeId === link.peer.nodeId);
       return { type: 'standings', standings: given.map(({ invocationId, lastSeq, state }) => ({ invocationId, lastSeq, terminal: isTerminal(state) })) };
-    }
-    if (query.type === 'trace') {
-      const facts = await inspect.facts(query.invocationId);
-      const invocation = read.invocation(query.invocationId);
-      const isParty = invocation?.originNodeId === link.peer.nodeId || invocation?.ownerNodeId === link.peer.nodeId;
-      if (!isParty && refusal !== undefined) throw refusal;
-      return { type: 'trace', facts };
     }
     if (refusal !== undefined) throw refusal;
     const page = { limit: query.limit, ...(query.after === undefined ? {} : { after: query.after }) };

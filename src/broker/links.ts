@@ -11,6 +11,7 @@ import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
 import type { Leaving } from './leaving.ts';
+import type { Operator } from './operator.ts';
 import type { Outbox } from './outbox.ts';
 import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
@@ -33,6 +34,7 @@ export interface LinksParts {
   readonly registry: Registry;
   readonly roster: Roster;
   readonly inspection: Inspection;
+  readonly operator: Operator;
   readonly work: FlightWork;
   readonly presence: NodePresence;
   readonly renaming: Renaming;
@@ -75,7 +77,7 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, renaming, leaving, removal, registry, inspection } = this.#parts;
+    const { work, relay, renaming, leaving, removal, registry, inspection, operator } = this.#parts;
     if (removal.isRemoved(link.peer.nodeId)) return Promise.reject(denied(`${link.peer.name} was removed from the mesh`));
     switch (query.type) {
       case 'diff':
@@ -94,6 +96,11 @@ export class Links implements LinkHandler {
       case 'registry_entries':
       case 'registry_records':
         return registry.answer(link, query);
+      case 'trace':
+      case 'facts':
+      case 'find':
+      case 'report':
+        return operator.answer(link, query);
       default:
         return inspection.answer(link, query);
     }

@@ -1,10 +1,8 @@
 /** Transport: deliveries; delivery show, redrive. */
 import type { Command } from 'commander';
-import { formatDuration, parseDuration } from '../domain/duration.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { deliveryStates } from '../domain/delivery.ts';
 import type { DeliveryState } from '../domain/delivery.ts';
-import { BrokerError, invalid } from '../domain/errors.ts';
-import { quoted } from '../domain/text.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -15,6 +13,7 @@ import { nodeNames } from './names.ts';
 import { addPaging, checkId, choice, examples, flag, pageOf, parsed, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { localTime, relativeTime } from './output.ts';
+import { checkSince, sinceMs } from './since.ts';
 import { facts, table } from './table.ts';
 
 export function defineDeliveries(program: Command, on: Register): void {
@@ -127,21 +126,4 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ]),
   );
   return exitOk;
-}
-
-const isoForm = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$/;
-
-function checkSince(given: string): string {
-  if (isoForm.test(given) && !Number.isNaN(Date.parse(given))) return given;
-  try {
-    parseDuration(given);
-    return given;
-  } catch (thrown) {
-    if (!(thrown instanceof BrokerError)) throw thrown;
-    throw invalid(`${quoted(given)} is neither a duration nor a time`, 'for example 1h, or 2026-03-01T14:00:00Z');
-  }
-}
-
-function sinceMs(given: string, nowMs: number): number {
-  return isoForm.test(given) ? Math.max(0, Date.parse(given)) : nowMs - parseDuration(given);
 }

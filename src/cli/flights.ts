@@ -1,4 +1,4 @@
-/** Flights: flights; flight show, follow, output, wait, cancel; trace. Their work is in flight-work.ts. */
+/** Flights: flights; flight show, follow, output, wait, cancel. Their work is in flight-work.ts. */
 import type { Command } from 'commander';
 import { formatDuration } from '../domain/duration.ts';
 import { invalid } from '../domain/errors.ts';
@@ -18,7 +18,7 @@ import { defineFlightWork } from './flight-work.ts';
 import { watchGroup } from './group-watch.ts';
 import { cancelWholeGroup, flightOrGroup, showGroup, waitForGroup } from './groups.ts';
 import { cancelWaitMs } from './interrupts.ts';
-import { bytesFields, flightDocument, flightShowDocument, traceDocument } from './json.ts';
+import { bytesFields, flightDocument, flightShowDocument } from './json.ts';
 import { nodeNames } from './names.ts';
 import { addPaging, checkId, choice, duration, examples, flag, number, pageOf, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
@@ -86,14 +86,6 @@ export function defineFlights(program: Command, on: Register): void {
   );
   defineFlightWork(flight, on);
   defineRequests(program, flight, on);
-  on(
-    program
-      .command('trace')
-      .argument('<invocation>', idHelp)
-      .description('Show one invocation on every node it touched, in one timeline.')
-      .addHelpText('after', examples('beckon trace last', 'beckon trace 8Q2X --json')),
-    trace,
-  );
 }
 
 async function flights(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
@@ -284,28 +276,4 @@ async function tellCancelled(out: Context['out'], { flight, confirmed }: Awaited
   else if (confirmed) await out.line(`${flight.id} is ${flight.state}${(flight.ended ?? 0) === 0 ? '' : `; processes ended: ${flight.ended}`}`);
   else out.note('not confirmed: its node has not answered yet; the request stands');
   return confirmed ? exitOk : exitStillGoing;
-}
-
-async function trace(context: Context, [invocation = '']: readonly string[]): Promise<number> {
-  const { out } = context;
-  checkId(invocation);
-  const found = await withNode(context, (client) => client.trace(invocation));
-  if (out.isJson) {
-    await out.json(traceDocument(found));
-    return exitOk;
-  }
-  const start = found.entries[0]?.fact.atMs ?? 0;
-  await table(
-    out,
-    ['at', 'after', 'node', 'what', 'detail'],
-    found.entries.map(({ fact, nodeName, peerName }) => [
-      localTime(fact.atMs),
-      formatDuration(fact.atMs - start),
-      nodeName,
-      fact.what,
-      [...(peerName === undefined ? [] : [`${peerName}:`]), ...Object.entries(fact.detail).map(([key, value]) => `${key}=${value}`)].join(' '),
-    ]),
-  );
-  for (const gap of found.gaps) out.note(`${out.noteColours.yellow('gap:')} ${gap.nodeName}: ${gap.why}`);
-  return exitOk;
 }

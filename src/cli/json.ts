@@ -8,11 +8,11 @@ import type { DiffSummary } from '../domain/worktree.ts';
 import { isoTime } from './output.ts';
 
 /** Drops what is undefined, so that an optional key is absent rather than null. */
-function present(fields: Record<string, unknown>): Record<string, unknown> {
+export function present(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-function time(ms: number | undefined): string | undefined {
+export function time(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : isoTime(ms);
 }
 
@@ -192,8 +192,8 @@ export function inboxDocument({ waiting, gaps }: WaitingView): object {
   };
 }
 
-function gapDocument({ nodeId, nodeName, why }: TraceView['gaps'][number]): object {
-  return { node: nodeName, why, nodeId };
+export function gapDocument({ nodeId, nodeName, why, sinceMs, unknown }: TraceView['gaps'][number]): object {
+  return present({ node: nodeName, why, nodeId, since: time(sinceMs), unknown });
 }
 
 export function deliveryDocument(delivery: Delivery, names: Names = {}): Record<string, unknown> {
@@ -239,25 +239,5 @@ export function peerDocument(peer: PeerView): object {
     rttMs: peer.rttMs ?? null,
     lastSeen: time(peer.lastSeenMs) ?? null,
     version: peer.version ?? null,
-  };
-}
-
-export function traceDocument(trace: TraceView): object {
-  return {
-    invocationId: trace.invocationId,
-    entries: trace.entries.map(({ fact, nodeName, peerName }) =>
-      present({
-        node: nodeName,
-        at: isoTime(fact.atMs),
-        hlc: String(fact.hlc),
-        what: fact.what,
-        id: fact.id,
-        nodeId: fact.nodeId,
-        peer: peerName,
-        peerNodeId: fact.peerNodeId,
-        detail: fact.detail,
-      }),
-    ),
-    gaps: trace.gaps.map(gapDocument),
   };
 }

@@ -11,18 +11,26 @@ const clearBelow = '\u001b[J';
 /** A line that is too long is cut at the edge, so that each takes one row. */
 const cutLines = '\u001b[?7l';
 const wrapLines = '\u001b[?7h';
+/** Terminals that know it show what comes in between at once; the others take no notice. */
+const beginFrame = '\u001b[?2026h';
+const endFrame = '\u001b[?2026l';
 
 /** Seen where keys come one by one; `q` is the usual one to leave such a screen. */
 const endKeys = new Set(['q', 'Q', '\u0003']);
 
+export type LiveContent = { readonly last: string } & (
+  | {
+      /** How many entries there are. */
+      readonly count: number;
+      /** A head, and the first `most` entries, a line each. */
+      readonly lines: (most: number, columns: number) => readonly string[];
+    }
+  /** What fills that much room, or less of it. */
+  | { readonly page: (rows: number, columns: number) => readonly string[] }
+);
+
 export interface LiveScreenOptions {
-  readonly content: () => {
-    /** How many entries there are. */
-    readonly count: number;
-    /** A head, and the first `most` entries, a line each. */
-    readonly lines: (most: number, columns: number) => readonly string[];
-    readonly last: string;
-  };
+  readonly content: () => LiveContent;
   /** A person wants no more. */
   readonly onEnd: () => void;
   /** How often what is relative to now is drawn again. */
@@ -36,6 +44,7 @@ export class LiveScreen {
   readonly #ended = new AbortController();
   #drawing = Promise.resolve();
   #isStarted = false;
+  #shown = { frame: '', room: '' };
   #isWanted = false;
   #cancelTimer = (): void => undefined;
 
@@ -79,16 +88,25 @@ export class LiveScreen {
     this.#isWanted = false;
     if (this.#ended.signal.aborted) return;
     this.#cancelTimer();
-    const { columns = 80, rows = 24 } = this.#host.stdout as { readonly columns?: number; readonly rows?: number };
-    const { count, lines, last } = this.#options.content();
-    const room = Math.max(1, rows - 2);
-    const most = count <= room ? count : Math.max(0, room - 1);
-    const more = most === count ? [] : [this.#out.colours.dim(`and ${count - most} more`)];
+    // A terminal that was never told its size says 0.
+    const size = this.#host.stdout as { readonly columns?: number; readonly rows?: number };
+    const [columns, rows] = [size.columns || 80, size.rows || 24];
+    const content = this.#options.content();
+    const lines = 'page' in content ? content.page(rows - 1, columns).slice(0, rows - 1) : this.#list(content, rows, columns);
     // Cleared before it is written: behind a full line that would take its last character. And no line end in the last row, that would scroll.
-    const text = [...lines(most, columns), ...more].map((line) => `${clearLine}${line}\r\n`).join('');
-    await this.#out.write(`${home}${cutLines}${text}${clearBelow}${last}${wrapLines}`);
+    const text = lines.map((line) => `${clearLine}${line}\r\n`).join('');
+    const frame = `${home}${cutLines}${text}${clearBelow}${content.last}${wrapLines}`;
+    const room = `${columns}x${rows}`;
+    if (frame !== this.#shown.frame || room !== this.#shown.room) await this.#out.write(`${beginFrame}${frame}${endFrame}`);
+    this.#shown = { frame, room };
     this.#cancelTimer();
     this.#cancelTimer = this.#host.clock.setTimer(this.#options.redrawMs, this.#redraw);
+  }
+
+  #list({ count, lines }: Extract<LiveContent, { count: number }>, rows: number, columns: number): readonly string[] {
+    const room = Math.max(1, rows - 2);
+    const most = count <= room ? count : Math.max(0, room - 1);
+    return [...lines(most, columns), ...(most === count ? [] : [this.#out.colours.dim(`and ${count - most} more`)])];
   }
 
   readonly #redraw = (): void => void this.draw().catch(orReaderGone);
@@ -98,8 +116,8 @@ export class LiveScreen {
     const { signal } = this.#ended;
     while (readKey !== undefined && !signal.aborted) {
       const key = await readKey(signal);
-      if (key === undefined) return;
-      if (endKeys.has(key)) return this.#options.onEnd();
+      // Without a terminal there is nobody who looks.
+      if (key === undefined ? !signal.aborted : endKeys.has(key)) return this.#options.onEnd();
     }
   }
 }

@@ -31,7 +31,8 @@ export class Output {
     const wantsColour = (host.env['NO_COLOR'] ?? '') === '' && host.env['TERM'] !== 'dumb';
     this.colours = pc.createColors(wantsColour && host.tty.stdout && !isJson);
     this.noteColours = pc.createColors(wantsColour && host.tty.stderr);
-    this.columns = (host.stdout as { columns?: number }).columns ?? 80;
+    // 0: a terminal that was never told its size.
+    this.columns = (host.stdout as { columns?: number }).columns || 80;
     this.readerGone = readerGone ?? this.#gone.signal;
     if (readerGone !== undefined) return;
     host.stdout.on('error', () => this.#gone.abort(new ReaderGone()));

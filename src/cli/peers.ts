@@ -13,11 +13,14 @@ import { LiveScreen } from './live-screen.ts';
 import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { localTime, relativeTime } from './output.ts';
+import { kept, narrowTableLines } from './narrow-table.ts';
 import { tableLines } from './table.ts';
 
 /** How often what is relative to now is drawn again. */
 const redrawMs = 1_000;
 const heads = ['name', 'state', 'since', 'rtt', 'address', 'path', 'source', 'last seen', 'version', 'why'];
+/** What goes first on a narrow terminal. */
+const optional = ['source', 'path', 'version', 'last seen', 'rtt'];
 const nobody = 'no other node is known yet: invite one with beckon mesh invite, or name one with beckon up --seed HOST:PORT';
 
 export function definePeers(program: Command, on: Register): void {
@@ -165,23 +168,20 @@ class ScreenView implements View {
 }
 
 function linesOf({ out }: Context, peers: readonly PeerView[], nowMs: number, columns?: number): string[] {
-  return tableLines(
-    out.colours,
-    heads,
-    peers
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-      .map((peer) => [
-        peer.name,
-        paintState(out.colours, peer.state),
-        relativeTime(Math.min(peer.sinceMs, nowMs), nowMs, formatDuration),
-        peer.rttMs === undefined || peer.state !== 'alive' ? '-' : `${peer.rttMs.toFixed(1)} ms`,
-        peer.address ?? '-',
-        peer.path ?? '-',
-        peer.source ?? '-',
-        peer.lastSeenMs === undefined ? 'never' : relativeTime(Math.min(peer.lastSeenMs, nowMs), nowMs, formatDuration),
-        peer.version ?? '-',
-        peer.why,
-      ]),
-    columns,
-  );
+  const rows = peers
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map((peer) => [
+      peer.name,
+      paintState(out.colours, peer.state),
+      relativeTime(Math.min(peer.sinceMs, nowMs), nowMs, formatDuration),
+      peer.rttMs === undefined || peer.state !== 'alive' ? '-' : `${peer.rttMs.toFixed(1)} ms`,
+      peer.address ?? '-',
+      peer.path ?? '-',
+      peer.source ?? '-',
+      peer.lastSeenMs === undefined ? 'never' : relativeTime(Math.min(peer.lastSeenMs, nowMs), nowMs, formatDuration),
+      peer.version ?? '-',
+      peer.why,
+    ]);
+  // In place each row has a line; otherwise reasons go on below.
+  return columns === undefined ? narrowTableLines(out, { heads, rows, optional }) : tableLines(out.colours, ...kept(heads, rows, optional, columns), columns);
 }

@@ -7,6 +7,7 @@ import { defineCompletion } from './completion/command.ts';
 import { defineBackup } from './backup.ts';
 import { defineDeliveries } from './deliveries.ts';
 import { defineDoctor } from './doctor.ts';
+import { defineExport } from './export.ts';
 import { defineFlights } from './flights.ts';
 import { defineInvoke } from './invoke-command.ts';
 import { defineMesh } from './mesh.ts';
@@ -16,7 +17,11 @@ import type { Register } from './options.ts';
 import { defineScan } from './scan.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
+import { defineReport } from './report.ts';
 import { defineSetup } from './setup.ts';
+import { defineTail } from './tail.ts';
+import { defineTop } from './top.ts';
+import { defineTrace } from './trace.ts';
 
 /** `done` is told the exit code of the command that ran. */
 export function buildProgram(context: Context, done: (exitCode: number) => void): Command {
@@ -38,7 +43,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup, defineCompletion]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineBackup, defineDoctor, defineSetup, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

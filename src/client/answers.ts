@@ -1,6 +1,6 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
 import type { BackupReport } from '../domain/store-port.ts';
-import type { AcceptedGroup, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, GoneAgent, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, ShareResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AcceptedGroup, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, GoneAgent, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, ShareResult, WaitingView } from '../broker/api.ts';
 import { internal, invalid } from '../domain/errors.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
@@ -23,9 +23,10 @@ import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { bytes, id, present, required } from '../rpc/fields.ts';
-import { decodeDelivery, decodeFact, decodeFlight, decodeRegistration } from '../rpc/records.ts';
+import { decodeDelivery, decodeFlight, decodeRegistration } from '../rpc/records.ts';
 import { decodeShare } from '../rpc/sharing.ts';
 import { decodeFlightEvent, decodeInvocation } from '../rpc/work.ts';
+import { decodeGap } from './gap.ts';
 import { decodeDiffSummary, decodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
 
 export function decodeStatus(message: wire.GetStatusResponse): NodeStatus {
@@ -201,18 +202,6 @@ export function decodeAttempt(deliveryId: DeliveryId, message: inspection.Delive
   };
 }
 
-export function decodeTrace(message: inspection.TraceResponse): TraceView {
-  return {
-    invocationId: id(isInvocationId, message.invocationId, 'invocation_id'),
-    entries: message.entries.map(({ fact, nodeName, peerName }) => ({
-      fact: decodeFact(required(fact, 'entry.fact')),
-      nodeName,
-      ...(peerName === '' ? {} : { peerName }),
-    })),
-    gaps: message.gaps.map(decodeGap),
-  };
-}
-
 export function decodeWaitingList(message: inspection.ListWaitingResponse): WaitingView {
   return {
     waiting: message.waiting.map(({ flight, nodeId, nodeName }) => ({ flight: decodeFlight(required(flight, 'flight')), nodeId: asNodeId(nodeId), nodeName })),
@@ -231,10 +220,6 @@ export function decodeAccepted(atMs: number, message: wire.Accepted): Extract<Fl
     deduplicated,
     ...(notes.length === 0 ? {} : { notes }),
   };
-}
-
-function decodeGap({ nodeId, nodeName, why }: inspection.TraceGap): TraceView['gaps'][number] {
-  return { nodeId: asNodeId(nodeId), nodeName, why };
 }
 
 export function decodePeer(message: inspection.Peer): PeerView {

@@ -17,7 +17,8 @@ import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { AgentFilter, FlightUpdate, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
@@ -245,6 +246,21 @@ export class GrpcNodeClient implements NodeClient {
 
   async trace(invocation: string): ReturnType<NodeClient['trace']> {
     return decodeTrace(await this.#ask(calls.trace, { invocation }, remoteMs));
+  }
+
+  async *tail({ node = '', sinceMs, noFollow }: Parameters<NodeClient['tail']>[0], { signal }: StreamOptions = {}): ReturnType<NodeClient['tail']> {
+    for await (const message of stream(this.#client.tail({ node, sinceMs, noFollow }), signal)) {
+      const update = decodeTailUpdate(message);
+      if (update !== undefined) yield update;
+    }
+  }
+
+  async report(sinceMs: number): ReturnType<NodeClient['report']> {
+    return decodeReport(await this.#ask(calls.report, { sinceMs }, remoteMs));
+  }
+
+  async *export({ sinceMs, untilMs }: Parameters<NodeClient['export']>[0], { signal }: StreamOptions = {}): ReturnType<NodeClient['export']> {
+    for await (const message of stream(this.#client.export({ sinceMs, untilMs }), signal)) yield decodeExportLine(message);
   }
 
   async peers(): ReturnType<NodeClient['peers']> {

@@ -1,11 +1,13 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
 import type { AgentFilter } from '../domain/agent-filter.ts';
 import type { AcceptedGroup, AgentsUpdate, ApproveInput, ApproveResult, BrokerApi, DiffPart, FlightUpdate, InvokeAllInput, InvokeInput, NodeStatus, PeersUpdate, RemoveResult, ReplyInput, SettledWorktree, ShareInput, ShareResult, UnshareResult } from '../broker/api.ts';
+import type { ExportInput, ExportLine, TailInput, TailUpdate } from '../broker/operator-api.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
 export type { AgentFilter } from '../domain/agent-filter.ts';
 export type { AcceptedGroup, AgentSpec, AgentsUpdate, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, ShareResult, TraceView, UnshareResult, WaitingView } from '../broker/api.ts';
+export type { ExportLine, MeshReport, TailUpdate, TraceParty } from '../broker/operator-api.ts';
 
 export type { BackupReport } from '../domain/store-port.ts';
 
@@ -40,6 +42,7 @@ type Same = Pick<
   | 'listDeliveries'
   | 'getDelivery'
   | 'trace'
+  | 'report'
   | 'peers'
   | 'ping'
   | 'diagnose'
@@ -80,6 +83,10 @@ export interface NodeClient extends Same {
   removeMember(node: string): Promise<RemoveResult>;
   /** All agents, then what changes. */
   watchAgents(filter: AgentFilter, options?: StreamOptions): AsyncIterable<AgentsUpdate>;
+  /** What all nodes write down, in the order of their clocks. */
+  tail(input: TailInput, options?: StreamOptions): AsyncIterable<TailUpdate>;
+  /** The records of this node, as `OperatorApi.export` has them. */
+  export(input: ExportInput, options?: StreamOptions): AsyncIterable<ExportLine>;
   /** All peers, then each change. */
   watchPeers(options?: StreamOptions): AsyncIterable<PeersUpdate>;
   /** Says it to the request that is open, or to the one named, and waits up to `waitMs` for the owner's word. */

@@ -10,13 +10,14 @@ import { encodeShare } from '../rpc/sharing.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
+import { encodeTrace, operatorHandlers } from './operator.ts';
 import { projectHandlers } from './projects.ts';
 import { together } from './together.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
 import { submitHandler } from './submit.ts';
 import { SubmitRoom } from './submit-room.ts';
-import { encodeAgent, encodeAgentsUpdate, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
+import { encodeAgent, encodeAgentsUpdate, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeUpdate, encodeWaiting } from './views.ts';
 
 
 /** Letting go of a stream ends the reading and never the flight. */
@@ -53,6 +54,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
     resolve: unary(edge, async (_caller, request) => encodeResolved(await api.resolve(decodeSelector(request.selector)))),
 
     ...projectHandlers(api, edge),
+    ...operatorHandlers(api, edge),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await invokeOnce(api, caller, request);

@@ -1,5 +1,5 @@
 /** What the use cases answer, as messages. */
-import type { AgentsUpdate, AgentView, DiffPart, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, TraceView, WaitingView } from '../broker/api.ts';
+import type { AgentsUpdate, AgentView, DiffPart, FlightUpdate, MemberView, NodeStatus, PeersUpdate, ResolveResult, WaitingView } from '../broker/api.ts';
 import { flightStates } from '../domain/flight.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { Applicant } from '../domain/admit-rule.ts';
@@ -14,7 +14,8 @@ import { flightState, peerState } from '../rpc/enums.ts';
 import { encodeShare } from '../rpc/sharing.ts';
 import { encodeErrorInfo } from '../rpc/error-info.ts';
 import { buffer } from '../rpc/fields.ts';
-import { encodeFact, encodeFlight, encodeRegistration } from '../rpc/records.ts';
+import { encodeFlight, encodeRegistration } from '../rpc/records.ts';
+import { encodeGap } from './gap.ts';
 import type { ReadDiffResponse } from '../gen/beckon/v1/worktree.ts';
 import { encodeFlightEvent } from '../rpc/work.ts';
 import { encodeDiffSummary } from '../rpc/worktrees.ts';
@@ -127,18 +128,10 @@ export function encodeDiffPart(part: DiffPart): ReadDiffResponse['part'] {
   return { $case: 'begin', value: { flightId: part.flightId, ownerName: part.ownerName, summary: encodeDiffSummary(part.summary) } };
 }
 
-export function encodeTrace(trace: TraceView): inspection.TraceResponse {
-  return {
-    invocationId: trace.invocationId,
-    entries: trace.entries.map(({ fact, nodeName, peerName }) => ({ fact: encodeFact(fact), nodeName, peerName: peerName ?? '' })),
-    gaps: trace.gaps.map((gap) => ({ ...gap })),
-  };
-}
-
 export function encodeWaiting({ waiting, gaps }: WaitingView): inspection.ListWaitingResponse {
   return {
     waiting: waiting.map(({ flight, nodeId, nodeName }) => ({ flight: encodeFlight(flight), nodeId, nodeName })),
-    gaps: gaps.map((gap) => ({ ...gap })),
+    gaps: gaps.map(encodeGap),
   };
 }
 

@@ -2,12 +2,12 @@
 import type { AdmitRule } from './admit-rule.ts';
 import type { FailureReason } from './delivery.ts';
 import type { ErrorInfo } from './errors.ts';
-import type { Fact } from './event.ts';
 import type { FlightEvent } from './flight-event.ts';
 import type { FlightState } from './flight.ts';
 import type { Hlc } from './hlc.ts';
 import type { GroupId, InvocationId, NodeId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
+import type { ObservationAnswer, ObservationQuery } from './observation.ts';
 import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
 import type { RegistryChange, RegistryEntry, SignedRecord } from './registration.ts';
@@ -185,7 +185,6 @@ export interface RelayedReply {
 /** Questions that the other answers from its store. */
 export type InspectionQuery =
   | { readonly type: 'ping' }
-  | { readonly type: 'trace'; readonly invocationId: InvocationId }
   /** An owner whose store was rolled back asks the origin. */
   | { readonly type: 'standings'; readonly invocationIds: readonly InvocationId[] }
   | { readonly type: 'flights'; readonly filter: FlightFilter; readonly limit: number; readonly after?: string }
@@ -225,7 +224,7 @@ export type RegistryAnswer =
   | { readonly type: 'registry_records'; readonly change?: RegistryChange; readonly more: boolean };
 
 /** Questions one node asks another, which the other's core answers. */
-export type CoreQuery = InspectionQuery | WorkQuery | MemberQuery | RegistryQuery;
+export type CoreQuery = InspectionQuery | ObservationQuery | WorkQuery | MemberQuery | RegistryQuery;
 
 /** Questions about who hears and reaches whom, which the other's mesh answers by itself. */
 export type ReachQuery =
@@ -255,7 +254,7 @@ export type PeerAnswer =
   /** `epoch`: of that node, as the other's session has it; 0 without one. */
   | { readonly type: 'reach'; readonly reached: boolean; readonly epoch: number }
   | { readonly type: 'dial_back'; readonly results: readonly DialBack[] }
-  | { readonly type: 'trace'; readonly facts: readonly Fact[] }
+  | ObservationAnswer
   /** Of those that are known there. */
   | { readonly type: 'standings'; readonly standings: readonly (OriginStanding & { readonly invocationId: InvocationId })[] }
   | { readonly type: 'diff'; readonly snapshot: string; readonly summary: DiffSummary; readonly bytes: Uint8Array }

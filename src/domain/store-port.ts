@@ -5,6 +5,7 @@
  */
 import type { AcceptAllInput, AcceptInput } from './accepting.ts';
 import type { AdmitRule, Applicant } from './admit-rule.ts';
+import type { BackupReport } from './backup-report.ts';
 import type { AttemptId, FlightId, GroupId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
 import type { Invite, Member, Membership } from './membership.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
@@ -17,6 +18,7 @@ import type { FlightState } from './flight.ts';
 import type { FlightProcess, ProcessMark, TurnSession } from './harness-port.ts';
 import type { Hlc } from './hlc.ts';
 import type { Endpoint, Invocation, Task } from './invocation.ts';
+import type { ObservationReads } from './observation.ts';
 import type { Progress } from './progress.ts';
 import type { ProjectReads, ProjectWrites } from './project-store.ts';
 import type { OriginStanding } from './reconciliation.ts';
@@ -29,6 +31,7 @@ import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
 
 export type { AcceptAllInput, AcceptInput, AcceptPlan } from './accepting.ts';
+export type { BackupReport } from './backup-report.ts';
 export type { Invite, Member, Membership, RemovedFrom } from './membership.ts';
 
 /** A piece of what a run tells: its output, or its progress. */
@@ -64,18 +67,6 @@ export interface PruneLimits {
 export interface StoreMark {
   readonly epoch: number;
   readonly fact: number;
-}
-
-/** What a backup holds. */
-export interface BackupReport {
-  readonly path: string;
-  readonly bytes: number;
-  readonly schemaVersion: number;
-  /** Of the boot in which it was made. */
-  readonly epoch: number;
-  readonly agents: number;
-  readonly members: number;
-  readonly flights: Readonly<Partial<Record<FlightState, number>>>;
 }
 
 /** A person's reply, kept at the node where it was given until the owner has said what it made of it. */
@@ -369,7 +360,7 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 }
 
 /** Long reads, on a thread of their own. */
-export interface StoreInspection {
+export interface StoreInspection extends ObservationReads {
   /** `family`: only this invocation and what it led to, as far as it is stored here. */
   flights(filter: FlightFilter & { family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;

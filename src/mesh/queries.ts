@@ -7,11 +7,11 @@ import type * as wire from '../gen/beckon/v1/worktree.ts';
 import { deliveryState, flightState, worktreeState } from '../rpc/enums.ts';
 import { buffer, bytes, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from '../rpc/fields.ts';
 import { decodeDiffSummary, decodeIsolation, decodeSettle, encodeDiffSummary, encodeIsolation, optionalObjectName } from '../rpc/worktrees.ts';
-import { decodeDelivery, decodeFact, decodeFlight, decodeSignedRecord, encodeDelivery, encodeFact, encodeFlight, encodeSignedRecord } from '../rpc/records.ts';
+import { decodeDelivery, decodeFlight, decodeSignedRecord, encodeDelivery, encodeFlight, encodeSignedRecord } from '../rpc/records.ts';
+import { decodeObservationAnswer, decodeObservationQuery, encodeObservationAnswer, encodeObservationQuery } from '../rpc/observation.ts';
 import { decodeRegistryAnswer, decodeRegistryQuery, encodeRegistryAnswer, encodeRegistryQuery } from '../rpc/registry.ts';
 import { decodeReply, encodeReply } from '../rpc/work.ts';
 
-const mostFacts = 100_000;
 const mostItems = 1000;
 const mostAddresses = 32;
 
@@ -36,7 +36,10 @@ export function encodeQuery(query: PeerQuery): mesh.Query['query'] {
     case 'registry_records':
       return encodeRegistryQuery(query);
     case 'trace':
-      return { $case: 'trace', value: { invocationId: query.invocationId } };
+    case 'facts':
+    case 'find':
+    case 'report':
+      return encodeObservationQuery(query);
     case 'standings':
       return { $case: 'standings', value: { invocationIds: [...query.invocationIds] } };
     case 'diff':
@@ -95,7 +98,10 @@ export function decodeQuery(query: mesh.Query['query']): PeerQuery {
     case 'registryRecords':
       return decodeRegistryQuery(query);
     case 'trace':
-      return { type: 'trace', invocationId: id(isInvocationId, query.value.invocationId, 'trace.invocation_id') };
+    case 'facts':
+    case 'find':
+    case 'report':
+      return decodeObservationQuery(query);
     case 'standings': {
       const ids = list(query.value.invocationIds, 'standings.invocation_ids', mostItems);
       return { type: 'standings', invocationIds: ids.map((each) => id(isInvocationId, each, 'standings.invocation_id')) };
@@ -166,7 +172,10 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<mesh.Answer['answe
     case 'registry_records':
       return encodeRegistryAnswer(answer);
     case 'trace':
-      return { $case: 'trace', value: { facts: answer.facts.map(encodeFact) } };
+    case 'facts':
+    case 'find':
+    case 'report':
+      return encodeObservationAnswer(answer);
     case 'standings':
       return { $case: 'standings', value: { standings: answer.standings.map((each) => ({ ...each })) } };
     case 'diff':
@@ -216,7 +225,10 @@ export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
     case 'registryRecords':
       return decodeRegistryAnswer(answer);
     case 'trace':
-      return { type: 'trace', facts: list(answer.value.facts, 'trace.facts', mostFacts).map(decodeFact) };
+    case 'facts':
+    case 'find':
+    case 'report':
+      return decodeObservationAnswer(answer);
     case 'standings':
       return {
         type: 'standings',

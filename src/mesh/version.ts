@@ -13,7 +13,7 @@ export interface ProtocolVersion {
 export const protocol: ProtocolVersion = { major: 1, minor: 1 };
 
 /** What this version can do that its minor does not promise of every node: asked for by name in the peer's Hello. */
-export const ownFeatures = ['reach', 'introduce', 'dial_back', 'rename', 'leave', 'remove', 'registry', 'resting'] as const;
+export const ownFeatures = ['reach', 'introduce', 'dial_back', 'rename', 'leave', 'remove', 'registry', 'resting', 'observe'] as const;
 export type Feature = (typeof ownFeatures)[number];
 
 /** Questions that an older node would not understand. */
@@ -27,6 +27,9 @@ export const featureOf: Partial<Readonly<Record<PeerQuery['type'], Feature>>> = 
   registry_digest: 'registry',
   registry_entries: 'registry',
   registry_records: 'registry',
+  facts: 'observe',
+  find: 'observe',
+  report: 'observe',
 };
 
 /** @returns which side has to be updated, or undefined when they work together */

@@ -48,7 +48,7 @@ const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const lastUlidMs = 2 ** 48 - 1;
 
 /** The id that no invocation accepted since then is below: a ULID begins with its time. */
-function firstIdAt(sinceMs: number): string {
+export function firstIdAt(sinceMs: number): string {
   if (!Number.isFinite(sinceMs)) throw invalid(`${sinceMs} is no time`);
   let rest = Math.min(Math.max(0, Math.floor(sinceMs)), lastUlidMs);
   let text = '';

@@ -39,7 +39,7 @@ export class FactTable {
   }
 }
 
-interface FactRow {
+export interface FactRow {
   readonly number: number;
   readonly at_ms: number;
   readonly hlc: Hlc;
@@ -71,7 +71,7 @@ export function factReads(db: Connection, nodes: NodeNumbers) {
   };
 }
 
-function factOf(row: FactRow, nodes: NodeNumbers): Fact {
+export function factOf(row: FactRow, nodes: NodeNumbers): Fact {
   const nodeId = nodes.idOf(row.node);
   return {
     id: eventId(row.at_ms, nodeId, row.number),
@@ -87,10 +87,20 @@ function factOf(row: FactRow, nodes: NodeNumbers): Fact {
 
 const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
+/** Of few nodes, and asked for with each fact. */
+const hashed = new Map<NodeId, bigint>();
+
+function hashOf(nodeId: NodeId): bigint {
+  const known = hashed.get(nodeId);
+  if (known !== undefined) return known;
+  const hash = BigInt(`0x${createHash('sha256').update(nodeId).digest().subarray(0, 5).toString('hex')}`);
+  hashed.set(nodeId, hash);
+  return hash;
+}
+
 /** A ULID in form: the fact's time, then 40 bits of the node's hash and 40 of the row's number. So it need not be stored. */
 function eventId(atMs: number, nodeId: NodeId, number: number): EventId {
-  const node = createHash('sha256').update(nodeId).digest().subarray(0, 5);
-  let bits = (BigInt(atMs) << 80n) | (BigInt(`0x${node.toString('hex')}`) << 40n) | BigInt(number);
+  let bits = (BigInt(atMs) << 80n) | (hashOf(nodeId) << 40n) | BigInt(number);
   let text = '';
   for (let count = 0; count < 26; count += 1) {
     text = `${crockford[Number(bits & 31n)]}${text}`;

@@ -3,6 +3,9 @@ import { invocationOfFlight } from '../domain/ids.ts';
 import { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { deliveryReads } from './deliveries.ts';
+import { exportReads } from './export-reads.ts';
+import { stretchesOf } from './fact-reads.ts';
+import { troubleReads } from './trouble-reads.ts';
 import { DeliveryList } from './delivery-list.ts';
 import { factReads } from './events.ts';
 import { flightEventReads } from './flight-events.ts';
@@ -31,6 +34,9 @@ export function inspectionOver(db: Connection): Synchronous<LongReads> {
     facts: (id) => reads.facts(id),
     pieces: (flightId) => reads.pieces(invocationOfFlight(flightId)),
     quickCheck: () => String(db.pragma('quick_check(1)', { simple: true })),
+    ...stretchesOf(db, nodes),
+    ...troubleReads(db, nodes),
+    ...exportReads(db, nodes),
     output: (flightId, stream, afterSeq, maxBytes) => reads.output(invocationOfFlight(flightId), stream, afterSeq, maxBytes),
   };
 }

@@ -43,6 +43,11 @@ export class Inspection implements StoreInspection {
   readonly facts = this.#question('facts');
   readonly pieces = this.#question('pieces');
   readonly output = this.#question('output');
+  readonly factsIn = this.#question('factsIn');
+  readonly factsBefore = this.#question('factsBefore');
+  readonly troubles = this.#question('troubles');
+  readonly owedTo = this.#question('owedTo');
+  readonly exported = this.#question('exported');
 
   async countFlights(): ReturnType<StoreInspection['countFlights']> {
     if (this.#isClosed) throw unavailable('the store is closed');

@@ -53,7 +53,8 @@ describe('a node of another version', () => {
     using peer = new HandMade(identity, laptop.address);
     peer.hello({ protocolMinor: protocol.minor - 1, features: [] });
     const link = await laptop.linkTo({ identity });
-    await expect(link.ask({ type: 'reach', nodeId: identity.nodeId }, 1000)).rejects.toMatchObject({ code: 'incompatible', hint: 'update Beckon on desktop' });
+    const questions = [{ type: 'reach', nodeId: identity.nodeId }, { type: 'find', suffix: '8Q2X' }, { type: 'facts', limit: 1, hlc: someHlc }, { type: 'report', sinceMs: 0 }] as const;
+    for (const question of questions) await expect(link.ask(question, 1000)).rejects.toMatchObject({ code: 'incompatible', hint: 'update Beckon on desktop' });
     expect(peer.frames.filter(({ $case }) => $case === 'query')).toEqual([]);
   });
 });

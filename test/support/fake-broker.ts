@@ -268,7 +268,7 @@ export class FakeBroker extends FakeGroups implements BrokerApi {
     const { id: flightId, invocationId, target } = this.#found(idArgument).flight;
     const id = eventIdOf(ulidOf(flightId));
     const fact: Fact = { id, nodeId: laptop, what: 'invocation.accepted', invocationId, peerNodeId: desktop, detail: { target }, atMs: startMs, hlc };
-    return { invocationId, entries: [{ fact, nodeName: 'laptop', peerName: 'desktop' }], gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is unreachable' }] };
+    return { invocationId, entries: [{ fact, nodeName: 'laptop', peerName: 'desktop' }], gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is unreachable', sinceMs: startMs, unknown: ['whether it was received'] }], parties: [{ nodeId: laptop, nodeName: 'laptop', isOrigin: true, isOwner: false }] };
   }
 
   async backup(path: string): ReturnType<BrokerApi['backup']> {

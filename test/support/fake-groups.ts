@@ -5,10 +5,15 @@ import { groupIdOf } from '../../src/domain/ids.ts';
 import type { GroupId } from '../../src/domain/ids.ts';
 import type { Flight } from '../../src/domain/records.ts';
 import type { ShareView } from '../../src/domain/sharing.ts';
+import { FakeOperator } from './fake-operator.ts';
 import { FakeNetwork } from './fake-network.ts';
 import { desktop } from './fake-records.ts';
 
 export abstract class FakeGroups extends FakeNetwork {
+  readonly operator = new FakeOperator();
+  readonly tail: BrokerApi['tail'] = (input, signal) => this.operator.tail(input, signal);
+  readonly report: BrokerApi['report'] = (sinceMs) => this.operator.report(sinceMs);
+  readonly export: BrokerApi['export'] = (input, signal) => this.operator.export(input, signal);
   /** Where the next invocation goes. */
   target = '@fabric@laptop#main';
   /** What `--all` matches. */

@@ -183,7 +183,7 @@ export class Machine {
       digest: systemDigest,
       log: silentLog,
       meshUseCases: { createMesh: never, createInvite: never, joinMesh: never },
-      verify: () => this.identity,
+      certificateEnd: () => Number.MAX_SAFE_INTEGER, verify: () => this.identity,
       ownAddresses: () => [],
       tailnetUser: () => undefined,
       issuerProof: () => undefined,

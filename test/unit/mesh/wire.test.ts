@@ -12,6 +12,7 @@ import type { MessageFrame } from '../../../src/mesh/control-frames.ts';
 import { decodeGoodbye } from '../../../src/mesh/hello.ts';
 import { decodeAnswer, decodeQuery, encodeAnswer, encodeQuery } from '../../../src/mesh/queries.ts';
 import { worktreeVerbs } from '../../../src/domain/worktree.ts';
+import * as observed from '../rpc/observation-samples.ts';
 import * as samples from '../rpc/samples.ts';
 
 const number = fc.nat({ max: Number.MAX_SAFE_INTEGER });
@@ -90,6 +91,9 @@ describe('every message is the same after the wire', () => {
       fc.record({ type: type('reach'), nodeId: samples.nodeId }),
       fc.constant({ type: 'dial_back' } as const),
       fc.record({ type: type('trace'), invocationId }),
+      fc.record({ type: type('facts'), after: number, sinceMs: number, limit: fc.integer({ min: 1, max: 500 }), hlc }, { requiredKeys: ['type', 'limit', 'hlc'] }),
+      fc.record({ type: type('find'), suffix: fc.constantFrom('8Q2X', '01J9Z6M3T4V8Q2X7K5B1C0D9EF') }),
+      fc.record({ type: type('report'), sinceMs: number }),
       fc.record({ type: type('diff'), invocationId, offset: number, snapshot: fc.string({ minLength: 1 }) }, { requiredKeys: ['type', 'invocationId', 'offset'] }),
       fc.record({ type: type('worktree'), invocationId, settle }, { requiredKeys: ['type', 'invocationId'] }),
       fc.record({ type: type('reply'), invocationId, request: fc.string({ maxLength: 30 }), reply: samples.reply, by: fc.constant('uid:501'), waitMs: number }),
@@ -117,7 +121,10 @@ describe('every message is the same after the wire', () => {
         type: type('dial_back'),
         results: fc.array(fc.record({ address: fc.constant('laptop:7423'), reached: fc.boolean(), why: fc.string({ minLength: 1 }) }, { requiredKeys: ['address', 'reached'] }), { maxLength: 3 }),
       }),
-      fc.record({ type: type('trace'), facts: fc.array(samples.fact, { maxLength: 4 }) }),
+      observed.trace,
+      observed.facts,
+      observed.find,
+      observed.report,
       fc.record({ type: type('flights'), page: pageOf(samples.flight) }),
       fc.record({ type: type('diff'), snapshot: fc.string({ minLength: 1 }), summary: samples.diffSummary, bytes: fc.uint8Array({ maxLength: 50 }) }),
       fc.record({ type: type('worktree'), isolation: samples.isolation, tip: samples.objectName }, { requiredKeys: ['type', 'isolation'] }),

@@ -12,8 +12,8 @@ import { writeHandlers } from '../../../src/store/write-handlers.ts';
 import { nodeIdFor, Story, textTask } from '../../support/temp-store.ts';
 import { request, scratchWriter } from './scratch.ts';
 
-/** These hold a row an agent, a node, a state; the rest grows. */
-const small = ['agents', 'agent_endpoints', 'agent_shares', 'a', 'e', 'c', 'registrations', 'registry_heads', 'members', 'mesh', 'admit_rules', 'applicants', 'issuers', 'revocations', 'nodes', 'flight_counts', 'flight_processes', 'projects', 'project_instances', 'unlisted_agents', 'stored_sum', 'settings', 'json_each', 'family', 'CONSTANT'];
+/** These hold a row an agent, a node, a state, or what a limit left of another table; the rest grows. */
+const small = ['agents', 'agent_endpoints', 'agent_shares', 'a', 'e', 'c', 'registrations', 'registry_heads', 'members', 'mesh', 'admit_rules', 'applicants', 'issuers', 'revocations', 'nodes', 'flight_counts', 'flight_processes', 'projects', 'project_instances', 'unlisted_agents', 'stored_sum', 'settings', 'json_each', 'family', 'CONSTANT', '(subquery-1)'];
 /** The newest facts by number, at most 4,096; and what a node that leaves its mesh forgets, all of it. */
 const bounded = ['DELETE FROM invites', 'SELECT number FROM events ORDER BY number DESC LIMIT 1', 'SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)'];
 
@@ -24,6 +24,9 @@ const ordered = [
   /FROM agent_sessions s WHERE last_used_at_ms < \? AND .* ORDER BY last_used_at_ms LIMIT/,
   /FROM flights INDEXED BY flights_queued WHERE target > \? AND state = 'queued' AND owned = 1 ORDER BY target LIMIT 1/,
   /FROM invocations WHERE group_id IS NOT NULL AND substr\(group_id, -4\) = \? AND group_id > \? AND group_id LIKE .* ORDER BY group_id LIMIT 1/,
+  /FROM events WHERE number > \? AND number <= \? AND at_ms >= \? AND at_ms < \? ORDER BY number LIMIT \?/,
+  /FROM events WHERE number >= \? ORDER BY number LIMIT 1/,
+  /FROM flights WHERE invocation_id > \? AND .* ORDER BY invocation_id LIMIT \?/,
   /FROM flights INDEXED BY flights_ended_by_place WHERE finished_at_ms IS NOT NULL AND substr\(.*\) > \? ORDER BY substr\(.*\) LIMIT 1$/,
   /FROM flights WHERE due_at_ms (<=|>) \? ORDER BY due_at_ms LIMIT/,
 ];

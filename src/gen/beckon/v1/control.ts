@@ -67,6 +67,7 @@ import {
   RenameNodeRequest,
   RenameNodeResponse,
 } from "./membership.ts";
+import { ExportRequest, ExportResponse, ReportRequest, ReportResponse, TailRequest, TailResponse } from "./operator.ts";
 import {
   ApproveProjectsRequest,
   ApproveProjectsResponse,
@@ -3663,6 +3664,36 @@ export const ControlServiceService = {
     responseSerialize: (value: PingResponse): Buffer => Buffer.from(PingResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PingResponse => PingResponse.decode(value),
   },
+  /** What all nodes write down, merged in the order of their clocks, until the client lets go. */
+  tail: {
+    path: "/beckon.v1.ControlService/Tail" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: TailRequest): Buffer => Buffer.from(TailRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TailRequest => TailRequest.decode(value),
+    responseSerialize: (value: TailResponse): Buffer => Buffer.from(TailResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TailResponse => TailResponse.decode(value),
+  },
+  /** What is not well on all nodes, and what can't be known of those that do not answer. */
+  report: {
+    path: "/beckon.v1.ControlService/Report" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReportRequest): Buffer => Buffer.from(ReportRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReportRequest => ReportRequest.decode(value),
+    responseSerialize: (value: ReportResponse): Buffer => Buffer.from(ReportResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReportResponse => ReportResponse.decode(value),
+  },
+  /** The records of this node of a period, as fast as they are read. */
+  export: {
+    path: "/beckon.v1.ControlService/Export" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExportRequest): Buffer => Buffer.from(ExportRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExportRequest => ExportRequest.decode(value),
+    responseSerialize: (value: ExportResponse): Buffer => Buffer.from(ExportResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExportResponse => ExportResponse.decode(value),
+  },
   /** What of itself only a node that runs can check. */
   diagnose: {
     path: "/beckon.v1.ControlService/Diagnose" as const,
@@ -3825,6 +3856,12 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   /** All peers first, then each change, until the client lets go. */
   watchPeers: handleServerStreamingCall<WatchPeersRequest, WatchPeersResponse>;
   ping: handleUnaryCall<PingRequest, PingResponse>;
+  /** What all nodes write down, merged in the order of their clocks, until the client lets go. */
+  tail: handleServerStreamingCall<TailRequest, TailResponse>;
+  /** What is not well on all nodes, and what can't be known of those that do not answer. */
+  report: handleUnaryCall<ReportRequest, ReportResponse>;
+  /** The records of this node of a period, as fast as they are read. */
+  export: handleServerStreamingCall<ExportRequest, ExportResponse>;
   /** What of itself only a node that runs can check. */
   diagnose: handleUnaryCall<DiagnoseRequest, DiagnoseResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
@@ -4295,6 +4332,32 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PingResponse) => void,
   ): ClientUnaryCall;
+  /** What all nodes write down, merged in the order of their clocks, until the client lets go. */
+  tail(request: TailRequest, options?: Partial<CallOptions>): ClientReadableStream<TailResponse>;
+  tail(request: TailRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<TailResponse>;
+  /** What is not well on all nodes, and what can't be known of those that do not answer. */
+  report(
+    request: ReportRequest,
+    callback: (error: ServiceError | null, response: ReportResponse) => void,
+  ): ClientUnaryCall;
+  report(
+    request: ReportRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReportResponse) => void,
+  ): ClientUnaryCall;
+  report(
+    request: ReportRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReportResponse) => void,
+  ): ClientUnaryCall;
+  /** The records of this node of a period, as fast as they are read. */
+  export(request: ExportRequest, options?: Partial<CallOptions>): ClientReadableStream<ExportResponse>;
+  export(
+    request: ExportRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ExportResponse>;
   /** What of itself only a node that runs can check. */
   diagnose(
     request: DiagnoseRequest,

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { TraceParty } from "./observation.ts";
 import { Delivery, DeliveryState, Fact, Flight, PeerState } from "./record.ts";
 
 export const protobufPackage = "beckon.v1";
@@ -64,6 +65,7 @@ export interface TraceResponse {
   invocationId: string;
   entries: TraceEntry[];
   gaps: TraceGap[];
+  parties: TraceParty[];
 }
 
 export interface TraceEntry {
@@ -76,6 +78,12 @@ export interface TraceGap {
   nodeId: string;
   nodeName: string;
   why: string;
+  /** Since when it is in the state that keeps it from answering. */
+  sinceMs?:
+    | number
+    | undefined;
+  /** What therefore is not known, a few words each. */
+  unknown: string[];
 }
 
 export interface ListPeersRequest {
@@ -593,7 +601,7 @@ export const TraceRequest: MessageFns<TraceRequest> = {
 };
 
 function createBaseTraceResponse(): TraceResponse {
-  return { invocationId: "", entries: [], gaps: [] };
+  return { invocationId: "", entries: [], gaps: [], parties: [] };
 }
 
 export const TraceResponse: MessageFns<TraceResponse> = {
@@ -606,6 +614,9 @@ export const TraceResponse: MessageFns<TraceResponse> = {
     }
     for (const v of message.gaps) {
       TraceGap.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.parties) {
+      TraceParty.encode(v!, writer.uint32(1362).fork()).join();
     }
     return writer;
   },
@@ -645,6 +656,14 @@ export const TraceResponse: MessageFns<TraceResponse> = {
             }
 
             message.gaps.push(TraceGap.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 170: {
+            if (tag !== 1362) {
+              break;
+            }
+
+            message.parties.push(TraceParty.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -729,7 +748,7 @@ export const TraceEntry: MessageFns<TraceEntry> = {
 };
 
 function createBaseTraceGap(): TraceGap {
-  return { nodeId: "", nodeName: "", why: "" };
+  return { nodeId: "", nodeName: "", why: "", sinceMs: undefined, unknown: [] };
 }
 
 export const TraceGap: MessageFns<TraceGap> = {
@@ -742,6 +761,12 @@ export const TraceGap: MessageFns<TraceGap> = {
     }
     if (message.why !== "") {
       writer.uint32(26).string(message.why);
+    }
+    if (message.sinceMs !== undefined) {
+      writer.uint32(1360).int64(message.sinceMs);
+    }
+    for (const v of message.unknown) {
+      writer.uint32(1370).string(v!);
     }
     return writer;
   },
@@ -781,6 +806,22 @@ export const TraceGap: MessageFns<TraceGap> = {
             }
 
             message.why = reader.string();
+            continue;
+          }
+          case 170: {
+            if (tag !== 1360) {
+              break;
+            }
+
+            message.sinceMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 171: {
+            if (tag !== 1370) {
+              break;
+            }
+
+            message.unknown.push(reader.string());
             continue;
           }
         }

@@ -28,6 +28,15 @@ import {
   RevokedAnswer,
   RevokedQuery,
 } from "./membership.ts";
+import {
+  FactsAnswer,
+  FactsQuery,
+  FindAnswer,
+  FindQuery,
+  FlightStanding,
+  NodeReportAnswer,
+  NodeReportQuery,
+} from "./observation.ts";
 import { DialBackAnswer, DialBackQuery, ReachAnswer, ReachQuery } from "./reach.ts";
 import {
   CertificateChain,
@@ -316,6 +325,9 @@ export interface Query {
     | { $case: "registryRecords"; value: RegistryRecordsQuery }
     | { $case: "remove"; value: RemoveQuery }
     | { $case: "revoked"; value: RevokedQuery }
+    | { $case: "facts"; value: FactsQuery }
+    | { $case: "find"; value: FindQuery }
+    | { $case: "report"; value: NodeReportQuery }
     | undefined;
 }
 
@@ -367,6 +379,9 @@ export interface Answer {
     | { $case: "registryRecords"; value: RegistryRecordsAnswer }
     | { $case: "remove"; value: RemoveAnswer }
     | { $case: "revoked"; value: RevokedAnswer }
+    | { $case: "facts"; value: FactsAnswer }
+    | { $case: "find"; value: FindAnswer }
+    | { $case: "report"; value: NodeReportAnswer }
     | undefined;
 }
 
@@ -394,6 +409,8 @@ export interface PingAnswer {
 
 export interface TraceAnswer {
   facts: Fact[];
+  /** Absent from versions that do not say, and where nothing is known of it. */
+  standing: FlightStanding | undefined;
 }
 
 export interface FlightsAnswer {
@@ -2559,6 +2576,15 @@ export const Query: MessageFns<Query> = {
       case "revoked":
         RevokedQuery.encode(message.query.value, writer.uint32(490).fork()).join();
         break;
+      case "facts":
+        FactsQuery.encode(message.query.value, writer.uint32(1362).fork()).join();
+        break;
+      case "find":
+        FindQuery.encode(message.query.value, writer.uint32(1370).fork()).join();
+        break;
+      case "report":
+        NodeReportQuery.encode(message.query.value, writer.uint32(1378).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2718,6 +2744,30 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "revoked", value: RevokedQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 170: {
+            if (tag !== 1362) {
+              break;
+            }
+
+            message.query = { $case: "facts", value: FactsQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 171: {
+            if (tag !== 1370) {
+              break;
+            }
+
+            message.query = { $case: "find", value: FindQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 172: {
+            if (tag !== 1378) {
+              break;
+            }
+
+            message.query = { $case: "report", value: NodeReportQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3093,6 +3143,15 @@ export const Answer: MessageFns<Answer> = {
       case "revoked":
         RevokedAnswer.encode(message.answer.value, writer.uint32(490).fork()).join();
         break;
+      case "facts":
+        FactsAnswer.encode(message.answer.value, writer.uint32(1362).fork()).join();
+        break;
+      case "find":
+        FindAnswer.encode(message.answer.value, writer.uint32(1370).fork()).join();
+        break;
+      case "report":
+        NodeReportAnswer.encode(message.answer.value, writer.uint32(1378).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3260,6 +3319,30 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "revoked", value: RevokedAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 170: {
+            if (tag !== 1362) {
+              break;
+            }
+
+            message.answer = { $case: "facts", value: FactsAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 171: {
+            if (tag !== 1370) {
+              break;
+            }
+
+            message.answer = { $case: "find", value: FindAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 172: {
+            if (tag !== 1378) {
+              break;
+            }
+
+            message.answer = { $case: "report", value: NodeReportAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3491,13 +3574,16 @@ export const PingAnswer: MessageFns<PingAnswer> = {
 };
 
 function createBaseTraceAnswer(): TraceAnswer {
-  return { facts: [] };
+  return { facts: [], standing: undefined };
 }
 
 export const TraceAnswer: MessageFns<TraceAnswer> = {
   encode(message: TraceAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.facts) {
       Fact.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.standing !== undefined) {
+      FlightStanding.encode(message.standing, writer.uint32(1362).fork()).join();
     }
     return writer;
   },
@@ -3521,6 +3607,14 @@ export const TraceAnswer: MessageFns<TraceAnswer> = {
             }
 
             message.facts.push(Fact.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 170: {
+            if (tag !== 1362) {
+              break;
+            }
+
+            message.standing = FlightStanding.decode(reader, reader.uint32());
             continue;
           }
         }

@@ -1,0 +1,111 @@
+/** The operator's view of the mesh, here, and what this node tells others for theirs. */
+import type { Fact } from '../domain/event.ts';
+import { flightOfInvocation } from '../domain/ids.ts';
+import type { InvocationId } from '../domain/ids.ts';
+import { standingOf } from '../domain/observation.ts';
+import type { FoundFlight, ObservationAnswer, ObservationQuery } from '../domain/observation.ts';
+import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { Flight } from '../domain/records.ts';
+import type { Store } from '../domain/store-port.ts';
+import type { NodeStatus, TraceView } from './api.ts';
+import { AskMembers } from './ask-members.ts';
+import type { Chronicler } from './chronicler.ts';
+import { exportRecords } from './exporting.ts';
+import type { Flights } from './flights.ts';
+import type { Nodes } from './nodes.ts';
+import type { OperatorApi } from './operator-api.ts';
+import { mayInspect } from './policy.ts';
+import { meshReport, nodeReport } from './reporting.ts';
+import type { Self } from './self.ts';
+import type { FactsAnswer, FactsQuery } from './tail-source.ts';
+import { tail } from './tailing.ts';
+import { trace } from './tracing.ts';
+
+/** In one answer. */
+const mostFacts = 500;
+
+export interface OperatorParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly mesh: () => Mesh;
+  readonly nodes: Nodes;
+  readonly flights: Pick<Flights, 'find'>;
+  readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly isDraining: () => boolean;
+  readonly standing: (() => Pick<NodeStatus, 'refused'>) | undefined;
+  readonly certificateEnd: (leaf: Uint8Array) => number;
+}
+
+export class Operator implements OperatorApi {
+  readonly #parts: OperatorParts & { readonly members: AskMembers };
+
+  constructor(parts: OperatorParts) {
+    this.#parts = { ...parts, members: new AskMembers(parts) };
+  }
+
+  trace(argument: string): Promise<TraceView> {
+    return trace(this.#parts, argument);
+  }
+
+  tail(...[input, signal]: Parameters<OperatorApi['tail']>): ReturnType<OperatorApi['tail']> {
+    return tail({ ...this.#parts, ownFacts: (query) => this.#facts(query) }, input, signal);
+  }
+
+  report(sinceMs: number): ReturnType<OperatorApi['report']> {
+    return meshReport(this.#parts, sinceMs);
+  }
+
+  export(...[input, signal]: Parameters<OperatorApi['export']>): ReturnType<OperatorApi['export']> {
+    return exportRecords(this.#parts, input, signal);
+  }
+
+  /**
+   * A peer's question. Nodes of this owner identity see all; of one flight also those that belong to whoever asked for it, or works on it.
+   * @throws BrokerError `denied`
+   */
+  async answer({ peer }: Link, query: ObservationQuery): Promise<ObservationAnswer> {
+    const { store, self } = this.#parts;
+    const refusal = mayInspect(peer, self);
+    if (query.type === 'trace') {
+      const flight = store.read.flight(flightOfInvocation(query.invocationId));
+      if (refusal !== undefined && (flight === undefined || !this.#isOfParty(peer, flight))) throw refusal;
+      return { type: 'trace', facts: await store.inspect.facts(query.invocationId), ...(flight === undefined ? {} : { standing: standingOf(flight) }) };
+    }
+    if (query.type === 'find') {
+      const found = store.read.flightsBySuffix(query.suffix).filter((flight) => refusal === undefined || this.#isOfParty(peer, flight));
+      // Whoever may not inspect learns nothing of what is none of theirs, not even that it is not there.
+      if (refusal !== undefined && found.length === 0) throw refusal;
+      return { type: 'find', found: found.map(placesOf) };
+    }
+    if (refusal !== undefined) throw refusal;
+    if (query.type === 'report') return { type: 'report', report: await nodeReport(this.#parts, query.sinceMs) };
+    return await this.#facts(query);
+  }
+
+  /** That node, or one of the same owner identity, asked for it or works on it. */
+  #isOfParty({ nodeId, owner }: Link['peer'], { originNodeId, ownerNodeId, originOwner }: Flight): boolean {
+    if (nodeId === originNodeId || nodeId === ownerNodeId) return true;
+    const { store } = this.#parts;
+    const owners = [originOwner ?? store.read.member(originNodeId)?.owner, store.read.member(ownerNodeId)?.owner];
+    return owners.includes(owner);
+  }
+
+  async #facts({ after, sinceMs, limit, hlc: asked }: FactsQuery): Promise<FactsAnswer> {
+    const { store, chronicler } = this.#parts;
+    const { hlc } = chronicler.stampAfter(asked);
+    const newest = store.read.newestFact();
+    const none = { type: 'facts', facts: [] as readonly Fact[], next: newest, more: false, hlc } as const;
+    if (after !== undefined && after > newest) return { ...none, putBack: true };
+    const from = after ?? (sinceMs === undefined ? newest : await store.inspect.factsBefore(sinceMs));
+    if (from >= newest) return { ...none, putBack: false };
+    const range = after === undefined && sinceMs !== undefined ? { after: from, sinceMs } : { after: from };
+    const page = await store.inspect.factsIn({ ...range, upTo: newest }, Math.min(limit, mostFacts));
+    return { type: 'facts', ...page, hlc, putBack: false };
+  }
+}
+
+function placesOf({ invocationId, originNodeId, ownerNodeId }: { readonly invocationId: InvocationId } & Omit<FoundFlight, 'invocationId'>): FoundFlight {
+  return { invocationId, originNodeId, ownerNodeId };
+}
