@@ -18,6 +18,7 @@ const { systemHost } = await import('./cli/system-host.ts');
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 const paths = findPaths(process.env, process.platform, homedir(), process.getuid?.() ?? 0);
 const logPath = join(paths.logDir, 'node.log');
+const stderrPath = join(paths.logDir, 'stderr.log');
 
 const host = systemHost({
   process,
@@ -25,6 +26,7 @@ const host = systemHost({
   version,
   socketPath: () => paths.socketPath,
   logPath: () => logPath,
+  stderrPath: () => stderrPath,
   home: async () => {
     const { ensurePrivateDir } = await import('./app/private-dir.ts');
     for (const directory of [paths.stateDir, paths.logDir]) await ensurePrivateDir(directory);
@@ -48,15 +50,29 @@ const host = systemHost({
     rekey: async () => {
       const { rekey } = await import('./app/rekey.ts');
       const { openNodeLog } = await import('./app/open-log.ts');
-      return await rekey({ paths, clock: createSystemClock(), log: await openNodeLog(logPath), version });
+      const clock = createSystemClock();
+      const { log } = await openNodeLog({ path: logPath, clock });
+      return await rekey({ paths, clock, log, version });
     },
   },
-  run: async ({ given, offline }) => {
+  run: async ({ given, offline, onLogLine }) => {
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');
-    const log = offline ? silentLog : await openNodeLog(logPath);
+    const nodeLog = offline ? undefined : await openNodeLog({ path: logPath, clock: createSystemClock(), ...(onLogLine === undefined ? {} : { onLine: onLogLine }) });
+    const logging = nodeLog === undefined ? { log: silentLog } : { log: nodeLog.log, logControl: nodeLog.control };
     const { BECKON_CRASH_AT: crashAt = '' } = process.env;
-    return await runNode({ paths, env: process.env, given, offline, version, pid: process.pid, log, ...(crashAt === '' ? {} : { crashAt }) });
+    return await runNode({ paths, env: process.env, given, offline, version, pid: process.pid, ...logging, ...(crashAt === '' ? {} : { crashAt }) });
+  },
+  config: {
+    path: () => paths.configFile,
+    here: async () => {
+      const { configHere } = await import('./app/config-view.ts');
+      return await configHere({ paths, env: process.env });
+    },
+    check: async (path) => {
+      const { readConfigFile } = await import('./app/config-file.ts');
+      return await readConfigFile(path);
+    },
   },
 });
 

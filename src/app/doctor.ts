@@ -4,11 +4,13 @@ import { existsSync } from 'node:fs';
 import { removeSocket } from '../control/socket-path.ts';
 import { databaseCheck, tailnetCheck } from '../domain/checks.ts';
 import type { Check } from '../domain/checks.ts';
+import { flawWords } from '../domain/config-view.ts';
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import { acquireLock } from '../store/lock.ts';
 import { examine } from '../store/look.ts';
 import { schemaVersion } from '../store/migrations.ts';
 import { cloneCheck, readCloneMark } from './clone-mark.ts';
+import { configHere } from './config-view.ts';
 import { silentLog } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { findFlaws, fixMode } from './private-places.ts';
@@ -35,7 +37,7 @@ export interface ExamineParts {
 export async function examineHere(parts: ExamineParts): Promise<readonly Check[]> {
   const { paths, isRunning } = parts;
   if (!existsSync(paths.stateDir)) return [{ id: 'permissions', ok: true, detail: `nothing is there yet: ${paths.stateDir} is made by the first start`, hint: '' }, absent];
-  const about = [await permissions(parts), await disk(paths), ...(await copy(paths))];
+  const about = [await permissions(parts), await disk(paths), await config(parts), ...(await copy(paths))];
   if (isRunning) return about;
   const lock = tryLock(paths.lockFile);
   if (lock instanceof BrokerError) {
@@ -73,6 +75,21 @@ async function disk({ stateDir }: Paths): Promise<Check> {
   const free = bavail * bsize;
   const detail = free >= 10 * 1024 ** 3 ? `${Math.floor(free / 1024 ** 3)} GiB are free` : `${Math.floor(free / 1024 ** 2)} MiB are free`;
   return { id: 'disk', ok: free >= leastFreeBytes, detail, hint: free >= leastFreeBytes ? '' : `make room on the disk of ${stateDir}: work that can't be stored is refused` };
+}
+
+/** With the environment of this shell, as the next `beckon up` from here would find it. */
+async function config({ paths, env }: ExamineParts): Promise<Check> {
+  const id = 'config';
+  try {
+    const { path, exists, flaws } = await configHere({ paths, env });
+    const [first] = flaws;
+    if (first === undefined) return { id, ok: true, detail: exists ? `${path} is understood` : `there is no ${path}: all is as it is by default`, hint: '' };
+    const more = flaws.length === 1 ? '' : `, and ${flaws.length - 1} more`;
+    return { id, ok: false, detail: `${flawWords(first)}${more}; no node starts with that`, hint: `${first.hint}; all that is wrong: beckon config check` };
+  } catch (thrown) {
+    const { message, hint = '' } = toBrokerError(thrown);
+    return { id, ok: false, detail: message, hint };
+  }
 }
 
 /** Only where another node said so. */

@@ -1,11 +1,9 @@
 /** One node: all parts, made and joined here, started in order and stopped in reverse. */
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
-import { selfRemovedWords } from '../broker/removal.ts';
 import { rolledBackWords } from '../broker/rollback.ts';
-import type { Self } from '../broker/self.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
 import { readSeeds, SeedSource } from '../discovery/seeds.ts';
@@ -23,20 +21,22 @@ import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../h
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
-import { flawOfOwner, parseLeaf, verifyChain } from '../trust/certificate.ts';
+import { verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
-import { readConfig } from './config.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
+import { LiveConfig } from './live-config.ts';
+import { createLiveNotifier } from './live-notifier.ts';
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
-import { createNotifier } from './notifier.ts';
+import { personOf, removedNote, rootOf, selfOf } from './node-self.ts';
+import type { NodeLogControl } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { projectParts } from './projects.ts';
 import { ensurePrivateDir } from './private-dir.ts';
@@ -62,6 +62,8 @@ export interface NodeOptions {
   readonly version: string;
   readonly pid: number;
   readonly log: Log;
+  /** Of its files; left out where nothing is written. */
+  readonly logControl?: NodeLogControl;
   /** For tests: the process kills itself at this step of its store. */
   readonly crashAt?: string;
   /** For tests: the system's own when left out. */
@@ -78,11 +80,13 @@ export interface RunningNode {
   readonly stopped: Promise<void>;
   /** Drains first; again, or with `force`: what runs becomes `indeterminate`. */
   stop(force: boolean): Promise<void>;
+  /** Reads the config file again, and takes what can change while it runs. Never rejects: what is wrong is in the log. */
+  reload(): Promise<void>;
 }
 
 /** @throws BrokerError naming what keeps the node from running; whatever was begun is undone */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
-  const { paths, env, given, offline = false, version, pid, log, crashAt, clock = createSystemClock() } = options;
+  const { paths, env, given, offline = false, version, pid, log, logControl, crashAt, clock = createSystemClock() } = options;
   await using undo = new AsyncDisposableStack();
   const ulids = createSystemUlids(clock);
 
@@ -94,7 +98,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const { join, ...givenFlags } = given;
   const flagsFile = rememberedPath(paths.stateDir);
   const remembered = await readRemembered(flagsFile);
-  let flags = mergeFlags(remembered, givenFlags);
+  // What is kept for a bare `up` later; what counts now is what the config makes of it.
+  let kept = mergeFlags(remembered, givenFlags);
+  const config = await LiveConfig.open({ paths, env, given: givenFlags, remembered, log });
+  logControl?.apply(config.now);
+  config.onChange(() => logControl?.apply(config.now));
+  const { flags } = config;
   const listen = listenAddresses(flags.listen);
   const gossipWish = parseGossipFlag(flags.gossipListen);
   const seeds = readSeeds(flags.seeds ?? []);
@@ -104,6 +113,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 
   await finishRekey(paths);
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
+  logControl?.setNode(nodeKey.nodeId);
   const refusals = await CloneMarkKeeper.open(paths.cloneFile, nodeKey.nodeId, log);
   undo.defer(() => refusals.settled());
   const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, ...(crashAt === undefined ? {} : { crashAt }) });
@@ -119,7 +129,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const keepMark = markKeeper(paths.epochFile, store, epoch);
   await keepMark();
   undo.defer(keepMark);
-  if (rolledBack) log.error({ previousEpoch, newest }, rolledBackWords);
+  if (rolledBack) log.error({ previousEpoch, newestEpoch: newest?.epoch, newestFact: newest?.fact }, rolledBackWords);
 
   const socketDir = dirname(paths.socketPath);
   const sources = [new SeedSource(seeds), ...tailnetSources(tailnet, tailnetParts)];
@@ -195,13 +205,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   network.gossip.setRefused(refusals.standing.refused !== undefined);
   if (store.read.removedFrom() === undefined) network.addMembers(store.read.members());
 
-  const config = offline ? { notifyAll: false } : await readConfig(paths.configFile);
-  const notifier = await createNotifier({ command: config.notify, configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });
+  const notifier = await createLiveNotifier(config, { configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });
 
   /** A bare `up` must not give it back a name that it had. */
   const rememberName = async (name: string): Promise<void> => {
-    flags = mergeFlags(flags, { name });
-    if (!offline) await writeRemembered(flagsFile, flags);
+    kept = mergeFlags(kept, { name });
+    if (!offline) await writeRemembered(flagsFile, kept);
   };
 
   // Asked for before the node is up, say while it joins: done as soon as it is.
@@ -225,7 +234,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     home: paths.stateDir,
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
-    projects: await projectParts({ paths, env, clock, log, probe }),
+    projects: await projectParts({ paths, env, clock, log, probe, config }),
     chronicler,
     clock,
     random: systemRandom,
@@ -260,14 +269,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     },
     pid,
     notifier,
-    notifyAll: config.notifyAll,
+    wishes: config,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip })),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
-    ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
+  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view() });
 
   undo.defer(() => broker.stop());
   if (!offline) {
@@ -286,7 +294,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   knocked = () => search?.knocked();
   undo.defer(() => search?.stop());
   await search?.start();
-  if (!offline) await writeRemembered(flagsFile, flags);
+  if (!offline) await writeRemembered(flagsFile, kept);
   let nameNote: string | undefined;
   if (!isNamed && !offline) {
     await broker.renameNode(wishedName ?? '').catch((error: unknown) => {
@@ -295,7 +303,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       log.warn({}, nameNote);
     });
   }
-  log.info({ node: self.name(), nodeId: nodeKey.nodeId, epoch, version }, 'the node is up');
+  log.info({ name: self.name(), epoch, version, pid }, 'the node is up');
 
   const running = undo.move();
   const stopped = Promise.withResolvers<void>();
@@ -307,7 +315,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     void broker
       .drain()
       .then(() => running.disposeAsync())
-      .then(() => log.info({ nodeId: nodeKey.nodeId }, 'the node is down'))
+      .then(() => log.info({ name: self.name() }, 'the node is down'))
       .then(stopped.resolve, stopped.reject);
   };
   if (early !== undefined) requestStop(early.force);
@@ -326,6 +334,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     stop: (forced) => {
       requestStop(forced);
       return stopped.promise;
+    },
+    reload: async () => {
+      logControl?.reopen();
+      await config.reload();
     },
   };
 }
@@ -346,44 +358,4 @@ function markKeeper(path: string, store: Store, epoch: number): () => Promise<vo
     await writeEpochFile(path, { epoch, fact });
     written = fact;
   };
-}
-
-interface SelfParts {
-  readonly store: Store;
-  readonly nodeId: Self['nodeId'];
-  readonly epoch: number;
-  readonly previousEpoch: number;
-  readonly version: string;
-  readonly unjoinedName: () => string;
-}
-
-function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: SelfParts): Self {
-  return {
-    nodeId,
-    epoch,
-    previousEpoch,
-    version,
-    name: () => (store.read.membership() ?? store.read.removedFrom())?.name ?? unjoinedName(),
-    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personOf(),
-    certifiedAtMs: () => {
-      const leaf = store.read.membership()?.chain.leaf;
-      return leaf === undefined ? 0 : parseLeaf(leaf).notBeforeMs;
-    },
-    mesh: () => store.read.mesh(),
-  };
-}
-
-/** The person at this machine, as its user name has it. */
-function personOf(): string {
-  const name = userInfo().username;
-  return flawOfOwner(name) === undefined ? name : 'owner';
-}
-
-function removedNote(store: Store): string | undefined {
-  const from = store.read.removedFrom();
-  return from === undefined ? undefined : selfRemovedWords(from);
-}
-
-function rootOf(store: Store): Uint8Array {
-  return store.read.membership()?.rootDer ?? new Uint8Array();
 }

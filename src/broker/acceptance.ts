@@ -11,9 +11,11 @@ import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domai
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Notifier } from '../domain/notification.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
+import type { Wishes } from '../domain/wishes.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import type { InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -43,7 +45,8 @@ export interface AcceptanceParts {
   readonly sessions: Sessions;
   readonly isDraining: () => boolean;
   /** `all`: of every flight; `unable`: why nobody would notice. */
-  readonly notify: { readonly all: boolean; readonly unable: string | undefined };
+  readonly wishes?: Wishes | undefined;
+  readonly notifier: Pick<Notifier, 'unable'>;
   readonly onDeadline: (flight: Flight) => void;
   /** Its person wants to be told of it. */
   readonly onWatched: (flight: Flight) => void;
@@ -122,12 +125,12 @@ export class Acceptance {
   }
 
   notesOn({ notify }: InvokeInput): { readonly notes?: readonly string[] } {
-    const { unable } = this.#parts.notify;
+    const { unable } = this.#parts.notifier;
     return notify === true && unable !== undefined ? { notes: [unable] } : {};
   }
 
   #isWatched({ notify }: InvokeInput): boolean {
-    return notify === true || this.#parts.notify.all;
+    return notify === true || this.#parts.wishes?.notifyAll === true;
   }
 
   #invocationOf(input: InvokeInput, target: Candidate, groupId: GroupId | undefined): Invocation {

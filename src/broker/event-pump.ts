@@ -8,6 +8,7 @@ import type { InvocationId } from '../domain/ids.ts';
 import type { EventAck } from '../domain/messages.ts';
 import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -81,7 +82,7 @@ export class EventPump {
     this.#ready.add(invocationId);
     if (this.#pumping) return;
     this.#pumping = true;
-    void this.#pump().catch((error: unknown) => this.#parts.log.error({ peer: this.#link.peer.name, err: error }, 'sending events stopped'));
+    void this.#pump().catch((error: unknown) => this.#parts.log.error({ ...peerFields(this.#link.peer), err: error }, 'sending events stopped'));
   }
 
   async acknowledged(ack: EventAck): Promise<void> {

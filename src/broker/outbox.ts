@@ -15,6 +15,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { taskBytes } from '../domain/invocation.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import { Window } from './window.ts';
 
 /** Forwards without receipt on one link: what is more waits in the store. */
@@ -353,7 +354,7 @@ export class Outbox {
     const side = this.#sides.get(link);
     if (side === undefined || side.toldUnknown) return;
     side.toldUnknown = true;
-    this.#parts.log.warn({ peer: link.peer.name, invocationId }, 'a peer reports on work of this node that is not known here');
+    this.#parts.log.warn({ ...peerFields(link.peer), invocationId }, 'a peer reports on work of this node that is not known here');
     const detail = { invocation: invocationId };
     await this.#parts.store.write.note({ stamp: this.#parts.chronicler.stamp(), what: 'flight.unknown', peerNodeId: link.peer.nodeId, detail });
   }

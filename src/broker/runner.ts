@@ -14,6 +14,7 @@ import { bounded } from '../domain/progress.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
 import type { Readdressed, Store } from '../domain/store-port.ts';
+import type { Wishes } from '../domain/wishes.ts';
 import { ActiveRuns, runsPerAgent } from './active-runs.ts';
 import type { ActiveRun } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -40,7 +41,7 @@ export interface RunnerParts {
   readonly log: Log;
   readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
   /** How long a request of an agent waits unless the agent says otherwise. */
-  readonly requestMs?: number | undefined;
+  readonly wishes?: Wishes | undefined;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
   /** An agent could not do its work: it may not be available any more. */
@@ -304,7 +305,7 @@ export class Runner {
       flush: () => buffer.flush(),
       onChanged: (changed) => this.#told(changed),
       onWaiting: (isWaiting) => limits.waits(isWaiting),
-      requestMs: this.#parts.requestMs,
+      wishes: this.#parts.wishes,
     });
     active.requests = requests;
     if (active.isAdopted && flight.waiting !== undefined) requests.restore(flight.waiting);

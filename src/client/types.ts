@@ -1,6 +1,7 @@
 /** What a client of a node sees: the node's use cases in the words of the domain. */
 import type { AgentFilter } from '../domain/agent-filter.ts';
 import type { AcceptedGroup, AgentsUpdate, ApproveInput, ApproveResult, BrokerApi, DiffPart, FlightUpdate, InvokeAllInput, InvokeInput, NodeStatus, PeersUpdate, RemoveResult, ReplyInput, SettledWorktree, ShareInput, ShareResult, UnshareResult } from '../broker/api.ts';
+import type { ConfigView } from '../domain/config-view.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
@@ -59,6 +60,8 @@ type Same = Pick<
  * or `unavailable` when no node runs here, it went away, or it did not answer in time.
  */
 export interface NodeClient extends Same {
+  /** What is set for the node, by whom, and what waits. */
+  showConfig(): Promise<ConfigView>;
   status(): Promise<NodeStatus>;
   /** Of what a scan showed. @throws as `BrokerApi.approveProjects` does */
   approveProjects(request: Omit<ApproveInput, 'by'>): Promise<ApproveResult>;

@@ -17,6 +17,7 @@ function fakeNode(): { node: RunningNode; stops: boolean[]; down: () => void } {
       if (force) stopped.resolve();
       return stopped.promise;
     },
+    reload: () => Promise.resolve(),
   };
   return { node, stops, down: () => stopped.resolve() };
 }
@@ -84,7 +85,7 @@ test('what the child failed with is what up --detach fails with', async () => {
 
 test('a child that ends without a word is reported with its log', async () => {
   const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([], {}, 70) });
-  expect([await ran.run('up', '--detach'), ran.stderr]).toEqual([70, 'error: the node ended before it was ready, with 70\nhint: its log says why: /nowhere/node.log\n']);
+  expect([await ran.run('up', '--detach'), ran.stderr]).toEqual([70, 'error: the node ended before it was ready, with 70\nhint: its last words are in /nowhere/stderr.log\n']);
 });
 
 test('a node whose ready line nobody reads goes on: up --detach may have been interrupted', async () => {
