@@ -22,11 +22,11 @@ export function check(table: unknown, places: TomlPlaces): Checked {
 }
 
 /** One setting that came as a text of its own. */
-export function checkOne(key: SettingKey, value: unknown): { readonly value: unknown } | { readonly flaw: Pick<ConfigFlaw, 'message' | 'hint'> } {
+export function checkOne(key: SettingKey, value: unknown): { readonly value: unknown } | { readonly flaw: Pick<ConfigFlaw, 'message'> } {
   const read = settingsSchema.safeParse({ [key]: value });
   if (read.success) return { value: read.data[key] };
   const [issue] = read.error.issues;
-  return { flaw: { message: issue === undefined ? 'not understood' : wordsOf(issue, { [key]: value }), hint: hintOf(key) } };
+  return { flaw: { message: issue === undefined ? 'not understood' : wordsOf(issue, { [key]: value }) } };
 }
 
 function flawsOf(issue: z.core.$ZodIssue, table: unknown, places: TomlPlaces): Omit<ConfigFlaw, 'source'>[] {

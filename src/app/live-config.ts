@@ -1,9 +1,10 @@
 /** The settings of a node that runs: read once at its start, and again when it is told to; a part of them changes then. */
 import { flawWords } from '../domain/config-view.ts';
 import type { ConfigView } from '../domain/config-view.ts';
+import { logLevels } from '../domain/log-fields.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Wishes } from '../domain/wishes.ts';
-import { about, configOf, settingKeys } from './config.ts';
+import { about, configOf, defaults, settingKeys } from './config.ts';
 import type { Config, SettingKey } from './config.ts';
 import { readConfigFile, throwFirst } from './config-file.ts';
 import { settingViews } from './config-view.ts';
@@ -104,8 +105,13 @@ export class LiveConfig implements Wishes {
     const stays = <Of extends object>(from: Of, to: Of): Of => ({ ...to, ...Object.fromEntries(waiting.map((key) => [key, Reflect.get(from, key) as unknown])) });
     this.#resolved = { settings: stays(before.settings, read.settings), said: stays(before.said, read.said), flaws: [] };
     this.#config = configOf(this.#resolved.settings);
-    for (const listener of this.#listeners) if (changed.length > 0) listener(new Set(changed));
-    log.info({ file: paths.configFile, settings: changed }, `the config file was read again: ${changed.length === 0 ? 'nothing changes' : `changed ${changed.join(', ')}`}`);
+    const apply = (): void => {
+      for (const listener of this.#listeners) if (changed.length > 0) listener(new Set(changed));
+    };
+    const say = (): void => log.info({ file: paths.configFile, settings: changed }, `the config file was read again: ${changed.length === 0 ? 'nothing changes' : `changed ${changed.join(', ')}`}`);
+    // At whichever of two levels of the log more is written.
+    const isLouder = logLevels.indexOf(this.#config.logLevel) < logLevels.indexOf(before.settings.log_level ?? defaults.log_level);
+    for (const step of isLouder ? [apply, say] : [say, apply]) step();
     if (waiting.length > 0) log.warn({ file: paths.configFile, settings: waiting }, `what the config file says now waits for a restart: ${waiting.join(', ')}`);
   }
 }

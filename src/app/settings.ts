@@ -77,12 +77,18 @@ function readVariable(key: SettingKey, env: Environment): { readonly value: unkn
   if (name === undefined || text === '') return undefined;
   const flaw = (message: string, hint: string): { readonly flaw: ConfigFlaw } => ({ flaw: { source: name, message, hint } });
   const { kind } = about[key];
-  if (kind === 'truth' && text !== 'true' && text !== 'false') return flaw('must be true or false', `for example: ${name}=true`);
-  if (kind === 'number' && !/^\d{1,15}$/.test(text)) return flaw('must be a whole number', `for example: ${name}=${JSON.stringify(defaultOf(key).value ?? 1)}`);
+  const example = `for example: ${name}=${exampleOf(key)}`;
+  if (kind === 'truth' && text !== 'true' && text !== 'false') return flaw('must be true or false', example);
+  if (kind === 'number' && !/^\d{1,15}$/.test(text)) return flaw('must be a whole number', example);
   const value = kind === 'list' ? listIn(text) : kind === 'truth' ? text === 'true' : kind === 'number' ? Number(text) : text;
-  if (value === undefined) return flaw('begins with [ and is no list', `for example: ${name}='["a", "b"]', or ${name}=a,b`);
+  if (value === undefined) return flaw('begins with [ and is no list', `${example}, or as the file has it: ${about[key].example}`);
   const checked = checkOne(key, value);
-  return 'flaw' in checked ? flaw(checked.flaw.message, checked.flaw.hint) : checked;
+  return 'flaw' in checked ? flaw(checked.flaw.message, example) : checked;
+}
+
+function exampleOf(key: SettingKey): string {
+  const value: unknown = parse(about[key].example)[key];
+  return Array.isArray(value) ? value.join(',') : String(value);
 }
 
 /** `a,b`, or a list as the file has it, for what has commas of its own. */

@@ -1,5 +1,5 @@
 /** `config`: where the settings are, what they are and who set them, and what is wrong with them. */
-import { isAbsolute, resolve } from 'node:path';
+import { basename, isAbsolute, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { flawWords } from '../domain/config-view.ts';
 import type { ConfigFlaw, ConfigView, SettingValue, SettingView } from '../domain/config-view.ts';
@@ -113,8 +113,9 @@ function sourceWords({ from, where }: SettingValue): string {
     case 'remembered':
       return `${where} of an earlier up`;
     case 'environment':
-    case 'file':
       return where;
+    case 'file':
+      return basename(where);
     case 'default':
       return 'default';
   }
