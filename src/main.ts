@@ -20,6 +20,9 @@ const paths = findPaths(process.env, process.platform, homedir(), process.getuid
 const logPath = join(paths.logDir, 'node.log');
 const stderrPath = join(paths.logDir, 'stderr.log');
 
+/** Of a node that fails in this process, for its log. */
+let lastWords = (_thrown: unknown): void => undefined;
+
 const host = systemHost({
   process,
   clock: createSystemClock(),
@@ -59,6 +62,7 @@ const host = systemHost({
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');
     const nodeLog = offline ? undefined : await openNodeLog({ path: logPath, clock: createSystemClock(), ...(onLogLine === undefined ? {} : { onLine: onLogLine }) });
+    if (nodeLog !== undefined) lastWords = (thrown) => nodeLog.log.error({ err: thrown }, 'the node failed, and ends');
     const logging = nodeLog === undefined ? { log: silentLog } : { log: nodeLog.log, logControl: nodeLog.control };
     const { BECKON_CRASH_AT: crashAt = '' } = process.env;
     return await runNode({ paths, env: process.env, given, offline, version, pid: process.pid, ...logging, ...(crashAt === '' ? {} : { crashAt }) });
@@ -78,6 +82,7 @@ const host = systemHost({
 
 /** A defect: one line, never a stack. */
 function fail(thrown: unknown): never {
+  lastWords(thrown);
   const why = (thrown instanceof Error ? thrown.message : String(thrown)).split('\n', 1)[0];
   process.stderr.write(`error: beckon itself failed: ${why}\n`);
   process.exit(70);

@@ -315,8 +315,11 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     void broker
       .drain()
       .then(() => running.disposeAsync())
-      .then(() => log.info({ name: self.name() }, 'the node is down'))
-      .then(stopped.resolve, stopped.reject);
+      .then(() => log.info({}, 'the node is down'))
+      .then(stopped.resolve, (error: unknown) => {
+        log.error({ err: error }, 'the node did not stop as it should');
+        stopped.reject(error);
+      });
   };
   if (early !== undefined) requestStop(early.force);
   const addresses = network.addresses();

@@ -51,7 +51,7 @@ const modeOf = (path: string): number => statSync(path).mode & 0o777;
 describe('on a machine whose node is down', () => {
   test('all is well but that', async () => {
     const checks = await examine();
-    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'socket', 'node', 'database', 'tailscale']);
+    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'config', 'socket', 'node', 'database', 'tailscale']);
     expect(Object.values(checks).filter(({ ok }) => !ok).map(({ id }) => id)).toEqual(['node']);
     expect(checks['node']).toMatchObject({ detail: 'no node runs here', hint: 'start it: beckon up --detach' });
   });
@@ -121,7 +121,7 @@ test('a node that holds the lock and does not answer is neither down nor well, a
   await new Promise((resolve) => holder.once('message', resolve));
   try {
     const checks = await examine({ fix: true });
-    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'node']);
+    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'config', 'node']);
     expect(checks['node']).toMatchObject({ ok: false, detail: expect.stringContaining('does not answer') });
     expect(existsSync(paths.socketPath)).toBe(true);
   } finally {
@@ -132,7 +132,7 @@ test('a node that holds the lock and does not answer is neither down nor well, a
 });
 
 test('of a node that runs only the outside is looked at: the rest it knows better', async () => {
-  expect(Object.keys(await examine({ isRunning: true }))).toEqual(['permissions', 'disk']);
+  expect(Object.keys(await examine({ isRunning: true }))).toEqual(['permissions', 'disk', 'config']);
 });
 
 test.each([
