@@ -67,6 +67,12 @@ export class LocalNode implements AsyncDisposable {
     return this;
   }
 
+  /** As SIGHUP does, with another config file. */
+  async reload(config: string): Promise<void> {
+    writeFileSync(join(this.home, 'config.toml'), config);
+    await this.#running?.reload();
+  }
+
   /** As a process of a flight, by its token. */
   async connectAs(flightToken: string): Promise<NodeClient> {
     return connect({ socketPath: this.#paths.socketPath, flightToken });
