@@ -36,10 +36,11 @@ function isLevel(value: unknown): value is LogLevel {
   return (logLevels as readonly unknown[]).includes(value);
 }
 
-/** `2026-03-01 14:05:09 warn  what happened  peer=desktop`, without line end; harmless whatever is in it. */
+/** `2026-03-01 14:05:09 warn  what happened  peer=desktop`, without line end; harmless whatever is in it. Ids that others stand for are left to `--json`. */
 export function showLogLine({ level, at, msg, fields }: LogLine, colours: Colours): string {
-  const { nodeId: _own, ...rest } = fields;
-  const details = Object.entries(rest).map(([name, value]) => `${name}=${shown(name, value)}`);
+  const details = Object.entries(fields)
+    .filter(([name]) => name !== 'nodeId' && !(name === 'peerId' && 'peer' in fields) && !(name === 'invocationId' && 'flightId' in fields))
+    .map(([name, value]) => `${name}=${shown(name, value)}`);
   const atMs = Date.parse(at);
   const time = Number.isNaN(atMs) ? oneLine(at) : localTime(atMs);
   return `${colours.dim(time)} ${paint(level, colours)} ${oneLine(msg)}${details.length === 0 ? '' : `  ${colours.dim(details.join(' '))}`}`;
