@@ -7,7 +7,6 @@
 import { BrokerError, unavailable } from '../domain/errors.ts';
 import { isNodeId } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
-import { peerFields } from '../domain/log-fields.ts';
 import type { AnswerTo, ControlMessage, FlightEvents, Forward, PeerQuery } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { SignedRecord } from '../domain/registration.ts';
@@ -88,8 +87,9 @@ export class Session implements Link {
     this.#questions = new Questions(parts.clock, parts.peer.name);
     this.#inflow = new Inflow({
       deliver: (message) => parts.owner.message(this, message),
-      onFault: (error, type) => parts.log.error({ ...peerFields(this.peer), frame: type, err: error }, 'a message from a peer could not be handled'),
+      onFault: (error, type) => parts.log.error({ peer: this.peer.name, peerId: this.peer.nodeId, frame: type, err: error }, 'a message from a peer could not be handled'),
       readData: (isReading) => (isReading ? this.#data?.resume() : this.#data?.pause()),
+      room: parts.taskRoom,
       readControl: (isReading) => (isReading ? this.#control.resume() : this.#control.pause()),
     });
     this.#control = new FrameStream(parts.control, () => this.#controlOutlet.pull(), {
@@ -221,9 +221,7 @@ export class Session implements Link {
   }
 
   /** Ends it without a word: the peer can't hear. */
-  cut(why: string): void {
-    this.#end(why);
-  }
+  readonly cut = (why: string): void => this.#end(why);
 
   #sendHello(sessionId: string): void {
     this.#queueUrgent({ $case: 'hello', value: encodeHello(this.#parts.own, this.peer.nodeId, sessionId, this.#parts.clock.now()) });
@@ -232,6 +230,8 @@ export class Session implements Link {
   #sendForward(message: Forward): void {
     const task = message.task.files.reduce((sum, file) => sum + file.bytes.length + file.name.length, message.task.text.length);
     if (task <= largestInlineTask) return this.#queueFrame(encodeForward(message));
+    // Asked for again while it is on its way, over a slow line: it arrives.
+    if (this.#outlet.isSending(message.invocation.id)) return;
     const encoded = Task.encode(encodeTask(message.task)).finish();
     this.#queueFrame(encodeForward(message, encoded.length));
     this.#outlet.addTask(message.invocation.id, encoded);
@@ -247,7 +247,7 @@ export class Session implements Link {
   #queueFrame(frame: wire.ControlFrame['frame']): void {
     const tooLarge = this.#controlOutlet.add(frame);
     if (tooLarge !== undefined) {
-      this.#parts.log.error({ ...peerFields(this.peer), frame: frame?.$case, bytes: tooLarge }, 'too large to send to a peer: dropped');
+      this.#parts.log.error({ peer: this.peer.name, peerId: this.peer.nodeId, frame: frame?.$case, bytes: tooLarge }, 'too large to send to a peer: dropped');
       return;
     }
     this.#control.wake();
