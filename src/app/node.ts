@@ -26,6 +26,7 @@ import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
+import { AtRest } from './at-rest.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
@@ -48,6 +49,7 @@ import { renameNode } from './rename.ts';
 import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
+import { collectAll, createUtilization } from './system-memory.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
 import { createTailnet, ownerByTailnet, parseTailscaleFlag, tailnetDetour, tailnetRoute, tailnetSources, viewNow } from './tailnet.ts';
@@ -118,7 +120,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   undo.defer(() => refusals.settled());
   let migrated: string | undefined;
   const tell = (text: string): void => log.info({}, (migrated = text));
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, tell, ...(crashAt === undefined ? {} : { crashAt }) });
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, clock, tell, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
   const newest = await readEpochFile(paths.epochFile);
@@ -305,6 +307,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       log.warn({}, nameNote);
     });
   }
+  const atRest = new AtRest({ clock, utilization: createUtilization(), collect: collectAll });
+  undo.defer(() => atRest.stop());
+  if (!offline) await atRest.start();
   log.info({ name: self.name(), epoch, version, pid }, 'the node is up');
 
   const running = undo.move();

@@ -13,6 +13,7 @@ import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
 import { encodeConfig } from './config.ts';
 import { projectHandlers } from './projects.ts';
+import { together } from './together.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
 import { submitHandler } from './submit.ts';
@@ -57,8 +58,9 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await invokeOnce(api, caller, request);
-      for await (const update of api.follow(flight.id, { afterSeq: 0, deduplicated, signal, ...present({ notes }) })) {
-        yield { update: encodeUpdate(update) };
+      const updates = api.follow(flight.id, { afterSeq: 0, deduplicated, signal, ...present({ notes }) });
+      for await (const [first, ...more] of together(updates, request.takesMore && !request.detach)) {
+        yield { update: first === undefined ? undefined : encodeUpdate(first), more: more.map(encodeUpdate) };
         if (request.detach) return;
       }
     }),
@@ -76,7 +78,9 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
       await checkFamily(caller, request.id);
       const flight = await api.findFlight(request.id);
       const afterSeq = whole(request.afterSeq, 'after_seq');
-      for await (const update of api.follow(flight.id, { afterSeq, deduplicated: false, signal })) yield { update: encodeUpdate(update) };
+      for await (const [first, ...more] of together(api.follow(flight.id, { afterSeq, deduplicated: false, signal }), request.takesMore)) {
+        yield { update: first === undefined ? undefined : encodeUpdate(first), more: more.map(encodeUpdate) };
+      }
     }),
     listFlights: unary(edge, async ({ flight }, request) => {
       const family = present({ family: flight?.invocationId });

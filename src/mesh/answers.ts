@@ -1,5 +1,5 @@
 /** Questions of the peer, answered on one session: so many at once, each by an answer or an error. */
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { BrokerError, overload, toBrokerError } from '../domain/errors.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Log } from '../domain/ports.ts';
@@ -31,7 +31,7 @@ export class Answers {
   /** Never rejects. */
   async give({ number, query }: wire.Query): Promise<void> {
     const { peer, log, answer, send } = this.#parts;
-    if (this.#underWay >= mostAtOnce) return this.#refuse(number, new BrokerError('overload', 'too many questions at once'));
+    if (this.#underWay >= mostAtOnce) return this.#refuse(number, overload('too many questions at once', 1_000));
     this.#underWay += 1;
     try {
       const given = await answer(decodeQuery(query));
