@@ -2,10 +2,12 @@
 import type { ConfigView, SettingValue, SettingView } from '../domain/config-view.ts';
 import { about, settingKeys } from './config.ts';
 import type { SettingKey } from './config.ts';
-import { readConfigFile } from './config-file.ts';
+import { readConfigFile, throwFirst } from './config-file.ts';
+import type { ConfigFile } from './config-file.ts';
 import type { Paths } from './paths.ts';
 import { readRemembered, rememberedPath } from './remembered.ts';
-import { defaultOf, resolveSettings } from './settings.ts';
+import type { UpFlags } from './remembered.ts';
+import { defaultOf, flagsOf, resolveSettings } from './settings.ts';
 import type { Environment, Resolved } from './settings.ts';
 
 /** What may hold a secret has its name and not its value. */
@@ -24,10 +26,26 @@ export function settingViews(now: Resolved, next?: Resolved): readonly SettingVi
 }
 
 /** As the next `beckon up` with this environment would find it. @throws BrokerError `invalid` when remembered flags can't be understood */
-export async function configHere({ paths, env }: { readonly paths: Paths; readonly env: Environment }): Promise<ConfigView> {
-  const file = await readConfigFile(paths.configFile);
-  const resolved = resolveSettings({ given: {}, env, remembered: await readRemembered(rememberedPath(paths.stateDir)), file });
+export async function configHere(here: Here): Promise<ConfigView> {
+  const { file, resolved } = await resolveHere(here);
   return { path: file.path, exists: file.exists, settings: settingViews(resolved), flaws: resolved.flaws };
+}
+
+/** What that `up` would work with. @throws BrokerError `invalid`, naming what is wrong */
+export async function flagsHere(here: Here): Promise<UpFlags> {
+  const { resolved } = await resolveHere(here);
+  throwFirst(resolved.flaws);
+  return flagsOf(resolved.settings);
+}
+
+interface Here {
+  readonly paths: Paths;
+  readonly env: Environment;
+}
+
+async function resolveHere({ paths, env }: Here): Promise<{ readonly file: ConfigFile; readonly resolved: Resolved }> {
+  const file = await readConfigFile(paths.configFile);
+  return { file, resolved: resolveSettings({ given: {}, env, remembered: await readRemembered(rememberedPath(paths.stateDir)), file }) };
 }
 
 function shown(key: SettingKey, { value, ...rest }: SettingValue): SettingValue {

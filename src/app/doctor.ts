@@ -10,12 +10,11 @@ import { acquireLock } from '../store/lock.ts';
 import { examine } from '../store/look.ts';
 import { schemaVersion } from '../store/migrations.ts';
 import { cloneCheck, readCloneMark } from './clone-mark.ts';
-import { configHere } from './config-view.ts';
+import { configHere, flagsHere } from './config-view.ts';
 import { silentLog } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { findFlaws, fixMode } from './private-places.ts';
 import type { Flaw } from './private-places.ts';
-import { readRemembered, rememberedPath } from './remembered.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemRandom } from './system-random.ts';
 import { createTailnet, parseTailscaleFlag } from './tailnet.ts';
@@ -36,7 +35,7 @@ export interface ExamineParts {
 /** Never rejects for what it finds. With `fix` false nothing is changed. */
 export async function examineHere(parts: ExamineParts): Promise<readonly Check[]> {
   const { paths, isRunning } = parts;
-  if (!existsSync(paths.stateDir)) return [{ id: 'permissions', ok: true, detail: `nothing is there yet: ${paths.stateDir} is made by the first start`, hint: '' }, absent];
+  if (!existsSync(paths.stateDir)) return [{ id: 'permissions', ok: true, detail: `nothing is there yet: ${paths.stateDir} is made by the first start`, hint: '' }, await config(parts), absent];
   const about = [await permissions(parts), await disk(paths), await config(parts), ...(await copy(paths))];
   if (isRunning) return about;
   const lock = tryLock(paths.lockFile);
@@ -125,7 +124,7 @@ function database({ dbFile }: Paths): Check {
 /** As the next `beckon up` would find it. */
 async function tailscale({ paths, env }: ExamineParts): Promise<Check> {
   try {
-    const flags = await readRemembered(rememberedPath(paths.stateDir));
+    const flags = await flagsHere({ paths, env });
     const tailnet = createTailnet({ flag: parseTailscaleFlag(flags.tailscale), env, clock: createSystemClock(), random: systemRandom, log: silentLog });
     await tailnet?.start();
     await tailnet?.stop();
