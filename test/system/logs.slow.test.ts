@@ -7,6 +7,8 @@ import { Cluster, waitsFor } from '../support/cluster.ts';
 import type { Json } from '../support/cli.ts';
 import { searchLogs } from '../support/log-search.ts';
 import type { TestNode } from '../support/node-process.ts';
+import { because } from '../support/programs.ts';
+import { noTerminal } from '../support/terminal.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** @param mayBeCut a full disk took a piece of a line */
@@ -137,6 +139,22 @@ describe('the log of a node in the foreground', () => {
     await laptop.down();
     expect((await laptop.beckon(['up', '--detach'])).code).toBe(2);
   });
+});
+
+test.skipIf(noTerminal !== undefined)(`a node on a terminal shows its log there; SIGHUP is a wish while the terminal is there, and the end when it is gone${because(noTerminal)}`, async () => {
+  await using cluster = await Cluster.create();
+  const laptop = await cluster.node('laptop');
+  const run = laptop.start(['up', '--listen', laptop.place.listen, '--tailscale', 'off', '--name', 'laptop'], { terminal: true, timeoutMs: 60_000 });
+  await waitFor('it to be up', () => run.stdout.includes('laptop is up'), { timeoutMs: 20_000 });
+  process.kill(laptop.pid ?? 0, 'SIGHUP');
+  await waitFor('the config to be read', () => run.stdout.includes('the config file was read again'));
+  const shown = run.stdout.toString().split('\r\n');
+  expect(shown.filter((line) => line.includes('the node is up'))).toEqual([expect.stringMatching(/^\S+ \S+ .*info .* the node is up /)]);
+  expect(shown.filter((line) => line.includes('"level"'))).toEqual([]);
+  // What made the terminal is gone, and the terminal with it.
+  run.signal('SIGKILL');
+  await waitFor('the node to end', () => laptop.pid === undefined, { timeoutMs: 20_000 });
+  expect(logged(laptop).map(({ msg }) => String(msg).split(':')[0])).toEqual(['the node is up', 'the config file was read again', 'the node is down']);
 });
 
 describe('a disk that the log fills', () => {
