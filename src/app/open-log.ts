@@ -26,10 +26,12 @@ export interface NodeLogParts {
   readonly clock: Clock;
   /** Each line besides, as soon as it is written; must not throw. */
   readonly onLine?: (line: string) => void;
+  /** Told of each field that the schema refuses; it is left out. */
+  readonly onRefused?: (field: string) => void;
 }
 
 /** Nothing is written, and no file made, before the first line. @throws BrokerError when the directory can't be trusted */
-export async function openNodeLog({ path, clock, onLine }: NodeLogParts): Promise<NodeLog> {
+export async function openNodeLog({ path, clock, onLine, onRefused }: NodeLogParts): Promise<NodeLog> {
   await ensurePrivateDir(dirname(path));
   const at = (): string => new Date(clock.now()).toISOString();
   const file = new LogFile({
@@ -40,6 +42,7 @@ export async function openNodeLog({ path, clock, onLine }: NodeLogParts): Promis
   });
   const log = createLog({
     clock,
+    ...(onRefused === undefined ? {} : { onRefused }),
     write: (line) => {
       file.write(line);
       onLine?.(line);

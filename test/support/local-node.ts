@@ -32,6 +32,8 @@ export class LocalNode implements AsyncDisposable {
   readonly home: string;
   #running: RunningNode | undefined;
   #client: NodeClient | undefined;
+  /** Fields that its log would not take. */
+  readonly #refused = new Set<string>();
 
   constructor(name: string, root: string) {
     this.name = name;
@@ -136,17 +138,18 @@ export class LocalNode implements AsyncDisposable {
 
   /** As a node of its own has it, and all of it. */
   async #logging(clock: Clock = createSystemClock()): Promise<Pick<NodeOptions, 'log' | 'logControl'>> {
-    const { log, control } = await openNodeLog({ path: join(this.#paths.logDir, 'node.log'), clock });
+    const { log, control } = await openNodeLog({ path: join(this.#paths.logDir, 'node.log'), clock, onRefused: (field) => this.#refused.add(field) });
     return { log, logControl: { ...control, apply: (config) => control.apply({ ...config, logLevel: 'debug' }) } };
   }
 
-  /** @throws when its log has what must be in none */
+  /** @throws when its log has what must be in none, or was given what it does not know */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client?.close();
     await this.#running?.stop(true);
     this.#running = undefined;
     const flaw = flawOfLogs([this.home]);
     if (flaw !== undefined) throw flaw;
+    if (this.#refused.size > 0) throw new Error(`what the schema of the log does not know was logged: ${[...this.#refused].join(', ')}`);
   }
 }
 
