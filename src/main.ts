@@ -24,6 +24,10 @@ const { systemHost } = await import('./cli/system-host.ts');
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 const paths = findPaths(env, process.platform, homedir(), process.getuid?.() ?? 0);
 const logPath = join(paths.logDir, 'node.log');
+const stderrPath = join(paths.logDir, 'stderr.log');
+
+/** Of a node that fails in this process, for its log. */
+let lastWords = (_thrown: unknown): void => undefined;
 
 const compiledAfterMs = 5_000;
 const clock = createSystemClock();
@@ -33,6 +37,7 @@ const host = systemHost({
   version,
   socketPath: () => paths.socketPath,
   logPath: () => logPath,
+  stderrPath: () => stderrPath,
   home: async () => {
     const { ensurePrivateDir } = await import('./app/private-dir.ts');
     for (const directory of [paths.stateDir, paths.logDir]) await ensurePrivateDir(directory);
@@ -56,22 +61,37 @@ const host = systemHost({
     rekey: async () => {
       const { rekey } = await import('./app/rekey.ts');
       const { openNodeLog } = await import('./app/open-log.ts');
-      return await rekey({ paths, clock, log: await openNodeLog(logPath), version });
+      const { log } = await openNodeLog({ path: logPath, clock });
+      return await rekey({ paths, clock, log, version });
     },
   },
-  run: async ({ given, offline }) => {
+  run: async ({ given, offline, onLogLine }) => {
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');
-    const log = offline ? silentLog : await openNodeLog(logPath);
+    const nodeLog = offline ? undefined : await openNodeLog({ path: logPath, clock, ...(onLogLine === undefined ? {} : { onLine: onLogLine }) });
+    if (nodeLog !== undefined) lastWords = (thrown) => nodeLog.log.error({ err: thrown }, 'the node failed, and ends');
+    const logging = nodeLog === undefined ? { log: silentLog } : { log: nodeLog.log, logControl: nodeLog.control };
     const { BECKON_CRASH_AT: crashAt = '' } = env;
     // Not left to the end: a node that is killed has none. By then the libraries of a node in a mesh are there, too.
     clock.setTimer(compiledAfterMs, flushCompileCache);
-    return await runNode({ paths, env, given, offline, version, pid: process.pid, log, ...(crashAt === '' ? {} : { crashAt }) });
+    return await runNode({ paths, env, given, offline, version, pid: process.pid, ...logging, ...(crashAt === '' ? {} : { crashAt }) });
+  },
+  config: {
+    path: () => paths.configFile,
+    here: async () => {
+      const { configHere } = await import('./app/config-view.ts');
+      return await configHere({ paths, env });
+    },
+    check: async (path) => {
+      const { readConfigFile } = await import('./app/config-file.ts');
+      return await readConfigFile(path);
+    },
   },
 });
 
 /** A defect: one line, never a stack. */
 function fail(thrown: unknown): never {
+  lastWords(thrown);
   const why = (thrown instanceof Error ? thrown.message : String(thrown)).split('\n', 1)[0];
   process.stderr.write(`error: beckon itself failed: ${why}\n`);
   process.exit(70);

@@ -1,42 +1,110 @@
-/** The config file: TOML, validated once at the start. What it does not know it refuses, and says where. */
-import { readFile } from 'node:fs/promises';
-import { parse, TomlError } from 'smol-toml';
+/** What can be set for a node, by its config file, its environment and its flags: the words, what each may be, and what a node makes of them. */
 import { z } from 'zod';
 import { parseDuration } from '../domain/duration.ts';
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
-import { quoted } from '../domain/text.ts';
+import { toBrokerError } from '../domain/errors.ts';
+import { formatHostPort, gossipPort, meshPort, parseHostPort } from '../domain/host-port.ts';
+import { logLevels } from '../domain/log-fields.ts';
+import type { LogLevel } from '../domain/log-fields.ts';
+import { parseName } from '../domain/name.ts';
 import type { ProjectOverride } from '../domain/project.ts';
-import { issueWords, projectFields, workspaceField } from '../discovery/manifest.ts';
+import { projectFields, workspaceField } from '../discovery/manifest.ts';
 
 const place = z.string().regex(/^(~$|~\/|\/)/, 'is no absolute path, and does not begin with ~/');
 
-const override = z.strictObject({ ignore: z.boolean().optional(), ...projectFields, default_workspace: workspaceField });
+export const projectOverride = z.strictObject({ ignore: z.boolean().optional(), ...projectFields, default_workspace: workspaceField });
 
-const schema = z.strictObject({
+/** A text that `read` takes, as `read` writes it. @param read throws a BrokerError that says what is wrong */
+function readable(read: (text: string) => string): z.ZodType<string, string> {
+  return z.string().transform((text, context) => {
+    try {
+      return read(text);
+    } catch (error) {
+      context.addIssue(toBrokerError(error).message);
+      return z.NEVER;
+    }
+  });
+}
+
+const asWritten = (check: (text: string) => unknown) => (text: string): string => {
+  check(text);
+  return text;
+};
+const hostPort = readable((text) => formatHostPort(parseHostPort(text, meshPort)));
+const hostPorts = z.array(hostPort).min(1, 'names no address').max(100, 'has more than 100 entries');
+
+/** Keys are those of the file; a key that is absent is not set. */
+export const settingsSchema = z.strictObject({
+  /** What this node is called. */
+  name: readable(parseName).optional(),
+  /** Where the network port listens, and nowhere else. */
+  listen: hostPorts.optional(),
+  gossip_listen: readable((text) => (text === 'auto' || text === 'off' ? text : formatHostPort(parseHostPort(text, gossipPort)))).optional(),
+  /** Where other nodes of the mesh may be. */
+  seeds: hostPorts.optional(),
+  tailscale: z.string().regex(/^(auto|off|\/.*)$/, 'is none of auto, off and the absolute path of a socket').optional(),
+  /** The least that is logged. */
+  log_level: z.enum(logLevels).optional(),
+  /** When the log's file is put aside for a new one, MB (1,000,000 bytes). */
+  log_size_mb: z.int('is no whole number').min(1, 'is less than 1').max(1000, 'is more than 1000').optional(),
+  /** How many files the log has at most, with the one that is written. */
+  log_files: z.int('is no whole number').min(1, 'is less than 1').max(100, 'is more than 100').optional(),
   /** Told when a flight waits or has finished: a program and its arguments. */
   notify: z.array(z.string().refine((each) => !each.includes('\0'), 'has a NUL byte')).min(1, 'names no program').optional(),
   /** For every flight of this node, not only those with --notify. */
   notify_all: z.boolean().optional(),
   /** How long what an agent asks waits for an answer, unless the agent says otherwise. */
-  request_timeout: z.string().transform(durationMs).optional(),
+  request_timeout: readable(asWritten(parseDuration)).optional(),
   /** Where projects are looked for. */
   roots: z.array(place).max(100, 'has more than 100 entries').optional(),
   /** What the person of this machine says of a project, by its directory. */
-  projects: z.record(place, override).optional(),
+  projects: z.record(place, projectOverride).optional(),
 });
 
-const examples = { notify: 'notify = ["notify-send", "Beckon"]', notify_all: 'notify_all = true', request_timeout: 'request_timeout = "30m"', roots: 'roots = ["~/src", "/srv/work"]', projects: '[projects."~/src/shop"] and below it harness = "claude"' } as const;
+export type Settings = z.output<typeof settingsSchema>;
+export type SettingKey = keyof Settings;
 
-function durationMs(text: string, context: z.RefinementCtx): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    context.addIssue(toBrokerError(error).message);
-    return z.NEVER;
-  }
+export interface SettingAbout {
+  /** A line of the file. */
+  readonly example: string;
+  /** How a variable's text is read; tables have no variable. */
+  readonly kind: 'text' | 'list' | 'truth' | 'number' | 'table';
+  /** A running node takes a new value on SIGHUP; else it waits for a restart. */
+  readonly isLive: boolean;
+  /** The flag of `up`, where there is one. */
+  readonly flag?: string;
 }
 
+export const about: Readonly<Record<SettingKey, SettingAbout>> = {
+  name: { example: 'name = "laptop"', kind: 'text', isLive: false, flag: '--name' },
+  listen: { example: 'listen = ["192.168.1.5:7423"]', kind: 'list', isLive: false, flag: '--listen' },
+  gossip_listen: { example: 'gossip_listen = "auto"', kind: 'text', isLive: false, flag: '--gossip-listen' },
+  seeds: { example: 'seeds = ["192.168.1.6:7423"]', kind: 'list', isLive: false, flag: '--seed' },
+  tailscale: { example: 'tailscale = "off"', kind: 'text', isLive: false, flag: '--tailscale' },
+  log_level: { example: 'log_level = "debug"', kind: 'text', isLive: true },
+  log_size_mb: { example: 'log_size_mb = 10', kind: 'number', isLive: true },
+  log_files: { example: 'log_files = 5', kind: 'number', isLive: true },
+  notify: { example: 'notify = ["notify-send", "Beckon"]', kind: 'list', isLive: true },
+  notify_all: { example: 'notify_all = true', kind: 'truth', isLive: true },
+  request_timeout: { example: 'request_timeout = "30m"', kind: 'text', isLive: true },
+  roots: { example: 'roots = ["~/src", "/srv/work"]', kind: 'list', isLive: true },
+  projects: { example: '[projects."~/src/shop"] and below it harness = "claude"', kind: 'table', isLive: true },
+};
+
+export const settingKeys = Object.keys(about) as readonly SettingKey[];
+
+/** What counts where nothing is set. The others have none that is fixed. */
+export const defaults = { gossip_listen: 'auto', tailscale: 'auto', log_level: 'info', log_size_mb: 10, log_files: 5, notify_all: false, request_timeout: '10m' } as const satisfies Settings;
+
+/** What a node makes of its settings. */
 export interface Config {
+  readonly name?: string;
+  readonly listen?: readonly string[];
+  readonly gossipListen?: string;
+  readonly seeds?: readonly string[];
+  readonly tailscale?: string;
+  readonly logLevel: LogLevel;
+  readonly logFileBytes: number;
+  readonly logFiles: number;
   readonly notify?: readonly string[];
   readonly notifyAll: boolean;
   readonly requestMs?: number;
@@ -45,69 +113,23 @@ export interface Config {
   readonly projects?: Readonly<Record<string, ProjectOverride>>;
 }
 
-/** A file that is not there is an empty one. @throws BrokerError `invalid`, naming file, line and what is wrong */
-export async function readConfig(path: string): Promise<Config> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { notifyAll: false };
-    throw new BrokerError('invalid', `the config file ${path} can't be read`, { hint: 'see that it is a file of yours', cause: error });
-  }
-  return parseConfig(text, path);
+export function configOf(settings: Settings): Config {
+  const { name, listen, seeds, tailscale, notify, roots, projects, gossip_listen: gossipListen, request_timeout: requestTimeout } = settings;
+  return {
+    ...present({ name, listen, gossipListen, seeds, tailscale, notify, roots }),
+    ...present({ requestMs: requestTimeout === undefined ? undefined : parseDuration(requestTimeout), projects: projects === undefined ? undefined : overridesOf(projects) }),
+    logLevel: settings.log_level ?? defaults.log_level,
+    logFileBytes: (settings.log_size_mb ?? defaults.log_size_mb) * 1_000_000,
+    logFiles: settings.log_files ?? defaults.log_files,
+    notifyAll: settings.notify_all ?? defaults.notify_all,
+  };
 }
 
-/** @param path for messages */
-export function parseConfig(text: string, path: string): Config {
-  const read = schema.safeParse(tableIn(text, path));
-  if (read.success) {
-    const { notify_all: notifyAll = false, request_timeout: requestMs, projects, ...rest } = read.data;
-    return { notifyAll, ...present({ ...rest, requestMs, projects: projects === undefined ? undefined : overridesOf(projects) }) };
-  }
-  const [issue] = read.error.issues;
-  const [key = '', ...inside] = (issue?.path ?? []).map(String);
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  if (key === 'projects') throw flaw(path, lineIn(text, inside[0] ?? '', unknown ?? inside[1]), issueWords(read.error, Object.keys(override.shape)), `for example: ${examples.projects}`);
-  if (unknown !== undefined) throw flaw(path, lineOf(text, unknown), `unknown key ${quoted(unknown)}`, `known are: ${Object.keys(schema.shape).join(', ')}`);
-  throw flaw(path, lineOf(text, key), `${key}${key === 'roots' && inside[0] !== undefined ? `[${inside[0]}]` : ''}: ${issue?.message ?? 'not understood'}`, `for example: ${examples[key as keyof typeof examples] ?? examples.notify}`);
-}
-
-function overridesOf(projects: Readonly<Record<string, z.infer<typeof override>>>): Readonly<Record<string, ProjectOverride>> {
+function overridesOf(projects: NonNullable<Settings['projects']>): Readonly<Record<string, ProjectOverride>> {
   return Object.fromEntries(Object.entries(projects).map(([directory, { default_workspace: defaultWorkspace, ...rest }]) => [directory, present({ ...rest, defaultWorkspace })]));
 }
 
 /** Absent is absent. */
-function present<Fields extends object>(fields: Fields): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> } {
+export function present<Fields extends object>(fields: Fields): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> };
-}
-
-function tableIn(text: string, path: string): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    // Its message ends with an extract of the file.
-    const [what = 'not understood'] = error.message.replace(/^Invalid TOML document: /, '').split('\n');
-    throw flaw(path, error.line, `not TOML: ${what}`, 'https://toml.io says how it is written');
-  }
-}
-
-/** Where the key stands, as far as text alone can tell. */
-function lineOf(text: string, key: string): number | undefined {
-  const name = key.replaceAll(/[^\w-]/g, '.');
-  const at = text.split('\n').findIndex((line) => new RegExp(`^\\s*\\[*\\s*["']?${name}["']?\\s*[=.\\]]`).test(line));
-  return at < 0 ? undefined : at + 1;
-}
-
-/** Of a key in the table of that project, or of the table. */
-function lineIn(text: string, project: string, key: string | undefined): number | undefined {
-  const lines = text.split('\n');
-  const header = lines.findIndex((line) => line.includes(project) && /^\s*(\[|projects\b)/.test(line));
-  if (header < 0) return lineOf(text, 'projects');
-  const within = key === undefined ? undefined : lineOf(lines.slice(header + 1).join('\n'), key);
-  return header + 1 + (within ?? 0);
-}
-
-function flaw(path: string, line: number | undefined, what: string, hint: string): BrokerError {
-  return new BrokerError('invalid', `${path}${line === undefined ? '' : `:${line}`}: ${what}`, { hint });
 }

@@ -4,16 +4,17 @@ import { existsSync } from 'node:fs';
 import { removeSocket } from '../control/socket-path.ts';
 import { databaseCheck, tailnetCheck } from '../domain/checks.ts';
 import type { Check } from '../domain/checks.ts';
+import { flawWords } from '../domain/config-view.ts';
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import { acquireLock } from '../store/lock.ts';
 import { examine } from '../store/look.ts';
 import { schemaVersion } from '../store/migrations.ts';
 import { cloneCheck, readCloneMark } from './clone-mark.ts';
+import { configHere, flagsHere } from './config-view.ts';
 import { silentLog } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { findFlaws, fixMode } from './private-places.ts';
 import type { Flaw } from './private-places.ts';
-import { readRemembered, rememberedPath } from './remembered.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemRandom } from './system-random.ts';
 import { createTailnet, parseTailscaleFlag } from './tailnet.ts';
@@ -34,8 +35,8 @@ export interface ExamineParts {
 /** Never rejects for what it finds. With `fix` false nothing is changed. */
 export async function examineHere(parts: ExamineParts): Promise<readonly Check[]> {
   const { paths, isRunning } = parts;
-  if (!existsSync(paths.stateDir)) return [{ id: 'permissions', ok: true, detail: `nothing is there yet: ${paths.stateDir} is made by the first start`, hint: '' }, absent];
-  const about = [await permissions(parts), await disk(paths), ...(await copy(paths))];
+  if (!existsSync(paths.stateDir)) return [{ id: 'permissions', ok: true, detail: `nothing is there yet: ${paths.stateDir} is made by the first start`, hint: '' }, await config(parts), absent];
+  const about = [await permissions(parts), await disk(paths), await config(parts), ...(await copy(paths))];
   if (isRunning) return about;
   const lock = tryLock(paths.lockFile);
   if (lock instanceof BrokerError) {
@@ -75,6 +76,21 @@ async function disk({ stateDir }: Paths): Promise<Check> {
   return { id: 'disk', ok: free >= leastFreeBytes, detail, hint: free >= leastFreeBytes ? '' : `make room on the disk of ${stateDir}: work that can't be stored is refused` };
 }
 
+/** With the environment of this shell, as the next `beckon up` from here would find it. */
+async function config({ paths, env }: ExamineParts): Promise<Check> {
+  const id = 'config';
+  try {
+    const { path, exists, flaws } = await configHere({ paths, env });
+    const [first] = flaws;
+    if (first === undefined) return { id, ok: true, detail: exists ? `${path} is understood` : `there is no ${path}: all is as it is by default`, hint: '' };
+    const more = flaws.length === 1 ? '' : `, and ${flaws.length - 1} more`;
+    return { id, ok: false, detail: `${flawWords(first)}${more}; no node starts with that`, hint: `${first.hint}; all that is wrong: beckon config check` };
+  } catch (thrown) {
+    const { message, hint = '' } = toBrokerError(thrown);
+    return { id, ok: false, detail: message, hint };
+  }
+}
+
 /** Only where another node said so. */
 async function copy({ cloneFile }: Paths): Promise<readonly Check[]> {
   try {
@@ -108,7 +124,7 @@ function database({ dbFile }: Paths): Check {
 /** As the next `beckon up` would find it. */
 async function tailscale({ paths, env }: ExamineParts): Promise<Check> {
   try {
-    const flags = await readRemembered(rememberedPath(paths.stateDir));
+    const flags = await flagsHere({ paths, env });
     const tailnet = createTailnet({ flag: parseTailscaleFlag(flags.tailscale), env, clock: createSystemClock(), random: systemRandom, log: silentLog });
     await tailnet?.start();
     await tailnet?.stop();

@@ -206,7 +206,7 @@ export class Gossiping implements Gossip {
       await gossip.start();
       this.#running = { gossip, meshId, sinceMs: clock.monotonic() };
       this.#failure = undefined;
-      log.info({ at: gossip.addresses().map(formatHostPort) }, 'it gossips');
+      log.info({ addresses: gossip.addresses().map(formatHostPort) }, 'it gossips');
     } catch (error) {
       this.#failure = toBrokerError(error);
       log.warn({ err: error }, 'it could not begin to gossip: news go over the sessions');

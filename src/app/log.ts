@@ -1,28 +1,49 @@
-/** The node's log: JSON lines on a file descriptor, one event a line. */
+/** The node's log: an event is a line of JSON, with the fields that the schema knows and no others. */
 import { pino } from 'pino';
-import type { Log } from '../domain/ports.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { LogLevel } from '../domain/log-fields.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import { plain, writtenFields } from './log-schema.ts';
 
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof logLevels)[number];
+export interface LogParts {
+  readonly clock: Pick<Clock, 'now'>;
+  /** Each line with its end; must not throw. */
+  readonly write: (line: string) => void;
+  readonly level?: LogLevel;
+  /** Told of each field that the schema refuses; it is left out. */
+  readonly onRefused?: (field: string) => void;
+}
 
-/** Of lines that a full disk did not take: they are written with the next that it takes; more are dropped. */
-const mostWaitingBytes = 1024 * 1024;
+export interface LogControl {
+  setLevel(level: LogLevel): void;
+  /** From now on each line names the node that writes it. */
+  setNode(nodeId: NodeId): void;
+}
 
-/** Writes synchronously, so that the last words of a process that ends are kept. A disk that is full costs lines, never the node. */
-export function createLog(fileDescriptor: number, level: LogLevel = 'info'): Log {
-  const destination = pino.destination({ fd: fileDescriptor, sync: true, maxLength: mostWaitingBytes });
-  // Without a listener the error would be thrown at whoever had something to say.
-  destination.on('error', () => undefined);
-  return pino(
+export function createLog({ clock, write, level = 'info', onRefused }: LogParts): Log & LogControl {
+  let nodeId: NodeId | undefined;
+  const logger = pino(
     {
       level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: ['token', 'secret', 'task', 'output', 'env', '*.token', '*.secret', '*.task', '*.output', '*.env'], censor: '[redacted]' },
+      base: { type: 'log' },
+      timestamp: () => `,"at":"${new Date(clock.now()).toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }), log: (fields) => ({ ...(nodeId === undefined ? {} : { nodeId }), ...writtenFields(fields, onRefused) }) },
+      serializers: { err: (shown: unknown) => shown },
     },
-    destination,
+    { write },
   );
+  return {
+    debug: (fields, message) => logger.debug(fields, plain(message)),
+    info: (fields, message) => logger.info(fields, plain(message)),
+    warn: (fields, message) => logger.warn(fields, plain(message)),
+    error: (fields, message) => logger.error(fields, plain(message)),
+    setLevel: (wanted) => {
+      logger.level = wanted;
+    },
+    setNode: (id) => {
+      nodeId = id;
+    },
+  };
 }
 
 /** Says nothing: commands that start a node only to write through it. */

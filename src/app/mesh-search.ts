@@ -128,7 +128,7 @@ export class MeshSearch implements Startable {
       try {
         const { meshName, owner } = await enter(known, callTo(showIssuer(known), this.#parts, signal));
         this.#note = undefined;
-        log.info({ mesh: meshName, owner, issuer: known.nodeId, address: showIssuer(known) }, `entered the mesh ${describeMesh(mesh)} by the word of the tailnet`);
+        log.info({ mesh: meshName, owner, peerId: known.nodeId, address: showIssuer(known) }, `entered the mesh ${describeMesh(mesh)} by the word of the tailnet`);
         return;
       } catch (error) {
         if (error instanceof IssuerRefusal) {

@@ -1,11 +1,9 @@
 /** One node: all parts, made and joined here, started in order and stopped in reverse. */
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
-import { selfRemovedWords } from '../broker/removal.ts';
 import { rolledBackWords } from '../broker/rollback.ts';
-import type { Self } from '../broker/self.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
 import { readSeeds, SeedSource } from '../discovery/seeds.ts';
@@ -23,21 +21,23 @@ import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../h
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
-import { flawOfOwner, parseLeaf, verifyChain } from '../trust/certificate.ts';
+import { parseLeaf, verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
 import { AtRest } from './at-rest.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
-import { readConfig } from './config.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
+import { LiveConfig } from './live-config.ts';
+import { createLiveNotifier } from './live-notifier.ts';
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
-import { createNotifier } from './notifier.ts';
+import { personOf, removedNote, rootOf, selfOf } from './node-self.ts';
+import type { NodeLogControl } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { projectParts } from './projects.ts';
 import { ensurePrivateDir } from './private-dir.ts';
@@ -64,6 +64,8 @@ export interface NodeOptions {
   readonly version: string;
   readonly pid: number;
   readonly log: Log;
+  /** Of its files; left out where nothing is written. */
+  readonly logControl?: NodeLogControl;
   /** For tests: the process kills itself at this step of its store. */
   readonly crashAt?: string;
   /** For tests: the system's own when left out. */
@@ -80,11 +82,13 @@ export interface RunningNode {
   readonly stopped: Promise<void>;
   /** Drains first; again, or with `force`: what runs becomes `indeterminate`. */
   stop(force: boolean): Promise<void>;
+  /** Reads the config file again, and takes what can change while it runs. Never rejects: what is wrong is in the log. */
+  reload(): Promise<void>;
 }
 
 /** @throws BrokerError naming what keeps the node from running; whatever was begun is undone */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
-  const { paths, env, given, offline = false, version, pid, log, crashAt, clock = createSystemClock() } = options;
+  const { paths, env, given, offline = false, version, pid, log, logControl, crashAt, clock = createSystemClock() } = options;
   await using undo = new AsyncDisposableStack();
   const ulids = createSystemUlids(clock);
 
@@ -96,7 +100,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const { join, ...givenFlags } = given;
   const flagsFile = rememberedPath(paths.stateDir);
   const remembered = await readRemembered(flagsFile);
-  let flags = mergeFlags(remembered, givenFlags);
+  // What is kept for a bare `up` later; what counts now is what the config makes of it.
+  let kept = mergeFlags(remembered, givenFlags);
+  const config = await LiveConfig.open({ paths, env, given: givenFlags, remembered, log });
+  logControl?.apply(config.now);
+  config.onChange(() => logControl?.apply(config.now));
+  const { flags } = config;
   const listen = listenAddresses(flags.listen);
   const gossipWish = parseGossipFlag(flags.gossipListen);
   const seeds = readSeeds(flags.seeds ?? []);
@@ -106,6 +115,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 
   await finishRekey(paths);
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
+  logControl?.setNode(nodeKey.nodeId);
   const refusals = await CloneMarkKeeper.open(paths.cloneFile, nodeKey.nodeId, log);
   undo.defer(() => refusals.settled());
   let migrated: string | undefined;
@@ -123,7 +133,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const keepMark = markKeeper(paths.epochFile, store, epoch);
   await keepMark();
   undo.defer(keepMark);
-  if (rolledBack) log.error({ previousEpoch, newest }, rolledBackWords);
+  if (rolledBack) log.error({ previousEpoch, newestEpoch: newest?.epoch, newestFact: newest?.fact }, rolledBackWords);
 
   const socketDir = dirname(paths.socketPath);
   const sources = [new SeedSource(seeds), ...tailnetSources(tailnet, tailnetParts)];
@@ -199,13 +209,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   network.gossip.setRefused(refusals.standing.refused !== undefined);
   if (store.read.removedFrom() === undefined) network.addMembers(store.read.members());
 
-  const config = offline ? { notifyAll: false } : await readConfig(paths.configFile);
-  const notifier = await createNotifier({ command: config.notify, configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });
+  const notifier = await createLiveNotifier(config, { configFile: paths.configFile, environment: env, home: paths.stateDir, platform: process.platform, clock });
 
   /** A bare `up` must not give it back a name that it had. */
   const rememberName = async (name: string): Promise<void> => {
-    flags = mergeFlags(flags, { name });
-    if (!offline) await writeRemembered(flagsFile, flags);
+    kept = mergeFlags(kept, { name });
+    if (!offline) await writeRemembered(flagsFile, kept);
   };
 
   // Asked for before the node is up, say while it joins: done as soon as it is.
@@ -229,7 +238,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     home: paths.stateDir,
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
-    projects: await projectParts({ paths, env, clock, log, probe }),
+    projects: await projectParts({ paths, env, clock, log, probe, config }),
     ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log },
     meshUseCases: membership,
     certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
@@ -260,14 +269,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     },
     pid,
     notifier,
-    notifyAll: config.notifyAll,
+    wishes: config,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip })),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
-    ...(config.requestMs === undefined ? {} : { requestMs: config.requestMs }),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log });
+  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view() });
 
   undo.defer(() => broker.stop());
   if (!offline) {
@@ -286,7 +294,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   knocked = () => search?.knocked();
   undo.defer(() => search?.stop());
   await search?.start();
-  if (!offline) await writeRemembered(flagsFile, flags);
+  if (!offline) await writeRemembered(flagsFile, kept);
   let nameNote: string | undefined;
   if (!isNamed && !offline) {
     await broker.renameNode(wishedName ?? '').catch((error: unknown) => {
@@ -298,7 +306,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const atRest = new AtRest({ clock, utilization: createUtilization(), collect: collectAll });
   undo.defer(() => atRest.stop());
   if (!offline) await atRest.start();
-  log.info({ node: self.name(), nodeId: nodeKey.nodeId, epoch, version }, 'the node is up');
+  log.info({ name: self.name(), epoch, version, pid }, 'the node is up');
 
   const running = undo.move();
   const stopped = Promise.withResolvers<void>();
@@ -310,8 +318,11 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     void broker
       .drain()
       .then(() => running.disposeAsync())
-      .then(() => log.info({ nodeId: nodeKey.nodeId }, 'the node is down'))
-      .then(stopped.resolve, stopped.reject);
+      .then(() => log.info({}, 'the node is down'))
+      .then(stopped.resolve, (error: unknown) => {
+        log.error({ err: error }, 'the node did not stop as it should');
+        stopped.reject(error);
+      });
   };
   if (early !== undefined) requestStop(early.force);
   const addresses = network.addresses();
@@ -329,6 +340,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     stop: (forced) => {
       requestStop(forced);
       return stopped.promise;
+    },
+    reload: async () => {
+      logControl?.reopen();
+      await config.reload();
     },
   };
 }
@@ -349,48 +364,4 @@ function markKeeper(path: string, store: Store, epoch: number): () => Promise<vo
     await writeEpochFile(path, { epoch, fact });
     written = fact;
   };
-}
-
-interface SelfParts {
-  readonly store: Store;
-  readonly nodeId: Self['nodeId'];
-  readonly epoch: number;
-  readonly previousEpoch: number;
-  readonly version: string;
-  readonly unjoinedName: () => string;
-}
-
-function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: SelfParts): Self {
-  // Asked for each time a name is looked up; reading a certificate takes half a millisecond.
-  let certified: { readonly leaf: Uint8Array; readonly atMs: number } | undefined;
-  return {
-    nodeId,
-    epoch,
-    previousEpoch,
-    version,
-    name: () => (store.read.membership() ?? store.read.removedFrom())?.name ?? unjoinedName(),
-    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personOf(),
-    certifiedAtMs: () => {
-      const leaf = store.read.membership()?.chain.leaf;
-      if (leaf === undefined) return 0;
-      if (certified?.leaf !== leaf) certified = { leaf, atMs: parseLeaf(leaf).notBeforeMs };
-      return certified.atMs;
-    },
-    mesh: () => store.read.mesh(),
-  };
-}
-
-/** The person at this machine, as its user name has it. */
-function personOf(): string {
-  const name = userInfo().username;
-  return flawOfOwner(name) === undefined ? name : 'owner';
-}
-
-function removedNote(store: Store): string | undefined {
-  const from = store.read.removedFrom();
-  return from === undefined ? undefined : selfRemovedWords(from);
-}
-
-function rootOf(store: Store): Uint8Array {
-  return store.read.membership()?.rootDer ?? new Uint8Array();
 }

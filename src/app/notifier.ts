@@ -9,7 +9,7 @@ import { findExecutable } from '../harness/executable.ts';
 
 const limitMs = 10_000;
 const longestBody = 500;
-/** Of what the program says on stderr, kept for the log. */
+/** Of what the program says on stderr. */
 const longestWords = 2000;
 const lastWordsMs = 200;
 
@@ -74,7 +74,7 @@ function run({ environment, home, clock }: NotifierParts, [program = '', ...args
         child.kill('SIGKILL');
       }
     };
-    const settle = (failure: string | undefined): void => {
+    const settle = (failure: string | undefined, words = ''): void => {
       if (isSettled) return;
       isSettled = true;
       cancelTimer();
@@ -82,7 +82,8 @@ function run({ environment, home, clock }: NotifierParts, [program = '', ...args
       signal.removeEventListener('abort', onAbort);
       kill();
       if (failure === undefined) resolve();
-      else reject(unavailable(`${quoted(program, 200)} ${failure}`));
+      // Its words may hold what it was told, a prompt or a key of its own: they are beside the message, which is logged.
+      else reject(new BrokerError('unavailable', `${quoted(program, 200)} ${failure}`, { hint: 'run it by hand to see what it says', ...(words === '' ? {} : { detail: { said: quoted(words, 200) } }) }));
     };
     const onAbort = (): void => settle('was ended with the node');
     let cancelWords = (): void => undefined;
@@ -91,7 +92,7 @@ function run({ environment, home, clock }: NotifierParts, [program = '', ...args
     child.on('error', (error) => settle(`can't be run: ${error.message}`));
     child.on('exit', (code, killedBy) => {
       if (code === 0 || isSettled) return settle(undefined);
-      const fail = (): void => settle(`failed: ${killedBy ?? `exit code ${code}`}${said.trim() === '' ? '' : `, ${quoted(said.trim(), 200)}`}`);
+      const fail = (): void => settle(`failed: ${killedBy ?? `exit code ${code}`}`, said.trim());
       // Its last words may still be on their way; what it left running may hold the pipe open.
       child.stderr.once('end', fail);
       cancelWords = clock.setTimer(lastWordsMs, fail);

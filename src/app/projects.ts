@@ -8,7 +8,8 @@ import { createProjectFinder } from '../discovery/projects.ts';
 import type { Clock, Log, ProjectProbe } from '../domain/ports.ts';
 import type { ProjectOverride, ProjectsConfig } from '../domain/project.ts';
 import { projectMarks } from '../harness/registry.ts';
-import { readConfig } from './config.ts';
+import type { Config } from './config.ts';
+import type { LiveConfig } from './live-config.ts';
 import type { Paths } from './paths.ts';
 
 export interface ProjectsWiring {
@@ -17,20 +18,20 @@ export interface ProjectsWiring {
   readonly clock: Clock;
   readonly log: Log;
   readonly probe: ProjectProbe;
+  readonly config: LiveConfig;
 }
 
-export async function projectParts({ paths, env, clock, log, probe }: ProjectsWiring): Promise<BrokerParts['projects']> {
+export async function projectParts({ paths, env, clock, log, probe, config }: ProjectsWiring): Promise<BrokerParts['projects']> {
   const home = await actual(env['HOME'] || homedir());
   const worktreesDirectory = join(await actual(paths.stateDir), 'worktrees');
   return {
     ports: { finder: createProjectFinder({ clock, probe, home, worktreesDirectory, marks: new Set(projectMarks) }), watch: new DirectoryWatch({ clock, log }) },
-    config: () => projectsConfig(paths.configFile, home),
+    config: async () => projectsConfig(await config.read(), home),
+    onConfigChanged: (listener) => config.onChange((changed) => (changed.has('roots') || changed.has('projects') ? listener() : undefined)),
   };
 }
 
-/** @throws BrokerError `invalid` */
-export async function projectsConfig(configFile: string, home: string): Promise<ProjectsConfig> {
-  const { roots = [], projects = {} } = await readConfig(configFile);
+async function projectsConfig({ roots = [], projects = {} }: Config, home: string): Promise<ProjectsConfig> {
   const absolute = (path: string): string => resolve(path.startsWith('~') ? join(home, path.slice(1)) : path);
   const overrides = new Map<string, ProjectOverride>();
   for (const [path, override] of Object.entries(projects)) overrides.set(await actual(absolute(path)), override);

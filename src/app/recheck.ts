@@ -2,6 +2,7 @@
 import { parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Log, Startable } from '../domain/ports.ts';
 import type { TailnetIdentity, TailnetMachine, TailnetStatus } from '../domain/tailnet.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
@@ -84,14 +85,14 @@ export class Recheck implements Startable {
       seen.machine = shown(machine);
       this.#act(session, seen, judgeSession({ before, now, machine }));
     } catch (error) {
-      log.debug({ peer: session.peer.name, why: toBrokerError(error).message }, 'who a peer is in the tailnet is not known');
+      log.debug({ ...peerFields(session.peer), why: toBrokerError(error).message }, 'who a peer is in the tailnet is not known');
     }
   }
 
   #act(session: LiveSession, seen: Seen, verdict: ReturnType<typeof judgeSession>): void {
     const { mesh, log } = this.#parts;
     if (verdict.kind === 'cut') {
-      log.warn({ peer: session.peer.name, address: session.address }, `the session with ${session.peer.name} ends: ${verdict.why}`);
+      log.warn({ ...peerFields(session.peer), address: session.address }, `the session with ${session.peer.name} ends: ${verdict.why}`);
       return session.cut(verdict.why);
     }
     const why = verdict.kind === 'probe' ? verdict.why : undefined;

@@ -20,7 +20,7 @@ export class RefusalLog {
   refused({ remoteAddress, why }: { readonly remoteAddress: string; readonly why: string }): void {
     const nowMs = this.#clock.monotonic();
     if (nowMs >= this.#windowEndsMs) {
-      if (this.#unsaid > 0) this.#log.warn({ connections: this.#unsaid }, 'more connections were refused in the last minute');
+      if (this.#unsaid > 0) this.#log.warn({ count: this.#unsaid }, 'more connections were refused in the last minute');
       this.#windowEndsMs = nowMs + minuteMs;
       this.#lines = 0;
       this.#unsaid = 0;
@@ -30,6 +30,6 @@ export class RefusalLog {
       return;
     }
     this.#lines += 1;
-    this.#log.warn({ remoteAddress, why }, 'a connection was refused');
+    this.#log.warn({ address: remoteAddress, why }, 'a connection was refused');
   }
 }

@@ -84,7 +84,7 @@ export async function rekey(parts: RekeyParts): Promise<Rekeyed> {
     await writeDurably(journalOf(stateDir), JSON.stringify({ aside, names: old.filter((path) => existsSync(path)).map((path) => basename(path)) } satisfies Journal));
     onStep('decided');
     await finishRekey(paths, onStep);
-    log.warn({ was, nodeId, aside }, 'this node has a key of its own now; what it was is set aside');
+    log.warn({ was, directory: aside }, `this node has a key of its own now, ${nodeId}; what it was is set aside`);
     return { nodeId, was, agents, aside };
   } finally {
     lock.release();

@@ -1,9 +1,9 @@
 /** What is known of this machine before anything is set up on it. Looks, and changes nothing. */
 import { hostname, networkInterfaces } from 'node:os';
 import { nameFrom } from '../domain/address.ts';
+import { flagsHere } from './config-view.ts';
 import { silentLog } from './open-log.ts';
 import type { Paths } from './paths.ts';
-import { readRemembered, rememberedPath } from './remembered.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemRandom } from './system-random.ts';
 import { createTailnet, isOfTailnet, parseTailscaleFlag } from './tailnet.ts';
@@ -14,7 +14,7 @@ const mostAddresses = 4;
 
 export interface Survey {
   readonly suggestedName: string;
-  /** Flags of an earlier `up`. */
+  /** Of an earlier `up`, the environment and the config file. */
   readonly remembered: { readonly name?: string; readonly listen?: readonly string[] };
   /** The tailnet that this machine is connected to. */
   readonly tailnet?: { readonly addresses: readonly string[]; readonly name?: string };
@@ -22,9 +22,9 @@ export interface Survey {
   readonly addresses: readonly { readonly host: string; readonly name: string }[];
 }
 
-/** @throws BrokerError `invalid` when remembered flags can't be understood */
+/** @throws BrokerError `invalid` when the settings can't be understood */
 export async function surveyHere({ paths, env }: { readonly paths: Paths; readonly env: Readonly<Record<string, string | undefined>> }): Promise<Survey> {
-  const remembered = await readRemembered(rememberedPath(paths.stateDir));
+  const remembered = await flagsHere({ paths, env });
   const tailnet = createTailnet({ flag: parseTailscaleFlag(remembered.tailscale), env, clock: createSystemClock(), random: systemRandom, log: silentLog });
   await tailnet?.start();
   await tailnet?.stop();

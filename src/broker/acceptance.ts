@@ -11,10 +11,12 @@ import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs, taskBytes } fro
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
+import type { Notifier } from '../domain/notification.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
 import { usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
+import type { Wishes } from '../domain/wishes.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import type { AcceptedFlight, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -47,7 +49,8 @@ export interface AcceptanceParts {
   /** Why no new work is taken now. */
   readonly refusal: () => BrokerError | undefined;
   /** `all`: of every flight; `unable`: why nobody would notice. */
-  readonly notify: { readonly all: boolean; readonly unable: string | undefined };
+  readonly wishes?: Wishes | undefined;
+  readonly notifier: Pick<Notifier, 'unable'>;
   readonly onDeadline: (flight: Flight) => void;
   /** Its person wants to be told of it. */
   readonly onWatched: (flight: Flight) => void;
@@ -142,12 +145,12 @@ export class Acceptance {
   }
 
   notesOn({ notify }: InvokeInput): { readonly notes?: readonly string[] } {
-    const { unable } = this.#parts.notify;
+    const { unable } = this.#parts.notifier;
     return notify === true && unable !== undefined ? { notes: [unable] } : {};
   }
 
   #isWatched({ notify }: InvokeInput): boolean {
-    return notify === true || this.#parts.notify.all;
+    return notify === true || this.#parts.wishes?.notifyAll === true;
   }
 
   #invocationOf(input: InvokeInput, target: Candidate, groupId: GroupId | undefined): Invocation {

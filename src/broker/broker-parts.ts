@@ -7,15 +7,15 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
 import type { Clock, Digest, Log, ProjectProbe, Random, RecordSeal, UlidSource } from '../domain/ports.ts';
-import type { ProjectPorts } from '../domain/project-port.ts';
-import type { ProjectsConfig } from '../domain/project.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
+import type { Wishes } from '../domain/wishes.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
 import type { BrokerApi, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Chore } from './housekeeping.ts';
 import type { MembershipPorts } from './membership.ts';
+import type { ProjectsParts } from './projects.ts';
 import type { Retention } from './pruning.ts';
 import type { Self } from './self.ts';
 
@@ -35,8 +35,7 @@ export interface BrokerParts extends MembershipPorts {
   readonly home: string;
   readonly seal: RecordSeal;
   readonly probe: ProjectProbe;
-  /** `config`: read anew each time. @throws BrokerError `invalid` */
-  readonly projects: { readonly ports: ProjectPorts; readonly config: () => Promise<ProjectsConfig> };
+  readonly projects: Pick<ProjectsParts, 'ports' | 'config' | 'onConfigChanged'>;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
   readonly random: Random;
@@ -66,12 +65,9 @@ export interface BrokerParts extends MembershipPorts {
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
   readonly notifier: Notifier;
-  /** The person wants to be told of every flight. */
-  readonly notifyAll?: boolean;
+  readonly wishes?: Wishes;
   /** How long what is over is kept. */
   readonly retention?: Retention;
-  /** How long a request of an agent waits unless the agent says otherwise. */
-  readonly requestMs?: number;
   /** Asked for by a client; the node stops itself afterwards. */
   readonly onShutdown: (force: boolean) => void;
 }

@@ -121,7 +121,7 @@ export class Broker implements BrokerApi, Startable {
     this.#isolation = new Isolation({ store, worktrees, checkouts, harnesses, chronicler, log });
     const checks = new AgentChecks({ harnesses, worktrees, checkouts });
     this.#runner = new Runner({
-      ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, requestMs: parts.requestMs },
+      ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, wishes: parts.wishes },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight) && !this.#projects.hasLeft(flight.target),
       refusalOf: (flight) => policy.refusalOfQueued(flight),
@@ -151,7 +151,7 @@ export class Broker implements BrokerApi, Startable {
       ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, refusal: () => this.#refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
-      notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
+      ...{ wishes: parts.wishes, notifier: parts.notifier },
       onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
     this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });

@@ -8,6 +8,7 @@ import type { FlightId, InvocationId } from '../domain/ids.ts';
 import type { EventAck } from '../domain/messages.ts';
 import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
@@ -150,7 +151,7 @@ export class EventPump {
   #wake(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    void this.#pump().catch((error: unknown) => this.#parts.log.error({ peer: this.#link.peer.name, err: error }, 'sending events stopped'));
+    void this.#pump().catch((error: unknown) => this.#parts.log.error({ ...peerFields(this.#link.peer), err: error }, 'sending events stopped'));
   }
 
   acknowledged(ack: EventAck): void {

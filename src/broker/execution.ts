@@ -8,6 +8,7 @@ import type { Clock, Log, UlidSource } from '../domain/ports.ts';
 import { bounded } from '../domain/progress.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { Wishes } from '../domain/wishes.ts';
 import type { ActiveRun } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Endings } from './endings.ts';
@@ -27,8 +28,7 @@ export interface ExecutionParts {
   readonly ulids: UlidSource;
   readonly log: Log;
   readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
-  /** How long a request of an agent waits unless the agent says otherwise. */
-  readonly requestMs?: number | undefined;
+  readonly wishes?: Wishes | undefined;
   /** An agent could not do its work: it may not be available any more. */
   readonly onDoubt: (address: string) => void;
   readonly endings: Endings;
@@ -81,7 +81,7 @@ export class Execution {
       flush: () => buffer.flush(),
       onChanged: (changed) => this.#parts.told(changed),
       onWaiting: (isWaiting) => limits.waits(isWaiting),
-      requestMs: this.#parts.requestMs,
+      wishes: this.#parts.wishes,
     });
     active.requests = requests;
     if (active.isAdopted && flight.waiting !== undefined) requests.restore(flight.waiting);

@@ -11,6 +11,7 @@ import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation, sessionOfInvocation } from '../domain/ids.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { Invocation, Work } from '../domain/invocation.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -226,7 +227,7 @@ export class Inbox {
   }
 
   #reject(link: Link, invocationId: InvocationId, reason: FailureReason, error: BrokerError): void {
-    if (this.#isWorthALine(reason)) this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
+    if (this.#isWorthALine(reason)) this.#parts.log.warn({ ...peerFields(link.peer), invocationId, reason, code: error.code }, 'an invocation was refused');
     link.send({ type: 'reject', invocationId, reason, error: error.toInfo(), hlc: this.#parts.chronicler.stamp().hlc });
   }
 }

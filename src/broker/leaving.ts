@@ -7,6 +7,7 @@ import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import { belongs } from '../domain/membership.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
@@ -172,7 +173,7 @@ export class Leaving {
       await link.ask({ type: 'leave', departure }, tellMs);
       return true;
     } catch (error) {
-      this.#parts.log.warn({ peer: link.peer.name, why: toBrokerError(error).message }, 'a member could not be told that this node left');
+      this.#parts.log.warn({ ...peerFields(link.peer), why: toBrokerError(error).message }, 'a member could not be told that this node left');
       return false;
     }
   }

@@ -1,6 +1,8 @@
 /** Hands what arrives on a link to the part that answers for it. */
 import { denied, toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
+import type { LogFields } from '../domain/log-fields.ts';
 import type { CloneSighting, Link, LinkDigest, LinkHandler } from '../domain/mesh-port.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -55,14 +57,14 @@ export class Links implements LinkHandler {
   onUp(link: Link): void {
     const { roster, registry, inbox, outbox, replies, rollback, store, clock } = this.#parts;
     // Before its epoch is stored.
-    this.#track(link.peer.name, rollback.linkUp(link));
+    this.#track(peerFields(link.peer), rollback.linkUp(link));
     roster.linkUp(link);
     registry.linkUp(link);
     this.#parts.presence.linkUp(link);
     inbox.linkUp(link);
     replies.linkUp(link);
-    this.#track(link.peer.name, outbox.linkUp(link));
-    this.#track(link.peer.name, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now(), epoch: link.epoch }));
+    this.#track(peerFields(link.peer), outbox.linkUp(link));
+    this.#track(peerFields(link.peer), store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now(), epoch: link.epoch }));
   }
 
   async onMessage(link: Link, message: PeerMessage): Promise<void> {
@@ -72,7 +74,7 @@ export class Links implements LinkHandler {
       await this.#dispatch(link, message);
     } catch (error) {
       const known = toBrokerError(error);
-      this.#parts.log.warn({ peer: link.peer.name, type: message.type, code: known.code, err: known }, 'a message of a peer was not taken');
+      this.#parts.log.warn({ ...peerFields(link.peer), frame: message.type, code: known.code, err: known }, 'a message of a peer was not taken');
     }
   }
 
@@ -112,20 +114,20 @@ export class Links implements LinkHandler {
 
   onClone({ nodeId, kept, refused }: CloneSighting): void {
     const { store, chronicler } = this.#parts;
-    this.#track(nodeId, store.write.note({ stamp: chronicler.stamp(), what: 'peer.cloned', peerNodeId: nodeId, detail: { kept, refused } }));
+    this.#track({ peerId: nodeId }, store.write.note({ stamp: chronicler.stamp(), what: 'peer.cloned', peerNodeId: nodeId, detail: { kept, refused } }));
   }
 
   onRefusedAsClone(peer: PeerIdentity, why: string): void {
     const { store, chronicler } = this.#parts;
-    this.#track(peer.name, store.write.note({ stamp: chronicler.stamp(), what: 'node.refused', peerNodeId: peer.nodeId, detail: { why } }));
+    this.#track(peerFields(peer), store.write.note({ stamp: chronicler.stamp(), what: 'node.refused', peerNodeId: peer.nodeId, detail: { why } }));
   }
 
   onDown(link: Link, why: string): void {
     const { inbox, outbox, registry, store, clock } = this.#parts;
     inbox.linkDown(link);
     registry.linkDown(link);
-    this.#track(link.peer.name, outbox.linkDown(link, why));
-    this.#track(link.peer.name, store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
+    this.#track(peerFields(link.peer), outbox.linkDown(link, why));
+    this.#track(peerFields(link.peer), store.write.saw({ nodeId: link.peer.nodeId, atMs: clock.now() }));
   }
 
   digest(): LinkDigest {
@@ -187,9 +189,9 @@ export class Links implements LinkHandler {
     }
   }
 
-  #track(peer: string, work: Promise<void>): void {
+  #track(about: LogFields, work: Promise<void>): void {
     const tracked = work
-      .catch((error: unknown) => this.#parts.log.error({ peer, err: error }, 'work for a link failed'))
+      .catch((error: unknown) => this.#parts.log.error({ ...about, err: error }, 'work for a link failed'))
       .finally(() => this.#working.delete(tracked));
     this.#working.add(tracked);
   }

@@ -368,7 +368,7 @@ export class Outbox {
     const side = this.#sides.get(link);
     if (side === undefined || side.toldUnknown) return;
     side.toldUnknown = true;
-    this.#parts.log.warn({ peer: link.peer.name, invocationId }, 'a peer reports on work of this node that is not known here');
+    this.#parts.log.warn({ peer: link.peer.name, peerId: link.peer.nodeId, invocationId }, 'a peer reports on work of this node that is not known here');
     const detail = { invocation: invocationId };
     await this.#parts.store.write.note({ stamp: this.#parts.chronicler.stamp(), what: 'flight.unknown', peerNodeId: link.peer.nodeId, detail });
   }

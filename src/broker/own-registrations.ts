@@ -130,7 +130,7 @@ export class OwnRegistrations {
     if (isRaised) {
       const detail = { epoch: String(next.epoch), seen: String(foreign.head.epoch) };
       await store.write.note({ stamp: chronicler.stamp(), what: 'registry.raised', detail });
-      log.warn(detail, 'others hold a newer list of this node’s agents than it has told them: its store, or its clock, was put back; what it has now counts');
+      log.warn({ epoch: next.epoch, seen: foreign.head.epoch }, 'others hold a newer list of this node’s agents than it has told them: its store, or its clock, was put back; what it has now counts');
     }
     const isSaved = await store.write.saveRegistry({ head, signedHead: signed, base, records: added, gone, atMs: clock.now() });
     // The mesh was left or entered meanwhile: what follows from that comes by itself.

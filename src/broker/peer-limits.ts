@@ -45,7 +45,7 @@ export class PeerLimits {
     const now = this.#clock.monotonic();
     if (now - peer.complainedAtMs < complainEveryMs) return;
     peer.complainedAtMs = now;
-    this.#log.warn({ nodeId, why }, 'what a node told of the registry was not taken');
+    this.#log.warn({ peerId: nodeId, why }, 'what a node told of the registry was not taken');
   }
 
   #of(nodeId: NodeId): Peer {

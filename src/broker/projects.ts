@@ -29,6 +29,8 @@ export interface ProjectsParts extends Omit<JudgementParts, 'finder' | 'isBusy'>
   readonly ports: ProjectPorts;
   /** Read anew: what its person wrote since the node started counts. @throws BrokerError `invalid` */
   readonly config: () => Promise<ProjectsConfig>;
+  /** Calls `listener` when a node that runs is told to read it again. */
+  readonly onConfigChanged?: (listener: () => void) => void;
   readonly probe: ProjectProbe;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
@@ -50,13 +52,14 @@ export class Projects implements Startable, ProjectsApi {
     this.#parts = parts;
     this.#judgement = new Judgement({ ...parts, finder: parts.ports.finder, isBusy: (address) => parts.runner.isBusy(address) });
     this.#instances = new ProjectInstances({ ...parts, judgement: this.#judgement });
+    parts.onConfigChanged?.(() => void this.#lookByNewConfig());
   }
 
   /** What went while the node was down is unlisted before anybody asks for it; but a disk that does not answer keeps no node from starting. */
   async start(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    await this.#readConfig().catch((error: unknown) => this.#parts.log.warn({ err: error }, 'what the config file says of projects can’t be read'));
+    await this.#tryConfig();
     const late = Promise.withResolvers<void>();
     const cancelTimer = this.#parts.clock.setTimer(firstLookMs, late.resolve);
     await Promise.race([this.lookAgain(), late.promise]);
@@ -215,6 +218,16 @@ export class Projects implements Startable, ProjectsApi {
     const done = this.#turn.then(work);
     this.#turn = done.catch(toBrokerError);
     return done;
+  }
+
+  async #lookByNewConfig(): Promise<void> {
+    if (!this.#isRunning) return;
+    await this.#next(() => this.#tryConfig());
+    await this.lookAgain();
+  }
+
+  async #tryConfig(): Promise<void> {
+    await this.#readConfig().catch((error: unknown) => this.#parts.log.warn({ err: error }, 'what the config file says of projects can’t be read'));
   }
 
   async #readConfig(): Promise<ProjectsConfig> {

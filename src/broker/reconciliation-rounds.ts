@@ -5,6 +5,7 @@
  */
 import { toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { CancelTimer, Clock, Log, Random, RecordSeal } from '../domain/ports.ts';
 import type { RegistryEntry, SignedRecord } from '../domain/registration.ts';
@@ -161,7 +162,7 @@ export class ReconciliationRounds {
     } catch (error) {
       const { code, message } = toBrokerError(error);
       peer.apartMs = mostApartMs;
-      log.debug({ peer: link.peer.name, code, why: message }, 'a comparison of registries was cut short; it is made again');
+      log.debug({ ...peerFields(link.peer), code, why: message }, 'a comparison of registries was cut short; it is made again');
     }
     peer.notBeforeMs = clock.monotonic() + Math.round(peer.apartMs * (0.75 + 0.5 * this.#parts.random()));
   }

@@ -5,6 +5,7 @@
 import { isFullyQualified, parseAddress } from '../domain/address.ts';
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { CancelTimer, Clock, Log, RecordSeal } from '../domain/ports.ts';
 import type { RegistryChange, SignedRecord } from '../domain/registration.ts';
@@ -216,7 +217,7 @@ export class RegistryIntake {
       const head = state.head(nodeId)?.signed;
       if (taken === 'applied' && head !== undefined) spread.tellHead({ head }, from);
     } catch (error) {
-      log.debug({ peer: link.peer.name, nodeId, why: toBrokerError(error).message }, 'a changed registry could not be fetched; the digests find it');
+      log.debug({ ...peerFields(link.peer), why: toBrokerError(error).message }, `the changed registry of ${nodeId} could not be fetched; the digests find it`);
     }
   }
 }

@@ -7,6 +7,7 @@ import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import { belongs, outsideError } from '../domain/membership.ts';
 import type { RemovedFrom } from '../domain/membership.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
@@ -112,7 +113,7 @@ export class Removal {
     if (store.read.member(nodeId) === undefined) throw notFound(`${self.name()} knows no member ${nodeId}`);
     const record = this.#sign(nodeId, `${peer.owner} on ${peer.name}`);
     if (record === undefined) throw denied(`${self.name()} can’t remove members: it is no issuer`);
-    log.info({ nodeId, peer: peer.name, by }, 'a member is removed by the wish of another node');
+    log.info({ ...peerFields(peer), by }, `${nodeId} is removed by the wish of another node`);
     await this.#tellOn(record, link);
     return { type: 'remove', revocation: store.read.revocation(nodeId)?.record ?? record };
   }
@@ -146,7 +147,7 @@ export class Removal {
       return true;
     }
     const gone = [revocation.nodeId, ...fallenWith];
-    for (const nodeId of gone) log.warn({ nodeId, peer: store.read.member(nodeId)?.name ?? revocation.name, by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
+    for (const nodeId of gone) log.warn({ ...peerFields({ nodeId, name: store.read.member(nodeId)?.name ?? revocation.name }), by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
     // All of them: an earlier word on the same node may have kept others than this one does.
     onMembers(store.read.members().filter((each) => each.nodeId !== self.nodeId));
     for (const nodeId of gone) this.#afterwards(() => this.#part(nodeId));
@@ -206,7 +207,7 @@ export class Removal {
       await link.ask({ type: 'revoked', revocation }, tellMs);
       return true;
     } catch (error) {
-      this.#parts.log.info({ peer: link?.peer.name, why: toBrokerError(error).message }, 'a member could not be told now that another was removed');
+      this.#parts.log.info({ ...(link === undefined ? {} : peerFields(link.peer)), why: toBrokerError(error).message }, 'a member could not be told now that another was removed');
       return false;
     }
   }

@@ -5,6 +5,7 @@
 import { parseName } from '../domain/address.ts';
 import { BrokerError, conflict, denied, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import { belongs } from '../domain/membership.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
@@ -99,7 +100,7 @@ export class Renaming {
     const member: Member = { nodeId: peer.nodeId, name, owner, chain, notBeforeMs, addresses: known?.addresses ?? [] };
     // The name is looked at again in the commit: of two that ask at once, one gets it.
     await store.write.renameMember({ stamp: chronicler.stamp(), member });
-    log.info({ peer: peer.nodeId, was: known?.name ?? peer.name, name }, 'a member got another name');
+    log.info({ ...peerFields(peer), was: known?.name ?? peer.name, name }, 'a member got another name');
     announce([member]);
     return { type: 'rename', chain };
   }

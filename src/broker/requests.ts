@@ -10,6 +10,7 @@ import type { Flight } from '../domain/records.ts';
 import { trimmed } from '../domain/request.ts';
 import type { Answer, Ask } from '../domain/request.ts';
 import type { StoreWrites } from '../domain/store-port.ts';
+import type { Wishes } from '../domain/wishes.ts';
 import type { Chronicler } from './chronicler.ts';
 
 const storeRetryMs = 2000;
@@ -21,7 +22,7 @@ export interface RunRequestsParts {
   readonly ulids: UlidSource;
   readonly log: Log;
   /** How long a request waits unless its agent says otherwise. */
-  readonly requestMs?: number | undefined;
+  readonly wishes?: Wishes | undefined;
   /** Resolves when all that the agent has output is durable. Rejects when the store fails. */
   readonly flush: () => Promise<void>;
   readonly onChanged: (flight: Flight) => void;
@@ -54,7 +55,7 @@ export class RunRequests {
 
   /** Resolves with the answer, in the order of the calls. Never rejects. */
   ask(ask: Ask): Promise<Answer> {
-    const bounded = trimmed(ask, this.#parts.requestMs);
+    const bounded = trimmed(ask, this.#parts.wishes?.requestMs);
     const left = this.#left;
     // Word for word the same question: what is said to the one is said to the other.
     if (left !== undefined && isSameAsk(left.ask, bounded)) {

@@ -10,6 +10,7 @@ import type { CancelTimer, Clock, Log, Startable, UlidSource } from '../domain/p
 import { provesRollback } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
 import { isTerminal } from '../domain/flight.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Runner } from './runner.ts';
@@ -85,7 +86,7 @@ export class Rollback implements Startable {
     const seen = store.read.seenEpochs(peer.nodeId);
     if (provesRollback(link.seenEpochs, self)) await this.suspect(link, `${peer.name} saw this node at an epoch that its store does not know`);
     if (previousEpoch !== undefined && provesRollback(seen, { previousEpoch, epoch })) {
-      log.warn({ peer: peer.name, previousEpoch, seen }, 'the store of a peer was put back to an older state');
+      log.warn({ ...peerFields(peer), previousEpoch, seen: Math.max(...seen) }, 'the store of a peer was put back to an older state');
       const detail = { previousEpoch: String(previousEpoch), seen: seen.join(',') };
       await store.write.note({ stamp: chronicler.stamp(), what: 'peer.rolled_back', peerNodeId: peer.nodeId, detail });
     }
@@ -98,7 +99,7 @@ export class Rollback implements Startable {
   async suspect(link: Link, evidence: string): Promise<void> {
     const { store, self, chronicler, log, mesh } = this.#parts;
     if (link.peer.owner !== self.owner()) {
-      log.warn({ peer: link.peer.name, evidence }, 'a peer of another owner says that this store was put back to an older state; only its own work is touched');
+      log.warn({ ...peerFields(link.peer), evidence }, 'a peer of another owner says that this store was put back to an older state; only its own work is touched');
       return;
     }
     const found = await store.write.rolledBack({ stamp: chronicler.stamp(), evidence, peerNodeId: link.peer.nodeId });
@@ -131,7 +132,7 @@ export class Rollback implements Startable {
         after = page.at(-1);
       }
     } catch (error) {
-      this.#parts.log.warn({ peer: link.peer.name, err: error }, 'an origin could not be asked about work that is held back; it is asked again');
+      this.#parts.log.warn({ ...peerFields(link.peer), err: error }, 'an origin could not be asked about work that is held back; it is asked again');
     } finally {
       this.#asking.delete(link);
     }

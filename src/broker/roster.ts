@@ -11,6 +11,7 @@ import type { Clock, Log, RecordSeal } from '../domain/ports.ts';
 import type { RegistryEntry, SignedRecord } from '../domain/registration.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { RegistrySpread } from './registry-spread.ts';
@@ -98,7 +99,7 @@ export class Roster {
       const { nodeId } = departure;
       if (!gone.has(nodeId)) continue;
       const name = store.read.member(nodeId)?.name ?? nodeId;
-      log.info({ peer: name, nodeId }, `${name} left the mesh`);
+      log.info(peerFields({ name, nodeId }), `${name} left the mesh`);
       spread.tell({ type: 'registry_entry', entry: { departure: record } }, from);
     }
     for (const nodeId of gone) await onLeft(nodeId);
@@ -127,7 +128,7 @@ export class Roster {
         const departure = seal.openDeparture(record, keyOf);
         return departure.nodeId === self.nodeId || this.#isKnown(departure, record) ? [] : [{ departure, record }];
       } catch (error) {
-        log.debug({ from, why: toBrokerError(error).message }, 'a departure was not believed');
+        log.debug({ peerId: from, why: toBrokerError(error).message }, 'a departure was not believed');
         return [];
       }
     });
@@ -149,7 +150,7 @@ export class Roster {
         fresh += 1;
         spread.tell({ type: 'registry_entry', entry: { revocation } }, from);
       } catch (error) {
-        log.debug({ from, why: toBrokerError(error).message }, 'a revocation was not believed');
+        log.debug({ peerId: from, why: toBrokerError(error).message }, 'a revocation was not believed');
       }
     }
     return fresh;
@@ -186,13 +187,13 @@ export class Roster {
   async #rules(link: Link, { rules, proof }: NonNullable<RosterMessage['admission']>): Promise<void> {
     const { store, chronicler, isIssuer, log } = this.#parts;
     if (!isIssuer(link.peer.nodeId, proof)) {
-      log.warn({ peer: link.peer.name }, 'a node that is no issuer sent rules of admission: not believed');
+      log.warn(peerFields(link.peer), 'a node that is no issuer sent rules of admission: not believed');
       return;
     }
     if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
     if (rules.length === 0) return;
     const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
-    if (added.length > 0) log.info({ peer: link.peer.name, rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
+    if (added.length > 0) log.info({ ...peerFields(link.peer), rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
   }
 
   async #cards(given: readonly Card[], from: NodeId): Promise<number> {
@@ -261,7 +262,7 @@ export class Roster {
       if (each.name !== self.name()) continue;
       const own = { nodeId: self.nodeId, name: self.name(), notBeforeMs: self.certifiedAtMs() };
       if (nameHolders([own, each]).get(each.name) === self.nodeId) continue;
-      log.warn({ name: each.name, nodeId: each.nodeId }, `another node was called ${each.name} before this one: this one is found by its id only, ${self.nodeId}; beckon mesh rename OTHER gives it another name`);
+      log.warn(peerFields(each), `another node was called ${each.name} before this one: this one is found by its id only, ${self.nodeId}; beckon mesh rename OTHER gives it another name`);
     }
   }
 
@@ -270,7 +271,7 @@ export class Roster {
     try {
       return this.#parts.verify(chain);
     } catch (error) {
-      this.#parts.log.debug({ from, why: toBrokerError(error).message }, 'a member in a roster was not believed');
+      this.#parts.log.debug({ peerId: from, why: toBrokerError(error).message }, 'a member in a roster was not believed');
       return undefined;
     }
   }

@@ -1,7 +1,9 @@
 /** All that the command line touches of its process, so that a test can be the process. */
 import type { Readable, Writable } from 'node:stream';
 import type { Check } from '../domain/checks.ts';
+import type { ConfigFlaw, ConfigView } from '../domain/config-view.ts';
 import type { Clock } from '../domain/ports.ts';
+import type { PutLine } from './stderr-lines.ts';
 
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
@@ -31,6 +33,8 @@ export interface RunningNode {
   /** Resolves when it has stopped, by `stop` or by a client's request. */
   readonly stopped: Promise<void>;
   stop(force: boolean): Promise<void>;
+  /** Reads its config file again. Never rejects: what is wrong is in its log. */
+  reload(): Promise<void>;
 }
 
 /** A node in a process of its own, detached from this terminal. */
@@ -45,7 +49,12 @@ export interface DetachedNode {
 
 export interface NodeProcess {
   /** Starts a node in this process. `offline`: no network, for commands that also work while the node is down. */
-  run(options: { readonly given: GivenFlags; readonly offline: boolean }): Promise<RunningNode>;
+  run(options: {
+    readonly given: GivenFlags;
+    readonly offline: boolean;
+    /** Each line of its log as it is written, with its end. */
+    readonly onLogLine?: (line: string) => void;
+  }): Promise<RunningNode>;
   /** Starts this program again with `args`, in its own session, `stdin` as its input. */
   spawn(args: readonly string[], stdin: string): Promise<DetachedNode>;
   isAlive(pid: number): boolean;
@@ -86,6 +95,12 @@ export interface Host {
   /** @throws BrokerError `invalid` when the place for state can't be used */
   readonly socketPath: () => string;
   readonly logPath: () => string;
+  /** What a detached node says besides its log: the last words of one that crashed. */
+  readonly stderrPath: () => string;
+  /** Writes to stderr without ever waiting for it. */
+  stderrLines(): PutLine;
+  /** Whether this process still has the terminal that it was started on. */
+  hasTerminal(): boolean;
   /** Calls `handler` for each of the signals until the returned function is called. */
   onSignal(signals: readonly StopSignal[], handler: (signal: StopSignal) => void): () => void;
   /** Reads keys from the person at the terminal, even when stdin is something else; undefined without a terminal. */
@@ -99,6 +114,13 @@ export interface Host {
     refusedBecause(): Promise<string | undefined>;
     /** A new key, and a new store with the same agents; the old ones are set aside. @throws BrokerError `conflict` while a node runs */
     rekey(): Promise<{ readonly nodeId: string; readonly was: string; readonly agents: readonly string[]; readonly aside: string }>;
+  };
+  readonly config: {
+    readonly path: () => string;
+    /** As the next `up` from here would find it. @throws BrokerError `invalid` when remembered flags can't be understood */
+    here(): Promise<ConfigView>;
+    /** What is wrong with a file. Never rejects. */
+    check(path: string): Promise<{ readonly exists: boolean; readonly flaws: readonly ConfigFlaw[] }>;
   };
   /** What this machine shows from outside the node; with `fix` puts right what is safe to. */
   examine(options: { readonly fix: boolean; readonly isRunning: boolean }): Promise<readonly Check[]>;

@@ -7,9 +7,11 @@ import { defineCompletion } from './completion/command.ts';
 import { defineBackup } from './backup.ts';
 import { defineDeliveries } from './deliveries.ts';
 import { defineDoctor } from './doctor.ts';
+import { defineConfig } from './config.ts';
 import { defineExport } from './export.ts';
 import { defineFlights } from './flights.ts';
 import { defineInvoke } from './invoke-command.ts';
+import { defineLogs } from './logs.ts';
 import { defineMesh } from './mesh.ts';
 import { defineNode } from './node.ts';
 import { examples } from './options.ts';
@@ -43,7 +45,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineBackup, defineDoctor, defineSetup, defineCompletion]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineBackup, defineDoctor, defineLogs, defineConfig, defineSetup, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

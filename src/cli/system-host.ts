@@ -6,6 +6,7 @@ import { ReadStream } from 'node:tty';
 import { BrokerError, internal } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import { systemGit } from './system-git.ts';
+import { streamLines, terminalLines } from './stderr-lines.ts';
 import type { DetachedNode, Host, NodeProcess, ReadKey, StopSignal } from './host.ts';
 
 export interface HostParts {
@@ -14,16 +15,18 @@ export interface HostParts {
   readonly version: string;
   readonly socketPath: () => string;
   readonly logPath: () => string;
+  readonly stderrPath: () => string;
   /** Where a detached node works, made when it is missing; and its environment. */
   readonly home: () => Promise<{ readonly cwd: string; readonly env: NodeJS.ProcessEnv }>;
   readonly run: NodeProcess['run'];
   readonly examine: Host['examine'];
+  readonly config: Host['config'];
   readonly survey: Host['survey'];
   readonly copy: Host['copy'];
 }
 
 export function systemHost(parts: HostParts): Host {
-  const { process: own, clock, version, socketPath, logPath } = parts;
+  const { process: own, clock, version, socketPath, logPath, stderrPath } = parts;
   const tty = { stdin: own.stdin.isTTY === true, stdout: own.stdout.isTTY === true, stderr: own.stderr.isTTY === true };
   return {
     stdin: own.stdin,
@@ -38,11 +41,24 @@ export function systemHost(parts: HostParts): Host {
     version,
     socketPath,
     logPath,
+    stderrPath,
+    stderrLines: () => {
+      const terminal = tty.stderr ? openTerminal() : undefined;
+      if (terminal === undefined) return streamLines(own.stderr);
+      closeSync(terminal);
+      return terminalLines(terminalPath);
+    },
+    hasTerminal: () => {
+      const descriptor = openTerminal();
+      if (descriptor !== undefined) closeSync(descriptor);
+      return descriptor !== undefined;
+    },
     onSignal: (signals, handler) => onSignal(own, signals, handler),
     get readKey() {
       return tty.stderr ? keysOf(own.stdin, tty.stdin) : undefined;
     },
     examine: parts.examine,
+    config: parts.config,
     survey: parts.survey,
     copy: parts.copy,
     node: {
@@ -114,14 +130,15 @@ function readKey(terminal: ReadStream, signal: AbortSignal): Promise<string | un
   });
 }
 
-async function spawnNode({ process: own, home, logPath }: HostParts, args: readonly string[], stdin: string): Promise<DetachedNode> {
+async function spawnNode({ process: own, home, stderrPath }: HostParts, args: readonly string[], stdin: string): Promise<DetachedNode> {
   const { cwd, env } = await home();
-  const log = await open(logPath(), 'a', 0o600).catch((cause: unknown) => {
-    throw new BrokerError('unavailable', `the log ${logPath()} can't be written`, { hint: 'check its directory, or set BECKON_HOME', cause });
+  // Begun anew each time, and not the log itself: that is put aside and removed in the end while this one is open.
+  const said = await open(stderrPath(), constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND | constants.O_NOFOLLOW, 0o600).catch((cause: unknown) => {
+    throw new BrokerError('unavailable', `${stderrPath()} can't be written`, { hint: 'check its directory, or set BECKON_HOME', cause });
   });
   try {
     const program = own.argv[1] ?? '';
-    const child = spawn(own.execPath, [...own.execArgv, program, ...args], { cwd, env, detached: true, stdio: ['pipe', 'pipe', log.fd] });
+    const child = spawn(own.execPath, [...own.execArgv, program, ...args], { cwd, env, detached: true, stdio: ['pipe', 'pipe', said.fd] });
     const { stdin: input, stdout: output } = child;
     if (input === null || output === null) throw internal('a piped child has no pipes');
     const exited = new Promise<number | null>((resolve) => {
@@ -141,7 +158,7 @@ async function spawnNode({ process: own, home, logPath }: HostParts, args: reado
       },
     };
   } finally {
-    await log.close();
+    await said.close();
   }
 }
 

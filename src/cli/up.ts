@@ -2,7 +2,8 @@
 import { BrokerError, fromInfo, internal, invalid } from '../domain/errors.ts';
 import type { Context } from './context.ts';
 import { exitOk, exitStillGoing } from './exit.ts';
-import type { GivenFlags, Ready } from './host.ts';
+import type { GivenFlags, Host, Ready } from './host.ts';
+import { readLogLine, showLogLine } from './log-line.ts';
 import { flag, text } from './options.ts';
 import { ReaderGone } from './output.ts';
 import type { OptionValues } from './options.ts';
@@ -26,7 +27,8 @@ export async function up(context: Context, options: OptionValues): Promise<numbe
     ...pick('join', join),
   };
   if (flag(options, 'detach')) return await startDetached(context, flagsOf(given), join ?? '');
-  return await foreground(context, given, () => host.node.run({ given, offline: false }), out.isJson);
+  const onLogLine = out.isJson ? {} : { onLogLine: logLines(context) };
+  return await foreground(context, given, () => host.node.run({ given, offline: false, ...onLogLine }), out.isJson);
 }
 
 async function foreground(
@@ -37,8 +39,14 @@ async function foreground(
 ): Promise<number> {
   let stops = 0;
   let stop: ((force: boolean) => void) | undefined;
+  let reload: (() => void) | undefined;
+  let wantsReload = false;
   // Before the node starts, so that a signal in between is not lost.
-  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => {
+  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => {
+    if (signal === 'SIGHUP' && !isHangup(host)) {
+      wantsReload = true;
+      return reload?.();
+    }
     stops += 1;
     stop?.(stops > 1);
   });
@@ -49,11 +57,14 @@ async function foreground(
       if (!isQuiet) out.note(force ? 'stopping now: what runs becomes indeterminate' : out.dim('stopping: no new work; again to stop at once'));
       node.stop(force).catch((thrown: unknown) => failures.push(thrown));
     };
+    reload = () => void node.reload();
     await told(out.event('ready', ready(node.ready)));
     if (!isQuiet) {
       for (const note of node.notes) out.note(note);
       out.note(out.dim(`${node.ready.node} is up${given.join === undefined ? '' : ' and has joined'}; stop it with Ctrl-C or beckon down`));
     }
+    // It was read before that.
+    if (wantsReload) reload();
     if (stops > 0) stop(stops > 1);
     await node.stopped;
     if (failures.length > 0) throw failures[0];
@@ -61,6 +72,25 @@ async function foreground(
   } finally {
     release();
   }
+}
+
+/** By hand, or by a service manager, it is a wish to read the config again; when the terminal has gone it is the end, as of everything that ran there. */
+function isHangup(host: Host): boolean {
+  const { stdin, stdout, stderr } = host.tty;
+  return (stdin || stdout || stderr) && !host.hasTerminal();
+}
+
+/** On a terminal for people, elsewhere as they are. What nobody takes is dropped, and counted. */
+function logLines({ host, out }: Context): (line: string) => void {
+  const put = host.stderrLines();
+  let dropped = 0;
+  return (line) => {
+    const read = host.tty.stderr ? readLogLine(line) : undefined;
+    const shown = read === undefined ? line : `${showLogLine(read, out.noteColours)}\n`;
+    const before = dropped === 0 || !host.tty.stderr ? '' : out.dim(`(${dropped} lines were not shown: beckon logs has them)\n`);
+    if (put(`${before}${shown}`)) dropped = 0;
+    else dropped += 1;
+  };
 }
 
 /** A node needs no reader: `up --detach` may have been interrupted before it read the ready line. */
@@ -110,7 +140,7 @@ export async function launch({ host, out }: Context, flags: readonly string[], s
     if (error !== undefined) throw error;
     const code = await Promise.race([child.exited, after(host.clock, lastWordsMs).then(() => null)]);
     throw new BrokerError('internal', `the node ended before it was ready${code === null ? '' : `, with ${code}`}`, {
-      hint: `its log says why: ${host.logPath()}`,
+      hint: `its last words are in ${host.stderrPath()}`,
     });
   } finally {
     release();

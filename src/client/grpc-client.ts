@@ -18,6 +18,7 @@ import { isServiceError } from '../rpc/status.ts';
 import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
 import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeConfig } from './config.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
@@ -274,6 +275,10 @@ export class GrpcNodeClient implements NodeClient {
   async ping(node: string): ReturnType<NodeClient['ping']> {
     const { nodeId, name, address, rttMs } = await this.#ask(calls.ping, { node }, remoteMs);
     return { nodeId: asNodeId(nodeId), name, address, rttMs };
+  }
+
+  async showConfig(): ReturnType<NodeClient['showConfig']> {
+    return decodeConfig(await this.#ask(calls.showConfig, {}));
   }
 
   async diagnose(): ReturnType<NodeClient['diagnose']> {

@@ -2,6 +2,7 @@
 import type { AgentFilter } from '../domain/agent-filter.ts';
 import type { AcceptedGroup, AgentsUpdate, ApproveInput, ApproveResult, BrokerApi, DiffPart, FlightUpdate, InvokeAllInput, InvokeInput, NodeStatus, PeersUpdate, RemoveResult, ReplyInput, SettledWorktree, ShareInput, ShareResult, UnshareResult } from '../broker/api.ts';
 import type { ExportInput, ExportLine, TailInput, TailUpdate } from '../broker/operator-api.ts';
+import type { ConfigView } from '../domain/config-view.ts';
 import type { Flight } from '../domain/records.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 
@@ -62,6 +63,8 @@ type Same = Pick<
  * or `unavailable` when no node runs here, it went away, or it did not answer in time.
  */
 export interface NodeClient extends Same {
+  /** What is set for the node, by whom, and what waits. */
+  showConfig(): Promise<ConfigView>;
   status(): Promise<NodeStatus>;
   /** Of what a scan showed. @throws as `BrokerApi.approveProjects` does */
   approveProjects(request: Omit<ApproveInput, 'by'>): Promise<ApproveResult>;

@@ -1,5 +1,6 @@
 /** The control service: each call is authenticated, read, passed to its use case, and its answer written. */
 import type { AgentView, BrokerApi, LocalCaller } from '../broker/api.ts';
+import type { ConfigView } from '../domain/config-view.ts';
 import type { ControlServiceServer, InvokeRequest } from '../gen/beckon/v1/control.ts';
 import { outputStream } from '../rpc/enums.ts';
 import { buffer, list, optionalText, present, whole } from '../rpc/fields.ts';
@@ -10,6 +11,7 @@ import { encodeShare } from '../rpc/sharing.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
+import { encodeConfig } from './config.ts';
 import { encodeTrace, operatorHandlers } from './operator.ts';
 import { projectHandlers } from './projects.ts';
 import { together } from './together.ts';
@@ -21,7 +23,7 @@ import { encodeAgent, encodeAgentsUpdate, encodeApplicant, encodeAttempt, encode
 
 
 /** Letting go of a stream ends the reading and never the flight. */
-export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: Pick<ServeParts, 'served' | 'stopping'>): ControlServiceServer {
+export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { config, ...serve }: Pick<ServeParts, 'served' | 'stopping'> & { readonly config: () => Promise<ConfigView> }): ControlServiceServer {
   /** Of flights, a process of one has its own and what it led to. */
   const checkFamily = async ({ flight }: LocalCaller, id: string): Promise<void> => {
     if (flight !== undefined) await api.checkFamily(flight, id);
@@ -161,6 +163,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
     }),
     ping: unary(edge, async (_caller, { node }) => api.ping(node)),
     diagnose: unary(edge, async () => ({ checks: (await api.diagnose()).map(({ id, ok, detail, hint }) => ({ id, ok, detail, hint })) })),
+    showConfig: unary(edge, async () => encodeConfig(await config())),
 
     backup: unary(edge, async (_caller, { path }) => {
       const { flights, ...rest } = await api.backup(path);

@@ -2,6 +2,7 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { chmod } from 'node:fs/promises';
 import type { BrokerApi } from '../broker/api.ts';
+import type { ConfigView } from '../domain/config-view.ts';
 import { BrokerError } from '../domain/errors.ts';
 import type { Clock, Log, Startable } from '../domain/ports.ts';
 import type { ServedAgents } from '../domain/serving-port.ts';
@@ -24,6 +25,8 @@ export interface ControlServerParts {
   readonly uid: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** What is set for this node. */
+  readonly config: () => Promise<ConfigView>;
 }
 
 export class ControlServer implements Startable {
@@ -56,7 +59,7 @@ export class ControlServer implements Startable {
           authenticate: authenticate(uid, api),
           onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
         },
-        { served, stopping: this.#stopping.signal },
+        { served, stopping: this.#stopping.signal, config: this.#parts.config },
       ),
     );
     try {

@@ -1,6 +1,7 @@
 /** Hears of changes in directories of projects. Only a hint: who needs to be sure looks again now and then. */
 import { watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
+import type { LogFields } from '../domain/log-fields.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { ProjectWatch, WatchedDirectory } from '../domain/project-port.ts';
 import { isSystemError } from './repository.ts';
@@ -63,7 +64,7 @@ export class DirectoryWatch implements ProjectWatch {
     const { most = mostWatchers } = this.#parts;
     const count = [...this.#projects.values()].reduce((sum, each) => sum + each.watchers.size, 0);
     if (count >= most) {
-      this.#tell({ most }, 'more directories of projects than can be watched: changes show within seconds all the same');
+      this.#tell({ count: most }, 'more directories of projects than can be watched: changes show within seconds all the same');
       return;
     }
     try {
@@ -79,7 +80,7 @@ export class DirectoryWatch implements ProjectWatch {
       project.watchers.set(path, watcher);
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      if (error.code !== 'ENOENT') this.#tell({ path, err: error }, 'a directory of a project can’t be watched: changes show within seconds all the same');
+      if (error.code !== 'ENOENT') this.#tell({ directory: path, err: error }, 'a directory of a project can’t be watched: changes show within seconds all the same');
     }
   }
 
@@ -92,7 +93,7 @@ export class DirectoryWatch implements ProjectWatch {
     });
   }
 
-  #tell(fields: Readonly<Record<string, unknown>>, what: string): void {
+  #tell(fields: LogFields, what: string): void {
     if (this.#hasTold) return;
     this.#hasTold = true;
     this.#parts.log.warn(fields, what);

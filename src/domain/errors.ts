@@ -89,7 +89,7 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 export function toBrokerError(thrown: unknown): BrokerError {
   if (thrown instanceof BrokerError) return thrown;
   return new BrokerError('internal', 'something went wrong inside the node', {
-    hint: 'its log has the details: logs/node.log in its state directory',
+    hint: 'its log has the details, on its machine: beckon logs --level error',
     cause: thrown,
   });
 }

@@ -1,6 +1,7 @@
 /** What the core needs of the world: time, ids, a log. The adapters of the other ports are named in store-port.ts, mesh-port.ts and harness-port.ts. */
 import type { Departure } from './departure.ts';
 import type { NodeId, Ulid } from './ids.ts';
+import type { LogFields } from './log-fields.ts';
 import type { Presence } from './presence.ts';
 import type { Registration, RegistryHead, SignedRecord } from './registration.ts';
 import type { Revocation } from './revocation.ts';
@@ -26,9 +27,7 @@ export interface UlidSource {
 /** Uniform in [0, 1). */
 export type Random = () => number;
 
-export type LogFields = Readonly<Record<string, unknown>>;
-
-/** One event a line. Never a task, an output, a token or a key. */
+/** One event a line. Never a task, an output, a token or a key: the message is Beckon's own words, the fields are a closed list. */
 export interface Log {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;

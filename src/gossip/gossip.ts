@@ -121,8 +121,8 @@ export class MeshGossip implements Gossip, Startable {
     // Said to nobody it would count as said, and saying it again to those that come would go nowhere.
     if (this.#host === undefined || this.neighbours().size === 0) return;
     const bytes = encodeGossip(news);
-    if (bytes.length > largestNews) return log.debug({ type: news.type, bytes: bytes.length }, 'news are too large for gossip: the sessions bring them');
-    void this.#host.pubsub.publish(this.#topic, bytes).then(undefined, (error: unknown) => log.debug({ type: news.type, err: error }, 'news were not gossiped'));
+    if (bytes.length > largestNews) return log.debug({ frame: news.type, bytes: bytes.length }, 'news are too large for gossip: the sessions bring them');
+    void this.#host.pubsub.publish(this.#topic, bytes).then(undefined, (error: unknown) => log.debug({ frame: news.type, err: error }, 'news were not gossiped'));
   }
 
   /** Those that listen to the same. */
@@ -153,7 +153,7 @@ export class MeshGossip implements Gossip, Startable {
     if (waitMs > 0) await new Promise<void>((resolve) => void clock.setTimer(waitMs, resolve));
     const verdict = await this.#verdict(data, from, handler);
     if (verdict === 'reject' && this.#conduct.fault(from, clock.monotonic())) {
-      log.warn({ nodeId: from }, 'a member goes on gossiping what is not true or can not be read: it is not listened to for a while');
+      log.warn({ peerId: from }, 'a member goes on gossiping what is not true or can not be read: it is not listened to for a while');
       this.#cut(from, 'it says what is not true');
     }
     return verdict;
@@ -165,7 +165,7 @@ export class MeshGossip implements Gossip, Startable {
     try {
       news = decodeGossip(data);
     } catch (error) {
-      this.#parts.log.debug({ nodeId: from, err: error }, 'gossip that can not be read');
+      this.#parts.log.debug({ peerId: from, err: error }, 'gossip that can not be read');
       return 'reject';
     }
     // What only a newer version knows can't be judged, and is not passed on unjudged.
@@ -173,7 +173,7 @@ export class MeshGossip implements Gossip, Startable {
     try {
       return await handler(news, from);
     } catch (error) {
-      this.#parts.log.warn({ nodeId: from, type: news.type, err: error }, 'news of gossip were not taken');
+      this.#parts.log.warn({ peerId: from, frame: news.type, err: error }, 'news of gossip were not taken');
       return 'ignore';
     }
   }
@@ -256,7 +256,7 @@ export class MeshGossip implements Gossip, Startable {
     })();
     void dialling
       .catch((error: unknown) => {
-        log.debug({ nodeId, err: error }, 'a member could not be dialled for gossip');
+        log.debug({ peerId: nodeId, err: error }, 'a member could not be dialled for gossip');
         this.#neighbourhood.failed(nodeId, clock.monotonic());
       })
       .finally(() => {

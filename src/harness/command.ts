@@ -76,7 +76,7 @@ class CommandRun implements Run {
     this.ended = this.#run(request, temporary, pipes)
       .catch((error: unknown): RunEnd => {
         const known = toBrokerError(error);
-        if (known.code === 'internal') ports.log?.error({ flightId: request.flightId, error }, 'a run broke inside the harness');
+        if (known.code === 'internal') ports.log?.error({ flightId: request.flightId, err: error }, 'a run broke inside the harness');
         return { error: known.toInfo() };
       })
       .finally(() => {
@@ -129,7 +129,7 @@ class CommandRun implements Run {
     const pumps = [new OutputPump(child.stdout, 'stdout', this.#sink, clock), new OutputPump(child.stderr, 'stderr', this.#sink, clock)];
     const printed = Promise.all(pumps.map((pump) => pump.run()));
     // Whoever takes the output can't: nothing this agent does reaches anybody.
-    printed.catch(() => group.end(leftoverGraceMs)).catch((error: unknown) => this.#ports.log?.error({ error }, 'an agent could not be ended'));
+    printed.catch(() => group.end(leftoverGraceMs)).catch((error: unknown) => this.#ports.log?.error({ err: error }, 'an agent could not be ended'));
 
     const how = await exited;
     await this.#settled(printed, lingerMs);
@@ -154,7 +154,7 @@ class CommandRun implements Run {
       await files?.remove();
     } catch (error) {
       // The run is what it was all the same.
-      this.#ports.log?.warn({ error, directory: files?.directory }, 'the files of a task could not be removed');
+      this.#ports.log?.warn({ err: error, directory: files?.directory }, 'the files of a task could not be removed');
     }
   }
 }

@@ -1,7 +1,9 @@
 /** Questions of the peer, answered on one session: so many at once, each by an answer or an error. */
 import { BrokerError, overload, toBrokerError } from '../domain/errors.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Log } from '../domain/ports.ts';
+import type { PeerIdentity } from '../domain/trust.ts';
 import { ControlFrame } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { encodeErrorInfo } from '../rpc/error-info.ts';
@@ -12,7 +14,7 @@ import { decodeQuery, encodeAnswer } from './queries.ts';
 const mostAtOnce = 16;
 
 export interface AnswersParts {
-  readonly peerName: string;
+  readonly peer: Pick<PeerIdentity, 'name' | 'nodeId'>;
   readonly log: Log;
   readonly answer: (query: PeerQuery) => Promise<PeerAnswer>;
   readonly send: (frame: wire.ControlFrame['frame']) => void;
@@ -28,7 +30,7 @@ export class Answers {
 
   /** Never rejects. */
   async give({ number, query }: wire.Query): Promise<void> {
-    const { peerName, log, answer, send } = this.#parts;
+    const { peer, log, answer, send } = this.#parts;
     if (this.#underWay >= mostAtOnce) return this.#refuse(number, overload('too many questions at once', 1_000));
     this.#underWay += 1;
     try {
@@ -40,7 +42,7 @@ export class Answers {
       send(frame);
     } catch (error) {
       const known = toBrokerError(error);
-      if (known.code === 'internal') log.error({ peer: peerName, err: error }, 'a question of a peer could not be answered');
+      if (known.code === 'internal') log.error({ ...peerFields(peer), err: error }, 'a question of a peer could not be answered');
       this.#refuse(number, known);
     } finally {
       this.#underWay -= 1;

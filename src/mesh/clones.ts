@@ -1,6 +1,7 @@
 /** Nodes whose key two machines were seen to use at once: what is said of it, once, and for how long it is remembered. */
 import type { CloneSighting, PeerView } from '../domain/mesh-port.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Session } from './session.ts';
 
@@ -35,7 +36,7 @@ export class Clones {
     this.#seen.set(key, sighting);
     const words = cloneWords(sighting);
     if (before === undefined) {
-      log.error({ peer: name, nodeId, kept: keptAt, refused: refusedAt }, words);
+      log.error({ ...peerFields(kept.peer), kept: keptAt, refused: refusedAt }, words);
       onSeen(sighting);
     }
     return words;

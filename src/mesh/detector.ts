@@ -10,6 +10,7 @@ import type { PeerState } from '../domain/peer.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import { toBrokerError } from '../domain/errors.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import { Awareness } from './awareness.ts';
 import type { TargetView } from './dialler.ts';
 import { newDoubt, patienceMs, wordsOf } from './doubt.ts';
@@ -228,7 +229,7 @@ export class Detector {
           isIntroduced = true;
           witness.introduce(doubt.nodeId);
         },
-        (error: unknown) => log.debug({ peer: witness.peer.name, code: toBrokerError(error).code }, `${witness.peer.name} could not say whether it hears another`),
+        (error: unknown) => log.debug({ ...peerFields(witness.peer), code: toBrokerError(error).code }, `${witness.peer.name} could not say whether it hears another`),
       );
     }
   }

@@ -1,6 +1,7 @@
 /** What becomes of peers, written to the log and told to whoever listens. */
 import type { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Log } from '../domain/ports.ts';
@@ -28,7 +29,7 @@ export class News {
 
   moved(peer: PeerView, from: PeerState | undefined): void {
     if (from !== undefined) {
-      this.#log.info({ peer: peer.name, nodeId: peer.nodeId, address: peer.address, from, to: peer.state }, `peer ${peer.name} is ${peer.state}: ${peer.why}`);
+      this.#log.info({ ...peerFields(peer), address: peer.address, from, to: peer.state }, `peer ${peer.name} is ${peer.state}: ${peer.why}`);
     }
     for (const listen of this.#listeners) listen(peer, from);
   }
@@ -36,14 +37,14 @@ export class News {
   dialFailed({ address, sources, nodes, why }: TargetView, error: BrokerError): void {
     // Most machines that discovery finds run no node, and that is nobody's trouble.
     const level = nodes.length > 0 || sources.includes('seed') ? 'info' : 'debug';
-    this.#log[level]({ address, sources, code: error.code }, `not reached at ${address}: ${why}`);
+    this.#log[level]({ address, code: error.code }, `not reached at ${address}: ${why}`);
   }
 
   ended({ peer, address }: Session, { farewell, saidBy, why }: SessionEnd): void {
-    if (farewell === 'protocol') this.#log.warn({ peer: peer.name, address, saidBy }, `the session with ${peer.name} broke the protocol: ${why}`);
+    if (farewell === 'protocol') this.#log.warn({ ...peerFields(peer), address, saidBy }, `the session with ${peer.name} broke the protocol: ${why}`);
     if (farewell !== 'clone' || saidBy !== 'peer' || this.#refusedBy.has(peer.nodeId)) return;
     this.#refusedBy.add(peer.nodeId);
-    this.#log.error({ peer: peer.name, address }, `${peer.name} refuses this node: ${why}`);
+    this.#log.error({ ...peerFields(peer), address }, `${peer.name} refuses this node: ${why}`);
   }
 
   began({ peer }: Session): void {
@@ -55,7 +56,7 @@ export class News {
     try {
       handle();
     } catch (error) {
-      this.#log.error({ peer: peer.name, err: error }, `the core failed at a link that went ${what}`);
+      this.#log.error({ ...peerFields(peer), err: error }, `the core failed at a link that went ${what}`);
     }
   }
 }

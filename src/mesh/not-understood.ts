@@ -1,5 +1,6 @@
 /** What is said of a frame whose kind is known and whose values only a newer version knows: the session goes on. */
 import { BrokerError } from '../domain/errors.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { Log } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import { FailureReason } from '../gen/beckon/v1/record.ts';
@@ -16,7 +17,7 @@ export function notUnderstood(
   { own, ownName, peer, version, log }: { readonly own: OwnHello; readonly ownName: string; readonly peer: PeerIdentity; readonly version: string | undefined; readonly log: Log },
 ): Frame | undefined {
   const error = new BrokerError('incompatible', `${ownName} runs Beckon ${own.version}: ${message}`, { hint: `update Beckon on ${ownName}` });
-  log.warn({ peer: peer.name, version, frame: frame.$case }, `not understood, and skipped: ${message}`);
+  log.warn({ ...peerFields(peer), version, frame: frame.$case }, `not understood, and skipped: ${message}`);
   return refusalOf(frame, error, own.hlc());
 }
 

@@ -9,6 +9,7 @@ import type { TLSSocket } from 'node:tls';
 import { BrokerError, invalid } from '../domain/errors.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { peerFields } from '../domain/log-fields.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import { DataRequest } from '../gen/beckon/v1/mesh.ts';
@@ -66,7 +67,7 @@ export class MeshServer {
     if (this.#server !== undefined) return;
     const edge: Edge<Arrival> = {
       authenticate: (call) => this.#authenticate(call),
-      onFault: (error, path) => this.#parts.log.error({ path, err: error }, 'a peer’s call failed'),
+      onFault: (error, path) => this.#parts.log.error({ call: path, err: error }, 'a peer’s call failed'),
     };
     const server = new Server({ ...messageLimits, 'grpc.max_concurrent_streams': 8 });
     server.addService(rawMesh, {
@@ -99,7 +100,7 @@ export class MeshServer {
       return;
     }
     if (this.#countOf(peer.nodeId) >= mostPerNode) {
-      this.#parts.log.warn({ peer: peer.name, address: remoteAddress }, 'too many connections of one peer: refused another');
+      this.#parts.log.warn({ ...peerFields(peer), address: remoteAddress }, 'too many connections of one peer: refused another');
       socket.destroy();
       return;
     }
@@ -143,7 +144,7 @@ export class MeshServer {
           if (first?.frame?.$case !== 'hello') throw invalid('a data stream must name its session first');
           this.#parts.onData(arrival, first.frame.value.sessionId.toString('hex'), stream, rest);
         } catch (error) {
-          this.#parts.log.warn({ peer: arrival.peer.name, address: arrival.address, err: error }, 'a data stream was refused');
+          this.#parts.log.warn({ ...peerFields(arrival.peer), address: arrival.address, err: error }, 'a data stream was refused');
           stream.finish();
         }
       },

@@ -79,7 +79,7 @@ export class Session implements Link {
     this.#silence = new Silence(this.beganMs);
     this.#heartbeat = new Heartbeat(parts.clock, (number) => this.#queueUrgent({ $case: 'heartbeat', value: { ...encodeHeartbeat(number, parts.digests.digest()), holds: parts.owner.holds(this) } }));
     this.#answers = new Answers({
-      peerName: parts.peer.name,
+      peer: parts.peer,
       log: parts.log,
       answer: (query) => parts.owner.query(this, query),
       send: (frame) => this.isUp && this.#queueFrame(frame),
@@ -87,7 +87,7 @@ export class Session implements Link {
     this.#questions = new Questions(parts.clock, parts.peer.name);
     this.#inflow = new Inflow({
       deliver: (message) => parts.owner.message(this, message),
-      onFault: (error, type) => parts.log.error({ peer: this.peer.name, type, err: error }, 'a message from a peer could not be handled'),
+      onFault: (error, type) => parts.log.error({ peer: this.peer.name, peerId: this.peer.nodeId, frame: type, err: error }, 'a message from a peer could not be handled'),
       readData: (isReading) => (isReading ? this.#data?.resume() : this.#data?.pause()),
       room: parts.taskRoom,
       readControl: (isReading) => (isReading ? this.#control.resume() : this.#control.pause()),
@@ -247,7 +247,7 @@ export class Session implements Link {
   #queueFrame(frame: wire.ControlFrame['frame']): void {
     const tooLarge = this.#controlOutlet.add(frame);
     if (tooLarge !== undefined) {
-      this.#parts.log.error({ peer: this.peer.name, frame: frame?.$case, bytes: tooLarge }, 'too large to send to a peer: dropped');
+      this.#parts.log.error({ peer: this.peer.name, peerId: this.peer.nodeId, frame: frame?.$case, bytes: tooLarge }, 'too large to send to a peer: dropped');
       return;
     }
     this.#control.wake();

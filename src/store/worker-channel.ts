@@ -120,7 +120,7 @@ export class WorkerChannel {
       pending.resolve(answer.value);
       return;
     }
-    if (answer.cause !== undefined) this.#log.error({ code: answer.error.code, cause: answer.cause }, answer.error.message);
+    if (answer.cause !== undefined) this.#log.error({ code: answer.error.code, err: thrownThere(answer.cause) }, answer.error.message);
     pending.reject(fromInfo(answer.error));
   }
 
@@ -130,4 +130,11 @@ export class WorkerChannel {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }
+}
+
+/** From its stack, which is all that came over. */
+function thrownThere(stack: string): Error {
+  const [first = ''] = stack.split('\n', 1);
+  const [, name = 'Error', message = ''] = /^(\w+): (.*)$/.exec(first) ?? [];
+  return Object.assign(new Error(message), { name, stack });
 }

@@ -190,7 +190,7 @@ test('a command for a node that is down starts one without network, and stops it
     run: async ({ offline }) => {
       expect(offline).toBe(true);
       const stop = async (force: boolean): Promise<void> => void stopped.push(force);
-      return { ready: { node: 'n', nodeId: laptop, listen: null, gossipListen: null, socket: other.socketPath }, notes: [], stopped: Promise.resolve(), stop };
+      return { ready: { node: 'n', nodeId: laptop, listen: null, gossipListen: null, socket: other.socketPath }, notes: [], stopped: Promise.resolve(), stop, reload: () => Promise.resolve() };
     },
   });
   await other.stop();

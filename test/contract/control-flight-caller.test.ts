@@ -75,6 +75,7 @@ describe('calls that change the node, or tell of others', () => {
     export: (client) => all(client.export({})),
     ping: (client) => client.ping('desktop'),
     diagnose: (client) => client.diagnose(),
+    showConfig: (client) => client.showConfig(),
     backup: (client) => client.backup('/tmp/never.db'),
     serve: (client) => all((client as GrpcNodeClient).openServe()).catch((error: unknown) => Promise.reject(fromCall(error))),
     replyToFlight: (client) => client.replyToFlight({ id: 'last', reply: { kind: 'approved' }, waitMs: 0 }),

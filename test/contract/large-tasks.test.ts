@@ -36,7 +36,7 @@ beforeEach(async () => {
     return invoke({ ...input, task: { text: new TextEncoder().encode('echo hi'), files: [] } });
   };
   server = new Server({ interceptors: [largeTasks(new TaskRoom(roomBytes), 20 * 1024 * 1024)] });
-  server.addService(ControlServiceService, controlHandlers(broker, { authenticate: () => ({ id: 'uid:1' }), onFault: () => undefined }, { served: {} as never, stopping: new AbortController().signal }));
+  server.addService(ControlServiceService, controlHandlers(broker, { authenticate: () => ({ id: 'uid:1' }), onFault: () => undefined }, { served: {} as never, stopping: new AbortController().signal, config: () => Promise.reject(new Error('nobody asks')) }));
   const socketPath = join(node.directory, 'small.sock');
   await new Promise<void>((resolve, reject) => server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => (error === null ? resolve() : reject(error))));
   beckon = await connect({ socketPath });

@@ -85,7 +85,7 @@ test('where nothing can show it, --notify is a warning, and the work goes on', a
 test('a config file that is wrong keeps the node from starting, and says where', async () => {
   const wrong = new LocalNode('wrong', pair.root);
   writeFileSync(join(wrong.home, 'config.toml'), 'notify_all = true\nnotifi = 1\n');
-  await expect(wrong.start()).rejects.toMatchObject({ code: 'invalid', message: expect.stringMatching(/config\.toml:2: unknown key "notifi"/) });
+  await expect(wrong.start()).rejects.toMatchObject({ code: 'invalid', message: expect.stringMatching(/config\.toml:2:1: unknown key "notifi"/) });
   rmSync(join(wrong.home, 'config.toml'));
   await wrong.start();
   await wrong[Symbol.asyncDispose]();

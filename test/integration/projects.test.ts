@@ -272,7 +272,7 @@ describe('the config file', () => {
     expect(await only()).toMatchObject({ state: 'ignored', instances: [] });
     expect(await addresses()).toEqual([]);
     config('roots = [1]\n');
-    await expect(scan()).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('config.toml:1: roots[0]') });
+    await expect(scan()).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('config.toml:1:10: roots[0]') });
   });
 });
 

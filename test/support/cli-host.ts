@@ -1,6 +1,6 @@
 /** A process for the command line to run in: streams in memory, signals and keys on demand. */
 import { PassThrough, Readable, Writable } from 'node:stream';
-import type { DetachedNode, GivenFlags, Host, ReadKey, RunningNode, StopSignal } from '../../src/cli/host.ts';
+import type { DetachedNode, Host, ReadKey, StopSignal } from '../../src/cli/host.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { systemGit } from '../../src/cli/system-git.ts';
 import { createSystemClock } from '../../src/app/system-clock.ts';
@@ -16,12 +16,15 @@ export interface HostOptions {
   readonly cwd?: string;
   readonly readKey?: ReadKey;
   readonly clock?: Clock;
-  readonly run?: (options: { given: GivenFlags; offline: boolean }) => Promise<RunningNode>;
+  readonly run?: Host['node']['run'];
   readonly spawn?: (args: readonly string[], stdin: string) => Promise<DetachedNode>;
   readonly isAlive?: () => boolean;
   readonly examine?: Host['examine'];
   readonly survey?: Host['survey'];
   readonly copy?: Host['copy'];
+  readonly config?: Host['config'];
+  readonly logPath?: string;
+  readonly hasTerminal?: boolean;
   /** Nobody reads stdout after so many bytes. */
   readonly readsBytes?: number;
 }
@@ -53,7 +56,14 @@ export class CliProcess {
       version: '1.2.3',
       // Asked each time: a node may be started meanwhile.
       socketPath: () => options.socketPath,
-      logPath: () => '/nowhere/node.log',
+      logPath: () => options.logPath ?? '/nowhere/node.log',
+      stderrPath: () => '/nowhere/stderr.log',
+      stderrLines: () => (line) => {
+        this.#stderr += line;
+        return true;
+      },
+      hasTerminal: () => options.hasTerminal ?? false,
+      config: options.config ?? { path: () => '/nowhere/config.toml', here: unavailable, check: unavailable },
       onSignal: (signals, handler) => {
         for (const signal of signals) this.#of(signal).add(handler);
         return () => {

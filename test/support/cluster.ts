@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { kill, killAll, processesOf } from './belongings.ts';
+import { flawOfLogs } from './log-search.ts';
 import { TestNode } from './node-process.ts';
 import type { NodePlace } from './node-process.ts';
 import { waitFor } from './wait-for.ts';
@@ -84,7 +85,7 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * Ends all nodes as a service manager would, kills what is left, removes the directory.
-   * @throws when a process outlived its node
+   * @throws when a process outlived its node, or a log has what must be in none
    */
   async [Symbol.asyncDispose](): Promise<void> {
     const running = this.#nodes.flatMap((node) => node.pid ?? []);
@@ -99,10 +100,12 @@ export class Cluster implements AsyncDisposable {
     const left = this.processes;
     killAll(left);
     if (left.length > 0) await waitFor('what was killed to be gone', () => this.processes.length === 0);
+    const logFlaw = flawOfLogs(this.#nodes.map(({ home }) => home));
     await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
     if (endedInTime !== true) {
       throw new Error(`processes outlived their nodes:\n${left.map(({ pid, command }) => `${pid} ${command.slice(0, 300)}`).join('\n')}`);
     }
+    if (logFlaw !== undefined) throw logFlaw;
     if (existsSync(this.directory)) throw new Error(`${this.directory} is still there`);
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSystemClock } from '../../src/app/system-clock.ts';
 import { ControlServer } from '../../src/control/server.ts';
+import type { ConfigView } from '../../src/domain/config-view.ts';
 import { AttachedHarness } from '../../src/harness/attached/harness.ts';
 import { CliProcess } from './cli-host.ts';
 import type { HostOptions } from './cli-host.ts';
@@ -15,8 +16,10 @@ export class FakeNode {
   readonly directory = mkdtempSync(join(tmpdir(), 'beckon-control-'));
   readonly socketPath = join(this.directory, 'run', 'control.sock');
   readonly broker = new FakeBroker();
+  /** What it says of its settings. */
+  config: ConfigView = { path: '/nowhere/config.toml', exists: false, settings: [], flaws: [] };
   readonly served = new AttachedHarness({ clock: createSystemClock(), onServersChanged: () => Promise.resolve() });
-  readonly server = new ControlServer({ api: this.broker, served: this.served, socketPath: this.socketPath, uid: process.getuid?.() ?? 0, clock: createSystemClock(), log });
+  readonly server = new ControlServer({ api: this.broker, served: this.served, socketPath: this.socketPath, uid: process.getuid?.() ?? 0, clock: createSystemClock(), log, config: () => Promise.resolve(this.config) });
 
   async start(): Promise<this> {
     await this.server.start();

@@ -3,8 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runNode } from '../../src/app/node.ts';
-import type { RunningNode } from '../../src/app/node.ts';
+import type { NodeOptions, RunningNode } from '../../src/app/node.ts';
+import { openNodeLog } from '../../src/app/open-log.ts';
 import { paths as findPaths } from '../../src/app/paths.ts';
+import { createSystemClock } from '../../src/app/system-clock.ts';
 import { connect } from '../../src/client/connect.ts';
 import type { FlightUpdate, InvokeRequest, NodeClient } from '../../src/client/types.ts';
 import type { Harness } from '../../src/domain/harness-port.ts';
@@ -12,7 +14,7 @@ import type { FlightId } from '../../src/domain/ids.ts';
 import type { Clock } from '../../src/domain/ports.ts';
 import type { Flight } from '../../src/domain/records.ts';
 import { CliProcess } from './cli-host.ts';
-import { silentLog } from './temp-store.ts';
+import { flawOfLogs } from './log-search.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface LocalNodeOptions {
@@ -30,6 +32,8 @@ export class LocalNode implements AsyncDisposable {
   readonly home: string;
   #running: RunningNode | undefined;
   #client: NodeClient | undefined;
+  /** Fields that its log would not take. */
+  readonly #refused = new Set<string>();
 
   constructor(name: string, root: string) {
     this.name = name;
@@ -60,9 +64,15 @@ export class LocalNode implements AsyncDisposable {
     if (config !== undefined) writeFileSync(join(this.home, 'config.toml'), config);
     const name = 'name' in options ? options.name : this.#running === undefined ? this.name : undefined;
     const given = { ...(name === undefined ? {} : { name }), listen: [this.listen === '' ? '127.0.0.1:0' : this.listen], tailscale: 'off', ...(token === undefined ? {} : { join: token }) };
-    this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, log: silentLog, harnesses, ...(clock === undefined ? {} : { clock }) });
+    this.#running = await runNode({ paths: this.#paths, env, given, version: '0.0.0-test', pid: process.pid, ...(await this.#logging(clock)), harnesses, ...(clock === undefined ? {} : { clock }) });
     this.#client = await connect({ socketPath: this.#running.ready.socket });
     return this;
+  }
+
+  /** As SIGHUP does, with another config file. */
+  async reload(config: string): Promise<void> {
+    writeFileSync(join(this.home, 'config.toml'), config);
+    await this.#running?.reload();
   }
 
   /** As a process of a flight, by its token. */
@@ -126,10 +136,20 @@ export class LocalNode implements AsyncDisposable {
     await waitFor(`${this.name} to lose ${peer.name}`, async () => (await this.client.peers()).every((each) => each.name !== peer.name || each.state !== 'alive'));
   }
 
+  /** As a node of its own has it, and all of it. */
+  async #logging(clock: Clock = createSystemClock()): Promise<Pick<NodeOptions, 'log' | 'logControl'>> {
+    const { log, control } = await openNodeLog({ path: join(this.#paths.logDir, 'node.log'), clock, onRefused: (field) => this.#refused.add(field) });
+    return { log, logControl: { ...control, apply: (config) => control.apply({ ...config, logLevel: 'debug' }) } };
+  }
+
+  /** @throws when its log has what must be in none, or was given what it does not know */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client?.close();
     await this.#running?.stop(true);
     this.#running = undefined;
+    const flaw = flawOfLogs([this.home]);
+    if (flaw !== undefined) throw flaw;
+    if (this.#refused.size > 0) throw new Error(`what the schema of the log does not know was logged: ${[...this.#refused].join(', ')}`);
   }
 }
 
@@ -154,7 +174,10 @@ export class LocalPair implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.laptop[Symbol.asyncDispose](), this.desktop[Symbol.asyncDispose]()]);
-    rmSync(this.root, { recursive: true, force: true });
+    try {
+      await Promise.all([this.laptop[Symbol.asyncDispose](), this.desktop[Symbol.asyncDispose]()]);
+    } finally {
+      rmSync(this.root, { recursive: true, force: true });
+    }
   }
 }

@@ -42,8 +42,8 @@ export class Removal {
 
   /** A branch that a worktree was to have; left when it is checked out somewhere. @returns whether it is gone */
   async deleteBranch(branch: string, common: string, env: Env): Promise<boolean> {
-    const { code, words } = await this.#inside(common, ['branch', '-D', '--quiet', '--', branch], env, quickMs);
-    if (code !== 0) this.#log?.warn({ branch, words }, 'the branch of a worktree could not be deleted');
+    const { code } = await this.#inside(common, ['branch', '-D', '--quiet', '--', branch], env, quickMs);
+    if (code !== 0) this.#log?.warn({ branch }, 'the branch of a worktree could not be deleted');
     return code === 0;
   }
 

@@ -30,7 +30,7 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-async function examine(how: { fix?: boolean; isRunning?: boolean } = {}): Promise<Record<string, Check>> {
+async function examine(how: { fix?: boolean; isRunning?: boolean; env?: Readonly<Record<string, string>> } = {}): Promise<Record<string, Check>> {
   const checks = await examineHere({ paths, uid, env: {}, fix: false, isRunning: false, ...how });
   return Object.fromEntries(checks.map((each) => [each.id, each]));
 }
@@ -51,7 +51,7 @@ const modeOf = (path: string): number => statSync(path).mode & 0o777;
 describe('on a machine whose node is down', () => {
   test('all is well but that', async () => {
     const checks = await examine();
-    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'socket', 'node', 'database', 'tailscale']);
+    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'config', 'socket', 'node', 'database', 'tailscale']);
     expect(Object.values(checks).filter(({ ok }) => !ok).map(({ id }) => id)).toEqual(['node']);
     expect(checks['node']).toMatchObject({ detail: 'no node runs here', hint: 'start it: beckon up --detach' });
   });
@@ -62,7 +62,7 @@ describe('on a machine whose node is down', () => {
     expect(statSync(paths.dbFile).mtimeMs).toBe(before.mtimeMs);
     expect([paths.lockFile, `${paths.dbFile}-wal`, `${paths.dbFile}-shm`].filter((path) => existsSync(path))).toEqual([]);
     rmSync(home, { recursive: true });
-    expect(Object.values(await examine())).toMatchObject([{ id: 'permissions', ok: true }, { id: 'node', ok: false }]);
+    expect(Object.values(await examine())).toMatchObject([{ id: 'permissions', ok: true }, { id: 'config', ok: true }, { id: 'node', ok: false }]);
     expect(existsSync(home)).toBe(false);
   });
 
@@ -121,7 +121,7 @@ test('a node that holds the lock and does not answer is neither down nor well, a
   await new Promise((resolve) => holder.once('message', resolve));
   try {
     const checks = await examine({ fix: true });
-    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'node']);
+    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'config', 'node']);
     expect(checks['node']).toMatchObject({ ok: false, detail: expect.stringContaining('does not answer') });
     expect(existsSync(paths.socketPath)).toBe(true);
   } finally {
@@ -132,7 +132,7 @@ test('a node that holds the lock and does not answer is neither down nor well, a
 });
 
 test('of a node that runs only the outside is looked at: the rest it knows better', async () => {
-  expect(Object.keys(await examine({ isRunning: true }))).toEqual(['permissions', 'disk']);
+  expect(Object.keys(await examine({ isRunning: true }))).toEqual(['permissions', 'disk', 'config']);
 });
 
 test.each([
@@ -145,4 +145,16 @@ test.each([
   const judged = flawOf({ path: '/x', kind: 'file', refused: 0o077, mode: 0o600 }, found, 5);
   if (flaw === undefined) expect(judged).toBeUndefined();
   else expect(judged).toMatchObject(flaw);
+});
+
+describe('the config file', () => {
+  test('that no node would start with is told with its place, and what is right in one is followed', async () => {
+    writeFileSync(paths.configFile, 'tailscale = "off"\n');
+    expect(await examine()).toMatchObject({ config: { ok: true, detail: `${paths.configFile} is understood` }, tailscale: { ok: true, detail: expect.stringContaining('off') } });
+    writeFileSync(paths.configFile, 'tailscale = "off"\nlisten = 1\nx = 2\n');
+    expect((await examine()).config).toMatchObject({ ok: false, detail: `${paths.configFile}:2:10: listen: must be a list, and is a number, and 1 more; no node starts with that`, hint: expect.stringContaining('beckon config check') });
+    expect((await examine({ env: { BECKON_LOG_LEVEL: 'loud' } })).config?.detail).toContain(', and 2 more');
+    rmSync(paths.configFile);
+    expect((await examine({ env: { BECKON_LOG_LEVEL: 'loud' } })).config).toMatchObject({ ok: false, detail: expect.stringContaining('BECKON_LOG_LEVEL: must be one of') });
+  });
 });

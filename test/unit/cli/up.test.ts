@@ -1,13 +1,14 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { DetachedNode, GivenFlags, RunningNode } from '../../../src/cli/host.ts';
 import { CliProcess } from '../../support/cli-host.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const ready = { node: 'laptop', nodeId: 'k51x', listen: '127.0.0.1:7423', gossipListen: null, socket: '/run/control.sock' };
 
-function fakeNode(): { node: RunningNode; stops: boolean[]; down: () => void } {
+function fakeNode(): { node: RunningNode; stops: boolean[]; reloads: () => number; down: () => void } {
   const stopped = Promise.withResolvers<void>();
   const stops: boolean[] = [];
+  let reloads = 0;
   const node: RunningNode = {
     ready,
     notes: ['it listens on this machine only'],
@@ -17,8 +18,12 @@ function fakeNode(): { node: RunningNode; stops: boolean[]; down: () => void } {
       if (force) stopped.resolve();
       return stopped.promise;
     },
+    reload: () => {
+      reloads += 1;
+      return Promise.resolve();
+    },
   };
-  return { node, stops, down: () => stopped.resolve() };
+  return { node, stops, reloads: () => reloads, down: () => stopped.resolve() };
 }
 
 test('up prints one ready line, passes on what was given, and nothing else', async () => {
@@ -84,7 +89,7 @@ test('what the child failed with is what up --detach fails with', async () => {
 
 test('a child that ends without a word is reported with its log', async () => {
   const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([], {}, 70) });
-  expect([await ran.run('up', '--detach'), ran.stderr]).toEqual([70, 'error: the node ended before it was ready, with 70\nhint: its log says why: /nowhere/node.log\n']);
+  expect([await ran.run('up', '--detach'), ran.stderr]).toEqual([70, 'error: the node ended before it was ready, with 70\nhint: its last words are in /nowhere/stderr.log\n']);
 });
 
 test('a node whose ready line nobody reads goes on: up --detach may have been interrupted', async () => {
@@ -99,4 +104,74 @@ test('a node whose ready line nobody reads goes on: up --detach may have been in
   down();
   await ended;
   expect(code).toBe(0);
+});
+
+test.each([
+  ['no terminal', {}],
+  ['its terminal still there', { terminal: true, hasTerminal: true }],
+])('SIGHUP with %s has the node read its config again, and go on', async (_what, options) => {
+  const { node, stops, reloads, down } = fakeNode();
+  const ran = new CliProcess({ socketPath: '/nowhere', run: () => Promise.resolve(node), ...options });
+  const ended = ran.run('up');
+  await waitFor('the ready line', () => ran.stdout !== '');
+  ran.signal('SIGHUP');
+  expect([reloads(), stops]).toEqual([1, []]);
+  down();
+  expect(await ended).toBe(0);
+});
+
+test('SIGHUP while the node starts has it read its config again as soon as it is up', async () => {
+  const { node, stops, reloads, down } = fakeNode();
+  const starting = Promise.withResolvers<RunningNode>();
+  const ran = new CliProcess({ socketPath: '/nowhere', run: () => starting.promise });
+  const ended = ran.run('up');
+  await waitFor('it to listen', () => ran.signal('SIGHUP'));
+  expect(reloads()).toBe(0);
+  starting.resolve(node);
+  await waitFor('the ready line', () => ran.stdout !== '');
+  await waitFor('the config to be read', () => reloads() === 1);
+  down();
+  expect([await ended, stops]).toEqual([0, []]);
+});
+
+test('SIGHUP of a terminal that is gone ends the node as SIGTERM does', async () => {
+  const { node, stops, reloads, down } = fakeNode();
+  const ran = new CliProcess({ socketPath: '/nowhere', run: () => Promise.resolve(node), terminal: true, hasTerminal: false });
+  const ended = ran.run('up');
+  await waitFor('the ready line', () => ran.stdout !== '');
+  ran.signal('SIGHUP');
+  expect([reloads(), stops]).toEqual([0, [false]]);
+  down();
+  expect(await ended).toBe(0);
+});
+
+describe('the log of a node in the foreground', () => {
+  const logged = (level: string, fields: object, msg: string): string => `${JSON.stringify({ level, at: '2026-03-01T14:05:09.123Z', type: 'log', nodeId: 'k51', ...fields, msg })}\n`;
+  const lines = [logged('warn', { peer: 'desk\u001btop' }, 'it is gone'), logged('info', {}, 'and back')];
+  const up = async (argv: readonly string[], options: object): Promise<string> => {
+    const { node, down } = fakeNode();
+    const ran = new CliProcess({
+      socketPath: '/nowhere',
+      ...options,
+      run: ({ onLogLine }) => {
+        for (const line of lines) onLogLine?.(line);
+        return Promise.resolve({ ...node, notes: [] });
+      },
+    });
+    const ended = ran.run('up', ...argv);
+    await waitFor('the ready line', () => ran.stdout !== '');
+    down();
+    await ended;
+    return ran.stderr;
+  };
+
+  test('is lines for people on a terminal', async () => {
+    const [first = '', second = ''] = (await up([], { terminal: true })).split('\n');
+    expect([first.slice(20), second.slice(20)]).toEqual(['warn  it is gone  peer=desk␛top', 'info  and back']);
+  });
+
+  test('is passed on as it is elsewhere, and left to its files with --json', async () => {
+    expect(await up([], {})).toContain(lines.join(''));
+    expect(await up(['--json'], {})).toBe('');
+  });
 });

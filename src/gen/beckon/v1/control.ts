@@ -38,6 +38,7 @@ import {
   WatchAgentsRequest,
   WatchAgentsResponse,
 } from "./agent.ts";
+import { ShowConfigRequest, ShowConfigResponse } from "./config.ts";
 import {
   DiagnoseRequest,
   DiagnoseResponse,
@@ -3704,6 +3705,16 @@ export const ControlServiceService = {
     responseSerialize: (value: DiagnoseResponse): Buffer => Buffer.from(DiagnoseResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DiagnoseResponse => DiagnoseResponse.decode(value),
   },
+  /** What is in force, and what waits: for a restart, or for the config to be read again. */
+  showConfig: {
+    path: "/beckon.v1.ControlService/ShowConfig" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ShowConfigRequest): Buffer => Buffer.from(ShowConfigRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShowConfigRequest => ShowConfigRequest.decode(value),
+    responseSerialize: (value: ShowConfigResponse): Buffer => Buffer.from(ShowConfigResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShowConfigResponse => ShowConfigResponse.decode(value),
+  },
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: {
     path: "/beckon.v1.ControlService/Backup" as const,
@@ -3864,6 +3875,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   export: handleServerStreamingCall<ExportRequest, ExportResponse>;
   /** What of itself only a node that runs can check. */
   diagnose: handleUnaryCall<DiagnoseRequest, DiagnoseResponse>;
+  /** What is in force, and what waits: for a restart, or for the config to be read again. */
+  showConfig: handleUnaryCall<ShowConfigRequest, ShowConfigResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
   createMesh: handleUnaryCall<CreateMeshRequest, CreateMeshResponse>;
@@ -4373,6 +4386,22 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DiagnoseResponse) => void,
+  ): ClientUnaryCall;
+  /** What is in force, and what waits: for a restart, or for the config to be read again. */
+  showConfig(
+    request: ShowConfigRequest,
+    callback: (error: ServiceError | null, response: ShowConfigResponse) => void,
+  ): ClientUnaryCall;
+  showConfig(
+    request: ShowConfigRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ShowConfigResponse) => void,
+  ): ClientUnaryCall;
+  showConfig(
+    request: ShowConfigRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ShowConfigResponse) => void,
   ): ClientUnaryCall;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup(

@@ -1,0 +1,50 @@
+/** Who this node is, from what is stored; and the person at it. */
+import { userInfo } from 'node:os';
+import { selfRemovedWords } from '../broker/removal.ts';
+import type { Self } from '../broker/self.ts';
+import type { Store } from '../domain/store-port.ts';
+import { flawOfOwner, parseLeaf } from '../trust/certificate.ts';
+
+export interface SelfParts {
+  readonly store: Store;
+  readonly nodeId: Self['nodeId'];
+  readonly epoch: number;
+  readonly previousEpoch: number;
+  readonly version: string;
+  readonly unjoinedName: () => string;
+}
+
+export function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: SelfParts): Self {
+  // Asked for each time a name is looked up; reading a certificate takes half a millisecond.
+  let certified: { readonly leaf: Uint8Array; readonly atMs: number } | undefined;
+  return {
+    nodeId,
+    epoch,
+    previousEpoch,
+    version,
+    name: () => (store.read.membership() ?? store.read.removedFrom())?.name ?? unjoinedName(),
+    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personOf(),
+    certifiedAtMs: () => {
+      const leaf = store.read.membership()?.chain.leaf;
+      if (leaf === undefined) return 0;
+      if (certified?.leaf !== leaf) certified = { leaf, atMs: parseLeaf(leaf).notBeforeMs };
+      return certified.atMs;
+    },
+    mesh: () => store.read.mesh(),
+  };
+}
+
+/** The person at this machine, as its user name has it. */
+export function personOf(): string {
+  const name = userInfo().username;
+  return flawOfOwner(name) === undefined ? name : 'owner';
+}
+
+export function removedNote(store: Store): string | undefined {
+  const from = store.read.removedFrom();
+  return from === undefined ? undefined : selfRemovedWords(from);
+}
+
+export function rootOf(store: Store): Uint8Array {
+  return store.read.membership()?.rootDer ?? new Uint8Array();
+}
