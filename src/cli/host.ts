@@ -2,6 +2,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Check } from '../domain/checks.ts';
 import type { Clock } from '../domain/ports.ts';
+import type { Supervision } from '../domain/supervision-port.ts';
 
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
@@ -92,6 +93,8 @@ export interface Host {
   readonly readKey: ReadKey | undefined;
   readonly node: NodeProcess;
   readonly git: Git;
+  /** systemd or launchd, for this node. */
+  supervision(): Promise<Supervision>;
   /** What is known of this machine before anything is set up on it. */
   survey(): Promise<Survey>;
   readonly copy: {

@@ -17,6 +17,7 @@ import { defineScan } from './scan.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
 import { defineSetup } from './setup.ts';
+import { defineSupervision } from './supervision.ts';
 
 /** `done` is told the exit code of the command that ran. */
 export function buildProgram(context: Context, done: (exitCode: number) => void): Command {
@@ -38,7 +39,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup, defineCompletion]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup, defineSupervision, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

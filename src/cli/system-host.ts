@@ -19,6 +19,7 @@ export interface HostParts {
   readonly run: NodeProcess['run'];
   readonly examine: Host['examine'];
   readonly survey: Host['survey'];
+  readonly supervision: Host['supervision'];
   readonly copy: Host['copy'];
 }
 
@@ -44,6 +45,7 @@ export function systemHost(parts: HostParts): Host {
     },
     examine: parts.examine,
     survey: parts.survey,
+    supervision: parts.supervision,
     copy: parts.copy,
     node: {
       run: parts.run,

@@ -5,6 +5,7 @@ import { runCli } from '../../src/cli/run.ts';
 import { systemGit } from '../../src/cli/system-git.ts';
 import { createSystemClock } from '../../src/app/system-clock.ts';
 import type { Clock } from '../../src/domain/ports.ts';
+import type { Supervision } from '../../src/domain/supervision-port.ts';
 import { gitPath } from './git-repository.ts';
 
 export interface HostOptions {
@@ -21,10 +22,25 @@ export interface HostOptions {
   readonly isAlive?: () => boolean;
   readonly examine?: Host['examine'];
   readonly survey?: Host['survey'];
+  readonly supervision?: Supervision;
   readonly copy?: Host['copy'];
   /** Nobody reads stdout after so many bytes. */
   readonly readsBytes?: number;
 }
+
+const unwanted = (): never => {
+  throw new Error('this test installs nothing');
+};
+
+/** Nothing is installed, and nothing can be. */
+export const noSupervision: Supervision = {
+  plan: unwanted,
+  write: unwanted,
+  installed: () => Promise.resolve(undefined),
+  isCurrent: unwanted,
+  remove: unwanted,
+  filesOf: unwanted,
+};
 
 export class CliProcess {
   readonly host: Host;
@@ -61,6 +77,7 @@ export class CliProcess {
         };
       },
       readKey: options.readKey,
+      supervision: () => Promise.resolve(options.supervision ?? noSupervision),
       survey: options.survey ?? (() => Promise.resolve({ suggestedName: 'laptop', remembered: {}, addresses: [] })),
       copy: options.copy ?? { refusedBecause: () => Promise.resolve(undefined), rekey: unavailable },
       examine: options.examine ?? (() => Promise.resolve([])),
