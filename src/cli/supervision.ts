@@ -57,7 +57,13 @@ async function install(context: Context, _args: readonly string[], options: Opti
   const before = await supervisor.look();
   await supervision.write(planned);
   const isChanged = planned.entry !== 'same' || planned.environment !== 'same' || !before.isEnabled;
-  if (isChanged) await supervisor.enable();
+  if (isChanged) {
+    await supervisor.enable().catch(async (thrown: unknown) => {
+      // A unit that nobody has read would be half an installation.
+      if (planned.entry === 'absent') await supervision.remove(planned);
+      throw thrown;
+    });
+  }
   const pid = await running(context, planned, isChanged);
   if (out.isJson) {
     const { entry, environment, variables, notes } = planned;

@@ -37,10 +37,10 @@ ${Object.entries(environment)
   .map(([name, value]) => `Environment=${assignment(name, value)}\n`)
   .join('')}
 Restart=on-failure
-RestartSec=2s
+RestartSec=1s
 RestartPreventExitStatus=${forPeople.join(' ')}
-# Something is missing that may come by itself (an address, room on the disk): less often.
-ExecStopPost=/bin/sh -c 'test "$EXIT_STATUS" != 4 || sleep 8'
+# Killed, it is back at once. What failed by itself (no such address yet, no room on the disk) is tried less often.
+ExecStopPost=/bin/sh -c 'case "$EXIT_CODE $EXIT_STATUS" in "exited "[0${forPeople.join('')}]|killed*|dumped*) ;; *) sleep 8 ;; esac'
 
 # TERM to the node alone, which waits ${drainSeconds} s for what runs and then ends it; what is left of a killed node goes at once.
 KillMode=mixed
