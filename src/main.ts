@@ -8,7 +8,8 @@ import process from 'node:process';
 
 // Below this user's own home, since whoever can write there decides what runs here. Starts take a third of the time.
 const { XDG_CACHE_HOME: cacheHome = '' } = process.env;
-enableCompileCache(join(cacheHome.startsWith('/') ? cacheHome : join(homedir(), '.cache'), 'beckon', 'compiled'));
+const cacheDir = join(cacheHome.startsWith('/') ? cacheHome : join(homedir(), '.cache'), 'beckon', 'compiled');
+enableCompileCache(cacheDir);
 
 const { paths: findPaths } = await import('./app/paths.ts');
 const { createSystemClock } = await import('./app/system-clock.ts');
@@ -38,6 +39,16 @@ const host = systemHost({
   survey: async () => {
     const { surveyHere } = await import('./app/survey.ts');
     return await surveyHere({ paths, env: process.env });
+  },
+  belongings: {
+    find: async () => {
+      const { findBelongings } = await import('./app/belongings.ts');
+      return await findBelongings({ paths, cacheDir });
+    },
+    remove: async (belongings) => {
+      const { removeBelongings } = await import('./app/belongings.ts');
+      return await removeBelongings({ paths, cacheDir }, belongings);
+    },
   },
   supervision: async () => {
     const { createSupervision } = await import('./app/supervision.ts');

@@ -1,5 +1,6 @@
 /** All that the command line touches of its process, so that a test can be the process. */
 import type { Readable, Writable } from 'node:stream';
+import type { Belongings } from '../domain/belongings.ts';
 import type { Check } from '../domain/checks.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Supervision } from '../domain/supervision-port.ts';
@@ -93,6 +94,12 @@ export interface Host {
   readonly readKey: ReadKey | undefined;
   readonly node: NodeProcess;
   readonly git: Git;
+  /** What the node has on this machine. */
+  readonly belongings: {
+    find(): Promise<Belongings>;
+    /** @returns the paths that are gone. @throws BrokerError `conflict` while a node runs */
+    remove(belongings: Belongings): Promise<readonly string[]>;
+  };
   /** systemd or launchd, for this node. */
   supervision(): Promise<Supervision>;
   /** What is known of this machine before anything is set up on it. */

@@ -14,6 +14,7 @@ import { defineNode } from './node.ts';
 import { examples } from './options.ts';
 import type { Register } from './options.ts';
 import { defineScan } from './scan.ts';
+import { defineUninstall } from './uninstall.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
 import { defineSetup } from './setup.ts';
@@ -39,7 +40,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup, defineSupervision, defineCompletion]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineDeliveries, defineBackup, defineDoctor, defineSetup, defineSupervision, defineUninstall, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

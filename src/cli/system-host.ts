@@ -19,6 +19,7 @@ export interface HostParts {
   readonly run: NodeProcess['run'];
   readonly examine: Host['examine'];
   readonly survey: Host['survey'];
+  readonly belongings: Host['belongings'];
   readonly supervision: Host['supervision'];
   readonly copy: Host['copy'];
 }
@@ -45,6 +46,7 @@ export function systemHost(parts: HostParts): Host {
     },
     examine: parts.examine,
     survey: parts.survey,
+    belongings: parts.belongings,
     supervision: parts.supervision,
     copy: parts.copy,
     node: {

@@ -23,6 +23,7 @@ export interface HostOptions {
   readonly examine?: Host['examine'];
   readonly survey?: Host['survey'];
   readonly supervision?: Supervision;
+  readonly belongings?: Host['belongings'];
   readonly copy?: Host['copy'];
   /** Nobody reads stdout after so many bytes. */
   readonly readsBytes?: number;
@@ -77,6 +78,7 @@ export class CliProcess {
         };
       },
       readKey: options.readKey,
+      belongings: options.belongings ?? { find: () => Promise.resolve({ found: [], left: [], worktrees: [] }), remove: unwanted },
       supervision: () => Promise.resolve(options.supervision ?? noSupervision),
       survey: options.survey ?? (() => Promise.resolve({ suggestedName: 'laptop', remembered: {}, addresses: [] })),
       copy: options.copy ?? { refusedBecause: () => Promise.resolve(undefined), rekey: unavailable },

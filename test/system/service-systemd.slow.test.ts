@@ -109,7 +109,7 @@ describe.skipIf(noSystemd !== undefined)(`a node that systemd runs${because(noSy
   test('what may mend itself is tried again, less often than what was killed', async () => {
     machine.beckon(['down']);
     // An address of a network that this machine does not have yet.
-    machine.asAda(['sh', '-c', `sed -i 's/^{/{"listen":["192.0.2.7:7423"],/' ${state}/up.json`]);
+    machine.asAda(['sh', '-c', `echo '{"listen":["192.0.2.7:7423"]}' > ${state}/up.json`]);
     const { code, stderr } = machine.asAda(['beckon', 'up', '--detach']);
     expect({ code, stderr }).toMatchObject({ code: 4, stderr: expect.stringMatching(/the node failed.*192\.0\.2\.7:7423: this machine has no such address/) });
     expect(property('NRestarts')).toBe('0');
@@ -117,6 +117,7 @@ describe.skipIf(noSystemd !== undefined)(`a node that systemd runs${because(noSy
     await waitFor('the next try', isUp, { timeoutMs: 30_000, pollMs: 200 });
     expect(property('NRestarts')).toBe('1');
     expect(pid()).toBe(Number(property('MainPID')));
+    machine.asAda(['sh', '-c', `echo '{}' > ${state}/up.json`]);
   });
 
   test('another shell with another environment brings it up to date, and interrupts nothing', () => {
