@@ -6,6 +6,7 @@ import type { AgentFilter } from '../domain/agent-filter.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { AgentsUpdate, AgentView, GoneAgent } from './api.ts';
+import { WakeablePause } from './wakeable-pause.ts';
 
 /** Between two updates, ms. */
 const restMs = 250;
@@ -26,28 +27,17 @@ export async function* watchAgents({ views, registry, mesh, clock }: WatchAgents
   let told: ReadonlyMap<string, Told> | undefined;
   let dueMs = clock.monotonic();
   let notBeforeMs = dueMs;
-  let wake = (): void => undefined;
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        cancelTimer();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const cancelTimer = clock.setTimer(ms, done);
-      signal.addEventListener('abort', done);
-      wake = done;
-    });
+  const pause = new WakeablePause(clock, signal);
   const onChange = (): void => {
     dueMs = notBeforeMs;
-    wake();
+    pause.wake();
   };
   const stops = [registry.onChange(onChange), mesh.onPeer(onChange)];
   try {
     while (!signal.aborted) {
       const beganMs = clock.monotonic();
       if (beganMs < dueMs) {
-        await pause(dueMs - beganMs);
+        await pause.wait(dueMs - beganMs);
         continue;
       }
       const now = new Map(views.all(filter).map((view) => [keyOf(view), { view, facts: factsOf(view) }]));

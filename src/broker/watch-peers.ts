@@ -2,6 +2,7 @@
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { PeersUpdate } from './api.ts';
+import { WakeablePause } from './wakeable-pause.ts';
 
 /** How often round trips and times of last signs are told anew, ms. */
 const refreshMs = 2_000;
@@ -12,25 +13,14 @@ const mostWaiting = 1_000;
 export async function* watchPeers({ mesh, clock }: { readonly mesh: Mesh; readonly clock: Clock }, signal: AbortSignal): AsyncGenerator<PeersUpdate> {
   const changes: PeersUpdate[] = [];
   let dueMs = clock.monotonic();
-  let wake = (): void => undefined;
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        cancelTimer();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const cancelTimer = clock.setTimer(ms, done);
-      signal.addEventListener('abort', done);
-      wake = done;
-    });
+  const pause = new WakeablePause(clock, signal);
   const stop = mesh.onPeer((peer, from) => {
     if (changes.length >= mostWaiting) {
       changes.length = 0;
       dueMs = clock.monotonic();
     }
     changes.push({ type: 'changed', atMs: clock.now(), peer, ...(from === undefined ? {} : { from }) });
-    wake();
+    pause.wake();
   });
   try {
     while (!signal.aborted) {
@@ -41,7 +31,7 @@ export async function* watchPeers({ mesh, clock }: { readonly mesh: Mesh; readon
         yield* changes.splice(0);
         yield all;
       } else if (changes.length > 0) yield* changes.splice(0);
-      else await pause(leftMs);
+      else await pause.wait(leftMs);
     }
   } finally {
     stop();

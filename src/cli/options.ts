@@ -9,9 +9,6 @@ import { quoted } from '../domain/text.ts';
 import type { PageRequest } from '../domain/records.ts';
 import type { Context } from './context.ts';
 
-/** A group of commands adds itself to the program. */
-export type Define = (parent: Command, on: Register) => void;
-
 /** Makes `action` what `command` does. */
 export type Register = (command: Command, action: Action) => void;
 export type Action = (context: Context, args: readonly string[], options: OptionValues) => Promise<number>;

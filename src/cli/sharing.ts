@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { neutralise } from '../domain/text.ts';
 import { wordsOfShare } from '../domain/sharing.ts';
 import type { ShareView } from '../domain/sharing.ts';
+import type { NodeClient, ShareResult } from '../client/types.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
@@ -37,29 +38,27 @@ export function sharesInWords(shares: readonly ShareView[]): string {
 }
 
 async function share(context: Context, [address = '']: readonly string[], options: OptionValues): Promise<number> {
-  const { out } = context;
-  checkAddress(address);
-  const result = await withNode(context, (client) => client.shareAgent({ address, parties: list(options, 'with') }), { offline: true });
-  if (out.isJson) {
-    await out.json(result);
-    return exitOk;
-  }
-  await out.line(`${result.address} is shared with ${sharesInWords(result.shares)}`);
-  if (!result.changed) out.note(out.dim('it was so already'));
+  await change(context, address, (client) => client.shareAgent({ address, parties: list(options, 'with') }));
   return exitOk;
 }
 
 async function unshare(context: Context, [address = '']: readonly string[], options: OptionValues): Promise<number> {
   const { out } = context;
-  checkAddress(address);
-  const result = await withNode(context, (client) => client.unshareAgent({ address, parties: list(options, 'with') }), { offline: true });
-  if (out.isJson) {
-    await out.json(result);
-    return exitOk;
-  }
-  await out.line(`${result.address} is shared with ${sharesInWords(result.shares)}`);
-  if (!result.changed) out.note(out.dim('it was so already'));
-  if (result.ended > 0) out.note(`${result.ended} queued ${result.ended === 1 ? 'invocation' : 'invocations'} of theirs failed: denied`);
-  if (result.running > 0) out.note(`${result.running} of theirs ${result.running === 1 ? 'runs and goes' : 'run and go'} on: to end one, beckon flight cancel`);
+  const { ended, running } = await change(context, address, (client) => client.unshareAgent({ address, parties: list(options, 'with') }));
+  if (!out.isJson && ended > 0) out.note(`${ended} queued ${ended === 1 ? 'invocation' : 'invocations'} of theirs failed: denied`);
+  if (!out.isJson && running > 0) out.note(`${running} of theirs ${running === 1 ? 'runs and goes' : 'run and go'} on: to end one, beckon flight cancel`);
   return exitOk;
+}
+
+/** Makes the change and shows with whom the agent is shared now. */
+async function change<Result extends ShareResult>(context: Context, address: string, make: (client: NodeClient) => Promise<Result>): Promise<Result> {
+  const { out } = context;
+  checkAddress(address);
+  const result = await withNode(context, make, { offline: true });
+  if (out.isJson) await out.json(result);
+  else {
+    await out.line(`${result.address} is shared with ${sharesInWords(result.shares)}`);
+    if (!result.changed) out.note(out.dim('it was so already'));
+  }
+  return result;
 }

@@ -21,7 +21,8 @@ const mostAddresses = 16;
 const baseMs = 500;
 /**
  * The longest wait between two tries. A node that was here within the hour must be found within 5 s of being back:
- * a try that began just before may take its whole 3 s, so 2 s are left. Seeds are few and typed by hand.
+ * a try that began just before may take its whole 3 s, so 2 s are left, while few are away. Seeds are few and typed by hand.
+ * Of one that nobody waits for it is enough to learn in some minutes that it is back.
  */
 const capMs = { clone: 30_000, recent: 2_000, seed: 5_000, other: 15_000, idle: 300_000, found: 300_000 } as const;
 const recentMs = 3_600_000;
@@ -29,7 +30,7 @@ const recentMs = 3_600_000;
 const foundBaseMs = 4_000;
 /** Tries of one that is said to be offline, before it is left alone. */
 const mostOfflineTries = 3;
-/** Seeds and members that never answer are tried so often together, ms apart: many of them, each more rarely. */
+/** Seeds and members that do not answer are tried so often together, ms apart: many of them, each more rarely. */
 const spacingMs = 250;
 /** The first look of many: a sweep of 200 takes 200 / 16 of it. */
 const firstLookMs = 150;
@@ -316,11 +317,11 @@ export class Dialler {
   #capOf(target: Target): number {
     if (target.fault === 'clone') return capMs.clone;
     const isSeed = target.sources.has(seedSource);
-    if (!isSeed && this.#isIdle(target)) return capMs.idle;
-    if (this.#isRecent(target)) return capMs.recent;
-    if (!isSeed && target.claimedBy.size === 0) return capMs.found;
+    const isIdle = !isSeed && this.#isIdle(target);
     const unlinked = this.#unlinked();
-    const usualMs = Math.max(isSeed ? capMs.seed : capMs.other, unlinked * spacingMs);
+    if (!isIdle && this.#isRecent(target)) return Math.max(capMs.recent, unlinked * spacingMs);
+    if (!isSeed && target.claimedBy.size === 0) return capMs.found;
+    const usualMs = isIdle ? capMs.idle : Math.max(isSeed ? capMs.seed : capMs.other, unlinked * spacingMs);
     return this.#parts.isAlone() ? Math.min(usualMs, Math.max(capMs.recent, unlinked * aloneMs)) : usualMs;
   }
 
@@ -339,7 +340,7 @@ export class Dialler {
   }
 
   #unlinked(): number {
-    return [...this.#targets.values()].filter((target) => !this.#rests(target) && !this.#isIdle(target)).length;
+    return [...this.#targets.values()].filter((target) => !this.#rests(target)).length;
   }
 
   #reason(target: Target, why: string): boolean {

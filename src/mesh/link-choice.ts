@@ -11,6 +11,8 @@ import type { MeshId, NodeId } from '../domain/ids.ts';
 export const allLinkedUpTo = 20;
 /** Members that answer, on either side of a node: twice as many sessions. */
 export const neighboursEachWay = 6;
+/** Members that are away, on either side, that are looked for all the time: of a large mesh that starts, most are. */
+export const awayEachWay = 12;
 
 /** The others, from the one that follows `self` on the ring to the one before it. */
 export function ringOrder(meshId: MeshId, self: NodeId, others: Iterable<NodeId>): NodeId[] {
@@ -23,8 +25,8 @@ export function ringOrder(meshId: MeshId, self: NodeId, others: Iterable<NodeId>
 }
 
 /**
- * Those to have a session with: of a small mesh all; else on each side so many that are not away, and whoever stands
- * between them, who may be back any time.
+ * Those to have a session with: of a small mesh all; else on each side so many that are not away, and the nearest of
+ * those that are, who may be back any time. However many are away, the next that answers is among them.
  * @param order as `ringOrder` gives it
  */
 export function neighboursOf(order: readonly NodeId[], isAway: (nodeId: NodeId) => boolean): ReadonlySet<NodeId> {
@@ -33,9 +35,13 @@ export function neighboursOf(order: readonly NodeId[], isAway: (nodeId: NodeId) 
 }
 
 function reach(order: readonly NodeId[], isAway: (nodeId: NodeId) => boolean): readonly NodeId[] {
-  let answering = 0;
-  const end = order.findIndex((nodeId) => !isAway(nodeId) && (answering += 1) === neighboursEachWay);
-  return end === -1 ? order : order.slice(0, end + 1);
+  const [answering, away]: [NodeId[], NodeId[]] = [[], []];
+  for (const nodeId of order) {
+    if (answering.length === neighboursEachWay) break;
+    if (!isAway(nodeId)) answering.push(nodeId);
+    else if (away.length < awayEachWay) away.push(nodeId);
+  }
+  return [...answering, ...away];
 }
 
 function placeOf(meshId: MeshId, nodeId: NodeId): string {

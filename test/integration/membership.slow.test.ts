@@ -1,65 +1,30 @@
 /** Names and leaving, with three whole nodes in this process. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
-import { LocalNode } from '../support/local-node.ts';
+import { addressesAt, LocalMesh, memberState } from '../support/local-mesh.ts';
 import { socketOf } from '../support/served-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-class Trio implements AsyncDisposable {
-  readonly root = mkdtempSync(join(tmpdir(), 'beckon-trio-'));
-  /** Made the mesh, and lets others in. */
-  readonly laptop = new LocalNode('laptop', this.root);
-  readonly desktop = new LocalNode('desktop', this.root);
-  readonly server = new LocalNode('server', this.root);
-
-  get all(): readonly LocalNode[] {
-    return [this.laptop, this.desktop, this.server];
-  }
-
-  async start(): Promise<this> {
-    await this.laptop.start();
-    await this.laptop.client.createMesh({ new: false });
-    for (const node of [this.desktop, this.server]) {
-      // Of another person, so that the laptop stays the only issuer.
-      const { token } = await this.laptop.client.createInvite({ forPerson: 'team' });
-      await node.start({ join: token });
-    }
-    for (const node of this.all) for (const peer of this.all) if (node !== peer) await node.sees(peer, 'alive');
-    return this;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.all.map((node) => node[Symbol.asyncDispose]()));
-    rmSync(this.root, { recursive: true, force: true });
-  }
-}
-
-async function addresses(node: LocalNode): Promise<string[]> {
-  return (await node.client.listAgents({}, { limit: 100 })).items.map((each) => each.registration.address);
-}
-
-async function stateOf(node: LocalNode, name: string): Promise<string | undefined> {
-  return (await node.client.members()).find((each) => each.name === name)?.state;
-}
+/** The other two are another person's, so that the laptop stays the only issuer. */
+const startTrio = () => LocalMesh.start(['laptop', 'desktop', 'server'], { forPerson: 'team' });
 
 test('a member that is no issuer gets another name, all others see it within seconds, and its agents are called by it', async () => {
-  await using trio = await new Trio().start();
-  const { laptop, desktop, server } = trio;
+  await using trio = await startTrio();
+  const { laptop, desktop, server } = trio.nodes;
   expect(await desktop.addAgent('fabric', { argv: ['cat'] })).toBe('@fabric@desktop#main');
-  await waitFor('the agent to be known', async () => (await addresses(server)).includes('@fabric@desktop#main'));
+  await waitFor('the agent to be known', async () => (await addressesAt(server)).includes('@fabric@desktop#main'));
 
   expect(await desktop.client.renameNode('studio')).toEqual({ name: 'studio', was: 'desktop' });
 
-  expect(await addresses(desktop)).toEqual(['@fabric@studio#main']);
+  expect(await addressesAt(desktop)).toEqual(['@fabric@studio#main']);
   for (const node of [laptop, server]) {
     await waitFor(`the new name at ${node.name}`, async () => (await node.client.peers()).some((each) => each.name === 'studio' && each.state === 'alive'), { timeoutMs: 5_000 });
-    await waitFor(`the new address at ${node.name}`, async () => (await addresses(node)).join() === '@fabric@studio#main', { timeoutMs: 5_000 });
+    await waitFor(`the new address at ${node.name}`, async () => (await addressesAt(node)).join() === '@fabric@studio#main', { timeoutMs: 5_000 });
     expect((await node.client.members()).map((each) => each.name).toSorted()).toEqual(['laptop', 'server', 'studio']);
   }
   const { flightId } = await server.invoke('@fabric@studio', 'hello');
@@ -68,8 +33,8 @@ test('a member that is no issuer gets another name, all others see it within sec
 });
 
 test('the new name is in the certificate: new connections show it, and a node that starts again keeps it', async () => {
-  await using trio = await new Trio().start();
-  const { laptop, desktop, server } = trio;
+  await using trio = await startTrio();
+  const { laptop, desktop, server } = trio.nodes;
   await desktop.client.renameNode('studio');
   // A connection made anew, without a restart of the one that was renamed.
   await server.stop();
@@ -82,8 +47,8 @@ test('the new name is in the certificate: new connections show it, and a node th
 });
 
 test('a process that serves an agent goes on under the new name, and a session still has one turn at a time', async () => {
-  await using trio = await new Trio().start();
-  const { desktop, server } = trio;
+  await using trio = await startTrio();
+  const { desktop, server } = trio.nodes;
   using there = await connect({ socketPath: socketOf(desktop) });
   using here = await connect({ socketPath: socketOf(server) });
   const gate = Promise.withResolvers<void>();
@@ -100,7 +65,7 @@ test('a process that serves an agent goes on under the new name, and a session s
   await desktop.client.renameNode('studio');
 
   await waitFor('who serves it to know its name', () => serving.address === '@echo@studio#main');
-  await waitFor('the new address at the caller', async () => (await addresses(server)).includes(serving.address));
+  await waitFor('the new address at the caller', async () => (await addressesAt(server)).includes(serving.address));
   const second = here.invoke(serving.address, 'second', { session: 'continue' });
   await second.accepted;
   expect((await here.invoke(serving.address, 'third').result()).text).toBe('third');
@@ -112,10 +77,10 @@ test('a process that serves an agent goes on under the new name, and a session s
 });
 
 test('work that was held for the old name arrives under the new one', async () => {
-  await using trio = await new Trio().start();
-  const { laptop, desktop, server } = trio;
+  await using trio = await startTrio();
+  const { laptop, desktop, server } = trio.nodes;
   const address = await desktop.addAgent('fabric', { argv: ['cat'] });
-  await waitFor('the agent to be known', async () => (await addresses(server)).includes(address));
+  await waitFor('the agent to be known', async () => (await addressesAt(server)).includes(address));
   await server.stop();
   await desktop.stop();
   await server.start();
@@ -131,8 +96,8 @@ test('work that was held for the old name arrives under the new one', async () =
 });
 
 test('a name that another member has is refused, and of two that want one at once the first keeps it', async () => {
-  await using trio = await new Trio().start();
-  const { desktop, server, laptop } = trio;
+  await using trio = await startTrio();
+  const { desktop, server, laptop } = trio.nodes;
   await expect(desktop.client.renameNode('server')).rejects.toMatchObject({ code: 'conflict' });
   await expect(desktop.client.renameNode('no such name!')).rejects.toMatchObject({ code: 'invalid' });
   const both = await Promise.allSettled([desktop.client.renameNode('studio'), server.client.renameNode('studio')]);
@@ -141,16 +106,16 @@ test('a name that another member has is refused, and of two that want one at onc
 });
 
 test('without an issuer in reach the name stays, and the answer names who could give another', async () => {
-  await using trio = await new Trio().start();
-  const { laptop, desktop } = trio;
+  await using trio = await startTrio();
+  const { laptop, desktop } = trio.nodes;
   await laptop.stop();
   await expect(desktop.client.renameNode('studio')).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('laptop') });
   expect((await desktop.client.status()).name).toBe('desktop');
 });
 
 test('a node that leaves is left for all, also for one that was away, and is its own again', async () => {
-  await using trio = await new Trio().start();
-  const { laptop, desktop, server } = trio;
+  await using trio = await startTrio();
+  const { laptop, desktop, server } = trio.nodes;
   await desktop.addAgent('fabric', { argv: ['cat'] });
   await server.stop();
   const result = await desktop.client.leaveMesh({ force: false, confirmed: false, waitMs: 10_000 });
@@ -162,28 +127,28 @@ test('a node that leaves is left for all, also for one that was away, and is its
   const { flightId } = await desktop.invoke('@fabric', 'alone');
   await desktop.becomes(flightId, 'completed');
 
-  expect(await stateOf(laptop, 'desktop')).toBe('left');
+  expect(await memberState(laptop, 'desktop')).toBe('left');
   await laptop.sees(desktop, 'left');
   await server.start();
-  await waitFor('the one that was away to hear of it', async () => (await stateOf(server, 'desktop')) === 'left');
+  await waitFor('the one that was away to hear of it', async () => (await memberState(server, 'desktop')) === 'left');
   await server.sees(desktop, 'left');
   // What was learned is remembered.
   await laptop.stop();
   await laptop.start();
-  expect(await stateOf(laptop, 'desktop')).toBe('left');
+  expect(await memberState(laptop, 'desktop')).toBe('left');
 
   const { token } = await laptop.client.createInvite({ forPerson: 'team' });
   await desktop.client.joinMesh(token);
   await laptop.sees(desktop, 'alive');
   await server.sees(desktop, 'alive');
-  await waitFor('it to be a member again at the server', async () => (await stateOf(server, 'desktop')) === 'alive');
+  await waitFor('it to be a member again at the server', async () => (await memberState(server, 'desktop')) === 'alive');
 });
 
 test('what is held for others, and what of others waits here, ends with the reason on both sides', async () => {
-  await using trio = await new Trio().start();
-  const { laptop, desktop, server } = trio;
+  await using trio = await startTrio();
+  const { laptop, desktop, server } = trio.nodes;
   const [far, own] = [await server.addAgent('far', { argv: ['cat'] }), await desktop.addAgent('near', { argv: ['cat'] })];
-  await waitFor('agents to be known', async () => (await addresses(desktop)).includes(far) && (await addresses(server)).includes(own));
+  await waitFor('agents to be known', async () => (await addressesAt(desktop)).includes(far) && (await addressesAt(server)).includes(own));
   await server.stop();
   const held = await desktop.invoke(far, 'x');
   const refused = await desktop.client.leaveMesh({ force: false, confirmed: false, waitMs: 10_000 });
@@ -196,7 +161,7 @@ test('what is held for others, and what of others waits here, ends with the reas
   expect((await desktop.client.getDelivery(held.flightId)).delivery.status).toBe('dead');
 
   // One that was held for the node that left, at a node that was away when it did.
-  expect(await stateOf(laptop, 'desktop')).toBe('left');
+  expect(await memberState(laptop, 'desktop')).toBe('left');
   await laptop.stop();
   await server.start();
   const waiting = await server.invoke(own, 'y');
@@ -206,11 +171,11 @@ test('what is held for others, and what of others waits here, ends with the reas
 });
 
 test('leaving waits for what runs, and what of others has not begun fails there with the reason', async () => {
-  await using trio = await new Trio().start();
-  const { desktop, server } = trio;
+  await using trio = await startTrio();
+  const { desktop, server } = trio.nodes;
   const gate = join(trio.root, 'gate');
   const address = await desktop.addAgent('slow', { argv: ['sh', '-c', `until [ -e '${gate}' ]; do sleep 0.05; done; echo done`] });
-  await waitFor('the agent to be known', async () => (await addresses(server)).includes(address));
+  await waitFor('the agent to be known', async () => (await addressesAt(server)).includes(address));
   const flights = [];
   // One more than an agent runs at once.
   for (let count = 0; count < 5; count += 1) flights.push((await server.invoke(address, String(count))).flightId);
@@ -229,8 +194,8 @@ test('leaving waits for what runs, and what of others has not begun fails there 
 });
 
 test('the last issuer leaves only when it is told to', async () => {
-  await using trio = await new Trio().start();
-  const { laptop, desktop } = trio;
+  await using trio = await startTrio();
+  const { laptop, desktop } = trio.nodes;
   expect(await laptop.client.leaveMesh({ force: false, confirmed: false, waitMs: 5_000 })).toMatchObject({ left: false, losses: [expect.stringContaining('no other node lets others into')] });
   expect(await laptop.client.leaveMesh({ force: false, confirmed: true, waitMs: 5_000 })).toMatchObject({ left: true, told: ['desktop', 'server'] });
   await desktop.sees(laptop, 'left');

@@ -1,6 +1,5 @@
 /** A member is removed, with four whole nodes in this process. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { createSystemClock } from '../../src/app/system-clock.ts';
@@ -13,6 +12,7 @@ import { generateNodeKey, loadOrCreateNodeKey } from '../../src/trust/node-key.t
 import { signRevocation } from '../../src/trust/revocation.ts';
 import { AskingHarness } from '../support/asking-harness.ts';
 import { rows } from '../support/database.ts';
+import { addressesAt, LocalMesh, memberState } from '../support/local-mesh.ts';
 import { LocalNode } from '../support/local-node.ts';
 import { silentLog } from '../support/temp-store.ts';
 import { isRunning } from '../support/processes.ts';
@@ -22,52 +22,23 @@ import { HandMade } from './hand-made.ts';
 vi.setConfig({ testTimeout: 90_000 });
 
 /** All of one person: the laptop made the mesh, the desktop became the second issuer. */
-class Four implements AsyncDisposable {
-  readonly root = mkdtempSync(join(tmpdir(), 'beckon-four-'));
-  readonly laptop = new LocalNode('laptop', this.root);
-  readonly desktop = new LocalNode('desktop', this.root);
-  readonly server = new LocalNode('server', this.root);
-  readonly attic = new LocalNode('attic', this.root);
+const startFour = (harnesses: readonly Harness[] = []) => LocalMesh.start(['laptop', 'desktop', 'server', 'attic'], { harnesses });
 
-  get all(): readonly LocalNode[] {
-    return [this.laptop, this.desktop, this.server, this.attic];
-  }
-
-  async start(harnesses: readonly Harness[] = []): Promise<this> {
-    await this.laptop.start({ harnesses });
-    await this.laptop.client.createMesh({ new: false });
-    for (const node of [this.desktop, this.server, this.attic]) await node.start({ harnesses, join: (await this.laptop.client.createInvite({})).token });
-    await this.linked(...this.all);
-    return this;
-  }
-
-  async linked(...nodes: readonly LocalNode[]): Promise<void> {
-    for (const node of nodes) for (const peer of nodes) if (node !== peer) await node.sees(peer, 'alive');
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.all.map((node) => node[Symbol.asyncDispose]()));
-    rmSync(this.root, { recursive: true, force: true });
-  }
-}
-
-const addresses = async (node: LocalNode): Promise<string[]> => (await node.client.listAgents({}, { limit: 100 })).items.map((each) => each.registration.address);
-const stateOf = async (node: LocalNode, name: string): Promise<string | undefined> => (await node.client.members()).find((each) => each.name === name)?.state;
 const idOf = async (node: LocalNode) => (await node.client.status()).nodeId;
 
 /** It is out there, and nothing of it is left. */
 async function isOut(node: LocalNode, name: string): Promise<boolean> {
   const peers = await node.client.peers();
-  return (await stateOf(node, name)) === 'removed' && peers.find((each) => each.name === name)?.state === 'removed' && !(await addresses(node)).some((each) => each.includes(`@${name}#`));
+  return (await memberState(node, name)) === 'removed' && peers.find((each) => each.name === name)?.state === 'removed' && !(await addressesAt(node)).some((each) => each.includes(`@${name}#`));
 }
 
 test('a node removed by one issuer is out everywhere within seconds, is told so, and runs alone', async () => {
-  await using four = await new Four().start();
-  const { laptop, desktop, server, attic } = four;
+  await using four = await startFour();
+  const { laptop, desktop, server, attic } = four.nodes;
   const address = await server.addAgent('fabric', { argv: ['cat'] });
   const elsewhere = await attic.addAgent('weaver', { argv: ['cat'] });
-  await waitFor('the agent to be known', async () => (await addresses(attic)).includes(address));
-  await waitFor('the other to be known', async () => (await addresses(server)).includes(elsewhere));
+  await waitFor('the agent to be known', async () => (await addressesAt(attic)).includes(address));
+  await waitFor('the other to be known', async () => (await addressesAt(server)).includes(elsewhere));
 
   const startedMs = performance.now();
   const removed = await laptop.client.removeMember('server');
@@ -87,7 +58,7 @@ test('a node removed by one issuer is out everywhere within seconds, is told so,
   const alone = await server.invoke('@fabric', 'alone');
   await server.becomes(alone.flightId, 'completed');
   // Nobody would ever take it.
-  expect(await addresses(server)).toEqual([address]);
+  expect(await addressesAt(server)).toEqual([address]);
   await expect(server.invoke(elsewhere, 'x')).rejects.toMatchObject({ code: 'not_found' });
 
   await expect(attic.invoke(address, 'x')).rejects.toMatchObject({ code: 'not_found' });
@@ -97,8 +68,8 @@ test('a node removed by one issuer is out everywhere within seconds, is told so,
 });
 
 test('a node that was away hears of it from any member, and so does the removed one from the first that it meets', async () => {
-  await using four = await new Four().start();
-  const { laptop, desktop, server, attic } = four;
+  await using four = await startFour();
+  const { laptop, desktop, server, attic } = four.nodes;
   await attic.stop();
   await server.stop();
   expect(await laptop.client.removeMember('server')).toMatchObject({ told: ['desktop'], untold: ['attic'] });
@@ -107,7 +78,7 @@ test('a node that was away hears of it from any member, and so does the removed 
   // Neither knows, and they are still members to each other.
   await desktop.stop();
   await Promise.all([attic.start(), server.start()]);
-  await four.linked(attic, server);
+  await four.linked([attic, server]);
   await desktop.start();
   await waitFor('the one that was away to have it out', () => isOut(attic, 'server'), { timeoutMs: 15_000 });
   await waitFor('the removed one to know', async () => (await server.client.status()).removed !== undefined, { timeoutMs: 15_000 });
@@ -115,31 +86,31 @@ test('a node that was away hears of it from any member, and so does the removed 
   // What is known is remembered, on both sides.
   await Promise.all([attic.stop(), server.stop()]);
   await Promise.all([attic.start(), server.start()]);
-  expect(await stateOf(attic, 'server')).toBe('removed');
+  expect(await memberState(attic, 'server')).toBe('removed');
   expect((await server.client.status()).removed?.by).toContain('on laptop');
   await desktop.sees(attic, 'alive');
   expect(await server.client.peers()).toEqual([]);
 });
 
 test('the removed one that was away is told by whom it meets first, in whatever direction, and then is not heard any more', async () => {
-  await using four = await new Four().start();
-  const { laptop, server } = four;
+  await using four = await startFour();
+  const { laptop, server } = four.nodes;
   await server.stop();
   await laptop.client.removeMember('server');
   await server.start();
   await waitFor('it to know', async () => (await server.client.status()).removed !== undefined, { timeoutMs: 15_000 });
-  for (const node of [laptop, four.desktop, four.attic]) expect(await isOut(node, 'server')).toBe(true);
+  for (const node of [laptop, four.nodes.desktop, four.nodes.attic]) expect(await isOut(node, 'server')).toBe(true);
 });
 
 test('a node that is no issuer has one of its own person do it; the nodes of others may not', async () => {
-  await using four = await new Four().start();
-  const { laptop, desktop, attic } = four;
+  await using four = await startFour();
+  const { laptop, desktop, attic } = four.nodes;
   const guest = new LocalNode('guest', four.root);
   await using _guest = guest;
   await guest.start({ join: (await laptop.client.createInvite({ forPerson: 'guest' })).token });
   await guest.sees(laptop, 'alive');
   await expect(guest.client.removeMember('server')).rejects.toMatchObject({ code: 'denied' });
-  expect(await stateOf(laptop, 'server')).not.toBe('removed');
+  expect(await memberState(laptop, 'server')).not.toBe('removed');
 
   expect(await attic.client.removeMember('server')).toMatchObject({ name: 'server', by: expect.stringContaining('on attic') });
   for (const node of [laptop, desktop, attic, guest]) await waitFor(`${node.name} to have it out`, () => isOut(node, 'server'), { timeoutMs: 5_000 });
@@ -151,8 +122,8 @@ test('a node that is no issuer has one of its own person do it; the nodes of oth
 });
 
 test('with its old key it gets in by no way; after mesh leave it has another key, and is let in as a new machine', async () => {
-  await using four = await new Four().start();
-  const { laptop, server, attic } = four;
+  await using four = await startFour();
+  const { laptop, server, attic } = four.nodes;
   await server.addAgent('fabric', { argv: ['cat'] });
   const before = await idOf(server);
   await laptop.client.removeMember('server');
@@ -177,10 +148,10 @@ test('with its old key it gets in by no way; after mesh leave it has another key
 });
 
 test('work that is held for it fails where it was asked for, undelivered', async () => {
-  await using four = await new Four().start();
-  const { laptop, server, attic } = four;
+  await using four = await startFour();
+  const { laptop, server, attic } = four.nodes;
   const address = await server.addAgent('fabric', { argv: ['cat'] });
-  await waitFor('the agent to be known', async () => (await addresses(attic)).includes(address));
+  await waitFor('the agent to be known', async () => (await addressesAt(attic)).includes(address));
   await server.stop();
   await attic.loses(server);
   const held = await attic.invoke(address, 'held');
@@ -193,10 +164,10 @@ test('work that is held for it fails where it was asked for, undelivered', async
 });
 
 test('work that it is at is indeterminate at once where it was asked for, and ended where it runs', async () => {
-  await using four = await new Four().start();
-  const { laptop, server, attic } = four;
+  await using four = await startFour();
+  const { laptop, server, attic } = four.nodes;
   const address = await server.addAgent('slow', { argv: ['sleep', '600'] });
-  await waitFor('the agent to be known', async () => (await addresses(attic)).includes(address));
+  await waitFor('the agent to be known', async () => (await addressesAt(attic)).includes(address));
   const running = await attic.invoke(address, 'running');
   await attic.becomes(running.flightId, 'running');
 
@@ -209,11 +180,11 @@ test('work that it is at is indeterminate at once where it was asked for, and en
 });
 
 test('work that it asked for ends where it runs: what waits failed, what runs is ended with all its processes', async () => {
-  await using four = await new Four().start();
-  const { laptop, server, attic } = four;
+  await using four = await startFour();
+  const { laptop, server, attic } = four.nodes;
   const pids = join(four.root, 'pids');
   const address = await attic.addAgent('slow', { argv: ['sh', '-c', `sleep 600 & echo $! >> '${pids}'; wait`] });
-  await waitFor('the agent to be known', async () => (await addresses(server)).includes(address));
+  await waitFor('the agent to be known', async () => (await addressesAt(server)).includes(address));
   const flights = [];
   // One more than an agent runs at once.
   for (let count = 0; count < 5; count += 1) flights.push((await server.invoke(address, String(count))).flightId);
@@ -234,10 +205,10 @@ test('work that it asked for ends where it runs: what waits failed, what runs is
 });
 
 test('a question that waits for the removed node’s people is closed on both sides', async () => {
-  await using four = await new Four().start([new AskingHarness()]);
-  const { laptop, server, attic } = four;
+  await using four = await startFour([new AskingHarness()]);
+  const { laptop, server, attic } = four.nodes;
   const address = await attic.addAgent('asker', { harness: 'asking' });
-  await waitFor('the agent to be known', async () => (await addresses(server)).includes(address));
+  await waitFor('the agent to be known', async () => (await addressesAt(server)).includes(address));
   const { flightId } = await server.invoke(address, 'approval may I?');
   await server.becomes(flightId, 'waiting');
   await attic.becomes(flightId, 'waiting');
@@ -250,12 +221,12 @@ test('a question that waits for the removed node’s people is closed on both si
 });
 
 test('a removed issuer lets nobody in any more, however it goes about it; those that it had let in stay', async () => {
-  await using four = await new Four().start();
-  const { laptop, desktop, server, attic } = four;
+  await using four = await startFour();
+  const { laptop, desktop, server, attic } = four.nodes;
   const guest = new LocalNode('guest', four.root);
   await using _guest = guest;
   await guest.start({ join: (await desktop.client.createInvite({})).token });
-  await waitFor('it to be known', async () => (await stateOf(laptop, 'guest')) === 'alive');
+  await waitFor('it to be known', async () => (await memberState(laptop, 'guest')) === 'alive');
   await waitFor('the issuer to have proven that it is one', async () => rows(join(laptop.home, 'beckon.db'), 'SELECT 1 FROM members WHERE issuer_certificate IS NOT NULL').length === 1);
   const listen = laptop.listen;
   const [mesh] = rows(join(desktop.home, 'beckon.db'), 'SELECT root, own_issuer, mesh_name FROM mesh') as { root: Buffer; own_issuer: Buffer; mesh_name: string }[];
@@ -280,7 +251,7 @@ test('a removed issuer lets nobody in any more, however it goes about it; those 
   // Also after everything was made anew.
   for (const node of [laptop, server, attic, guest]) await node.stop();
   for (const node of [laptop, server, attic, guest]) await node.start();
-  await four.linked(laptop, server, attic, guest);
+  await four.linked([laptop, server, attic, guest]);
   // A newcomer, which never met who let the guest in, believes the guest.
   await using fresh = new LocalNode('fresh', four.root);
   await fresh.start({ join: (await laptop.client.createInvite({})).token });
@@ -288,8 +259,8 @@ test('a removed issuer lets nobody in any more, however it goes about it; those 
 });
 
 test('a removed node that goes on as if nothing had happened gets neither a session nor gossip', async () => {
-  await using four = await new Four().start();
-  const { laptop, server } = four;
+  await using four = await startFour();
+  const { laptop, server } = four.nodes;
   await laptop.client.removeMember('server');
   await waitFor('it to know', async () => (await server.client.status()).removed !== undefined);
   await server.stop();
@@ -325,8 +296,8 @@ test('a removed node that goes on as if nothing had happened gets neither a sess
 });
 
 test('a removed issuer that is let in to be told so can talk nobody out of the mesh with what it signs', async () => {
-  await using four = await new Four().start();
-  const { laptop, desktop, server, attic } = four;
+  await using four = await startFour();
+  const { laptop, desktop, server, attic } = four.nodes;
   await waitFor('the issuer to have proven that it is one', async () => rows(join(laptop.home, 'beckon.db'), 'SELECT 1 FROM members WHERE issuer_certificate IS NOT NULL').length === 1);
   await laptop.client.removeMember('desktop');
   for (const node of [server, attic]) await waitFor(`${node.name} to have it out`, () => isOut(node, 'desktop'));
@@ -350,7 +321,7 @@ test('a removed issuer that is let in to be told so can talk nobody out of the m
   after.hello();
   await waitFor('it to be answered', () => after.isOver || after.frames.length > 0);
   expect((await attic.client.status()).removed).toBeUndefined();
-  for (const node of [laptop, server]) expect(await stateOf(node, 'attic')).toBe('alive');
+  for (const node of [laptop, server]) expect(await memberState(node, 'attic')).toBe('alive');
   // The one that is left has nobody to remove it.
   await expect(server.client.removeMember('laptop')).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('only laptop can remove a member') });
 });

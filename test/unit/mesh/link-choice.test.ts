@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { MeshId, NodeId } from '../../../src/domain/ids.ts';
-import { allLinkedUpTo, neighboursEachWay, neighboursOf, ringOrder } from '../../../src/mesh/link-choice.ts';
+import { allLinkedUpTo, awayEachWay, neighboursEachWay, neighboursOf, ringOrder } from '../../../src/mesh/link-choice.ts';
 
 const mesh = 'a'.repeat(40) as MeshId;
 const nodes = (count: number, from = 0): NodeId[] => Array.from({ length: count }, (_, index) => `k51node${from + index}` as NodeId);
@@ -65,6 +65,16 @@ describe('of a large mesh', () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  test('however many are away, those that answer are connected, and few of the others are looked for', () => {
+    const members = nodes(100);
+    for (const answering of [1, 2, 5, 20]) {
+      const isAway = (nodeId: NodeId): boolean => members.indexOf(nodeId) >= answering;
+      const links = linksOf(members, isAway);
+      expect(roundsToAll(links)).toBeDefined();
+      for (const own of links.values()) expect([...own].filter(isAway).length).toBeLessThanOrEqual(2 * awayEachWay);
+    }
   });
 
   test('one node more or less moves few links: those that it had, and one of each of its neighbours', () => {
