@@ -39,7 +39,7 @@ function books(state: Supervised, over: Partial<EntryPlan> & { readonly isInstal
     disable: act('disable'),
     forget: act('forget'),
     look: () => Promise.resolve(state),
-    lastWords: () => Promise.resolve(['{"type":"ready"}', 'error: config.toml:3: unknown key "x"', 'hint: known are: y']),
+    lastWords: () => Promise.resolve(['{"type":"ready","node":"laptop"}', 'error: config.toml:3: unknown key "x"', 'hint: known are: y']),
     outlivesLogout: () => Promise.resolve(false),
   };
   const entry = { supervisor, user: 'ada', stateDir: '/s', socketPath: node.socketPath, isChangeable: true };
@@ -159,7 +159,7 @@ describe('restart and up --detach', () => {
     const changing = Object.create(entry ?? {}, { socketPath: { get: () => (done.includes('start') ? node.socketPath : nowhere) } }) as EntryPlan;
     const { code, stdout } = await node.run(['restart', '--json'], { supervision: { ...supervision, installed: () => Promise.resolve(changing) } });
     expect([code, done]).toEqual([0, ['start']]);
-    expect(stdout).toBe('{"type":"ready"}\n');
+    expect(stdout).toBe('{"type":"ready","node":"laptop"}\n');
   });
 
   test('what only root can start again is not stopped', async () => {
