@@ -110,6 +110,6 @@ export interface Host {
     /** A new key, and a new store with the same agents; the old ones are set aside. @throws BrokerError `conflict` while a node runs */
     rekey(): Promise<{ readonly nodeId: string; readonly was: string; readonly agents: readonly string[]; readonly aside: string }>;
   };
-  /** What this machine shows from outside the node; with `fix` puts right what is safe to. */
-  examine(options: { readonly fix: boolean; readonly isRunning: boolean }): Promise<readonly Check[]>;
+  /** What this machine shows from outside the node; with `fix` puts right what is safe to. `quick`: only whether the node can store, cheaply. */
+  examine(options: { readonly fix: boolean; readonly isRunning: boolean; readonly quick?: boolean }): Promise<readonly Check[]>;
 }
