@@ -2,7 +2,7 @@
 /** argv, environment, signals, exit code: nothing else reads or sets them. */
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
@@ -53,9 +53,9 @@ const host = systemHost({
   supervision: async () => {
     const { createSupervision } = await import('./app/supervision.ts');
     const { systemRun } = await import('./supervisor/run.ts');
-    const { username: name, homedir: home } = userInfo();
+    const { currentUser } = await import('./app/current-user.ts');
     const argv = [process.execPath, ...process.execArgv, process.argv[1] ?? ''] as const;
-    return createSupervision({ env: process.env, platform: process.platform, uid: process.getuid?.() ?? 0, ppid: process.ppid, own: { name, home }, argv, run: systemRun(process.env) });
+    return createSupervision({ env: process.env, platform: process.platform, uid: process.getuid?.() ?? 0, ppid: process.ppid, own: currentUser(), argv, run: systemRun(process.env) });
   },
   copy: {
     refusedBecause: async () => {

@@ -1,5 +1,5 @@
 /** One node: all parts, made and joined here, started in order and stopped in reverse. */
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
@@ -30,6 +30,7 @@ import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { readConfig } from './config.ts';
+import { currentUser } from './current-user.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
@@ -375,7 +376,7 @@ function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: 
 
 /** The person at this machine, as its user name has it. */
 function personOf(): string {
-  const name = userInfo().username;
+  const { name } = currentUser();
   return flawOfOwner(name) === undefined ? name : 'owner';
 }
 
