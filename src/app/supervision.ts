@@ -30,7 +30,7 @@ export function createSupervision(parts: SupervisionParts): Supervision {
   return {
     plan: async ({ scope, user, asked }) => await plan(parts, scope, user, asked),
     write: async (planned) => await write(planned),
-    installed: async () => await installed(parts),
+    installed: async (user) => await installed(parts, user),
     isCurrent: async (entry) => {
       const { supervisor } = entry;
       const invoker = await invokerOf(parts, supervisor.scope, entry.user);
@@ -143,22 +143,16 @@ async function lasting(node: string, env: Invoker['env']): Promise<string> {
   return node;
 }
 
-async function installed(parts: SupervisionParts): Promise<Entry | undefined> {
+async function installed(parts: SupervisionParts, user: string | undefined): Promise<Entry | undefined> {
   const { uid, own, env } = parts;
   const isSudo = uid === 0 && (env['SUDO_USER'] ?? '') !== '';
-  if (!isSudo) {
+  if (!isSudo && (user ?? own.name) === own.name) {
     const entry = entryOf(parts, 'user', { ...own, uid, env });
     if (await isOf(entry)) return entry;
     if (parts.platform === 'darwin') return undefined;
   }
-  const entry = entryOf(parts, 'system', await findInvoker(parts, isSudo ? undefined : uid === 0 ? await userOfUnit(parts) : own.name));
+  const entry = entryOf(parts, 'system', await findInvoker(parts, user ?? (isSudo ? undefined : own.name)));
   return (await isOf(entry)) ? entry : undefined;
-}
-
-/** Root may have installed it for anybody. */
-async function userOfUnit(parts: SupervisionParts): Promise<string> {
-  const { entryPath } = supervisorOf(parts, 'system', { ...parts.own, uid: parts.uid, env: parts.env }, pathsOf(parts, { ...parts.own, uid: parts.uid, env: parts.env }));
-  return /^User=(.+)$/m.exec((await readText(entryPath)) ?? '')?.[1] ?? parts.own.name;
 }
 
 async function isOf({ supervisor, stateDir }: Entry): Promise<boolean> {

@@ -8,7 +8,7 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { statusDocument } from './json.ts';
-import { requireChange } from './supervised.ts';
+import { contextOf, requireChange } from './supervised.ts';
 import { duration, examples, flag, number, parsed, repeated } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { localTime } from './output.ts';
@@ -85,7 +85,7 @@ async function restart(context: Context, options: OptionValues): Promise<number>
   const entry = await (await context.host.supervision()).installed();
   // Before anything is stopped that could not be started again.
   if (entry !== undefined) requireChange(entry, 'systemctl restart beckon');
-  const code = await stopIfRunning(context, { force: flag(options, 'force'), timeoutMs: number(options, 'timeout') });
+  const code = await stopIfRunning(entry === undefined ? context : contextOf(context, entry), { force: flag(options, 'force'), timeoutMs: number(options, 'timeout') });
   return code === exitOk ? await startDetached(context, [], '') : code;
 }
 

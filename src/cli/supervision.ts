@@ -31,12 +31,20 @@ export function defineSupervision(program: Command, on: Register): void {
     service
       .command('uninstall')
       .description('Stop the service as beckon down does, and remove it. All that the node has stored stays.')
+      .option('--user <name>', 'for root: that of this user')
       .option('--force', 'end what runs; its flights become indeterminate')
       .addOption(duration('--timeout <duration>', 'wait so long for what runs here (60s by default)'))
       .addHelpText('after', examples('beckon service uninstall', 'sudo beckon service uninstall')),
     uninstall,
   );
-  on(service.command('status').description('Show whether it is installed, starts by itself, and runs the node of this machine.').addHelpText('after', examples('beckon service status', 'beckon service status --json')), status);
+  on(
+    service
+      .command('status')
+      .description('Show whether it is installed, starts by itself, and runs the node of this machine.')
+      .option('--user <name>', 'for root: that of this user')
+      .addHelpText('after', examples('beckon service status', 'beckon service status --json')),
+    status,
+  );
 }
 
 async function install(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
@@ -52,7 +60,7 @@ async function install(context: Context, _args: readonly string[], options: Opti
     const whose = planned.otherOwner === undefined ? 'Beckon did not write it' : `it runs the node of ${planned.otherOwner}`;
     throw conflict(`${supervisor.entryPath} is there already: ${whose}`, planned.otherOwner === undefined ? 'move it away' : 'uninstall that one first, with its BECKON_HOME');
   }
-  const already = await supervision.installed();
+  const already = await supervision.installed(user);
   if (already !== undefined && already.supervisor.scope !== scope) throw conflict(`it is installed already, as a unit of ${already.supervisor.scope === 'user' ? 'this user' : 'the machine'}: ${already.supervisor.entryPath}`, 'first: beckon service uninstall');
   const before = await supervisor.look();
   await supervision.write(planned);
@@ -148,7 +156,7 @@ async function lasting({ supervisor, user }: Entry): Promise<{ lingering?: boole
 async function uninstall(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { out, host } = context;
   refuseInFlight(context);
-  const entry = await (await host.supervision()).installed();
+  const entry = await (await host.supervision()).installed(text(options, 'user'));
   if (entry === undefined) {
     if (out.isJson) await out.json({ removed: [] });
     else await out.line('no service of this node is installed');
@@ -187,10 +195,10 @@ export async function removeEntry({ host }: Context, entry: Entry): Promise<read
   return removed;
 }
 
-async function status(context: Context): Promise<number> {
+async function status(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { out, host } = context;
   const supervision = await host.supervision();
-  const entry = await supervision.installed();
+  const entry = await supervision.installed(text(options, 'user'));
   const node = await nodeStatus(entry === undefined ? context : contextOf(context, entry));
   if (entry === undefined) {
     if (out.isJson) await out.json({ installed: false, node: node === undefined ? null : { pid: node.pid } });

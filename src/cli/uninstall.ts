@@ -30,10 +30,11 @@ export function defineUninstall(program: Command, on: Register): void {
 async function uninstall(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { host, out } = context;
   if ((host.env[flightTokenVariable] ?? '') !== '') throw denied('an agent at work does not uninstall its node', 'do it in a shell of your own');
+  if ((host.env['SUDO_USER'] ?? '') !== '') throw denied('by sudo it would look for what root has', 'give it without sudo; a service of the machine goes first: sudo beckon service uninstall');
   const isConfirmed = flag(options, 'yes');
   const supervision = await host.supervision();
   const entry = await supervision.installed();
-  if (entry !== undefined) requireChange(entry, 'beckon service uninstall; then, without sudo, beckon uninstall');
+  if (entry !== undefined) requireChange(entry, 'beckon service uninstall, and then beckon uninstall');
   const running = await nodeStatus(context);
   const belongings = await host.belongings.find();
   const service = entry === undefined ? [] : await supervision.filesOf(entry);

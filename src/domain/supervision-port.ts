@@ -95,8 +95,11 @@ export interface Supervision {
   plan(wish: { readonly scope: Scope; readonly user?: string; readonly asked: readonly string[] }): Promise<EntryPlan>;
   /** @throws BrokerError `denied` when this user may not */
   write(plan: EntryPlan): Promise<void>;
-  /** Of this node, where one is installed. */
-  installed(): Promise<Entry | undefined>;
+  /**
+   * Of this node, where one is installed: of the user who calls, also by sudo, or, for root to say, of `user`.
+   * @throws BrokerError `not_found` for a user that is not there, `denied` for one that is not this one
+   */
+  installed(user?: string): Promise<Entry | undefined>;
   /** Whether the entry is the one that an install would write now. */
   isCurrent(entry: Entry): Promise<boolean>;
   /** @returns the paths that are gone now; a person's own additions stay */

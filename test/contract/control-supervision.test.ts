@@ -169,6 +169,11 @@ describe('restart and up --detach', () => {
 });
 
 describe('uninstall', () => {
+  test('by sudo it does nothing: what root has is not what is meant', async () => {
+    const { code, stderr } = await node.run(['uninstall', '--yes'], { env: { SUDO_USER: 'ada' } });
+    expect([code, stderr]).toEqual([5, expect.stringContaining('without sudo')]);
+  });
+
   const belongings: Belongings = {
     found: [
       { what: 'database', path: '/s/beckon.db', bytes: 4_200_000 },
