@@ -107,7 +107,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const nodeKey = await loadOrCreateNodeKey(paths.keyFile);
   const refusals = await CloneMarkKeeper.open(paths.cloneFile, nodeKey.nodeId, log);
   undo.defer(() => refusals.settled());
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, ...(crashAt === undefined ? {} : { crashAt }) });
+  let migrated: string | undefined;
+  const tell = (text: string): void => log.info({}, (migrated = text));
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, tell, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
   const newest = await readEpochFile(paths.epochFile);
@@ -322,7 +324,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: gossipAddress === undefined ? null : formatHostPort(gossipAddress),
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...[removedNote(store), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[migrated, removedNote(store), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);

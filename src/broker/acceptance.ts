@@ -7,23 +7,26 @@ import { BrokerError, conflict, unavailable } from '../domain/errors.ts';
 import { shellAddress, parseAddress } from '../domain/address.ts';
 import { attemptIdOf, flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
 import type { GroupId } from '../domain/ids.ts';
-import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs } from '../domain/invocation.ts';
+import { checkKey, checkTaskSize, defaultHoldMs, defaultTotalMs, taskBytes } from '../domain/invocation.ts';
 import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
+import { usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
 import type { AgentChecks } from './agent-checks.ts';
-import type { InvokeInput } from './api.ts';
+import type { AcceptedFlight, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
-import { queueLimit } from './inbox.ts';
+import { Intake } from './intake.ts';
 import { drainingWords } from './outbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 import type { Sessions } from './sessions.ts';
+import { SharedLooks } from './shared-looks.ts';
+import type { Looked } from './shared-looks.ts';
 
 /** How long `--no-hold` tries to reach the owner. */
 const dialMs = 5000;
@@ -41,7 +44,8 @@ export interface AcceptanceParts {
   readonly ulids: UlidSource;
   readonly digest: Digest;
   readonly sessions: Sessions;
-  readonly isDraining: () => boolean;
+  /** Why no new work is taken now. */
+  readonly refusal: () => BrokerError | undefined;
   /** `all`: of every flight; `unable`: why nobody would notice. */
   readonly notify: { readonly all: boolean; readonly unable: string | undefined };
   readonly onDeadline: (flight: Flight) => void;
@@ -49,12 +53,6 @@ export interface AcceptanceParts {
   readonly onWatched: (flight: Flight) => void;
   /** An agent of this node is not as it was registered. */
   readonly onDoubt: (address: string) => void;
-}
-
-export interface Accepted {
-  readonly flight: Flight;
-  readonly deduplicated: boolean;
-  readonly notes?: readonly string[];
 }
 
 /** One invocation on its way into the store. */
@@ -66,17 +64,27 @@ export interface Planned {
 
 export class Acceptance {
   readonly #parts: AcceptanceParts;
+  readonly #intake = new Intake();
 
   constructor(parts: AcceptanceParts) {
     this.#parts = parts;
   }
 
-  async invoke(input: InvokeInput): Promise<Accepted> {
+  invoke(input: InvokeInput): Promise<AcceptedFlight> {
+    return this.#invoke(input, (wanted) => this.#look(wanted));
+  }
+
+  /** Several at once, each for itself. What they ask of one agent in the same way is looked up and checked once. */
+  invokeEach(inputs: readonly InvokeInput[]): readonly Promise<AcceptedFlight>[] {
+    const looks = new SharedLooks((input) => this.#look(input));
+    return inputs.map((input) => this.#invoke(input, (wanted) => looks.of(wanted)));
+  }
+
+  async #invoke(input: InvokeInput, look: (input: InvokeInput) => Promise<Looked>): Promise<AcceptedFlight> {
     const payloadHash = this.checked(input);
     const known = this.known(input, payloadHash);
     if (known !== undefined) return { flight: known, deduplicated: true };
-    const target = await this.#parts.resolver.one(input.selector);
-    const link = await this.check(input, target);
+    const { target, link } = await look(input);
     const planned = this.planned(input, target, link);
     const { invocation, plan } = planned;
     const { flight, deduplicated } = await this.write((shared) => this.#parts.store.write.accept({ ...shared, invocation, plan }), input, payloadHash);
@@ -85,11 +93,18 @@ export class Acceptance {
     return { flight, deduplicated, ...this.notesOn(input) };
   }
 
-  /** @returns what its key stands for: the request as typed. @throws what is wrong with it, whatever its target */
+  async #look(input: InvokeInput): Promise<Looked> {
+    const target = await this.#parts.resolver.one(input.selector);
+    return { target, link: await this.check(input, target) };
+  }
+
+  /** @returns what its key stands for: the request as typed; nothing without a key. @throws what is wrong with it, whatever its target */
   checked(input: InvokeInput): string {
-    if (this.#parts.isDraining()) throw unavailable('this node is going down and takes no new work', 'start it again: beckon up');
+    const refusal = this.#parts.refusal();
+    if (refusal !== undefined) throw refusal;
     checkTaskSize(input.task);
-    if (input.key !== undefined) checkKey(input.key);
+    if (input.key === undefined) return '';
+    checkKey(input.key);
     return this.#hashOf(input);
   }
 
@@ -107,18 +122,21 @@ export class Acceptance {
     return { invocation: this.#invocationOf(input, target, groupId), plan: this.#planFor(target, link), link };
   }
 
+  /** @throws BrokerError `overload` when more is being stored already than this node keeps in memory */
   write<Result>(accept: (shared: Omit<AcceptInput, 'invocation' | 'plan'>) => Promise<Result>, input: InvokeInput, payloadHash: string): Promise<Result> {
     const { key, task } = input;
-    const stamp = this.#parts.chronicler.stamp();
-    return accept({ stamp, task, payloadHash, ...(key === undefined ? {} : { key }), ...(this.#isWatched(input) ? { notify: true } : {}) });
+    return this.#intake.during(taskBytes(task), () => {
+      const stamp = this.#parts.chronicler.stamp();
+      return accept({ stamp, task, payloadHash, ...(key === undefined ? {} : { key }), ...(this.#isWatched(input) ? { notify: true } : {}) });
+    });
   }
 
   /** It is durable, and new. */
-  launched(input: InvokeInput, flight: Flight, { plan, link }: Planned): void {
+  launched(input: InvokeInput, flight: Flight, { invocation, plan, link }: Planned): void {
     this.#parts.onDeadline(flight);
     if (this.#isWatched(input)) this.#parts.onWatched(flight);
     if (plan.kind === 'local') this.#parts.runner.wake(flight.target);
-    else this.#parts.outbox.accepted(flight, plan.kind === 'send' ? link : undefined, !input.noHold);
+    else this.#parts.outbox.accepted(flight, plan.kind === 'send' ? link : undefined, !input.noHold, { invocation, task: input.task });
   }
 
   notesOn({ notify }: InvokeInput): { readonly notes?: readonly string[] } {
@@ -215,8 +233,8 @@ export class Acceptance {
   }
 
   #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
-    const { self, sessions } = this.#parts;
-    if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit, ...sessions.of(target.address, self.owner()) };
+    const { self, sessions, runner } = this.#parts;
+    if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit: usualQueueLimit, retryAfterMs: runner.retryAfterMs(target.address), ...sessions.of(target.address, self.owner()) };
     const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
     if (isLive && this.#parts.outbox.isDraining(link)) return { kind: 'defer', reason: 'agent_offline', detail: drainingWords(target.nodeName) };
     if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };

@@ -9,15 +9,22 @@ import type { StopCause } from './verdicts.ts';
 /** Runs at once of one agent, and of the node. */
 export const runsPerAgent = 4;
 export const runsPerNode = 32;
+/** Of tasks, while their runs go on, all agents together: a run whose task is too large waits in the queue. One alone always fits. */
+export const runBytesPerNode = 128 * 1024 * 1024;
 
 export interface ActiveRun {
-  readonly flight: Flight;
+  /** As it was when its turn came. */
+  flight: Flight;
   /** As its agent is called now. */
   target: string;
   /** It was at work when this node died, and is not begun anew. */
   readonly isAdopted: boolean;
   /** By a process of its own: it takes none of the places that the node has for processes that it starts. */
   readonly isServed: boolean;
+  /** Of its task, which is in memory as long as it runs. */
+  readonly taskBytes: number;
+  /** It was stored as started when it was taken in, and so was never in the queue. */
+  wasClaimed: boolean;
   run: Run | undefined;
   requests: RunRequests | undefined;
   /** The first cause wins: it makes the verdict. */
@@ -28,10 +35,23 @@ export interface ActiveRun {
   readonly done: Promise<void>;
 }
 
+/** A place that is kept for an invocation which is about to be taken in. One of the two follows. */
+export interface Claim {
+  /** It is stored as started. */
+  started(flight: Flight): void;
+  /** It is not: it waits for its turn, or was not taken. */
+  dropped(): void;
+}
+
 export class ActiveRuns extends Map<FlightId, ActiveRun> {
-  /** No place is left for another process of this node. */
-  get isFull(): boolean {
-    return [...this.values()].filter((each) => !each.isServed).length >= runsPerNode;
+  /** Whether another may begin now, as far as the node goes. */
+  takes({ isServed, taskBytes }: Pick<ActiveRun, 'isServed' | 'taskBytes'>): boolean {
+    let [places, bytes] = [0, 0];
+    for (const each of this.values()) {
+      if (!each.isServed) places += 1;
+      bytes += each.taskBytes;
+    }
+    return (isServed || places < runsPerNode) && (bytes === 0 || bytes + taskBytes <= runBytesPerNode);
   }
 
   /** In their session no other turn begins. */

@@ -74,6 +74,8 @@ export class Agents {
       path: spec.path,
       permissions: spec.permissions,
       isolate: spec.isolate,
+      ...(spec.concurrency === undefined ? {} : { concurrency: spec.concurrency }),
+      ...(spec.queue === undefined ? {} : { queue: spec.queue }),
       ...(checkout === undefined ? {} : { checkout }),
     };
     const checked = await this.#parts.checks.check(endpoint);

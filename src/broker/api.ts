@@ -60,6 +60,10 @@ export interface AgentSpec {
   readonly cwd: string;
   readonly permissions: Permissions;
   readonly isolate: boolean;
+  /** Runs at once. */
+  readonly concurrency?: number;
+  /** Invocations that may wait for it. */
+  readonly queue?: number;
   readonly isDefault: boolean;
   readonly env: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
@@ -135,6 +139,13 @@ export interface InvokeInput {
   /** Set when it makes another one anew: which, and how that one's address was typed. */
   readonly redriveOf?: InvocationId;
   readonly addressTyped?: string;
+}
+
+export interface AcceptedFlight {
+  readonly flight: Flight;
+  readonly deduplicated: boolean;
+  /** What its caller should know, a sentence each. */
+  readonly notes?: readonly string[];
 }
 
 export interface InvokeAllInput extends InvokeInput {
@@ -309,8 +320,10 @@ export interface BrokerApi extends ProjectsApi {
   watchAgents(filter: AgentFilter, signal: AbortSignal): AsyncIterable<AgentsUpdate>;
   resolve(selector: Selector): Promise<ResolveResult>;
 
-  /** Resolves after the invocation is durable. `notes`: what its caller should know, a sentence each. @throws what is known before acceptance (G11) */
-  invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean; notes?: readonly string[] }>;
+  /** Resolves after the invocation is durable. @throws what is known before acceptance (G11) */
+  invoke(input: InvokeInput): Promise<AcceptedFlight>;
+  /** Each as `invoke` would, whatever becomes of the others; one promise for each, in their order. Never throws by itself. */
+  invokeEach(inputs: readonly InvokeInput[]): readonly Promise<AcceptedFlight>[];
   /**
    * To all that match, in one commit or not at all. The key stands for the group: again it is the first one, wholly.
    * @throws as `invoke`, naming whom it can't go to; `invalid` with `detail.matches` for more than 5 that are neither `confirmed` nor `expected`

@@ -1,6 +1,7 @@
 /** One node's core: every part, and the use cases that local clients call. */
 import type { Check } from '../domain/checks.ts';
 import { unavailable } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { GossipHandler } from '../domain/gossip-port.ts';
 import type { FlightId } from '../domain/ids.ts';
@@ -24,7 +25,7 @@ import { flightEnvironment } from './flight-environment.ts';
 import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
 import { GroupAcceptance } from './group-acceptance.ts';
-import { heldWhy } from './held.ts';
+import { heldSince } from './held.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
@@ -146,7 +147,7 @@ export class Broker implements BrokerApi, Startable {
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
-      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, isDraining, resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
+      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, refusal: () => this.#refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       notify: { all: parts.notifyAll === true, unable: parts.notifier.unable },
@@ -300,8 +301,9 @@ export class Broker implements BrokerApi, Startable {
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
   readonly shareAgent: BrokerApi['shareAgent'] = (input) => this.#sharing.share(input);
   readonly unshareAgent: BrokerApi['unshareAgent'] = (input) => this.#sharing.unshare(input);
-  readonly invoke: BrokerApi['invoke'] = async (input) => this.#staying().#acceptance.invoke(input);
-  readonly invokeAll: BrokerApi['invokeAll'] = async (input) => this.#staying().#groups.invokeAll(input);
+  readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
+  readonly invokeEach: BrokerApi['invokeEach'] = (inputs) => this.#acceptance.invokeEach(inputs);
+  readonly invokeAll: BrokerApi['invokeAll'] = (input) => this.#groups.invokeAll(input);
   readonly getGroup: BrokerApi['getGroup'] = async (id) => this.#groups.find(id);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
@@ -363,7 +365,7 @@ export class Broker implements BrokerApi, Startable {
   follow(flightId: FlightId, options: Parameters<BrokerApi['follow']>[1]): ReturnType<BrokerApi['follow']> {
     const { store, mesh } = this.#parts;
     const nodes = this.#nodes;
-    return follow({ store, feed: this.#feed, nameOf: (id) => nodes.nameOf(id), heldWhy: (flight, delivery) => heldWhy({ mesh: mesh(), nodes }, flight, delivery) }, flightId, options);
+    return follow({ store, feed: this.#feed, nameOf: (id) => nodes.nameOf(id), held: (flight) => heldSince({ mesh: mesh(), nodes, delivery: (id) => store.read.delivery(id), isOnItsWay: (each) => this.#outbox.isOnItsWay(each) }, flight) }, flightId, options);
   }
 
   output(flightId: FlightId, stream: OutputStream): AsyncIterable<Uint8Array> {
@@ -383,9 +385,9 @@ export class Broker implements BrokerApi, Startable {
     return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
-  #staying(): this {
-    if (this.#isLeaving) throw unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
-    return this;
+  #refusal(): BrokerError | undefined {
+    if (this.#isLeaving) return unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
+    return this.#isDraining ? unavailable('this node is going down and takes no new work', 'start it again: beckon up') : undefined;
   }
 
   /** What runs by the store may have died with its node: until that is settled nothing is said of it. */

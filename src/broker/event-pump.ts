@@ -10,6 +10,7 @@ import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 
 /** Unacknowledged output of one flight, bytes: its credit. */
@@ -18,12 +19,21 @@ const batchBytes = 64 * 1024;
 /** Acknowledgements are stored when a flight is done or this much has been covered; the rest would be sent again after a restart. */
 const storeAckEveryBytes = 4 * 1024 * 1024;
 const bytesPerEvent = 64;
+/** Flights that an origin has missed something of, resumed at once. */
+const resumePage = 500;
 /** An origin that acknowledges nothing for so long could not store what it got: it gets it again. */
 export const stalledMs = 20_000;
 
 interface Cursor {
   sentSeq: number;
   ackedSeq: number;
+  /** Of the last event in the store, as far as this pump was told: there may be none after it. */
+  lastSeq: number;
+  /** Of the event that ends the flight, once it was sent. */
+  endSeq: number | undefined;
+  receivedAtMs: number | undefined;
+  /** There was no room for more in the window. */
+  isBlocked: boolean;
   /** What was sent and not yet acknowledged, oldest first. */
   readonly unacked: { readonly seq: number; readonly bytes: number }[];
   unackedBytes: number;
@@ -43,6 +53,11 @@ export class EventPump {
   readonly #parts: EventPumpParts;
   readonly #cursors = new Map<InvocationId, Cursor>();
   readonly #ready = new Set<InvocationId>();
+  /** Of the pages that were resumed, what is still not acknowledged as far as it went then. */
+  readonly #resuming = new Map<InvocationId, number>();
+  /** The last of these pages. */
+  #resumed: InvocationId | undefined;
+  #isAllResumed = true;
   #pumping = false;
 
   constructor(link: Link, parts: EventPumpParts) {
@@ -50,14 +65,21 @@ export class EventPump {
     this.#parts = parts;
   }
 
-  /** Everything of that origin which it has not acknowledged. */
+  /** Everything of that origin which it has not acknowledged: however much that is, a page of it at a time. */
   resume(): void {
-    let after: InvocationId | undefined;
-    for (;;) {
-      const page = this.#parts.store.read.unacknowledged(this.#link.peer.nodeId, after, 500);
-      for (const { invocationId, ackedSeq } of page) this.resumeFrom(invocationId, ackedSeq);
-      after = page.at(-1)?.invocationId;
-      if (page.length < 500) return;
+    this.#resumed = undefined;
+    this.#isAllResumed = false;
+    this.#resumeMore();
+  }
+
+  #resumeMore(): void {
+    if (this.#isAllResumed || this.#resuming.size > resumePage / 2) return;
+    const page = this.#parts.store.read.unacknowledged(this.#link.peer.nodeId, this.#resumed, resumePage);
+    this.#isAllResumed = page.length < resumePage;
+    this.#resumed = page.at(-1)?.invocationId;
+    for (const { invocationId, ackedSeq, lastSeq } of page) {
+      this.#resuming.set(invocationId, lastSeq);
+      if (!this.#cursors.has(invocationId)) this.resumeFrom(invocationId, ackedSeq);
     }
   }
 
@@ -75,9 +97,13 @@ export class EventPump {
     }
   }
 
-  /** The flight has new events in the store. */
-  kick(invocationId: InvocationId): void {
-    if (!this.#cursors.has(invocationId)) this.#cursors.set(invocationId, this.#cursorAt(0));
+  /** The flight has new events in the store. @param flight as it is now, when that is at hand */
+  kick(invocationId: InvocationId, flight?: Flight): void {
+    const cursor = this.#cursors.get(invocationId) ?? this.#cursorAt(0);
+    this.#cursors.set(invocationId, cursor);
+    // A record that says nothing new may be an old one: then the store is asked.
+    cursor.lastSeq = flight !== undefined && flight.lastSeq > cursor.lastSeq ? flight.lastSeq : Number.POSITIVE_INFINITY;
+    cursor.receivedAtMs ??= flight?.receivedAtMs;
     this.#ready.add(invocationId);
     if (this.#pumping) return;
     this.#pumping = true;
@@ -85,7 +111,16 @@ export class EventPump {
   }
 
   async acknowledged(ack: EventAck): Promise<void> {
+    if (ack.unknown || ack.seq >= (this.#resuming.get(ack.invocationId) ?? Number.POSITIVE_INFINITY)) {
+      this.#resuming.delete(ack.invocationId);
+      this.#resumeMore();
+    }
     const cursor = this.#cursors.get(ack.invocationId);
+    if (cursor !== undefined && !ack.unknown && ack.seq <= cursor.sentSeq && this.#isMidway(cursor, ack.seq)) {
+      this.#release(cursor, ack.seq);
+      if (cursor.isBlocked) this.kick(ack.invocationId);
+      return;
+    }
     const flight = this.#parts.store.read.flight(flightOfInvocation(ack.invocationId));
     const originNodeId = this.#link.peer.nodeId;
     if (flight === undefined || flight.originNodeId !== originNodeId) return;
@@ -100,8 +135,13 @@ export class EventPump {
     await this.#parts.store.write.acknowledged({ flightId: flight.id, originNodeId, seq });
   }
 
+  /** There is more to come, and not so much was covered that it is worth to be stored. */
+  #isMidway({ endSeq, ackedSinceStored, unackedBytes }: Cursor, seq: number): boolean {
+    return (endSeq === undefined || seq < endSeq) && ackedSinceStored + unackedBytes < storeAckEveryBytes;
+  }
+
   #cursorAt(seq: number): Cursor {
-    return { sentSeq: seq, ackedSeq: seq, unacked: [], unackedBytes: 0, ackedSinceStored: 0, movedAtMs: this.#parts.clock.monotonic() };
+    return { sentSeq: seq, ackedSeq: seq, lastSeq: seq, endSeq: undefined, receivedAtMs: undefined, isBlocked: false, unacked: [], unackedBytes: 0, ackedSinceStored: 0, movedAtMs: this.#parts.clock.monotonic() };
   }
 
   #release(cursor: Cursor, seq: number): void {
@@ -135,13 +175,19 @@ export class EventPump {
   }
 
   async #sendBatch(invocationId: InvocationId, cursor: Cursor): Promise<void> {
-    if (cursor.unackedBytes >= windowBytes) return;
+    cursor.isBlocked = cursor.unackedBytes >= windowBytes;
+    if (cursor.isBlocked || cursor.sentSeq >= cursor.lastSeq) return;
     const { read } = this.#parts.store;
-    const flight = read.flight(flightOfInvocation(invocationId));
-    if (flight === undefined) return;
-    const events = read.events(flight.id, cursor.sentSeq, batchBytes);
+    const flightId = flightOfInvocation(invocationId);
+    const receivedAtMs = (cursor.receivedAtMs ??= receivedAt(read.flight(flightId)));
+    if (receivedAtMs === undefined) return;
+    const events = read.events(flightId, cursor.sentSeq, batchBytes);
     const last = events.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) {
+      cursor.lastSeq = cursor.sentSeq;
+      return;
+    }
+    if (last.body.kind === 'finished') cursor.endSeq = last.seq;
     const bytes = events.reduce((sum, each) => sum + sizeOf(each), 0);
     cursor.sentSeq = last.seq;
     if (cursor.unacked.length === 0) cursor.movedAtMs = this.#parts.clock.monotonic();
@@ -149,8 +195,12 @@ export class EventPump {
     cursor.unackedBytes += bytes;
     // Back at the end of the set: others get their turn first.
     this.#ready.add(invocationId);
-    await this.#link.sendEvents({ type: 'flight_events', invocationId, receivedAtMs: flight.receivedAtMs ?? flight.acceptedAtMs, events });
+    await this.#link.sendEvents({ type: 'flight_events', invocationId, receivedAtMs, events });
   }
+}
+
+function receivedAt(flight: Flight | undefined): number | undefined {
+  return flight?.receivedAtMs ?? flight?.acceptedAtMs;
 }
 
 function sizeOf(event: FlightEvent): number {

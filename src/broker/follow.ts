@@ -1,21 +1,26 @@
 /** A flight as its caller sees it: every step from the store, in order, as it becomes durable. */
+import type { FlightEventBody } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { FlightId } from '../domain/ids.ts';
 import { notFound } from '../domain/errors.ts';
-import type { Delivery, Flight } from '../domain/records.ts';
+import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { FlightUpdate } from './api.ts';
 import type { Feed } from './feed.ts';
+import type { Held } from './held.ts';
 
 /** How much stdout `finished` and `flight show` carry, bytes. */
 export const shownOutputBytes = 64 * 1024;
-const batchBytes = 256 * 1024;
+/** What a reader that stalls keeps in memory, about. */
+const batchBytes = 64 * 1024;
+/** Of one reader, in memory, bytes. */
+const keptBytes = 4 * 1024;
 
 export interface FollowParts {
   readonly store: Store;
   readonly feed: Feed;
   readonly nameOf: (nodeId: Flight['ownerNodeId']) => string;
-  readonly heldWhy: (flight: Flight, delivery: Delivery) => string | undefined;
+  readonly held: (flight: Flight) => Held | undefined;
 }
 
 export interface FollowOptions {
@@ -37,6 +42,7 @@ export async function* follow(parts: FollowParts, flightId: FlightId, options: F
     deduplicated: options.deduplicated,
     ...(options.notes === undefined ? {} : { notes: options.notes }),
   };
+  const shown = new ShownOutput();
   let seq = options.afterSeq;
   let toldReceived = false;
   let toldHeld: string | undefined;
@@ -49,27 +55,46 @@ export async function* follow(parts: FollowParts, flightId: FlightId, options: F
       // The reader took its time: what was read before is old.
       continue;
     }
-    const delivery = toldReceived || isTerminal(flight.state) ? undefined : store.read.delivery(flight.invocationId);
-    const why = delivery === undefined ? undefined : parts.heldWhy(flight, delivery);
-    if (why !== undefined && delivery !== undefined && why !== toldHeld) {
-      toldHeld = why;
-      yield { type: 'held', atMs: delivery.updatedAtMs, why, untilMs: flight.holdUntilMs };
+    const held = toldReceived || isTerminal(flight.state) ? undefined : parts.held(flight);
+    if (held !== undefined && held.why !== toldHeld) {
+      toldHeld = held.why;
+      yield { type: 'held', ...held, untilMs: flight.holdUntilMs };
       continue;
     }
-    const events = store.read.events(flightId, seq, batchBytes);
+    const events = flight.lastSeq > seq ? store.read.events(flightId, seq, batchBytes) : [];
     for (const event of events) {
       seq = event.seq;
+      shown.saw(event.body);
       // What was pruned has left its place, and nothing in it.
       const isPruned = event.body.kind === 'output' ? event.body.bytes.length === 0 : event.body.kind === 'unknown' && flight.prunedAtMs !== undefined;
       if (event.body.kind !== 'finished' && !isPruned) yield { type: 'event', atMs: event.atMs, event };
     }
-    if (events.length > 0) continue;
     // The flight was read before its events, so a terminal one has none that are still to come.
-    if (isTerminal(flight.state)) {
-      yield { type: 'finished', atMs: flight.finishedAtMs ?? flight.acceptedAtMs, flight, ...(await shownOutput(store, flight)) };
+    if (isTerminal(flight.state) && seq >= flight.lastSeq) {
+      yield { type: 'finished', atMs: flight.finishedAtMs ?? flight.acceptedAtMs, flight, ...(shown.of(flight) ?? (await shownOutput(store, flight))) };
       return;
     }
+    if (events.length > 0) continue;
     await feed.next(flightId, options.signal);
+  }
+}
+
+/** What passes by is not read a second time at the end, when it is little. */
+class ShownOutput {
+  readonly #pieces: Uint8Array[] = [];
+  #bytes = 0;
+
+  saw(body: FlightEventBody): void {
+    if (body.kind !== 'output' || body.stream !== 'stdout') return;
+    this.#bytes += body.bytes.length;
+    if (this.#bytes <= keptBytes) this.#pieces.push(body.bytes);
+    else this.#pieces.length = 0;
+  }
+
+  /** Undefined when not all of it was seen, or kept. */
+  of({ stdoutBytes }: Flight): { output: Uint8Array; truncated: boolean } | undefined {
+    if (this.#bytes !== stdoutBytes || stdoutBytes > keptBytes) return undefined;
+    return { output: joined(this.#pieces, stdoutBytes), truncated: false };
   }
 }
 
@@ -84,13 +109,17 @@ export async function shownOutput(store: Store, flight: Flight): Promise<{ outpu
     afterSeq = piece.lastSeq;
     if (piece.done) break;
   }
-  const all = new Uint8Array(total);
+  return { output: joined(pieces, total).subarray(0, shownOutputBytes), truncated: total < flight.stdoutBytes || flight.stdoutBytes > shownOutputBytes };
+}
+
+function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
+  const all = new Uint8Array(size);
   let at = 0;
   for (const piece of pieces) {
     all.set(piece, at);
     at += piece.length;
   }
-  return { output: all.subarray(0, shownOutputBytes), truncated: total < flight.stdoutBytes || flight.stdoutBytes > shownOutputBytes };
+  return all;
 }
 
 export function readFlight(store: Store, flightId: FlightId): Flight {

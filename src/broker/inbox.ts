@@ -8,14 +8,17 @@ import { BrokerError, denied, toBrokerError, unavailable } from '../domain/error
 import { longestDurationMs } from '../domain/duration.ts';
 import type { FailureReason } from '../domain/delivery.ts';
 import { isTerminal } from '../domain/flight.ts';
-import { flightOfInvocation } from '../domain/ids.ts';
+import { flightOfInvocation, sessionOfInvocation } from '../domain/ids.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
-import type { Invocation } from '../domain/invocation.ts';
+import type { Invocation, Work } from '../domain/invocation.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import { newFlight } from '../domain/new-flight.ts';
+import { usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { Claim } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
 import type { Policy } from './policy.ts';
@@ -25,8 +28,7 @@ import type { Self } from './self.ts';
 import type { Sessions } from './sessions.ts';
 import { agentGone } from './verdicts.ts';
 
-/** Queued for one agent, at most. */
-export const queueLimit = 10_000;
+const complainEveryMs = 60_000;
 
 export interface InboxParts {
   readonly store: Store;
@@ -47,6 +49,7 @@ export interface InboxParts {
 export class Inbox {
   readonly #parts: InboxParts;
   readonly #pumps = new Map<Link, EventPump>();
+  #overloadToldMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
@@ -74,7 +77,7 @@ export class Inbox {
     for (const [link, pump] of this.#pumps) {
       if (link.peer.nodeId !== flight.originNodeId) continue;
       isLinked = true;
-      pump.kick(flight.invocationId);
+      pump.kick(flight.invocationId, flight);
     }
     if (!isLinked) this.#parts.want(flight.originNodeId);
   }
@@ -96,22 +99,38 @@ export class Inbox {
       this.#reject(link, invocation.id, refusal.reason, refusal.error);
       return;
     }
+    const stamp = this.#parts.chronicler.stampAfter(message.hlc);
+    const sessionOf = this.#parts.sessions.of(invocation.target, link.peer.owner);
+    const claim = this.#claim(link, { invocation, task }, stamp.atMs, sessionOf.sessionOwner !== undefined);
     try {
-      const stamp = this.#parts.chronicler.stampAfter(message.hlc);
-      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit, originOwner: link.peer.owner, ...this.#parts.sessions.of(invocation.target, link.peer.owner) });
+      const retryAfterMs = this.#parts.runner.retryAfterMs(invocation.target);
+      const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit: usualQueueLimit, retryAfterMs, originOwner: link.peer.owner, ...sessionOf, start: claim !== undefined });
       if (result === 'cancelled') {
+        claim?.dropped();
         link.send({ type: 'cancelled_unknown', invocationId: invocation.id, hlc: stamp.hlc });
         return;
       }
-      link.send({ type: 'receipt', invocationId: invocation.id, receivedAtMs: result.flight.receivedAtMs ?? stamp.atMs, hlc: stamp.hlc });
-      if (result.fresh) this.#parts.runner.wake(invocation.target);
+      const { flight, fresh } = result;
+      // Its event `started`, which is told at once, says that it was received, too.
+      if (claim !== undefined && fresh && flight.state === 'running') return claim.started(flight);
+      claim?.dropped();
+      link.send({ type: 'receipt', invocationId: invocation.id, receivedAtMs: flight.receivedAtMs ?? stamp.atMs, hlc: stamp.hlc });
+      if (fresh) this.#parts.runner.wake(invocation.target);
       else this.#pumps.get(link)?.kick(invocation.id);
     } catch (error) {
+      claim?.dropped();
       const known = toBrokerError(error);
       // A store that fails for now (disk full) has said nothing of the invocation: the origin goes on holding it.
       if (known.code === 'unavailable' || known.code === 'internal') throw known;
       this.#reject(link, invocation.id, reasonOf(known), known);
     }
+  }
+
+  /** A turn of a session that others may be in waits for its turn there. */
+  #claim(link: Link, { invocation, task }: Work, atMs: number, keepsSessions: boolean): Claim | undefined {
+    if (invocation.session.mode !== 'new') return undefined;
+    const sessionId = keepsSessions ? sessionOfInvocation(invocation.id) : undefined;
+    return this.#parts.runner.claim(newFlight(invocation, { isOwned: true, atMs, sessionId, originOwner: link.peer.owner }), { invocation, task });
   }
 
   /** This node is going down: the origin keeps it, and brings it again when this node is back. */
@@ -197,8 +216,16 @@ export class Inbox {
     return flaw === undefined ? undefined : { reason: 'peer_rejected', error: flaw };
   }
 
+  /** A flood is refused by the thousand: one line a minute tells it. */
+  #isWorthALine(reason: FailureReason): boolean {
+    const now = this.#parts.clock.monotonic();
+    if (reason === 'overload' && now - this.#overloadToldMs < complainEveryMs) return false;
+    if (reason === 'overload') this.#overloadToldMs = now;
+    return true;
+  }
+
   #reject(link: Link, invocationId: InvocationId, reason: FailureReason, error: BrokerError): void {
-    this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
+    if (this.#isWorthALine(reason)) this.#parts.log.warn({ peer: link.peer.name, invocationId, reason, code: error.code }, 'an invocation was refused');
     link.send({ type: 'reject', invocationId, reason, error: error.toInfo(), hlc: this.#parts.chronicler.stamp().hlc });
   }
 }

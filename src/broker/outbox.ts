@@ -15,6 +15,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { taskBytes } from '../domain/invocation.ts';
+import type { Work } from '../domain/invocation.ts';
 import { Window } from './window.ts';
 
 /** Forwards without receipt on one link: what is more waits in the store. */
@@ -22,7 +23,6 @@ const forwardWindow = { items: 256, bytes: 32 * 1024 * 1024 };
 const pageSize = 500;
 /** What was forwarded, or asked to be cancelled, and not answered for so long is asked about. */
 const unansweredMs = 20_000;
-
 export interface OutboxParts {
   readonly store: Store;
   readonly mesh: () => Mesh;
@@ -87,16 +87,21 @@ export class Outbox {
     return this.#sides.get(link)?.window.hasRoom ?? false;
   }
 
+  /** Forwarded over a link that is up, and not answered. */
+  isOnItsWay({ invocationId }: Flight): boolean {
+    return this.#sides.values().some(({ window }) => window.has(invocationId));
+  }
+
   isDraining(link: Link): boolean {
     return this.#sides.get(link)?.ownerDrains ?? false;
   }
 
   /** A flight was accepted with the plan to send it over `link`, as attempt 1, or to hold it. */
-  accepted(flight: Flight, link: Link | undefined, isHeld: boolean): void {
+  accepted(flight: Flight, link: Link | undefined, isHeld: boolean, work?: Work): void {
     if (!isHeld) this.#notHeld.set(flight.invocationId, flight.ownerNodeId);
     const current = this.#parts.mesh().link(flight.ownerNodeId);
     if (current === undefined) void this.#parts.mesh().want(flight.ownerNodeId);
-    if (link !== undefined && link === current) this.#forward(link, flight.invocationId, 1);
+    if (link !== undefined && link === current) this.#forward(link, flight.invocationId, 1, work === undefined ? undefined : { flight, ...work });
     else if (current !== undefined) void this.#settle(this.#forwardUnsent(current));
     else if (!isHeld) void this.#settle(this.#failNotHeld(flight.invocationId, 'the link was lost'));
   }
@@ -115,8 +120,12 @@ export class Outbox {
     for (const [link, { window, asked }] of this.#sides) {
       for (const invocationId of window.olderThan(clock.monotonic() - unansweredMs)) {
         const flight = store.read.flight(flightOfInvocation(invocationId));
-        window.remove(invocationId);
-        if (flight === undefined || isTerminal(flight.state)) continue;
+        if (flight === undefined || isTerminal(flight.state)) {
+          window.remove(invocationId);
+          continue;
+        }
+        // It keeps its place until the owner has spoken: an owner that says nothing is given no more than the window.
+        window.renew(invocationId, clock.monotonic());
         const item = { invocationId, receipted: flight.receivedAtMs !== undefined, lastSeq: flight.lastSeq, cancelRequested: flight.cancelRequestedAtMs !== undefined };
         asked.set(invocationId, item);
         link.send({ type: 'sync', items: [item] });
@@ -192,6 +201,7 @@ export class Outbox {
       const origin = side.asked.get(owner.invocationId);
       if (origin === undefined) continue;
       side.asked.delete(owner.invocationId);
+      side.window.remove(owner.invocationId);
       const step = reconcile(owner, origin);
       if (step === 'send') await this.#sendAgain(link, owner.invocationId);
       else if (step === 'cancel') this.#sendCancel(link, owner.invocationId);
@@ -295,12 +305,11 @@ export class Outbox {
     else await this.#loseAttempts(link.peer.nodeId, 'the link was lost');
   }
 
-  #forward(link: Link, invocationId: InvocationId, attempt: number): void {
-    const { store, chronicler, clock } = this.#parts;
-    const invocation = store.read.invocation(invocationId);
-    const task = store.read.task(invocationId);
-    const flight = store.read.flight(flightOfInvocation(invocationId));
-    if (invocation === undefined || task === undefined || flight === undefined || isTerminal(flight.state)) return;
+  /** @param known what was stored a moment ago and need not be read */
+  #forward(link: Link, invocationId: InvocationId, attempt: number, known = this.#stored(invocationId)): void {
+    const { chronicler, clock } = this.#parts;
+    if (known === undefined || isTerminal(known.flight.state)) return;
+    const { flight, invocation, task } = known;
     this.#sides.get(link)?.window.add(invocationId, { addedAtMs: clock.monotonic(), bytes: taskBytes(task) });
     const now = clock.now();
     const limits = {
@@ -309,6 +318,12 @@ export class Outbox {
       totalMs: Math.max(0, flight.totalUntilMs - now),
     };
     link.send({ type: 'forward', invocation: { ...invocation, limits }, task, attempt, hlc: chronicler.stamp().hlc });
+  }
+
+  #stored(invocationId: InvocationId): (Work & { readonly flight: Flight }) | undefined {
+    const { read } = this.#parts.store;
+    const [invocation, task, flight] = [read.invocation(invocationId), read.task(invocationId), read.flight(flightOfInvocation(invocationId))];
+    return invocation === undefined || task === undefined || flight === undefined ? undefined : { invocation, task, flight };
   }
 
   async #loseAttempts(toNodeId: NodeId, detail: string): Promise<void> {

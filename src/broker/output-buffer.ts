@@ -19,8 +19,8 @@ const bytesPerReport = 64;
 export interface OutputBufferParts {
   readonly write: Pick<StoreWrites, 'appendOutput'>;
   readonly chronicler: Chronicler;
-  /** @param count pieces of the run that are durable by now */
-  readonly onStored: (count: number) => void;
+  /** @param count pieces of the run that are durable by now @param lastSeq of the last of them */
+  readonly onStored: (count: number, lastSeq: number) => void;
 }
 
 export class OutputBuffer {
@@ -79,9 +79,9 @@ export class OutputBuffer {
     while (this.#waiting.length > 0 && this.#failure === undefined && !this.#isRest()) {
       const chunks = this.#take();
       try {
-        await this.#parts.write.appendOutput({ flightId: this.#flightId, chunks });
+        const events = await this.#parts.write.appendOutput({ flightId: this.#flightId, chunks });
         this.#stored += chunks.length;
-        this.#parts.onStored(this.#stored);
+        this.#parts.onStored(this.#stored, events.at(-1)?.seq ?? 0);
       } catch (error) {
         this.#failure = error;
         this.#waiting = [];

@@ -18,6 +18,9 @@ export const defaultRetention: Retention = { outputMs: 30 * dayMs, outputBytes: 
 
 /** The longest that one round takes: other chores wait for it. */
 const longestRoundMs = 4000;
+/** After each write as many times as long as it took: what else is to be written has the store to itself meanwhile. */
+const restsEach = 7;
+const longestRestMs = 1000;
 
 export interface PruningParts {
   readonly store: Store;
@@ -35,17 +38,20 @@ export class Pruning {
     this.#parts = parts;
   }
 
-  /** Each write is a short transaction, and between two others have their turn. An idle node writes nothing. */
+  /** Each write is a short transaction, and between two others have their turn: the longer they made it wait, the longer. An idle node writes nothing. */
   async run(): Promise<void> {
     const { store, chronicler, clock, log, isStopping } = this.#parts;
     const limits = this.#limits();
     const beganMs = clock.monotonic();
     const sum = { outputs: 0, records: 0, bytes: 0 };
     while (!isStopping() && clock.monotonic() - beganMs < longestRoundMs && store.read.prunable(limits)) {
+      const writtenMs = clock.monotonic();
       const { outputs, records, bytes } = await store.write.prune({ ...limits, stamp: chronicler.stamp() });
+      const tookMs = clock.monotonic() - writtenMs;
       sum.outputs += outputs;
       sum.records += records;
       sum.bytes += bytes;
+      await new Promise<void>((resolve) => void clock.setTimer(Math.min(tookMs * restsEach, longestRestMs), resolve));
     }
     if (sum.outputs + sum.records + sum.bytes === 0) return;
     log.info(sum, 'pruned');

@@ -1,7 +1,7 @@
 /** What a node that died left behind: its processes are ended, and what they were at is settled. Before anything new begins. */
 import type { BrokerParts } from './broker-parts.ts';
 import type { Runner } from './runner.ts';
-import { stopGraceMs } from './runner.ts';
+import { stopGraceMs } from './execution.ts';
 
 export async function recover({ store, chronicler, self, log, orphans, harnesses }: Pick<BrokerParts, 'store' | 'chronicler' | 'self' | 'log' | 'orphans' | 'harnesses'>, runner: Runner): Promise<void> {
   const ended = await orphans.sweep(store.read.processes(), stopGraceMs);

@@ -5,13 +5,12 @@ import { deliveryOfFlight, flightOfInvocation } from '../domain/ids.ts';
 import { mayRedrive } from '../domain/redrive.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
-import type { Accepted } from './acceptance.ts';
-import type { InvokeInput, LocalCaller } from './api.ts';
+import type { AcceptedFlight, InvokeInput, LocalCaller } from './api.ts';
 
 export interface RedriveParts {
   readonly store: Store;
   readonly find: (argument: string) => Flight;
-  readonly invoke: (input: InvokeInput) => Promise<Accepted>;
+  readonly invoke: (input: InvokeInput) => Promise<AcceptedFlight>;
 }
 
 export interface RedriveInput {
@@ -27,7 +26,7 @@ export interface RedriveInput {
  * @throws `conflict` when it completed, may still run, may have run and that is not `confirmed`, or its task was pruned;
  * and what an invocation is refused with
  */
-export async function redrive({ store, find, invoke }: RedriveParts, { id, caller, confirmed }: RedriveInput): Promise<Accepted> {
+export async function redrive({ store, find, invoke }: RedriveParts, { id, caller, confirmed }: RedriveInput): Promise<AcceptedFlight> {
   const flight = find(id);
   const { invocationId } = flight;
   const short = flight.id.slice(-6);

@@ -5,46 +5,32 @@
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
-import type { Harness, ProcessMark, Run, RunEnd, RunRequest, RunSink, TurnSession } from '../domain/harness-port.ts';
-import { flightOfInvocation, sessionOfInvocation } from '../domain/ids.ts';
+import type { Harness } from '../domain/harness-port.ts';
+import { flightOfInvocation } from '../domain/ids.ts';
 import type { FlightId, NodeId } from '../domain/ids.ts';
-import type { Endpoint, Invocation } from '../domain/invocation.ts';
-import type { Clock, Log, UlidSource } from '../domain/ports.ts';
-import { bounded } from '../domain/progress.ts';
+import { taskBytes } from '../domain/invocation.ts';
+import type { Endpoint, Work } from '../domain/invocation.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
-import type { Readdressed, Store } from '../domain/store-port.ts';
+import type { Readdressed } from '../domain/store-port.ts';
 import { ActiveRuns, runsPerAgent } from './active-runs.ts';
-import type { ActiveRun } from './active-runs.ts';
-import type { Chronicler } from './chronicler.ts';
+import type { ActiveRun, Claim } from './active-runs.ts';
 import { Endings } from './endings.ts';
+import { Execution, stopGraceMs } from './execution.ts';
+import type { ExecutionParts, Prepared } from './execution.ts';
 import type { Feed } from './feed.ts';
 import type { Isolation, Placed } from './isolation.ts';
-import { OutputBuffer } from './output-buffer.ts';
-import { RunRequests } from './requests.ts';
-import { RunLimits } from './run-limits.ts';
-import { agentGone, expiredError, lostSight, outputLost, verdictBeforeStart, verdictFrom, verdictOn } from './verdicts.ts';
+import { Pace } from './pace.ts';
+import { agentGone, expiredError, lostSight, verdictBeforeStart, verdictOn } from './verdicts.ts';
 import type { StopCause } from './verdicts.ts';
 
-/** From TERM to KILL. */
-export const stopGraceMs = 5000;
 const openPage = 500;
 
-export interface RunnerParts {
-  readonly store: Store;
+export interface RunnerParts extends Omit<ExecutionParts, 'endings' | 'told' | 'stop'> {
   readonly harnesses: ReadonlyMap<string, Harness>;
-  readonly chronicler: Chronicler;
   readonly feed: Feed;
-  readonly clock: Clock;
-  readonly ulids: UlidSource;
-  readonly log: Log;
-  readonly environmentOf: (invocation: Invocation, flight: Flight) => Readonly<Record<string, string>>;
-  /** How long a request of an agent waits unless the agent says otherwise. */
-  readonly requestMs?: number | undefined;
   /** Events of a flight became durable: its origin, if it is another node, is to be told. */
   readonly onEvents: (flight: Flight) => void;
-  /** An agent could not do its work: it may not be available any more. */
-  readonly onDoubt: (address: string) => void;
   /** False for one whose turn has not come: `wakeAll` follows when it has. */
   readonly mayStart: (flight: Flight) => boolean;
   /** Why its caller may not have this done, as it is now. */
@@ -58,16 +44,22 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #active = new ActiveRuns();
   readonly #endings: Endings;
+  readonly #pace: Pace;
+  readonly #execution: Execution;
   /** Agents that found the node full. */
   readonly #starved = new Set<string>();
+  /** Agents that nothing waits for, unless they were woken since: a place that comes free need not be offered. */
+  readonly #idle = new Set<string>();
   #accepting = true;
   /** Aborted when the node stops at once: nothing is waited for any more. */
   #forced = new AbortController().signal;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#pace = new Pace(parts.clock);
     const { store, chronicler, clock, log } = parts;
     this.#endings = new Endings({ store, chronicler, clock, log, forced: () => this.#forced, told: (flight) => this.#told(flight) });
+    this.#execution = new Execution({ ...parts, endings: this.#endings, told: (flight) => this.#told(flight), stop: (active, cause) => this.#stop(active, cause) });
   }
 
   get running(): number {
@@ -79,8 +71,14 @@ export class Runner {
     return this.#active.counts();
   }
 
+  /** When it is worth asking an agent again whose queue is full, ms. */
+  retryAfterMs(address: string): number {
+    return this.#pace.retryAfterMs(address);
+  }
+
   /** Work may have been queued for the agent, or a place has come free. A store that can't be read now is asked again by the next `wakeAll`. */
   wake(address: string): void {
+    this.#idle.delete(address);
     this.#parts.onLoad?.(address);
     try {
       this.#fill(address);
@@ -98,24 +96,44 @@ export class Runner {
   adopt(flightId: FlightId): void {
     const flight = this.#parts.store.read.flight(flightId);
     if (flight === undefined || isTerminal(flight.state) || this.#active.has(flightId)) return;
-    this.#begin(flight, { isAdopted: true, isServed: true });
+    this.#begin(flight, { isAdopted: true, isServed: true, taskBytes: this.#parts.store.read.taskBytes(flight.invocationId) }, (active) => this.#goOn(active));
     const active = this.#active.get(flightId);
     if (active !== undefined && flight.cancelRequestedAtMs !== undefined) this.#stop(active, 'cancel');
   }
 
+  /**
+   * A place for what is about to be taken in, so that the commit that stores it can start it, too. Undefined when its turn has
+   * not come, or something must be looked at outside before it may start.
+   */
+  claim(flight: Flight, work: Work): Claim | undefined {
+    const { target } = flight;
+    if (!this.#accepting || this.#active.has(flight.id) || flight.holdUntilMs <= this.#parts.clock.now() || !this.#parts.mayStart(flight)) return undefined;
+    const ready = this.#prepare(flight);
+    if (ready instanceof BrokerError || ready.endpoint.isolate || ready.endpoint.checkout !== undefined) return undefined;
+    const served = ready.harness.concurrency?.(target);
+    const how = { isAdopted: false, isServed: served !== undefined, taskBytes: taskBytes(work.task) };
+    if (this.#active.of(target).length >= mostOf(ready.endpoint, served) || !this.#active.takes(how)) return undefined;
+    const { promise, resolve } = Promise.withResolvers<Flight | undefined>();
+    this.#begin(flight, how, async (active) => this.#flyClaimed(active, work, await promise));
+    return { started: resolve, dropped: () => resolve(undefined) };
+  }
+
   #fill(address: string): void {
     const { store, harnesses } = this.#parts;
-    const served = harnesses.get(store.read.endpoint(address)?.harness ?? '')?.concurrency?.(address);
-    for (let flying = this.#active.of(address); this.#accepting && flying.length < (served ?? runsPerAgent); flying = this.#active.of(address)) {
-      if (served === undefined && this.#active.isFull) {
+    const endpoint = store.read.endpoint(address);
+    const served = harnesses.get(endpoint?.harness ?? '')?.concurrency?.(address);
+    for (let flying = this.#active.of(address); this.#accepting && flying.length < mostOf(endpoint, served); flying = this.#active.of(address)) {
+      const busy = flying.flatMap(({ sessionId }) => sessionId ?? []);
+      const next = store.read.queued(address, flying.length + 1, busy).find((each) => !this.#active.has(each));
+      if (next === undefined && store.read.queuedCount(address) === 0) this.#idle.add(address);
+      const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
+      if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
+      const how = { isAdopted: false, isServed: served !== undefined, taskBytes: store.read.taskBytes(flight.invocationId) };
+      if (!this.#active.takes(how)) {
         this.#starved.add(address);
         return;
       }
-      const busy = flying.flatMap(({ sessionId }) => sessionId ?? []);
-      const next = store.read.queued(address, flying.length + 1, busy).find((each) => !this.#active.has(each));
-      const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
-      if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
-      this.#begin(flight, { isAdopted: false, isServed: served !== undefined });
+      this.#begin(flight, how, (active) => this.#fly(active));
     }
   }
 
@@ -212,18 +230,20 @@ export class Runner {
     this.wakeAll();
   }
 
-  #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed'>): void {
+  #begin(flight: Flight, how: Pick<ActiveRun, 'isAdopted' | 'isServed' | 'taskBytes'>, fly: (active: ActiveRun) => Promise<void>): void {
     const { target } = flight;
-    const active: ActiveRun = { flight, target, ...how, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
+    const active: ActiveRun = { flight, target, ...how, wasClaimed: false, run: undefined, requests: undefined, cause: undefined, ended: undefined, unwanted: new AbortController(), done: Promise.resolve() };
     this.#active.set(flight.id, active);
-    const done = (how.isAdopted ? this.#goOn(active) : this.#fly(active))
+    const done = fly(active)
       .catch((error: unknown) => {
         this.#parts.log.error({ flightId: flight.id, err: error }, 'a run could not be started; it stays queued');
         return this.#endings.pause();
       })
       .finally(() => {
         this.#active.delete(flight.id);
-        this.wake(active.target);
+        this.#pace.ended(active.target);
+        if (active.wasClaimed && this.#idle.has(active.target)) this.#parts.onLoad?.(active.target);
+        else this.wake(active.target);
         for (const address of [...this.#starved]) {
           this.#starved.delete(address);
           this.wake(address);
@@ -244,9 +264,31 @@ export class Runner {
     const started = placed === undefined ? undefined : await this.#parts.isolation.begin(flight, placed);
     if (placed === undefined || started === undefined) return;
     this.#told(started);
-    if (active.cause === undefined) await this.#execute(active, started, { ...prepared, endpoint: placed.endpoint });
+    if (active.cause === undefined) await this.#execution.run(active, started, { ...prepared, endpoint: placed.endpoint });
     else await this.#endings.finishSurely(started, verdictOn(active.cause, 0));
     if (placed.worktree !== undefined && !this.#forced.aborted) await this.#parts.isolation.over(flight.id);
+  }
+
+  /** Stored as started in the commit that took it in. What was asked before that commit is asked again. */
+  async #flyClaimed(active: ActiveRun, work: Work, started: Flight | undefined): Promise<void> {
+    if (started === undefined) return;
+    active.flight = started;
+    active.wasClaimed = true;
+    this.#told(started);
+    const prepared = this.#preparedOrWhyNot(started);
+    if (active.cause !== undefined) await this.#endings.finishSurely(started, verdictOn(active.cause, 0));
+    else if (prepared instanceof BrokerError) await this.#endings.finishSurely(started, { state: 'failed', error: prepared.toInfo() });
+    else await this.#execution.run(active, started, prepared, work);
+  }
+
+  #preparedOrWhyNot(flight: Flight): Prepared | BrokerError {
+    try {
+      const ready = this.#prepare(flight);
+      return ready instanceof BrokerError ? ready : (this.#parts.refusalOf(flight) ?? ready);
+    } catch (error) {
+      // It is started, so an end is owed.
+      return toBrokerError(error);
+    }
   }
 
   /** Where it runs. Undefined when it can't, or is not wanted any more: then its verdict is written, unless the node stops. */
@@ -265,108 +307,16 @@ export class Runner {
     const { flight } = active;
     const prepared = this.#prepare(flight);
     if (prepared instanceof BrokerError) return this.#endings.finishSurely(flight, { state: 'indeterminate', error: prepared.toInfo() });
-    await this.#execute(active, flight, prepared);
-  }
-
-  async #execute(active: ActiveRun, flight: Flight, prepared: { endpoint: Endpoint; harness: Harness }): Promise<void> {
-    try {
-      await this.#run(active, flight, prepared);
-    } catch (error) {
-      // `started` is written, so an end is owed.
-      this.#parts.log.error({ flightId: flight.id, err: error }, 'a run was lost sight of');
-      await this.#endings.finishSurely(flight, { state: 'indeterminate', error: lostSight });
-    }
+    await this.#execution.run(active, flight, prepared);
   }
 
   /** All that can be missing is found before `started` is written. */
-  #prepare(flight: Flight): { endpoint: Endpoint; harness: Harness } | BrokerError {
+  #prepare(flight: Flight): Prepared | BrokerError {
     const endpoint = this.#parts.store.read.endpoint(flight.target);
     if (endpoint === undefined) return agentGone(flight.target, this.#parts.store.read.unlistedWhy(flight.target));
     const harness = this.#parts.harnesses.get(endpoint.harness);
     if (harness === undefined) return new BrokerError('unavailable', `this version has no harness ${endpoint.harness}`);
     return { endpoint, harness };
-  }
-
-  async #run(active: ActiveRun, flight: Flight, { endpoint, harness }: { endpoint: Endpoint; harness: Harness }): Promise<void> {
-    const { store, clock, chronicler } = this.#parts;
-    const invocation = store.read.invocation(flight.invocationId);
-    const task = store.read.task(flight.invocationId);
-    if (invocation === undefined || task === undefined) {
-      return this.#endings.finish(flight, { state: 'failed', error: { code: 'internal', message: 'the task is no longer stored' } });
-    }
-    const pieces = active.isAdopted ? await store.inspect.pieces(flight.id) : 0;
-    const onStored = (count: number): void => (this.#told(flight), active.run?.stored?.(count));
-    const buffer = new OutputBuffer(flight.id, { write: store.write, chronicler, onStored });
-    const ranMs = active.isAdopted ? clock.now() - (flight.startedAtMs ?? clock.now()) : 0;
-    const limits = new RunLimits(clock, flight.limits, (cause) => this.#stop(active, cause), ranMs);
-    const requests = new RunRequests(flight.id, {
-      ...{ write: store.write, chronicler, clock, ulids: this.#parts.ulids, log: this.#parts.log },
-      flush: () => buffer.flush(),
-      onChanged: (changed) => this.#told(changed),
-      onWaiting: (isWaiting) => limits.waits(isWaiting),
-      requestMs: this.#parts.requestMs,
-    });
-    active.requests = requests;
-    if (active.isAdopted && flight.waiting !== undefined) requests.restore(flight.waiting);
-    const begin = (request: RunRequest, sink: RunSink): Run => (active.isAdopted ? harness.adopt?.(request, sink, pieces) : undefined) ?? harness.start(request, sink);
-    const run = begin(
-      {
-        invocationId: invocation.id,
-        flightId: flight.id,
-        run: flight.run,
-        endpoint,
-        task,
-        ...(harness.keepsSessions ? { session: this.#sessionOf(flight) } : {}),
-        flightEnv: this.#parts.environmentOf(invocation, flight),
-      },
-      {
-        spawned: (process) => this.#record(flight, process),
-        output: async (stream, bytes) => {
-          limits.sawOutput();
-          await buffer.add(stream, bytes);
-        },
-        progress: async (progress) => {
-          limits.sawOutput();
-          await buffer.addProgress(bounded(progress));
-        },
-        bindSession: async (agentSession) => {
-          if (flight.sessionId !== undefined) await store.write.bindSession({ flightId: flight.id, agentSession });
-        },
-        ask: (ask) => requests.ask(ask),
-      },
-    );
-    active.run = run;
-    if (active.cause !== undefined) active.ended = run.stop(stopGraceMs);
-    const end = await run.ended;
-    requests.close();
-    limits.clear();
-    if (end.error !== undefined) this.#parts.onDoubt(flight.target);
-    const ended = active.ended === undefined ? undefined : await active.ended;
-    const verdict = verdictFrom(active.cause, end, ended ?? 0);
-    const last = await buffer.rest().catch(toBrokerError);
-    const told: Outcome = last instanceof BrokerError ? { ...verdict, state: verdict.state === 'completed' ? 'failed' : verdict.state, error: outputLost } : verdict;
-    if (end.isUnknown === true && active.isAdopted && active.cause === undefined) await this.#giveUp(flight, end);
-    else await this.#endings.finishSurely(flight, told, { keepsProcesses: end.isKept ?? false, last: last instanceof BrokerError ? [] : last });
-    run.settled?.();
-  }
-
-  /** Nobody came back to it. */
-  async #giveUp(flight: Flight, { error = lostSight }: RunEnd): Promise<void> {
-    const { store, chronicler } = this.#parts;
-    await this.#endings.surely(flight, () => store.write.giveUp({ stamp: chronicler.stamp(), flightId: flight.id, error }));
-  }
-
-  #sessionOf({ sessionId, invocationId }: Flight): TurnSession {
-    // Taken in while its agent had a harness without sessions.
-    if (sessionId === undefined) return { id: sessionOfInvocation(invocationId) };
-    return this.#parts.store.read.session(sessionId) ?? { id: sessionId };
-  }
-
-  /** For the next start, should this node die before the agent ends. Nothing waits for it. */
-  #record(flight: Flight, process: ProcessMark): void {
-    this.#parts.store.write.recordProcess({ flightId: flight.id, process }).catch((error: unknown) => {
-      this.#parts.log.warn({ flightId: flight.id, pid: process.pid, err: error }, 'the process of a run could not be recorded; if the node dies now, it stays');
-    });
   }
 
   #stop(active: ActiveRun, cause: StopCause): void {
@@ -382,4 +332,9 @@ export class Runner {
     this.#parts.onEvents(flight);
     this.#parts.onLoad?.(flight.target);
   }
+}
+
+/** Runs of an agent at once. @param served what the processes take that serve it, if it is one that is served */
+function mostOf(endpoint: Endpoint | undefined, served: number | undefined): number {
+  return Math.min(served ?? endpoint?.concurrency ?? runsPerAgent, endpoint?.concurrency ?? Number.POSITIVE_INFINITY);
 }

@@ -47,6 +47,12 @@ export class Window<Item> {
     return [...this.#entries].filter(([, entry]) => entry.addedAtMs <= untilMs).map(([item]) => item);
   }
 
+  /** What was asked about is not old any more; its place is the same. */
+  renew(item: Item, atMs: number): void {
+    const entry = this.#entries.get(item);
+    if (entry !== undefined) this.#entries.set(item, { ...entry, addedAtMs: atMs });
+  }
+
   remove(item: Item): void {
     const entry = this.#entries.get(item);
     if (entry === undefined) return;

@@ -7,7 +7,9 @@ import { fromInfo, invalid } from '../domain/errors.ts';
 import { permissions } from '../domain/invocation.ts';
 import type { Permissions } from '../domain/invocation.ts';
 import { parseName } from '../domain/name.ts';
+import { mostQueued, usualQueueLimit } from '../domain/queue-share.ts';
 import { visibilities } from '../domain/registration.ts';
+import { mostConcurrency } from '../domain/serving-port.ts';
 import type { Visibility } from '../domain/registration.ts';
 import { quoted } from '../domain/text.ts';
 import { decodeWorkspace, encodeWorkspace, readWorkspace } from '../domain/workspace.ts';
@@ -17,7 +19,7 @@ import type { Context } from './context.ts';
 import { exitOfError, exitOk } from './exit.ts';
 import { agentDocument, errorDocument } from './json.ts';
 import { loadText } from './load.ts';
-import { checkAddress, checkLabel, choice, examples, flag, labelsOf, list, parsed, repeated, text } from './options.ts';
+import { checkAddress, checkLabel, choice, examples, flag, labelsOf, list, number, parsed, repeated, text, wholeNumber } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { addSelectors, selectorOf } from './selector.ts';
 import { relativeTime } from './output.ts';
@@ -39,6 +41,8 @@ export function defineAgents(program: Command, on: Register): void {
       .option('--cwd <dir>', 'where it works; without it, here')
       .addOption(choice('--permissions <p>', 'what it may do without asking', permissions))
       .option('--isolate', 'give each flight its own git worktree')
+      .addOption(parsed('--concurrency <n>', 'how many of its runs go on at once', wholeNumber(1, mostConcurrency)))
+      .addOption(parsed('--queue <n>', `how many may wait for it (${usualQueueLimit} by default)`, wholeNumber(1, mostQueued)))
       .option('--default', 'the instance that an address without a workspace means')
       .addOption(repeated('--env <name[=value]>', 'a variable for it: of the node, or with this value', checkEnv))
       .addOption(repeated('--label <k=v>', 'a label to find it by', checkLabel))
@@ -78,6 +82,7 @@ async function add(context: Context, args: readonly string[], options: OptionVal
   const name = args[0] === undefined ? undefined : parseName(args[0]);
   const workspace = text(options, 'workspace');
   const harness = text(options, 'harness');
+  const [concurrency, queue] = [number(options, 'concurrency'), number(options, 'queue')];
   const spec = {
     ...(name === undefined ? {} : { name }),
     ...(workspace === undefined ? {} : { workspace }),
@@ -85,6 +90,8 @@ async function add(context: Context, args: readonly string[], options: OptionVal
     cwd: absolute(host.cwd, text(options, 'cwd') ?? '.'),
     permissions: (text(options, 'permissions') ?? 'ask') as Permissions,
     isolate: flag(options, 'isolate'),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(queue === undefined ? {} : { queue }),
     isDefault: flag(options, 'default'),
     env: list(options, 'env'),
     labels: labelsOf(list(options, 'label')),
@@ -146,6 +153,8 @@ async function show(context: Context, [address = '']: readonly string[]): Promis
     ['command', endpoint?.argv.map(shellWord).join(' ')],
     ['shared with', view.shares === undefined ? undefined : sharesInWords(view.shares)],
     ['permissions', endpoint?.permissions],
+    ['runs at once', endpoint?.concurrency?.toString()],
+    ['queue holds', endpoint?.queue?.toString()],
     ['isolate', endpoint === undefined ? undefined : endpoint.isolate ? 'yes' : 'no'],
   ]);
   return exitOk;

@@ -24,6 +24,7 @@ export function errorDocument(error: ErrorInfo | { toInfo(): ErrorInfo }): objec
     hint: info.hint ?? '',
     candidates: info.candidates?.map((each) => present({ ...each, lastSeenMs: undefined, lastSeen: time(each.lastSeenMs) })),
     detail: info.detail !== undefined && Object.keys(info.detail).length > 0 ? info.detail : undefined,
+    retryAfterMs: info.retryAfterMs,
   });
 }
 
@@ -85,7 +86,7 @@ export function agentDocument(view: AgentView): object {
     endpoint:
       endpoint === undefined
         ? undefined
-        : { cwd: endpoint.cwd, argv: endpoint.argv, env: endpoint.env.map(nameOnly), permissions: endpoint.permissions, isolate: endpoint.isolate },
+        : { cwd: endpoint.cwd, argv: endpoint.argv, env: endpoint.env.map(nameOnly), permissions: endpoint.permissions, isolate: endpoint.isolate, concurrency: endpoint.concurrency, queue: endpoint.queue },
   });
 }
 

@@ -89,6 +89,7 @@ export class Output {
       this.note(`  ${neutralise(candidate.address)}${facts.length === 0 ? '' : dim(`  ${neutralise(facts.join(', '))}`)}`);
     }
     if (error.hint !== undefined && error.hint !== '') this.note(`${cyan('hint:')} ${neutralise(error.hint)}`);
+    if (error.retryAfterMs !== undefined) this.note(`${cyan('hint:')} try again in ${Math.max(1, Math.ceil(error.retryAfterMs / 1000))} s`);
   }
 }
 

@@ -113,6 +113,8 @@ function decodeEndpoint(registration: AgentView['registration'], message: agent.
     path: message.path,
     permissions: permission,
     isolate: message.isolate,
+    ...(message.concurrency === undefined ? {} : { concurrency: message.concurrency }),
+    ...(message.queue === undefined ? {} : { queue: message.queue }),
   };
 }
 

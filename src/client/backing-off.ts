@@ -8,6 +8,12 @@ export interface Pacing {
   readonly random: Random;
 }
 
+/** A node that is away for longer is given up, ms; what it accepted it has. */
+export const patienceMs = 600_000;
+/** How long a node that takes nothing more for now is asked again, ms. */
+export const usualOverloadMs = 60_000;
+/** When, if it does not say when to come back, ms. */
+export const usualRetryMs = 1_000;
 const waits = { baseMs: 100, capMs: 2_000 };
 
 export class BackingOff {
@@ -27,6 +33,13 @@ export class BackingOff {
   worked(): void {
     this.#failures = 0;
     this.#sinceMs = undefined;
+  }
+
+  /** As `wait`, for a node that has said when to come back: others were told the same, so some later. */
+  async waitFor(ms: number, signal?: AbortSignal): Promise<void> {
+    const { clock, random } = this.#pacing;
+    this.#sinceMs ??= clock.monotonic();
+    await pause(clock, Math.max(1, Math.ceil(ms * (1 + random() / 2))), signal);
   }
 
   /** Resolves after the wait, or as soon as `signal` aborts. */
@@ -55,4 +68,10 @@ function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promi
 /** The node itself is away, as far as can be told from here; what it said by itself is none of these. */
 export function isAway(thrown: unknown): thrown is BrokerError {
   return thrown instanceof BrokerError && thrown.code === 'unavailable' && thrown.cause !== undefined;
+}
+
+/** It may have been accepted, and may not. */
+export function unanswered(lost: BrokerError): BrokerError {
+  const hint = 'give a key: then it is asked for again by itself, and accepted once';
+  return new BrokerError('unavailable', `${lost.message} before it said whether it had accepted the invocation`, { hint, cause: lost.cause });
 }

@@ -15,6 +15,9 @@ import { GroupCall } from './group-call.ts';
 import { requestOf } from './invoke-options.ts';
 import type { Content, InvokeAllOptions, InvokeOptions } from './invoke-options.ts';
 import type { Handler, RunContext, ServeOptions, Server } from './serving.ts';
+import { mostInFlight, usualInFlight } from './submission.ts';
+import type { Submission, SubmitOptions, SubmitResult } from './submission.ts';
+import { Submitter } from './submitter.ts';
 import { flightTokenAround, systemClock, systemRandom, usualSocketPath } from './system-surroundings.ts';
 
 export interface BeckonOptions {
@@ -39,6 +42,13 @@ export interface Beckon extends NodeClient, Disposable {
   invokeAll(address: string, task?: Content, options?: InvokeAllOptions): Promise<GroupCall>;
   /** The same as the command line asks it. */
   invokeAll(request: InvokeAllRequest): Promise<AcceptedGroup>;
+  /**
+   * Has many invocations accepted over one call: the result of each comes as soon as it is durable or refused, in any
+   * order, and none keeps another back. Taken from the iterable only as fast as the node accepts and the results are
+   * read. Restarts of the node are bridged as `invoke` does: what has a key is asked for again. Follow one with `flight`.
+   * @throws BrokerError what ends all of it, or what the iterable throws
+   */
+  submit<Each extends Submission>(submissions: Iterable<Each> | AsyncIterable<Each>, options?: SubmitOptions): AsyncGenerator<SubmitResult<Each>, void, undefined>;
   /** A flight that was begun before, from its first update on: an id, a suffix of one, or `last`. */
   flight(id: string, options?: CallOptions): Call;
   /**
@@ -80,6 +90,12 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
     const { groupId, deduplicated, flights } = await super.invokeAll({ ...requestOf(what, task, options, process.cwd()), confirmed: true });
     const how = { ...(signal === undefined ? {} : { signal }), ...(detach === undefined ? {} : { detach }) };
     return new GroupCall(groupId, deduplicated, new Map(flights.map(({ id, target }) => [target, this.flight(id, how)])));
+  }
+
+  submit<Each extends Submission>(submissions: Iterable<Each> | AsyncIterable<Each>, options: SubmitOptions = {}): AsyncGenerator<SubmitResult<Each>, void, undefined> {
+    const { inFlight = usualInFlight } = options;
+    if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > mostInFlight) throw invalid(`1 to ${mostInFlight} may be on their way at once, not ${inFlight}`);
+    return new Submitter({ open: () => this.openSubmit(), pacing: this.#pacing }, submissions, options).results();
   }
 
   flight(id: string, options: CallOptions = {}): Call {

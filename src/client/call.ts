@@ -5,21 +5,24 @@ import { isTerminal } from '../domain/flight.ts';
 import type { TerminalFlightState } from '../domain/flight.ts';
 import type { FlightId, InvocationId } from '../domain/ids.ts';
 import type { FlightUpdate, NodeClient } from './types.ts';
-import { BackingOff, isAway } from './backing-off.ts';
+import { BackingOff, isAway, patienceMs, unanswered, usualOverloadMs, usualRetryMs } from './backing-off.ts';
 import type { Pacing } from './backing-off.ts';
 import { textOf, updateOf } from './updates.ts';
 import type { AcceptedUpdate, Update } from './updates.ts';
 
 /** How long the owner's word on a cancel or an answer is waited for, ms. */
 const ownersWordMs = 30_000;
-/** A node that is away for longer is given up, ms; what it accepted it has. */
-const patienceMs = 600_000;
 
 export interface CallOptions {
   /** Aborting cancels the flight, or, with `detach`, only stops reading it. */
   readonly signal?: AbortSignal;
   /** An abort leaves the flight to itself. */
   readonly detach?: boolean;
+  /**
+   * How long an invocation that its node refuses as `overload` is offered again, each time when the node said, ms; 60 s by
+   * default, 0: the first refusal is told.
+   */
+  readonly overloadMs?: number;
 }
 
 export interface CallResult {
@@ -206,13 +209,25 @@ export class Call implements AsyncIterable<Update> {
 
   /** Resolves when it is time to try again. @throws what can't be mended by that */
   async #away(thrown: unknown): Promise<void> {
+    if (this.#isOverloaded(thrown)) return this.#refused(thrown);
     if (!isAway(thrown)) throw thrown;
-    if (this.#accepted === undefined && !this.#source.mayRepeat) {
-      const hint = 'give a key: then it is asked for again by itself, and accepted once';
-      throw new BrokerError('unavailable', `${thrown.message} before it said whether it had accepted the invocation`, { hint, cause: thrown.cause });
-    }
+    if (this.#accepted === undefined && !this.#source.mayRepeat) throw unanswered(thrown);
     if (this.#backingOff.forMs > patienceMs) throw thrown;
     await this.#backingOff.wait(this.#failed.signal);
+  }
+
+  /** Resolves when it is time to offer it again. @throws the refusal, when that went on for too long */
+  async #refused(refusal: BrokerError): Promise<void> {
+    const { signal, overloadMs = usualOverloadMs } = this.#options;
+    const retryMs = refusal.retryAfterMs ?? usualRetryMs;
+    if (this.#backingOff.forMs + retryMs > overloadMs) throw refusal;
+    await this.#backingOff.waitFor(retryMs, AbortSignal.any([this.#failed.signal, ...(signal === undefined ? [] : [signal])]));
+    if (signal?.aborted === true) throw new BrokerError('cancelled', 'aborted before it was accepted', { cause: signal.reason });
+  }
+
+  /** Before acceptance, that is: nothing of it was kept. */
+  #isOverloaded(thrown: unknown): thrown is BrokerError {
+    return this.#accepted === undefined && thrown instanceof BrokerError && thrown.code === 'overload';
   }
 
   #stopReading(): void {

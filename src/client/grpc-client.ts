@@ -6,6 +6,7 @@ import { asMeshId, asNodeId } from '../domain/ids.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { Page } from '../domain/records.ts';
 import { ControlServiceClient, ControlServiceService as calls } from '../gen/beckon/v1/control.ts';
+import type { SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
 import type { ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
 import { deliveryState, flightState, outputStream, worktreeState } from '../rpc/enums.ts';
 import { callUnary, readStream } from '../rpc/call.ts';
@@ -70,6 +71,11 @@ export class GrpcNodeClient implements NodeClient {
   /** What it throws is for `asOurs` to judge. */
   openServe(): ClientDuplexStream<ServeRequest, ServeResponse> {
     return this.#client.serve();
+  }
+
+  /** What it throws is for `asOurs` to judge. */
+  openSubmit(): ClientDuplexStream<SubmitRequest, SubmitResponse> {
+    return this.#client.submit();
   }
 
   async status(): ReturnType<NodeClient['status']> {

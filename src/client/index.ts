@@ -9,6 +9,7 @@ export type { CallOptions, CallResult } from './call.ts';
 export { GroupCall } from './group-call.ts';
 export type { Content, InvokeAllOptions, InvokeOptions } from './invoke-options.ts';
 export type { Handler, Question, RunContext, ServeOptions, Server } from './serving.ts';
+export type { Submission, SubmitOptions, SubmitResult } from './submission.ts';
 export type { AcceptedUpdate, FinishedUpdate, OutputUpdate, Update, WaitingUpdate } from './updates.ts';
 export type * from './types.ts';
 export { BrokerError } from '../domain/errors.ts';

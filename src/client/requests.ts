@@ -15,6 +15,8 @@ export function encodeSpec(spec: AgentSpec): agent.AddAgentRequest {
     cwd: spec.cwd,
     permissions: spec.permissions,
     isolate: spec.isolate,
+    concurrency: spec.concurrency,
+    queue: spec.queue,
     isDefault: spec.isDefault,
     env: [...spec.env],
     labels: { ...spec.labels },

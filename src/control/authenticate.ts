@@ -18,6 +18,7 @@ const openToFlights: ReadonlySet<string> = new Set<keyof typeof ControlServiceSe
   'listPeers',
   'invoke',
   'invokeAll',
+  'submit',
   'getGroup',
   'followFlight',
   'listFlights',

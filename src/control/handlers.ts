@@ -1,6 +1,6 @@
 /** The control service: each call is authenticated, read, passed to its use case, and its answer written. */
 import type { AgentView, BrokerApi, LocalCaller } from '../broker/api.ts';
-import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
+import type { ControlServiceServer, InvokeRequest } from '../gen/beckon/v1/control.ts';
 import { outputStream } from '../rpc/enums.ts';
 import { buffer, list, optionalText, present, whole } from '../rpc/fields.ts';
 import { serverStream, unary } from '../rpc/handler.ts';
@@ -13,6 +13,8 @@ import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvo
 import { projectHandlers } from './projects.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
+import { submitHandler } from './submit.ts';
+import { SubmitRoom } from './submit-room.ts';
 import { encodeAgent, encodeAgentsUpdate, encodeApplicant, encodeAttempt, encodeCounts, encodeDiffPart, encodeMember, encodePeer, encodePeersUpdate, encodeResolved, encodeStatus, encodeTrace, encodeUpdate, encodeWaiting } from './views.ts';
 
 
@@ -52,12 +54,13 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
     ...projectHandlers(api, edge),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
-      const { flight, deduplicated, notes } = await api.invoke(decodeInvoke(caller, request));
+      const { flight, deduplicated, notes } = await invokeOnce(api, caller, request);
       for await (const update of api.follow(flight.id, { afterSeq: 0, deduplicated, signal, ...present({ notes }) })) {
         yield { update: encodeUpdate(update) };
         if (request.detach) return;
       }
     }),
+    submit: submitHandler({ api, edge, room: new SubmitRoom(), stopping: serve.stopping }),
     invokeAll: unary(edge, async (caller, request) => {
       const { groupId, flights, deduplicated, notes = [] } = await api.invokeAll(decodeInvokeAll(caller, request));
       return { groupId, atMs: flights[0]?.acceptedAtMs ?? 0, flights: flights.map(encodeFlight), deduplicated, notes: [...notes] };
@@ -183,6 +186,13 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
       return { rules: [...rules] };
     }),
   };
+}
+
+/** The call goes on as long as the flight, and keeps the message that it began with: not its task, which is stored by then. */
+async function invokeOnce(api: BrokerApi, caller: LocalCaller, request: InvokeRequest): ReturnType<BrokerApi['invoke']> {
+  const input = decodeInvoke(caller, request);
+  request.task = undefined;
+  return api.invoke(input);
 }
 
 /** An endpoint holds other agents' environments: nothing for a process of a flight. */

@@ -6,7 +6,9 @@ import type { AdmitRule } from '../domain/admit-rule.ts';
 import { invalid } from '../domain/errors.ts';
 import { mostTargets } from '../domain/group.ts';
 import { checkTaskSize, permissions } from '../domain/invocation.ts';
+import { mostQueued } from '../domain/queue-share.ts';
 import type { PageRequest } from '../domain/records.ts';
+import { mostConcurrency } from '../domain/serving-port.ts';
 import { quoted } from '../domain/text.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
@@ -43,8 +45,15 @@ export function decodeSpec(message: agent.AddAgentRequest): AgentSpec {
       name: optionalText(message.name, 'name'),
       workspace: message.workspace === undefined ? undefined : text(message.workspace, 'workspace', 1024),
       harness: optionalText(message.harness, 'harness'),
+      concurrency: within(message.concurrency, 'concurrency', mostConcurrency),
+      queue: within(message.queue, 'queue', mostQueued),
     }),
   };
+}
+
+function within(value: number | undefined, field: string, most: number): number | undefined {
+  if (value === undefined || (value >= 1 && value <= most)) return value;
+  throw invalid(`${field} is 1 to ${most}, not ${value}`);
 }
 
 /** Absent: all. */
@@ -77,12 +86,13 @@ export function decodeSelector(message: agent.Selector | undefined): Selector {
   };
 }
 
-export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest): InvokeInput {
+/** @param selectors how its selector is read: of many, equal ones may become one */
+export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest, selectors = { read: decodeSelector }): InvokeInput {
   const task = decodeTask(required(message.task, 'task'));
   checkTaskSize(task);
   return {
     caller,
-    selector: decodeSelector(message.selector),
+    selector: selectors.read(message.selector),
     task,
     session: decodeSession(message.session),
     noHold: message.noHold,

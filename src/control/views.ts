@@ -63,6 +63,8 @@ export function encodeAgent(view: AgentView): agent.AgentDetail {
             path: endpoint.path,
             permissions: endpoint.permissions,
             isolate: endpoint.isolate,
+            concurrency: endpoint.concurrency,
+            queue: endpoint.queue,
           },
     presence: { nodeName: view.nodeName, owner: view.owner, state: view.state, lastSeenMs: view.lastSeenMs },
     load: view.presence,

@@ -5,11 +5,12 @@ import type { AttemptId } from './ids.ts';
 import type { Invocation, Task } from './invocation.ts';
 
 /**
- * How a new invocation leaves: it is ours (`sessionOwner`: whose sessions, for an agent that keeps some); a link is up
+ * How a new invocation leaves: it is ours (`queueLimit`: of an agent that names none itself; `retryAfterMs`: when a place may
+ * be free; `sessionOwner`: whose sessions, for an agent that keeps some); a link is up
  * and it goes now (attempt 1); or it waits, and why.
  */
 export type AcceptPlan =
-  | { readonly kind: 'local'; readonly queueLimit: number; readonly sessionOwner?: string }
+  | { readonly kind: 'local'; readonly queueLimit: number; readonly retryAfterMs?: number; readonly sessionOwner?: string }
   | { readonly kind: 'send'; readonly attemptId: AttemptId }
   | { readonly kind: 'defer'; readonly reason: FailureReason; readonly detail: string };
 

@@ -36,12 +36,15 @@ export interface ErrorInfo {
   readonly hint?: string;
   readonly candidates?: readonly ErrorCandidate[];
   readonly detail?: Readonly<Record<string, string>>;
+  /** Of an overload: when it is worth another try, ms from now. */
+  readonly retryAfterMs?: number;
 }
 
 export interface BrokerErrorOptions {
   readonly hint?: string | undefined;
   readonly candidates?: readonly ErrorCandidate[] | undefined;
   readonly detail?: Readonly<Record<string, string>> | undefined;
+  readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 
@@ -50,6 +53,7 @@ export class BrokerError extends Error {
   readonly hint: string | undefined;
   readonly candidates: readonly ErrorCandidate[] | undefined;
   readonly detail: Readonly<Record<string, string>> | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: BrokerErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -58,6 +62,7 @@ export class BrokerError extends Error {
     this.hint = options.hint;
     this.candidates = options.candidates;
     this.detail = options.detail;
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   /** A plain copy without cause and stack, safe to store, print and send. */
@@ -68,6 +73,7 @@ export class BrokerError extends Error {
       ...(this.hint === undefined ? {} : { hint: this.hint }),
       ...(this.candidates === undefined ? {} : { candidates: this.candidates.map((each) => ({ ...each })) }),
       ...(this.detail === undefined ? {} : { detail: { ...this.detail } }),
+      ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs }),
     };
   }
 }
@@ -90,9 +96,9 @@ export function toBrokerError(thrown: unknown): BrokerError {
 
 /** The inverse of `toInfo`. A code this version does not know becomes `internal`, kept in `detail.code`. */
 export function fromInfo(info: Omit<ErrorInfo, 'code'> & { readonly code: string }): BrokerError {
-  const { message, hint, candidates } = info;
-  if (isErrorCode(info.code)) return new BrokerError(info.code, message, { hint, candidates, detail: info.detail });
-  return new BrokerError('internal', message, { hint, candidates, detail: { ...info.detail, code: info.code } });
+  const { message, hint, candidates, retryAfterMs } = info;
+  if (isErrorCode(info.code)) return new BrokerError(info.code, message, { hint, candidates, detail: info.detail, retryAfterMs });
+  return new BrokerError('internal', message, { hint, candidates, detail: { ...info.detail, code: info.code }, retryAfterMs });
 }
 
 export function invalid(message: string, hint?: string): BrokerError {
@@ -113,6 +119,11 @@ export function conflict(message: string, hint?: string): BrokerError {
 
 export function unavailable(message: string, hint?: string): BrokerError {
   return new BrokerError('unavailable', message, { hint });
+}
+
+/** Refused for now, and nothing of it was kept. @param retryAfterMs when it is worth another try */
+export function overload(message: string, retryAfterMs: number, hint?: string): BrokerError {
+  return new BrokerError('overload', message, { hint, retryAfterMs });
 }
 
 export function internal(message: string, cause?: unknown): BrokerError {

@@ -68,6 +68,12 @@ export interface Invocation {
   readonly acceptedAtMs: number;
 }
 
+/** What is asked, and of whom. */
+export interface Work {
+  readonly invocation: Invocation;
+  readonly task: Task;
+}
+
 /** How an instance is reached. Stays on its node. */
 export interface Endpoint {
   readonly agentId: AgentId;
@@ -82,6 +88,10 @@ export interface Endpoint {
   readonly permissions: Permissions;
   /** Each flight runs in a git worktree of its own. */
   readonly isolate: boolean;
+  /** Runs at once; as many as is usual when absent. */
+  readonly concurrency?: number;
+  /** Invocations that may wait for it; as many as is usual when absent. */
+  readonly queue?: number;
   /** When `cwd` was in a linked git worktree, and could go with it. */
   readonly checkout?: Checkout;
 }

@@ -129,10 +129,11 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
   /**
    * The owner's dedupe and insert. `fresh` is false for one it has. A tombstone left by a cancel answers `cancelled`.
    * `sessionOwner`: whose sessions, for an agent that keeps some: then the flight gets one, in the same transaction. `originOwner`: as the certificate of its link says.
+   * `start`: unless something waits for the agent, it is `running` from the same commit on, as `start` would have it.
    * @throws `conflict` when the id is known from another origin, `overload` when the agent's queue is full, `not_found`,
    * `ambiguous` or `denied` for its session
    */
-  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; sessionOwner?: string; originOwner?: string }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
+  receive(input: { stamp: Stamp; invocation: Invocation; task: Task; queueLimit: number; retryAfterMs?: number; sessionOwner?: string; originOwner?: string; start?: boolean }): Promise<{ flight: Flight; fresh: boolean } | 'cancelled'>;
 
   /** A send begins: `sent` is durable before a byte leaves. False when the delivery may no longer be sent. */
   beginAttempt(input: { stamp: Stamp; invocationId: InvocationId; attemptId: AttemptId }): Promise<boolean>;
@@ -284,6 +285,8 @@ export interface StoreReads extends RevocationReads, ProjectReads {
   invocation(id: InvocationId): Invocation | undefined;
   /** Undefined once pruned. */
   task(id: InvocationId): Task | undefined;
+  /** Of its task, without reading it; 0 once pruned. */
+  taskBytes(id: InvocationId): number;
   /** Events after `afterSeq` in order, up to about `maxBytes` of output, at least one if there is one. */
   events(id: FlightId, afterSeq: number, maxBytes: number): readonly FlightEvent[];
   delivery(id: InvocationId): Delivery | undefined;
@@ -368,7 +371,7 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 /** Long reads, on a thread of their own. */
 export interface StoreInspection {
   /** `family`: only this invocation and what it led to, as far as it is stored here. */
-  flights(filter: FlightFilter & { nodeId?: NodeId; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
+  flights(filter: FlightFilter & { family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;
   deliveriesBySuffix(suffix: string): Promise<readonly Delivery[]>;
   attempts(invocationId: InvocationId): Promise<readonly DeliveryAttempt[]>;

@@ -19,14 +19,19 @@ export const largestEncodedTask = maxTaskBytes + 2 * 1024 * 1024;
 const mostBytes = 2 * largestEncodedTask;
 const mostTasks = 4096;
 const mostHeld = 4096;
+/** Of what is held back until its task is whole, as it came. */
+const mostHeldBytes = 4 * 1024 * 1024;
 
 interface Entry {
   head: ForwardHead | undefined;
+  /** It was announced once more before it was whole: its origin did not know that it was on its way. Its pieces come again, too. */
+  again: ForwardHead | undefined;
   /** Its head was refused: so many bytes arrive for nothing. */
   skippedBytes: number | undefined;
   readonly pieces: Uint8Array[];
   received: number;
   readonly held: ControlMessage[];
+  heldBytes: number;
 }
 
 /** A task that is whole, and what was said about its invocation meanwhile. */
@@ -40,11 +45,28 @@ export class Assembly {
   readonly #entries = new Map<InvocationId, Entry>();
   #bytes = 0;
   #held = 0;
+  #heldBytes = 0;
+
+  /** Bytes of tasks whose head has not come: nobody has made room for them. */
+  get unannouncedBytes(): number {
+    let bytes = 0;
+    for (const { head, skippedBytes, received } of this.#entries.values()) if (head === undefined && skippedBytes === undefined) bytes += received;
+    return bytes;
+  }
+
+  /** Whether a task of that invocation is on its way, and was announced. */
+  expects(invocationId: InvocationId): boolean {
+    return this.#entries.get(invocationId)?.head !== undefined;
+  }
 
   announce(head: ForwardHead): Assembled | undefined {
     if (head.taskBytes === 0 || head.taskBytes > largestEncodedTask) throw invalid(`a task of ${head.taskBytes} bytes was announced`);
     const entry = this.#entry(head.invocation.id);
-    if (entry.head !== undefined) throw invalid(`the task of ${head.invocation.id} was announced twice`);
+    if (entry.head !== undefined) {
+      if (entry.head.taskBytes !== head.taskBytes) throw invalid(`the task of ${head.invocation.id} was announced with ${entry.head.taskBytes} bytes, and with ${head.taskBytes}`);
+      entry.again = head;
+      return undefined;
+    }
     entry.head = head;
     return this.#completed(head.invocation.id, entry);
   }
@@ -78,11 +100,13 @@ export class Assembly {
   }
 
   /** True when the message must wait for the task of its invocation: it then comes with `Assembled`. */
-  hold(invocationId: InvocationId, message: ControlMessage): boolean {
+  hold(invocationId: InvocationId, message: ControlMessage, bytes = 0): boolean {
     const entry = this.#entries.get(invocationId);
     if (entry === undefined || entry.skippedBytes !== undefined) return false;
-    if (this.#held >= mostHeld) throw invalid('too much was said about tasks that have not arrived');
+    if (this.#held >= mostHeld || this.#heldBytes + bytes > mostHeldBytes) throw invalid('too much was said about tasks that have not arrived');
     this.#held += 1;
+    this.#heldBytes += bytes;
+    entry.heldBytes += bytes;
     entry.held.push(message);
     return true;
   }
@@ -91,7 +115,7 @@ export class Assembly {
     const known = this.#entries.get(invocationId);
     if (known !== undefined) return known;
     if (this.#entries.size >= mostTasks) throw invalid('more tasks at once than a peer may send in pieces');
-    const entry: Entry = { head: undefined, skippedBytes: undefined, pieces: [], received: 0, held: [] };
+    const entry: Entry = { head: undefined, again: undefined, skippedBytes: undefined, pieces: [], received: 0, held: [], heldBytes: 0 };
     this.#entries.set(invocationId, entry);
     return entry;
   }
@@ -100,12 +124,14 @@ export class Assembly {
     if (received >= skippedBytes) this.#entries.delete(invocationId);
   }
 
-  #completed(invocationId: InvocationId, { head, pieces, received, held }: Entry): Assembled | undefined {
+  #completed(invocationId: InvocationId, { head, again, pieces, received, held, heldBytes }: Entry): Assembled | undefined {
     if (head === undefined || received < head.taskBytes) return undefined;
     if (received > head.taskBytes) throw invalid(`the task of ${invocationId} has more bytes than announced`);
     this.#entries.delete(invocationId);
     this.#bytes -= received;
     this.#held -= held.length;
+    this.#heldBytes -= heldBytes;
+    if (again !== undefined) this.#entry(invocationId).head = again;
     const task = decodeTask(Task.decode(Buffer.concat(pieces)));
     return { forward: completeForward(head, task), bytes: received, held };
   }

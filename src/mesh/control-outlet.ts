@@ -5,6 +5,8 @@ import { largestFrame } from './frame-stream.ts';
 
 /** Queued beyond this, the peer reads too slowly to be worth keeping, bytes. */
 const mostBytes = 64 * 1024 * 1024;
+/** Answers to heartbeats that wait: a peer that reads none of them needs no more. */
+const mostUrgent = 64;
 
 export class ControlOutlet {
   readonly #urgent: Uint8Array[] = [];
@@ -16,6 +18,7 @@ export class ControlOutlet {
   }
 
   addUrgent(frame: wire.ControlFrame['frame']): void {
+    if (frame?.$case === 'heartbeatReply' && this.#urgent.length >= mostUrgent) return;
     this.#urgent.push(ControlFrame.encode({ frame }).finish());
   }
 

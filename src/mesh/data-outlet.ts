@@ -32,6 +32,11 @@ export class DataOutlet {
     this.#tasks.push({ invocationId, content, offset: 0 });
   }
 
+  /** A part of it has yet to leave. */
+  isSending(invocationId: InvocationId): boolean {
+    return this.#tasks.some((each) => each.invocationId === invocationId);
+  }
+
   addEvents(message: wire.FlightEvents): void {
     const frame = DataFrame.encode({ frame: { $case: 'flightEvents', value: message } }).finish();
     this.#events.push(frame);

@@ -3,19 +3,23 @@
  * sends faster than the core stores is held back by its own streams and not by this node's memory.
  */
 import { isInvocationId } from '../domain/ids.ts';
+import type { InvocationId } from '../domain/ids.ts';
 import type { ControlMessage, Forward, PeerMessage } from '../domain/messages.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { Assembly } from './assembly.ts';
 import type { Assembled } from './assembly.ts';
 import { decodeControl, decodeFlightEvents, decodeForward, decodePiece } from './control-frames.ts';
 import type { ForwardHead, MessageFrame } from './control-frames.ts';
+import type { Place, TaskRoom } from './task-room.ts';
 
 /** Bytes with the core above which the data stream is not read, and below which it is again. */
 const dataBounds = { pauseAbove: 4 * 1024 * 1024, resumeBelow: 2 * 1024 * 1024 };
 /** The same for the control stream, where two of the largest tasks must fit: it also carries heartbeats. */
 const controlBounds = { pauseAbove: 40 * 1024 * 1024, resumeBelow: 20 * 1024 * 1024 };
-/** Charged for any message, bytes. */
-const messageOverhead = 256;
+/** Charged for any message, bytes: what handling the smallest takes, about. */
+const messageOverhead = 2048;
+/** Pieces that came before the head of their task: more is not read until it is there. */
+const mostUnannounced = 512 * 1024;
 
 export interface InflowParts {
   /** The core's handler; rejections are its own fault and are told to `onFault`. */
@@ -23,12 +27,17 @@ export interface InflowParts {
   readonly onFault: (error: unknown, type: PeerMessage['type']) => void;
   readonly readData: (isReading: boolean) => void;
   readonly readControl: (isReading: boolean) => void;
+  /** Of the node: what all peers send in pieces finds its place there. */
+  readonly room: TaskRoom;
 }
 
 export class Inflow {
   readonly #parts: InflowParts;
   readonly #assembly = new Assembly();
+  readonly #places = new Map<InvocationId, Place>();
   #bytes = 0;
+  /** By what is with the core. */
+  #coreIsFull = false;
   #dataIsPaused = false;
   #controlIsPaused = false;
   #isClosed = false;
@@ -47,11 +56,16 @@ export class Inflow {
     if (frame.$case !== 'forward') return this.#inOrder(decodeControl(frame), bytes);
     const forward = this.#forward(frame.value);
     if ('type' in forward) this.#deliver(forward, bytes);
-    else this.#assembled(this.#assembly.announce(forward));
+    else {
+      this.#makeRoom(forward);
+      this.#assembled(this.#assembly.announce(forward));
+    }
+    this.#steer();
   }
 
   piece(message: wire.TaskPiece): void {
     this.#assembled(this.#assembly.add(decodePiece(message)));
+    this.#steer();
   }
 
   events(message: wire.FlightEvents, bytes: number): void {
@@ -61,6 +75,12 @@ export class Inflow {
   /** What is with the core stays with it; nothing more is handed over. */
   close(): void {
     this.#isClosed = true;
+    for (const place of this.#places.values()) place.release();
+    this.#places.clear();
+  }
+
+  #makeRoom({ invocation: { id }, taskBytes }: ForwardHead): void {
+    if (!this.#places.has(id)) this.#places.set(id, this.#parts.room.take(taskBytes, () => this.#steer()));
   }
 
   #forward(message: wire.Forward): Forward | ForwardHead {
@@ -75,34 +95,54 @@ export class Inflow {
   }
 
   #inOrder(message: Exclude<ControlMessage, Forward>, bytes: number): void {
-    if ('invocationId' in message && this.#assembly.hold(message.invocationId, message)) return;
+    if ('invocationId' in message && this.#assembly.hold(message.invocationId, message, bytes)) return;
     this.#deliver(message, bytes);
   }
 
   #assembled(assembled: Assembled | undefined): void {
     if (assembled === undefined) return;
-    this.#deliver(assembled.forward, assembled.bytes);
+    const { id } = assembled.forward.invocation;
+    const place = this.#places.get(id);
+    this.#places.delete(id);
+    this.#deliver(assembled.forward, assembled.bytes, () => place?.release());
+    // Announced once more: it comes once more.
+    if (this.#assembly.expects(id) && !this.#isClosed) this.#places.set(id, this.#parts.room.take(assembled.bytes, () => this.#steer()));
     for (const message of assembled.held) this.#deliver(message, 0);
   }
 
-  #deliver(message: PeerMessage, bytes: number): void {
-    if (this.#isClosed) return;
+  #deliver(message: PeerMessage, bytes: number, onHandled: () => void = () => undefined): void {
+    if (this.#isClosed) return onHandled();
     const charge = bytes + messageOverhead;
     this.#count(charge);
     const deliver = async (): Promise<void> => this.#parts.deliver(message);
     deliver()
       .catch((error: unknown) => this.#parts.onFault(error, message.type))
-      .finally(() => this.#count(-charge));
+      .finally(() => {
+        this.#count(-charge);
+        onHandled();
+      });
   }
 
   #count(change: number): void {
     this.#bytes += change;
-    const dataIsPaused = isPaused(this.#dataIsPaused, this.#bytes, dataBounds);
-    if (dataIsPaused !== this.#dataIsPaused) this.#parts.readData(!dataIsPaused);
-    this.#dataIsPaused = dataIsPaused;
+    this.#coreIsFull = isPaused(this.#coreIsFull, this.#bytes, dataBounds);
+    this.#steer();
     const controlIsPaused = isPaused(this.#controlIsPaused, this.#bytes, controlBounds);
     if (controlIsPaused !== this.#controlIsPaused) this.#parts.readControl(!controlIsPaused);
     this.#controlIsPaused = controlIsPaused;
+  }
+
+  /** A task that was announced is to wait until others are stored. */
+  #hasNoPlace(): boolean {
+    for (const place of this.#places.values()) if (!place.isGranted) return true;
+    return false;
+  }
+
+  /** Reads the data stream, or does not. */
+  #steer(): void {
+    const isPaused = this.#coreIsFull || this.#assembly.unannouncedBytes > mostUnannounced || this.#hasNoPlace();
+    if (isPaused !== this.#dataIsPaused && !this.#isClosed) this.#parts.readData(!isPaused);
+    this.#dataIsPaused = isPaused;
   }
 }
 

@@ -33,6 +33,7 @@ import type { Arrival } from './server.ts';
 import { Session } from './session.ts';
 import { SessionAdmission } from './session-admission.ts';
 import type { SessionEnd, SessionOwner } from './session-parts.ts';
+import { TaskRoom } from './task-room.ts';
 
 /** How long `stop` waits for goodbyes to get through. */
 const farewellMs = 1_000;
@@ -48,6 +49,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #dialler: Dialler;
   readonly #peers: PeerTable;
   /** The one live session with each peer. */
+  readonly #taskRoom = new TaskRoom();
   readonly #live = new Map<NodeId, Session>();
   readonly #open = new OpenSessions();
   readonly #outgoing: Outgoing;
@@ -339,7 +341,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   #session(own: NewSession, settle?: Settle): Session {
     const { clock, log, hello, handler } = this.#parts;
-    const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this, digests: handler });
+    const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this, digests: handler, taskRoom: this.#taskRoom });
     this.#open.add(session, settle);
     return session;
   }

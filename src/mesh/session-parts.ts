@@ -9,6 +9,7 @@ import type { PeerIdentity } from '../domain/trust.ts';
 import type { Farewell, OwnHello } from './hello.ts';
 import type { Session } from './session.ts';
 import type { Refusal } from './session-admission.ts';
+import type { TaskRoom } from './task-room.ts';
 
 /** Why a session is over. */
 export interface SessionEnd {
@@ -56,5 +57,7 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly owner: SessionOwner;
+  /** Of the node, for all its sessions. */
+  readonly taskRoom: TaskRoom;
   readonly digests: Pick<LinkHandler, 'digest' | 'onDigest'>;
 }

@@ -89,6 +89,7 @@ export class Session implements Link {
       deliver: (message) => parts.owner.message(this, message),
       onFault: (error, type) => parts.log.error({ peer: this.peer.name, type, err: error }, 'a message from a peer could not be handled'),
       readData: (isReading) => (isReading ? this.#data?.resume() : this.#data?.pause()),
+      room: parts.taskRoom,
       readControl: (isReading) => (isReading ? this.#control.resume() : this.#control.pause()),
     });
     this.#control = new FrameStream(parts.control, () => this.#controlOutlet.pull(), {
@@ -220,9 +221,7 @@ export class Session implements Link {
   }
 
   /** Ends it without a word: the peer can't hear. */
-  cut(why: string): void {
-    this.#end(why);
-  }
+  readonly cut = (why: string): void => this.#end(why);
 
   #sendHello(sessionId: string): void {
     this.#queueUrgent({ $case: 'hello', value: encodeHello(this.#parts.own, this.peer.nodeId, sessionId, this.#parts.clock.now()) });
@@ -231,6 +230,8 @@ export class Session implements Link {
   #sendForward(message: Forward): void {
     const task = message.task.files.reduce((sum, file) => sum + file.bytes.length + file.name.length, message.task.text.length);
     if (task <= largestInlineTask) return this.#queueFrame(encodeForward(message));
+    // Asked for again while it is on its way, over a slow line: it arrives.
+    if (this.#outlet.isSending(message.invocation.id)) return;
     const encoded = Task.encode(encodeTask(message.task)).finish();
     this.#queueFrame(encodeForward(message, encoded.length));
     this.#outlet.addTask(message.invocation.id, encoded);

@@ -16,6 +16,7 @@ export function encodeErrorInfo(info: ErrorInfo): wire.ErrorInfo {
       why: candidate.why ?? '',
     })),
     detail: { ...info.detail },
+    retryAfterMs: info.retryAfterMs,
   };
 }
 
@@ -30,6 +31,7 @@ export function decodeErrorInfo(message: wire.ErrorInfo): ErrorInfo {
       hint: optionalText(message.hint, 'error.hint'),
       candidates: message.candidates.length === 0 ? undefined : list(message.candidates, 'error.candidates', 1000).map(candidate),
       detail: Object.keys(detail).length === 0 ? undefined : detail,
+      retryAfterMs: optionalWhole(message.retryAfterMs, 'error.retry_after_ms'),
     }),
   };
 }

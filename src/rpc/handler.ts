@@ -3,8 +3,7 @@
  * that a handler without a caller can't be written. Errors become statuses here and nowhere else.
  */
 import type { Metadata, handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
-import { toBrokerError } from '../domain/errors.ts';
-import type { BrokerError } from '../domain/errors.ts';
+import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import { toStatus } from './status.ts';
 
 /** What of a call tells who makes it. */
@@ -22,6 +21,9 @@ export interface Edge<Caller> {
   readonly onFault: (error: BrokerError, path: string) => void;
 }
 
+/** Made once: grpc-js says of every stream that it is cancelled when it is over, and an error of its own has its stack taken. */
+const gone = new BrokerError('cancelled', 'the caller has gone');
+
 /** `signal` aborts when the caller gives up or its connection ends. */
 export function unary<Caller, Request, Response>(
   edge: Edge<Caller>,
@@ -29,7 +31,7 @@ export function unary<Caller, Request, Response>(
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const abort = new AbortController();
-    call.on('cancelled', () => abort.abort());
+    call.on('cancelled', () => abort.abort(gone));
     const answer = async (): Promise<Response> => handle(edge.authenticate(call), call.request, abort.signal);
     answer().then(
       (response) => callback(null, response),
@@ -48,7 +50,7 @@ export function serverStream<Caller, Request, Response>(
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
     const abort = new AbortController();
-    call.on('cancelled', () => abort.abort());
+    call.on('cancelled', () => abort.abort(gone));
     const run = async (): Promise<void> => {
       for await (const response of handle(edge.authenticate(call), call.request, abort.signal)) {
         if (abort.signal.aborted) return;

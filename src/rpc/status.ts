@@ -71,8 +71,8 @@ function infoOf(trailer: Buffer): ErrorInfo | undefined {
   }
 }
 
-/** Cut to what trailers can carry: first the message, then detail and the last candidates. */
-function fitting(info: ErrorInfo): WireErrorInfo {
+/** Cut to what trailers can carry, and a client is told elsewhere too: first the message, then detail and the last candidates. */
+export function fitting(info: ErrorInfo): WireErrorInfo {
   let encoded = encodeErrorInfo({ ...info, message: cut(info.message), ...(info.hint === undefined ? {} : { hint: cut(info.hint) }) });
   const isTooLong = () => WireErrorInfo.encode(encoded).finish().length > mostTrailerBytes;
   if (isTooLong()) encoded = { ...encoded, detail: {} };

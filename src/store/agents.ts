@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts';
 import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
 import type { FactTable } from './events.ts';
 import { optional } from './flight-row.ts';
+import type { QueueCounts } from './queue-counts.ts';
 
 /** The columns that `agents` and `registrations` share. */
 export interface RegistrationRow {
@@ -56,6 +57,8 @@ interface EndpointRow {
   readonly path: string;
   readonly permissions: Permissions;
   readonly isolate: 0 | 1;
+  readonly concurrency: number | null;
+  readonly queue: number | null;
   readonly top: string | null;
   readonly entry: string | null;
   readonly repository: string | null;
@@ -75,6 +78,8 @@ function endpointOf(row: EndpointRow): Endpoint {
     path: row.path,
     permissions: row.permissions,
     isolate: row.isolate === 1,
+    ...optional('concurrency', row.concurrency),
+    ...optional('queue', row.queue),
     ...(isLinked ? { checkout: { top, entry, repository, device } } : {}),
   };
 }
@@ -104,6 +109,7 @@ export function agentReads(db: Connection, nodes: NodeNumbers) {
 export class AgentTable {
   readonly #nodes: GrowingNodeNumbers;
   readonly #facts: FactTable;
+  readonly #queues: QueueCounts;
   readonly #reads;
   readonly #insert;
   readonly #insertEndpoint;
@@ -113,22 +119,23 @@ export class AgentTable {
   readonly #remove;
   readonly #setAvailability;
 
-  constructor(db: Connection, nodes: GrowingNodeNumbers, facts: FactTable) {
+  constructor(db: Connection, { nodes, facts, queues }: { readonly nodes: GrowingNodeNumbers; readonly facts: FactTable; readonly queues: QueueCounts }) {
     this.#nodes = nodes;
     this.#facts = facts;
+    this.#queues = queues;
     this.#reads = agentReads(db, nodes);
     this.#insert = db.prepare(`
       INSERT INTO agents (node, address, harness, capabilities, labels, visibility, description, is_default, available,
         unavailable_why, id, added_at_ms)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#insertEndpoint = db.prepare(`
-      INSERT INTO agent_endpoints (address, harness, cwd, argv, env, path, permissions, isolate) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
+      INSERT INTO agent_endpoints (address, harness, cwd, argv, env, path, permissions, isolate, concurrency, queue) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#insertCheckout = db.prepare('INSERT INTO agent_checkouts (address, top, entry, repository, device) VALUES (?, ?, ?, ?, ?)');
     this.#update = db.prepare(`
       UPDATE agents SET harness = ?, capabilities = ?, labels = ?, visibility = ?, description = ?, is_default = ?, available = ?, unavailable_why = ?
       WHERE address = ?`);
     this.#updateEndpoint = db.prepare(`
-      UPDATE agent_endpoints SET harness = ?, cwd = ?, argv = ?, env = ?, path = ?, permissions = ?, isolate = ? WHERE address = ?`);
+      UPDATE agent_endpoints SET harness = ?, cwd = ?, argv = ?, env = ?, path = ?, permissions = ?, isolate = ?, concurrency = ?, queue = ? WHERE address = ?`);
     this.#remove = db.prepare<[string]>('DELETE FROM agents WHERE address = ?');
     this.#setAvailability = db.prepare<[number, string | null, string]>('UPDATE agents SET available = ?, unavailable_why = ? WHERE address = ?');
   }
@@ -146,8 +153,9 @@ export class AgentTable {
     this.#insert.run(...registrationValues(registration, this.#nodes.of(registration.nodeId)), endpoint.agentId, stamp.atMs);
     this.#insertEndpoint.run(
       address, endpoint.harness, endpoint.cwd, JSON.stringify(endpoint.argv), JSON.stringify(endpoint.env), endpoint.path,
-      endpoint.permissions, endpoint.isolate ? 1 : 0,
+      endpoint.permissions, endpoint.isolate ? 1 : 0, endpoint.concurrency ?? null, endpoint.queue ?? null,
     );
+    this.#queues.forget(address);
     const { checkout } = endpoint;
     if (checkout !== undefined) this.#insertCheckout.run(address, checkout.top, checkout.entry, checkout.repository, checkout.device);
     this.#facts.append(stamp, 'agent.added', { detail: { address, harness: registration.harness } });
@@ -163,13 +171,15 @@ export class AgentTable {
     );
     this.#updateEndpoint.run(
       endpoint.harness, endpoint.cwd, JSON.stringify(endpoint.argv), JSON.stringify(endpoint.env), endpoint.path, endpoint.permissions,
-      endpoint.isolate ? 1 : 0, address,
+      endpoint.isolate ? 1 : 0, endpoint.concurrency ?? null, endpoint.queue ?? null, address,
     );
+    this.#queues.forget(address);
   }
 
   /** @throws BrokerError `not_found` */
   remove(stamp: Stamp, address: string, why?: string): void {
     if (this.#remove.run(address).changes === 0) throw notFound(`no agent ${address} on this node`);
+    this.#queues.forget(address);
     this.#facts.append(stamp, 'agent.removed', { detail: { address, ...(why === undefined ? {} : { why }) } });
   }
 
@@ -183,6 +193,6 @@ export class AgentTable {
 function asked(registration: Registration, endpoint: Endpoint): string {
   const labels = Object.entries(registration.labels).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const { capabilities, visibility, description, isDefault, nodeId } = registration;
-  const { harness, cwd, argv, env, permissions, isolate } = endpoint;
-  return JSON.stringify([nodeId, capabilities.toSorted(), labels, visibility, description, isDefault, harness, cwd, argv, env, permissions, isolate]);
+  const { harness, cwd, argv, env, permissions, isolate, concurrency, queue } = endpoint;
+  return JSON.stringify([nodeId, capabilities.toSorted(), labels, visibility, description, isDefault, harness, cwd, argv, env, permissions, isolate, concurrency, queue]);
 }

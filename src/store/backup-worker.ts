@@ -9,6 +9,7 @@ import { openReading, openWriting } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { failure } from './group-commit.ts';
 import { versionOf } from './migrations.ts';
+import { packAnswers, unpackRequests } from './parcel.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 import { copiedKey } from './rollback.ts';
 import { fromSqlite } from './sqlite-errors.ts';
@@ -101,11 +102,11 @@ try {
       port.close();
       return;
     }
-    for (const { id, input } of message) {
+    for (const { id, input } of unpackRequests(message)) {
       try {
-        post([{ id, value: backUp(db, input as string) }]);
+        post(packAnswers([{ id, value: backUp(db, input as string) }]));
       } catch (thrown) {
-        post([failure(id, fromSqlite(thrown, 'the backup'))]);
+        post(packAnswers([failure(id, fromSqlite(thrown, 'the backup'))]));
       }
     }
   });

@@ -62,33 +62,6 @@ export class GrowingNodeNumbers extends NodeNumbers {
   }
 }
 
-/** How many flights wait for each agent of this node. */
-export class QueueCounts {
-  readonly #counts = new Map<string, number>();
-  readonly #count;
-
-  constructor(db: Connection) {
-    this.#count = db.prepare<[string], { count: number }>(
-      "SELECT count(*) AS count FROM flights WHERE target = ? AND state = 'queued' AND owned = 1",
-    );
-  }
-
-  of(target: string): number {
-    const known = this.#counts.get(target) ?? this.#count.get(target)?.count ?? 0;
-    this.#counts.set(target, known);
-    return known;
-  }
-
-  change(target: string, by: 1 | -1): void {
-    const known = this.#counts.get(target);
-    if (known !== undefined) this.#counts.set(target, known + by);
-  }
-
-  clear(): void {
-    this.#counts.clear();
-  }
-}
-
 /** The moves of flights in one batch, written to `flight_counts` once, before it commits. */
 export class StateTally {
   readonly #moves: { from: FlightState | undefined; to: FlightState | undefined }[] = [];

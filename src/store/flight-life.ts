@@ -1,11 +1,12 @@
 /** What an event, or a verdict, makes of a flight's row. Every move goes through the domain's tables. */
 import { internal } from '../domain/errors.ts';
-import type { EventKind } from '../domain/event.ts';
+import type { EventKind, Stamp } from '../domain/event.ts';
 import { assertMove, canRefine, isTerminal, refineIndeterminate, rerun } from '../domain/flight.ts';
 import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent, Outcome } from '../domain/flight-event.ts';
 import type { WorktreeStart } from '../domain/worktree.ts';
 import type { FactDetail } from './events.ts';
+import { optional } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 
 export interface Change {
@@ -23,6 +24,14 @@ export function takeEvent(row: FlightRow, event: FlightEvent): Change | undefine
   const change = isTerminal(row.state) ? takeLate(row, event) : takeCurrent(row, event);
   row.last_seq = event.seq;
   return change;
+}
+
+/** Starts what was never started, before it is stored. */
+export function startNew(row: FlightRow, { atMs, hlc }: Stamp): { readonly event: FlightEvent; readonly change: Change } {
+  const event: FlightEvent = { seq: row.last_seq + 1, atMs, hlc, body: { kind: 'started', run: row.run + 1, ...optional('session', row.session_id) } };
+  const change = takeEvent(row, event);
+  if (change === undefined) throw internal('a start is a change');
+  return { event, change };
 }
 
 function takeCurrent(row: FlightRow, { body, atMs }: FlightEvent): Change | undefined {

@@ -1,12 +1,14 @@
 /**
- * Lists of flights, newest first. A filter is answered by merging a few walks, each down one index in the order of ids
- * and ended by the page's size: open flights by state (they are few), ended ones by agent, target or peer and state.
+ * Lists of flights, newest first. A filter is answered by merging walks, each down one index in the order of ids, of
+ * which every row that is read matches: nothing is filtered that grows with history. What is open is looked through in
+ * the index of its state.
  */
-import { isFullyQualified, parseAddress } from '../domain/address.ts';
+import { parseAddress } from '../domain/address.ts';
+import type { Address } from '../domain/address.ts';
 import { invalid } from '../domain/errors.ts';
 import { flightStates, isTerminal } from '../domain/flight.ts';
 import type { FlightState } from '../domain/flight.ts';
-import type { InvocationId, NodeId } from '../domain/ids.ts';
+import type { InvocationId } from '../domain/ids.ts';
 import type { FlightFilter } from '../domain/messages.ts';
 import type { Flight, Page, PageRequest } from '../domain/records.ts';
 import type { NodeNumbers } from './caches.ts';
@@ -14,40 +16,53 @@ import type { Connection } from './connection.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { flightOf } from './flight-row.ts';
 import { flightReads, lastId } from './flights.ts';
+import { newestOf } from './walk.ts';
+import type { ReadBelow } from './walk.ts';
 
 interface IdRow {
   readonly invocation_id: InvocationId;
 }
 
-/** A condition beside state and cursor: its SQL and its values. */
 interface Condition {
-  readonly index: string;
   readonly sql: string;
   readonly values: readonly (string | number)[];
 }
 
-type Filter = FlightFilter & { readonly nodeId?: NodeId; readonly family?: InvocationId };
+type Filter = FlightFilter & { readonly family?: InvocationId };
+
+/** As the index has it: an agent and a node. */
+const placeSql = "substr(target, 1, instr(target, '#'))";
 
 export class FlightList {
   readonly #db: Connection;
   readonly #nodes: NodeNumbers;
-  readonly #self: NodeId;
   readonly #reads;
-  readonly #children;
+  readonly #family;
   readonly #group;
+  readonly #nextPlace;
   readonly #walks = new Map<string, ReturnType<FlightList['prepare']>>();
+  readonly #read;
 
-  constructor(db: Connection, nodes: NodeNumbers, self: NodeId) {
+  constructor(db: Connection, nodes: NodeNumbers) {
     this.#db = db;
     this.#nodes = nodes;
-    this.#self = self;
     this.#reads = flightReads(db);
-    this.#children = db.prepare<[string], { id: InvocationId }>('SELECT id FROM invocations WHERE parent_id = ?');
+    this.#family = db.prepare<[string], { id: InvocationId }>(`
+      WITH RECURSIVE family (id) AS (VALUES (?) UNION SELECT i.id FROM family JOIN invocations i ON i.parent_id = family.id) SELECT id FROM family`);
     this.#group = db.prepare<[string], { id: InvocationId }>('SELECT id FROM invocations WHERE group_id = ?');
+    this.#nextPlace = db.prepare<[string], { place: string }>(`
+      SELECT ${placeSql} AS place FROM flights INDEXED BY flights_ended_by_place
+      WHERE finished_at_ms IS NOT NULL AND ${placeSql} > ? ORDER BY ${placeSql} LIMIT 1`);
+    // One moment: what goes from one index to another meanwhile is in the list once.
+    this.#read = db.transaction((filter: Filter, { limit, after }: PageRequest) => this.#page(filter, limit, after));
   }
 
-  page(filter: Filter, { limit, after }: PageRequest): Page<Flight> {
-    checkLimit(limit);
+  page(filter: Filter, request: PageRequest): Page<Flight> {
+    checkLimit(request.limit);
+    return this.#read(filter, request);
+  }
+
+  #page(filter: Filter, limit: number, after: string | undefined): Page<Flight> {
     const before = after === undefined ? lastId : decodeCursor('flights', after);
     const ids = this.#ids(filter, before, limit + 1);
     const items: Flight[] = [];
@@ -59,62 +74,68 @@ export class FlightList {
     return { items, ...(ids.length > limit && last !== undefined ? { next: encodeCursor('flights', last) } : {}) };
   }
 
-  #ids(filter: Filter, before: string, count: number): InvocationId[] {
-    const conditions = this.#conditions(filter);
-    if (conditions === undefined) return [];
-    if (filter.family !== undefined) return this.#among(this.#family(filter.family), filter, conditions, before, count);
-    if (filter.group !== undefined) return this.#among(this.#group.all(filter.group).map((each) => each.id), filter, conditions, before, count);
-    const [first] = conditions;
-    if (first === undefined && filter.state === undefined) return this.#walk('1', '', [before, count]);
-    const states: readonly FlightState[] = filter.state === undefined ? flightStates : [filter.state];
-    const sql = conditions.map((each) => ` AND ${each.sql}`).join('');
-    const values = conditions.flatMap((each) => each.values);
-    const ids = states.flatMap((state) => {
-      if (first === undefined) return this.#walk('state = ?', 'flights_by_state', [state, before, count]);
-      const index = isTerminal(state) ? first.index : 'flights_by_state';
-      const ended = isTerminal(state) ? ' AND finished_at_ms IS NOT NULL' : '';
-      return this.#walk(`state = ?${ended}${sql}`, index, [state, ...values, before, count]);
-    });
-    return ids.toSorted((a, b) => (a < b ? 1 : -1)).slice(0, count);
+  #ids({ state, agent, family, group }: Filter, before: string, count: number): InvocationId[] {
+    const address = agent === undefined ? undefined : parseAddress(agent);
+    if (family !== undefined || group !== undefined) return this.#among(this.#few(family, group), { state, address, before, count });
+    if (address !== undefined) return newestOf(this.#listsOf(address, state === undefined ? flightStates : [state]), before, count);
+    const list = state === undefined ? this.#walk('1', '', []) : this.#walk('state = ?', 'flights_by_state', [state]);
+    return newestOf([list], before, count);
   }
 
-  #family(head: InvocationId): readonly InvocationId[] {
-    const family = new Set([head]);
-    for (const id of family) for (const child of this.#children.all(id)) family.add(child.id);
-    return [...family];
+  #listsOf(address: Address, states: readonly FlightState[]): ReadBelow[] {
+    const ended = this.#ended(address);
+    return states.flatMap((state) => {
+      if (isTerminal(state)) return ended.map((of) => of(state));
+      const { sql, values } = targetCondition(address);
+      return [this.#walk(`state = ? AND ${sql}`, 'flights_by_state', [state, ...values])];
+    });
+  }
+
+  /** A workspace without a node may be on each node that the agent was on. */
+  #ended(address: Address): ((state: FlightState) => ReadBelow)[] {
+    const { agent, node, workspace } = address;
+    const places = node === undefined ? this.#placesOf(agent) : [`@${agent}@${node}#`];
+    return places.map((place) =>
+      workspace === undefined
+        ? (state) => this.#walk(`${placeSql} = ? AND state = ? AND finished_at_ms IS NOT NULL`, 'flights_ended_by_place', [place, state])
+        : (state) => this.#walk('target = ? AND state = ? AND finished_at_ms IS NOT NULL', 'flights_ended_by_target', [`${place}${workspace}`, state]),
+    );
+  }
+
+  /** One step in the index for each. */
+  #placesOf(agent: string): string[] {
+    const start = `@${agent}@`;
+    const places: string[] = [];
+    for (let next = this.#nextPlace.get(start); next?.place.startsWith(start) === true; next = this.#nextPlace.get(next.place)) places.push(next.place);
+    return places;
+  }
+
+  #few(family: InvocationId | undefined, group: string | undefined): readonly InvocationId[] {
+    const ofGroup = group === undefined ? undefined : this.#group.all(group).map((each) => each.id);
+    if (family === undefined) return ofGroup ?? [];
+    const ofFamily = this.#family.all(family).map((each) => each.id);
+    if (ofGroup === undefined) return ofFamily;
+    const both = new Set(ofGroup);
+    return ofFamily.filter((id) => both.has(id));
   }
 
   /** One look at each: a family, or a group, is small beside all that is stored. */
-  #among(these: readonly InvocationId[], { state, group }: Filter, conditions: readonly Condition[], before: string, count: number): InvocationId[] {
-    const ofGroup = group === undefined ? undefined : new Set(this.#group.all(group).map((each) => each.id));
-    const sql = conditions.map((each) => ` AND ${each.sql}`).join('');
-    const values = conditions.flatMap((each) => each.values);
-    const where = `invocation_id = ?${state === undefined ? '' : ' AND state = ?'}${sql}`;
-    return these
-      .filter((id) => ofGroup?.has(id) !== false)
-      .toSorted((a, b) => (a < b ? 1 : -1))
-      .filter((id) => this.#walk(where, '', [id, ...(state === undefined ? [] : [state]), ...values, before, 1]).length > 0)
-      .slice(0, count);
-  }
-
-  /** The most selective first: its index is the one walked. Undefined when nothing can match. */
-  #conditions({ agent, nodeId }: Filter): Condition[] | undefined {
-    const conditions: Condition[] = [];
-    if (agent !== undefined) conditions.push(...agentConditions(agent));
-    // Every flight stored here has this node as its origin or its owner.
-    if (nodeId !== undefined && nodeId !== this.#self) {
-      const number = this.#nodes.find(nodeId);
-      if (number === undefined) return undefined;
-      conditions.push({ index: 'flights_ended_by_peer', sql: 'peer = ?', values: [number] });
+  #among(these: readonly InvocationId[], { state, address, before, count }: { readonly state: FlightState | undefined; readonly address: Address | undefined; readonly before: string; readonly count: number }): InvocationId[] {
+    const { sql, values } = address === undefined ? { sql: '1', values: [] } : targetCondition(address);
+    const found: InvocationId[] = [];
+    for (const id of these.filter((each) => each < before).toSorted().toReversed()) {
+      if (found.length === count) break;
+      const look = this.#walk(`invocation_id = ?${state === undefined ? '' : ' AND state = ?'} AND ${sql}`, '', [id, ...(state === undefined ? [] : [state]), ...values]);
+      found.push(...look(before, 1));
     }
-    return conditions;
+    return found;
   }
 
-  #walk(where: string, index: string, values: readonly (string | number)[]): InvocationId[] {
+  #walk(where: string, index: string, values: readonly (string | number)[]): ReadBelow {
     const key = `${index} ${where}`;
     const walk = this.#walks.get(key) ?? this.prepare(where, index);
     this.#walks.set(key, walk);
-    return walk.all(...values).map((each) => each.invocation_id);
+    return (before, count) => walk.all(...values, before, count).map((each) => each.invocation_id);
   }
 
   private prepare(where: string, index: string) {
@@ -125,24 +146,13 @@ export class FlightList {
   }
 }
 
-/** A whole address is one instance; otherwise the agent's name, and its node if that is given. */
-function agentConditions(text: string): Condition[] {
-  const address = parseAddress(text);
-  if (isFullyQualified(address)) {
-    const target = `@${address.agent}@${address.node}#${address.workspace}`;
-    return [{ index: 'flights_ended_by_target', sql: 'target = ?', values: [target] }];
-  }
-  const conditions: Condition[] = [{ index: 'flights_ended_by_agent', sql: 'agent = ?', values: [address.agent] }];
-  const { node, workspace } = address;
-  if (node !== undefined) {
-    const start = `@${address.agent}@${node}#`;
-    conditions.push({ index: '', sql: 'substr(target, 1, ?) = ?', values: [start.length, start] });
-  }
-  if (workspace !== undefined) {
-    const end = `#${workspace}`;
-    conditions.push({ index: '', sql: 'substr(target, -?) = ?', values: [end.length, end] });
-  }
-  return conditions;
+/** Of the agent, on that node and in that workspace if they are given. */
+function targetCondition({ agent, node, workspace }: Address): Condition {
+  const start = node === undefined ? `@${agent}@` : `@${agent}@${node}#`;
+  const starts = { sql: 'substr(target, 1, ?) = ?', values: [start.length, start] };
+  if (workspace === undefined) return starts;
+  const end = `#${workspace}`;
+  return { sql: `${starts.sql} AND substr(target, -?) = ?`, values: [...starts.values, end.length, end] };
 }
 
 /** @throws BrokerError `invalid` */

@@ -3,9 +3,10 @@ import type { FlightState } from '../domain/flight.ts';
 import type { GroupId, InvocationId, SessionId } from '../domain/ids.ts';
 import { endTold } from '../domain/notification.ts';
 import type { Connection, Statement } from './connection.ts';
-import type { QueueCounts, StateTally } from './caches.ts';
+import type { StateTally } from './caches.ts';
 import { dueAtMs } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
+import type { QueueCounts } from './queue-counts.ts';
 
 const ofInvocation = 'i.caller, i.rerunnable, i.hold_ms, i.total_ms, i.run_ms, i.idle_ms, i.group_id';
 export const flightColumns = `f.*, ${ofInvocation}`;
@@ -32,8 +33,8 @@ export class FlightTable {
     this.#get = db.prepare<[InvocationId], FlightRow>(byId);
     this.#insert = db.prepare(`
       INSERT INTO flights (invocation_id, origin, owner, peer, owned, target, agent, session_id, state, run, last_seq, acked_seq,
-        hold_until_ms, total_until_ms, due_at_ms, accepted_at_ms, sent_at_ms, received_at_ms, stdout_bytes, stderr_bytes, stored_bytes, notify, origin_owner)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)`);
+        hold_until_ms, total_until_ms, due_at_ms, accepted_at_ms, sent_at_ms, received_at_ms, started_at_ms, stdout_bytes, stderr_bytes, stored_bytes, notify, origin_owner)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)`);
     this.#save = db.prepare(`
       UPDATE flights SET state = ?, run = ?, last_seq = ?, due_at_ms = ?, sent_at_ms = ?, received_at_ms = ?, started_at_ms = ?,
         finished_at_ms = ?, cancel_requested_at_ms = ?, verdict_by = ?, exit_code = ?, signal = ?, error = ?, ended = ?,
@@ -55,12 +56,12 @@ export class FlightTable {
 
   insert(row: FlightRow, notify = false): void {
     this.#insert.run(
-      row.invocation_id, row.origin, row.owner, row.peer, row.owned, row.target, row.agent, row.session_id, row.state, row.acked_seq,
-      row.hold_until_ms, row.total_until_ms, dueAtMs(row), row.accepted_at_ms, row.sent_at_ms, row.received_at_ms,
+      row.invocation_id, row.origin, row.owner, row.peer, row.owned, row.target, row.agent, row.session_id, row.state, row.run, row.last_seq, row.acked_seq,
+      row.hold_until_ms, row.total_until_ms, dueAtMs(row), row.accepted_at_ms, row.sent_at_ms, row.received_at_ms, row.started_at_ms,
       row.stored_bytes, notify ? 1 : 0, row.origin_owner,
     );
     this.#tally.moved(undefined, row.state);
-    if (row.owned === 1) this.#queues.change(row.target, 1);
+    if (row.owned === 1 && row.state === 'queued') this.#queues.change(row, 1);
   }
 
   /** @param from the state that the row has in the database */
@@ -74,8 +75,8 @@ export class FlightTable {
     if (row.state === from) return;
     this.#tally.moved(from, row.state);
     if (row.owned === 0) return;
-    if (from === 'queued') this.#queues.change(row.target, -1);
-    if (row.state === 'queued') this.#queues.change(row.target, 1);
+    if (from === 'queued') this.#queues.change(row, -1);
+    if (row.state === 'queued') this.#queues.change(row, 1);
   }
 
   /** As `save`, when only output was added. */

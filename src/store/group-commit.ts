@@ -1,7 +1,7 @@
 /**
  * Group commit: what waits when a transaction begins shares its one sync of the disk. After D. DeWitt et al.,
- * "Implementation Techniques for Main Memory Database Systems" (1984). Each member is in a savepoint, so that one that
- * fails does so alone; a fault of the disk fails all, and then nothing is changed, in the file or in memory.
+ * "Implementation Techniques for Main Memory Database Systems" (1984). A member that fails does so alone: what was done is
+ * undone, and done again with each in a savepoint. A fault of the disk fails all, and then nothing is changed, in the file or in memory.
  */
 import { fromSqlite, isEnvironmental } from './sqlite-errors.ts';
 import type { Connection } from './connection.ts';
@@ -11,6 +11,9 @@ import type { Answer, Request } from './protocol.ts';
 
 export const mostMembers = 512;
 export const mostBytes = 4 * 1024 * 1024;
+
+/** Batches. */
+const carefulFor = 32;
 
 export const storeSteps = ['before-begin', 'before-commit', 'after-commit'] as const;
 export type StoreStep = (typeof storeSteps)[number];
@@ -36,6 +39,8 @@ export interface GroupCommitParts {
 export class GroupCommit {
   readonly #parts: GroupCommitParts;
   readonly #statements;
+  /** How many batches more are done with savepoints from the start: where one member failed, others may. */
+  #careful = 0;
 
   constructor(parts: GroupCommitParts) {
     this.#parts = parts;
@@ -53,14 +58,13 @@ export class GroupCommit {
   /** Answers all members, in order. What they answer is durable when this returns. */
   commit(members: readonly Request[]): Answer[] {
     const { memory, step } = this.#parts;
-    const { begin, commit } = this.#statements;
     try {
       step?.('before-begin', members);
-      begin.run();
-      const answers = members.map((member) => this.#take(member));
+      const answers = (this.#careful === 0 ? this.#together(members) : undefined) ?? this.#apart(members);
+      if (!this.#parts.db.inTransaction) return answers;
       memory.flush();
       step?.('before-commit', members);
-      commit.run();
+      this.#statements.commit.run();
       step?.('after-commit', members);
       return answers;
     } catch (thrown) {
@@ -71,6 +75,35 @@ export class GroupCommit {
     }
   }
 
+  /**
+   * Without savepoints: each copies the pages that its member is the first to touch, which takes longer than most
+   * members themselves. Undefined when a member failed: then nothing was done, and all are to be done apart.
+   */
+  #together(members: readonly Request[]): Answer[] | undefined {
+    const { db, perform } = this.#parts;
+    this.#statements.begin.run();
+    const answers: Answer[] = [];
+    for (const { id, name, input } of members) {
+      try {
+        answers.push(answerOf(id, perform(name, input)));
+      } catch (thrown) {
+        if (isEnvironmental(thrown) || !db.inTransaction) throw thrown;
+        this.#abandon();
+        if (members.length === 1) return [failure(id, fromSqlite(thrown, `the write ${name}`))];
+        this.#careful = carefulFor;
+        return undefined;
+      }
+    }
+    return answers;
+  }
+
+  /** Each in a savepoint, so that one that fails does so alone. */
+  #apart(members: readonly Request[]): Answer[] {
+    this.#careful = Math.max(0, this.#careful - 1);
+    this.#statements.begin.run();
+    return members.map((member) => this.#take(member));
+  }
+
   #take({ id, name, input }: Request): Answer {
     const { db, memory, perform } = this.#parts;
     const { savepoint, release, undo } = this.#statements;
@@ -79,7 +112,7 @@ export class GroupCommit {
     try {
       const value = perform(name, input);
       release.run();
-      return value instanceof Refusal ? failure(id, value.error) : { id, value };
+      return answerOf(id, value);
     } catch (thrown) {
       // SQLite may have rolled the whole transaction back by itself: then no savepoint is left to return to.
       if (isEnvironmental(thrown) || !db.inTransaction) throw thrown;
@@ -94,6 +127,10 @@ export class GroupCommit {
     if (this.#parts.db.inTransaction) this.#statements.rollback.run();
     this.#parts.memory.reset();
   }
+}
+
+function answerOf(id: number, value: unknown): Answer {
+  return value instanceof Refusal ? failure(id, value.error) : { id, value };
 }
 
 export function failure(id: number, error: BrokerError): Answer {

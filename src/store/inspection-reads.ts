@@ -1,6 +1,5 @@
 /** The long reads of the port, as the inspection thread does them. */
 import { invocationOfFlight } from '../domain/ids.ts';
-import type { NodeId } from '../domain/ids.ts';
 import type { FlightState } from '../domain/flight.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
 import { NodeNumbers } from './caches.ts';
@@ -16,9 +15,9 @@ export type Synchronous<Port> = {
   readonly [Name in keyof Port]: Port[Name] extends (...args: infer Args) => Promise<infer Value> ? (...args: Args) => Value : never;
 };
 
-export function inspectionOver(db: Connection, self: NodeId): Synchronous<StoreInspection> {
+export function inspectionOver(db: Connection): Synchronous<StoreInspection> {
   const nodes = new NodeNumbers(db);
-  const flights = new FlightList(db, nodes, self);
+  const flights = new FlightList(db, nodes);
   const deliveries = new DeliveryList(db, nodes);
   const reads = { ...deliveryReads(db, nodes), ...factReads(db, nodes), ...flightEventReads(db) };
   const { bySuffix } = flightReads(db);

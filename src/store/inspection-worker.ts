@@ -1,10 +1,10 @@
 /** The thread of the long reads: they never hold up the node's own, nor its writes. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { internal, toBrokerError } from '../domain/errors.ts';
-import type { NodeId } from '../domain/ids.ts';
 import { openReading } from './connection.ts';
 import { failure } from './group-commit.ts';
 import { inspectionOver } from './inspection-reads.ts';
+import { packAnswers, unpackRequests } from './parcel.ts';
 import type { Answer, FromWorker, Request, ToWorker } from './protocol.ts';
 import { fromSqlite } from './sqlite-errors.ts';
 
@@ -15,9 +15,9 @@ const post = (message: FromWorker): void => {
 };
 
 try {
-  const { path, nodeId } = workerData as { path: string; nodeId: NodeId };
+  const { path } = workerData as { path: string };
   const db = openReading(path);
-  const reads = inspectionOver(db, nodeId) as unknown as Readonly<Record<string, (...args: unknown[]) => unknown>>;
+  const reads = inspectionOver(db) as unknown as Readonly<Record<string, (...args: unknown[]) => unknown>>;
   const answer = ({ id, name, input }: Request): Answer => {
     try {
       const read = Object.hasOwn(reads, name) ? reads[name] : undefined;
@@ -33,7 +33,7 @@ try {
       port.close();
     } else {
       // One by one: a long answer does not hold back those before it.
-      for (const request of message) post([answer(request)]);
+      for (const request of unpackRequests(message)) post(packAnswers([answer(request)]));
     }
   });
   post('ready');

@@ -67,10 +67,16 @@ export function invocationReads(db: Connection, nodes: NodeNumbers) {
   const files = db.prepare<[InvocationId], { name: string; bytes: Uint8Array }>(
     'SELECT name, bytes FROM payload_files WHERE invocation_id = ? ORDER BY position',
   );
+  const size = db.prepare<[InvocationId], { bytes: number }>(`
+    SELECT length(p.text) + CASE p.files WHEN 0 THEN 0 ELSE (SELECT sum(length(f.bytes)) FROM payload_files f WHERE f.invocation_id = p.invocation_id) END AS bytes
+    FROM payloads p WHERE p.invocation_id = ?`);
   return {
     invocation(id: InvocationId): Invocation | undefined {
       const row = get.get(id);
       return row === undefined ? undefined : invocationOf(row, nodes);
+    },
+    taskBytes(id: InvocationId): number {
+      return size.get(id)?.bytes ?? 0;
     },
     task(id: InvocationId): Task | undefined {
       const payload = text.get(id);

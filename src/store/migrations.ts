@@ -1,6 +1,6 @@
 /** The schema's versions, and the way from an older one to the newest. */
 import { createHash } from 'node:crypto';
-import { existsSync, openSync, closeSync } from 'node:fs';
+import { existsSync, openSync, closeSync, statSync } from 'node:fs';
 import { internal } from '../domain/errors.ts';
 import { applicationId } from './connection.ts';
 import type { Connection } from './connection.ts';
@@ -16,9 +16,11 @@ import { schema0009 } from './schema-0009.ts';
 import { schema0010 } from './schema-0010.ts';
 import { schema0011 } from './schema-0011.ts';
 import { schema0012 } from './schema-0012.ts';
+import { schema0013 } from './schema-0013.ts';
+import { schema0014 } from './schema-0014.ts';
 
 /** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
-export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009, schema0010, schema0011, schema0012];
+export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009, schema0010, schema0011, schema0012, schema0013, schema0014];
 
 export const schemaVersion = migrations.length;
 
@@ -29,19 +31,21 @@ export function versionOf(db: Connection): number {
 /**
  * Brings the database to the newest version, a transaction a step. A database that holds anything is copied first, to
  * a file beside it. Outside WAL while it lasts, so that the version in the file's header is never behind the log.
+ * @param tell is told what takes its time, before it is begun, and at the end where the copy is
  * @returns the path of the backup, when there was something to back up and to change
  */
-export function migrate(db: Connection, path: string, steps: readonly string[] = migrations): string | undefined {
+export function migrate(db: Connection, path: string, steps: readonly string[] = migrations, tell: (text: string) => void = () => undefined): string | undefined {
   const from = versionOf(db);
   if (from > steps.length) throw internal(`schema version ${from} is not known`);
   let backup: string | undefined;
   if (from < steps.length) {
-    if (from > 0) backup = backUp(db, path, from);
+    if (from > 0) backup = backUp(db, path, from, (to) => tell(`the store is of version ${from} and becomes one of version ${steps.length}: first a copy of it, ${megabytes(path)} MB, is made at ${to}`));
     db.pragma('journal_mode = DELETE');
     db.function('sha256', { deterministic: true, directOnly: true }, (content) => createHash('sha256').update(content as Uint8Array).digest('hex'));
     for (const [index, sql] of steps.entries()) {
       if (index >= from) step(db, sql, index + 1);
     }
+    if (backup !== undefined) tell(`the store is of version ${steps.length} now; a copy of it as it was: ${backup}`);
   }
   db.pragma('journal_mode = WAL');
   return backup;
@@ -55,9 +59,12 @@ function step(db: Connection, sql: string, version: number): void {
   }).exclusive();
 }
 
-function backUp(db: Connection, path: string, version: number): string {
+const megabytes = (path: string): number => Math.ceil(statSync(path).size / 1e6);
+
+function backUp(db: Connection, path: string, version: number, begun: (path: string) => void): string {
   let backup = `${path}.v${version}.backup`;
   for (let count = 2; existsSync(backup); count += 1) backup = `${path}.v${version}-${count}.backup`;
+  begun(backup);
   // VACUUM INTO takes an empty file as it is: made here, it is never readable by others.
   closeSync(openSync(backup, 'wx', 0o600));
   db.prepare('VACUUM INTO ?').run(backup);

@@ -1,9 +1,7 @@
 /** The row that a flight begins as, at its origin or at its owner. */
-import { BrokerError } from '../domain/errors.ts';
 import type { SessionId } from '../domain/ids.ts';
 import type { Invocation, Task } from '../domain/invocation.ts';
-import type { Flight } from '../domain/records.ts';
-import { agentIn, flightOf } from './flight-row.ts';
+import { agentIn } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
 
 export interface Beginning {
@@ -69,21 +67,6 @@ export function newFlightRow(each: Invocation, { origin, owner, self, storedByte
   };
 }
 
-/** The record of that row, made where the invocation is at hand instead of sent between threads. */
-export function newFlight(each: Invocation, isOwned: boolean, atMs: number, session: SessionId | undefined, originOwner?: string): Flight {
-  const [origin, owner] = [0, 1];
-  const isLocal = each.originNodeId === each.ownerNodeId;
-  const self = isOwned && !isLocal ? owner : origin;
-  const row = newFlightRow(each, { origin, owner: isLocal ? origin : owner, self, storedBytes: 0, session, originOwner, atMs });
-  return flightOf(row, { idOf: (number) => (number === origin ? each.originNodeId : each.ownerNodeId) });
-}
-
 export function sizeOf({ text, files }: Task): number {
   return files.reduce((sum, { bytes }) => sum + bytes.length, text.length);
-}
-
-/** @throws BrokerError `overload` when as many wait for the agent as may */
-export function checkQueue(waiting: number, limit: number, target: string): void {
-  if (waiting < limit) return;
-  throw new BrokerError('overload', `${waiting} invocations wait for ${target} already`, { hint: 'try again later' });
 }

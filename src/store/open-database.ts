@@ -11,12 +11,12 @@ import { migrate, migrations } from './migrations.ts';
  * A file that is missing is made, mode 0600; its directory must exist.
  * @throws BrokerError as `look` does, with the file as it was
  */
-export function openDatabase(path: string, steps: readonly string[] = migrations): Connection {
+export function openDatabase(path: string, steps: readonly string[] = migrations, tell?: (text: string) => void): Connection {
   if (look(path, steps.length) === 'none') make(path);
   let db: Connection | undefined;
   try {
     db = openWriting(path);
-    migrate(db, path, steps);
+    migrate(db, path, steps, tell);
     db.exec('BEGIN IMMEDIATE; ROLLBACK');
     return db;
   } catch (thrown) {

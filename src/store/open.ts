@@ -8,6 +8,7 @@ import { openReading } from './connection.ts';
 import { Inspection } from './inspection.ts';
 import { refusal } from './look.ts';
 import { readerOver } from './reader.ts';
+import { remembering } from './remembering.ts';
 import { WorkerChannel } from './worker-channel.ts';
 import { writerOver } from './writer.ts';
 
@@ -20,6 +21,8 @@ export interface OpenStore {
   /** This node: whose facts the store writes. */
   readonly nodeId: NodeId;
   readonly log: Log;
+  /** Is told of a migration before it is begun, and when it is done. */
+  readonly tell?: (text: string) => void;
   /** For tests: the process kills itself at this step, see `crashLabels`. */
   readonly crashAt?: CrashLabel;
 }
@@ -29,15 +32,14 @@ export interface OpenStore {
  * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
  * (another owner, or open to others), `unavailable`; the file is then as it was.
  */
-export async function openStore({ path, nodeId, log, crashAt }: OpenStore): Promise<Store> {
-  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log);
+export async function openStore({ path, nodeId, log, tell, crashAt }: OpenStore): Promise<Store> {
+  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log, tell);
   try {
     const db = openReading(path);
     const backups = new Backups();
-    const inspection = new Inspection({ path, nodeId, log });
+    const inspection = new Inspection({ path, log });
     return {
-      write: writerOver(channel),
-      read: readerOver(db),
+      ...remembering(readerOver(db), writerOver(channel)),
       inspect: inspection,
       backup: (to) => backups.track(backUp(path, to, log)),
       async close() {

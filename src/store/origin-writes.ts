@@ -14,8 +14,9 @@ import type { DeliveryRow } from './deliveries.ts';
 import { end, refine, takeEvent } from './flight-life.ts';
 import { flightOf } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
-import { checkQueue, newFlightRow, sizeOf } from './new-flight.ts';
+import { newFlightRow, sizeOf } from './new-flight.ts';
 import type { Input, Wire } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 import type { Tables } from './tables.ts';
 
 export class OriginWrites {
@@ -25,7 +26,7 @@ export class OriginWrites {
     this.#tables = tables;
   }
 
-  accept(input: AcceptInput): Wire<'accept'> {
+  accept(input: AcceptInput): Wire<'accept'> | Refusal {
     const { nodes, self, idempotency, flights, invocations, queues, sessions, revocations } = this.#tables;
     const { stamp, invocation, task, key, payloadHash, plan, notify } = input;
     if (key !== undefined) {
@@ -38,7 +39,9 @@ export class OriginWrites {
     // Removed since its address was looked up.
     if (owner !== self) revocations.check(owner, 'unavailable');
     if ((owner === self) !== (plan.kind === 'local')) throw internal(`the plan ${plan.kind} does not fit the owner`);
-    if (plan.kind === 'local') checkQueue(queues.of(invocation.target), plan.queueLimit, invocation.target);
+    const isFull = plan.kind === 'local' ? queues.refusal({ target: invocation.target, origin }, plan) : undefined;
+    // Before anything is written: nothing has to be undone, however many come.
+    if (isFull !== undefined) return new Refusal(isFull);
     const session = plan.kind === 'local' && plan.sessionOwner !== undefined ? sessions.take(invocation, plan.sessionOwner, stamp) : undefined;
     const row = newFlightRow(invocation, { origin, owner, self, storedBytes: sizeOf(task), session, atMs: stamp.atMs });
     if (plan.kind === 'send') row.sent_at_ms = stamp.atMs;
@@ -54,6 +57,7 @@ export class OriginWrites {
     const sessions: (SessionId | undefined)[] = [];
     for (const [index, each] of members.entries()) {
       const answer = this.accept({ ...shared, ...each, ...(key === undefined || index > 0 ? {} : { key }) });
+      if (answer instanceof Refusal) throw answer.error;
       if (typeof answer === 'object') return knownGroup(answer);
       sessions.push(answer);
     }

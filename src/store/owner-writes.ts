@@ -10,12 +10,13 @@ import type { Flight } from '../domain/records.ts';
 import type { RunChunk } from '../domain/store-port.ts';
 import { afterRestart, mayHaveRun } from '../domain/reconciliation.ts';
 import { eventOfChunk } from './flight-events.ts';
-import { takeEvent } from './flight-life.ts';
+import { startNew, takeEvent } from './flight-life.ts';
 import { report } from './flight-report.ts';
 import { flightOf, optional } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
-import { checkQueue, newFlightRow, sizeOf } from './new-flight.ts';
+import { newFlightRow, sizeOf } from './new-flight.ts';
 import type { Input, Wire } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 import type { Tables } from './tables.ts';
 
 const longestAgentSession = 1024;
@@ -32,8 +33,8 @@ export class OwnerWrites {
     this.#tables = tables;
   }
 
-  receive({ stamp, invocation, task, queueLimit, sessionOwner, originOwner }: Input<'receive'>): Wire<'receive'> {
-    const { nodes, self, flights, invocations, tombstones, queues, facts, sessions, revocations } = this.#tables;
+  receive({ stamp, invocation, task, queueLimit, retryAfterMs, sessionOwner, originOwner, start = false }: Input<'receive'>): Wire<'receive'> | Refusal {
+    const { nodes, self, flights, flightEvents, invocations, tombstones, queues, facts, sessions, revocations } = this.#tables;
     const origin = nodes.of(invocation.originNodeId);
     const owner = nodes.of(invocation.ownerNodeId);
     if (origin === self || owner !== self) throw internal(`${invocation.id} is not for this node to receive`);
@@ -41,18 +42,23 @@ export class OwnerWrites {
     const known = flights.get(invocation.id);
     if (known !== undefined) {
       if (known.origin !== origin) throw conflict(`${invocation.id} is known here from another node`);
-      return flightOf(known, nodes);
+      return { known: flightOf(known, nodes) };
     }
     const gone = tombstones.why(origin, invocation.id);
     if (gone === 'cancelled') return gone;
     if (gone === 'pruned') throw conflict(`${invocation.id} was taken here before, and its records were pruned`);
-    checkQueue(queues.of(invocation.target), queueLimit, invocation.target);
+    const isFull = queues.refusal({ target: invocation.target, origin }, { queueLimit, ...optional('retryAfterMs', retryAfterMs ?? null) });
+    if (isFull !== undefined) return new Refusal(isFull);
     const session = sessionOwner === undefined ? undefined : sessions.take(invocation, sessionOwner, stamp);
     const row = newFlightRow(invocation, { origin, owner, self, storedBytes: sizeOf(task), session, originOwner, atMs: stamp.atMs });
+    const started = start && queues.waiting(row.target) === 0 ? startNew(row, stamp) : undefined;
     invocations.insert(invocation, origin, owner, task);
     flights.insert(row);
     facts.append(stamp, 'invocation.received', { invocation: invocation.id, peer: origin, detail: { target: row.target } });
-    return session;
+    if (started === undefined) return { session, isStarted: false };
+    flightEvents.insert(invocation.id, started.event);
+    facts.append(stamp, started.change.what, { invocation: invocation.id, peer: origin, detail: started.change.detail });
+    return { session, isStarted: true };
   }
 
   start({ stamp, flightId, worktree }: Input<'start'>): { flight: Flight; event: FlightEvent } | undefined {

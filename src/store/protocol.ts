@@ -3,6 +3,8 @@ import type { ErrorInfo } from '../domain/errors.ts';
 import type { GroupId, SessionId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import type { StoreInspection, StoreWrites } from '../domain/store-port.ts';
+import type { PackedAccept } from './packed-accept.ts';
+import type { PackedAnswers, PackedRequests } from './parcel.ts';
 
 export type WriteName = keyof StoreWrites;
 export type Input<Name extends WriteName> = Parameters<StoreWrites[Name]>[0];
@@ -14,12 +16,14 @@ interface Compact {
   readonly accept: Flight | SessionId | undefined;
   /** Of the new ones, in their order. */
   readonly acceptAll: { readonly sessions: readonly (SessionId | undefined)[] } | { readonly known: GroupId };
-  readonly receive: Flight | 'cancelled' | SessionId | undefined;
+  readonly receive: { readonly known: Flight } | 'cancelled' | { readonly session: SessionId | undefined; readonly isStarted: boolean };
   /** The seq of the first chunk. */
   readonly appendOutput: number;
   /** The seqs of the events that were new. */
   readonly applyEvents: { readonly flight: NonNullable<Result<'applyEvents'>>['flight']; readonly applied: readonly number[] } | undefined;
 }
+/** What the worker is sent: the input, or that in a smaller form. */
+export type Sent<Name extends WriteName> = Name extends 'accept' ? PackedAccept : Input<Name>;
 export type Wire<Name extends WriteName> = Name extends keyof Compact ? Compact[Name] : Result<Name>;
 
 const writes: Readonly<Record<WriteName, true>> = {
@@ -98,6 +102,6 @@ export type Answer =
   | { readonly id: number; readonly error: ErrorInfo; readonly cause?: string };
 
 /** Main thread to worker: work, or the wish that it ends. */
-export type ToWorker = readonly Request[] | 'close';
+export type ToWorker = PackedRequests | 'close';
 /** Worker to main thread. */
-export type FromWorker = readonly Answer[] | 'ready' | { readonly failed: ErrorInfo };
+export type FromWorker = PackedAnswers | 'ready' | { readonly failed: ErrorInfo } | { readonly told: string };

@@ -78,6 +78,7 @@ export function readerOver(db: Connection): StoreReads {
     keyed: (caller, key) => keys.get(caller, key),
     invocation: (id) => invocations.invocation(id),
     task: (id) => invocations.task(id),
+    taskBytes: (id) => invocations.taskBytes(id),
     events: (id, afterSeq, maxBytes) => flightEvents.events(invocationOfFlight(id), afterSeq, maxBytes),
     delivery: (id) => deliveries.delivery(id),
     reply: (id, request) => replies.reply(id, request),

@@ -3,7 +3,7 @@ import type { NodeId } from '../domain/ids.ts';
 import { AgentSessionTable } from './agent-sessions.ts';
 import { AgentShareTable } from './agent-shares.ts';
 import { AgentTable } from './agents.ts';
-import { GrowingNodeNumbers, QueueCounts, StateTally } from './caches.ts';
+import { GrowingNodeNumbers, StateTally } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { DeliveryTable } from './deliveries.ts';
 import { EnrolmentTable } from './enrolment.ts';
@@ -14,6 +14,7 @@ import { FlightTable } from './flights.ts';
 import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
+import { QueueCounts } from './queue-counts.ts';
 import { ProjectTable } from './projects.ts';
 import { RegistrationTable } from './registrations.ts';
 import { RevocationTable } from './revocations.ts';
@@ -59,7 +60,7 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
   const stored = new StoredBytes(db);
   const facts = new FactTable(db, self);
   const revocations = new RevocationTable(db, { nodes, self, facts });
-  const agents = new AgentTable(db, nodes, facts);
+  const agents = new AgentTable(db, { nodes, facts, queues });
   return {
     nodes,
     self,

@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { BrokerError, fromInfo, unavailable } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
+import { Hold, packRequests, unpackAnswers } from './parcel.ts';
 import type { Answer, FromWorker, Request, ToWorker } from './protocol.ts';
 
 interface Pending {
@@ -14,20 +15,22 @@ interface Pending {
 const urlOf = (name: string): URL => new URL(`./${name}${extname(import.meta.url)}`, import.meta.url);
 
 export class WorkerChannel {
+  /** The bytes of what is asked in this turn. */
+  readonly hold = new Hold();
   readonly #worker: Worker;
   readonly #log: Log;
+  readonly #tell: ((text: string) => void) | undefined;
   readonly #pending = new Map<number, Pending>();
   readonly #ended: Promise<void>;
   #ready: Pending | undefined;
   #outgoing: Request[] = [];
-  #transfers: ArrayBuffer[] = [];
   #isScheduled = false;
   #nextId = 1;
   #gone: BrokerError | undefined;
 
-  /** Starts the worker and resolves when it can work. @throws BrokerError what the worker could not do at its start */
-  static async start(name: string, workerData: unknown, log: Log): Promise<WorkerChannel> {
-    const channel = new WorkerChannel(new Worker(urlOf(name), { workerData, name: `beckon ${name}` }), log);
+  /** Starts the worker and resolves when it can work; `tell` is told what it is at until then. @throws BrokerError what the worker could not do at its start */
+  static async start(name: string, workerData: unknown, log: Log, tell?: (text: string) => void): Promise<WorkerChannel> {
+    const channel = new WorkerChannel(new Worker(urlOf(name), { workerData, name: `beckon ${name}` }), log, tell);
     try {
       await new Promise((resolve, reject: Pending['reject']) => {
         channel.#ready = { resolve, reject };
@@ -39,9 +42,10 @@ export class WorkerChannel {
     }
   }
 
-  private constructor(worker: Worker, log: Log) {
+  private constructor(worker: Worker, log: Log, tell: ((text: string) => void) | undefined) {
     this.#worker = worker;
     this.#log = log;
+    this.#tell = tell;
     worker.on('message', (message: FromWorker) => {
       this.#take(message);
     });
@@ -57,16 +61,12 @@ export class WorkerChannel {
     });
   }
 
-  /**
-   * Requests of one turn of the event loop leave together, in order.
-   * @param transfers buffers that the worker takes over: only such as nobody else holds
-   */
-  ask(name: string, input: unknown, size = 0, transfers: readonly ArrayBuffer[] = []): Promise<unknown> {
+  /** Requests of one turn of the event loop leave together, in order, with what was put into the hold. */
+  ask(name: string, input: unknown, size = 0): Promise<unknown> {
     if (this.#gone !== undefined) return Promise.reject(this.#gone);
     const id = this.#nextId;
     this.#nextId += 1;
     this.#outgoing.push({ id, name, input, size });
-    for (const buffer of transfers) this.#transfers.push(buffer);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       setImmediate(() => {
@@ -90,11 +90,10 @@ export class WorkerChannel {
 
   #flush(): void {
     this.#isScheduled = false;
-    const [requests, transfers] = [this.#outgoing, this.#transfers];
+    const requests = this.#outgoing;
     if (requests.length === 0) return;
     this.#outgoing = [];
-    this.#transfers = [];
-    this.#post(requests, transfers);
+    this.#post(packRequests(requests), this.hold.empty());
   }
 
   #post(message: ToWorker, transfers: ArrayBuffer[] = []): void {
@@ -104,7 +103,8 @@ export class WorkerChannel {
   #take(message: FromWorker): void {
     if (message === 'ready') this.#ready?.resolve(undefined);
     else if ('failed' in message) this.#ready?.reject(fromInfo(message.failed));
-    else for (const answer of message) this.#settle(answer);
+    else if ('told' in message) this.#tell?.(message.told);
+    else for (const answer of unpackAnswers(message)) this.#settle(answer);
   }
 
   #settle(answer: Answer): void {

@@ -3,27 +3,26 @@ import type { Memory } from './group-commit.ts';
 import type { Tables } from './tables.ts';
 
 export function memoryOf({ nodes, queues, tally, stored }: Pick<Tables, 'nodes' | 'queues' | 'tally' | 'stored'>): Memory {
-  const forget = (): void => {
-    nodes.clear();
-    queues.clear();
-  };
   return {
     mark() {
-      const [moves, changes] = [tally.mark(), stored.mark()];
+      const [moves, changes, places] = [tally.mark(), stored.mark(), queues.mark()];
       return () => {
         tally.backTo(moves);
         stored.backTo(changes);
-        forget();
+        queues.backTo(places);
+        nodes.clear();
       };
     },
     flush() {
       tally.flush();
       stored.flush();
+      queues.flush();
     },
     reset() {
       tally.backTo(0);
       stored.backTo(0);
-      forget();
+      queues.clear();
+      nodes.clear();
     },
   };
 }

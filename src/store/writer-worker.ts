@@ -7,6 +7,9 @@ import type { CrashLabel } from './crash.ts';
 import type { Connection } from './connection.ts';
 import { GroupCommit, nextBatch } from './group-commit.ts';
 import { openDatabase } from './open-database.ts';
+import { unpackAccept } from './packed-accept.ts';
+import type { PackedAccept } from './packed-accept.ts';
+import { packAnswers, unpackRequests } from './parcel.ts';
 import type { FromWorker, Request, ToWorker } from './protocol.ts';
 import { openTables } from './tables.ts';
 import { performWith, writeHandlers } from './write-handlers.ts';
@@ -34,7 +37,7 @@ function serve(db: Connection, nodeId: NodeId, label: CrashLabel | undefined): v
   let isClosing = false;
   const take = (message: ToWorker): void => {
     if (message === 'close') isClosing = true;
-    else waiting.push(...message);
+    else for (const request of unpackRequests(message)) waiting.push(request.name === 'accept' ? { ...request, input: unpackAccept(request.input as PackedAccept) } : request);
   };
   /** What arrived while the last commit was on its way to the disk shares the next. */
   const takeArrived = (): void => {
@@ -44,7 +47,7 @@ function serve(db: Connection, nodeId: NodeId, label: CrashLabel | undefined): v
     take(message);
     takeArrived();
     while (waiting.length > 0) {
-      post(group.commit(nextBatch(waiting)));
+      post(packAnswers(group.commit(nextBatch(waiting))));
       takeArrived();
     }
     if (isClosing) {
@@ -56,7 +59,7 @@ function serve(db: Connection, nodeId: NodeId, label: CrashLabel | undefined): v
 
 try {
   const { path, nodeId, crashAt: label } = workerData as { path: string; nodeId: NodeId; crashAt?: CrashLabel };
-  serve(openDatabase(path), nodeId, label);
+  serve(openDatabase(path, undefined, (told) => post({ told })), nodeId, label);
   post('ready');
 } catch (thrown) {
   post({ failed: toBrokerError(thrown).toInfo() });

@@ -1,26 +1,29 @@
 /** The writes of the port, asked of the writer's thread. */
 import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
+import { newFlight, startedFlight } from '../domain/new-flight.ts';
 import type { Task } from '../domain/invocation.ts';
 import { sizeOfProgress } from '../domain/progress.ts';
 import type { RunChunk, StoreWrites } from '../domain/store-port.ts';
+import { packAccept } from './packed-accept.ts';
 import { eventOfChunk } from './flight-events.ts';
-import { newFlight } from './new-flight.ts';
-import type { Input, Wire, WriteName } from './protocol.ts';
+import type { Hold } from './parcel.ts';
+import type { Input, Sent, Wire, WriteName } from './protocol.ts';
 import type { WorkerChannel } from './worker-channel.ts';
 
-/** What crosses to another thread is copied with the whole buffer that it is a view of. */
+/** A request and how much it holds. */
 class Parcel {
-  readonly transfers: ArrayBuffer[] = [];
+  readonly #hold: Hold;
   /** What the records around the bytes take, about. */
   size = 512;
 
-  /** A copy that is a buffer of its own: the caller's stays whole, and may be used again at once. */
+  constructor(hold: Hold) {
+    this.#hold = hold;
+  }
+
   pack(bytes: Uint8Array): Uint8Array {
     this.size += bytes.length;
-    const copy = new Uint8Array(bytes);
-    if (copy.length >= leastTransfer) this.transfers.push(copy.buffer);
-    return copy;
+    return this.#hold.copy(bytes);
   }
 
   packTask({ text, files }: Task): Task {
@@ -41,13 +44,11 @@ class Parcel {
   }
 }
 
-/** Handing a buffer over costs more than copying a few bytes. */
-const leastTransfer = 16 * 1024;
-
 export function writerOver(channel: WorkerChannel): StoreWrites {
-  const send = <Name extends WriteName>(name: Name, input: Input<Name>, parcel = new Parcel()): Promise<Wire<Name>> =>
-    channel.ask(name, input, parcel.size, parcel.transfers) as Promise<Wire<Name>>;
-  const plain = <Name extends WriteName>(name: Name) => (input: Input<Name>): Promise<Wire<Name>> => send(name, input);
+  const parcelOf = (): Parcel => new Parcel(channel.hold);
+  const send = <Name extends WriteName>(name: Name, input: Sent<Name>, parcel = parcelOf()): Promise<Wire<Name>> =>
+    channel.ask(name, input, parcel.size) as Promise<Wire<Name>>;
+  const plain = <Name extends Exclude<WriteName, 'accept'>>(name: Name) => (input: Input<Name>): Promise<Wire<Name>> => send(name, input as Sent<Name>);
   return {
     boot: plain('boot'),
     rolledBack: plain('rolledBack'),
@@ -55,26 +56,28 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     prune: plain('prune'),
     note: plain('note'),
     async accept(input) {
-      const parcel = new Parcel();
-      const known = await send('accept', { ...input, task: parcel.packTask(input.task) }, parcel);
+      const parcel = parcelOf();
+      const known = await send('accept', packAccept(input, parcel.packTask(input.task)), parcel);
       const { invocation, plan, stamp } = input;
       if (typeof known === 'object') return { flight: known, deduplicated: true };
-      return { flight: newFlight(invocation, plan.kind === 'local', stamp.atMs, known), deduplicated: false };
+      return { flight: newFlight(invocation, { isOwned: plan.kind === 'local', atMs: stamp.atMs, sessionId: known }), deduplicated: false };
     },
     async acceptAll(input) {
-      const parcel = new Parcel();
+      const parcel = parcelOf();
       const packed = { ...input, task: parcel.packTask(input.task) };
       parcel.size *= input.members.length;
       const answer = await send('acceptAll', packed, parcel);
       if ('known' in answer) return answer;
-      return { flights: input.members.map(({ invocation, plan }, index) => newFlight(invocation, plan.kind === 'local', input.stamp.atMs, answer.sessions[index])) };
+      return { flights: input.members.map(({ invocation, plan }, index) => newFlight(invocation, { isOwned: plan.kind === 'local', atMs: input.stamp.atMs, sessionId: answer.sessions[index] })) };
     },
     async receive(input) {
-      const parcel = new Parcel();
-      const known = await send('receive', { ...input, task: parcel.packTask(input.task) }, parcel);
-      if (known === 'cancelled') return 'cancelled';
-      if (typeof known === 'object') return { flight: known, fresh: false };
-      return { flight: newFlight(input.invocation, true, input.stamp.atMs, known, input.originOwner), fresh: true };
+      const parcel = parcelOf();
+      const answer = await send('receive', { ...input, task: parcel.packTask(input.task) }, parcel);
+      if (answer === 'cancelled') return answer;
+      if ('known' in answer) return { flight: answer.known, fresh: false };
+      const { stamp: { atMs }, originOwner } = input;
+      const flight = newFlight(input.invocation, { isOwned: true, atMs, sessionId: answer.session, originOwner });
+      return { flight: answer.isStarted ? startedFlight(flight, atMs) : flight, fresh: true };
     },
     beginAttempt: plain('beginAttempt'),
     loseAttempts: plain('loseAttempts'),
@@ -83,7 +86,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     reject: plain('reject'),
     endAtOrigin: plain('endAtOrigin'),
     async applyEvents(input) {
-      const parcel = new Parcel();
+      const parcel = parcelOf();
       const answer = await send('applyEvents', { ...input, events: input.events.map((each) => parcel.packEvent(each)) }, parcel);
       if (answer === undefined) return undefined;
       // The first event of a seq is the one that was taken.
@@ -97,13 +100,13 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     forgetProcesses: plain('forgetProcesses'),
     bindSession: plain('bindSession'),
     async appendOutput({ flightId, chunks }) {
-      const parcel = new Parcel();
+      const parcel = parcelOf();
       const packed = chunks.map((chunk) => parcel.packChunk(chunk));
       const first = await send('appendOutput', { flightId, chunks: packed }, parcel);
       return chunks.map((chunk, index) => eventOfChunk(chunk, first + index));
     },
     async finish(input) {
-      const parcel = new Parcel();
+      const parcel = parcelOf();
       const last = (input.last ?? []).map((chunk) => parcel.packChunk(chunk));
       return send('finish', { ...input, last }, parcel);
     },

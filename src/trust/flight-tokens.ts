@@ -1,5 +1,5 @@
 /** Tokens for the processes of a flight: its id and an HMAC-SHA256 (RFC 2104) of id and run under a secret of this node. */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import type { FlightTokens } from '../domain/flight-token.ts';
 import { isFlightId } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
@@ -13,7 +13,8 @@ export function flightTokenSecret(key: { sign(message: Uint8Array): Uint8Array }
 }
 
 export function createFlightTokens(secret: Uint8Array): FlightTokens {
-  const of = (flightId: FlightId, run: number): string => `${flightId}.${createHmac('sha256', secret).update(`${flightId} ${run}`).digest('base64url')}`;
+  const key = createSecretKey(secret);
+  const of = (flightId: FlightId, run: number): string => `${flightId}.${createHmac('sha256', key).update(`${flightId} ${run}`).digest('base64url')}`;
   return {
     of,
     flightIn(token) {

@@ -36,3 +36,10 @@ export function spread({ p50, p95, p99, max }: Spread): string {
 export function roundedSpread({ p50, p95, p99, max }: Spread): Spread {
   return { p50: rounded(p50), p95: rounded(p95), p99: rounded(p99), max: rounded(max) };
 }
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const [below = Number.NaN, above = Number.NaN] = [sorted[middle - 1], sorted[middle]];
+  return sorted.length % 2 === 1 ? above : (below + above) / 2;
+}

@@ -1,13 +1,16 @@
 /** `npm run bench [-- --only NAME] [-- --json]`: measures, and says what the figures are worth. */
 import { parseArgs } from 'node:util';
+import { localAcceptAt1MBench, localAcceptBench } from './accept/bench.ts';
 import type { Bench, BenchResult } from './bench.ts';
+import { crossNodeBench } from './cross-node/bench.ts';
+import { inspectionBench } from './inspection/bench.ts';
 import { registryBench } from './registry/bench.ts';
 
-const benches: readonly Bench[] = [registryBench];
+const benches: readonly Bench[] = [localAcceptBench, localAcceptAt1MBench, crossNodeBench, inspectionBench, registryBench];
 
 const usage = `usage: npm run bench -- [--only NAME] [--json] [--OPTION N]
 
-${benches.map(({ name, summary, options }) => `  ${name.padEnd(10)} ${summary}\n${Object.entries(options).map(([option, value]) => `             --${option} ${value}`).join('\n')}`).join('\n')}`;
+${benches.map(({ name, summary, options }) => `  ${name.padEnd(16)} ${summary}\n${Object.entries(options).map(([option, value]) => `                   --${option} ${value}`).join('\n')}`).join('\n')}`;
 
 function asked(): { readonly chosen: readonly Bench[]; readonly json: boolean; readonly options: Readonly<Record<string, number>> } {
   const names = benches.flatMap(({ options }) => Object.keys(options));

@@ -10,8 +10,8 @@ const target = '@fabric@laptop#main';
 const at = storePerTest();
 
 const fromDesktop = (changes: Partial<Invocation> = {}): Invocation => at.story.invocation({ origin: desktop, owner: me }, changes);
-const receive = (invocation: Invocation, queueLimit = 100) =>
-  at.store.write.receive({ stamp: at.story.stamp(), invocation, task: textTask('work'), queueLimit });
+const receive = (invocation: Invocation, queueLimit = 100, start = false) =>
+  at.store.write.receive({ stamp: at.story.stamp(), invocation, task: textTask('work'), queueLimit, start });
 const chunk = (text: string, stream: 'stdout' | 'stderr' = 'stdout') => ({ stream, bytes: utf8(text), stamp: at.story.stamp() });
 
 async function received(changes: Partial<Invocation> = {}): Promise<FlightId> {
@@ -36,6 +36,40 @@ describe('receiving', () => {
     expect((await at.store.inspect.facts(invocation.id)).map((fact) => fact.what)).toEqual(['invocation.received']);
     expect(at.store.read.task(invocation.id)?.text.length).toBe(4);
     expect(at.store.read.delivery(invocation.id)).toBeUndefined();
+  });
+
+  test('what may start at once is stored as started, as if it had been queued and then started', async () => {
+    const [one, two] = [fromDesktop(), fromDesktop({ target: '@other@laptop#main' })];
+    const started = await receive(one, 100, true);
+    await receive(two);
+    const later = await at.store.write.start({ stamp: at.story.stamp(), flightId: flightOfInvocation(two.id) });
+    const own = { id: 0, invocationId: 0, target: 0, holdUntilMs: 0, totalUntilMs: 0, acceptedAtMs: 0, receivedAtMs: 0, startedAtMs: 0 };
+    expect(started).toMatchObject({ fresh: true, flight: { ...later?.flight, ...own, id: flightOfInvocation(one.id), invocationId: one.id, target: one.target, holdUntilMs: expect.any(Number), totalUntilMs: expect.any(Number), acceptedAtMs: expect.any(Number), receivedAtMs: expect.any(Number), startedAtMs: expect.any(Number) } });
+    expect(at.store.read.flight(flightOfInvocation(one.id))).toEqual((started as { flight: object }).flight);
+    for (const { id } of [one, two]) {
+      expect((await at.store.inspect.facts(id)).map(({ what, detail }) => [what, detail['run']])).toEqual([['invocation.received', undefined], ['flight.started', '1']]);
+      expect(at.store.read.events(flightOfInvocation(id), 0, 1000).map(({ seq, body }) => ({ seq, body }))).toEqual([{ seq: 1, body: { kind: 'started', run: 1 } }]);
+    }
+    expect(await at.store.inspect.countFlights()).toEqual({ running: 2 });
+    expect([at.store.read.queuedCount(one.target), at.store.read.queuedTargets()]).toEqual([0, []]);
+    expect(at.store.read.due(one.limits.holdMs + at.story.nowMs, 10)).toEqual([]);
+    expect(await at.store.write.start({ stamp: at.story.stamp(), flightId: flightOfInvocation(one.id) })).toBeUndefined();
+  });
+
+  test('nothing overtakes what waits for its agent', async () => {
+    await receive(fromDesktop());
+    expect(await receive(fromDesktop(), 100, true)).toMatchObject({ fresh: true, flight: { state: 'queued', run: 0, lastSeq: 0 } });
+    expect(await receive(fromDesktop({ target: '@other@laptop#main' }), 100, true)).toMatchObject({ flight: { state: 'running' } });
+    expect(await at.store.inspect.countFlights()).toEqual({ queued: 2, running: 1 });
+  });
+
+  test('what was taken in before is not started by coming again', async () => {
+    const invocation = fromDesktop();
+    await receive(invocation);
+    expect(await receive(invocation, 100, true)).toMatchObject({ fresh: false, flight: { state: 'queued' } });
+    const started = fromDesktop({ target: '@other@laptop#main' });
+    await Promise.all([receive(started, 100, true), receive(started, 100, true)]);
+    expect(at.store.read.flight(flightOfInvocation(started.id))).toMatchObject({ run: 1, lastSeq: 1 });
   });
 
   test('an id that another origin has is a conflict', async () => {

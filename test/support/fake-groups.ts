@@ -22,6 +22,10 @@ export abstract class FakeGroups extends FakeNetwork {
   abstract invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean }>;
   abstract findFlight(id: string): Promise<Flight>;
 
+  invokeEach(inputs: readonly InvokeInput[]): ReturnType<BrokerApi['invokeEach']> {
+    return inputs.map((input) => this.invoke(input));
+  }
+
   async shareAgent(input: ShareInput): ReturnType<BrokerApi['shareAgent']> {
     this.check();
     this.shared.push(input);

@@ -28,6 +28,8 @@ export interface UpOptions {
   readonly through?: readonly string[];
   /** With `--detach`; without it the node is a child of the test. */
   readonly detach?: boolean;
+  /** A bound on a hang: in the foreground it is killed then. */
+  readonly timeoutMs?: number;
 }
 
 type CallOptions = Omit<RunOptions, 'home'>;
@@ -68,13 +70,13 @@ export class TestNode {
   }
 
   /** Resolves with the ready line. @throws when the node ends, or says nothing for 20 s */
-  async up({ flags = [], stdin = '', env, through, detach = false }: UpOptions = {}): Promise<Json> {
+  async up({ flags = [], stdin = '', env, through, detach = false, timeoutMs = detach ? 30_000 : 600_000 }: UpOptions = {}): Promise<Json> {
     const { listen, name, gossipListen = '127.0.0.1:0', tailscale } = this.place;
     const where = tailscale === undefined ? ['--listen', listen, '--tailscale', 'off'] : ['--tailscale', tailscale];
     const usual = ['--name', name, ...where, '--gossip-listen', gossipListen];
     const run = this.start(['up', ...usual, ...flags, ...(detach ? ['--detach'] : [])], {
       stdin,
-      timeoutMs: detach ? 30_000 : 600_000,
+      timeoutMs,
       ...(env === undefined ? {} : { env }),
       through: [...(this.place.through ?? []), ...(through ?? [])],
     });

@@ -81,6 +81,10 @@ export function storeStory(): readonly StoryStep[] {
   add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 }, last: [{ stream: 'stdout', bytes: utf8('last'), stamp: stamp() }] });
   add('settleWorktree', { stamp: stamp(), flightId: flightOf(local), state: 'fetched', by: 'uid:501' });
 
+  const begun = foreign();
+  add('receive', { stamp: stamp(), invocation: begun, task: textTask('at once'), queueLimit: 10, start: true });
+  add('finish', { stamp: stamp(), flightId: flightOf(begun), outcome: { state: 'completed', exitCode: 0 } });
+
   const [asking, asked] = [foreign(), sent()];
   add('receive', { stamp: stamp(), invocation: asking, task: textTask('ask me'), queueLimit: 10 });
   add('start', { stamp: stamp(), flightId: flightOf(asking) });

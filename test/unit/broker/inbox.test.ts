@@ -27,7 +27,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
     store,
     self: { nodeId: me, owner: () => 'ada', name: () => 'laptop' },
     chronicler: new Chronicler(clock),
-    runner: { wake: () => undefined },
+    runner: { wake: () => undefined, claim: () => undefined, retryAfterMs: () => 700 },
     clock,
     log: silentLog,
     isDraining: () => false,
@@ -70,4 +70,26 @@ test('an owner stores nothing of what its policy refuses, and says why', async (
   const { sent, received } = await answer(0, [], { holdMs: 1000, totalMs: 2000 }, refusal);
   expect(sent).toEqual([expect.objectContaining({ type: 'reject', reason: 'denied', error: refusal.toInfo() })]);
   expect(received).toBe(0);
+});
+
+test('what starts with the commit that takes it in is told by that event alone, and gives its place back when it does not start', async () => {
+  const story = new Story();
+  const clock = new FakeClock();
+  for (const state of ['running', 'queued'] as const) {
+    const [sent, became]: [string[], string[]] = [[], []];
+    const invocation = story.invocation({ origin, owner: me }, { target });
+    const store = {
+      read: { ownRegistration: () => ({ address: target, visibility: 'mesh', harness: 'command' }) },
+      write: { receive: async ({ start }: { start: boolean }) => ({ flight: { state, receivedAtMs: 1, asked: start }, fresh: true }) },
+    };
+    const claim = { started: ({ asked }: { asked: boolean }) => became.push(`started, asked ${asked}`), dropped: () => became.push('dropped') };
+    const inbox = new Inbox({
+      store, clock, self: { nodeId: me, owner: () => 'ada', name: () => 'laptop' }, chronicler: new Chronicler(clock), log: silentLog,
+      runner: { wake: () => became.push('waits'), claim: () => claim, retryAfterMs: () => 700 }, isDraining: () => false, isLeaving: () => false,
+      sessions: new Sessions({ endpoint: () => undefined }, new Map()), policy: { refusalOf: () => undefined },
+    } as unknown as InboxParts);
+    const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: ({ type }: ControlMessage) => sent.push(type) } as unknown as Link;
+    await inbox.forward(link, { type: 'forward', invocation, task: textTask('x'), attempt: 1, hlc: story.stamp().hlc });
+    expect([sent, became]).toEqual(state === 'running' ? [[], ['started, asked true']] : [['receipt'], ['dropped', 'waits']]);
+  }
 });

@@ -30,8 +30,9 @@ function runner(refusalOf: () => BrokerError | undefined, place: () => Promise<v
   const parts = {
     store: {
       read: {
+        taskBytes: () => 0,
         queued: () => (now.state === 'queued' ? [id] : []), flight: () => now, endpoint: () => ({ harness: 'command', address: target }),
-        invocation: () => invocation, task: () => textTask('x'), queuedTargets: () => [target],
+        invocation: () => invocation, task: () => textTask('x'), queuedTargets: () => [target], queuedCount: () => (now.state === 'queued' ? 1 : 0),
       },
       write: {
         finish: async ({ outcome }: { outcome: Outcome }) => {
@@ -52,7 +53,9 @@ function runner(refusalOf: () => BrokerError | undefined, place: () => Promise<v
     feed: { changed: () => undefined }, ulids: { next: () => story.ulid() }, environmentOf: () => ({}),
     onEvents: () => undefined, onDoubt: () => undefined, mayStart: () => true,
   } as unknown as RunnerParts;
-  return { it: new Runner(parts), id, begun, finished, end };
+  const started = { ...flight, state: 'running', run: 1 } as Flight;
+  const work = { invocation, task: textTask('x') };
+  return { it: new Runner(parts), id, flight, work, started, begun, finished, end };
 }
 
 test('a caller whose right was taken back while it waited starts nothing, and its flight ends denied', async () => {
@@ -87,4 +90,52 @@ test('what waits ends at once when the right to it is taken back', async () => {
   const { it, id, finished } = runner(() => undefined);
   expect(await it.refuse(id, refusal)).toBe(true);
   expect(finished).toEqual([{ state: 'failed', error: refusal.toInfo() }]);
+});
+
+test('what starts with the commit that takes it in spawns nothing before that commit', async () => {
+  const { it, flight, work, started, begun, finished, end } = runner(() => undefined);
+  const claim = it.claim(flight, work);
+  await Promise.resolve();
+  expect([begun, it.running]).toEqual([[], 1]);
+  claim?.started(started);
+  await waitFor('its process', () => begun.includes('spawned'));
+  end({ exitCode: 0 });
+  await waitFor('its end', () => finished.length > 0);
+  // Its start was not written a second time.
+  expect([begun, finished]).toEqual([['spawned'], [expect.objectContaining({ state: 'completed' })]]);
+});
+
+test('what was not stored as started after all gives its place back, and what waits is looked at', async () => {
+  const { it, id, flight, work, begun } = runner(() => undefined);
+  const claims = [1, 2, 3, 4].map((each) => it.claim({ ...flight, id: `${id.slice(0, -1)}${each}` as Flight['id'] }, work));
+  expect(it.claim({ ...flight, id: `${id.slice(0, -1)}5` as Flight['id'] }, work)).toBeUndefined();
+  it.wake(target);
+  expect(it.running).toBe(4);
+  claims[0]?.dropped();
+  await waitFor('the one that waits', () => begun.includes('spawned'));
+  for (const claim of claims) claim?.dropped();
+  await waitFor('the others to be gone', () => it.running === 1);
+});
+
+test('a cancel that comes while it is being taken in ends it before anything is spawned', async () => {
+  const { it, id, flight, work, started, begun, finished } = runner(() => undefined);
+  const claim = it.claim(flight, work);
+  const over = it.end(id, 'cancel');
+  claim?.started(started);
+  await over;
+  expect([begun, finished]).toEqual([[], [{ state: 'cancelled', ended: 0 }]]);
+});
+
+test('a right that is taken back while it is being taken in keeps it from being spawned', async () => {
+  const { it, flight, work, started, begun, finished } = runner(() => refusal);
+  it.claim(flight, work)?.started(started);
+  await waitFor('its end', () => finished.length > 0);
+  expect([begun, finished]).toEqual([[], [{ state: 'failed', error: refusal.toInfo() }]]);
+});
+
+test('nothing starts with its commit that is late, or whose node goes down', async () => {
+  const { it, flight, work } = runner(() => undefined);
+  expect(it.claim({ ...flight, holdUntilMs: 0 }, work)).toBeUndefined();
+  await it.drain(new AbortController().signal);
+  expect(it.claim(flight, work)).toBeUndefined();
 });

@@ -49,11 +49,23 @@ describe('a task in pieces', () => {
     expect(assembly.hold(other.id, { type: 'cancel', invocationId: other.id, hlc })).toBe(false);
   });
 
+  test('that is announced once more while it is on its way comes twice, and ends no session', () => {
+    const assembly = new Assembly();
+    const all = pieces(invocation.id, encoded);
+    assembly.announce(head);
+    expect(all.slice(0, 2).map((piece) => assembly.add(piece))).toEqual([undefined, undefined]);
+    expect(assembly.announce({ ...head, attempt: 2 })).toBeUndefined();
+    expect(all.slice(2).map((piece) => assembly.add(piece)).at(-1)).toMatchObject({ forward: { attempt: 1 } });
+    expect(all.map((piece) => assembly.add(piece)).at(-1)).toMatchObject({ forward: { attempt: 2 } });
+    expect(assembly.expects(invocation.id)).toBe(false);
+  });
+
   test.each<[string, (assembly: Assembly) => unknown]>([
     ['a gap', (assembly) => assembly.add({ invocationId: invocation.id, offset: 5, content: encoded.subarray(5, 10) })],
     ['a piece twice', (assembly) => pieces(invocation.id, encoded).slice(0, 1).forEach((piece) => (assembly.add(piece), assembly.add(piece)))],
     ['more bytes than announced', (assembly) => (assembly.announce({ ...head, taskBytes: 10 }), assembly.add({ invocationId: invocation.id, offset: 0, content: encoded.subarray(0, 11) }))],
-    ['two heads', (assembly) => (assembly.announce(head), assembly.announce(head))],
+    ['two heads that differ', (assembly) => (assembly.announce(head), assembly.announce({ ...head, taskBytes: head.taskBytes + 1 }))],
+    ['megabytes about a task that has not arrived', (assembly) => (assembly.announce(head), Array.from({ length: 5 }, () => assembly.hold(invocation.id, { type: 'cancel', invocationId: invocation.id, hlc }, 1024 * 1024)))],
     ['nothing announced', (assembly) => assembly.announce({ ...head, taskBytes: 0 })],
     ['more announced than any task may have', (assembly) => assembly.announce({ ...head, taskBytes: largestEncodedTask + 1 })],
     ['a piece that is too large', (assembly) => assembly.add({ invocationId: invocation.id, offset: 0, content: new Uint8Array(largestPiece + 1) })],

@@ -47,6 +47,7 @@ export const errorInfo: fc.Arbitrary<ErrorInfo> = both(
       hint: some,
       candidates: fc.array(both(fc.record({ address: some }), fc.record({ state: some, lastSeenMs: number, why: some }, optional)), { minLength: 1, maxLength: 3 }),
       detail: texts.filter((map) => Object.keys(map).length > 0),
+      retryAfterMs: count,
     },
     optional,
   ),

@@ -193,6 +193,21 @@ describe('a migration', () => {
     expect(() => openDatabase(path)).toThrow(expect.objectContaining({ code: 'incompatible' }));
   });
 
+  test('says what is going to be done before it is begun, and at the end where the copy is', () => {
+    const { path } = made();
+    const backup = `${path}.v${migrations.length}.backup`;
+    const told: [string, boolean][] = [];
+    const tell = (text: string): void => void told.push([text, existsSync(backup)]);
+    openDatabase(path, [...migrations, second], tell).close();
+    expect(told).toEqual([
+      [expect.stringContaining(`of version ${migrations.length} and becomes one of version ${migrations.length + 1}: first a copy of it, 1 MB, is made at ${backup}`), false],
+      [`the store is of version ${migrations.length + 1} now; a copy of it as it was: ${backup}`, true],
+    ]);
+    openDatabase(path, [...migrations, second], tell).close();
+    openDatabase(join(scratchDirectory(), 'beckon.db'), undefined, tell).close();
+    expect(told).toHaveLength(2);
+  });
+
   test('that fails leaves the version and the tables as they were', () => {
     const { path } = made();
     expect(() => openDatabase(path, [...migrations, `${second} SELECT no_such_function();`])).toThrow(BrokerError);

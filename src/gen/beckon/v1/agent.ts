@@ -31,6 +31,9 @@ export interface AddAgentRequest {
   /** PATH of the caller's shell. */
   path: string;
   description: string;
+  /** Absent: as many as is usual. */
+  concurrency?: number | undefined;
+  queue?: number | undefined;
 }
 
 export interface AddAgentRequest_LabelsEntry {
@@ -78,6 +81,8 @@ export interface Endpoint {
   permissions: string;
   isolate: boolean;
   agentId: string;
+  concurrency?: number | undefined;
+  queue?: number | undefined;
 }
 
 export interface AgentPresence {
@@ -206,6 +211,8 @@ function createBaseAddAgentRequest(): AddAgentRequest {
     argv: [],
     path: "",
     description: "",
+    concurrency: undefined,
+    queue: undefined,
   };
 }
 
@@ -252,6 +259,12 @@ export const AddAgentRequest: MessageFns<AddAgentRequest> = {
     }
     if (message.description !== "") {
       writer.uint32(114).string(message.description);
+    }
+    if (message.concurrency !== undefined) {
+      writer.uint32(1200).uint32(message.concurrency);
+    }
+    if (message.queue !== undefined) {
+      writer.uint32(1208).uint32(message.queue);
     }
     return writer;
   },
@@ -382,6 +395,22 @@ export const AddAgentRequest: MessageFns<AddAgentRequest> = {
             }
 
             message.description = reader.string();
+            continue;
+          }
+          case 150: {
+            if (tag !== 1200) {
+              break;
+            }
+
+            message.concurrency = reader.uint32();
+            continue;
+          }
+          case 151: {
+            if (tag !== 1208) {
+              break;
+            }
+
+            message.queue = reader.uint32();
             continue;
           }
         }
@@ -681,7 +710,17 @@ export const LoadNow: MessageFns<LoadNow> = {
 };
 
 function createBaseEndpoint(): Endpoint {
-  return { cwd: "", argv: [], env: [], path: "", permissions: "", isolate: false, agentId: "" };
+  return {
+    cwd: "",
+    argv: [],
+    env: [],
+    path: "",
+    permissions: "",
+    isolate: false,
+    agentId: "",
+    concurrency: undefined,
+    queue: undefined,
+  };
 }
 
 export const Endpoint: MessageFns<Endpoint> = {
@@ -706,6 +745,12 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     if (message.agentId !== "") {
       writer.uint32(58).string(message.agentId);
+    }
+    if (message.concurrency !== undefined) {
+      writer.uint32(1200).uint32(message.concurrency);
+    }
+    if (message.queue !== undefined) {
+      writer.uint32(1208).uint32(message.queue);
     }
     return writer;
   },
@@ -777,6 +822,22 @@ export const Endpoint: MessageFns<Endpoint> = {
             }
 
             message.agentId = reader.string();
+            continue;
+          }
+          case 150: {
+            if (tag !== 1200) {
+              break;
+            }
+
+            message.concurrency = reader.uint32();
+            continue;
+          }
+          case 151: {
+            if (tag !== 1208) {
+              break;
+            }
+
+            message.queue = reader.uint32();
             continue;
           }
         }

@@ -77,6 +77,7 @@ import {
 } from "./project.ts";
 import {
   Delivery,
+  ErrorInfo,
   Flight,
   FlightEvent,
   FlightState,
@@ -181,6 +182,36 @@ export interface InvokeAllRequest {
 
 export interface InvokeResponse {
   update: FlightUpdate | undefined;
+}
+
+/** What a client has at once goes in one message. */
+export interface SubmitRequest {
+  submissions: Submission[];
+}
+
+/** What is wrong with it is the answer to it alone. `invoke.detach` is taken for true. */
+export interface Submission {
+  /** Names it in its answer: of those that are not answered yet each has another. */
+  number: number;
+  invoke: InvokeRequest | undefined;
+}
+
+export interface SubmitResponse {
+  answers: Submitted[];
+}
+
+export interface Submitted {
+  number: number;
+  outcome:
+    | //
+    /** Durable. */
+    { $case: "accepted"; value: Accepted }
+    | //
+    /** It was not accepted. */
+    { $case: "error"; value: ErrorInfo }
+    | undefined;
+  /** When it was accepted. */
+  atMs: number;
 }
 
 export interface FollowFlightRequest {
@@ -1085,6 +1116,236 @@ export const InvokeResponse: MessageFns<InvokeResponse> = {
             }
 
             message.update = FlightUpdate.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSubmitRequest(): SubmitRequest {
+  return { submissions: [] };
+}
+
+export const SubmitRequest: MessageFns<SubmitRequest> = {
+  encode(message: SubmitRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.submissions) {
+      Submission.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmitRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.submissions.push(Submission.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSubmission(): Submission {
+  return { number: 0, invoke: undefined };
+}
+
+export const Submission: MessageFns<Submission> = {
+  encode(message: Submission, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    if (message.invoke !== undefined) {
+      InvokeRequest.encode(message.invoke, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Submission {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmission();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.invoke = InvokeRequest.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSubmitResponse(): SubmitResponse {
+  return { answers: [] };
+}
+
+export const SubmitResponse: MessageFns<SubmitResponse> = {
+  encode(message: SubmitResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.answers) {
+      Submitted.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmitResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.answers.push(Submitted.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSubmitted(): Submitted {
+  return { number: 0, outcome: undefined, atMs: 0 };
+}
+
+export const Submitted: MessageFns<Submitted> = {
+  encode(message: Submitted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    switch (message.outcome?.$case) {
+      case "accepted":
+        Accepted.encode(message.outcome.value, writer.uint32(18).fork()).join();
+        break;
+      case "error":
+        ErrorInfo.encode(message.outcome.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    if (message.atMs !== 0) {
+      writer.uint32(32).int64(message.atMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Submitted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "accepted", value: Accepted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "error", value: ErrorInfo.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.int64());
             continue;
           }
         }
@@ -3143,6 +3404,19 @@ export const ControlServiceService = {
     responseSerialize: (value: InvokeResponse): Buffer => Buffer.from(InvokeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): InvokeResponse => InvokeResponse.decode(value),
   },
+  /**
+   * Many invocations, each for itself. Answers come as each is durable or refused, in any order; the call ends when the
+   * client has ended its side and has all of them. A client that reads no answers is not read from.
+   */
+  submit: {
+    path: "/beckon.v1.ControlService/Submit" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: SubmitRequest): Buffer => Buffer.from(SubmitRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SubmitRequest => SubmitRequest.decode(value),
+    responseSerialize: (value: SubmitResponse): Buffer => Buffer.from(SubmitResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SubmitResponse => SubmitResponse.decode(value),
+  },
   /** All that match, accepted together or not at all. Each is followed by itself. */
   invokeAll: {
     path: "/beckon.v1.ControlService/InvokeAll" as const,
@@ -3461,6 +3735,11 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   forgetProject: handleUnaryCall<ForgetProjectRequest, ForgetProjectResponse>;
   /** Ends after `finished`, or after `accepted` when detached. */
   invoke: handleServerStreamingCall<InvokeRequest, InvokeResponse>;
+  /**
+   * Many invocations, each for itself. Answers come as each is durable or refused, in any order; the call ends when the
+   * client has ended its side and has all of them. A client that reads no answers is not read from.
+   */
+  submit: handleBidiStreamingCall<SubmitRequest, SubmitResponse>;
   /** All that match, accepted together or not at all. Each is followed by itself. */
   invokeAll: handleUnaryCall<InvokeAllRequest, InvokeAllResponse>;
   getGroup: handleUnaryCall<GetGroupRequest, GetGroupResponse>;
@@ -3706,6 +3985,13 @@ export interface ControlServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<InvokeResponse>;
+  /**
+   * Many invocations, each for itself. Answers come as each is durable or refused, in any order; the call ends when the
+   * client has ended its side and has all of them. A client that reads no answers is not read from.
+   */
+  submit(): ClientDuplexStream<SubmitRequest, SubmitResponse>;
+  submit(options: Partial<CallOptions>): ClientDuplexStream<SubmitRequest, SubmitResponse>;
+  submit(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<SubmitRequest, SubmitResponse>;
   /** All that match, accepted together or not at all. Each is followed by itself. */
   invokeAll(
     request: InvokeAllRequest,

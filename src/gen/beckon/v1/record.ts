@@ -246,6 +246,8 @@ export interface ErrorInfo {
   hint: string;
   candidates: ErrorCandidate[];
   detail: { [key: string]: string };
+  /** Of an overload: when to try again. */
+  retryAfterMs?: number | undefined;
 }
 
 export interface ErrorInfo_DetailEntry {
@@ -521,7 +523,7 @@ export interface Fact_DetailEntry {
 }
 
 function createBaseErrorInfo(): ErrorInfo {
-  return { code: 0, message: "", hint: "", candidates: [], detail: {} };
+  return { code: 0, message: "", hint: "", candidates: [], detail: {}, retryAfterMs: undefined };
 }
 
 export const ErrorInfo: MessageFns<ErrorInfo> = {
@@ -541,6 +543,9 @@ export const ErrorInfo: MessageFns<ErrorInfo> = {
     globalThis.Object.entries(message.detail).forEach(([key, value]: [string, string]) => {
       ErrorInfo_DetailEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
     });
+    if (message.retryAfterMs !== undefined) {
+      writer.uint32(1200).int64(message.retryAfterMs);
+    }
     return writer;
   },
 
@@ -598,6 +603,14 @@ export const ErrorInfo: MessageFns<ErrorInfo> = {
             if (entry5.value !== undefined) {
               message.detail[entry5.key] = entry5.value;
             }
+            continue;
+          }
+          case 150: {
+            if (tag !== 1200) {
+              break;
+            }
+
+            message.retryAfterMs = longToNumber(reader.int64());
             continue;
           }
         }

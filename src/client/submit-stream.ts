@@ -1,0 +1,75 @@
+/** One `Submit` call: what is submitted in one turn of the event loop shares a message, and none is larger than a node takes. */
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
+
+const batchBytes = 1024 * 1024;
+/** A node takes as many in one message. */
+const batchSize = 1024;
+
+export interface SubmitReader {
+  readonly answered: (answers: readonly Submitted[]) => void;
+  /** With what it failed; undefined when the node ended it in peace. Once. */
+  readonly over: (thrown: unknown) => void;
+}
+
+export interface Outgoing {
+  readonly message: Submission;
+  /** Of its task. */
+  readonly bytes: number;
+}
+
+export class SubmitStream {
+  readonly #call: ClientDuplexStream<SubmitRequest, SubmitResponse>;
+  #waiting: Outgoing[] = [];
+  #isFlushing = false;
+  #isEnding = false;
+
+  constructor(call: ClientDuplexStream<SubmitRequest, SubmitResponse>, { answered, over }: SubmitReader) {
+    this.#call = call;
+    call.on('data', ({ answers }: SubmitResponse) => answered(answers));
+    call.once('error', over);
+    call.once('end', () => call.once('status', () => over(undefined)));
+  }
+
+  send(each: Outgoing): void {
+    this.#waiting.push(each);
+    this.#flushSoon();
+  }
+
+  /** After all that was sent. */
+  end(): void {
+    this.#isEnding = true;
+    this.#flushSoon();
+  }
+
+  cancel(): void {
+    this.#call.cancel();
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    while (this.#waiting.length > 0) {
+      if (this.#call.write({ submissions: this.#next() })) continue;
+      this.#call.once('drain', () => this.#flush());
+      return;
+    }
+    this.#isFlushing = false;
+    if (this.#isEnding) this.#call.end();
+  }
+
+  #next(): Submission[] {
+    let bytes = 0;
+    let count = 0;
+    for (const each of this.#waiting) {
+      bytes += each.bytes;
+      if (count === batchSize || (count > 0 && bytes > batchBytes)) break;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count).map(({ message }) => message);
+  }
+}

@@ -1,0 +1,208 @@
+/** The call `Submit`: a client has many invocations accepted, and is answered for each as soon as it is durable or refused. */
+import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
+import type { AcceptedFlight, BrokerApi, LocalCaller, Selector } from '../broker/api.ts';
+import { invalid, toBrokerError, unavailable } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
+import { taskBytes } from '../domain/invocation.ts';
+import type * as agent from '../gen/beckon/v1/agent.ts';
+import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
+import { list, required } from '../rpc/fields.ts';
+import { duplex, failure } from '../rpc/handler.ts';
+import type { Edge } from '../rpc/handler.ts';
+import { fitting } from '../rpc/status.ts';
+import { decodeInvoke, decodeSelector } from './requests.ts';
+import type { SubmitRoom } from './submit-room.ts';
+
+type SubmitStream = ServerDuplexStream<SubmitRequest, SubmitResponse>;
+
+/** In one message; more is no client of ours. */
+export const mostInMessage = 1024;
+/** Taken from one call and not answered yet, before its next message is read. */
+const mostOpen = 256;
+
+export interface SubmitParts {
+  readonly api: Pick<BrokerApi, 'invokeEach'>;
+  readonly edge: Edge<LocalCaller>;
+  readonly room: SubmitRoom;
+  /** Aborted when the node stops: what was taken is answered, and nothing more is read. */
+  readonly stopping: AbortSignal;
+}
+
+export function submitHandler(parts: SubmitParts): handleBidiStreamingCall<SubmitRequest, SubmitResponse> {
+  return duplex(parts.edge, (_caller, call) => {
+    new SubmitCall(parts, call).run();
+  });
+}
+
+class SubmitCall {
+  readonly #parts: SubmitParts;
+  readonly #call: SubmitStream;
+  /** Numbers of what is taken and whose answer is not on its way to the client. */
+  readonly #open = new Set<number>();
+  readonly #selectors = new KnownSelectors();
+  #answers: Submitted[] = [];
+  #isFlushing = false;
+  /** Nothing more is read; `error`: what the call fails with once all is answered. */
+  #last: { readonly error?: BrokerError } | undefined;
+  #isOver = false;
+
+  constructor(parts: SubmitParts, call: SubmitStream) {
+    this.#parts = parts;
+    this.#call = call;
+  }
+
+  run(): void {
+    const { stopping } = this.#parts;
+    const call = this.#call;
+    const stop = (): void => this.#close(unavailable('this node is stopping', 'submit the rest again when it is back'));
+    const over = (): void => {
+      this.#isOver = true;
+      stopping.removeEventListener('abort', stop);
+    };
+    // Whatever ends it, what was taken goes on.
+    call.on('cancelled', over);
+    call.on('error', over);
+    call.once('finish', over);
+    if (stopping.aborted) return stop();
+    stopping.addEventListener('abort', stop, { once: true });
+    // Not by iteration: that destroys a stream that is to carry an error behind its answers.
+    call.on('data', (message: SubmitRequest) => this.#read(message));
+    call.once('end', () => this.#close());
+  }
+
+  #read({ submissions }: SubmitRequest): void {
+    if (this.#isOver || this.#last !== undefined) return;
+    try {
+      this.#take(list(submissions, 'submissions', mostInMessage));
+    } catch (thrown) {
+      return this.#close(toBrokerError(thrown));
+    }
+    if (this.#hasRoom()) return;
+    this.#call.pause();
+    void this.#parts.room.free().then(() => this.#readOn());
+  }
+
+  /** @throws BrokerError what ends the call: a number that is in use, a caller that is one no longer */
+  #take(submissions: readonly Submission[]): void {
+    const { api, edge, room } = this.#parts;
+    // Each time: a flight whose process calls may have ended.
+    const caller = edge.authenticate(this.#call);
+    const inputs: ReturnType<typeof decodeInvoke>[] = [];
+    const numbers: number[] = [];
+    this.#number(submissions);
+    for (const { number, invoke } of submissions) {
+      try {
+        inputs.push(decodeInvoke(caller, required(invoke, 'invoke'), this.#selectors));
+        numbers.push(number);
+      } catch (thrown) {
+        this.#refused(number, thrown);
+      }
+    }
+    for (const [index, accepting] of api.invokeEach(inputs).entries()) {
+      const [number, task] = [numbers[index], inputs[index]?.task];
+      if (number === undefined || task === undefined) continue;
+      const leave = room.take(taskBytes(task));
+      accepting.then(
+        (accepted) => this.#answer(acceptedAs(number, accepted)),
+        (thrown: unknown) => this.#refused(number, thrown),
+      ).finally(leave);
+    }
+  }
+
+  /** Nothing of a message is taken in which a number could mean two. */
+  #number(submissions: readonly Submission[]): void {
+    const numbers = new Set(submissions.map(({ number }) => number));
+    if (numbers.size < submissions.length) throw invalid('one message gives the same number to two submissions');
+    for (const number of numbers) {
+      if (this.#open.has(number)) throw invalid(`the number ${number} is in use: what it was given to is not answered yet`);
+    }
+    for (const number of numbers) this.#open.add(number);
+  }
+
+  /** Enough is answered, here and in the node, and the client reads its answers. */
+  #hasRoom(): boolean {
+    return this.#open.size < mostOpen && this.#parts.room.isFree;
+  }
+
+  #readOn(): void {
+    if (this.#isOver || !this.#call.isPaused()) return;
+    if (this.#hasRoom()) this.#call.resume();
+    else if (this.#open.size < mostOpen) void this.#parts.room.free().then(() => this.#readOn());
+  }
+
+  #refused(number: number, thrown: unknown): void {
+    const error = toBrokerError(thrown);
+    if (error.code === 'internal') this.#parts.edge.onFault(error, this.#call.getPath());
+    this.#answer({ number, outcome: { $case: 'error', value: fitting(error.toInfo()) }, atMs: 0 });
+  }
+
+  /** What is answered in one turn of the event loop, as what one commit holds is, shares a message. */
+  #answer(answer: Submitted): void {
+    if (this.#isOver) return;
+    this.#answers.push(answer);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    while (!this.#isOver && this.#answers.length > 0) {
+      const answers = this.#answers;
+      this.#answers = [];
+      for (const { number } of answers) this.#open.delete(number);
+      if (this.#call.write({ answers })) continue;
+      this.#call.once('drain', () => this.#flush());
+      return;
+    }
+    this.#isFlushing = false;
+    this.#readOn();
+    this.#endIfDone();
+  }
+
+  /** Reads no more, and ends when all that was taken is answered. The first reason stands. */
+  #close(error?: BrokerError): void {
+    this.#last ??= error === undefined ? {} : { error };
+    // What still comes is let go by.
+    this.#call.resume();
+    this.#endIfDone();
+  }
+
+  #endIfDone(): void {
+    if (this.#isOver || this.#last === undefined || this.#isFlushing || this.#open.size > 0) return;
+    this.#isOver = true;
+    const { error } = this.#last;
+    if (error === undefined) this.#call.end();
+    else this.#call.emit('error', failure(this.#parts.edge, error, this.#call.getPath()));
+  }
+}
+
+function acceptedAs(number: number, { flight, deduplicated, notes = [] }: AcceptedFlight): Submitted {
+  const { invocationId, id: flightId, target, acceptedAtMs: atMs } = flight;
+  return { number, outcome: { $case: 'accepted', value: { invocationId, flightId, target, deduplicated, notes: [...notes] } }, atMs };
+}
+
+/** Most of what one client submits goes to few agents, named in the same way: equal selectors become one. */
+class KnownSelectors {
+  readonly #last = new Map<string, { readonly wire: agent.Selector; readonly selector: Selector }>();
+
+  read(wire: agent.Selector | undefined): Selector {
+    const known = wire === undefined ? undefined : this.#last.get(wire.address);
+    if (known !== undefined && wire !== undefined && isSame(known.wire, wire)) return known.selector;
+    const selector = decodeSelector(wire);
+    if (this.#last.size >= mostKnown) this.#last.clear();
+    if (wire !== undefined) this.#last.set(wire.address, { wire, selector });
+    return selector;
+  }
+}
+
+const mostKnown = 256;
+
+function isSame(a: agent.Selector, b: agent.Selector): boolean {
+  const isPlain = ({ capabilities, labels }: agent.Selector): boolean => capabilities.length === 0 && Object.keys(labels).length === 0;
+  if (a.any !== b.any || a.all !== b.all || a.anyOwner !== b.anyOwner || a.harness !== b.harness || a.cwd !== b.cwd) return false;
+  return (isPlain(a) && isPlain(b)) || JSON.stringify([a.capabilities, a.labels]) === JSON.stringify([b.capabilities, b.labels]);
+}

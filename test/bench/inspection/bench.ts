@@ -1,0 +1,146 @@
+/** A node with a year of history: how long its lists take to answer, whatever is asked for, and what pruning and backup cost the work beside them. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '../../../src/client/connect.ts';
+import type { NodeClient } from '../../../src/client/types.ts';
+import type { FlightId } from '../../../src/domain/ids.ts';
+import { openStore } from '../../../src/store/open.ts';
+import { TestNode } from '../../support/node-process.ts';
+import { silentLog } from '../../support/temp-store.ts';
+import type { Bench, BenchContext, BenchResult } from '../bench.ts';
+import { ms, rounded, spreadOf } from '../figures.ts';
+import { storeHistory } from '../stored/history.ts';
+import { besideBackup, besidePruning } from './beside.ts';
+import type { Beside } from './beside.ts';
+import { questions } from './filters.ts';
+import type { Question } from './filters.ts';
+import { Load } from './load.ts';
+
+const nodeName = 'bench';
+const mostMs = 50;
+const mostLost = 0.2;
+const dayMs = 24 * 3_600_000;
+
+interface Answered {
+  readonly what: string;
+  readonly worstMs: number;
+}
+
+async function ask(client: NodeClient, question: Question): Promise<Answered> {
+  const startMs = performance.now();
+  await question.ask(client);
+  return { what: question.what, worstMs: performance.now() - startMs };
+}
+
+/** Every question in each round, in another order each time, so that none finds what the one before it left in memory. */
+async function askAll(client: NodeClient, all: readonly Question[], rounds: number): Promise<{ readonly answered: readonly Answered[]; readonly floorMs: number }> {
+  const worst = new Map<string, number[]>();
+  const floors: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const order = all.map((each, place) => ({ each, key: Math.sin((place + 1) * (round + 1) * 7.77) })).toSorted((a, b) => a.key - b.key);
+    for (const { each } of order) {
+      const { what, worstMs } = await ask(client, each);
+      worst.set(what, [...(worst.get(what) ?? []), worstMs]);
+      // A call that reads nothing, beside each: what the way there and back takes at this moment.
+      if (floors.length < all.length * (round + 1) / 4) floors.push((await ask(client, { what: '', ask: (to) => to.peers() })).worstMs);
+    }
+  }
+  const answered = [...worst].map(([what, times]) => ({ what, worstMs: spreadOf(times).max })).toSorted((a, b) => b.worstMs - a.worstMs);
+  return { answered, floorMs: spreadOf(floors).p50 };
+}
+
+async function seen(client: NodeClient): Promise<{ readonly flights: readonly FlightId[]; readonly group: string }> {
+  const { items } = await client.listFlights({}, { limit: 1000 });
+  const flights: FlightId[] = [];
+  let group: string | undefined;
+  for (let after: string | undefined, pages = 0; pages < 10; pages += 1) {
+    const page = await client.listFlights({ state: 'completed' }, { limit: 1000, ...(after === undefined ? {} : { after }) });
+    group ??= page.items.find(({ groupId }) => groupId !== undefined)?.groupId;
+    const last = page.items.at(-1);
+    if (last !== undefined && pages % 4 === 0) flights.push(last.id);
+    after = page.next;
+    if (after === undefined) break;
+  }
+  const newest = items[0];
+  if (newest === undefined || group === undefined) throw new Error('the history has no group');
+  return { flights: [newest.id, ...flights], group };
+}
+
+const besideWords = ({ share, alonePerSecond, besidePerSecond, done }: Beside): string =>
+  `${(100 * (1 - share)).toFixed(0)} % of the rate (${rounded(besidePerSecond)}/s beside it, ${rounded(alonePerSecond)}/s alone): ${done}`;
+
+export const inspectionBench: Bench = {
+  name: 'inspection',
+  summary: 'lists of a node with a year of history, and pruning and backup beside its work',
+  options: { stored: 1_000_000, rounds: 3 },
+  async run({ tell, options, signal }: BenchContext): Promise<BenchResult> {
+    const { stored = 1_000_000, rounds = 3 } = options;
+    const home = await mkdtemp(join(tmpdir(), 'beckon-bench-inspection-'));
+    const node = new TestNode({ name: nodeName, home, listen: '127.0.0.1:0' });
+    try {
+      const { nodeId } = await node.up({ detach: true });
+      await node.down();
+      const made = storeHistory({ path: node.databasePath, nodeName, invocations: stored, nowMs: Date.now(), tell });
+      signal.throwIfAborted();
+      await node.up({ detach: true });
+      const client = await connect({ socketPath: node.socketPath, now: Date.now });
+      const first = await ask(client, { what: 'the first list after the start of the node', ask: (to) => to.listFlights({ state: 'failed', agent: 'nobody' }, { limit: 100 }) });
+      const { answered, floorMs } = await askAll(client, questions(nodeName, Date.now(), await seen(client)), rounds);
+      client.close();
+      await node.down('--force');
+      const worst = answered[0]?.worstMs ?? Number.NaN;
+      tell(`${answered.length} questions, the slowest ${ms(worst)}`);
+      signal.throwIfAborted();
+
+      const store = await openStore({ path: node.databasePath, nodeId: nodeId as never, log: silentLog });
+      const beside: Beside[] = [];
+      try {
+        const load = new Load(store, { nodeId: nodeId as never, nodeName, nowMs: Date.now() });
+        const retention = { outputMs: 15 * dayMs, outputBytes: 1e15, recordMs: 3650 * dayMs };
+        for (const measure of [
+          () => besidePruning(store, load, rounds, retention),
+          () => besidePruning(store, load, rounds, { ...retention, outputMs: 3650 * dayMs, recordMs: 200 * dayMs }),
+          () => besideBackup(store, load, rounds, join(home, 'copy.db')),
+        ]) {
+          beside.push(await measure());
+          tell(beside.at(-1)?.done ?? '');
+          signal.throwIfAborted();
+        }
+      } finally {
+        await store.close();
+      }
+      const [outputs, records, backup] = beside;
+      if (outputs === undefined || records === undefined || backup === undefined) throw new Error('something was not measured');
+      const lost = (each: Beside): number => rounded(1 - each.share);
+      return {
+        figures: {
+          ...{ stored: made.invocations, events: made.events, facts: made.facts, questions: answered.length, worstMs: rounded(worst), worst: answered[0]?.what ?? '', floorMs: rounded(floorMs), firstMs: rounded(first.worstMs) },
+          ...{ pruningOutputsLoses: lost(outputs), pruningRecordsLoses: lost(records), backupLoses: lost(backup) },
+        },
+        rows: [
+          { what: 'stored', figure: `${made.invocations} invocations, ${made.events} events of flights, ${made.facts} facts; ${made.open} are open` },
+          { what: first.what, figure: ms(first.worstMs) },
+          { what: 'a call that reads nothing (floor), p50', figure: ms(floorMs) },
+          ...answered.map(({ what, worstMs }) => ({ what, figure: `at worst ${ms(worstMs)}` })),
+          { what: 'pruning of outputs takes from the work beside it', figure: besideWords(outputs) },
+          { what: 'pruning of records', figure: besideWords(records) },
+          { what: 'a backup', figure: besideWords(backup) },
+        ],
+        goals: [
+          { what: `each first page within ${mostMs} ms, whatever is asked for: ${ms(worst)} at worst (${answered[0]?.what ?? ''})`, kind: 'must', isMet: worst < mostMs },
+          ...([['pruning of outputs', outputs], ['pruning of records', records], ['a backup', backup]] as const).map(([what, each]) => ({
+            what: `${what} costs work beside it less than ${100 * mostLost} % of its rate: ${rounded(100 * (1 - each.share))} %`, kind: 'must' as const, isMet: 1 - each.share < mostLost,
+          })),
+        ],
+        notes: [
+          'Lists: a real node, asked over its control socket, pages of 100, each at its worst. The file is in the cache of the operating system, little of it in that of the node.',
+          'Work beside: through the store of this process, 64 invocations in flight, each accepted, started and finished on the disk; pruning without a pause between rounds, where a node makes one in ten seconds.',
+        ],
+      };
+    } finally {
+      await node.kill9().catch((error: unknown) => tell(`nothing to stop: ${String(error)}`));
+      await rm(home, { recursive: true, force: true });
+    }
+  },
+};
