@@ -30,6 +30,8 @@ export interface BelongingsParts {
 
 export async function findBelongings({ paths, cacheDir }: BelongingsParts): Promise<Belongings> {
   const { stateDir, configFile, socketPath, worktreesDir } = paths;
+  // First: a look into the database may leave a file beside it.
+  const mesh = existsSync(paths.dbFile) ? meshIn(paths.dbFile) : undefined;
   const names = (await namesIn(stateDir)).toSorted();
   const own = names.flatMap((name) => {
     const what = known.find(([pattern]) => pattern.test(name))?.[1];
@@ -40,10 +42,10 @@ export async function findBelongings({ paths, cacheDir }: BelongingsParts): Prom
     { what: 'config', path: configFile },
     // A long path of the state directory has its socket in a directory that nodes of other homes may share.
     ...(dirname(socketDir) === stateDir ? [] : [{ what: 'control socket', path: socketPath }]),
-    { what: 'cache of compiled code', path: cacheDir },
+    // Nodes of other homes of this user have it too.
+    ...(paths.home === undefined ? [{ what: 'cache of compiled code', path: cacheDir }] : []),
   ].filter(({ path }) => existsSync(path) && !own.some((each) => each.path === path));
   const found = await Promise.all([...own, ...elsewhere].map(async (each): Promise<Belonging> => ({ ...each, bytes: await bytesOf(each.path) })));
-  const mesh = existsSync(paths.dbFile) ? meshIn(paths.dbFile) : undefined;
   return {
     found,
     left: names.map((name) => join(stateDir, name)).filter((path) => !found.some((each) => each.path === path)),
