@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,20 +45,22 @@ export class SystemdMachine implements AsyncDisposable {
     this.root = root;
   }
 
-  /** Half a minute and 250 MB. @throws when Debian's packages can't be had */
-  static create(): SystemdMachine {
+  /** Half a minute on a machine with nothing else to do, and 250 MB. @throws when Debian's packages can't be had */
+  static async create(): Promise<SystemdMachine> {
     const directory = mkdtempSync(join(tmpdir(), 'beckon-systemd-'));
-    const machine = new SystemdMachine(join(directory, 'root'));
-    const faster = findProgram('eatmydata');
-    const words = [...(faster === undefined ? [] : [faster]), findProgram('debootstrap') ?? '', '--variant=minbase', `--include=${packages}`, 'bookworm', machine.root];
-    const made = spawnSync(words[0] ?? '', words.slice(1), { encoding: 'utf8', env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` }, maxBuffer: 64 * 1024 * 1024 });
-    if (made.status !== 0) throw new Error(`debootstrap exited with ${made.status}: ${made.stdout.slice(-500)} ${made.stderr.slice(-500)}`);
-    spawnSync('mkdir', ['-p', join(machine.root, 'opt/beckon')]);
-    spawnSync('ln', ['-s', '/opt/beckon/scripts/beckon', join(machine.root, 'usr/local/bin/beckon')]);
-    writeFileSync(join(machine.root, 'etc/hostname'), 'tester\n');
-    spawnSync('chroot', [machine.root, 'useradd', '--create-home', '--shell', '/bin/bash', 'ada']);
-    writeFileSync(join(machine.root, 'etc/sudoers.d/ada'), 'ada ALL=(ALL) NOPASSWD: ALL\n', { mode: 0o440 });
-    return machine;
+    try {
+      const machine = new SystemdMachine(join(directory, 'root'));
+      await debootstrap(machine.root);
+      mkdirSync(join(machine.root, 'opt/beckon'));
+      symlinkSync('/opt/beckon/scripts/beckon', join(machine.root, 'usr/local/bin/beckon'));
+      writeFileSync(join(machine.root, 'etc/hostname'), 'tester\n');
+      spawnSync('chroot', [machine.root, 'useradd', '--create-home', '--shell', '/bin/bash', 'ada']);
+      writeFileSync(join(machine.root, 'etc/sudoers.d/ada'), 'ada ALL=(ALL) NOPASSWD: ALL\n', { mode: 0o440 });
+      return machine;
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   async boot(): Promise<void> {
@@ -124,4 +126,16 @@ export class SystemdMachine implements AsyncDisposable {
     const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim();
     return Number(children.split(' ')[0]);
   }
+}
+
+function debootstrap(root: string): Promise<void> {
+  const faster = findProgram('eatmydata');
+  const [program = '', ...args] = [...(faster === undefined ? [] : [faster]), findProgram('debootstrap') ?? '', '--variant=minbase', `--include=${packages}`, 'bookworm', root];
+  const making = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` } });
+  let said = '';
+  for (const stream of [making.stdout, making.stderr]) stream.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-1000)));
+  return new Promise((resolve, reject) => {
+    making.once('error', reject);
+    making.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`debootstrap exited with ${code}: ${said}`))));
+  });
 }

@@ -21,9 +21,10 @@ describe.skipIf(noSystemd !== undefined)(`a node that systemd runs${because(noSy
   const isUp = (): boolean => machine.asAda(['beckon', 'status', '--json']).code === 0;
 
   beforeAll(async () => {
-    machine = SystemdMachine.create();
+    machine = await SystemdMachine.create();
     await machine.boot();
-  });
+    // Packages are fetched and unpacked, on a machine that may have other tests to run.
+  }, 600_000);
   afterAll(() => machine?.[Symbol.asyncDispose]());
 
   test('where systemd of this user does not run, nothing is half installed', () => {
