@@ -23,14 +23,14 @@ import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../h
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
-import { flawOfOwner, parseLeaf, verifyChain } from '../trust/certificate.ts';
+import { parseLeaf, verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
+import { AtRest } from './at-rest.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { readConfig } from './config.ts';
-import { currentUser } from './current-user.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { MeshMembership } from './membership.ts';
@@ -40,6 +40,7 @@ import { nodeChecks } from './node-checks.ts';
 import { createNotifier } from './notifier.ts';
 import type { Paths } from './paths.ts';
 import { projectParts } from './projects.ts';
+import { personHere } from './person.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
 import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
@@ -49,6 +50,7 @@ import { renameNode } from './rename.ts';
 import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
+import { collectAll, createUtilization } from './system-memory.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
 import { createTailnet, ownerByTailnet, parseTailscaleFlag, tailnetDetour, tailnetRoute, tailnetSources, viewNow } from './tailnet.ts';
@@ -109,7 +111,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   undo.defer(() => refusals.settled());
   let migrated: string | undefined;
   const tell = (text: string): void => log.info({}, (migrated = text));
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, tell, ...(crashAt === undefined ? {} : { crashAt }) });
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, clock, tell, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
   const newest = await readEpochFile(paths.epochFile);
@@ -138,7 +140,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     chronicler,
     log,
     nodeName: () => self.name(),
-    owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personOf(),
+    owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personHere(),
     otherMeshes: () => meshesToEnter(lookParts, sources, offline),
     addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
     detour,
@@ -298,6 +300,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       log.warn({}, nameNote);
     });
   }
+  const atRest = new AtRest({ clock, utilization: createUtilization(), collect: collectAll });
+  undo.defer(() => atRest.stop());
+  if (!offline) await atRest.start();
   log.info({ node: self.name(), nodeId: nodeKey.nodeId, epoch, version }, 'the node is up');
 
   const running = undo.move();
@@ -361,25 +366,23 @@ interface SelfParts {
 }
 
 function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: SelfParts): Self {
+  // Asked for each time a name is looked up; reading a certificate takes half a millisecond.
+  let certified: { readonly leaf: Uint8Array; readonly atMs: number } | undefined;
   return {
     nodeId,
     epoch,
     previousEpoch,
     version,
     name: () => (store.read.membership() ?? store.read.removedFrom())?.name ?? unjoinedName(),
-    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personOf(),
+    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personHere(),
     certifiedAtMs: () => {
       const leaf = store.read.membership()?.chain.leaf;
-      return leaf === undefined ? 0 : parseLeaf(leaf).notBeforeMs;
+      if (leaf === undefined) return 0;
+      if (certified?.leaf !== leaf) certified = { leaf, atMs: parseLeaf(leaf).notBeforeMs };
+      return certified.atMs;
     },
     mesh: () => store.read.mesh(),
   };
-}
-
-/** The person at this machine, as its user name has it. */
-function personOf(): string {
-  const { name } = currentUser();
-  return flawOfOwner(name) === undefined ? name : 'owner';
 }
 
 function removedNote(store: Store): string | undefined {

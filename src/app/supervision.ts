@@ -17,7 +17,7 @@ import { ensurePrivateDir } from './private-dir.ts';
 
 export interface SupervisionParts extends InvokerParts {
   readonly platform: NodeJS.Platform;
-  /** How this program runs: Node, its flags, the program. */
+  /** How this program runs: Node, its flags, the program's path. */
   readonly argv: readonly [node: string, ...rest: string[]];
   /** `/` but for tests. */
   readonly root?: string;
@@ -115,9 +115,8 @@ async function launchOf(parts: SupervisionParts, invoker: Invoker): Promise<Laun
   const { env, home, name } = invoker;
   const { home: beckonHome, stateDir, logDir } = pathsOf(parts, invoker);
   const set = places.flatMap((place) => (isAbsolute(env[place] ?? '') ? [[place, env[place] ?? '']] : []));
-  const [node, ...rest] = parts.argv;
   return {
-    argv: [await lasting(node, env), ...rest, 'up', '--drain', `${drainSeconds}s`],
+    argv: [...(await programOf(parts.argv, env)), 'up', '--drain', `${drainSeconds}s`],
     environment: {
       ...(homeIn(env) === undefined || homeIn(env) === home ? {} : { HOME: homeIn(env) ?? '' }),
       ...(beckonHome === undefined ? {} : { BECKON_HOME: beckonHome }),
@@ -127,6 +126,12 @@ async function launchOf(parts: SupervisionParts, invoker: Invoker): Promise<Laun
     logDir,
     user: name,
   };
+}
+
+/** A checkout's own launcher finds the Node that it pins, and what was built last, at each start. */
+async function programOf([node, ...rest]: SupervisionParts['argv'], env: Invoker['env']): Promise<readonly string[]> {
+  const launcher = join(dirname(rest.at(-1) ?? ''), '..', 'scripts', 'beckon');
+  return isAbsolute(launcher) && existsSync(launcher) ? [launcher] : [await lasting(node, env), ...rest];
 }
 
 /** Below these a name is gone with the login or the boot. */

@@ -74,10 +74,12 @@ export class Acceptance {
     return this.#invoke(input, (wanted) => this.#look(wanted));
   }
 
-  /** Several at once, each for itself. What they ask of one agent in the same way is looked up and checked once. */
-  invokeEach(inputs: readonly InvokeInput[]): readonly Promise<AcceptedFlight>[] {
-    const looks = new SharedLooks((input) => this.#look(input));
-    return inputs.map((input) => this.#invoke(input, (wanted) => looks.of(wanted)));
+  /** For one client: several at once, each for itself. What they ask of one agent in the same way is looked up and checked once. */
+  submission(): (inputs: readonly InvokeInput[]) => readonly Promise<AcceptedFlight>[] {
+    const { clock, self } = this.#parts;
+    const looks = new SharedLooks({ look: (input) => this.#look(input), clock, isHere: ({ nodeId }) => nodeId === self.nodeId });
+    const look = (input: InvokeInput): Promise<Looked> => looks.of(input);
+    return (inputs) => inputs.map((input) => this.#invoke(input, look));
   }
 
   async #invoke(input: InvokeInput, look: (input: InvokeInput) => Promise<Looked>): Promise<AcceptedFlight> {

@@ -322,8 +322,8 @@ export interface BrokerApi extends ProjectsApi {
 
   /** Resolves after the invocation is durable. @throws what is known before acceptance (G11) */
   invoke(input: InvokeInput): Promise<AcceptedFlight>;
-  /** Each as `invoke` would, whatever becomes of the others; one promise for each, in their order. Never throws by itself. */
-  invokeEach(inputs: readonly InvokeInput[]): readonly Promise<AcceptedFlight>[];
+  /** For one client that has many accepted: each as by `invoke`, one promise for each, in their order. An agent here that could run is not looked at again for 50 ms. */
+  submission(): (inputs: readonly InvokeInput[]) => readonly Promise<AcceptedFlight>[];
   /**
    * To all that match, in one commit or not at all. The key stands for the group: again it is the first one, wholly.
    * @throws as `invoke`, naming whom it can't go to; `invalid` with `detail.matches` for more than 5 that are neither `confirmed` nor `expected`

@@ -302,7 +302,7 @@ export class Broker implements BrokerApi, Startable {
   readonly shareAgent: BrokerApi['shareAgent'] = (input) => this.#sharing.share(input);
   readonly unshareAgent: BrokerApi['unshareAgent'] = (input) => this.#sharing.unshare(input);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
-  readonly invokeEach: BrokerApi['invokeEach'] = (inputs) => this.#acceptance.invokeEach(inputs);
+  readonly submission: BrokerApi['submission'] = () => this.#acceptance.submission();
   readonly invokeAll: BrokerApi['invokeAll'] = (input) => this.#groups.invokeAll(input);
   readonly getGroup: BrokerApi['getGroup'] = async (id) => this.#groups.find(id);
   readonly cancelFlight = (id: string, waitMs: number, by = 'local'): Promise<{ flight: Flight; confirmed: boolean }> => this.#judging(() => this.#flights.cancel(id, by, waitMs));

@@ -1,5 +1,5 @@
 /** Diffs of worktrees here that somebody reads, a piece at a time. */
-import { BrokerError } from '../domain/errors.ts';
+import { BrokerError, overload } from '../domain/errors.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { CancelTimer, Clock, UlidSource } from '../domain/ports.ts';
 import type { LocatedWorktree, Snapshot, Worktrees } from '../domain/worktree-port.ts';
@@ -44,7 +44,7 @@ export class Diffs {
 
   /** A new one, and its first piece. @throws BrokerError as git does; `overload` when many are asked for at once */
   async begin(flightId: FlightId, worktree: LocatedWorktree): Promise<DiffPiece> {
-    if (this.#taken >= mostTaken) throw new BrokerError('overload', `${mostTaken} diffs are being made on that node already`, { hint: 'try again in a moment' });
+    if (this.#taken >= mostTaken) throw overload(`${mostTaken} diffs are being made on that node already`, 5_000);
     this.#taken += 1;
     try {
       const snapshot = await this.#parts.worktrees.snapshot(worktree);

@@ -4,12 +4,12 @@
  * disk here, not memory, and holds up nobody's agent.
  */
 import { flightOfInvocation } from '../domain/ids.ts';
-import type { InvocationId } from '../domain/ids.ts';
+import type { FlightId, InvocationId } from '../domain/ids.ts';
 import type { EventAck } from '../domain/messages.ts';
 import { contentBytes } from '../domain/flight-event.ts';
 import type { FlightEvent } from '../domain/flight-event.ts';
 import type { Link } from '../domain/mesh-port.ts';
-import type { Clock, Log } from '../domain/ports.ts';
+import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 
@@ -19,6 +19,9 @@ const batchBytes = 64 * 1024;
 /** Acknowledgements are stored when a flight is done or this much has been covered; the rest would be sent again after a restart. */
 const storeAckEveryBytes = 4 * 1024 * 1024;
 const bytesPerEvent = 64;
+/** So long that a start waits for what follows it, and an acknowledgement for others. Most answers that take less are all that their origin hears: one commit instead of two. */
+export const togetherMs = 20;
+const mostAcks = 256;
 /** Flights that an origin has missed something of, resumed at once. */
 const resumePage = 500;
 /** An origin that acknowledges nothing for so long could not store what it got: it gets it again. */
@@ -53,6 +56,11 @@ export class EventPump {
   readonly #parts: EventPumpParts;
   readonly #cursors = new Map<InvocationId, Cursor>();
   readonly #ready = new Set<InvocationId>();
+  /** Of which there is nothing to tell but that they have. */
+  readonly #begun = new Set<InvocationId>();
+  /** What the origin has of flights that are over, to be stored. */
+  readonly #acks = new Map<FlightId, number>();
+  #isDue: CancelTimer | undefined;
   /** Of the pages that were resumed, what is still not acknowledged as far as it went then. */
   readonly #resuming = new Map<InvocationId, number>();
   /** The last of these pages. */
@@ -104,13 +112,48 @@ export class EventPump {
     // A record that says nothing new may be an old one: then the store is asked.
     cursor.lastSeq = flight !== undefined && flight.lastSeq > cursor.lastSeq ? flight.lastSeq : Number.POSITIVE_INFINITY;
     cursor.receivedAtMs ??= flight?.receivedAtMs;
-    this.#ready.add(invocationId);
+    if (cursor.sentSeq === 0 && flight?.state === 'running' && flight.lastSeq === 1) this.#begun.add(invocationId);
+    else this.#ready.add(invocationId);
+    if (this.#begun.size > 0) this.#soon();
+    if (this.#ready.size > 0) this.#wake();
+  }
+
+  /** That something has begun, and nothing more, may leave with what follows; and what is stored of acknowledgements shares a commit. */
+  #soon(): void {
+    this.#isDue ??= this.#parts.clock.setTimer(togetherMs, () => {
+      this.#isDue = undefined;
+      for (const invocationId of this.#begun) this.#ready.add(invocationId);
+      this.#begun.clear();
+      this.#storeAcks();
+      this.#wake();
+    });
+  }
+
+  /** Its link is gone: what it brought is stored. */
+  close(): void {
+    this.#isDue?.();
+    this.#isDue = undefined;
+    this.#begun.clear();
+    this.#storeAcks();
+  }
+
+  #storeAcks(): void {
+    const originNodeId = this.#link.peer.nodeId;
+    for (const [flightId, seq] of this.#acks) {
+      this.#parts.store.write.acknowledged({ flightId, originNodeId, seq }).catch((error: unknown) => {
+        this.#parts.log.warn({ peer: this.#link.peer.name, flightId, err: error }, 'what an origin has could not be stored: it gets it again with its next link');
+      });
+    }
+    this.#acks.clear();
+  }
+
+  #wake(): void {
     if (this.#pumping) return;
     this.#pumping = true;
     void this.#pump().catch((error: unknown) => this.#parts.log.error({ peer: this.#link.peer.name, err: error }, 'sending events stopped'));
   }
 
-  async acknowledged(ack: EventAck): Promise<void> {
+  acknowledged(ack: EventAck): void {
     if (ack.unknown || ack.seq >= (this.#resuming.get(ack.invocationId) ?? Number.POSITIVE_INFINITY)) {
       this.#resuming.delete(ack.invocationId);
       this.#resumeMore();
@@ -132,7 +175,9 @@ export class EventPump {
     else if (!ack.unknown) this.kick(ack.invocationId);
     if (!isDue) return;
     if (cursor !== undefined) cursor.ackedSinceStored = 0;
-    await this.#parts.store.write.acknowledged({ flightId: flight.id, originNodeId, seq });
+    this.#acks.set(flight.id, seq);
+    if (this.#acks.size >= mostAcks) this.#storeAcks();
+    else this.#soon();
   }
 
   /** There is more to come, and not so much was covered that it is worth to be stored. */
@@ -166,6 +211,7 @@ export class EventPump {
       for (const invocationId of this.#ready) {
         if (!this.#link.isUp) return;
         this.#ready.delete(invocationId);
+        this.#begun.delete(invocationId);
         const cursor = this.#cursors.get(invocationId);
         if (cursor !== undefined) await this.#sendBatch(invocationId, cursor);
       }

@@ -67,6 +67,7 @@ export class Inbox {
   }
 
   linkDown(link: Link): void {
+    this.#pumps.get(link)?.close();
     this.#pumps.delete(link);
   }
 
@@ -175,8 +176,8 @@ export class Inbox {
     for (const { flight, originSeq } of behind) await rollback.isBehind(link, flight, originSeq);
   }
 
-  async eventAck(link: Link, message: EventAck): Promise<void> {
-    await this.#pumps.get(link)?.acknowledged(message);
+  eventAck(link: Link, message: EventAck): void {
+    this.#pumps.get(link)?.acknowledged(message);
   }
 
   /** Whom it is for is said by the owner's id. Its name in the address may be one that this node had when the invocation was accepted. */

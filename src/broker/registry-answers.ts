@@ -1,5 +1,5 @@
 /** What this node answers to peers that compare what they know with it. */
-import { BrokerError } from '../domain/errors.ts';
+import { overload } from '../domain/errors.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { RegistryAnswer, RegistryQuery } from '../domain/messages.ts';
 import type { RegistryEntry, SignedRecord } from '../domain/registration.ts';
@@ -26,7 +26,7 @@ export class RegistryAnswers {
 
   /** @throws BrokerError `overload` for a peer that asks too much */
   async answer(link: Link, query: RegistryQuery): Promise<RegistryAnswer> {
-    if (!this.#parts.limits.take(link.peer.nodeId)) throw new BrokerError('overload', 'too many questions about the registry');
+    if (!this.#parts.limits.take(link.peer.nodeId)) throw overload('too many questions about the registry', 1_000);
     switch (query.type) {
       case 'registry_digest':
         return Promise.resolve(this.#digest(query.root));

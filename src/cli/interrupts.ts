@@ -40,6 +40,7 @@ export class Interrupts {
   readonly #screen: Screen;
   readonly #reading = new AbortController();
   #accepted: Interruptible | undefined;
+  #cancelling: PromiseWithResolvers<void> | undefined;
   #wanted: OnSignal | undefined;
   #question: AbortController | undefined;
   #answered: Promise<void> = Promise.resolve();
@@ -59,6 +60,11 @@ export class Interrupts {
   /** Resolves when no question stands on the terminal. */
   get quiet(): Promise<void> {
     return this.#answered;
+  }
+
+  /** Resolves when a cancel that is under way is answered, or soon: the flight's end may come first, and says less. */
+  get cancelTold(): Promise<void> {
+    return this.#cancelling === undefined ? Promise.resolve() : Promise.race([this.#cancelling.promise, after(this.#context.host.clock, lastWordMs)]);
   }
 
   start(): void {
@@ -128,6 +134,7 @@ export class Interrupts {
     if (accepted === undefined) return;
     if (what === 'detach') return this.#leave(`let go, it goes on: ${accepted.again}`, 'detached');
     this.#screen.note('cancelling…');
+    this.#cancelling = Promise.withResolvers();
     this.#cancel(accepted).catch((thrown: unknown) => this.#leave(`the cancel failed: ${toBrokerError(thrown).message}`));
   }
 
@@ -135,9 +142,11 @@ export class Interrupts {
     try {
       if (!(await accepted.cancel())) return this.#leave('the cancel is not confirmed: its node has not answered; the request stands', 'cancel_requested');
       this.#screen.note('the cancel is confirmed');
+      this.#cancelling?.resolve();
       await after(this.#context.host.clock, lastWordMs);
       this.#reading.abort();
     } catch (thrown) {
+      this.#cancelling?.resolve();
       // It ended by itself; the stream says how.
       if (thrown instanceof BrokerError && thrown.code === 'conflict') return;
       throw thrown;
@@ -147,6 +156,7 @@ export class Interrupts {
   /** Ends the reading; the flight goes on. */
   #leave(words: string, type = 'detached'): void {
     if (this.#reading.signal.aborted) return;
+    this.#cancelling?.resolve();
     const { out } = this.#context;
     if (out.isJson) {
       const confirmed = type === 'cancel_requested' ? { confirmed: false } : {};

@@ -29,6 +29,7 @@ export async function watch(
       if (update.type === 'finished') ended = update.flight;
       if (update.type === 'accepted') interrupts.accepted(oneFlight(client, update.flightId));
       else await interrupts.quiet;
+      if (update.type === 'finished') await interrupts.cancelTold;
       if (interrupts.reading.aborted) break;
       await view.show(update);
     }

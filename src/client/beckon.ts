@@ -95,7 +95,7 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
   submit<Each extends Submission>(submissions: Iterable<Each> | AsyncIterable<Each>, options: SubmitOptions = {}): AsyncGenerator<SubmitResult<Each>, void, undefined> {
     const { inFlight = usualInFlight } = options;
     if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > mostInFlight) throw invalid(`1 to ${mostInFlight} may be on their way at once, not ${inFlight}`);
-    return new Submitter({ open: () => this.openSubmit(), pacing: this.#pacing }, submissions, options).results();
+    return new Submitter({ open: async () => (await this.ready(), this.openSubmit()), pacing: this.#pacing }, submissions, options).results();
   }
 
   flight(id: string, options: CallOptions = {}): Call {

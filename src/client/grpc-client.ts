@@ -6,6 +6,7 @@ import { asMeshId, asNodeId } from '../domain/ids.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { Page } from '../domain/records.ts';
 import { ControlServiceClient, ControlServiceService as calls } from '../gen/beckon/v1/control.ts';
+import type { InvokeResponse } from '../gen/beckon/v1/control.ts';
 import type { SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
 import type { ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
 import { deliveryState, flightState, outputStream, worktreeState } from '../rpc/enums.ts';
@@ -14,14 +15,16 @@ import { showFlightToken } from '../rpc/flight-token.ts';
 import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
+import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
 import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeTrace, decodeUpdate, decodeWaitingList } from './answers.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
-import type { AgentFilter, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
+import type { AgentFilter, FlightUpdate, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
 
 const maxMessageBytes = 20 * 1024 * 1024;
 
+const readyMs = 2_000;
 /** What a node takes at most to answer from its own store. */
 const quickMs = 60_000;
 /** Answers that need another machine. */
@@ -71,6 +74,14 @@ export class GrpcNodeClient implements NodeClient {
   /** What it throws is for `asOurs` to judge. */
   openServe(): ClientDuplexStream<ServeRequest, ServeResponse> {
     return this.#client.serve();
+  }
+
+  /** Resolves when there is a connection. @throws BrokerError `unavailable` when there is none for two seconds */
+  ready(): Promise<void> {
+    const deadline = this.#now === undefined ? Number.POSITIVE_INFINITY : this.#now() + readyMs;
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(deadline, (error) => (error === undefined || error === null ? resolve() : reject(new BrokerError('unavailable', 'the node here can’t be reached', { hint: 'look: beckon status', cause: error }))));
+    });
   }
 
   /** What it throws is for `asOurs` to judge. */
@@ -139,8 +150,8 @@ export class GrpcNodeClient implements NodeClient {
   }
 
   async *invoke(request: InvokeRequest, { signal }: StreamOptions = {}): ReturnType<NodeClient['invoke']> {
-    const call = this.#client.invoke(encodeInvoke(request));
-    for await (const { update } of stream(call, signal)) yield decodeUpdate(update);
+    const call = this.#client.invoke(encodeInvoke(request), announcing(request.task));
+    yield* updatesIn(stream(call, signal));
   }
 
   async invokeAll(request: InvokeAllRequest): ReturnType<NodeClient['invokeAll']> {
@@ -155,8 +166,8 @@ export class GrpcNodeClient implements NodeClient {
   }
 
   async *follow(id: string, options: StreamOptions & { readonly afterSeq?: number } = {}): ReturnType<NodeClient['follow']> {
-    const call = this.#client.followFlight({ id, afterSeq: options.afterSeq ?? 0 });
-    for await (const { update } of stream(call, options.signal)) yield decodeUpdate(update);
+    const call = this.#client.followFlight({ id, afterSeq: options.afterSeq ?? 0, takesMore: true });
+    yield* updatesIn(stream(call, options.signal));
   }
 
   async *output(id: string, which: OutputStream, { signal }: StreamOptions = {}): ReturnType<NodeClient['output']> {
@@ -324,6 +335,13 @@ export class GrpcNodeClient implements NodeClient {
 
 function pageOf<Item>(items: readonly Item[], next: string): Page<Item> {
   return { items, ...present({ next: next === '' ? undefined : next }) };
+}
+
+async function* updatesIn(messages: AsyncIterable<Pick<InvokeResponse, 'update' | 'more'>>): AsyncGenerator<FlightUpdate> {
+  for await (const { update, more } of messages) {
+    yield decodeUpdate(update);
+    for (const each of more) yield decodeUpdate(each);
+  }
 }
 
 /** Ends without an error when `signal` aborts. */

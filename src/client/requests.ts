@@ -66,5 +66,6 @@ export function encodeInvoke(request: InvokeRequest): wire.InvokeRequest {
     rerunnable: request.rerunnable,
     detach: request.detach ?? false,
     notify: request.notify ?? false,
+    takesMore: true,
   };
 }

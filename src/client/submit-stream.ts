@@ -3,8 +3,8 @@ import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
 
 const batchBytes = 1024 * 1024;
-/** A node takes as many in one message. */
-const batchSize = 1024;
+/** The node is at work on these while the next are written. */
+const batchSize = 32;
 
 export interface SubmitReader {
   readonly answered: (answers: readonly Submitted[]) => void;

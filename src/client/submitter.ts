@@ -20,7 +20,8 @@ import type { Outgoing } from './submit-stream.ts';
 const mostBytes = 8 * 1024 * 1024;
 
 export interface SubmitterParts {
-  readonly open: () => ClientDuplexStream<SubmitRequest, SubmitResponse>;
+  /** Rejects when nothing could be sent. */
+  readonly open: () => Promise<ClientDuplexStream<SubmitRequest, SubmitResponse>>;
   readonly pacing: Pacing;
 }
 
@@ -149,18 +150,27 @@ export class Submitter<Each extends Submission> {
 
   #send(open: Outgoing): void {
     if (this.#isAway) return;
-    this.#stream ??= this.#connect();
-    this.#stream.send(open);
+    if (this.#stream === undefined) this.#connect();
+    else this.#stream.send(open);
   }
 
-  #connect(): SubmitStream {
-    const stream: SubmitStream = new SubmitStream(this.#parts.open(), {
+  /** What is open is sent when there is a connection. */
+  #connect(): void {
+    this.#isAway = true;
+    this.#parts.open().then((call) => this.#connected(call), (thrown: unknown) => this.#notConnected(toBrokerError(thrown)));
+  }
+
+  #connected(call: ClientDuplexStream<SubmitRequest, SubmitResponse>): void {
+    const stream: SubmitStream = new SubmitStream(call, {
       answered: (answers) => this.#answered(answers),
       over: (thrown) => {
         if (this.#stream === stream) this.#over(thrown);
       },
     });
-    return stream;
+    if (this.#left.signal.aborted) return stream.cancel();
+    this.#stream = stream;
+    this.#isAway = false;
+    for (const open of this.#open.values()) if (!open.isAside) stream.send(open);
   }
 
   #answered(answers: readonly Submitted[]): void {
@@ -200,11 +210,17 @@ export class Submitter<Each extends Submission> {
   #over(thrown: unknown): void {
     this.#stream = undefined;
     const error = thrown === undefined ? new BrokerError('unavailable', 'the node here went away', { cause: 'the call ended' }) : toBrokerError(asOurs(fromCall(thrown)));
-    if (error.code !== 'unavailable' || this.#backingOff.forMs > patienceMs) return this.#fail(error);
     // A node that says itself that it stops has answered all that it took.
     if (isAway(error)) this.#loseUnkeyed(error);
+    this.#notConnected(error);
+  }
+
+  #notConnected(error: BrokerError): void {
+    if (error.code !== 'unavailable' || this.#backingOff.forMs > patienceMs) return this.#fail(error);
     this.#isAway = true;
-    void this.#backingOff.wait(this.#left.signal).then(() => this.#again());
+    void this.#backingOff.wait(this.#left.signal).then(() => {
+      if (!this.#left.signal.aborted) this.#connect();
+    });
     this.#wake();
   }
 
@@ -213,12 +229,6 @@ export class Submitter<Each extends Submission> {
     for (const [number, open] of this.#open) {
       if (open.submission.key === undefined && !open.isAside) this.#settle(number, open, { error: unanswered(lost) });
     }
-  }
-
-  #again(): void {
-    if (this.#left.signal.aborted) return;
-    this.#isAway = false;
-    for (const open of this.#open.values()) if (!open.isAside) this.#send(open);
   }
 
   #fail(error: BrokerError): void {

@@ -11,6 +11,7 @@ import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
 import { projectHandlers } from './projects.ts';
+import { together } from './together.ts';
 import { serveHandler } from './serve.ts';
 import type { ServeParts } from './serve.ts';
 import { submitHandler } from './submit.ts';
@@ -55,8 +56,9 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await invokeOnce(api, caller, request);
-      for await (const update of api.follow(flight.id, { afterSeq: 0, deduplicated, signal, ...present({ notes }) })) {
-        yield { update: encodeUpdate(update) };
+      const updates = api.follow(flight.id, { afterSeq: 0, deduplicated, signal, ...present({ notes }) });
+      for await (const [first, ...more] of together(updates, request.takesMore && !request.detach)) {
+        yield { update: first === undefined ? undefined : encodeUpdate(first), more: more.map(encodeUpdate) };
         if (request.detach) return;
       }
     }),
@@ -74,7 +76,9 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, serve: 
       await checkFamily(caller, request.id);
       const flight = await api.findFlight(request.id);
       const afterSeq = whole(request.afterSeq, 'after_seq');
-      for await (const update of api.follow(flight.id, { afterSeq, deduplicated: false, signal })) yield { update: encodeUpdate(update) };
+      for await (const [first, ...more] of together(api.follow(flight.id, { afterSeq, deduplicated: false, signal }), request.takesMore)) {
+        yield { update: first === undefined ? undefined : encodeUpdate(first), more: more.map(encodeUpdate) };
+      }
     }),
     listFlights: unary(edge, async ({ flight }, request) => {
       const family = present({ family: flight?.invocationId });

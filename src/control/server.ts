@@ -8,6 +8,8 @@ import type { ServedAgents } from '../domain/serving-port.ts';
 import { ControlServiceService } from '../gen/beckon/v1/control.ts';
 import { authenticate } from './authenticate.ts';
 import { controlHandlers } from './handlers.ts';
+import { TaskRoom } from '../rpc/task-room.ts';
+import { largeTasks } from './large-tasks.ts';
 import { claimSocketPath, removeSocket } from './socket-path.ts';
 
 /** A task of 16 MiB and all that goes with it. */
@@ -44,6 +46,7 @@ export class ControlServer implements Startable {
       'grpc.max_send_message_length': maxMessageBytes,
       // One connection a command, many commands: none of them may end another's.
       'grpc.max_concurrent_streams': 10_000,
+      interceptors: [largeTasks(new TaskRoom(), maxMessageBytes)],
     });
     server.addService(
       ControlServiceService,

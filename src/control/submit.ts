@@ -21,7 +21,7 @@ export const mostInMessage = 1024;
 const mostOpen = 256;
 
 export interface SubmitParts {
-  readonly api: Pick<BrokerApi, 'invokeEach'>;
+  readonly api: Pick<BrokerApi, 'submission'>;
   readonly edge: Edge<LocalCaller>;
   readonly room: SubmitRoom;
   /** Aborted when the node stops: what was taken is answered, and nothing more is read. */
@@ -40,6 +40,7 @@ class SubmitCall {
   /** Numbers of what is taken and whose answer is not on its way to the client. */
   readonly #open = new Set<number>();
   readonly #selectors = new KnownSelectors();
+  readonly #invokeEach: ReturnType<BrokerApi['submission']>;
   #answers: Submitted[] = [];
   #isFlushing = false;
   /** Nothing more is read; `error`: what the call fails with once all is answered. */
@@ -49,6 +50,7 @@ class SubmitCall {
   constructor(parts: SubmitParts, call: SubmitStream) {
     this.#parts = parts;
     this.#call = call;
+    this.#invokeEach = parts.api.submission();
   }
 
   run(): void {
@@ -84,7 +86,7 @@ class SubmitCall {
 
   /** @throws BrokerError what ends the call: a number that is in use, a caller that is one no longer */
   #take(submissions: readonly Submission[]): void {
-    const { api, edge, room } = this.#parts;
+    const { edge, room } = this.#parts;
     // Each time: a flight whose process calls may have ended.
     const caller = edge.authenticate(this.#call);
     const inputs: ReturnType<typeof decodeInvoke>[] = [];
@@ -98,7 +100,7 @@ class SubmitCall {
         this.#refused(number, thrown);
       }
     }
-    for (const [index, accepting] of api.invokeEach(inputs).entries()) {
+    for (const [index, accepting] of this.#invokeEach(inputs).entries()) {
       const [number, task] = [numbers[index], inputs[index]?.task];
       if (number === undefined || task === undefined) continue;
       const leave = room.take(taskBytes(task));

@@ -125,7 +125,7 @@ export function spawnError(plan: Pick<ChildPlan, 'file'>, error: unknown): Broke
     case 'EMFILE':
     case 'ENFILE':
     case 'ENOMEM':
-      return new BrokerError('overload', `this machine has no room for another process (${code})`, { hint: 'try again when less runs here', cause: error });
+      return new BrokerError('overload', `this machine has no room for another process (${code})`, { hint: 'try again when less runs here', retryAfterMs: 10_000, cause: error });
     default:
       return new BrokerError('unavailable', `${file} can’t be started: ${code ?? 'unknown error'}`, { hint: 'run it by hand in the agent’s directory to see why', cause: error });
   }

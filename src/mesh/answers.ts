@@ -1,5 +1,5 @@
 /** Questions of the peer, answered on one session: so many at once, each by an answer or an error. */
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { BrokerError, overload, toBrokerError } from '../domain/errors.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Log } from '../domain/ports.ts';
 import { ControlFrame } from '../gen/beckon/v1/mesh.ts';
@@ -29,7 +29,7 @@ export class Answers {
   /** Never rejects. */
   async give({ number, query }: wire.Query): Promise<void> {
     const { peerName, log, answer, send } = this.#parts;
-    if (this.#underWay >= mostAtOnce) return this.#refuse(number, new BrokerError('overload', 'too many questions at once'));
+    if (this.#underWay >= mostAtOnce) return this.#refuse(number, overload('too many questions at once', 1_000));
     this.#underWay += 1;
     try {
       const given = await answer(decodeQuery(query));

@@ -10,11 +10,11 @@ import { Assembly } from './assembly.ts';
 import type { Assembled } from './assembly.ts';
 import { decodeControl, decodeFlightEvents, decodeForward, decodePiece } from './control-frames.ts';
 import type { ForwardHead, MessageFrame } from './control-frames.ts';
-import type { Place, TaskRoom } from './task-room.ts';
+import type { Place, TaskRoom } from '../rpc/task-room.ts';
 
 /** Bytes with the core above which the data stream is not read, and below which it is again. */
 const dataBounds = { pauseAbove: 4 * 1024 * 1024, resumeBelow: 2 * 1024 * 1024 };
-/** The same for the control stream, where two of the largest tasks must fit: it also carries heartbeats. */
+/** The same for the control stream, of what came by it alone: it carries heartbeats, which no task may hold up. */
 const controlBounds = { pauseAbove: 40 * 1024 * 1024, resumeBelow: 20 * 1024 * 1024 };
 /** Charged for any message, bytes: what handling the smallest takes, about. */
 const messageOverhead = 2048;
@@ -36,6 +36,8 @@ export class Inflow {
   readonly #assembly = new Assembly();
   readonly #places = new Map<InvocationId, Place>();
   #bytes = 0;
+  /** Of these, what came by the control stream. */
+  #controlBytes = 0;
   /** By what is with the core. */
   #coreIsFull = false;
   #dataIsPaused = false;
@@ -55,7 +57,7 @@ export class Inflow {
   control(frame: MessageFrame, bytes: number): void {
     if (frame.$case !== 'forward') return this.#inOrder(decodeControl(frame), bytes);
     const forward = this.#forward(frame.value);
-    if ('type' in forward) this.#deliver(forward, bytes);
+    if ('type' in forward) this.#deliver(forward, bytes, 'control');
     else {
       this.#makeRoom(forward);
       this.#assembled(this.#assembly.announce(forward));
@@ -69,7 +71,7 @@ export class Inflow {
   }
 
   events(message: wire.FlightEvents, bytes: number): void {
-    this.#deliver(decodeFlightEvents(message), bytes);
+    this.#deliver(decodeFlightEvents(message), bytes, 'data');
   }
 
   /** What is with the core stays with it; nothing more is handed over. */
@@ -96,7 +98,7 @@ export class Inflow {
 
   #inOrder(message: Exclude<ControlMessage, Forward>, bytes: number): void {
     if ('invocationId' in message && this.#assembly.hold(message.invocationId, message, bytes)) return;
-    this.#deliver(message, bytes);
+    this.#deliver(message, bytes, 'control');
   }
 
   #assembled(assembled: Assembled | undefined): void {
@@ -104,30 +106,31 @@ export class Inflow {
     const { id } = assembled.forward.invocation;
     const place = this.#places.get(id);
     this.#places.delete(id);
-    this.#deliver(assembled.forward, assembled.bytes, () => place?.release());
+    this.#deliver(assembled.forward, assembled.bytes, 'data', () => place?.release());
     // Announced once more: it comes once more.
     if (this.#assembly.expects(id) && !this.#isClosed) this.#places.set(id, this.#parts.room.take(assembled.bytes, () => this.#steer()));
-    for (const message of assembled.held) this.#deliver(message, 0);
+    for (const message of assembled.held) this.#deliver(message, 0, 'control');
   }
 
-  #deliver(message: PeerMessage, bytes: number, onHandled: () => void = () => undefined): void {
+  #deliver(message: PeerMessage, bytes: number, by: 'control' | 'data', onHandled: () => void = () => undefined): void {
     if (this.#isClosed) return onHandled();
     const charge = bytes + messageOverhead;
-    this.#count(charge);
+    this.#count(charge, by);
     const deliver = async (): Promise<void> => this.#parts.deliver(message);
     deliver()
       .catch((error: unknown) => this.#parts.onFault(error, message.type))
       .finally(() => {
-        this.#count(-charge);
+        this.#count(-charge, by);
         onHandled();
       });
   }
 
-  #count(change: number): void {
+  #count(change: number, by: 'control' | 'data'): void {
     this.#bytes += change;
+    if (by === 'control') this.#controlBytes += change;
     this.#coreIsFull = isPaused(this.#coreIsFull, this.#bytes, dataBounds);
     this.#steer();
-    const controlIsPaused = isPaused(this.#controlIsPaused, this.#bytes, controlBounds);
+    const controlIsPaused = isPaused(this.#controlIsPaused, this.#controlBytes, controlBounds);
     if (controlIsPaused !== this.#controlIsPaused) this.#parts.readControl(!controlIsPaused);
     this.#controlIsPaused = controlIsPaused;
   }

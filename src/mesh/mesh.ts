@@ -33,7 +33,7 @@ import type { Arrival } from './server.ts';
 import { Session } from './session.ts';
 import { SessionAdmission } from './session-admission.ts';
 import type { SessionEnd, SessionOwner } from './session-parts.ts';
-import { TaskRoom } from './task-room.ts';
+import { TaskRoom } from '../rpc/task-room.ts';
 
 /** How long `stop` waits for goodbyes to get through. */
 const farewellMs = 1_000;

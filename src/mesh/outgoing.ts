@@ -1,7 +1,7 @@
 /** Dials: one try at one address, to a session, or to the knowledge that none is needed or possible. */
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { BrokerError, conflict, toBrokerError, unavailable } from '../domain/errors.ts';
+import { BrokerError, conflict, overload, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { DialBack } from '../domain/messages.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -85,7 +85,7 @@ export class Outgoing {
 
   /** Whether that node answers at each of these. @throws BrokerError `overload` while the same is being found out */
   async testAll(addresses: readonly string[], nodeId: NodeId): Promise<readonly DialBack[]> {
-    if (this.#testing.has(nodeId)) throw new BrokerError('overload', 'its addresses are being tried already');
+    if (this.#testing.has(nodeId)) throw overload('its addresses are being tried already', dialTimeoutMs);
     this.#testing.add(nodeId);
     try {
       return await Promise.all(addresses.slice(0, mostTests).map((address) => this.#test(address, nodeId)));

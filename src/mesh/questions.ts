@@ -1,5 +1,5 @@
 /** Questions of this node that wait for their answers on one link. */
-import { BrokerError, fromInfo, invalid, unavailable } from '../domain/errors.ts';
+import { BrokerError, fromInfo, invalid, overload, unavailable } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { CancelTimer, Clock } from '../domain/ports.ts';
@@ -28,7 +28,7 @@ export class Questions {
   /** @param send is given the question's number. @throws BrokerError as `Link.ask` says */
   ask(type: PeerQuery['type'], timeoutMs: number, send: (number: number) => void): Promise<PeerAnswer> {
     if (this.#open.size >= mostOpen) {
-      return Promise.reject(new BrokerError('overload', `${mostOpen} questions to ${this.#peerName} are open already`));
+      return Promise.reject(overload(`${mostOpen} questions to ${this.#peerName} are open already`, 1_000));
     }
     const number = (this.#lastNumber += 1);
     return new Promise((resolve, reject) => {

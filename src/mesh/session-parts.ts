@@ -9,7 +9,7 @@ import type { PeerIdentity } from '../domain/trust.ts';
 import type { Farewell, OwnHello } from './hello.ts';
 import type { Session } from './session.ts';
 import type { Refusal } from './session-admission.ts';
-import type { TaskRoom } from './task-room.ts';
+import type { TaskRoom } from '../rpc/task-room.ts';
 
 /** Why a session is over. */
 export interface SessionEnd {

@@ -97,3 +97,9 @@ export class StateTally {
     for (const [state, by] of sums) if (by !== 0) this.#add.run(state, by);
   }
 }
+
+/** How many flights are in each state: what the tally wrote with the last commit. */
+export function flightCounts(db: Connection): () => Readonly<Partial<Record<FlightState, number>>> {
+  const counts = db.prepare<[], { state: FlightState; count: number }>('SELECT state, count FROM flight_counts WHERE count > 0');
+  return () => Object.fromEntries(counts.all().map(({ state, count }) => [state, count]));
+}

@@ -1,7 +1,5 @@
 /** The long reads of the port, as the inspection thread does them. */
 import { invocationOfFlight } from '../domain/ids.ts';
-import type { FlightState } from '../domain/flight.ts';
-import type { StoreInspection } from '../domain/store-port.ts';
 import { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { deliveryReads } from './deliveries.ts';
@@ -10,18 +8,18 @@ import { factReads } from './events.ts';
 import { flightEventReads } from './flight-events.ts';
 import { FlightList } from './flight-list.ts';
 import { flightReads } from './flights.ts';
+import type { LongReads } from './protocol.ts';
 
 export type Synchronous<Port> = {
   readonly [Name in keyof Port]: Port[Name] extends (...args: infer Args) => Promise<infer Value> ? (...args: Args) => Value : never;
 };
 
-export function inspectionOver(db: Connection): Synchronous<StoreInspection> {
+export function inspectionOver(db: Connection): Synchronous<LongReads> {
   const nodes = new NodeNumbers(db);
   const flights = new FlightList(db, nodes);
   const deliveries = new DeliveryList(db, nodes);
   const reads = { ...deliveryReads(db, nodes), ...factReads(db, nodes), ...flightEventReads(db) };
   const { bySuffix } = flightReads(db);
-  const counts = db.prepare<[], { state: FlightState; count: number }>('SELECT state, count FROM flight_counts WHERE count > 0');
   return {
     flights: (filter, page) => flights.page(filter, page),
     deliveries: (filter, page) => deliveries.page(filter, page),
@@ -31,7 +29,6 @@ export function inspectionOver(db: Connection): Synchronous<StoreInspection> {
         : [],
     attempts: (id) => reads.attempts(id),
     facts: (id) => reads.facts(id),
-    countFlights: () => Object.fromEntries(counts.all().map(({ state, count }) => [state, count])),
     pieces: (flightId) => reads.pieces(invocationOfFlight(flightId)),
     quickCheck: () => String(db.pragma('quick_check(1)', { simple: true })),
     output: (flightId, stream, afterSeq, maxBytes) => reads.output(invocationOfFlight(flightId), stream, afterSeq, maxBytes),

@@ -1,25 +1,38 @@
-/** The long reads of the port. Their thread is started by the first of them: an idle node does without. */
+/** The long reads of the port. Their thread is started by the first of them and ends when it is idle: a node at rest does without. */
 import { overload, unavailable } from '../domain/errors.ts';
-import type { Log } from '../domain/ports.ts';
+import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
-import type { QuestionName } from './protocol.ts';
+import type { LongReads, QuestionName } from './protocol.ts';
 import { WorkerChannel } from './worker-channel.ts';
 
+/** A thread takes about 15 MB, and 30 ms to start. */
+const idleMs = 30_000;
 /** Asked and not answered; more is told so. */
 const mostAsked = 1_000;
 const retryAfterMs = 1_000;
 /** The end of a flight, and a run that goes on, wait for these. */
 const alwaysTaken: ReadonlySet<QuestionName> = new Set(['pieces', 'output']);
 
-export class Inspection implements StoreInspection {
-  readonly #parts: { readonly path: string; readonly log: Log };
-  /** Those that run on a thread of their own. */
-  readonly #checks = new Set<Promise<unknown>>();
-  #channel: Promise<WorkerChannel> | undefined;
-  #isClosed = false;
-  #asked = 0;
+export interface InspectionParts {
+  readonly path: string;
+  readonly log: Log;
+  /** Read on the calling thread: a row a state. */
+  readonly countFlights: () => Awaited<ReturnType<StoreInspection['countFlights']>>;
+  /** Undefined: the thread stays. */
+  readonly clock?: Pick<Clock, 'setTimer'> | undefined;
+}
 
-  constructor(parts: { readonly path: string; readonly log: Log }) {
+export class Inspection implements StoreInspection {
+  readonly #parts: InspectionParts;
+  /** What has to be over before all is closed: checks on threads of their own, and threads that end. */
+  readonly #besides = new Set<Promise<unknown>>();
+  #check: Promise<unknown> | undefined;
+  #channel: Promise<WorkerChannel> | undefined;
+  #asked = 0;
+  #cancelIdle: CancelTimer = () => undefined;
+  #isClosed = false;
+
+  constructor(parts: InspectionParts) {
     this.#parts = parts;
   }
 
@@ -28,47 +41,65 @@ export class Inspection implements StoreInspection {
   readonly deliveriesBySuffix = this.#question('deliveriesBySuffix');
   readonly attempts = this.#question('attempts');
   readonly facts = this.#question('facts');
-  readonly countFlights = this.#question('countFlights');
   readonly pieces = this.#question('pieces');
   readonly output = this.#question('output');
+
+  async countFlights(): ReturnType<StoreInspection['countFlights']> {
+    if (this.#isClosed) throw unavailable('the store is closed');
+    return this.#parts.countFlights();
+  }
 
   /** All of the file is read for it: what is asked meanwhile does not stand in line behind it. */
   async quickCheck(): Promise<string> {
     if (this.#isClosed) throw unavailable('the store is closed');
     // Who asks while one runs is told what it finds: each is a thread, and reads the whole file.
-    const [running] = this.#checks;
-    if (running !== undefined) return (await running) as string;
-    const check = this.#onItsOwn('quickCheck');
-    this.#checks.add(check);
+    const check = (this.#check ??= this.#beside(this.#onItsOwn('quickCheck')));
     try {
       return (await check) as string;
     } finally {
-      this.#checks.delete(check);
+      if (this.#check === check) this.#check = undefined;
     }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.allSettled(this.#checks);
-    if (this.#channel === undefined) return;
-    const channel = await this.#channel;
-    await channel.close();
+    this.#cancelIdle();
+    await this.#end();
+    await Promise.allSettled(this.#besides);
   }
 
-  #question<Name extends QuestionName>(name: Name): StoreInspection[Name] {
+  #question<Name extends QuestionName>(name: Name): LongReads[Name] {
     const ask = async (...args: unknown[]): Promise<unknown> => {
       if (this.#isClosed) throw unavailable('the store is closed');
-      this.#channel ??= this.#first();
       if (this.#asked >= mostAsked && !alwaysTaken.has(name)) throw overload(`${mostAsked} questions about what is stored wait for their answers already`, retryAfterMs);
+      this.#cancelIdle();
       this.#asked += 1;
       try {
+        this.#channel ??= this.#first();
         const channel = await this.#channel;
         return await channel.ask(name, args);
       } finally {
         this.#asked -= 1;
+        if (this.#asked === 0 && !this.#isClosed) this.#cancelIdle = this.#parts.clock?.setTimer(idleMs, () => void this.#end()) ?? this.#cancelIdle;
       }
     };
-    return ask as unknown as StoreInspection[Name];
+    return ask as unknown as LongReads[Name];
+  }
+
+  /** The next question starts another. */
+  async #end(): Promise<void> {
+    const channel = this.#channel;
+    this.#channel = undefined;
+    if (channel !== undefined) await this.#beside(channel.then((open) => open.close()));
+  }
+
+  async #beside<Result>(work: Promise<Result>): Promise<Result> {
+    this.#besides.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#besides.delete(work);
+    }
   }
 
   async #onItsOwn(name: QuestionName): Promise<unknown> {

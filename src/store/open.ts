@@ -1,8 +1,9 @@
 /** The store: one thread that writes, short reads here, long ones on a thread of their own. */
 import type { NodeId } from '../domain/ids.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { backUp, Backups } from './backup.ts';
+import { flightCounts } from './caches.ts';
 import type { CrashLabel } from './crash.ts';
 import { openReading } from './connection.ts';
 import { Inspection } from './inspection.ts';
@@ -21,6 +22,8 @@ export interface OpenStore {
   /** This node: whose facts the store writes. */
   readonly nodeId: NodeId;
   readonly log: Log;
+  /** Says when the thread of the long reads has been idle for long enough; without it that thread stays. */
+  readonly clock?: Pick<Clock, 'setTimer'>;
   /** Is told of a migration before it is begun, and when it is done. */
   readonly tell?: (text: string) => void;
   /** For tests: the process kills itself at this step, see `crashLabels`. */
@@ -32,12 +35,12 @@ export interface OpenStore {
  * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
  * (another owner, or open to others), `unavailable`; the file is then as it was.
  */
-export async function openStore({ path, nodeId, log, tell, crashAt }: OpenStore): Promise<Store> {
+export async function openStore({ path, nodeId, log, clock, tell, crashAt }: OpenStore): Promise<Store> {
   const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log, tell);
   try {
     const db = openReading(path);
     const backups = new Backups();
-    const inspection = new Inspection({ path, log });
+    const inspection = new Inspection({ path, log, clock, countFlights: flightCounts(db) });
     return {
       ...remembering(readerOver(db), writerOver(channel)),
       inspect: inspection,

@@ -87,7 +87,9 @@ const writes: Readonly<Record<WriteName, true>> = {
 };
 export const writeNames = Object.keys(writes) as readonly WriteName[];
 
-export type QuestionName = keyof StoreInspection;
+/** What the inspection thread answers; the counts are a row a state, and read where they are asked for. */
+export type LongReads = Omit<StoreInspection, 'countFlights'>;
+export type QuestionName = keyof LongReads;
 
 export interface Request {
   readonly id: number;

@@ -1,4 +1,5 @@
 /** The thread that owns the one connection which writes. */
+import { flushCompileCache } from 'node:module';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { internal, toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -61,6 +62,8 @@ try {
   const { path, nodeId, crashAt: label } = workerData as { path: string; nodeId: NodeId; crashAt?: CrashLabel };
   serve(openDatabase(path, undefined, (told) => post({ told })), nodeId, label);
   post('ready');
+  // What was compiled anew for this start, if anything: a node that is killed has no end at which to keep it.
+  flushCompileCache();
 } catch (thrown) {
   post({ failed: toBrokerError(thrown).toInfo() });
   port.close();

@@ -2,14 +2,17 @@
  * HTTP for peers without a certificate: one small request a connection, few connections at once, little time for each,
  * a rate for each address and for all. What lies behind it never sees more than `mostBodyBytes`.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { BrokerError, overload, toBrokerError } from '../domain/errors.ts';
 import type { CancelTimer, Clock } from '../domain/ports.ts';
 import { quoted } from '../domain/text.ts';
 import type { Refusal } from './front.ts';
 import { httpStatusOf } from './http-status.ts';
 import { RateLimit, type RateLimits } from './rate-limit.ts';
+
+// Not imported: that reads all it exports, WebSocket too, and so loads Node's whole web client, 12 MB.
+const http = process.getBuiltinModule('node:http');
 
 export interface EntranceRequest {
   readonly method: string;
@@ -78,7 +81,7 @@ export class Entrance {
     this.#limits = { ...defaultEntranceLimits, ...options.limits };
     this.#rates = new RateLimit(this.#limits.rates, () => options.clock.monotonic());
     // It never listens, so none of its own timeouts would run; each visit has a timer here.
-    this.#server = createServer({ maxHeaderSize: 8192, keepAlive: false }, (request, response) => {
+    this.#server = http.createServer({ maxHeaderSize: 8192, keepAlive: false }, (request, response) => {
       void this.#serve(request, response);
     });
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -142,7 +145,7 @@ export class Entrance {
     const body = await readBody(request, this.#limits.mostBodyBytes);
     const host = visit.remoteAddress.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
     if (!this.#rates.take(host)) {
-      throw new BrokerError('overload', 'too many requests to join', { hint: 'wait a minute and try again' });
+      throw overload('too many requests to join', 60_000);
     }
     visit.cancelTimer();
     visit.cancelTimer = this.#options.clock.setTimer(this.#limits.answerTimeoutMs, () => socket.destroy());

@@ -1,10 +1,12 @@
 /** One small HTTP/1.1 exchange over one TLS 1.3 connection, with a bound on time and size. */
-import { request as httpRequest } from 'node:http';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { HostPort } from '../domain/host-port.ts';
 import type { Clock } from '../domain/ports.ts';
+
+// Not imported: that reads all it exports, WebSocket too, and so loads Node's whole web client, 12 MB.
+const http = process.getBuiltinModule('node:http');
 
 /** A stream to an address that is not reached directly; undefined for one that is. Rejects with why there is none. */
 export type Detour = (address: HostPort, timeoutMs: number) => Promise<Duplex | undefined>;
@@ -88,7 +90,7 @@ function ask(
     connection: 'close',
     ...(method === 'POST' ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) } : {}),
   };
-  const request = httpRequest({ method, path, headers, createConnection: () => socket });
+  const request = http.request({ method, path, headers, createConnection: () => socket });
   request.once('error', reject);
   request.once('response', (response) => {
     const chunks: Buffer[] = [];

@@ -37,3 +37,22 @@ export interface Bench {
   readonly options: Readonly<Record<string, number>>;
   run(context: BenchContext): Promise<BenchResult>;
 }
+
+/** What a peer did at work like that of a bench. */
+export interface Compared {
+  /** Under the program's name in the JSON. */
+  readonly name: string;
+  readonly what: string;
+  readonly rps: number;
+  readonly figure: string;
+}
+
+/** A program of others that is measured beside a bench, when it is installed. */
+export interface Comparison {
+  /** Looked for on PATH. */
+  readonly program: string;
+  /** The bench that it is compared with: measured before and after it, in the same run. */
+  readonly beside: string;
+  version(): string;
+  run(signal: AbortSignal): Promise<readonly Compared[]>;
+}

@@ -1,23 +1,29 @@
-/** `npm run bench [-- --only NAME] [-- --json]`: measures, and says what the figures are worth. */
+/** `npm run bench [-- --only NAME] [--compare] [--json]`: measures, and says what the figures are worth. */
 import { parseArgs } from 'node:util';
 import { localAcceptAt1MBench, localAcceptBench } from './accept/bench.ts';
 import type { Bench, BenchResult } from './bench.ts';
+import { installed, outcome, round } from './compare/compare.ts';
 import { crossNodeBench } from './cross-node/bench.ts';
+import { idleBench } from './idle/bench.ts';
 import { inspectionBench } from './inspection/bench.ts';
 import { registryBench } from './registry/bench.ts';
+import { restartBench } from './restart/bench.ts';
 
-const benches: readonly Bench[] = [localAcceptBench, localAcceptAt1MBench, crossNodeBench, inspectionBench, registryBench];
+const benches: readonly Bench[] = [localAcceptBench, localAcceptAt1MBench, crossNodeBench, restartBench, inspectionBench, registryBench, idleBench];
 
-const usage = `usage: npm run bench -- [--only NAME] [--json] [--OPTION N]
+const usage = `usage: npm run bench -- [--only NAME] [--compare] [--json] [--OPTION N]
+
+  --compare  also what is installed of others, beside the bench that it is compared with: nats-server, localAccept
 
 ${benches.map(({ name, summary, options }) => `  ${name.padEnd(16)} ${summary}\n${Object.entries(options).map(([option, value]) => `                   --${option} ${value}`).join('\n')}`).join('\n')}`;
 
-function asked(): { readonly chosen: readonly Bench[]; readonly json: boolean; readonly options: Readonly<Record<string, number>> } {
+function asked(): { readonly chosen: readonly Bench[]; readonly json: boolean; readonly compare: boolean; readonly options: Readonly<Record<string, number>> } {
   const names = benches.flatMap(({ options }) => Object.keys(options));
   const { values } = parseArgs({
     options: {
       only: { type: 'string', multiple: true },
       json: { type: 'boolean', default: false },
+      compare: { type: 'boolean', default: false },
       ...Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
     },
   });
@@ -26,7 +32,7 @@ function asked(): { readonly chosen: readonly Bench[]; readonly json: boolean; r
   if (wrong !== undefined) throw new TypeError(`--${wrong[0]} is a whole number above 0`);
   const unknown = values.only?.find((name) => !benches.some((bench) => bench.name === name));
   if (unknown !== undefined) throw new TypeError(`there is no bench ${unknown}`);
-  return { chosen: benches.filter(({ name }) => values.only?.includes(name) ?? true), json: values.json, options: Object.fromEntries(given) };
+  return { chosen: benches.filter(({ name }) => values.only?.includes(name) ?? true), json: values.json, compare: values.compare, options: Object.fromEntries(given) };
 }
 
 function print({ name, summary }: Bench, { rows, goals, notes }: BenchResult): void {
@@ -52,9 +58,17 @@ try {
   for (const bench of plan.chosen) {
     const startMs = performance.now();
     const tell = (text: string): void => console.error(`${((performance.now() - startMs) / 1000).toFixed(1).padStart(7)} s  ${bench.name}: ${text}`);
+    const beside = plan.compare ? installed(bench.name, tell) : [];
+    await round(beside, tell, interrupted.signal);
     const result = await bench.run({ tell, options: { ...bench.options, ...plan.options }, signal: interrupted.signal });
     figures[bench.name] = result.figures;
     if (!plan.json) print(bench, result);
+    await round(beside, tell, interrupted.signal);
+    for (const each of beside) {
+      const { lines, json } = outcome(each, result.figures);
+      figures[each.comparison.program] = json;
+      if (!plan.json) for (const line of lines) console.log(`  compared ${line}`);
+    }
   }
   if (plan.json) console.log(JSON.stringify(figures));
   process.exit(0);

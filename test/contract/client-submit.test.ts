@@ -185,7 +185,11 @@ describe('a connection that is lost', () => {
     let isBack: Promise<void> | undefined;
     for await (const each of beckon.submit(many(300), { inFlight: 20 })) {
       results.push(each);
-      if (results.length === 100) isBack = node.server.stop().then(() => node.server.start());
+      if (results.length === 100) isBack = node.server.stop().then(async () => {
+        const tries = relay.count;
+        await waitFor('it to be looked for while it is away', () => relay.count > tries + 1);
+        await node.server.start();
+      });
     }
     await isBack;
     expect(results.filter(({ error }) => error !== undefined)).toEqual([]);

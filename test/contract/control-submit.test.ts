@@ -40,7 +40,7 @@ const selector = { address: 'fabric', any: false, all: false, anyOwner: false, h
 
 function invoke(task: string | Uint8Array = 'echo hi', changes: Partial<InvokeRequest> = {}): InvokeRequest {
   return {
-    selector, task: { text: Buffer.from(task), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: false, notify: false, idleLimitMs: undefined,
+    selector, task: { text: Buffer.from(task), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: false, notify: false, idleLimitMs: undefined, takesMore: true,
     ...changes,
   };
 }
@@ -283,9 +283,10 @@ describe('memory is bounded', () => {
   };
 
   test('a client that reads no answers is not read from, and has them all once it reads', async () => {
-    settle(() => Promise.reject(new BrokerError('overload', 'x'.repeat(1000))));
+    const candidates = Array.from({ length: 30 }, () => ({ address: '@fabric@laptop#main', why: 'y'.repeat(100) }));
+    settle(() => Promise.reject(new BrokerError('overload', 'x'.repeat(1000), { candidates })));
     const stream = open();
-    const all = 30_000;
+    const all = 6000;
     // The library takes in whatever comes until it is read from for the first time.
     stream.send(submission(all));
     await waitFor('the first answer', () => stream.answers.length === 1);

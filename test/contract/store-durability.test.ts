@@ -92,7 +92,7 @@ test('a store that closes settles what it was asked, refuses what comes later, a
   await using temp = await openTempStore(me);
   const story = new Story();
   const { store } = temp;
-  await store.inspect.countFlights();
+  await store.inspect.flights({}, { limit: 1 });
   const asked = Array.from({ length: 100 }, () => store.write.accept(story.accept(story.invocation({ origin: me, owner: me }))));
   const closing = store.close();
   expect(await Promise.all(asked)).toHaveLength(100);
@@ -101,6 +101,7 @@ test('a store that closes settles what it was asked, refuses what comes later, a
   expect(readdirSync(temp.directory)).toEqual(['beckon.db']);
   await expect(store.write.saw({ nodeId: me, atMs: 1 })).rejects.toMatchObject({ code: 'unavailable' });
   await expect(store.inspect.countFlights()).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(store.inspect.flights({}, { limit: 1 })).rejects.toMatchObject({ code: 'unavailable' });
 });
 
 test('a database that can not be used is refused by openStore, and nothing is left running', async () => {

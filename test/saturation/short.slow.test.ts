@@ -7,7 +7,7 @@ const boundMs = 170_000;
 
 test('three nodes given far too much: each call is answered or told overload, and no node suspects another', async () => {
   const told: string[] = [];
-  const verdict = await saturation({ seed: 8, durationMs: 12_000, outputBytes: 96 * 1024 * 1024, judgesMemory: false, keep: false, signal: new AbortController().signal, tell: (text) => void told.push(text) });
+  const verdict = await saturation({ seed: 8, durationMs: 8_000, outputBytes: 32 * 1024 * 1024, judgesMemory: false, keep: false, signal: new AbortController().signal, tell: (text) => void told.push(text) });
   const broken = verdict.report().filter((line) => !line.startsWith('ok'));
   if (broken.length > 0) console.error(told.join('\n'));
   expect(broken).toEqual([]);

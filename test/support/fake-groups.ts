@@ -22,8 +22,12 @@ export abstract class FakeGroups extends FakeNetwork {
   abstract invoke(input: InvokeInput): Promise<{ flight: Flight; deduplicated: boolean }>;
   abstract findFlight(id: string): Promise<Flight>;
 
-  invokeEach(inputs: readonly InvokeInput[]): ReturnType<BrokerApi['invokeEach']> {
+  invokeEach(inputs: readonly InvokeInput[]): ReturnType<ReturnType<BrokerApi['submission']>> {
     return inputs.map((input) => this.invoke(input));
+  }
+
+  submission(): ReturnType<BrokerApi['submission']> {
+    return (inputs) => this.invokeEach(inputs);
   }
 
   async shareAgent(input: ShareInput): ReturnType<BrokerApi['shareAgent']> {

@@ -65,7 +65,7 @@ export class TestNode {
 
   /** The process of the node, found by what it runs for, since a detached one is nobody's child. */
   get pid(): number | undefined {
-    const program = /src\/main\.ts up( |$)/;
+    const program = /(src\/main\.ts|dist\/main\.js) up( |$)/;
     return processesOf(this.home).find(({ command }) => program.test(command) && !/^\S*(strace|script|ip) /.test(command))?.pid;
   }
 

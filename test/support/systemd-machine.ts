@@ -130,7 +130,7 @@ export class SystemdMachine implements AsyncDisposable {
 
 function debootstrap(root: string): Promise<void> {
   const faster = findProgram('eatmydata');
-  const [program = '', ...args] = [...(faster === undefined ? [] : [faster]), findProgram('debootstrap') ?? '', '--variant=minbase', `--include=${packages}`, 'bookworm', root];
+  const [program, ...args] = [...(faster === undefined ? [] : [faster]), findProgram('debootstrap') ?? '', '--variant=minbase', `--include=${packages}`, 'bookworm', root];
   const making = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` } });
   let said = '';
   for (const stream of [making.stdout, making.stderr]) stream.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-1000)));

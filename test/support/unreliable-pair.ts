@@ -26,7 +26,7 @@ import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-to
 import { generateNodeKey } from '../../src/trust/node-key.ts';
 import { noProjects } from './no-projects.ts';
 import { noCheckouts, noWorktrees } from './no-worktrees.ts';
-import { FakeClock } from './fake-clock.ts';
+import { PairClock } from './pair-clock.ts';
 import { silentLog } from './temp-store.ts';
 
 const meshId = asMeshId('redelivery');
@@ -127,12 +127,12 @@ export class Machine {
   isDraining = false;
   readonly #key = generateNodeKey();
   readonly #path: string;
-  readonly #clock: FakeClock;
+  readonly #clock: PairClock;
   #runs: HeldRun[] = [];
   #running: { readonly store: Store; readonly broker: Broker } | undefined;
   #peer: Machine | undefined;
 
-  constructor(name: string, directory: string, clock: FakeClock) {
+  constructor(name: string, directory: string, clock: PairClock) {
     this.name = name;
     this.#path = join(directory, `${name}.db`);
     this.#clock = clock;
@@ -275,7 +275,7 @@ interface Late {
 }
 
 export class UnreliablePair implements AsyncDisposable {
-  readonly clock = new FakeClock();
+  readonly clock = new PairClock();
   readonly left: Machine;
   readonly right: Machine;
   readonly #directory = mkdtempSync(join(tmpdir(), 'beckon-pair-'));

@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 
 const isGone = (): Promise<true> => waitFor(`${mark} and its child to be gone`, () => agentProcesses().length === 0) as Promise<true>;
-const agentProcesses = (): ReturnType<typeof processesNaming> => processesNaming(mark).filter(({ command }) => !command.includes('main.ts'));
+const agentProcesses = (): ReturnType<typeof processesNaming> => processesNaming(mark).filter(({ command }) => !/main\.(ts|js)/.test(command));
 
 async function running(flags: readonly string[] = [], terminal = false): Promise<{ readonly run: Run; readonly id: string }> {
   const run = laptop.start(['invoke', address, 'go', ...flags], { terminal, ...(terminal ? { typing: true, env: { NO_COLOR: '1' } } : {}) });

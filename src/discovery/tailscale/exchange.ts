@@ -1,10 +1,12 @@
 /** HTTP/1.1 with the local tailscaled, bounded in time and size. */
-import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { BrokerError, unavailable } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports.ts';
 import type { LocalApiPlace } from './place.ts';
+
+// Not imported: that reads all it exports, WebSocket too, and so loads Node's whole web client, 12 MB.
+const http = process.getBuiltinModule('node:http');
 
 export interface Call {
   readonly place: LocalApiPlace;
@@ -33,7 +35,7 @@ export function open(call: Call): Promise<{ readonly response: IncomingMessage; 
       ...(place.kind === 'socket' ? { socketPath: place.path } : { host: '127.0.0.1', port: place.port }),
       ...(method === 'POST' ? { setHost: false } : {}),
     };
-    const request = httpRequest(options);
+    const request = http.request(options);
     const settle = (outcome: () => void): void => {
       cancelTimer();
       signal?.removeEventListener('abort', onAbort);

@@ -62,6 +62,7 @@ async function fresh(context: BenchContext): Promise<BenchResult> {
     const node = await holdingNode(cluster, 'fresh');
     await using load = await loadOf(node);
     const rounds = await measureInTurn([floor, { name: freshName, load }], round, context);
+    await node.down('--force');
     return { figures: figuresOf(rounds, freshName), rows: rowsOf(rounds, [floorName, freshName]), goals: goalsOf(rounds, freshName), notes: notesOf(round) };
   });
 }
@@ -78,6 +79,7 @@ async function stored(context: BenchContext): Promise<BenchResult> {
     await using load = await loadOf(node);
     await using otherLoad = await loadOf(other);
     const rounds = await measureInTurn([floor, { name: freshName, load: otherLoad }, { name: storedName, load }], round, context);
+    await Promise.all([node.down('--force'), other.down('--force')]);
     const share = ratio(rounds, storedName, freshName);
     return {
       figures: figuresOf(rounds, storedName),

@@ -9,7 +9,8 @@ import { openStore } from '../../../src/store/open.ts';
 import { TestNode } from '../../support/node-process.ts';
 import { silentLog } from '../../support/temp-store.ts';
 import type { Bench, BenchContext, BenchResult } from '../bench.ts';
-import { ms, rounded, spreadOf } from '../figures.ts';
+import { ms, rounded, spread, spreadOf } from '../figures.ts';
+import type { Spread } from '../figures.ts';
 import { storeHistory } from '../stored/history.ts';
 import { besideBackup, besidePruning } from './beside.ts';
 import type { Beside } from './beside.ts';
@@ -34,7 +35,7 @@ async function ask(client: NodeClient, question: Question): Promise<Answered> {
 }
 
 /** Every question in each round, in another order each time, so that none finds what the one before it left in memory. */
-async function askAll(client: NodeClient, all: readonly Question[], rounds: number): Promise<{ readonly answered: readonly Answered[]; readonly floorMs: number }> {
+async function askAll(client: NodeClient, all: readonly Question[], rounds: number): Promise<{ readonly answered: readonly Answered[]; readonly floor: Spread }> {
   const worst = new Map<string, number[]>();
   const floors: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -47,7 +48,7 @@ async function askAll(client: NodeClient, all: readonly Question[], rounds: numb
     }
   }
   const answered = [...worst].map(([what, times]) => ({ what, worstMs: spreadOf(times).max })).toSorted((a, b) => b.worstMs - a.worstMs);
-  return { answered, floorMs: spreadOf(floors).p50 };
+  return { answered, floor: spreadOf(floors) };
 }
 
 async function seen(client: NodeClient): Promise<{ readonly flights: readonly FlightId[]; readonly group: string }> {
@@ -86,7 +87,7 @@ export const inspectionBench: Bench = {
       await node.up({ detach: true });
       const client = await connect({ socketPath: node.socketPath, now: Date.now });
       const first = await ask(client, { what: 'the first list after the start of the node', ask: (to) => to.listFlights({ state: 'failed', agent: 'nobody' }, { limit: 100 }) });
-      const { answered, floorMs } = await askAll(client, questions(nodeName, Date.now(), await seen(client)), rounds);
+      const { answered, floor } = await askAll(client, questions(nodeName, Date.now(), await seen(client)), rounds);
       client.close();
       await node.down('--force');
       const worst = answered[0]?.worstMs ?? Number.NaN;
@@ -99,8 +100,8 @@ export const inspectionBench: Bench = {
         const load = new Load(store, { nodeId: nodeId as never, nodeName, nowMs: Date.now() });
         const retention = { outputMs: 15 * dayMs, outputBytes: 1e15, recordMs: 3650 * dayMs };
         for (const measure of [
-          () => besidePruning(store, load, rounds, retention),
-          () => besidePruning(store, load, rounds, { ...retention, outputMs: 3650 * dayMs, recordMs: 200 * dayMs }),
+          () => besidePruning(store, load, 2 * rounds, retention),
+          () => besidePruning(store, load, 2 * rounds, { ...retention, outputMs: 3650 * dayMs, recordMs: 200 * dayMs }),
           () => besideBackup(store, load, rounds, join(home, 'copy.db')),
         ]) {
           beside.push(await measure());
@@ -115,13 +116,13 @@ export const inspectionBench: Bench = {
       const lost = (each: Beside): number => rounded(1 - each.share);
       return {
         figures: {
-          ...{ stored: made.invocations, events: made.events, facts: made.facts, questions: answered.length, worstMs: rounded(worst), worst: answered[0]?.what ?? '', floorMs: rounded(floorMs), firstMs: rounded(first.worstMs) },
+          ...{ stored: made.invocations, events: made.events, facts: made.facts, questions: answered.length, worstMs: rounded(worst), worst: answered[0]?.what ?? '', medianMs: rounded(spreadOf(answered.map((each) => each.worstMs)).p50), floorP50Ms: rounded(floor.p50), floorMaxMs: rounded(floor.max), firstMs: rounded(first.worstMs) },
           ...{ pruningOutputsLoses: lost(outputs), pruningRecordsLoses: lost(records), backupLoses: lost(backup) },
         },
         rows: [
           { what: 'stored', figure: `${made.invocations} invocations, ${made.events} events of flights, ${made.facts} facts; ${made.open} are open` },
           { what: first.what, figure: ms(first.worstMs) },
-          { what: 'a call that reads nothing (floor), p50', figure: ms(floorMs) },
+          { what: 'a call that reads nothing (floor)', figure: spread(floor) },
           ...answered.map(({ what, worstMs }) => ({ what, figure: `at worst ${ms(worstMs)}` })),
           { what: 'pruning of outputs takes from the work beside it', figure: besideWords(outputs) },
           { what: 'pruning of records', figure: besideWords(records) },
@@ -134,12 +135,12 @@ export const inspectionBench: Bench = {
           })),
         ],
         notes: [
-          'Lists: a real node, asked over its control socket, pages of 100, each at its worst. The file is in the cache of the operating system, little of it in that of the node.',
+          'Lists: a real node, asked over its control socket, pages of 100, each at its worst; what the floor has at its worst, they have too. The file is in the cache of the operating system, little of it in that of the node.',
           'Work beside: through the store of this process, 64 invocations in flight, each accepted, started and finished on the disk; pruning without a pause between rounds, where a node makes one in ten seconds.',
         ],
       };
     } finally {
-      await node.kill9().catch((error: unknown) => tell(`nothing to stop: ${String(error)}`));
+      if (node.pid !== undefined) await node.kill9();
       await rm(home, { recursive: true, force: true });
     }
   },

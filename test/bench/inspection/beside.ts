@@ -19,7 +19,7 @@ export interface Beside {
   readonly done: string;
 }
 
-const windowMs = 4000;
+const windowMs = 2500;
 
 async function window(load: Load, ms: number): Promise<Rate> {
   const over = { now: false };

@@ -55,6 +55,16 @@ describe('a plan', () => {
     expect(supervisor.entryPath).toBe(join(root, 'home', 'ada', '.config', 'systemd', 'user', 'beckon.service'));
   });
 
+  test('starts the launcher of a checkout, and an installed program with its Node', async () => {
+    const installed = await planned(ofAda({ argv: ['/opt/node', '--flag', '/opt/beckon/main.js'] }));
+    expect(installed.entryText).toContain('ExecStart=/opt/node --flag /opt/beckon/main.js up --drain 60s\n');
+    for (const name of ['scripts', 'src', 'dist']) mkdirSync(join(root, name));
+    writeFileSync(join(root, 'scripts', 'beckon'), '', { mode: 0o755 });
+    const texts = await Promise.all(['src/main.ts', 'dist/main.js'].map(async (program) => (await planned(ofAda({ argv: ['/opt/node', join(root, program)] }))).entryText));
+    expect(texts[0]).toContain(`ExecStart=${join(root, 'scripts', 'beckon')} up --drain 60s\n`);
+    expect(texts[1], 'whichever of the two runs now').toBe(texts[0]);
+  });
+
   test('keeps what another shell had, takes what this one has, and says which is which', async () => {
     const { supervisor } = await planned(ofAda());
     mkdirSync(join(root, 'home', 'ada', '.local', 'state', 'beckon'), { recursive: true });

@@ -83,10 +83,26 @@ test('each ULID is greater than the one before, wherever the clock goes', () => 
   );
 });
 
+test('the last four characters of ULIDs differ for a million in a row, and the rest is random', () => {
+  const clock = { now: () => 1_700_000_000_000 };
+  const [ulids, others] = [createSystemUlids(clock), createSystemUlids(clock)];
+  const suffixes = new Set<string>();
+  for (let count = 0; count < 2 ** 20; count += 1) suffixes.add(ulids.next().slice(-4));
+  expect(suffixes.size).toBe(2 ** 20);
+  expect(ulids.next().slice(10, 22)).not.toBe(others.next().slice(10, 22));
+});
+
 describe('the digest', () => {
   test('is sha256 over the parts, each after its length', () => {
     const expected = createHash('sha256').update(Buffer.from('0000000000000003', 'hex')).update('aé').update(Buffer.alloc(8)).digest('hex');
     expect(systemDigest(['aé', new Uint8Array()])).toBe(expected);
+  });
+
+  test('is the same for much as for little', () => {
+    const large = new Uint8Array(100_000).fill(7);
+    const length = Buffer.alloc(8);
+    length.writeUInt32BE(large.length, 4);
+    expect(systemDigest([large])).toBe(createHash('sha256').update(length).update(large).digest('hex'));
   });
 
   test('differs for lists that read the same when joined, and not for text and its bytes', () => {

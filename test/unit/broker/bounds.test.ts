@@ -115,7 +115,7 @@ test('an origin that comes back is told what it missed a page at a time, however
     for (const invocationId of next) {
       open.delete(invocationId);
       acked.add(invocationId);
-      await pump.acknowledged({ type: 'event_ack', invocationId, seq: 1, unknown: false });
+      pump.acknowledged({ type: 'event_ack', invocationId, seq: 1, unknown: false });
     }
   }
   expect(acked.size).toBe(total);

@@ -37,6 +37,10 @@ describe('what lint can not say, or should not be the only one to say', () => {
     expect(named).toEqual([]);
   });
 
+  test('nothing imports node:http but its types: a module that does loads the whole web client of Node, 12 MB a node', () => {
+    expect(src.filter((path) => /^import (?!type )[^;]*from '(node:)?https?'/m.test(code(text(path), 'keep')))).toEqual([]);
+  });
+
   test('no error is swallowed', () => {
     const swallowed = typescript.filter((path) =>
       /catch\s*(\([^)]*\))?\s*\{\s*\}|\.catch\(\s*(\([^)]*\)|\w+)\s*=>\s*(\{\s*\}|undefined|null|void 0)\s*,?\s*\)/.test(code(text(path), 'blank')),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { flightOfInvocation } from '../../../src/domain/ids.ts';
-import { mostBytes, mostMembers, nextBatch } from '../../../src/store/group-commit.ts';
+import { conflict } from '../../../src/domain/errors.ts';
+import { GroupCommit, mostBytes, mostMembers, nextBatch } from '../../../src/store/group-commit.ts';
 import type { Request } from '../../../src/store/protocol.ts';
 import { nodeIdFor, Story, textTask } from '../../support/temp-store.ts';
 import { codeOf, request, scratchWriter } from './scratch.ts';
@@ -101,6 +102,53 @@ describe('a batch', () => {
     const member = { nodeId: nodeIdFor(2), name: 'n', owner: 'o', chain: { leaf: new Uint8Array(1), issuer: new Uint8Array(1) }, notBeforeMs: 1, addresses: [] };
     expect(commit(request('redeemInvite', { stamp: story.stamp(), secretHash: 'none', member })).map(codeOf)).toEqual(['denied']);
     expect(reading.prepare('SELECT what FROM events').all()).toEqual([{ what: 'invite.refused' }]);
+  });
+});
+
+describe('the statements of a batch', () => {
+  /** Writes of the name `bad` fail; what is said to the database, in order. */
+  function scripted() {
+    const said: string[] = [];
+    let isOpen = false;
+    const run = (sql: string): void => {
+      said.push(sql);
+      if (sql.startsWith('BEGIN')) isOpen = true;
+      if (sql === 'COMMIT' || sql === 'ROLLBACK') isOpen = false;
+    };
+    const db = { prepare: (sql: string) => ({ run: () => run(sql) }), get inTransaction() { return isOpen; } };
+    const memory = { mark: () => () => said.push('unmark'), flush: () => said.push('flush'), reset: () => said.push('reset') };
+    const group = new GroupCommit({
+      db: db as never, memory,
+      perform: (name) => {
+        said.push(name);
+        if (name === 'bad') throw conflict('no');
+      },
+    });
+    return (...names: string[]): { said: string[]; codes: string[] } => {
+      said.length = 0;
+      const answers = group.commit(names.map((name, id) => ({ id, name, input: {}, size: 1 })));
+      return { said: [...said], codes: answers.map(codeOf) };
+    };
+  }
+  const apart = (name: string): string[] => ['SAVEPOINT member', name, ...(name === 'bad' ? ['ROLLBACK TO member', 'RELEASE member', 'unmark'] : ['RELEASE member'])];
+
+  test('are no savepoints while no member fails', () => {
+    const commit = scripted();
+    expect(commit('a', 'b').said).toEqual(['BEGIN IMMEDIATE', 'a', 'b', 'flush', 'COMMIT']);
+  });
+
+  test('are undone and said again with savepoints when one fails, and for a while each batch has them from the start', () => {
+    const commit = scripted();
+    const first = commit('a', 'bad', 'b');
+    expect(first).toEqual({ said: ['BEGIN IMMEDIATE', 'a', 'bad', 'ROLLBACK', 'reset', 'BEGIN IMMEDIATE', ...apart('a'), ...apart('bad'), ...apart('b'), 'flush', 'COMMIT'], codes: ['ok', 'conflict', 'ok'] });
+    for (let count = 1; count < 32; count += 1) expect(commit('a', 'b').said).toEqual(['BEGIN IMMEDIATE', ...apart('a'), ...apart('b'), 'flush', 'COMMIT']);
+    expect(commit('a', 'b').said).not.toContain('SAVEPOINT member');
+  });
+
+  test('are taken back for one that fails alone, and nothing is committed', () => {
+    const commit = scripted();
+    expect(commit('bad')).toEqual({ said: ['BEGIN IMMEDIATE', 'bad', 'ROLLBACK', 'reset'], codes: ['conflict'] });
+    expect(commit('a').said).toEqual(['BEGIN IMMEDIATE', 'a', 'flush', 'COMMIT']);
   });
 });
 

@@ -166,7 +166,11 @@ export interface InvokeRequest {
   detach: boolean;
   /** Tell the person at this node when it waits and when it has finished. */
   notify: boolean;
-  idleLimitMs?: number | undefined;
+  idleLimitMs?:
+    | number
+    | undefined;
+  /** The client reads `more`. */
+  takesMore: boolean;
 }
 
 /** `invoke.selector.all` is taken for true, `invoke.detach` is not looked at. */
@@ -181,7 +185,11 @@ export interface InvokeAllRequest {
 }
 
 export interface InvokeResponse {
-  update: FlightUpdate | undefined;
+  update:
+    | FlightUpdate
+    | undefined;
+  /** What follows it, as far as it was there at the same moment. */
+  more: FlightUpdate[];
 }
 
 /** What a client has at once goes in one message. */
@@ -217,10 +225,16 @@ export interface Submitted {
 export interface FollowFlightRequest {
   id: string;
   afterSeq: number;
+  /** The client reads `more`. */
+  takesMore: boolean;
 }
 
 export interface FollowFlightResponse {
-  update: FlightUpdate | undefined;
+  update:
+    | FlightUpdate
+    | undefined;
+  /** As in InvokeResponse. */
+  more: FlightUpdate[];
 }
 
 /** One step of a flight as a caller sees it, in order. */
@@ -862,6 +876,7 @@ function createBaseInvokeRequest(): InvokeRequest {
     detach: false,
     notify: false,
     idleLimitMs: undefined,
+    takesMore: false,
   };
 }
 
@@ -899,6 +914,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.idleLimitMs !== undefined) {
       writer.uint32(176).int64(message.idleLimitMs);
+    }
+    if (message.takesMore !== false) {
+      writer.uint32(1120).bool(message.takesMore);
     }
     return writer;
   },
@@ -1004,6 +1022,14 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             message.idleLimitMs = longToNumber(reader.int64());
             continue;
           }
+          case 140: {
+            if (tag !== 1120) {
+              break;
+            }
+
+            message.takesMore = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1086,13 +1112,16 @@ export const InvokeAllRequest: MessageFns<InvokeAllRequest> = {
 };
 
 function createBaseInvokeResponse(): InvokeResponse {
-  return { update: undefined };
+  return { update: undefined, more: [] };
 }
 
 export const InvokeResponse: MessageFns<InvokeResponse> = {
   encode(message: InvokeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.update !== undefined) {
       FlightUpdate.encode(message.update, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.more) {
+      FlightUpdate.encode(v!, writer.uint32(1122).fork()).join();
     }
     return writer;
   },
@@ -1116,6 +1145,14 @@ export const InvokeResponse: MessageFns<InvokeResponse> = {
             }
 
             message.update = FlightUpdate.decode(reader, reader.uint32());
+            continue;
+          }
+          case 140: {
+            if (tag !== 1122) {
+              break;
+            }
+
+            message.more.push(FlightUpdate.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -1362,7 +1399,7 @@ export const Submitted: MessageFns<Submitted> = {
 };
 
 function createBaseFollowFlightRequest(): FollowFlightRequest {
-  return { id: "", afterSeq: 0 };
+  return { id: "", afterSeq: 0, takesMore: false };
 }
 
 export const FollowFlightRequest: MessageFns<FollowFlightRequest> = {
@@ -1372,6 +1409,9 @@ export const FollowFlightRequest: MessageFns<FollowFlightRequest> = {
     }
     if (message.afterSeq !== 0) {
       writer.uint32(16).int64(message.afterSeq);
+    }
+    if (message.takesMore !== false) {
+      writer.uint32(1120).bool(message.takesMore);
     }
     return writer;
   },
@@ -1405,6 +1445,14 @@ export const FollowFlightRequest: MessageFns<FollowFlightRequest> = {
             message.afterSeq = longToNumber(reader.int64());
             continue;
           }
+          case 140: {
+            if (tag !== 1120) {
+              break;
+            }
+
+            message.takesMore = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1419,13 +1467,16 @@ export const FollowFlightRequest: MessageFns<FollowFlightRequest> = {
 };
 
 function createBaseFollowFlightResponse(): FollowFlightResponse {
-  return { update: undefined };
+  return { update: undefined, more: [] };
 }
 
 export const FollowFlightResponse: MessageFns<FollowFlightResponse> = {
   encode(message: FollowFlightResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.update !== undefined) {
       FlightUpdate.encode(message.update, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.more) {
+      FlightUpdate.encode(v!, writer.uint32(1122).fork()).join();
     }
     return writer;
   },
@@ -1449,6 +1500,14 @@ export const FollowFlightResponse: MessageFns<FollowFlightResponse> = {
             }
 
             message.update = FlightUpdate.decode(reader, reader.uint32());
+            continue;
+          }
+          case 140: {
+            if (tag !== 1122) {
+              break;
+            }
+
+            message.more.push(FlightUpdate.decode(reader, reader.uint32()));
             continue;
           }
         }

@@ -6,7 +6,7 @@ import type { PeerMessage } from '../../../src/domain/messages.ts';
 import { Task } from '../../../src/gen/beckon/v1/record.ts';
 import { encodeForward } from '../../../src/mesh/control-frames.ts';
 import { Inflow } from '../../../src/mesh/inflow.ts';
-import { TaskRoom } from '../../../src/mesh/task-room.ts';
+import { TaskRoom } from '../../../src/rpc/task-room.ts';
 import { encodeTask } from '../../../src/rpc/work.ts';
 import * as samples from '../rpc/samples.ts';
 
@@ -47,11 +47,13 @@ const [one, other] = fc.sample(samples.invocation, { numRuns: 2, seed: 5 }) as [
 const hlc = encodeHlc({ ms: 1, counter: 1 });
 const task = { text: new Uint8Array(90_000), files: [] };
 const encoded = Task.encode(encodeTask(task)).finish();
+const events = (bytes: number): Parameters<Inflow['events']> => [{ invocationId: one.id, receivedAtMs: 1, events: [] }, bytes];
 
 /** A peer of a node that has room for one such task. */
 function peer(room: TaskRoom) {
   const delivered: PeerMessage[] = [];
   let isReading = true;
+  let readsControl = true;
   let store = (): void => undefined;
   const inflow = new Inflow({
     deliver: (message) => {
@@ -62,7 +64,7 @@ function peer(room: TaskRoom) {
       throw error;
     },
     readData: (reads) => (isReading = reads),
-    readControl: () => undefined,
+    readControl: (reads) => (readsControl = reads),
     room,
   });
   const announce = (invocation: Invocation): void => {
@@ -72,7 +74,7 @@ function peer(room: TaskRoom) {
   const send = (invocation: Invocation): void => {
     for (let offset = 0; offset < encoded.length; offset += 30_000) inflow.piece({ invocationId: invocation.id, offset, content: Buffer.from(encoded.subarray(offset, offset + 30_000)) });
   };
-  return { inflow, delivered, announce, send, isReading: () => isReading, stored: () => store() };
+  return { inflow, delivered, announce, send, isReading: () => isReading, readsControl: () => readsControl, stored: () => store() };
 }
 
 test('a peer whose large task finds no room is not read until another’s is stored', async () => {
@@ -95,4 +97,10 @@ test('a peer that goes away in the middle of a large task gives its room back', 
   second.announce(other);
   first.inflow.close();
   expect(second.isReading()).toBe(true);
+});
+
+test('large tasks and events that wait for the disk hold up the data stream, and never the one that heartbeats come by', () => {
+  const sender = peer(new TaskRoom());
+  for (let count = 0; count < 10; count += 1) sender.inflow.events(...events(16 * 1024 * 1024));
+  expect([sender.isReading(), sender.readsControl()]).toEqual([false, true]);
 });

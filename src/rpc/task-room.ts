@@ -1,6 +1,6 @@
 /**
- * Memory for tasks that arrive in pieces, all peers together: a task begins to be read when there is room for the whole of
- * it, in the order in which they were announced. So many peers with the largest tasks cost no more than a few of them.
+ * Memory for tasks that are still arriving, whoever sends them: a large one begins to be read when there is room for the whole of
+ * it, in the order in which they were announced. So many senders of the largest tasks cost no more than a few of them.
  */
 
 /** Six of the largest. */

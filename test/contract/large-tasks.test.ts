@@ -1,0 +1,74 @@
+/** Callers with more large tasks than their node has room for. */
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connect } from '../../src/client/index.ts';
+import type { Beckon } from '../../src/client/index.ts';
+import { controlHandlers } from '../../src/control/handlers.ts';
+import { largeTasks } from '../../src/control/large-tasks.ts';
+import { ControlServiceService } from '../../src/gen/beckon/v1/control.ts';
+import { TaskRoom } from '../../src/rpc/task-room.ts';
+import { FakeNode } from '../support/fake-node.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const task = new Uint8Array(400 * 1024);
+/** Of a node that has room for two of these. */
+const roomBytes = 2.5 * task.length;
+
+let node: FakeNode;
+let server: Server;
+let beckon: Beckon;
+/** What the node is storing, and lets it be stored. */
+let storing: PromiseWithResolvers<void>;
+let large: number;
+
+beforeEach(async () => {
+  node = await new FakeNode().start();
+  storing = Promise.withResolvers<void>();
+  large = 0;
+  const { broker } = node;
+  const invoke = broker.invoke.bind(broker);
+  broker.invoke = async (input) => {
+    if (input.task.text.length === task.length) {
+      large += 1;
+      await storing.promise;
+    }
+    return invoke({ ...input, task: { text: new TextEncoder().encode('echo hi'), files: [] } });
+  };
+  server = new Server({ interceptors: [largeTasks(new TaskRoom(roomBytes), 20 * 1024 * 1024)] });
+  server.addService(ControlServiceService, controlHandlers(broker, { authenticate: () => ({ id: 'uid:1' }), onFault: () => undefined }, { served: {} as never, stopping: new AbortController().signal }));
+  const socketPath = join(node.directory, 'small.sock');
+  await new Promise<void>((resolve, reject) => server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => (error === null ? resolve() : reject(error))));
+  beckon = await connect({ socketPath });
+});
+afterEach(async () => {
+  beckon.close();
+  server.forceShutdown();
+  await node.stop();
+});
+
+test('have as many of them read as there is room for, and small ones beside them', async () => {
+  const calls = Array.from({ length: 5 }, () => beckon.invoke('fabric', task));
+  await waitFor('the room to be full', () => large === 2);
+  expect(await beckon.invoke('fabric', 'echo small').result()).toMatchObject({ state: 'completed' });
+  expect(large).toBe(2);
+  storing.resolve();
+  const results = await Promise.all(calls.map((call) => call.result()));
+  expect(results.map(({ text }) => text)).toEqual(Array.from({ length: 5 }, () => 'hi\n'));
+});
+
+test('leave no place taken when they go away while they wait for one', async () => {
+  const first = Array.from({ length: 2 }, () => beckon.invoke('fabric', task));
+  await waitFor('the room to be full', () => large === 2);
+  const leaving = new AbortController();
+  const gone = Array.from({ length: 3 }, () => beckon.invoke('fabric', task, { signal: leaving.signal, detach: true }));
+  // What is asked later on the same connection is there later.
+  await beckon.status();
+  leaving.abort();
+  await Promise.allSettled(gone.map((call) => call.accepted));
+  await beckon.status();
+  storing.resolve();
+  await Promise.all(first.map((call) => call.result()));
+  expect(await beckon.invoke('fabric', task).result()).toMatchObject({ state: 'completed' });
+  expect(large).toBe(3);
+});
