@@ -52,6 +52,23 @@ const host = systemHost({
     const { surveyHere } = await import('./app/survey.ts');
     return await surveyHere({ paths, env });
   },
+  belongings: {
+    find: async () => {
+      const { findBelongings } = await import('./app/belongings.ts');
+      return await findBelongings({ paths, cacheDir: compiled });
+    },
+    remove: async (belongings) => {
+      const { removeBelongings } = await import('./app/belongings.ts');
+      return await removeBelongings({ paths, cacheDir: compiled }, belongings);
+    },
+  },
+  supervision: async () => {
+    const { createSupervision } = await import('./app/supervision.ts');
+    const { systemRun } = await import('./supervisor/run.ts');
+    const { currentUser } = await import('./app/current-user.ts');
+    const argv = [process.execPath, ...process.execArgv, process.argv[1] ?? ''] as const;
+    return createSupervision({ env, platform: process.platform, uid: process.getuid?.() ?? 0, ppid: process.ppid, own: currentUser(), argv, run: systemRun(env) });
+  },
   copy: {
     refusedBecause: async () => {
       const { cloneWords, readCloneMark } = await import('./app/clone-mark.ts');

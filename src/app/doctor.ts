@@ -1,6 +1,7 @@
 /** What `doctor` sees of this machine from outside the node: who may open what, what was left behind, and, while the node is down, its store and tailnet. */
-import { statfs } from 'node:fs/promises';
+import { open, rm, statfs } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { removeSocket } from '../control/socket-path.ts';
 import { databaseCheck, tailnetCheck } from '../domain/checks.ts';
 import type { Check } from '../domain/checks.ts';
@@ -30,11 +31,14 @@ export interface ExamineParts {
   readonly fix: boolean;
   /** A node answers on the control socket. */
   readonly isRunning: boolean;
+  /** Only whether the node can store what it is given: for those who ask every few seconds. */
+  readonly quick?: boolean;
 }
 
 /** Never rejects for what it finds. With `fix` false nothing is changed. */
 export async function examineHere(parts: ExamineParts): Promise<readonly Check[]> {
-  const { paths, isRunning } = parts;
+  const { paths, isRunning, quick = false } = parts;
+  if (quick) return [await storable(paths)];
   if (!existsSync(paths.stateDir)) return [{ id: 'permissions', ok: true, detail: `nothing is there yet: ${paths.stateDir} is made by the first start`, hint: '' }, await config(parts), absent];
   const about = [await permissions(parts), await disk(paths), await config(parts), ...(await copy(paths))];
   if (isRunning) return about;
@@ -88,6 +92,26 @@ async function config({ paths, env }: ExamineParts): Promise<Check> {
   } catch (thrown) {
     const { message, hint = '' } = toBrokerError(thrown);
     return { id, ok: false, detail: message, hint };
+  }
+}
+
+/** That the database is where the node opened it, and that its disk takes a synced write. */
+async function storable({ stateDir, dbFile }: Paths): Promise<Check> {
+  const id = 'store';
+  const hint = `see to ${stateDir}: what can't be stored is refused`;
+  if (!existsSync(dbFile)) return { id, ok: false, detail: `the database ${dbFile} is gone`, hint: 'put it back, or a backup in its place, and: beckon restart' };
+  const probe = join(stateDir, `probe-${process.pid}.tmp`);
+  try {
+    {
+      await using file = await open(probe, 'wx', 0o600);
+      await file.writeFile('x');
+      await file.sync();
+    }
+    return { id, ok: true, detail: `the database is there, and its disk takes what is written`, hint: '' };
+  } catch (error) {
+    return { id, ok: false, detail: `nothing can be written to ${stateDir}: ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}`, hint };
+  } finally {
+    await rm(probe, { force: true });
   }
 }
 

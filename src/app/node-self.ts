@@ -1,9 +1,9 @@
-/** Who this node is, from what is stored; and the person at it. */
-import { userInfo } from 'node:os';
+/** Who this node is, from what is stored. */
 import { selfRemovedWords } from '../broker/removal.ts';
 import type { Self } from '../broker/self.ts';
 import type { Store } from '../domain/store-port.ts';
-import { flawOfOwner, parseLeaf } from '../trust/certificate.ts';
+import { parseLeaf } from '../trust/certificate.ts';
+import { personHere } from './person.ts';
 
 export interface SelfParts {
   readonly store: Store;
@@ -23,7 +23,7 @@ export function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedN
     previousEpoch,
     version,
     name: () => (store.read.membership() ?? store.read.removedFrom())?.name ?? unjoinedName(),
-    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personOf(),
+    owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personHere(),
     certifiedAtMs: () => {
       const leaf = store.read.membership()?.chain.leaf;
       if (leaf === undefined) return 0;
@@ -32,12 +32,6 @@ export function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedN
     },
     mesh: () => store.read.mesh(),
   };
-}
-
-/** The person at this machine, as its user name has it. */
-export function personOf(): string {
-  const name = userInfo().username;
-  return flawOfOwner(name) === undefined ? name : 'owner';
 }
 
 export function removedNote(store: Store): string | undefined {

@@ -36,10 +36,11 @@ import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
-import { personOf, removedNote, rootOf, selfOf } from './node-self.ts';
+import { removedNote, rootOf, selfOf } from './node-self.ts';
 import type { NodeLogControl } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { projectParts } from './projects.ts';
+import { personHere } from './person.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
 import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
@@ -149,7 +150,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     chronicler,
     log,
     nodeName: () => self.name(),
-    owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personOf(),
+    owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personHere(),
     otherMeshes: () => meshesToEnter(lookParts, sources, offline),
     addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
     detour,

@@ -7,6 +7,8 @@ export interface Paths {
   /** BECKON_HOME, when it is set: all the others are below it. */
   readonly home?: string;
   readonly configFile: string;
+  /** What the node is given as a service, captured from a shell. */
+  readonly environmentFile: string;
   /** Database, keys, lock, logs. */
   readonly stateDir: string;
   readonly dbFile: string;
@@ -36,6 +38,7 @@ export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory
     ...(home === undefined ? {} : { home }),
     configFile: join(configDir, 'config.toml'),
     stateDir,
+    environmentFile: join(stateDir, 'service.env'),
     dbFile: join(stateDir, 'beckon.db'),
     epochFile: join(stateDir, 'beckon.epoch'),
     cloneFile: join(stateDir, 'clone.json'),

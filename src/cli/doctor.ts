@@ -21,6 +21,7 @@ export function defineDoctor(program: Command, on: Register): void {
       .command('doctor')
       .description('Check this machine, its node, and how other nodes see it; say what to do about what is wrong.')
       .option('--fix', 'put right what is safe to: modes of own files, a socket that was left behind; after a yes: the key of a copied machine')
+      .option('--quick', 'only whether the node answers and can store, within seconds: for health checks')
       .option('--yes', 'with --fix: ask nothing')
       .option('--force', 'with --fix: end what runs here rather than wait for it')
       .addHelpText('after', examples('beckon doctor', 'beckon doctor --fix', 'beckon doctor --fix --yes', 'beckon doctor --json')),
@@ -29,16 +30,30 @@ export function defineDoctor(program: Command, on: Register): void {
 }
 
 async function doctor(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
-  const { out, host } = context;
+  const { host } = context;
+  if (flag(options, 'quick')) return await verdict(context, await quick(context));
   const rekeyed = flag(options, 'fix') ? await rekeyIfCopy(context, { isConfirmed: flag(options, 'yes'), force: flag(options, 'force') }) : undefined;
   if (typeof rekeyed === 'number') return rekeyed;
   const status = await statusOf(context);
   const isRunning = status !== undefined && !(status instanceof BrokerError);
   const here = await host.examine({ fix: flag(options, 'fix'), isRunning });
   const checks = [...(rekeyed === undefined ? [] : [rekeyed]), ...here, ...(status === undefined ? [] : status instanceof BrokerError ? [] : [nodeCheck(status), ...(await nodes(context))])];
-  if (out.isJson) await out.json({ checks });
+  return await verdict(context, checks);
+}
+
+async function verdict(context: Context, checks: readonly Check[]): Promise<number> {
+  if (context.out.isJson) await context.out.json({ checks });
   else await show(context, checks);
   return checks.every(({ ok }) => ok) ? exitOk : exitWorkFailed;
+}
+
+async function quick(context: Context): Promise<readonly Check[]> {
+  const status = await statusOf(context);
+  const node: Check =
+    status === undefined || status instanceof BrokerError
+      ? { id: 'node', ok: false, detail: status?.message ?? `the node did not answer within ${statusMs / 1000} s`, hint: status?.hint ?? 'its log says what it does' }
+      : nodeCheck(status);
+  return [node, ...(await context.host.examine({ fix: false, isRunning: node.ok, quick: true }))];
 }
 
 /** Undefined or an error: no node answers. */

@@ -1,8 +1,10 @@
 /** All that the command line touches of its process, so that a test can be the process. */
 import type { Readable, Writable } from 'node:stream';
+import type { Belongings } from '../domain/belongings.ts';
 import type { Check } from '../domain/checks.ts';
 import type { ConfigFlaw, ConfigView } from '../domain/config-view.ts';
 import type { Clock } from '../domain/ports.ts';
+import type { Supervision } from '../domain/supervision-port.ts';
 import type { PutLine } from './stderr-lines.ts';
 
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
@@ -107,6 +109,14 @@ export interface Host {
   readonly readKey: ReadKey | undefined;
   readonly node: NodeProcess;
   readonly git: Git;
+  /** What the node has on this machine. */
+  readonly belongings: {
+    find(): Promise<Belongings>;
+    /** @returns the paths that are gone. @throws BrokerError `conflict` while a node runs */
+    remove(belongings: Belongings): Promise<readonly string[]>;
+  };
+  /** systemd or launchd, for this node. */
+  supervision(): Promise<Supervision>;
   /** What is known of this machine before anything is set up on it. */
   survey(): Promise<Survey>;
   readonly copy: {
@@ -122,6 +132,6 @@ export interface Host {
     /** What is wrong with a file. Never rejects. */
     check(path: string): Promise<{ readonly exists: boolean; readonly flaws: readonly ConfigFlaw[] }>;
   };
-  /** What this machine shows from outside the node; with `fix` puts right what is safe to. */
-  examine(options: { readonly fix: boolean; readonly isRunning: boolean }): Promise<readonly Check[]>;
+  /** What this machine shows from outside the node; with `fix` puts right what is safe to. `quick`: only whether the node can store, cheaply. */
+  examine(options: { readonly fix: boolean; readonly isRunning: boolean; readonly quick?: boolean }): Promise<readonly Check[]>;
 }

@@ -8,6 +8,7 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { statusDocument } from './json.ts';
+import { contextOf, requireChange } from './supervised.ts';
 import { duration, examples, flag, number, parsed, repeated } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { localTime } from './output.ts';
@@ -31,6 +32,7 @@ export function defineNode(program: Command, on: Register): void {
       .description("Start this machine's node, in the foreground unless --detach. What is given is remembered.")
       .option('--join <token>', 'join a mesh with this invitation; - reads it from stdin')
       .option('--detach', 'return when it is ready, and leave it running')
+      .addOption(duration('--drain <duration>', 'stopped by a signal, wait so long for what runs, then end it; without it as long as it takes'))
       .addHelpText('after', examples('beckon up --detach', 'beckon up --name laptop --listen 192.168.1.5:7423', 'beckon up --join - < token')),
     async (context, _args, options) => {
       const { up } = await import('./up.ts');
@@ -80,7 +82,10 @@ function meshWords({ mesh, removed }: NodeStatus): string {
 async function restart(context: Context, options: OptionValues): Promise<number> {
   const { stopIfRunning } = await import('./down.ts');
   const { startDetached } = await import('./up.ts');
-  const code = await stopIfRunning(context, { force: flag(options, 'force'), timeoutMs: number(options, 'timeout') });
+  const entry = await (await context.host.supervision()).installed();
+  // Before anything is stopped that could not be started again.
+  if (entry !== undefined) requireChange(entry, 'systemctl restart beckon');
+  const code = await stopIfRunning(entry === undefined ? context : contextOf(context, entry), { force: flag(options, 'force'), timeoutMs: number(options, 'timeout') });
   return code === exitOk ? await startDetached(context, [], '') : code;
 }
 

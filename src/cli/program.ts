@@ -17,10 +17,12 @@ import { defineNode } from './node.ts';
 import { examples } from './options.ts';
 import type { Register } from './options.ts';
 import { defineScan } from './scan.ts';
+import { defineUninstall } from './uninstall.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
 import { defineReport } from './report.ts';
 import { defineSetup } from './setup.ts';
+import { defineSupervision } from './supervision.ts';
 import { defineTail } from './tail.ts';
 import { defineTop } from './top.ts';
 import { defineTrace } from './trace.ts';
@@ -45,7 +47,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineBackup, defineDoctor, defineLogs, defineConfig, defineSetup, defineCompletion]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineBackup, defineDoctor, defineLogs, defineConfig, defineSetup, defineSupervision, defineUninstall, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

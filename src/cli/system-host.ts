@@ -22,6 +22,8 @@ export interface HostParts {
   readonly examine: Host['examine'];
   readonly config: Host['config'];
   readonly survey: Host['survey'];
+  readonly belongings: Host['belongings'];
+  readonly supervision: Host['supervision'];
   readonly copy: Host['copy'];
 }
 
@@ -60,6 +62,8 @@ export function systemHost(parts: HostParts): Host {
     examine: parts.examine,
     config: parts.config,
     survey: parts.survey,
+    belongings: parts.belongings,
+    supervision: parts.supervision,
     copy: parts.copy,
     node: {
       run: parts.run,

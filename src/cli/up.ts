@@ -1,13 +1,15 @@
 /** `up`: the node in this process, or in one of its own. */
-import { BrokerError, fromInfo, internal, invalid } from '../domain/errors.ts';
+import { BrokerError, conflict, fromInfo, internal, invalid } from '../domain/errors.ts';
+import type { Entry } from '../domain/supervision-port.ts';
 import type { Context } from './context.ts';
 import { exitOk, exitStillGoing } from './exit.ts';
 import type { GivenFlags, Host, Ready } from './host.ts';
 import { readLogLine, showLogLine } from './log-line.ts';
-import { flag, text } from './options.ts';
+import { flag, number, text } from './options.ts';
 import { ReaderGone } from './output.ts';
 import type { OptionValues } from './options.ts';
 import { readText } from './stdin.ts';
+import { contextOf, nodeStatus, requireChange, startSupervised } from './supervised.ts';
 import { after } from './wait.ts';
 
 const longestToken = 64 * 1024;
@@ -26,16 +28,17 @@ export async function up(context: Context, options: OptionValues): Promise<numbe
     ...pick('gossipListen', text(options, 'gossipListen')),
     ...pick('join', join),
   };
-  if (flag(options, 'detach')) return await startDetached(context, flagsOf(given), join ?? '');
+  const drainMs = number(options, 'drain');
+  if (flag(options, 'detach')) return await startDetached(context, [...flagsOf(given), ...(drainMs === undefined ? [] : [`--drain=${drainMs}ms`])], join ?? '');
   const onLogLine = out.isJson ? {} : { onLogLine: logLines(context) };
-  return await foreground(context, given, () => host.node.run({ given, offline: false, ...onLogLine }), out.isJson);
+  return await foreground(context, given, () => host.node.run({ given, offline: false, ...onLogLine }), { isQuiet: out.isJson, drainMs });
 }
 
 async function foreground(
   { host, out }: Context,
   given: GivenFlags,
   run: () => ReturnType<Context['host']['node']['run']>,
-  isQuiet: boolean,
+  { isQuiet, drainMs }: { readonly isQuiet: boolean; readonly drainMs: number | undefined },
 ): Promise<number> {
   let stops = 0;
   let stop: ((force: boolean) => void) | undefined;
@@ -56,6 +59,7 @@ async function foreground(
     stop = (force) => {
       if (!isQuiet) out.note(force ? 'stopping now: what runs becomes indeterminate' : out.dim('stopping: no new work; again to stop at once'));
       node.stop(force).catch((thrown: unknown) => failures.push(thrown));
+      if (!force && drainMs !== undefined) host.clock.setTimer(drainMs, () => stop?.(true));
     };
     reload = () => void node.reload();
     await told(out.event('ready', ready(node.ready)));
@@ -102,13 +106,38 @@ async function told(writing: Promise<void>): Promise<void> {
   }
 }
 
-/** Starts this program again as a process of its own; prints its ready line, or reports what it failed with. */
+/**
+ * Starts this program again as a process of its own; prints its ready line, or reports what it failed with. Without flags, and where the
+ * system's supervisor is to run the node, that starts it.
+ */
 export async function startDetached(context: Context, flags: readonly string[], stdin: string): Promise<number> {
   const { host, out } = context;
+  if (flags.length === 0) {
+    const entry = await (await host.supervision()).installed();
+    if (entry !== undefined) return await startByEntry(context, entry);
+  }
   const started = await launch(context, flags, stdin);
   if (started === undefined) return exitStillGoing;
   await out.line(started.line);
   if (!out.isJson) out.note(out.dim(`${started.node} is up; stop it with beckon down, its log is ${host.logPath()}`));
+  return exitOk;
+}
+
+async function startByEntry(context: Context, entry: Entry): Promise<number> {
+  const { host, out } = context;
+  requireChange(entry, 'beckon up --detach');
+  const there = contextOf(context, entry);
+  if ((await nodeStatus(there)) !== undefined) throw conflict('a node is already running here', 'see beckon status, or stop it: beckon down');
+  const status = await startSupervised(context, entry);
+  if (status === undefined) {
+    out.note('the node goes on starting; see beckon service status');
+    return exitStillGoing;
+  }
+  const said = (await entry.supervisor.lastWords()).findLast((line) => isReady(parse(line)));
+  const { name: node, nodeId, listen } = status;
+  // Where its own line can't be read, what is known without it.
+  await told(said === undefined ? out.event('ready', { node, nodeId, listen: listen[0] ?? null, socket: entry.socketPath }) : out.line(said));
+  if (!out.isJson) out.note(out.dim(`${node} is up, run by ${entry.supervisor.kind}; stop it with beckon down, its log is ${host.logPath()}`));
   return exitOk;
 }
 

@@ -12,6 +12,11 @@ const passedOn = ['HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'TMPDIR', 'SSH_AUT
 /** The rest of the locale: LC_ALL, LC_CTYPE, … */
 const localePrefix = 'LC_';
 
+/** What every agent is given when the node has it, PATH aside. */
+export function isForEveryAgent(name: string): boolean {
+  return name.startsWith(localePrefix) || (passedOn as readonly string[]).includes(name);
+}
+
 /** An environment as a process has it. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -34,8 +39,7 @@ export function agentEnvironment(
     const value = Object.hasOwn(base, name) ? base[name] : undefined;
     if (value !== undefined) chosen.set(name, value);
   };
-  for (const name of passedOn) pass(name);
-  for (const name of Object.keys(base)) if (name.startsWith(localePrefix) || needs(name)) pass(name);
+  for (const name of Object.keys(base)) if (isForEveryAgent(name) || needs(name)) pass(name);
   chosen.set('PATH', endpoint.path);
   for (const entry of endpoint.env) {
     const { name, value } = parseEntry(entry);

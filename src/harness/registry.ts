@@ -3,9 +3,10 @@ import type { Harness, HarnessEvents, Orphans } from '../domain/harness-port.ts'
 import type { Clock, Log } from '../domain/ports.ts';
 import { sharedMarks } from './acp/fit.ts';
 import { AcpHarness } from './acp/harness.ts';
-import { anyAgent, presets } from './acp/presets.ts';
+import { anyAgent, passesOn, presets } from './acp/presets.ts';
 import { WarmAgents } from './acp/warm.ts';
 import { CommandHarness } from './command.ts';
+import { isForEveryAgent } from './environment.ts';
 import type { Environment } from './environment.ts';
 import { OrphanSweep } from './orphans.ts';
 import { OutputPipeStock } from './pipes.ts';
@@ -34,6 +35,11 @@ export function createHarnesses(ports: HarnessPorts): ReadonlyMap<string, Harnes
   const acp = { ...ports, readProcesses, version, temporary, warm, pipes: new OutputPipeStock(temporary) };
   const harnesses: Harness[] = [new CommandHarness({ ...ports, readProcesses }), ...[anyAgent, ...presets].map((preset) => new AcpHarness({ ...acp, preset }))];
   return new Map(harnesses.map((harness) => [harness.name, harness]));
+}
+
+/** Whether agents of some kind are given this variable of the node's environment without being added with `--env`. */
+export function isForAgents(name: string): boolean {
+  return isForEveryAgent(name) || [anyAgent, ...presets].some((preset) => passesOn(preset, name));
 }
 
 /** Files and directories of a project that are made for an agent, or for any. */

@@ -5,6 +5,7 @@ import { runCli } from '../../src/cli/run.ts';
 import { systemGit } from '../../src/cli/system-git.ts';
 import { createSystemClock } from '../../src/app/system-clock.ts';
 import type { Clock } from '../../src/domain/ports.ts';
+import type { Supervision } from '../../src/domain/supervision-port.ts';
 import { gitPath } from './git-repository.ts';
 
 export interface HostOptions {
@@ -21,6 +22,8 @@ export interface HostOptions {
   readonly isAlive?: () => boolean;
   readonly examine?: Host['examine'];
   readonly survey?: Host['survey'];
+  readonly supervision?: Supervision;
+  readonly belongings?: Host['belongings'];
   readonly copy?: Host['copy'];
   readonly config?: Host['config'];
   readonly logPath?: string;
@@ -28,6 +31,20 @@ export interface HostOptions {
   /** Nobody reads stdout after so many bytes. */
   readonly readsBytes?: number;
 }
+
+const unwanted = (): never => {
+  throw new Error('this test installs nothing');
+};
+
+/** Nothing is installed, and nothing can be. */
+export const noSupervision: Supervision = {
+  plan: unwanted,
+  write: unwanted,
+  installed: () => Promise.resolve(undefined),
+  isCurrent: unwanted,
+  remove: unwanted,
+  filesOf: unwanted,
+};
 
 export class CliProcess {
   readonly host: Host;
@@ -71,6 +88,8 @@ export class CliProcess {
         };
       },
       readKey: options.readKey,
+      belongings: options.belongings ?? { find: () => Promise.resolve({ found: [], left: [], worktrees: [] }), remove: unwanted },
+      supervision: () => Promise.resolve(options.supervision ?? noSupervision),
       survey: options.survey ?? (() => Promise.resolve({ suggestedName: 'laptop', remembered: {}, addresses: [] })),
       copy: options.copy ?? { refusedBecause: () => Promise.resolve(undefined), rekey: unavailable },
       examine: options.examine ?? (() => Promise.resolve([])),

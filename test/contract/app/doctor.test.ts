@@ -1,5 +1,5 @@
 /** What `doctor` sees of a machine, on real files. */
-import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-async function examine(how: { fix?: boolean; isRunning?: boolean; env?: Readonly<Record<string, string>> } = {}): Promise<Record<string, Check>> {
+async function examine(how: { fix?: boolean; isRunning?: boolean; quick?: boolean; env?: Readonly<Record<string, string>> } = {}): Promise<Record<string, Check>> {
   const checks = await examineHere({ paths, uid, env: {}, fix: false, isRunning: false, ...how });
   return Object.fromEntries(checks.map((each) => [each.id, each]));
 }
@@ -47,6 +47,30 @@ async function leaveSocket(): Promise<void> {
 }
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
+
+describe('asked for the store alone, as a health check does', () => {
+  test('it is well while the database is there and its disk takes writes, and leaves nothing behind', async () => {
+    const before = readdirSync(home);
+    expect(await examine({ quick: true, isRunning: true })).toEqual({ store: expect.objectContaining({ ok: true }) });
+    expect(readdirSync(home)).toEqual(before);
+  });
+
+  test('a database that was taken away is told, though a node that has it open goes on', async () => {
+    const store = await openStore({ path: paths.dbFile, nodeId: nodeIdOfPublicKey(new Uint8Array(32)), log: silentLog });
+    try {
+      renameSync(paths.dbFile, `${paths.dbFile}.away`);
+      expect(await examine({ quick: true, isRunning: true })).toEqual({ store: expect.objectContaining({ ok: false, detail: expect.stringContaining('is gone') }) });
+    } finally {
+      renameSync(`${paths.dbFile}.away`, paths.dbFile);
+      await store.close();
+    }
+  });
+
+  test('so is a directory that is gone, or that is a file', async () => {
+    rmSync(home, { recursive: true });
+    expect(await examine({ quick: true, isRunning: true })).toMatchObject({ store: { ok: false } });
+  });
+});
 
 describe('on a machine whose node is down', () => {
   test('all is well but that', async () => {

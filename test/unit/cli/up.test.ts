@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DetachedNode, GivenFlags, RunningNode } from '../../../src/cli/host.ts';
 import { CliProcess } from '../../support/cli-host.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const ready = { node: 'laptop', nodeId: 'k51x', listen: '127.0.0.1:7423', gossipListen: null, socket: '/run/control.sock' };
@@ -65,6 +66,28 @@ test('a first signal drains, a second one forces', async () => {
   ran.signal('SIGINT');
   expect(await ended).toBe(0);
   expect(stops).toEqual([false, true]);
+});
+
+test('with --drain one signal forces too, when its time is over, and not before', async () => {
+  const { node, stops } = fakeNode();
+  const clock = new FakeClock();
+  const ran = new CliProcess({ socketPath: '/nowhere', clock, run: () => Promise.resolve(node) });
+  const ended = ran.run('up', '--drain', '60s');
+  await waitFor('the ready line', () => ran.stdout !== '');
+  await clock.advance(120_000);
+  ran.signal('SIGTERM');
+  await clock.advance(59_999);
+  expect(stops).toEqual([false]);
+  await clock.advance(1);
+  expect(await ended).toBe(0);
+  expect(stops).toEqual([false, true]);
+});
+
+test('up --detach passes --drain on', async () => {
+  const seen: { args?: readonly string[] } = {};
+  const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([`${JSON.stringify({ type: 'ready', ...ready })}\n`], seen) });
+  expect(await ran.run('up', '--detach', '--drain', '2m', '--json')).toBe(0);
+  expect(seen.args).toEqual(['up', '--json', '--drain=120000ms']);
 });
 
 const detached = (stdout: readonly string[], seen: { args?: readonly string[]; stdin?: string }, code: number | null = null) => (args: readonly string[], stdin: string): Promise<DetachedNode> => {
