@@ -1,5 +1,5 @@
 /**
- * How busy this node's agents are, told to the others when it changes and every 30 s, and what the others told of theirs.
+ * How busy this node's agents are, told to the others when it changes and now and then, and what the others told of theirs.
  * Never stored. Own load is counted when it is told or asked for, of those agents alone that something happened to.
  */
 import type { GossipVerdict } from '../domain/gossip-port.ts';
@@ -7,7 +7,7 @@ import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { CancelTimer, Clock, Log, RecordSeal, Startable } from '../domain/ports.ts';
-import { localPart, mostLoads, presenceEveryMs, presenceSoonestMs, Presences } from '../domain/presence.ts';
+import { isAtRest, localPart, mostLoads, presenceEveryMs, presenceSoonestMs, Presences, restEveryMs, restSaid } from '../domain/presence.ts';
 import type { AgentLoad, Load } from '../domain/presence.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -46,6 +46,9 @@ export class NodePresence implements Startable {
   #number = 0;
   #told = '';
   #toldAtMs = -presenceSoonestMs;
+  /** Times in a row that it was told to be at rest. */
+  #restTold = 0;
+  #countedAtMs = 0;
   #last: { readonly record: SignedRecord; readonly meshId: MeshId } | undefined;
   #isRunning = false;
   /** When the next is due, monotonic ms. */
@@ -158,7 +161,8 @@ export class NodePresence implements Startable {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     try {
       // What slipped through, now and then.
-      if (now - this.#toldAtMs >= presenceEveryMs) {
+      if (now - this.#countedAtMs >= presenceEveryMs) {
+        this.#countedAtMs = now;
         for (const address of [...this.#own.keys(), ...store.read.queuedTargets()]) this.#changed.add(address);
         this.#presences.retain(this.#parts.isMember);
       }
@@ -166,8 +170,11 @@ export class NodePresence implements Startable {
       const loads = this.#loads();
       const meshId = self.mesh()?.id;
       const told = JSON.stringify([meshId, loads]);
-      if (meshId !== undefined && (told !== this.#told || now - this.#toldAtMs >= presenceEveryMs)) {
+      const isResting = isAtRest(loads);
+      const everyMs = isResting && this.#restTold >= restSaid ? restEveryMs : presenceEveryMs;
+      if (meshId !== undefined && (told !== this.#told || now - this.#toldAtMs >= everyMs)) {
         this.#number += 1;
+        this.#restTold = isResting ? this.#restTold + 1 : 0;
         this.#told = told;
         this.#toldAtMs = now;
         const record = seal.sealPresence({ nodeId: self.nodeId, epoch: self.epoch, number: this.#number, ...loads });

@@ -30,12 +30,17 @@ export interface Load {
   readonly ageMs: number;
 }
 
-/** At the latest; sooner when it changes, … */
+/** At the latest, while anything runs or waits; sooner when it changes, … */
 export const presenceEveryMs = 30_000;
 /** … and no sooner than this after the last. */
 export const presenceSoonestMs = 1_000;
 /** Three that were missed: nothing is known any more. */
 export const presenceLastsMs = 90_000;
+/** A node at rest says so seldom: what begins there is told at once, and again every 30 s, so that a word that got lost is made good soon. */
+export const restEveryMs = 300_000;
+export const restLastsMs = 900_000;
+/** So often it says so at the usual pace. */
+export const restSaid = 2;
 /** Agents that one presence names. */
 export const mostLoads = 100;
 
@@ -96,13 +101,17 @@ export class Presences {
     const entry = this.#entries.get(nodeId);
     if (entry === undefined) return undefined;
     const ageMs = Math.max(0, Math.round(nowMs - entry.heardAtMs));
-    if (ageMs >= presenceLastsMs) {
+    if (ageMs >= (isAtRest(entry.presence) ? restLastsMs : presenceLastsMs)) {
       this.#entries.delete(nodeId);
       return undefined;
     }
     const { running = 0, queued = 0 } = entry.loads.get(localPart(address)) ?? {};
     return { running, queued, ageMs };
   }
+}
+
+export function isAtRest({ running, queued }: Pick<Presence, 'running' | 'queued'>): boolean {
+  return running + queued === 0;
 }
 
 /** Alike whatever its node is called at the moment. */

@@ -39,6 +39,8 @@ ${Object.entries(environment)
 Restart=on-failure
 RestartSec=1s
 RestartPreventExitStatus=${forPeople.join(' ')}
+# Reads the config file again.
+ExecReload=/bin/sh -c 'kill -HUP "$MAINPID"'
 # Killed, it is back at once. What failed by itself (no such address yet, no room on the disk) is tried less often.
 ExecStopPost=/bin/sh -c 'case "$EXIT_CODE $EXIT_STATUS" in "exited "[0${forPeople.join('')}]|killed*|dumped*) ;; *) sleep 8 ;; esac'
 

@@ -8,7 +8,7 @@ import { asMeshId } from '../../../src/domain/ids.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { Link, PeerView } from '../../../src/domain/mesh-port.ts';
 import type { PeerState } from '../../../src/domain/peer.ts';
-import { presenceEveryMs, presenceLastsMs } from '../../../src/domain/presence.ts';
+import { presenceEveryMs, presenceLastsMs, restEveryMs } from '../../../src/domain/presence.ts';
 import { generateNodeKey } from '../../../src/trust/node-key.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { silentLog } from '../../support/temp-store.ts';
@@ -86,6 +86,26 @@ test('a node tells its load when it begins, within a moment of a change, and eve
   expect(desktop.told).toHaveLength(2);
   await clock.advance(1);
   expect(desktop.told).toHaveLength(3);
+});
+
+test('a node at rest says so twice, then every five minutes, and what begins there at once', async () => {
+  await clock.advance(presenceEveryMs - 1);
+  expect(desktop.told).toHaveLength(1);
+  await clock.advance(1);
+  expect(desktop.told).toHaveLength(2);
+  await clock.advance(restEveryMs - 1);
+  expect(desktop.told).toHaveLength(2);
+  await clock.advance(1);
+  expect(desktop.told).toHaveLength(3);
+  await clock.advance(10_000);
+  works(1);
+  await clock.advance(50);
+  expect(desktop.told).toHaveLength(4);
+  works(0);
+  await clock.advance(1000);
+  expect(desktop.told).toHaveLength(5);
+  await clock.advance(presenceEveryMs);
+  expect(desktop.told).toHaveLength(6);
 });
 
 test('however often its load changes, it tells it once a second, and the last is told', async () => {

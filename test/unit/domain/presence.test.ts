@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { presenceLastsMs, Presences } from '../../../src/domain/presence.ts';
+import { presenceLastsMs, Presences, restLastsMs } from '../../../src/domain/presence.ts';
 import type { Presence } from '../../../src/domain/presence.ts';
 import { nodeIdFor } from '../../support/temp-store.ts';
 
@@ -17,6 +17,13 @@ describe('what a node said of itself', () => {
     expect(presences.load(desktop, fabric, 1000.25)).toEqual({ running: 2, queued: 0, ageMs: 0 });
     expect(presences.load(desktop, fabric, 1000.25 + presenceLastsMs - 1)).toEqual({ running: 2, queued: 0, ageMs: presenceLastsMs - 1 });
     expect(presences.load(desktop, fabric, 1000.25 + presenceLastsMs)).toBeUndefined();
+  });
+
+  test('holds longer when it was that nothing runs or waits: what begins is told at once', () => {
+    const presences = new Presences();
+    presences.add(said(1, 0), 0);
+    expect(presences.load(desktop, fabric, restLastsMs - 1)).toEqual({ running: 0, queued: 0, ageMs: restLastsMs - 1 });
+    expect(presences.load(desktop, fabric, restLastsMs)).toBeUndefined();
   });
 
   test('means that an agent which it does not name is free, whatever the node is called now', () => {
