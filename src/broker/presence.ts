@@ -103,11 +103,12 @@ export class NodePresence implements Startable {
    * @throws BrokerError `unauthenticated` or `invalid`: forged, and nothing of it was believed
    */
   async heard(record: SignedRecord, from: NodeId): Promise<GossipVerdict> {
-    const { seal, self, isMember, clock, spread } = this.#parts;
+    const { seal, self, isMember, clock, spread, mesh } = this.#parts;
     const now = clock.monotonic();
     const claimed = seal.readPresence(record);
     if (claimed.nodeId === self.nodeId || !isMember(claimed.nodeId) || !this.#presences.isNews(claimed, now)) return 'ignore';
     this.#presences.add(seal.openPresence(record), now);
+    if (this.#away.has(claimed.nodeId)) mesh().heardOf(claimed.nodeId);
     // Others may see it still; this node does not.
     if (this.#away.has(claimed.nodeId)) this.#presences.drop(claimed.nodeId);
     spread.tell({ type: 'presence', presence: record }, from);

@@ -95,6 +95,8 @@ export interface Mesh {
   clones(): readonly CloneSighting[];
   /** Tells of each peer that becomes known and of each change of state, in order, until the returned function is called. */
   onPeer(listen: (peer: PeerView, from: PeerState | undefined) => void): () => void;
+  /** Something that node signed a moment ago came by way of others: it is up. Counts where no link with it is needed. */
+  heardOf(nodeId: NodeId): void;
   /** One try to have a link now, whatever the backoff says, by way of a common member too; resolves with it or undefined after `timeoutMs` at the latest. */
   dialNow(nodeId: NodeId, timeoutMs: number): Promise<Link | undefined>;
 }

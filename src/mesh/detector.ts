@@ -103,6 +103,12 @@ export class Detector {
     this.#parts.peers.move(peer.nodeId, 'alive', 'connected');
   }
 
+  /** It is up by what others pass on of it, and no link with it is needed. */
+  vouched(nodeId: NodeId): void {
+    this.#doubts.delete(nodeId);
+    this.#parts.peers.move(nodeId, 'discovered', restWords);
+  }
+
   /** It does not answer, and something else speaks against it too: its silence need not last until it tells by itself. */
   suspect(nodeId: NodeId, cause: string): void {
     if (this.#doubts.has(nodeId)) return;

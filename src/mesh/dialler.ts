@@ -28,6 +28,7 @@ const capMs = { clone: 30_000, recent: 2_000, seed: 5_000, other: 15_000, idle: 
 const recentMs = 3_600_000;
 /** Most machines that discovery finds run no node: such a one is soon asked every few minutes only. */
 const foundBaseMs = 4_000;
+const idleBaseMs = 60_000;
 /** Tries of one that is said to be offline, before it is left alone. */
 const mostOfflineTries = 3;
 /** Seeds and members that do not answer are tried so often together, ms apart: many of them, each more rarely. */
@@ -299,7 +300,7 @@ export class Dialler {
 
   #waitMs(target: Target, atMostMs: number): number {
     const { failures } = target;
-    const firstMs = atMostMs === capMs.clone ? atMostMs : atMostMs === capMs.found ? foundBaseMs : baseMs;
+    const firstMs = atMostMs === capMs.clone ? atMostMs : this.#isIdle(target) ? idleBaseMs : atMostMs === capMs.found ? foundBaseMs : baseMs;
     // After an answer that led to no link of its own (another dial was faster, say) there is no hurry.
     return backoff(failures - 1, { baseMs: failures === 0 ? atMostMs : firstMs, capMs: atMostMs }, this.#parts.random());
   }
@@ -317,7 +318,7 @@ export class Dialler {
   #capOf(target: Target): number {
     if (target.fault === 'clone') return capMs.clone;
     const isSeed = target.sources.has(seedSource);
-    const isIdle = !isSeed && this.#isIdle(target);
+    const isIdle = this.#isIdle(target);
     const unlinked = this.#unlinked();
     if (!isIdle && this.#isRecent(target)) return Math.max(capMs.recent, unlinked * spacingMs);
     if (!isSeed && target.claimedBy.size === 0) return capMs.found;
@@ -332,7 +333,7 @@ export class Dialler {
 
   #isIdle(target: Target): boolean {
     const nodes = [...nodesOf(target)];
-    return nodes.length > 0 && nodes.every((nodeId) => this.#parts.isIdle(nodeId));
+    return !target.sources.has(seedSource) && nodes.length > 0 && nodes.every((nodeId) => this.#parts.isIdle(nodeId));
   }
 
   #isCrowded(): boolean {

@@ -199,6 +199,13 @@ class SessionMesh implements NodeMesh, SessionOwner {
     return this.#live.get(nodeId);
   }
 
+  heardOf(nodeId: NodeId): void {
+    if (this.#live.has(nodeId) || this.#peers.state(nodeId) !== 'unreachable' || this.#demand.needs(nodeId)) return;
+    this.#detector.vouched(nodeId);
+    // Failures of before count no more.
+    this.#dialler.wake(nodeId);
+  }
+
   accept(socket: TLSSocket, peer: PeerIdentity): void {
     if (this.#identity === undefined || peer.meshId !== this.#identity.meshId || peer.nodeId === this.#identity.nodeId) socket.destroy();
     else this.#server.inject(socket, peer);

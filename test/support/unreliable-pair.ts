@@ -244,7 +244,7 @@ export class Machine {
       link: (nodeId) => (nodeId === this.#peer?.identity.nodeId ? this.link : undefined),
       links: () => (this.link === undefined ? [] : [this.link]),
       peers: () => [],
-      clones: () => [],
+      ...{ clones: () => [], heardOf: () => undefined },
       onPeer: () => () => undefined,
       want: () => Promise.resolve(this.link),
       dialNow: () => Promise.resolve(this.link),

@@ -23,6 +23,7 @@ class Place {
   readonly members = new Set<NodeId>();
   meshId: string | undefined = 'home';
   counted = 0;
+  heardOf: (nodeId: NodeId) => void = () => undefined;
   peerChanged: (nodeId: NodeId, state: PeerState) => void = () => undefined;
   readonly seal = createRecordSeal(this.key, () => (this.meshId === undefined ? undefined : asMeshId(this.meshId)));
   readonly presence: NodePresence;
@@ -38,6 +39,7 @@ class Place {
       self: { nodeId: this.nodeId, epoch, mesh: () => (this.meshId === undefined ? undefined : { id: this.meshId, name: 'home' }) },
       seal: this.seal,
       mesh: () => ({
+        heardOf: (nodeId: NodeId) => void this.heardOf(nodeId),
         onPeer: (listen: (peer: PeerView) => void) => ((this.peerChanged = (nodeId, state) => listen({ nodeId, state } as PeerView)), () => undefined),
       }),
       runner: { runningByAgent: () => this.running },
@@ -182,6 +184,21 @@ test('a load that its node did not sign, or for another mesh, is refused; one of
   laptop.members.clear();
   expect(await laptop.presence.heard(desktop.last, desktop.nodeId)).toBe('ignore');
   expect(load()).toBeUndefined();
+});
+
+test('what a node says while it is taken for away is told to the network, and counts if that takes it back', async () => {
+  laptop.peerChanged(desktop.nodeId, 'unreachable');
+  const told: NodeId[] = [];
+  laptop.heardOf = (nodeId) => void told.push(nodeId);
+  works(1);
+  await clock.advance(2000);
+  expect(await hears()).toBe('accept');
+  expect([told, load()]).toEqual([[desktop.nodeId], undefined]);
+  laptop.heardOf = (nodeId) => laptop.peerChanged(nodeId, 'discovered');
+  works(2);
+  await clock.advance(2000);
+  expect(await hears()).toBe('accept');
+  expect(load()).toMatchObject({ running: 2 });
 });
 
 test('the load of a node that is away is not known, and is again with its last word when it is back', async () => {

@@ -103,7 +103,7 @@ describe('peer', () => {
       discovered: 'alive unreachable left removed incompatible',
       alive: 'discovered suspect left removed incompatible',
       suspect: 'discovered alive unreachable left removed incompatible',
-      unreachable: 'alive left removed incompatible',
+      unreachable: 'discovered alive left removed incompatible',
       left: 'discovered removed',
       removed: 'discovered',
       incompatible: 'alive unreachable left removed',

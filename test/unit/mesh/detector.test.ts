@@ -3,6 +3,7 @@ import { unavailable } from '../../../src/domain/errors.ts';
 import type { PeerAnswer } from '../../../src/domain/messages.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { PeerIdentity } from '../../../src/domain/trust.ts';
+import { restWords } from '../../../src/domain/peer.ts';
 import { Detector } from '../../../src/mesh/detector.ts';
 import type { WatchedLink } from '../../../src/mesh/detector.ts';
 import type { TargetView } from '../../../src/mesh/dialler.ts';
@@ -100,7 +101,7 @@ function scene(...names: readonly string[]) {
   const failing = (nodeId: string, fault: DialFault, why: string): void =>
     void tries.set(nodeId as NodeId, [{ address: 'd:1', alternatives: [], isSeed: false, sources: [], nodes: [], why, sinceMs: 0, failures: 1, fault, isSelf: false }]);
   const view = (name: string) => peers.views().find((each) => each.name === name);
-  return { clock, moves, links, redialled, idle, detector, lose, link, all, tick, run, failing, view };
+  return { clock, moves, links, tries, redialled, idle, detector, lose, link, all, tick, run, failing, view };
 }
 
 describe('a silent link', () => {
@@ -241,6 +242,18 @@ describe('a lost link', () => {
     expect(laptop?.introduced).toHaveLength(5);
     await run(600);
     expect(laptop?.introduced.length).toBeLessThan(20);
+  });
+
+  test('and nobody waits for it: what it says by way of others is enough to take it for up', async () => {
+    const { lose, run, failing, view, detector, tries } = scene('desktop', 'laptop');
+    lose('desktop', 'reset');
+    failing('desktop', 'silent', 'd:1 does not answer');
+    await run(20);
+    expect(view('desktop')).toMatchObject({ state: 'unreachable' });
+    detector.vouched('desktop' as NodeId);
+    tries.clear();
+    await run(60);
+    expect(view('desktop')).toMatchObject({ state: 'discovered', why: restWords });
   });
 
   test('and nobody waits for it: nobody is asked any more once it is given up', async () => {
