@@ -23,7 +23,7 @@ export interface LinkSeekerParts {
 export class LinkSeeker {
   readonly #parts: LinkSeekerParts;
   readonly #waiters: LinkWaiters;
-  /** Nodes that asked to be dialled: they have no session, whatever this side believes. */
+  /** Nodes that asked to be dialled, and so have no session, whatever this side believes; and those that are looked at. */
   readonly #askedToDial = new Set<NodeId>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -32,7 +32,7 @@ export class LinkSeeker {
     this.#waiters = new LinkWaiters(parts.clock);
   }
 
-  /** That node asked to be dialled, and is being dialled. */
+  /** That node is being dialled, whether a link with it is needed or not. */
   isAsked(nodeId: NodeId): boolean {
     return this.#askedToDial.has(nodeId);
   }
@@ -44,6 +44,12 @@ export class LinkSeeker {
   /** One try, if that node is one that most likely answers; one that does not is looked for in earnest from now on. */
   async want(nodeId: NodeId): Promise<void> {
     if (this.#ask(nodeId) && !this.#parts.isLinked(nodeId)) await this.#parts.dialler.dialNow(nodeId);
+  }
+
+  /** One try, to see whether a node is there that no link was needed with: it asks for no link beyond that. */
+  async look(nodeId: NodeId): Promise<void> {
+    if (this.#parts.isLinked(nodeId) || !this.#parts.demand.rests(nodeId)) return;
+    await this.#dialOnce(nodeId);
   }
 
   /** By every way at once. Resolves when there is a link, when the time is over or when there is nothing left to try. */
@@ -65,9 +71,14 @@ export class LinkSeeker {
   /** That node asks to be dialled there. */
   dialAsked(nodeId: NodeId, addresses: readonly string[]): void {
     if (this.#askedToDial.has(nodeId)) return;
-    this.#askedToDial.add(nodeId);
     this.#parts.dialler.hint(nodeId, addresses);
-    void this.#parts.dialler.dialNow(nodeId).then(() => this.#askedToDial.delete(nodeId));
+    void this.#dialOnce(nodeId);
+  }
+
+  async #dialOnce(nodeId: NodeId): Promise<void> {
+    this.#askedToDial.add(nodeId);
+    await this.#parts.dialler.dialNow(nodeId);
+    this.#askedToDial.delete(nodeId);
   }
 
   /** One that was away is back: so may be others, or this node itself. */

@@ -282,7 +282,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   async query(session: Session, query: PeerQuery): Promise<PeerAnswer> {
     if (query.type === 'reach' || query.type === 'dial_back') {
-      return answerReach({ live: this.#live, demand: this.#demand, outgoing: this.#outgoing, want: (nodeId) => this.want(nodeId) }, session, query);
+      return answerReach({ live: this.#live, outgoing: this.#outgoing, look: (nodeId) => this.#seeker.look(nodeId) }, session, query);
     }
     if (isWork(query)) session.usedMs = this.#parts.clock.monotonic();
     return this.#parts.handler.onQuery(session, query);
