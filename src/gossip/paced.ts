@@ -7,6 +7,7 @@ import type { Clock } from '../domain/ports.ts';
 import { Allowance } from './allowance.ts';
 import type { AllowanceRate } from './allowance.ts';
 import type { Registrar, Stream, Topology } from './libp2p.ts';
+import { updateSeldom } from './window-updates.ts';
 
 /** Bytes of one neighbour. A mesh of 100 nodes at work stays far below. */
 export const byteRate: AllowanceRate = { perSecond: 1024 * 1024, burst: 4 * 1024 * 1024 };
@@ -45,6 +46,7 @@ export function pacedRegistrar(registrar: Registrar, clock: Clock): PacedRegistr
 
 /** Only what the library uses of an inbound stream: it reads one that is no event target as an iterable. */
 function pacedStream(stream: Stream, clock: Clock): Stream {
+  updateSeldom(stream);
   const reading = read(stream, clock);
   const bare = {
     close: (...given: Parameters<Stream['close']>) => stream.close(...given),
