@@ -21,8 +21,8 @@ const askMs = 10_000;
 /** However equal all seem, so often two links are asked. */
 const anywayMs = 30_000;
 const anywayLinks = 2;
-/** What a heartbeat differs in may be news on their way: so long they get. */
-const newsMs = 500;
+/** What a heartbeat differs in may be news on their way, which take their time in a large mesh at work: so long they get. */
+const newsMs = 1_500;
 /** Between two rounds with one peer, doubled while each finds something. */
 const leastApartMs = 1_000;
 const mostApartMs = 4_000;

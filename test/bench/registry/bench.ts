@@ -173,7 +173,7 @@ class Run {
 
 async function run(context: BenchContext): Promise<BenchResult> {
   const { tell, options } = context;
-  const { nodes = 40, agents = 100, changes: wanted = 210, idle: idleSeconds = 60, missed = 1000 } = options;
+  const { nodes = 100, agents = 100, changes: wanted = 210, idle: idleSeconds = 60, missed = 1000 } = options;
   using meter = new SocketMeter();
   await using watch = new Watch(context.signal);
   await using fleet = await Fleet.create(silentLog);
@@ -255,6 +255,6 @@ async function run(context: BenchContext): Promise<BenchResult> {
 export const registryBench: Bench = {
   name: 'registry',
   summary: 'one registry on many nodes in one process',
-  options: { nodes: 40, agents: 100, changes: 210, idle: 60, missed: 1000 },
+  options: { nodes: 100, agents: 100, changes: 210, idle: 60, missed: 1000 },
   run,
 };
