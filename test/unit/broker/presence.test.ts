@@ -39,7 +39,7 @@ class Place {
       self: { nodeId: this.nodeId, epoch, mesh: () => (this.meshId === undefined ? undefined : { id: this.meshId, name: 'home' }) },
       seal: this.seal,
       mesh: () => ({
-        heardOf: (nodeId: NodeId) => void this.heardOf(nodeId),
+        heardOf: (nodeId: NodeId) => this.heardOf(nodeId),
         onPeer: (listen: (peer: PeerView) => void) => ((this.peerChanged = (nodeId, state) => listen({ nodeId, state } as PeerView)), () => undefined),
       }),
       runner: { runningByAgent: () => this.running },
