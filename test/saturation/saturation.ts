@@ -27,6 +27,8 @@ export interface SaturationOptions {
 }
 
 const names = ['alpha', 'beta', 'gamma'] as const;
+/** From the sources, whatever was built: what is measured inside is found there by its name. The first argument is the program that would have run. */
+const fromSources = ['sh', '-c', `shift; exec '${process.execPath}' '${fileURLToPath(new URL('../../src/main.ts', import.meta.url))}' "$@"`, 'sh'];
 const inside = pathToFileURL(fileURLToPath(new URL('inside.ts', import.meta.url))).href;
 const sdk = fileURLToPath(new URL('../../src/client/index.ts', import.meta.url));
 /** Of gamma, each: what a bad disk takes to sync. */
@@ -138,11 +140,11 @@ class Campaign {
       const env = { NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import=${inside}`, SATURATION_REPORT: report, ...(name === 'gamma' ? { SATURATION_COMMIT_MS: String(slowCommitMs) } : {}) };
       const first = this.#node('alpha');
       if (node === first) {
-        await node.up({ env, timeoutMs });
+        await node.up({ env, timeoutMs, through: fromSources });
         await node.json(['mesh', 'create', 'saturation']);
       } else {
         const { token } = await first.json(['mesh', 'invite']);
-        await node.up({ env, timeoutMs, flags: ['--join', '-'], stdin: `${String(token)}\n` });
+        await node.up({ env, timeoutMs, through: fromSources, flags: ['--join', '-'], stdin: `${String(token)}\n` });
       }
     }
     for (const name of names) void this.#node(name).ended().then(({ code, signal, stderr }) => this.#over.signal.aborted || this.#surprises.push(`${name} ended: ${signal ?? code} ${stderr.slice(-2000)}`));

@@ -127,7 +127,7 @@ test.skipIf(noTerminal !== undefined).each([
   const watching = server.start(['top'], { terminal: true, typing: true, timeoutMs: 60_000 });
   await watching.says(/laptop/);
   if (key !== undefined) watching.write(key);
-  if (signal !== undefined) process.kill(await waitFor('its process', () => cluster.processes.find(({ command }) => /src\/main\.ts top( |$)/.test(command))?.pid), signal);
+  if (signal !== undefined) process.kill(await waitFor('its process', () => cluster.processes.find(({ command }) => /(src\/main\.ts|dist\/main\.js) top( |$)/.test(command))?.pid), signal);
   const { code, text } = await watching.ended;
   expect(code).toBe(0);
   expect(text.indexOf('\u001b[?1049h')).toBeGreaterThanOrEqual(0);
