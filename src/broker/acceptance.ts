@@ -48,8 +48,8 @@ export interface AcceptanceParts {
   readonly sessions: Sessions;
   /** Why no new work is taken now. */
   readonly refusal: () => BrokerError | undefined;
-  /** `all`: of every flight; `unable`: why nobody would notice. */
   readonly wishes?: Wishes | undefined;
+  /** `unable`: why nobody would notice. */
   readonly notifier: Pick<Notifier, 'unable'>;
   readonly onDeadline: (flight: Flight) => void;
   /** Its person wants to be told of it. */

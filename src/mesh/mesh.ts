@@ -48,8 +48,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #server: MeshServer;
   readonly #dialler: Dialler;
   readonly #peers: PeerTable;
-  /** The one live session with each peer. */
   readonly #taskRoom = new TaskRoom();
+  /** The one live session with each peer. */
   readonly #live = new Map<NodeId, Session>();
   readonly #open = new OpenSessions();
   readonly #outgoing: Outgoing;

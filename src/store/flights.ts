@@ -12,9 +12,6 @@ const ofInvocation = 'i.caller, i.rerunnable, i.hold_ms, i.total_ms, i.run_ms, i
 export const flightColumns = `f.*, ${ofInvocation}`;
 const byId = `SELECT ${flightColumns} FROM flights f JOIN invocations i ON i.id = f.invocation_id WHERE f.invocation_id = ?`;
 
-/** Above every id. */
-export const lastId = 'inv_~';
-
 export class FlightTable {
   readonly #get;
   readonly #insert;

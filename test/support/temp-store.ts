@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { base32 } from '../../src/domain/base32.ts';
 import type { Stamp } from '../../src/domain/event.ts';
 import { HybridClock } from '../../src/domain/hlc.ts';
 import { attemptIdOf, invocationIdOf, nodeIdOfPublicKey } from '../../src/domain/ids.ts';
@@ -21,8 +22,6 @@ export function nodeIdFor(number: number): NodeId {
 }
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-
-const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /** Ids and stamps of one node: time goes on by a millisecond a call, unless it is set. */
 export class Story {
@@ -76,16 +75,6 @@ export class Story {
 }
 
 export const textTask = (text: string): Task => ({ text: utf8(text), files: [] });
-
-function base32(value: number, length: number): string {
-  let rest = value;
-  let text = '';
-  for (let count = 0; count < length; count += 1) {
-    text = `${crockford[rest % 32]}${text}`;
-    rest = Math.floor(rest / 32);
-  }
-  return text;
-}
 
 export interface TempStore {
   readonly store: Store;
