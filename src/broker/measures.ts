@@ -1,6 +1,5 @@
 /** What a node's core counts of the work that is asked of it: closed lists, so that nobody who asks makes a new one. */
 import type { FailureReason } from '../domain/delivery.ts';
-
 import { errorCodes, toBrokerError } from '../domain/errors.ts';
 import type { ErrorCode } from '../domain/errors.ts';
 import { Counts, Distribution, secondBounds } from '../domain/measure.ts';

@@ -20,7 +20,7 @@ function ofNode({ version, process, name, nodeId, meshName, isDraining, isRefuse
     gauges('beckon_node_info', 'Always 1: the node, and the mesh that it is in; empty for none.', [[{ node: name, node_id: nodeId, mesh: meshName }, 1]]),
     gauge('beckon_draining', '1 while it takes no new work: it is going down, or leaving its mesh.', Number(isDraining)),
     gauge('beckon_refused_as_copy', '1 while other nodes refuse this one as the copy of a machine.', Number(isRefused)),
-    gauges('beckon_certificate_expiry_timestamp_seconds', 'When the certificate of this node ends; it is renewed 30 days before, of a life of 90. Not told outside a mesh.', optional(certificateEndsAtMs === undefined ? undefined : certificateEndsAtMs / 1000)),
+    gauges('beckon_certificate_expiry_timestamp_seconds', 'When the certificate of this node ends. Not told outside a mesh.', optional(certificateEndsAtMs === undefined ? undefined : certificateEndsAtMs / 1000)),
     gauge('beckon_scrape_gather_seconds', 'What it took to gather what this scrape tells.', tookSeconds),
     gauge('beckon_scrape_incomplete', '1 when what waits could not be read from the store this time, and is not told.', Number(troubles === undefined)),
   ];

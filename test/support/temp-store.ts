@@ -8,7 +8,8 @@ import { attemptIdOf, invocationIdOf, nodeIdOfPublicKey } from '../../src/domain
 import type { AttemptId, InvocationId, NodeId, Ulid } from '../../src/domain/ids.ts';
 import type { Invocation, Task } from '../../src/domain/invocation.ts';
 import type { Log } from '../../src/domain/ports.ts';
-import type { AcceptInput, AcceptPlan, Store } from '../../src/domain/store-port.ts';
+import type { MeasuredStore } from '../../src/domain/store-measures.ts';
+import type { AcceptInput, AcceptPlan } from '../../src/domain/store-port.ts';
 import { openStore } from '../../src/store/open.ts';
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -88,12 +89,12 @@ function base32(value: number, length: number): string {
 }
 
 export interface TempStore {
-  readonly store: Store;
+  readonly store: MeasuredStore;
   readonly path: string;
   readonly directory: string;
   readonly nodeId: NodeId;
   /** Closes the store and opens it again on the same file. */
-  reopen(): Promise<Store>;
+  reopen(): Promise<MeasuredStore>;
   /** Closes and removes all. */
   [Symbol.asyncDispose](): Promise<void>;
 }
