@@ -3,16 +3,16 @@ import { readdir, readFile } from 'node:fs/promises';
 import type { ProcessVitals } from '../domain/vitals.ts';
 
 export async function processVitals(): Promise<ProcessVitals> {
-  const { user, system } = process.cpuUsage();
-  const { rss, heapUsed, heapTotal } = process.memoryUsage();
+  const cpu = process.cpuUsage();
+  const memory = process.memoryUsage();
   const { active, idle } = performance.eventLoopUtilization();
   return {
     runtime: process.version,
     startedAtMs: performance.timeOrigin,
-    cpuSeconds: (user + system) / 1e6,
-    residentBytes: rss,
-    heapUsedBytes: heapUsed,
-    heapTotalBytes: heapTotal,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    residentBytes: memory.rss,
+    heapUsedBytes: memory.heapUsed,
+    heapTotalBytes: memory.heapTotal,
     loopActiveSeconds: active / 1000,
     loopIdleSeconds: idle / 1000,
     ...(process.platform === 'linux' ? await filesOfLinux() : {}),

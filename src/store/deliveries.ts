@@ -74,7 +74,7 @@ export class DeliveryTable {
       row.created_at_ms, row.updated_at_ms, row.received_at_ms,
     );
     if (attempt !== undefined) this.#beginAttempt.run(row.invocation_id, row.attempts, attempt, row.created_at_ms);
-    this.#arrivals?.add({ delivery: row.status });
+    this.#arrivals?.delivery(row.status);
   }
 
   /** Moves the delivery and ends its open attempt. False, and no change, where the table of moves has no such move. */
@@ -117,7 +117,7 @@ export class DeliveryTable {
     this.#save.run(
       row.status, row.attempts, row.failure_reason, row.failure_detail, row.updated_at_ms, row.received_at_ms, row.invocation_id,
     );
-    this.#arrivals?.add({ delivery: row.status });
+    this.#arrivals?.delivery(row.status);
   }
 }
 

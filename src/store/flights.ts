@@ -64,7 +64,7 @@ export class FlightTable {
       row.stored_bytes, notify ? 1 : 0, row.origin_owner,
     );
     this.#tally.moved(undefined, row.state);
-    this.#arrivals?.add({ flight: row.state });
+    this.#arrivals?.flight(row.state);
     if (row.owned === 1 && row.state === 'queued') this.#queues.change(row, 1);
   }
 
@@ -78,7 +78,7 @@ export class FlightTable {
     );
     if (row.state === from) return;
     this.#tally.moved(from, row.state);
-    this.#arrivals?.add({ flight: row.state });
+    this.#arrivals?.flight(row.state);
     if (row.owned === 0) return;
     if (from === 'queued') this.#queues.change(row, -1);
     if (row.state === 'queued') this.#queues.change(row, 1);

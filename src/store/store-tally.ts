@@ -6,11 +6,12 @@ import { deliveryStates } from '../domain/delivery.ts';
 import { flightStates } from '../domain/flight.ts';
 import { Counts, Distribution, secondBounds } from '../domain/measure.ts';
 import type { StoreMeasures } from '../domain/store-measures.ts';
-import type { Arrival } from './arrivals.ts';
+import { arrivalKinds } from './arrivals.ts';
+import type { Arrivals } from './arrivals.ts';
 
 /** Up to `mostMembers` of a group commit. */
 const memberBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
-const sizes = [Distribution.cellsFor(secondBounds), Distribution.cellsFor(memberBounds), 1, flightStates.length, deliveryStates.length];
+const sizes = [Distribution.cellsFor(secondBounds), Distribution.cellsFor(memberBounds), 1, arrivalKinds];
 const bytes = sizes.reduce((sum, each) => sum + each, 0) * Float64Array.BYTES_PER_ELEMENT;
 
 export class StoreTally {
@@ -18,6 +19,7 @@ export class StoreTally {
   readonly #seconds: Distribution;
   readonly #members: Distribution;
   readonly #faults: Counts<'faults'>;
+  readonly #arrivals: Float64Array;
   readonly #flights: Counts<(typeof flightStates)[number]>;
   readonly #deliveries: Counts<(typeof deliveryStates)[number]>;
 
@@ -33,17 +35,15 @@ export class StoreTally {
     this.#seconds = new Distribution(secondBounds, next(sizes[0]));
     this.#members = new Distribution(memberBounds, next(sizes[1]));
     this.#faults = new Counts(['faults'], next(sizes[2]));
-    this.#flights = new Counts(flightStates, next(sizes[3]));
-    this.#deliveries = new Counts(deliveryStates, next(sizes[4]));
+    this.#arrivals = next(sizes[3]);
+    this.#flights = new Counts(flightStates, this.#arrivals.subarray(0, flightStates.length));
+    this.#deliveries = new Counts(deliveryStates, this.#arrivals.subarray(flightStates.length));
   }
 
-  committed(seconds: number, members: number, arrivals: readonly Arrival[]): void {
+  committed(seconds: number, members: number, arrivals: Arrivals): void {
     this.#seconds.observe(seconds);
     this.#members.observe(members);
-    for (const arrival of arrivals) {
-      if ('flight' in arrival) this.#flights.add(arrival.flight);
-      else this.#deliveries.add(arrival.delivery);
-    }
+    arrivals.countInto(this.#arrivals);
   }
 
   failed(): void {

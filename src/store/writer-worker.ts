@@ -55,7 +55,7 @@ function serve(db: Connection, nodeId: NodeId, tally: StoreTally, label: CrashLa
       const batch = nextBatch(waiting);
       const passed = stopwatch();
       const answers = group.commit(batch);
-      tally.committed(passed(), batch.length, arrivals.taken());
+      tally.committed(passed(), batch.length, arrivals);
       post(packAnswers(answers));
       takeArrived();
     }
