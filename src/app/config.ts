@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseDuration } from '../domain/duration.ts';
 import { toBrokerError } from '../domain/errors.ts';
-import { formatHostPort, gossipPort, meshPort, parseHostPort } from '../domain/host-port.ts';
+import { formatHostPort, gossipPort, meshPort, metricsPort, parseHostPort } from '../domain/host-port.ts';
 import { logLevels } from '../domain/log-fields.ts';
 import type { LogLevel } from '../domain/log-fields.ts';
 import { parseName } from '../domain/name.ts';
@@ -42,6 +42,8 @@ export const settingsSchema = z.strictObject({
   /** Where other nodes of the mesh may be. */
   seeds: hostPorts.optional(),
   tailscale: z.string().regex(/^(auto|off|\/.*)$/, 'is none of auto, off and the absolute path of a socket').optional(),
+  /** Where it tells metrics, to whoever can reach it there. */
+  metrics_listen: readable((text) => (text === 'off' ? text : formatHostPort(parseHostPort(text, metricsPort)))).optional(),
   /** The least that is logged. */
   log_level: z.enum(logLevels).optional(),
   /** When the log's file is put aside for a new one, MB (1,000,000 bytes). */
@@ -80,6 +82,7 @@ export const about: Readonly<Record<SettingKey, SettingAbout>> = {
   gossip_listen: { example: 'gossip_listen = "auto"', kind: 'text', isLive: false, flag: '--gossip-listen' },
   seeds: { example: 'seeds = ["192.168.1.6:7423"]', kind: 'list', isLive: false, flag: '--seed' },
   tailscale: { example: 'tailscale = "off"', kind: 'text', isLive: false, flag: '--tailscale' },
+  metrics_listen: { example: 'metrics_listen = "127.0.0.1:7425"', kind: 'text', isLive: true },
   log_level: { example: 'log_level = "debug"', kind: 'text', isLive: true },
   log_size_mb: { example: 'log_size_mb = 10', kind: 'number', isLive: true },
   log_files: { example: 'log_files = 5', kind: 'number', isLive: true },
@@ -93,7 +96,7 @@ export const about: Readonly<Record<SettingKey, SettingAbout>> = {
 export const settingKeys = Object.keys(about) as readonly SettingKey[];
 
 /** What counts where nothing is set. The others have none that is fixed. */
-export const defaults = { gossip_listen: 'auto', tailscale: 'auto', log_level: 'info', log_size_mb: 10, log_files: 5, notify_all: false, request_timeout: '10m' } as const satisfies Settings;
+export const defaults = { gossip_listen: 'auto', tailscale: 'auto', metrics_listen: 'off', log_level: 'info', log_size_mb: 10, log_files: 5, notify_all: false, request_timeout: '10m' } as const satisfies Settings;
 
 /** What a node makes of its settings. */
 export interface Config {
@@ -102,6 +105,8 @@ export interface Config {
   readonly gossipListen?: string;
   readonly seeds?: readonly string[];
   readonly tailscale?: string;
+  /** host:port; undefined: nowhere. */
+  readonly metricsListen?: string;
   readonly logLevel: LogLevel;
   readonly logFileBytes: number;
   readonly logFiles: number;
@@ -114,10 +119,11 @@ export interface Config {
 }
 
 export function configOf(settings: Settings): Config {
-  const { name, listen, seeds, tailscale, notify, roots, projects, gossip_listen: gossipListen, request_timeout: requestTimeout } = settings;
+  const { name, listen, seeds, tailscale, notify, roots, projects, gossip_listen: gossipListen, request_timeout: requestTimeout, metrics_listen: metricsListen } = settings;
   return {
     ...present({ name, listen, gossipListen, seeds, tailscale, notify, roots }),
     ...present({ requestMs: requestTimeout === undefined ? undefined : parseDuration(requestTimeout), projects: projects === undefined ? undefined : overridesOf(projects) }),
+    ...present({ metricsListen: metricsListen === 'off' ? undefined : metricsListen }),
     logLevel: settings.log_level ?? defaults.log_level,
     logFileBytes: (settings.log_size_mb ?? defaults.log_size_mb) * 1_000_000,
     logFiles: settings.log_files ?? defaults.log_files,

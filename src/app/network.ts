@@ -8,6 +8,7 @@ import type { GossipHandler } from '../domain/gossip-port.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { Distribution, secondBounds } from '../domain/measure.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import { removedWords } from '../domain/membership.ts';
@@ -71,6 +72,7 @@ export interface NetworkParts {
 export class Network implements Startable {
   readonly mesh: NodeMesh;
   readonly gossip: Gossiping;
+  readonly tickLateSeconds = new Distribution(secondBounds);
   readonly #parts: NetworkParts;
   readonly #front: Front;
   readonly #standing: Standing;
@@ -117,6 +119,7 @@ export class Network implements Startable {
       clock,
       log,
       random: parts.random,
+      tickLateSeconds: this.tickLateSeconds,
       seeds: [],
       route: tailnetRoute(tailnet, parts.socketDir),
       handler: {

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
+import { BrokerMeasures } from '../broker/measures.ts';
 import { rolledBackWords } from '../broker/rollback.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
@@ -32,6 +33,7 @@ import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
+import { Measuring } from './measuring.ts';
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
@@ -225,6 +227,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   };
   const attached = new AttachedHarness({ clock, onServersChanged: (address) => broker.agentChanged(address) });
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
+  const measures = new BrokerMeasures();
   const broker: Broker = new Broker({
     self,
     store,
@@ -271,6 +274,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     pid,
     notifier,
     wishes: config,
+    measures,
     chores: [{ name: 'write down how far the store is', run: keepMark }],
     checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip })),
     standing: () => refusals.standing,
@@ -307,6 +311,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const atRest = new AtRest({ clock, utilization: createUtilization(), collect: collectAll });
   undo.defer(() => atRest.stop());
   if (!offline) await atRest.start();
+  const measuring = new Measuring({ config, broker, measures, store, dbFile: paths.dbFile, network, clock, log });
+  undo.defer(() => measuring.stop());
+  if (!offline) await measuring.start();
   log.info({ name: self.name(), epoch, version, pid }, 'the node is up');
 
   const running = undo.move();

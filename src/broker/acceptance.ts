@@ -18,9 +18,11 @@ import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
 import type { Wishes } from '../domain/wishes.ts';
 import type { AgentChecks } from './agent-checks.ts';
-import type { AcceptedFlight, InvokeInput } from './api.ts';
+import type { AcceptedFlight, AcceptedGroup, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import { Intake } from './intake.ts';
+import { measured } from './measures.ts';
+import type { BrokerMeasures } from './measures.ts';
 import { drainingWords } from './outbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
@@ -56,6 +58,7 @@ export interface AcceptanceParts {
   readonly onWatched: (flight: Flight) => void;
   /** An agent of this node is not as it was registered. */
   readonly onDoubt: (address: string) => void;
+  readonly measures?: BrokerMeasures | undefined;
 }
 
 /** One invocation on its way into the store. */
@@ -74,7 +77,7 @@ export class Acceptance {
   }
 
   invoke(input: InvokeInput): Promise<AcceptedFlight> {
-    return this.#invoke(input, (wanted) => this.#look(wanted));
+    return this.measured(() => this.#invoke(input, (wanted) => this.#look(wanted)));
   }
 
   /** For one client: several at once, each for itself. What they ask of one agent in the same way is looked up and checked once. */
@@ -82,7 +85,13 @@ export class Acceptance {
     const { clock, self } = this.#parts;
     const looks = new SharedLooks({ look: (input) => this.#look(input), clock, isHere: ({ nodeId }) => nodeId === self.nodeId });
     const look = (input: InvokeInput): Promise<Looked> => looks.of(input);
-    return (inputs) => inputs.map((input) => this.#invoke(input, look));
+    return (inputs) => inputs.map((input) => this.measured(() => this.#invoke(input, look)));
+  }
+
+  /** Counts how it ends. */
+  measured<Accepted extends AcceptedFlight | AcceptedGroup>(accept: () => Promise<Accepted>): Promise<Accepted> {
+    const { measures, clock } = this.#parts;
+    return measures === undefined ? accept() : measured(measures, clock, accept);
   }
 
   async #invoke(input: InvokeInput, look: (input: InvokeInput) => Promise<Looked>): Promise<AcceptedFlight> {

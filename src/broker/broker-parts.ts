@@ -14,6 +14,7 @@ import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
 import type { BrokerApi, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Chore } from './housekeeping.ts';
+import type { BrokerMeasures } from './measures.ts';
 import type { MembershipPorts } from './membership.ts';
 import type { ProjectsParts } from './projects.ts';
 import type { Retention } from './pruning.ts';
@@ -66,6 +67,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly chores?: readonly Chore[];
   readonly notifier: Notifier;
   readonly wishes?: Wishes;
+  /** Where it counts; undefined: nowhere. */
+  readonly measures?: BrokerMeasures;
   /** How long what is over is kept. */
   readonly retention?: Retention;
   /** Asked for by a client; the node stops itself afterwards. */

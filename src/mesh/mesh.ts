@@ -329,6 +329,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const { clock, log } = this.#parts;
     this.#cancelTick = clock.setTimer(tickMs, () => this.#tick());
     const tick = this.#watch?.tick(clock.monotonic(), clock.now()) ?? { isGrace: false, lateMs: 0 };
+    this.#parts.tickLateSeconds?.observe(tick.lateMs / 1000);
     if (tick.isGrace) {
       log.info({}, 'this machine slept or stalled: all peers get time to be heard');
       this.#dialler.wake();

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Candidate } from '../domain/discovery-port.ts';
 import type { LinkHandler, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
+import type { Distribution } from '../domain/measure.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Gone, RemovedPeer } from './gone.ts';
@@ -16,6 +17,8 @@ export interface MeshParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** How late each look at all sessions came, seconds. */
+  readonly tickLateSeconds?: Distribution;
   /** host:port, as `readSeeds` gives them. */
   readonly seeds: readonly string[];
   readonly handler: LinkHandler;

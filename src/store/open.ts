@@ -1,7 +1,7 @@
 /** The store: one thread that writes, short reads here, long ones on a thread of their own. */
 import type { NodeId } from '../domain/ids.ts';
 import type { Clock, Log } from '../domain/ports.ts';
-import type { Store } from '../domain/store-port.ts';
+import type { MeasuredStore } from '../domain/store-measures.ts';
 import { backUp, Backups } from './backup.ts';
 import { flightCounts } from './caches.ts';
 import type { CrashLabel } from './crash.ts';
@@ -10,6 +10,7 @@ import { Inspection } from './inspection.ts';
 import { refusal } from './look.ts';
 import { readerOver } from './reader.ts';
 import { remembering } from './remembering.ts';
+import { StoreTally } from './store-tally.ts';
 import { WorkerChannel } from './worker-channel.ts';
 import { writerOver } from './writer.ts';
 
@@ -35,8 +36,9 @@ export interface OpenStore {
  * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
  * (another owner, or open to others), `unavailable`; the file is then as it was.
  */
-export async function openStore({ path, nodeId, log, clock, tell, crashAt }: OpenStore): Promise<Store> {
-  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log, tell);
+export async function openStore({ path, nodeId, log, clock, tell, crashAt }: OpenStore): Promise<MeasuredStore> {
+  const tally = new StoreTally();
+  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, tally: tally.buffer, crashAt }, log, tell);
   try {
     const db = openReading(path);
     const backups = new Backups();
@@ -44,6 +46,7 @@ export async function openStore({ path, nodeId, log, clock, tell, crashAt }: Ope
     return {
       ...remembering(readerOver(db), writerOver(channel)),
       inspect: inspection,
+      measured: () => tally.read(),
       backup: (to) => backups.track(backUp(path, to, log)),
       async close() {
         await backups.settled();

@@ -9,7 +9,8 @@ import { attemptIdOf, invocationIdOf, nodeIdOfPublicKey } from '../../src/domain
 import type { AttemptId, InvocationId, NodeId, Ulid } from '../../src/domain/ids.ts';
 import type { Invocation, Task } from '../../src/domain/invocation.ts';
 import type { Log } from '../../src/domain/ports.ts';
-import type { AcceptInput, AcceptPlan, Store } from '../../src/domain/store-port.ts';
+import type { MeasuredStore } from '../../src/domain/store-measures.ts';
+import type { AcceptInput, AcceptPlan } from '../../src/domain/store-port.ts';
 import { openStore } from '../../src/store/open.ts';
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -77,12 +78,12 @@ export class Story {
 export const textTask = (text: string): Task => ({ text: utf8(text), files: [] });
 
 export interface TempStore {
-  readonly store: Store;
+  readonly store: MeasuredStore;
   readonly path: string;
   readonly directory: string;
   readonly nodeId: NodeId;
   /** Closes the store and opens it again on the same file. */
-  reopen(): Promise<Store>;
+  reopen(): Promise<MeasuredStore>;
   /** Closes and removes all. */
   [Symbol.asyncDispose](): Promise<void>;
 }
