@@ -65,6 +65,9 @@ function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promi
   });
 }
 
+/** The cause of an error that a node gave with all that it had not taken: asked for again it is the first. */
+export const notTaken = 'nothing of it was taken';
+
 /** The node itself is away, as far as can be told from here; what it said by itself is none of these. */
 export function isAway(thrown: unknown): thrown is BrokerError {
   return thrown instanceof BrokerError && thrown.code === 'unavailable' && thrown.cause !== undefined;

@@ -8,7 +8,8 @@ import type { AcceptedGroup, AgentSpec, FlightUpdate, InvokeAllRequest, InvokeRe
 import { AgentServer } from './agent-server.ts';
 import type { Pacing } from './backing-off.ts';
 import { Call } from './call.ts';
-import type { CallOptions } from './call.ts';
+import type { CallOptions, CallSource } from './call.ts';
+import { Calls } from './calls.ts';
 import { knock } from './connect.ts';
 import { GrpcNodeClient } from './grpc-client.ts';
 import { GroupCall } from './group-call.ts';
@@ -68,16 +69,28 @@ export async function connect(options: BeckonOptions = {}): Promise<Beckon> {
 
 class BeckonClient extends GrpcNodeClient implements Beckon {
   readonly #pacing: Pacing;
+  readonly #calls: Calls;
+  /** What calls are read by and ended with. */
+  readonly #reader: CallSource['client'];
 
   constructor(socketPath: string, flightToken: string | undefined, pacing: Pacing) {
     super(socketPath, () => pacing.clock.now(), flightToken);
     this.#pacing = pacing;
+    const alone: Pick<NodeClient, 'invoke' | 'follow'> = { invoke: (request, options) => super.invoke(request, options), follow: (id, options) => super.follow(id, options) };
+    const calls = new Calls({ open: () => this.openCalls(), client: alone, clock: pacing.clock });
+    this.#calls = calls;
+    this.#reader = {
+      follow: (id, options = {}) => calls.follow(id, options),
+      output: (id, which, options) => this.output(id, which, options),
+      cancelFlight: (id, waitMs) => this.cancelFlight(id, waitMs),
+      replyToFlight: (request) => this.replyToFlight(request),
+    };
   }
 
   override invoke(address: string, task?: Content, options?: InvokeOptions): Call;
   override invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
   override invoke(what: string | InvokeRequest, taskOrOptions: Content | StreamOptions = '', options: InvokeOptions = {}): Call | AsyncIterable<FlightUpdate> {
-    if (typeof what === 'string') return this.#call(this, what, isContent(taskOrOptions) ? taskOrOptions : '', options);
+    if (typeof what === 'string') return this.#call(this.#calls, what, isContent(taskOrOptions) ? taskOrOptions : '', options);
     return super.invoke(what, isContent(taskOrOptions) ? {} : taskOrOptions);
   }
 
@@ -99,7 +112,7 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
   }
 
   flight(id: string, options: CallOptions = {}): Call {
-    return new Call({ client: this, pacing: this.#pacing, begin: (signal) => this.follow(id, { signal }), mayRepeat: true }, options);
+    return new Call({ client: this.#reader, pacing: this.#pacing, begin: (signal) => this.#calls.follow(id, { signal }), mayRepeat: true }, options);
   }
 
   async serve(address: string, handler: Handler, options: ServeOptions = {}): Promise<Server> {
@@ -119,16 +132,16 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
     this.close();
   }
 
-  #call(asking: NodeClient, address: string, task: Content, options: InvokeOptions): Call {
+  #call(asking: { invoke(request: InvokeRequest, options: StreamOptions): AsyncIterable<FlightUpdate> }, address: string, task: Content, options: InvokeOptions): Call {
     const request = requestOf(address, task, options, process.cwd());
     const begin = (signal: AbortSignal): AsyncIterable<FlightUpdate> => asking.invoke(request, { signal });
-    return new Call({ client: this, pacing: this.#pacing, begin, mayRepeat: request.key !== undefined }, options);
+    return new Call({ client: this.#reader, pacing: this.#pacing, begin, mayRepeat: request.key !== undefined }, options);
   }
 
   /** Asked for as the flight, so that the child is known for one; read and ended as this process, which may outlive the flight. */
   #invokeIn({ environment }: ServedRun): RunContext['invoke'] {
     const token = environment[flightTokenVariable];
-    const asking = token === undefined ? this : this.inFlight(token);
+    const asking = token === undefined ? this.#calls : this.inFlight(token);
     return (address, task = '', options = {}) => this.#call(asking, address, task, options);
   }
 

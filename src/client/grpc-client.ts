@@ -7,7 +7,7 @@ import type { OutputStream } from '../domain/flight-event.ts';
 import type { Page } from '../domain/records.ts';
 import { ControlServiceClient, ControlServiceService as calls } from '../gen/beckon/v1/control.ts';
 import type { InvokeResponse } from '../gen/beckon/v1/control.ts';
-import type { SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
+import type { CallsRequest, CallsResponse, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
 import type { ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
 import { deliveryState, flightState, outputStream, worktreeState } from '../rpc/enums.ts';
 import { callUnary, readStream } from '../rpc/call.ts';
@@ -89,6 +89,11 @@ export class GrpcNodeClient implements NodeClient {
   /** What it throws is for `asOurs` to judge. */
   openSubmit(): ClientDuplexStream<SubmitRequest, SubmitResponse> {
     return this.#client.submit();
+  }
+
+  /** What it throws is for `asOurs` to judge. */
+  openCalls(): ClientDuplexStream<CallsRequest, CallsResponse> {
+    return this.#client.calls();
   }
 
   async status(): ReturnType<NodeClient['status']> {

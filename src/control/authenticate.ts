@@ -19,6 +19,7 @@ const openToFlights: ReadonlySet<string> = new Set<keyof typeof ControlServiceSe
   'invoke',
   'invokeAll',
   'submit',
+  'calls',
   'getGroup',
   'followFlight',
   'listFlights',

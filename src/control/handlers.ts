@@ -11,6 +11,7 @@ import { encodeShare } from '../rpc/sharing.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
+import { callsHandler } from './calls.ts';
 import { encodeConfig } from './config.ts';
 import { encodeTrace, operatorHandlers } from './operator.ts';
 import { projectHandlers } from './projects.ts';
@@ -28,6 +29,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
   const checkFamily = async ({ flight }: LocalCaller, id: string): Promise<void> => {
     if (flight !== undefined) await api.checkFamily(flight, id);
   };
+  const room = new SubmitRoom();
   return {
     getStatus: unary(edge, async () => encodeStatus(await api.status())),
     shutdown: unary(edge, async (_caller, { force }) => api.shutdown(force)),
@@ -66,7 +68,8 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
         if (request.detach) return;
       }
     }),
-    submit: submitHandler({ api, edge, room: new SubmitRoom(), stopping: serve.stopping }),
+    submit: submitHandler({ api, edge, room, stopping: serve.stopping }),
+    calls: callsHandler({ api, edge, room, stopping: serve.stopping, checkFamily }),
     invokeAll: unary(edge, async (caller, request) => {
       const { groupId, flights, deduplicated, notes = [] } = await api.invokeAll(decodeInvokeAll(caller, request));
       return { groupId, atMs: flights[0]?.acceptedAtMs ?? 0, flights: flights.map(encodeFlight), deduplicated, notes: [...notes] };

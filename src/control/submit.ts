@@ -1,16 +1,16 @@
 /** The call `Submit`: a client has many invocations accepted, and is answered for each as soon as it is durable or refused. */
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
-import type { AcceptedFlight, BrokerApi, LocalCaller, Selector } from '../broker/api.ts';
+import type { AcceptedFlight, BrokerApi, LocalCaller } from '../broker/api.ts';
 import { invalid, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import { taskBytes } from '../domain/invocation.ts';
-import type * as agent from '../gen/beckon/v1/agent.ts';
 import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
 import { list, required } from '../rpc/fields.ts';
 import { duplex, failure } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { fitting } from '../rpc/status.ts';
-import { decodeInvoke, decodeSelector } from './requests.ts';
+import { KnownSelectors } from './known-selectors.ts';
+import { decodeInvoke } from './requests.ts';
 import type { SubmitRoom } from './submit-room.ts';
 
 type SubmitStream = ServerDuplexStream<SubmitRequest, SubmitResponse>;
@@ -185,26 +185,4 @@ class SubmitCall {
 function acceptedAs(number: number, { flight, deduplicated, notes = [] }: AcceptedFlight): Submitted {
   const { invocationId, id: flightId, target, acceptedAtMs: atMs } = flight;
   return { number, outcome: { $case: 'accepted', value: { invocationId, flightId, target, deduplicated, notes: [...notes] } }, atMs };
-}
-
-/** Most of what one client submits goes to few agents, named in the same way: equal selectors become one. */
-class KnownSelectors {
-  readonly #last = new Map<string, { readonly wire: agent.Selector; readonly selector: Selector }>();
-
-  read(wire: agent.Selector | undefined): Selector {
-    const known = wire === undefined ? undefined : this.#last.get(wire.address);
-    if (known !== undefined && wire !== undefined && isSame(known.wire, wire)) return known.selector;
-    const selector = decodeSelector(wire);
-    if (this.#last.size >= mostKnown) this.#last.clear();
-    if (wire !== undefined) this.#last.set(wire.address, { wire, selector });
-    return selector;
-  }
-}
-
-const mostKnown = 256;
-
-function isSame(a: agent.Selector, b: agent.Selector): boolean {
-  const isPlain = ({ capabilities, labels }: agent.Selector): boolean => capabilities.length === 0 && Object.keys(labels).length === 0;
-  if (a.any !== b.any || a.all !== b.all || a.anyOwner !== b.anyOwner || a.harness !== b.harness || a.cwd !== b.cwd) return false;
-  return (isPlain(a) && isPlain(b)) || JSON.stringify([a.capabilities, a.labels]) === JSON.stringify([b.capabilities, b.labels]);
 }

@@ -102,7 +102,7 @@ describe('calls that change the node, or tell of others', () => {
   });
 
   test('are all calls but those that are known to be open', () => {
-    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'submit', 'invokeAll', 'getGroup', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace', 'readDiff', 'settleWorktree'];
+    const open = ['getStatus', 'listAgents', 'getAgent', 'resolve', 'listPeers', 'invoke', 'submit', 'calls', 'invokeAll', 'getGroup', 'followFlight', 'listFlights', 'getFlight', 'readOutput', 'cancelFlight', 'trace', 'readDiff', 'settleWorktree'];
     expect(Object.keys(ControlServiceService).filter((name) => !open.includes(name)).toSorted()).toEqual(Object.keys(closed).toSorted());
   });
 });

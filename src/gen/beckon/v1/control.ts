@@ -224,6 +224,41 @@ export interface Submitted {
   atMs: number;
 }
 
+/** What a client has to say at once goes in one message. Numbers that name no call are of one that has ended meanwhile. */
+export interface CallsRequest {
+  begin: BeginCall[];
+  /** Once for each time that it was asked, when those steps are read. */
+  read: number[];
+  /** Read no further, and told no end. The flights go on. */
+  leave: number[];
+}
+
+export interface BeginCall {
+  /** Names it: of the calls that have not ended each has another. */
+  number: number;
+  what:
+    | //
+    /** `detach` is not looked at. A task of 256 KiB and more comes by `Invoke`. */
+    { $case: "invoke"; value: InvokeRequest }
+    | { $case: "follow"; value: FollowFlightRequest }
+    | undefined;
+}
+
+export interface CallsResponse {
+  steps: CallSteps[];
+}
+
+/** What there was to say of a call at one moment. */
+export interface CallSteps {
+  number: number;
+  updates: FlightUpdate[];
+  /** The client says `read` when it has read these and what came before. Two may be unread: then nothing more comes of this call. */
+  asksRead: boolean;
+  /** It has ended, and its number is free: after `finished`, or because of `error`. */
+  isOver: boolean;
+  error: ErrorInfo | undefined;
+}
+
 export interface FollowFlightRequest {
   id: string;
   afterSeq: number;
@@ -1385,6 +1420,308 @@ export const Submitted: MessageFns<Submitted> = {
             }
 
             message.atMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCallsRequest(): CallsRequest {
+  return { begin: [], read: [], leave: [] };
+}
+
+export const CallsRequest: MessageFns<CallsRequest> = {
+  encode(message: CallsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.begin) {
+      BeginCall.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.read.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.read) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.leave.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.leave) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CallsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCallsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.begin.push(BeginCall.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.read.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.read.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 24) {
+              message.leave.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.leave.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBeginCall(): BeginCall {
+  return { number: 0, what: undefined };
+}
+
+export const BeginCall: MessageFns<BeginCall> = {
+  encode(message: BeginCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    switch (message.what?.$case) {
+      case "invoke":
+        InvokeRequest.encode(message.what.value, writer.uint32(18).fork()).join();
+        break;
+      case "follow":
+        FollowFlightRequest.encode(message.what.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginCall {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginCall();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.what = { $case: "invoke", value: InvokeRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.what = { $case: "follow", value: FollowFlightRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCallsResponse(): CallsResponse {
+  return { steps: [] };
+}
+
+export const CallsResponse: MessageFns<CallsResponse> = {
+  encode(message: CallsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.steps) {
+      CallSteps.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CallsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCallsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.steps.push(CallSteps.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCallSteps(): CallSteps {
+  return { number: 0, updates: [], asksRead: false, isOver: false, error: undefined };
+}
+
+export const CallSteps: MessageFns<CallSteps> = {
+  encode(message: CallSteps, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    for (const v of message.updates) {
+      FlightUpdate.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.asksRead !== false) {
+      writer.uint32(24).bool(message.asksRead);
+    }
+    if (message.isOver !== false) {
+      writer.uint32(32).bool(message.isOver);
+    }
+    if (message.error !== undefined) {
+      ErrorInfo.encode(message.error, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CallSteps {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCallSteps();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.updates.push(FlightUpdate.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.asksRead = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.isOver = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.error = ErrorInfo.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3478,6 +3815,19 @@ export const ControlServiceService = {
     responseSerialize: (value: SubmitResponse): Buffer => Buffer.from(SubmitResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitResponse => SubmitResponse.decode(value),
   },
+  /**
+   * As many calls as a client has, over one stream: each with its own steps, in order, and its own end. What is wrong
+   * with one ends that one alone. A call whose steps are not read holds up no other.
+   */
+  calls: {
+    path: "/beckon.v1.ControlService/Calls" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: CallsRequest): Buffer => Buffer.from(CallsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CallsRequest => CallsRequest.decode(value),
+    responseSerialize: (value: CallsResponse): Buffer => Buffer.from(CallsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CallsResponse => CallsResponse.decode(value),
+  },
   /** All that match, accepted together or not at all. Each is followed by itself. */
   invokeAll: {
     path: "/beckon.v1.ControlService/InvokeAll" as const,
@@ -3841,6 +4191,11 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
    * client has ended its side and has all of them. A client that reads no answers is not read from.
    */
   submit: handleBidiStreamingCall<SubmitRequest, SubmitResponse>;
+  /**
+   * As many calls as a client has, over one stream: each with its own steps, in order, and its own end. What is wrong
+   * with one ends that one alone. A call whose steps are not read holds up no other.
+   */
+  calls: handleBidiStreamingCall<CallsRequest, CallsResponse>;
   /** All that match, accepted together or not at all. Each is followed by itself. */
   invokeAll: handleUnaryCall<InvokeAllRequest, InvokeAllResponse>;
   getGroup: handleUnaryCall<GetGroupRequest, GetGroupResponse>;
@@ -4101,6 +4456,13 @@ export interface ControlServiceClient extends Client {
   submit(): ClientDuplexStream<SubmitRequest, SubmitResponse>;
   submit(options: Partial<CallOptions>): ClientDuplexStream<SubmitRequest, SubmitResponse>;
   submit(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<SubmitRequest, SubmitResponse>;
+  /**
+   * As many calls as a client has, over one stream: each with its own steps, in order, and its own end. What is wrong
+   * with one ends that one alone. A call whose steps are not read holds up no other.
+   */
+  calls(): ClientDuplexStream<CallsRequest, CallsResponse>;
+  calls(options: Partial<CallOptions>): ClientDuplexStream<CallsRequest, CallsResponse>;
+  calls(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<CallsRequest, CallsResponse>;
   /** All that match, accepted together or not at all. Each is followed by itself. */
   invokeAll(
     request: InvokeAllRequest,
