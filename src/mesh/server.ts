@@ -6,7 +6,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { BrokerError, invalid } from '../domain/errors.ts';
+import { BrokerError, invalid, overload } from '../domain/errors.ts';
 import type { Health } from '../domain/health-port.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -25,6 +25,8 @@ import { messageLimits, rawMesh, windowBytes } from './raw-mesh.ts';
 const idleMs = 5_000;
 /** Who only asks for things proves itself anew after this. */
 const askingMs = 10 * 60_000;
+/** Connections of one node that only ask, at once: they leave room for its sessions. */
+const mostAsking = 4;
 /** How long a connection may stay after its session said goodbye. */
 const lingerMs = 500;
 /** Connections of one node at once: one is enough, a few overlap when it redials. */
@@ -57,8 +59,8 @@ export interface MeshServerParts {
 }
 
 interface Connection extends Arrival {
-  /** Something is asked for on it. */
-  isHeld(): boolean;
+  /** Something is asked for on it, and it is no session's. */
+  isAsking(): boolean;
   readonly socket: TLSSocket;
   readonly fingerprint: string;
 }
@@ -142,7 +144,7 @@ export class MeshServer {
         cancelIdle();
         cancelAsking();
       },
-      isHeld: () => holds > 0,
+      isAsking: () => holds > 0 && !isClaimed,
       hold: () => {
         holds += 1;
         if (!isClaimed) cancelIdle();
@@ -173,7 +175,7 @@ export class MeshServer {
 
   /** Somebody may be a member no longer: who asks for something, and is none now, is cut. Sessions end by themselves. */
   judgeAgain(): void {
-    for (const connection of this.#connections.values()) if (connection.isHeld() && this.#parts.refusal(connection.peer) !== undefined) connection.socket.destroy();
+    for (const connection of this.#connections.values()) if (connection.isAsking() && this.#parts.refusal(connection.peer) !== undefined) connection.socket.destroy();
   }
 
   /** A member now, not only when it connected. */
@@ -181,6 +183,8 @@ export class MeshServer {
     const arrival = this.#authenticate(call);
     const why = this.#parts.refusal(arrival.peer);
     if (why !== undefined) throw new BrokerError('unauthenticated', why);
+    const asking = [...this.#connections.values()].filter((each) => each !== arrival && each.peer.nodeId === arrival.peer.nodeId && each.isAsking());
+    if (asking.length >= mostAsking) throw overload(`${arrival.peer.name} asks on ${mostAsking} other connections already`, idleMs);
     return arrival;
   }
 

@@ -49,10 +49,9 @@ export function reflectionHandler<Caller>({ edge, services, hold }: ReflectionPa
     };
   };
   return duplex<Caller, Buffer, Buffer>(edge, (caller, call) => {
-    const held = hold?.(caller);
-    call.once('close', () => held?.[Symbol.dispose]());
-    const told = new Set<string>();
     const run = async (): Promise<void> => {
+      using _ = hold?.(caller);
+      const told = new Set<string>();
       for await (const request of call as AsyncIterable<Buffer>) {
         const response = (await (loading ??= load()))(request, told);
         if (!call.write(response) && !call.cancelled) await Promise.race([once(call, 'drain'), once(call, 'close')]);

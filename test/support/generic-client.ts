@@ -25,7 +25,7 @@ export class GenericClient implements Disposable {
 
   /** @param target `unix:PATH` or host:port */
   constructor(target: string, credentials: ChannelCredentials, options: GenericOptions = {}) {
-    this.#client = new Client(target, credentials, { 'grpc.enable_retries': 0 });
+    this.#client = new Client(target, credentials, { 'grpc.enable_retries': 0, 'grpc.use_local_subchannel_pool': 1 });
     this.#options = options;
   }
 

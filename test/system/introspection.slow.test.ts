@@ -124,6 +124,19 @@ describe('on the network port', () => {
     expect((await desktop.beckon(['ping', 'laptop', '-c', '1'])).code).toBe(0);
   });
 
+  test('a member that watches on many connections is told that it is too much, and keeps its session', async () => {
+    const identity = await identityOf(desktop);
+    using watchers = new DisposableStack();
+    const firstOf = async (): Promise<unknown> => {
+      const watching = await watchers.use(visitor(identity)).serverStream(`${health}/Watch`);
+      return new Promise((resolve) => void watching.once('data', resolve).once('error', resolve).on('error', () => undefined));
+    };
+    // Reflection, which the client asks before, is over by then.
+    for (let at = 0; at < 4; at += 1) expect(await firstOf()).toEqual({ status: 'SERVING' });
+    await expect(firstOf()).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    expect((await desktop.beckon(['ping', 'laptop', '-c', '1'])).code).toBe(0);
+  });
+
   test('without a certificate there is nothing, in gRPC or at the entrance for newcomers', async () => {
     expect(await gets(visitor())).toEqual([]);
     const [host = '', port = ''] = laptop.place.listen.split(':');
