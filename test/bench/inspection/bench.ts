@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSystemClock } from '../../../src/app/system-clock.ts';
 import { connect } from '../../../src/client/connect.ts';
 import type { NodeClient } from '../../../src/client/types.ts';
 import type { FlightId } from '../../../src/domain/ids.ts';
@@ -96,7 +97,7 @@ export const inspectionBench: Bench = {
       tell(`${answered.length} questions, the slowest ${ms(slowest)}`);
       signal.throwIfAborted();
 
-      const store = await openStore({ path: node.databasePath, nodeId: nodeId as never, log: silentLog });
+      const store = await openStore({ path: node.databasePath, nodeId: nodeId as never, log: silentLog, clock: createSystemClock() });
       const beside: Beside[] = [];
       try {
         const load = new Load(store, { nodeId: nodeId as never, nodeName, nowMs: Date.now() });
