@@ -361,6 +361,8 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 
 /** Long reads, on a thread of their own. */
 export interface StoreInspection extends ObservationReads {
+  /** A question is likely to come soon: what has to be made ready for the first of them is, without waiting for it. */
+  wake(): void;
   /** `family`: only this invocation and what it led to, as far as it is stored here. */
   flights(filter: FlightFilter & { family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;

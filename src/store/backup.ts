@@ -7,7 +7,7 @@ import type { CopyStep } from './file-copy.ts';
 import { WorkerChannel } from './worker-channel.ts';
 
 /** After each block as many times as long as it took, when others wrote meanwhile: the disk and the memory are theirs. */
-const restsEach = 7;
+const restsEach = 4;
 const longestRestMs = 1000;
 
 export interface BackupParts {

@@ -45,6 +45,7 @@ export class FileCopy {
   readonly #copy: number;
   readonly #block = Buffer.allocUnsafe(blockBytes);
   readonly #copied = Buffer.allocUnsafe(blockBytes);
+  #firstTotal: number | undefined;
   #at = 0;
   #written = 0;
 
@@ -53,9 +54,9 @@ export class FileCopy {
     this.#copy = openSync(parts.to, 'r+');
   }
 
-  /** The next block of the first pass. */
+  /** The next block of the first pass. It ends where the file ended when it began: what others add meanwhile may grow as fast as it is copied. */
   copy(): CopyStep {
-    const total = fstatSync(this.#parts.file).size;
+    const total = (this.#firstTotal ??= fstatSync(this.#parts.file).size);
     const bytes = readSync(this.#parts.file, this.#block, 0, blockBytes, this.#at);
     this.#write(this.#block.subarray(0, bytes), this.#at);
     return this.#step(bytes, total);
