@@ -31,6 +31,9 @@ function giveWay(): void {
   if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
 }
 
+/** Done at once, MiB: what rests between the steps counts the way here and back, too; what holds its moment has no time for that. */
+const blocksAStep = { copy: 4, match: 64 } as const;
+
 /** The file is there, whole, checked and on the disk when `finish` returns; after an error there is none. */
 class Backup {
   readonly #path: string;
@@ -53,7 +56,10 @@ class Backup {
 
   step(pass: 'copy' | 'match'): CopyStep {
     try {
-      return this.#copy[pass]();
+      for (let blocks = 1; ; blocks += 1) {
+        const step = this.#copy[pass]();
+        if (step.isOver || blocks === blocksAStep[pass]) return step;
+      }
     } catch (thrown) {
       this.#drop();
       throw notWritten(this.#path, thrown);

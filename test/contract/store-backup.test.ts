@@ -86,7 +86,7 @@ test('it rests while others write, four times as long as it worked, and tells ho
   const place = directory();
   await busy.write(join(place, 'busy.db'), (step) => steps.push(step));
   const copied = steps.flatMap((each) => (each.step === 'copy' ? [each.done] : []));
-  expect(copied.length).toBeGreaterThan(3);
+  expect(copied.length).toBeGreaterThan(1);
   expect(rests).toEqual(copied.slice(1).map(() => 8));
   expect([[...new Set(steps.map(({ step }) => step))], copied.toSorted((a, b) => a - b)]).toEqual([['copy', 'match', 'check'], copied]);
   await quiet.write(join(place, 'quiet.db'));
