@@ -296,6 +296,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   }
   await control.start();
   undo.defer(() => control.stop());
+  // Whoever has started it looks at it next.
+  if (!offline) store.inspect.wake();
   if (join !== undefined) await membership.joinMesh(join);
   // Of a mesh that removed it a node remains until it leaves.
   const isMember = (): boolean => (store.read.membership() ?? store.read.removedFrom()) !== undefined;

@@ -12,7 +12,7 @@ import type { DeliveryFilter, FlightFilter } from '../domain/messages.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
-import type { BackupReport } from '../domain/store-port.ts';
+import type { BackupProgress, BackupReport } from '../domain/backup-report.ts';
 import type { Load } from '../domain/presence.ts';
 import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
@@ -364,8 +364,8 @@ export interface BrokerApi extends ProjectsApi, OperatorApi {
   /** What of itself only a node that runs can check; asks peers, and takes seconds. */
   diagnose(): Promise<readonly Check[]>;
 
-  /** To a new file at this absolute path. @throws as `Store.backup` does */
-  backup(path: string): Promise<BackupReport>;
+  /** To a new file at this absolute path; `tell` hears how far it is. @throws as `Store.backup` does */
+  backup(path: string, tell?: (progress: BackupProgress) => void): Promise<BackupReport>;
 
   createMesh(input: { name?: string; new: boolean }): Promise<{ meshId: MeshId; name: string; owner: string; nodeName: string }>;
   createInvite(input: { ttlMs?: number; forPerson?: string }): Promise<{ token: string; expiresAtMs: number; addresses: readonly string[] }>;

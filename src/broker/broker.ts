@@ -323,7 +323,7 @@ export class Broker implements BrokerApi, Startable {
   readonly report: BrokerApi['report'] = (sinceMs) => this.#operator.report(sinceMs);
   readonly export: BrokerApi['export'] = (input, signal) => this.#operator.export(input, signal);
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);
-  readonly backup: BrokerApi['backup'] = (path) => this.#parts.store.backup(path);
+  readonly backup: BrokerApi['backup'] = (path, tell) => this.#parts.store.backup(path, tell);
   readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
   readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
   readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);

@@ -1,7 +1,7 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
-import type { BackupReport } from '../domain/store-port.ts';
+import type { BackupProgress, BackupReport } from '../domain/backup-report.ts';
 import type { AcceptedGroup, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, GoneAgent, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, ShareResult, WaitingView } from '../broker/api.ts';
-import { internal, invalid } from '../domain/errors.ts';
+import { internal, invalid, unavailable } from '../domain/errors.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -54,6 +54,18 @@ function decodeCounts(counts: readonly wire.FlightCount[]): NodeStatus['flights'
 export function decodeBackup(message: wire.BackupResponse): BackupReport {
   const { path, bytes: size, schemaVersion, epoch, agents, members } = message;
   return { path, bytes: size, schemaVersion, epoch, agents, members, flights: decodeCounts(message.flights) };
+}
+
+/** Its steps, until it says what it holds. A step of another version is none that could be told. */
+export async function readBackup(updates: AsyncIterable<wire.BackupInStepsResponse>, tell: (progress: BackupProgress) => void): Promise<BackupReport> {
+  for await (const { update } of updates) {
+    const { $case, value } = required(update, 'update');
+    if ($case === 'report') return decodeBackup(value);
+    const { step, done, total } = value;
+    if (step === 'check') tell({ step });
+    else if (step === 'copy' || step === 'match') tell({ step, done, total });
+  }
+  throw unavailable('the node here did not say how the backup ended');
 }
 
 export function decodeAgent(message: agent.AgentDetail | undefined): AgentView {

@@ -17,7 +17,7 @@ import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList, readBackup } from './answers.ts';
 import { decodeConfig } from './config.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
 import { decodeScan } from './projects.ts';
@@ -290,7 +290,8 @@ export class GrpcNodeClient implements NodeClient {
     return (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
   }
 
-  async backup(path: string): ReturnType<NodeClient['backup']> {
+  async backup(...[path, tell]: Parameters<NodeClient['backup']>): ReturnType<NodeClient['backup']> {
+    if (tell !== undefined) return readBackup(stream(this.#client.backupInSteps({ path }), undefined), tell);
     return decodeBackup(await this.#ask(calls.backup, { path }, backupMs));
   }
 

@@ -11,6 +11,7 @@ import { encodeShare } from '../rpc/sharing.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
+import { backupInSteps } from './backup.ts';
 import { callsHandler } from './calls.ts';
 import { encodeConfig } from './config.ts';
 import { encodeTrace, operatorHandlers } from './operator.ts';
@@ -172,6 +173,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
       const { flights, ...rest } = await api.backup(path);
       return { ...rest, flights: encodeCounts(flights) };
     }),
+    backupInSteps: serverStream(edge, (_caller, { path }) => backupInSteps(api, path)),
 
     createMesh: unary(edge, async (_caller, request) =>
       api.createMesh({ new: request.new, ...present({ name: optionalText(request.name, 'name') }) }),

@@ -5,7 +5,7 @@
  */
 import type { AcceptAllInput, AcceptInput } from './accepting.ts';
 import type { AdmitRule, Applicant } from './admit-rule.ts';
-import type { BackupReport } from './backup-report.ts';
+import type { BackupProgress, BackupReport } from './backup-report.ts';
 import type { AttemptId, FlightId, GroupId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
 import type { Invite, Member, Membership } from './membership.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
@@ -31,7 +31,7 @@ import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
 
 export type { AcceptAllInput, AcceptInput, AcceptPlan } from './accepting.ts';
-export type { BackupReport } from './backup-report.ts';
+export type { BackupProgress, BackupReport } from './backup-report.ts';
 export type { Invite, Member, Membership, RemovedFrom } from './membership.ts';
 
 /** A piece of what a run tells: its output, or its progress. */
@@ -363,6 +363,8 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 
 /** Long reads, on a thread of their own. */
 export interface StoreInspection extends ObservationReads {
+  /** A question is likely to come soon: what has to be made ready for the first of them is, without waiting for it. */
+  wake(): void;
   /** `family`: only this invocation and what it led to, as far as it is stored here. */
   flights(filter: FlightFilter & { family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;
@@ -383,10 +385,10 @@ export interface Store {
   readonly read: StoreReads;
   readonly inspect: StoreInspection;
   /**
-   * Writes all that is stored at one moment to a new file, mode 0600, and checks it. Writes go on meanwhile.
+   * Writes all that is stored at one moment to a new file, mode 0600, and checks it. Writes go on meanwhile; `tell` hears how far it is.
    * @throws `conflict` when something is there, `invalid` for a bad path, `unavailable` for a disk that is full or fails
    */
-  backup(path: string): Promise<BackupReport>;
+  backup(path: string, tell?: (progress: BackupProgress) => void): Promise<BackupReport>;
   /** Resolves when every write in hand has settled and all is closed. */
   close(): Promise<void>;
 }

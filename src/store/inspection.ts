@@ -1,4 +1,4 @@
-/** The long reads of the port. Their thread is started by the first of them and ends when it is idle: a node at rest does without. */
+/** The long reads of the port. Their thread is started by the first of them, or when one is likely to come, and ends when it is idle: a node at rest does without. */
 import { overload, unavailable } from '../domain/errors.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
@@ -49,6 +49,16 @@ export class Inspection implements StoreInspection {
   readonly owedTo = this.#question('owedTo');
   readonly exported = this.#question('exported');
 
+  /** What a thread can't be started for, the first question will be told. */
+  wake(): void {
+    if (this.#isClosed || this.#channel !== undefined) return;
+    const channel = (this.#channel = this.#first());
+    const rest = (): void => {
+      if (this.#asked === 0) this.#restLater();
+    };
+    channel.then(rest, rest);
+  }
+
   async countFlights(): ReturnType<StoreInspection['countFlights']> {
     if (this.#isClosed) throw unavailable('the store is closed');
     return this.#parts.countFlights();
@@ -85,10 +95,15 @@ export class Inspection implements StoreInspection {
         return await channel.ask(name, args);
       } finally {
         this.#asked -= 1;
-        if (this.#asked === 0 && !this.#isClosed) this.#cancelIdle = this.#parts.clock?.setTimer(idleMs, () => void this.#end()) ?? this.#cancelIdle;
+        if (this.#asked === 0) this.#restLater();
       }
     };
     return ask as unknown as LongReads[Name];
+  }
+
+  #restLater(): void {
+    this.#cancelIdle();
+    if (!this.#isClosed) this.#cancelIdle = this.#parts.clock?.setTimer(idleMs, () => void this.#end()) ?? this.#cancelIdle;
   }
 
   /** The next question starts another. */

@@ -2,7 +2,7 @@
 import type { NodeId } from '../domain/ids.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { MeasuredStore } from '../domain/store-measures.ts';
-import { backUp, Backups } from './backup.ts';
+import { Backups } from './backup.ts';
 import { flightCounts } from './caches.ts';
 import type { CrashLabel } from './crash.ts';
 import { openReading } from './connection.ts';
@@ -23,8 +23,8 @@ export interface OpenStore {
   /** This node: whose facts the store writes. */
   readonly nodeId: NodeId;
   readonly log: Log;
-  /** Says when the thread of the long reads has been idle for long enough; without it that thread stays. */
-  readonly clock?: Pick<Clock, 'setTimer'>;
+  /** Says when the thread of the long reads has been idle for long enough, and how long a backup rests; without it that thread stays, and none rests. */
+  readonly clock?: Pick<Clock, 'setTimer' | 'monotonic'>;
   /** Is told of a migration before it is begun, and when it is done. */
   readonly tell?: (text: string) => void;
   /** For tests: the process kills itself at this step, see `crashLabels`. */
@@ -41,19 +41,20 @@ export async function openStore({ path, nodeId, log, clock, tell, crashAt }: Ope
   const channel = await WorkerChannel.start('writer-worker', { path, nodeId, tally: tally.buffer, crashAt }, log, tell);
   try {
     const db = openReading(path);
-    const backups = new Backups();
+    const backups = new Backups({ path, log, clock, writes: () => channel.asked });
     const inspection = new Inspection({ path, log, clock, countFlights: flightCounts(db) });
     return {
       ...remembering(readerOver(db), writerOver(channel)),
       inspect: inspection,
       measured: () => tally.read(),
-      backup: (to) => backups.track(backUp(path, to, log)),
+      backup: (to, tell) => backups.write(to, tell),
       async close() {
         await backups.settled();
         await inspection.close();
         if (db.open) db.close();
         // Last: the last connection to go takes the log with it.
         await channel.close();
+        backups.close();
       },
     };
   } catch (thrown) {

@@ -77,6 +77,7 @@ describe('calls that change the node, or tell of others', () => {
     diagnose: (client) => client.diagnose(),
     showConfig: (client) => client.showConfig(),
     backup: (client) => client.backup('/tmp/never.db'),
+    backupInSteps: (client) => client.backup('/tmp/never.db', () => undefined),
     serve: (client) => all((client as GrpcNodeClient).openServe()).catch((error: unknown) => Promise.reject(fromCall(error))),
     replyToFlight: (client) => client.replyToFlight({ id: 'last', reply: { kind: 'approved' }, waitMs: 0 }),
     listWaiting: (client) => client.listWaiting(),

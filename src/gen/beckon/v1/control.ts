@@ -38,6 +38,7 @@ import {
   WatchAgentsRequest,
   WatchAgentsResponse,
 } from "./agent.ts";
+import { BackupInStepsRequest, BackupProgress } from "./backup.ts";
 import { ShowConfigRequest, ShowConfigResponse } from "./config.ts";
 import {
   DiagnoseRequest,
@@ -366,6 +367,10 @@ export interface CancelFlightResponse {
 export interface BackupRequest {
   /** Absolute. Nothing may be there yet. */
   path: string;
+}
+
+export interface BackupInStepsResponse {
+  update: { $case: "progress"; value: BackupProgress } | { $case: "report"; value: BackupResponse } | undefined;
 }
 
 export interface BackupResponse {
@@ -2836,6 +2841,65 @@ export const BackupRequest: MessageFns<BackupRequest> = {
   },
 };
 
+function createBaseBackupInStepsResponse(): BackupInStepsResponse {
+  return { update: undefined };
+}
+
+export const BackupInStepsResponse: MessageFns<BackupInStepsResponse> = {
+  encode(message: BackupInStepsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.update?.$case) {
+      case "progress":
+        BackupProgress.encode(message.update.value, writer.uint32(10).fork()).join();
+        break;
+      case "report":
+        BackupResponse.encode(message.update.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupInStepsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupInStepsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.update = { $case: "progress", value: BackupProgress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.update = { $case: "report", value: BackupResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseBackupResponse(): BackupResponse {
   return { path: "", bytes: 0, schemaVersion: 0, epoch: 0, agents: 0, members: 0, flights: [] };
 }
@@ -4075,6 +4139,17 @@ export const ControlServiceService = {
     responseSerialize: (value: BackupResponse): Buffer => Buffer.from(BackupResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BackupResponse => BackupResponse.decode(value),
   },
+  /** The same, telling how far it is; the last message is what it holds. Who lets go of it does not end it. */
+  backupInSteps: {
+    path: "/beckon.v1.ControlService/BackupInSteps" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BackupInStepsRequest): Buffer => Buffer.from(BackupInStepsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BackupInStepsRequest => BackupInStepsRequest.decode(value),
+    responseSerialize: (value: BackupInStepsResponse): Buffer =>
+      Buffer.from(BackupInStepsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BackupInStepsResponse => BackupInStepsResponse.decode(value),
+  },
   createMesh: {
     path: "/beckon.v1.ControlService/CreateMesh" as const,
     requestStream: false as const,
@@ -4234,6 +4309,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   showConfig: handleUnaryCall<ShowConfigRequest, ShowConfigResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
+  /** The same, telling how far it is; the last message is what it holds. Who lets go of it does not end it. */
+  backupInSteps: handleServerStreamingCall<BackupInStepsRequest, BackupInStepsResponse>;
   createMesh: handleUnaryCall<CreateMeshRequest, CreateMeshResponse>;
   createInvite: handleUnaryCall<CreateInviteRequest, CreateInviteResponse>;
   joinMesh: handleUnaryCall<JoinMeshRequest, JoinMeshResponse>;
@@ -4781,6 +4858,16 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: BackupResponse) => void,
   ): ClientUnaryCall;
+  /** The same, telling how far it is; the last message is what it holds. Who lets go of it does not end it. */
+  backupInSteps(
+    request: BackupInStepsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BackupInStepsResponse>;
+  backupInSteps(
+    request: BackupInStepsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BackupInStepsResponse>;
   createMesh(
     request: CreateMeshRequest,
     callback: (error: ServiceError | null, response: CreateMeshResponse) => void,
