@@ -11,6 +11,7 @@ import { authenticate } from './authenticate.ts';
 import { controlHandlers } from './handlers.ts';
 import { TaskRoom } from '../rpc/task-room.ts';
 import { largeTasks } from './large-tasks.ts';
+import { serveService } from './serve.ts';
 import { claimSocketPath, removeSocket } from './socket-path.ts';
 
 /** A task of 16 MiB and all that goes with it. */
@@ -52,7 +53,7 @@ export class ControlServer implements Startable {
       interceptors: [largeTasks(new TaskRoom(), maxMessageBytes)],
     });
     server.addService(
-      ControlServiceService,
+      { ...ControlServiceService, serve: serveService },
       controlHandlers(
         api,
         {

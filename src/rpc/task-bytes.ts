@@ -6,7 +6,7 @@ import type { Task } from '../domain/invocation.ts';
 export const taskBytesKey = 'beckon-task-bytes';
 
 /** Smaller ones are read at once, bytes. */
-const leastAnnounced = 256 * 1024;
+export const leastAnnounced = 256 * 1024;
 
 export function announcing(task: Task): Metadata {
   const metadata = new Metadata();
