@@ -7,6 +7,7 @@ import { logLevels } from '../domain/log-fields.ts';
 import type { LogLevel } from '../domain/log-fields.ts';
 import { parseName } from '../domain/name.ts';
 import type { ProjectOverride } from '../domain/project.ts';
+import { mostQueued, usualHeldLimit } from '../domain/queue-share.ts';
 import { projectFields, workspaceField } from '../discovery/manifest.ts';
 
 const place = z.string().regex(/^(~$|~\/|\/)/, 'is no absolute path, and does not begin with ~/');
@@ -56,6 +57,8 @@ export const settingsSchema = z.strictObject({
   notify_all: z.boolean().optional(),
   /** How long what an agent asks waits for an answer, unless the agent says otherwise. */
   request_timeout: readable(asWritten(parseDuration)).optional(),
+  /** How many invocations may wait here for one other node. */
+  held_limit: z.int('is no whole number').min(1, 'is less than 1').max(mostQueued, `is more than ${mostQueued}`).optional(),
   /** Where projects are looked for. */
   roots: z.array(place).max(100, 'has more than 100 entries').optional(),
   /** What the person of this machine says of a project, by its directory. */
@@ -89,6 +92,7 @@ export const about: Readonly<Record<SettingKey, SettingAbout>> = {
   notify: { example: 'notify = ["notify-send", "Beckon"]', kind: 'list', isLive: true },
   notify_all: { example: 'notify_all = true', kind: 'truth', isLive: true },
   request_timeout: { example: 'request_timeout = "30m"', kind: 'text', isLive: true },
+  held_limit: { example: 'held_limit = 10000', kind: 'number', isLive: true },
   roots: { example: 'roots = ["~/src", "/srv/work"]', kind: 'list', isLive: true },
   projects: { example: '[projects."~/src/shop"] and below it harness = "claude"', kind: 'table', isLive: true },
 };
@@ -96,7 +100,7 @@ export const about: Readonly<Record<SettingKey, SettingAbout>> = {
 export const settingKeys = Object.keys(about) as readonly SettingKey[];
 
 /** What counts where nothing is set. The others have none that is fixed. */
-export const defaults = { gossip_listen: 'auto', tailscale: 'auto', metrics_listen: 'off', log_level: 'info', log_size_mb: 10, log_files: 5, notify_all: false, request_timeout: '10m' } as const satisfies Settings;
+export const defaults = { gossip_listen: 'auto', tailscale: 'auto', metrics_listen: 'off', log_level: 'info', log_size_mb: 10, log_files: 5, notify_all: false, request_timeout: '10m', held_limit: usualHeldLimit } as const satisfies Settings;
 
 /** What a node makes of its settings. */
 export interface Config {
@@ -113,15 +117,16 @@ export interface Config {
   readonly notify?: readonly string[];
   readonly notifyAll: boolean;
   readonly requestMs?: number;
+  readonly heldLimit?: number;
   /** As written, `~` and all. */
   readonly roots?: readonly string[];
   readonly projects?: Readonly<Record<string, ProjectOverride>>;
 }
 
 export function configOf(settings: Settings): Config {
-  const { name, listen, seeds, tailscale, notify, roots, projects, gossip_listen: gossipListen, request_timeout: requestTimeout, metrics_listen: metricsListen } = settings;
+  const { name, listen, seeds, tailscale, notify, roots, projects, gossip_listen: gossipListen, request_timeout: requestTimeout, metrics_listen: metricsListen, held_limit: heldLimit } = settings;
   return {
-    ...present({ name, listen, gossipListen, seeds, tailscale, notify, roots }),
+    ...present({ name, listen, gossipListen, seeds, tailscale, notify, heldLimit, roots }),
     ...present({ requestMs: requestTimeout === undefined ? undefined : parseDuration(requestTimeout), projects: projects === undefined ? undefined : overridesOf(projects) }),
     ...present({ metricsListen: metricsListen === 'off' ? undefined : metricsListen }),
     logLevel: settings.log_level ?? defaults.log_level,

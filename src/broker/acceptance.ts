@@ -13,7 +13,7 @@ import type { Candidate } from '../domain/candidate.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
-import { usualQueueLimit } from '../domain/queue-share.ts';
+import { usualHeldLimit, usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
 import type { Wishes } from '../domain/wishes.ts';
@@ -249,10 +249,11 @@ export class Acceptance {
   #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
     const { self, sessions, runner } = this.#parts;
     if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit: usualQueueLimit, retryAfterMs: runner.retryAfterMs(target.address), ...sessions.of(target.address, self.owner()) };
+    const heldLimit = this.#parts.wishes?.heldLimit ?? usualHeldLimit;
     const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
-    if (isLive && this.#parts.outbox.isDraining(link)) return { kind: 'defer', reason: 'agent_offline', detail: drainingWords(target.nodeName) };
-    if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };
+    if (isLive && this.#parts.outbox.isDraining(link)) return { kind: 'defer', reason: 'agent_offline', detail: drainingWords(target.nodeName), heldLimit };
+    if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already`, heldLimit };
     if (isLive) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };
-    return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now` };
+    return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now`, heldLimit };
   }
 }

@@ -6,6 +6,7 @@ import { mayRedrive } from '../domain/redrive.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AcceptedFlight, InvokeInput, LocalCaller } from './api.ts';
+import { storedTask } from './stored-work.ts';
 
 export interface RedriveParts {
   readonly store: Store;
@@ -50,7 +51,7 @@ export async function redrive({ store, find, invoke }: RedriveParts, { id, calle
     if (earlier.state === 'completed' || earlier.finishedAtMs === undefined) return { flight: earlier, deduplicated: true };
     throw conflict(`it was redriven already, as ${earlier.invocationId}, which ended ${earlier.state}`, `redrive that one: beckon delivery redrive ${earlier.id.slice(-6)}`);
   }
-  const task = store.read.task(invocationId);
+  const task = await storedTask(store, invocationId);
   if (task === undefined) throw new BrokerError('conflict', 'its task is no longer stored', { hint: 'invoke it again with the task' });
   const { runMs, idleMs } = invocation.limits;
   return invoke({

@@ -14,6 +14,7 @@ import { authenticate } from './authenticate.ts';
 import { controlHandlers } from './handlers.ts';
 import { TaskRoom } from '../rpc/task-room.ts';
 import { largeTasks } from './large-tasks.ts';
+import { serveService } from './serve.ts';
 import { claimSocketPath, removeSocket } from './socket-path.ts';
 
 /** A task of 16 MiB and all that goes with it. */
@@ -60,7 +61,7 @@ export class ControlServer implements Startable {
       authenticate: authenticate(uid, api),
       onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
     };
-    server.addService(ControlServiceService, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));
+    server.addService({ ...ControlServiceService, serve: serveService }, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));
     addIntrospection(server, { edge, health, services: ['beckon.v1.ControlService'], subjects: { 'beckon.v1.ControlService': 'work', 'beckon.v1.MeshService': 'network' }, stopping });
     try {
       await bind(server, socketPath);

@@ -374,6 +374,8 @@ export interface StoreInspection extends ObservationReads {
   countFlights(): Promise<Readonly<Partial<Record<FlightState, number>>>>;
   /** Output and progress events of the flight's last run. */
   pieces(flightId: FlightId): Promise<number>;
+  /** For a large one: see `StoreReads.taskBytes`. */
+  task(invocationId: InvocationId): Promise<Task | undefined>;
   /** `ok`, or the first thing that is wrong with the file. Reads all of it. */
   quickCheck(): Promise<string>;
   /** Stdout (and stderr) stored here, in order, a piece at a time. */

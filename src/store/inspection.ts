@@ -10,8 +10,8 @@ const idleMs = 30_000;
 /** Asked and not answered; more is told so. */
 const mostAsked = 1_000;
 const retryAfterMs = 1_000;
-/** The end of a flight, and a run that goes on, wait for these. */
-const alwaysTaken: ReadonlySet<QuestionName> = new Set(['pieces', 'output']);
+/** The end of a flight, a run, and what is owed to a peer wait for these. */
+const alwaysTaken: ReadonlySet<QuestionName> = new Set(['pieces', 'output', 'task']);
 
 export interface InspectionParts {
   readonly path: string;
@@ -43,6 +43,7 @@ export class Inspection implements StoreInspection {
   readonly facts = this.#question('facts');
   readonly pieces = this.#question('pieces');
   readonly output = this.#question('output');
+  readonly task = this.#question('task');
   readonly factsIn = this.#question('factsIn');
   readonly factsBefore = this.#question('factsBefore');
   readonly troubles = this.#question('troubles');

@@ -12,6 +12,7 @@ import { FactTable } from './events.ts';
 import { FlightEventTable } from './flight-events.ts';
 import { FlightProcessTable } from './flight-processes.ts';
 import { FlightTable } from './flights.ts';
+import { HeldCounts } from './held-counts.ts';
 import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
@@ -30,6 +31,7 @@ export interface Tables {
   /** The number of this node. */
   readonly self: number;
   readonly queues: QueueCounts;
+  readonly held: HeldCounts;
   readonly tally: StateTally;
   readonly stored: StoredBytes;
   /** Undefined: nobody counts them. */
@@ -68,6 +70,7 @@ export function openTables(db: Connection, nodeId: NodeId, arrivals?: Arrivals):
     nodes,
     self,
     queues,
+    held: new HeldCounts(db),
     tally,
     stored,
     arrivals,
