@@ -71,8 +71,8 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   /** Under the name wished for, by this node's own issuer. Undefined when it is none. */
-  async certify({ publicKey, name, owner, laterThanMs }: CertificateWish): Promise<CertificateChain | undefined> {
-    return this.#issuer?.issue({ publicKey, name, owner }, after(laterThanMs, this.#parts.clock.now()));
+  async certify({ laterThanMs, ...subject }: CertificateWish): Promise<CertificateChain | undefined> {
+    return this.#issuer?.issue(subject, after(laterThanMs, this.#parts.clock.now()));
   }
 
   /** What of this mesh only the keys on this machine can do. */
@@ -169,6 +169,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
       owner: each.identity.owner,
       chain: each.chain,
       notBeforeMs: each.identity.notBeforeMs,
+      ...(each.identity.namedSinceMs === undefined ? {} : { namedSinceMs: each.identity.namedSinceMs }),
       addresses: each.addresses.map(formatHostPort),
     }));
     await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members, what: 'mesh.joined' });
@@ -191,12 +192,12 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   async #take(membership: Membership): Promise<MeshIdentity> {
-    const { trustDir, nodeKey, clock } = this.#parts;
+    const { trustDir, nodeKey } = this.#parts;
     this.#issuer = membership.isIssuer ? await openIssuer(trustDir, membership.rootDer, membership.issuerDer ?? membership.chain.issuer) : undefined;
     if (membership.isIssuer && this.#issuer === undefined) {
       this.#parts.log.warn({ meshId: membership.meshId }, 'the issuer key is gone: this node can admit nobody');
     }
-    return meshIdentityOf(nodeKey, { name: membership.meshName, root: membership.rootDer, chain: membership.chain }, clock.now());
+    return meshIdentityOf(nodeKey, { name: membership.meshName, root: membership.rootDer, chain: membership.chain });
   }
 }
 

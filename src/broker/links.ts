@@ -19,6 +19,8 @@ import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
 import type { Renaming } from './renaming.ts';
+import type { Renewal } from './renewal.ts';
+import type { Renewals } from './renewals.ts';
 import type { Replies } from './replies.ts';
 import type { ReplyRelay } from './reply-relay.ts';
 import { isOwed } from './owed.ts';
@@ -40,6 +42,8 @@ export interface LinksParts {
   readonly work: FlightWork;
   readonly presence: NodePresence;
   readonly renaming: Renaming;
+  readonly renewal: Renewal;
+  readonly renewals: Renewals;
   readonly leaving: Leaving;
   readonly removal: Removal;
   readonly clock: Clock;
@@ -61,6 +65,7 @@ export class Links implements LinkHandler {
     roster.linkUp(link);
     registry.linkUp(link);
     this.#parts.presence.linkUp(link);
+    this.#parts.renewal.linkUp();
     inbox.linkUp(link);
     replies.linkUp(link);
     this.#track(peerFields(link.peer), outbox.linkUp(link));
@@ -79,7 +84,7 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, renaming, leaving, removal, registry, inspection, operator } = this.#parts;
+    const { work, relay, renaming, renewals, leaving, removal, registry, inspection, operator } = this.#parts;
     if (removal.isRemoved(link.peer.nodeId)) return Promise.reject(denied(`${link.peer.name} was removed from the mesh`));
     switch (query.type) {
       case 'diff':
@@ -89,6 +94,8 @@ export class Links implements LinkHandler {
         return relay.answer(link, query);
       case 'rename':
         return renaming.answer(link, query);
+      case 'renew':
+        return renewals.answer(link, query);
       case 'leave':
         return leaving.answer(link, query);
       case 'remove':

@@ -202,6 +202,8 @@ export type WorkQuery =
 export type MemberQuery =
   /** To an issuer: a certificate under that name. */
   | { readonly type: 'rename'; readonly name: string }
+  /** To an issuer: a certificate for another while. `nowMs`: the wall clock of who asks. */
+  | { readonly type: 'renew'; readonly nowMs: number }
   /** I am no member from now on: remember my signed word. */
   | { readonly type: 'leave'; readonly departure: SignedRecord }
   /** To an issuer of the same owner identity: that node is a member no longer. `by`: who wants it, at the asking node. */
@@ -245,6 +247,7 @@ export interface DialBack {
 export type PeerAnswer =
   | { readonly type: 'reply'; readonly flight: Flight; readonly request: string; readonly confirmed: boolean }
   | { readonly type: 'rename'; readonly chain: CertificateChain }
+  | { readonly type: 'renew'; readonly chain: CertificateChain }
   | { readonly type: 'leave' }
   | { readonly type: 'remove'; readonly revocation: SignedRecord }
   | { readonly type: 'revoked' }

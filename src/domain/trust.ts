@@ -14,6 +14,8 @@ export interface PeerIdentity {
   /** Wall-clock milliseconds. */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** From when on it has that name: of a certificate that was renewed, the start of the first with it. Left out: `notBeforeMs`. */
+  readonly namedSinceMs?: number;
   /** The node's Ed25519 key, 32 bytes. */
   readonly publicKey: Uint8Array;
   /** The issuer that signed the certificate, by a name that holds half of its key. */

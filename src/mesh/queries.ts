@@ -25,6 +25,8 @@ export function encodeQuery(query: PeerQuery): mesh.Query['query'] {
       return { $case: 'dialBack', value: {} };
     case 'rename':
       return { $case: 'rename', value: { name: query.name } };
+    case 'renew':
+      return { $case: 'renew', value: { nowMs: query.nowMs } };
     case 'leave':
       return { $case: 'leave', value: { departure: encodeSignedRecord(query.departure) } };
     case 'remove':
@@ -87,6 +89,8 @@ export function decodeQuery(query: mesh.Query['query']): PeerQuery {
       return { type: 'dial_back' };
     case 'rename':
       return { type: 'rename', name: name(query.value.name, 'rename.name') };
+    case 'renew':
+      return { type: 'renew', nowMs: whole(query.value.nowMs, 'renew.now_ms') };
     case 'leave':
       return { type: 'leave', departure: decodeSignedRecord(required(query.value.departure, 'leave.departure')) };
     case 'remove':
@@ -160,7 +164,8 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<mesh.Answer['answe
     case 'dial_back':
       return { $case: 'dialBack', value: { results: answer.results.map((each) => ({ ...each, why: each.why ?? '' })) } };
     case 'rename':
-      return { $case: 'rename', value: { chain: { leaf: buffer(answer.chain.leaf), issuer: buffer(answer.chain.issuer) } } };
+    case 'renew':
+      return { $case: answer.type, value: { chain: { leaf: buffer(answer.chain.leaf), issuer: buffer(answer.chain.issuer) } } };
     case 'leave':
       return { $case: 'leave', value: {} };
     case 'remove':
@@ -210,9 +215,10 @@ export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
           ...present({ why: optionalText(why, 'dial_back.why') }),
         })),
       };
-    case 'rename': {
-      const { leaf, issuer } = required(answer.value.chain, 'rename.chain');
-      return { type: 'rename', chain: { leaf: bytes(leaf), issuer: bytes(issuer) } };
+    case 'rename':
+    case 'renew': {
+      const { leaf, issuer } = required(answer.value.chain, `${answer.$case}.chain`);
+      return { type: answer.$case, chain: { leaf: bytes(leaf), issuer: bytes(issuer) } };
     }
     case 'leave':
       return { type: 'leave' };

@@ -80,6 +80,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   addAdmitRules: true,
   saveMembers: true,
   renameMember: true,
+  renewMember: true,
   saveIssuer: true,
   saveDepartures: true,
   saveRevocations: true,

@@ -109,7 +109,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       trust.saveMembership(input);
     },
     replaceOwnChain: (input) => {
-      trust.replaceOwnChain(input);
+      trust.renewOwnChain(input);
     },
     renameNode: (input) => moving.rename(input),
     leaveMesh: (input) => {
@@ -133,6 +133,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     addAdmitRules: (input) => enrolment.addAdmitRules(input),
     saveMembers: (input) => trust.saveMembers(input),
     renameMember: (input) => trust.renameMember(input),
+    renewMember: (input) => trust.renewMember(input),
     saveIssuer: (input) => {
       trust.saveIssuer(input);
     },

@@ -134,6 +134,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     renameNode: plain('renameNode'),
     leaveMesh: plain('leaveMesh'),
     renameMember: plain('renameMember'),
+    renewMember: plain('renewMember'),
     saveIssuer: plain('saveIssuer'),
     saveDepartures: plain('saveDepartures'),
     saveRevocations: plain('saveRevocations'),

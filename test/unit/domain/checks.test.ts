@@ -29,8 +29,10 @@ describe('a check says what is so, and what to do when it is not well', () => {
     ['no port', listeningCheck({ addresses: [], note: undefined }), false, /nowhere/, /beckon restart/],
 
     ['a certificate', certificate(-30, 60), true, /in force until 2026-03-02, 60d from now/, /^$/],
-    ['one that ends soon', certificate(-80, 14), false, /14d from now/, /no issuing node has renewed it/],
-    ['one that ended', certificate(-90, -1), false, /ended on 2025-12-31/, /beckon mesh invite/],
+    ['one that ends soon', certificate(-80, 14), false, /14d from now/, /no node that lets others in has renewed it/],
+    ['one that ended', certificate(-90, -1), false, /ended on 2025-12-31/, /renewed as soon as a node that lets others in can be reached, until 2026-03-31/],
+    ['one that ended long ago', certificate(-190, -91), false, /ended on/, /beckon mesh leave.*mesh invite/],
+    ['one whose renewal fails', certificateCheck({ notBeforeMs: nowMs - 70 * dayMs, notAfterMs: nowMs + 20 * dayMs }, nowMs, 'nobody is there'), true, /20d from now; renewing it failed: nobody is there/, /^$/],
     ['one that has not begun', certificate(1, 90), false, /from 2026-01-02 on only/, /clock/],
 
     ['an issuer', issuersCheck({ isIssuer: true, known: 1, members: 3 }), true, /lets others in; 1 issuer has signed the 3 certificates/, /^$/],

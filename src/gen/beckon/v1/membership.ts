@@ -21,6 +21,16 @@ export interface RenameAnswer {
   chain: CertificateChain | undefined;
 }
 
+/** To an issuer: my certificate is past two thirds of its life, make me another. Who asks is the session's peer. Feature `renew`. */
+export interface RenewQuery {
+  /** Wall clock of who asks: with clocks that are far apart nothing is signed. */
+  nowMs: number;
+}
+
+export interface RenewAnswer {
+  chain: CertificateChain | undefined;
+}
+
 /** I am no member from now on. Feature `leave`. */
 export interface LeaveQuery {
   departure: SignedRecord | undefined;
@@ -204,6 +214,98 @@ export const RenameAnswer: MessageFns<RenameAnswer> = {
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
       const message = createBaseRenameAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.chain = CertificateChain.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRenewQuery(): RenewQuery {
+  return { nowMs: 0 };
+}
+
+export const RenewQuery: MessageFns<RenewQuery> = {
+  encode(message: RenewQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nowMs !== 0) {
+      writer.uint32(8).int64(message.nowMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RenewQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRenewQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nowMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRenewAnswer(): RenewAnswer {
+  return { chain: undefined };
+}
+
+export const RenewAnswer: MessageFns<RenewAnswer> = {
+  encode(message: RenewAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.chain !== undefined) {
+      CertificateChain.encode(message.chain, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RenewAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRenewAnswer();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {

@@ -25,6 +25,8 @@ import {
   RemoveQuery,
   RenameAnswer,
   RenameQuery,
+  RenewAnswer,
+  RenewQuery,
   RevokedAnswer,
   RevokedQuery,
 } from "./membership.ts";
@@ -328,6 +330,7 @@ export interface Query {
     | { $case: "facts"; value: FactsQuery }
     | { $case: "find"; value: FindQuery }
     | { $case: "report"; value: NodeReportQuery }
+    | { $case: "renew"; value: RenewQuery }
     | undefined;
 }
 
@@ -382,6 +385,7 @@ export interface Answer {
     | { $case: "facts"; value: FactsAnswer }
     | { $case: "find"; value: FindAnswer }
     | { $case: "report"; value: NodeReportAnswer }
+    | { $case: "renew"; value: RenewAnswer }
     | undefined;
 }
 
@@ -2585,6 +2589,9 @@ export const Query: MessageFns<Query> = {
       case "report":
         NodeReportQuery.encode(message.query.value, writer.uint32(1378).fork()).join();
         break;
+      case "renew":
+        RenewQuery.encode(message.query.value, writer.uint32(1922).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2768,6 +2775,14 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "report", value: NodeReportQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 240: {
+            if (tag !== 1922) {
+              break;
+            }
+
+            message.query = { $case: "renew", value: RenewQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3152,6 +3167,9 @@ export const Answer: MessageFns<Answer> = {
       case "report":
         NodeReportAnswer.encode(message.answer.value, writer.uint32(1378).fork()).join();
         break;
+      case "renew":
+        RenewAnswer.encode(message.answer.value, writer.uint32(1922).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3343,6 +3361,14 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "report", value: NodeReportAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 240: {
+            if (tag !== 1922) {
+              break;
+            }
+
+            message.answer = { $case: "renew", value: RenewAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
