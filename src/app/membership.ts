@@ -144,13 +144,21 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     return this.#entered(await askToJoin(known, await this.#wish(), call));
   }
 
+  /** Stored, and spoken under from now on. @param first what has to be known before anybody is spoken to */
+  async enterAs(membership: Membership, members: readonly Member[], first: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    const { store, chronicler, onJoined } = this.#parts;
+    await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members, what: 'mesh.joined' });
+    await first();
+    onJoined(await this.#take(membership), store.read.members());
+  }
+
   async #wish(): Promise<Wish> {
     const { trustDir, nodeKey } = this.#parts;
     return { nodeKey, name: this.#parts.nodeName(), addresses: await this.#parts.addresses(), issuerKey: (meshId) => wishIssuerKey(trustDir, meshId) };
   }
 
   async #entered(admission: Entrance): ReturnType<BrokerApi['joinMesh']> {
-    const { store, trustDir, chronicler, onJoined } = this.#parts;
+    const { trustDir } = this.#parts;
     const { identity, issuer } = admission;
     if (issuer !== undefined) await keepIssuerKey(trustDir, admission.meshId, issuer.key);
     const membership: Membership = {
@@ -172,8 +180,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
       ...(each.identity.namedSinceMs === undefined ? {} : { namedSinceMs: each.identity.namedSinceMs }),
       addresses: each.addresses.map(formatHostPort),
     }));
-    await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members, what: 'mesh.joined' });
-    onJoined(await this.#take(membership), members);
+    await this.enterAs(membership, members);
     return { meshId: admission.meshId, meshName: admission.meshName, nodeName: identity.name, owner: identity.owner };
   }
 

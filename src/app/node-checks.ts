@@ -8,7 +8,7 @@ import type { Clock } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { TailnetView } from '../domain/tailnet.ts';
 import type { Gossiping } from './gossiping.ts';
-import { fingerprintOf, parseLeaf } from '../trust/certificate.ts';
+import { fingerprintOf, lifeOf, parseLeaf } from '../trust/certificate.ts';
 
 export interface NodeChecksParts {
   readonly store: Store;
@@ -34,5 +34,5 @@ export function nodeChecks({ store, clock, tailnet, isFixed, network, gossip, re
   const { addresses, neighbours, failure, why, forMs } = gossip.state();
   const others = members.filter(belongs);
   const gossips = gossipCheck({ addresses: addresses.map(formatHostPort), neighbours: neighbours.size, members: others.length, linked: network.gossipingLinks(), forMs, why, failure });
-  return [...first, gossips, certificateCheck(parseLeaf(membership.chain.leaf), clock.now(), renewal()?.why), issuersCheck({ isIssuer: membership.isIssuer, known: issuers.size, members: leaves.size })];
+  return [...first, gossips, certificateCheck(parseLeaf(membership.chain.leaf), clock.now(), renewal()?.why), issuersCheck({ isIssuer: membership.isIssuer, known: issuers.size, members: leaves.size, life: lifeOf(membership.issuerDer ?? membership.chain.issuer), others: others.filter(({ isIssuer }) => isIssuer === true).length }, clock.now())];
 }

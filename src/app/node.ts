@@ -34,6 +34,7 @@ import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
+import { issuerPorts } from './issuing.ts';
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
@@ -45,6 +46,7 @@ import { projectParts } from './projects.ts';
 import { personHere } from './person.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
+import { MeshRecovery } from './recovery.ts';
 import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
@@ -145,6 +147,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const lookParts = tailnet === undefined ? undefined : { tailnet, route: tailnetRoute(tailnet, socketDir), detour, clock, log };
   // Somebody wanted to speak to this node, which is in no mesh.
   let knocked = (): void => undefined;
+  const ownAddresses = (): readonly HostPort[] | Promise<readonly HostPort[]> => (offline ? addressesWhenUp(listen, tailnet) : network.addresses());
   const membership = new MeshMembership({
     store,
     trustDir: paths.trustDir,
@@ -155,7 +158,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     nodeName: () => self.name(),
     owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personHere(),
     otherMeshes: () => meshesToEnter(lookParts, sources, offline),
-    addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
+    addresses: () => ownAddresses(),
     detour,
     onJoined: (identity, members) => {
       network.setIdentity(identity);
@@ -247,6 +250,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     projects: await projectParts({ paths, env, clock, log, probe, config }),
     ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log },
     meshUseCases: membership,
+    recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
+    ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
     certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
     verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
     recognise: (chain) => standing.member(recogniseChain(chain, rootOf(store), clock.now())),

@@ -174,7 +174,7 @@ export class Broker implements BrokerApi, Startable {
         if (!isLeaving && !this.#isDraining) this.#runner.resume();
       },
     });
-    const { roster, renewal } = this.membership;
+    const { roster, renewal, appointing } = this.membership;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust, onMembers: (members) => roster.announce(members) });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -188,7 +188,7 @@ export class Broker implements BrokerApi, Startable {
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
         { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
         { name: 'reach those who are owed something', run: () => wantOwed({ store, mesh }) },
-        { name: 'renew the certificate', run: () => renewal.look() },
+        { name: 'renew certificates', run: () => (renewal.look(), appointing.look()) },
         { name: 'prune', run: () => pruning.run() },
         ...(parts.chores ?? []),
       ],
@@ -249,7 +249,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#notifications.stop();
     await this.#presence.stop();
     await this.#housekeeping.stop();
-    await this.membership.renewal.stop();
+    await Promise.all([this.membership.renewal.stop(), this.membership.appointing.stop()]);
     await this.#projects.stop();
     await this.registry.stop();
     await this.#rollback.stop();
@@ -320,6 +320,9 @@ export class Broker implements BrokerApi, Startable {
   readonly backup: BrokerApi['backup'] = (path) => this.#parts.store.backup(path);
   readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
   readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
+  readonly addIssuer: BrokerApi['addIssuer'] = (node) => this.membership.appointing.add(node);
+  readonly exportRecovery: BrokerApi['exportRecovery'] = (input) => this.#parts.recovery.exportRecovery(input);
+  readonly importRecovery: BrokerApi['importRecovery'] = (input) => this.#parts.recovery.importRecovery(input);
   readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);
 
   readonly pending: BrokerApi['pending'] = async () => Promise.resolve().then(() => this.admission.pending());

@@ -8,6 +8,7 @@ import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
+import type { Appointing } from './appointing.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
@@ -42,6 +43,7 @@ export interface LinksParts {
   readonly work: FlightWork;
   readonly presence: NodePresence;
   readonly renaming: Renaming;
+  readonly appointing: Appointing;
   readonly renewal: Renewal;
   readonly renewals: Renewals;
   readonly leaving: Leaving;
@@ -84,7 +86,7 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, renaming, renewals, leaving, removal, registry, inspection, operator } = this.#parts;
+    const { work, relay, renaming, renewals, appointing, leaving, removal, registry, inspection, operator } = this.#parts;
     if (removal.isRemoved(link.peer.nodeId)) return Promise.reject(denied(`${link.peer.name} was removed from the mesh`));
     switch (query.type) {
       case 'diff':
@@ -96,6 +98,10 @@ export class Links implements LinkHandler {
         return renaming.answer(link, query);
       case 'renew':
         return renewals.answer(link, query);
+      case 'issuer_key':
+      case 'become_issuer':
+      case 'renew_issuer':
+        return appointing.answer(link, query);
       case 'leave':
         return leaving.answer(link, query);
       case 'remove':

@@ -3,6 +3,8 @@ import type { Harness } from '../domain/harness-port.ts';
 import type { RevocationSeal } from '../domain/ports.ts';
 import type { Membership, Member, RemovedFrom } from '../domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import { Appointing } from './appointing.ts';
+import type { IssuerPorts } from './appointing.ts';
 import { Leaving } from './leaving.ts';
 import type { LeavingParts } from './leaving.ts';
 import { Removal } from './removal.ts';
@@ -16,7 +18,7 @@ import { Roster } from './roster.ts';
 import type { RosterParts } from './roster.ts';
 
 /** What the core needs done outside of it: keys, certificates, the network port. */
-export interface MembershipPorts {
+export interface MembershipPorts extends IssuerPorts {
   /** Undefined: this node is no issuer. */
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
   /** This node's own chain and name were replaced. */
@@ -53,6 +55,8 @@ type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft' | 'recognise'> &
 export interface MembershipSides {
   readonly roster: Roster;
   readonly renaming: Renaming;
+  /** Who lets others in. */
+  readonly appointing: Appointing;
   /** Of this node's certificate. */
   readonly renewal: Renewal;
   /** Of those of others, by this node. */
@@ -88,6 +92,8 @@ export function makeMembership(parts: Parts): MembershipSides {
   const { certify, readLeaf, recognise, renewAtEntrance } = ports;
   const renewal = new Renewal({ ...shared, certify, readLeaf, renewAtEntrance, take: (chain) => renaming.renewed(chain) });
   const renewals = new Renewals({ ...shared, certify, recognise, announce: (members) => roster.announce(members) });
+  const { holdsRootKey, certifyIssuer, offerIssuerKey, isOffered, becomeIssuer, lifeOf, isOfKey } = ports;
+  const appointing = new Appointing({ ...shared, holdsRootKey, certifyIssuer, offerIssuerKey, isOffered, becomeIssuer, lifeOf, isOfKey, announce: () => roster.rulesChanged() });
   const leaving = new Leaving({
     ...shared,
     roster,
@@ -104,5 +110,5 @@ export function makeMembership(parts: Parts): MembershipSides {
     onSelfRemoved: ports.onSelfRemoved,
     spread: (revocation, from) => shared.spread.tell({ type: 'registry_entry', entry: { revocation } }, from),
   });
-  return { roster, renaming, renewal, renewals, leaving, removal };
+  return { roster, renaming, appointing, renewal, renewals, leaving, removal };
 }

@@ -12,6 +12,7 @@ import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
 import { encodeConfig } from './config.ts';
+import { issuerHandlers } from './issuers.ts';
 import { encodeTrace, operatorHandlers } from './operator.ts';
 import { projectHandlers } from './projects.ts';
 import { together } from './together.ts';
@@ -57,6 +58,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
 
     ...projectHandlers(api, edge),
     ...operatorHandlers(api, edge),
+    ...issuerHandlers(api, edge),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await invokeOnce(api, caller, request);

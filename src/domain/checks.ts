@@ -112,11 +112,20 @@ export interface IssuerFacts {
   /** Different ones that signed certificates of members. */
   readonly known: number;
   readonly members: number;
+  /** Of this node's own certificate as one. */
+  readonly life?: Life;
+  /** Other members that are known to be issuers. */
+  readonly others: number;
 }
 
-export function issuersCheck({ isIssuer, known, members }: IssuerFacts): Check {
+export function issuersCheck({ isIssuer, known, members, life, others }: IssuerFacts, nowMs: number): Check {
   const all = `${known} ${known === 1 ? 'issuer has' : 'issuers have'} signed the ${members} ${members === 1 ? 'certificate' : 'certificates'} known here`;
-  return good('issuers', isIssuer ? `this node lets others in; ${all}` : `this node lets nobody in; ${all}`);
+  if (!isIssuer) return good('issuers', `this node lets nobody in; ${all}`);
+  if (life !== undefined && nowMs > life.notAfterMs - (life.notAfterMs - life.notBeforeMs) / 6) {
+    return bad('issuers', `this node lets others in until ${new Date(life.notAfterMs).toISOString().slice(0, 10)} only; ${all}`, 'the machine with the key of the mesh renews that: it has to be up and linked; or there, beckon mesh issuer add NODE');
+  }
+  const alone = others === 0 && members > 1;
+  return { ...good('issuers', `this node lets others in; ${all}`), hint: alone ? 'no other node does: should this machine be lost, only a recovery file makes another (beckon mesh recovery export), or have a second one: beckon mesh issuer add NODE' : '' };
 }
 
 export function peersCheck(peers: readonly PeerView[]): Check {

@@ -24,6 +24,8 @@ export const eventKinds = [
   'member.removed',
   'admission.ruled',
   'issuer.added',
+  'recovery.exported',
+  'recovery.imported',
   'registry.raised',
   'agent.added',
   'agent.removed',

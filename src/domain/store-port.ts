@@ -258,6 +258,10 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
   renewMember(input: { stamp: Stamp; member: Member }): Promise<void>;
   /** That member lets others in. */
   saveIssuer(input: { nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
+  /** This node, which holds the root's key, made that member one. @throws `denied` for one that was removed */
+  addIssuer(input: { stamp: Stamp; nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
+  /** This node lets others in by that certificate. @throws `not_found` outside of a mesh */
+  becomeIssuer(input: { stamp: Stamp; certificate: Uint8Array }): Promise<void>;
   /** Already verified. Returns those that were members until now. */
   saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */

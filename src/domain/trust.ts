@@ -59,5 +59,12 @@ export interface IssuerProof {
   readonly attestation: Uint8Array;
 }
 
+/** The key that a node issues with, or would, and its own proof that that node holds it. */
+export interface IssuerKeyOffer {
+  /** Raw, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly proof: Uint8Array;
+}
+
 /** The last word on a peer whose certificate holds: undefined lets it in, a text is why not (removed, say). */
 export type Judge = (peer: PeerIdentity) => string | undefined;

@@ -82,6 +82,8 @@ const writes: Readonly<Record<WriteName, true>> = {
   renameMember: true,
   renewMember: true,
   saveIssuer: true,
+  addIssuer: true,
+  becomeIssuer: true,
   saveDepartures: true,
   saveRevocations: true,
   saw: true,

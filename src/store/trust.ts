@@ -77,6 +77,7 @@ export class TrustTable {
   readonly #saw;
   readonly #holder;
   readonly #setIssuer;
+  readonly #becomeIssuer;
   readonly #setLeft;
   readonly #insertInvite;
   readonly #invite;
@@ -105,6 +106,7 @@ export class TrustTable {
     this.#holder = db.prepare<[string, number, string], { node: number }>(`
       SELECT node FROM members WHERE name = ? AND node <> ? AND left_at_ms IS NULL AND removed_with IS NULL AND node NOT IN (SELECT node FROM revocations) UNION ALL SELECT 0 FROM mesh WHERE name = ? LIMIT 1`);
     this.#setIssuer = db.prepare<[Uint8Array, number]>('UPDATE members SET is_issuer = 1, issuer_certificate = ? WHERE node = ?');
+    this.#becomeIssuer = db.prepare<[Uint8Array]>('UPDATE mesh SET is_issuer = 1, own_issuer = ? WHERE removed_at_ms IS NULL');
     this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, left_certified_at_ms = ?, addresses = ? WHERE node = ?');
     this.#insertInvite = db.prepare('INSERT INTO invites (secret_hash, owner, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)');
     this.#invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
@@ -150,6 +152,11 @@ export class TrustTable {
     if (known !== undefined && known.left_at_ms !== null) throw denied(`${known.name} has left the mesh`);
     this.#save(member);
     this.#facts.append(stamp, 'member.renewed', { peer: node });
+  }
+
+  becomeIssuer({ stamp, certificate }: { stamp: Stamp; certificate: Uint8Array }): void {
+    if (this.#becomeIssuer.run(certificate).changes === 0) throw notFound('this node is in no mesh');
+    this.#facts.append(stamp, 'issuer.added');
   }
 
   saveIssuer({ nodeId, certificate }: { nodeId: NodeId; certificate: Uint8Array }): void {

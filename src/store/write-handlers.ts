@@ -134,6 +134,12 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     saveMembers: (input) => trust.saveMembers(input),
     renameMember: (input) => trust.renameMember(input),
     renewMember: (input) => trust.renewMember(input),
+    addIssuer: (input) => {
+      revocations.check(nodes.of(input.nodeId), 'denied');
+      enrolment.addIssuer(input);
+      trust.saveIssuer(input);
+    },
+    becomeIssuer: (input) => trust.becomeIssuer(input),
     saveIssuer: (input) => {
       trust.saveIssuer(input);
     },

@@ -136,6 +136,8 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     renameMember: plain('renameMember'),
     renewMember: plain('renewMember'),
     saveIssuer: plain('saveIssuer'),
+    addIssuer: plain('addIssuer'),
+    becomeIssuer: plain('becomeIssuer'),
     saveDepartures: plain('saveDepartures'),
     saveRevocations: plain('saveRevocations'),
     addInvite: plain('addInvite'),

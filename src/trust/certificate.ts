@@ -82,6 +82,12 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
   };
 }
 
+/** From when to when that certificate is in force, ms. @throws BrokerError `invalid` */
+export function lifeOf(der: Uint8Array): { readonly notBeforeMs: number; readonly notAfterMs: number } {
+  const { validFromDate, validToDate } = readCertificate(der);
+  return { notBeforeMs: validFromDate.getTime(), notAfterMs: validToDate.getTime() };
+}
+
 /** What leaves that this issuer signed have as `certifiedBy`. */
 export function authorityName(issuer: Uint8Array): string {
   return readCertificate(issuer).subject;

@@ -38,6 +38,11 @@ export function proofOfIssuerKey(parts: { readonly meshId: MeshId; readonly node
   return joined(['beckon-issuer-key-v1', meshId, nodeKey, publicKey, channel]);
 }
 
+/** What a key signs that a member would issue with, on its session: for that node, and for no other. */
+export function issuerKeyOffer(meshId: MeshId, nodeId: NodeId, publicKey: Uint8Array): Uint8Array {
+  return joined(['beckon-issuer-offer-v1', meshId, nodeId, publicKey]);
+}
+
 /** Each part preceded by its length, so that no two lists of parts are alike. */
 function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
   const pieces = parts.flatMap((part) => {

@@ -71,6 +71,15 @@ export async function holdsRootKey(directory: string, meshId: MeshId): Promise<b
   return (await readKeyFile(rootKeyPath(directory, meshId))) !== undefined;
 }
 
+/** Durable when it resolves; does nothing when it is there. @throws BrokerError as `writeKeyFile` does */
+export async function keepRootKey(directory: string, meshId: MeshId, key: KeyObject): Promise<void> {
+  if (!(await holdsRootKey(directory, meshId))) await writeKeyFile(rootKeyPath(directory, meshId), key);
+}
+
+export async function dropRootKey(directory: string, meshId: MeshId): Promise<void> {
+  await rm(rootKeyPath(directory, meshId), { force: true });
+}
+
 /** Removes all keys of a mesh but the node's own, which belongs to none. Does nothing when there are none. */
 export async function forgetMeshKeys(directory: string, meshId: MeshId): Promise<void> {
   await rm(join(directory, meshId), { recursive: true, force: true });

@@ -35,8 +35,10 @@ describe('a check says what is so, and what to do when it is not well', () => {
     ['one whose renewal fails', certificateCheck({ notBeforeMs: nowMs - 70 * dayMs, notAfterMs: nowMs + 20 * dayMs }, nowMs, 'nobody is there'), true, /20d from now; renewing it failed: nobody is there/, /^$/],
     ['one that has not begun', certificate(1, 90), false, /from 2026-01-02 on only/, /clock/],
 
-    ['an issuer', issuersCheck({ isIssuer: true, known: 1, members: 3 }), true, /lets others in; 1 issuer has signed the 3 certificates/, /^$/],
-    ['no issuer', issuersCheck({ isIssuer: false, known: 2, members: 3 }), true, /lets nobody in; 2 issuers have/, /^$/],
+    ['an issuer', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 1 }, nowMs), true, /lets others in; 1 issuer has signed the 3 certificates/, /^$/],
+    ['the only issuer', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 0 }, nowMs), true, /lets others in/, /mesh recovery export/],
+    ['an issuer whose certificate as one ends', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 1, life: { notBeforeMs: nowMs - 1700 * dayMs, notAfterMs: nowMs + 100 * dayMs } }, nowMs), false, /until 2026-04-11 only/, /mesh issuer add/],
+    ['no issuer', issuersCheck({ isIssuer: false, known: 2, members: 3, others: 1 }, nowMs), true, /lets nobody in; 2 issuers have/, /^$/],
 
     ['nobody else', peersCheck([]), true, /no other node/, /mesh invite/],
     ['peers, one asleep', peersCheck([peer('phone', 'unreachable', 'p:1 does not answer'), peer('desktop', 'alive')]), true, /^1 alive; phone unreachable \(p:1 does not answer\)$/, /^$/],

@@ -19,6 +19,10 @@ import {
 } from "@grpc/grpc-js";
 import { AdmitRules } from "./admission.ts";
 import {
+  BecomeIssuerAnswer,
+  BecomeIssuerQuery,
+  IssuerKeyAnswer,
+  IssuerKeyQuery,
   LeaveAnswer,
   LeaveQuery,
   RemoveAnswer,
@@ -26,6 +30,8 @@ import {
   RenameAnswer,
   RenameQuery,
   RenewAnswer,
+  RenewIssuerAnswer,
+  RenewIssuerQuery,
   RenewQuery,
   RevokedAnswer,
   RevokedQuery,
@@ -331,6 +337,9 @@ export interface Query {
     | { $case: "find"; value: FindQuery }
     | { $case: "report"; value: NodeReportQuery }
     | { $case: "renew"; value: RenewQuery }
+    | { $case: "issuerKey"; value: IssuerKeyQuery }
+    | { $case: "becomeIssuer"; value: BecomeIssuerQuery }
+    | { $case: "renewIssuer"; value: RenewIssuerQuery }
     | undefined;
 }
 
@@ -386,6 +395,9 @@ export interface Answer {
     | { $case: "find"; value: FindAnswer }
     | { $case: "report"; value: NodeReportAnswer }
     | { $case: "renew"; value: RenewAnswer }
+    | { $case: "issuerKey"; value: IssuerKeyAnswer }
+    | { $case: "becomeIssuer"; value: BecomeIssuerAnswer }
+    | { $case: "renewIssuer"; value: RenewIssuerAnswer }
     | undefined;
 }
 
@@ -2592,6 +2604,15 @@ export const Query: MessageFns<Query> = {
       case "renew":
         RenewQuery.encode(message.query.value, writer.uint32(1922).fork()).join();
         break;
+      case "issuerKey":
+        IssuerKeyQuery.encode(message.query.value, writer.uint32(1930).fork()).join();
+        break;
+      case "becomeIssuer":
+        BecomeIssuerQuery.encode(message.query.value, writer.uint32(1938).fork()).join();
+        break;
+      case "renewIssuer":
+        RenewIssuerQuery.encode(message.query.value, writer.uint32(1946).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2783,6 +2804,30 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "renew", value: RenewQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 241: {
+            if (tag !== 1930) {
+              break;
+            }
+
+            message.query = { $case: "issuerKey", value: IssuerKeyQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 242: {
+            if (tag !== 1938) {
+              break;
+            }
+
+            message.query = { $case: "becomeIssuer", value: BecomeIssuerQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 243: {
+            if (tag !== 1946) {
+              break;
+            }
+
+            message.query = { $case: "renewIssuer", value: RenewIssuerQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3170,6 +3215,15 @@ export const Answer: MessageFns<Answer> = {
       case "renew":
         RenewAnswer.encode(message.answer.value, writer.uint32(1922).fork()).join();
         break;
+      case "issuerKey":
+        IssuerKeyAnswer.encode(message.answer.value, writer.uint32(1930).fork()).join();
+        break;
+      case "becomeIssuer":
+        BecomeIssuerAnswer.encode(message.answer.value, writer.uint32(1938).fork()).join();
+        break;
+      case "renewIssuer":
+        RenewIssuerAnswer.encode(message.answer.value, writer.uint32(1946).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3369,6 +3423,30 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "renew", value: RenewAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 241: {
+            if (tag !== 1930) {
+              break;
+            }
+
+            message.answer = { $case: "issuerKey", value: IssuerKeyAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 242: {
+            if (tag !== 1938) {
+              break;
+            }
+
+            message.answer = { $case: "becomeIssuer", value: BecomeIssuerAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 243: {
+            if (tag !== 1946) {
+              break;
+            }
+
+            message.answer = { $case: "renewIssuer", value: RenewIssuerAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
