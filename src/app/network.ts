@@ -29,6 +29,7 @@ import { Front, inNoMesh } from '../trust/front.ts';
 import type { Refusal } from '../trust/front.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
 import type { NodeKey } from '../trust/node-key.ts';
+import type { RenewalDesk } from '../trust/renewal.ts';
 import type { GossipWish } from './gossip-plan.ts';
 import { Gossiping } from './gossiping.ts';
 import { identifyCaller } from './identify.ts';
@@ -63,6 +64,8 @@ export interface NetworkParts {
   readonly identity: MeshIdentity | undefined;
   readonly issuer: () => Issuer | undefined;
   readonly admission: () => Admission;
+  /** Of a member whose certificate has ended. */
+  readonly renew: RenewalDesk;
   readonly links: LinkHandler;
   readonly health: Health;
   readonly chronicler: Chronicler;
@@ -95,7 +98,7 @@ export class Network implements Startable {
     this.#entrance = new Entrance({
       clock,
       onRefused,
-      handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), identify: (ends) => this.#identify(ends) }),
+      handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), renew: parts.renew, identify: (ends) => this.#identify(ends) }),
     });
     const judge: Judge = (peer) => this.#standing.judge(peer);
     this.#front = new Front({

@@ -8,7 +8,7 @@ import type { Clock } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { TailnetView } from '../domain/tailnet.ts';
 import type { Gossiping } from './gossiping.ts';
-import { fingerprintOf, parseLeaf } from '../trust/certificate.ts';
+import { fingerprintOf, lifeOf, parseLeaf } from '../trust/certificate.ts';
 
 export interface NodeChecksParts {
   readonly store: Store;
@@ -17,10 +17,12 @@ export interface NodeChecksParts {
   /** `--listen` was given: the tailnet has no say in where it listens. */
   readonly isFixed: boolean;
   readonly gossip: Pick<Gossiping, 'state'>;
+  /** How the renewal of its certificate failed last. */
+  readonly renewal: () => { readonly why: string } | undefined;
   readonly network: { addresses(): readonly HostPort[]; note(): string | undefined; gossipingLinks(): number };
 }
 
-export function nodeChecks({ store, clock, tailnet, isFixed, network, gossip }: NodeChecksParts): readonly Check[] {
+export function nodeChecks({ store, clock, tailnet, isFixed, network, gossip, renewal }: NodeChecksParts): readonly Check[] {
   const membership = store.read.membership();
   const listening = listeningCheck({ addresses: network.addresses().map(formatHostPort), note: network.note() });
   const first = [tailnetCheck(tailnet(), !isFixed), listening];
@@ -32,5 +34,5 @@ export function nodeChecks({ store, clock, tailnet, isFixed, network, gossip }: 
   const { addresses, neighbours, failure, why, forMs } = gossip.state();
   const others = members.filter(belongs);
   const gossips = gossipCheck({ addresses: addresses.map(formatHostPort), neighbours: neighbours.size, members: others.length, linked: network.gossipingLinks(), forMs, why, failure });
-  return [...first, gossips, certificateCheck(parseLeaf(membership.chain.leaf), clock.now()), issuersCheck({ isIssuer: membership.isIssuer, known: issuers.size, members: leaves.size })];
+  return [...first, gossips, certificateCheck(parseLeaf(membership.chain.leaf), clock.now(), renewal()?.why), issuersCheck({ isIssuer: membership.isIssuer, known: issuers.size, members: leaves.size, life: lifeOf(membership.issuerDer ?? membership.chain.issuer), others: others.filter(({ isIssuer }) => isIssuer === true).length }, clock.now())];
 }

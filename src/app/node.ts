@@ -16,23 +16,26 @@ import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
 import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
-import { parseLeaf, verifyChain } from '../trust/certificate.ts';
+import { parseLeaf, recogniseChain, verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
 import { AtRest } from './at-rest.ts';
+import { CertificateEnds } from './certificate-ends.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
+import { issuerPorts } from './issuing.ts';
 import { Measuring } from './measuring.ts';
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
@@ -46,10 +49,12 @@ import { projectParts } from './projects.ts';
 import { personHere } from './person.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
+import { MeshRecovery } from './recovery.ts';
 import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
+import { renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
@@ -145,6 +150,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const lookParts = tailnet === undefined ? undefined : { tailnet, route: tailnetRoute(tailnet, socketDir), detour, clock, log };
   // Somebody wanted to speak to this node, which is in no mesh.
   let knocked = (): void => undefined;
+  const ownAddresses = (): readonly HostPort[] | Promise<readonly HostPort[]> => (offline ? addressesWhenUp(listen, tailnet) : network.addresses());
   const membership = new MeshMembership({
     store,
     trustDir: paths.trustDir,
@@ -155,7 +161,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     nodeName: () => self.name(),
     owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personHere(),
     otherMeshes: () => meshesToEnter(lookParts, sources, offline),
-    addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
+    addresses: () => ownAddresses(),
     detour,
     onJoined: (identity, members) => {
       network.setIdentity(identity);
@@ -170,18 +176,19 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const standing = new Standing(store);
   const unreachable = (): string | undefined => (self.mesh() === undefined ? 'this node is in no mesh' : network.addresses().length === 0 ? 'this node listens nowhere' : undefined);
   const health = await NodeHealth.open({ store, dbFile: paths.dbFile, refusal: () => broker.refusal(), unreachable, clock, log });
+  const ends: CertificateEnds = new CertificateEnds({ store, clock, log, sessions: () => network.mesh.sessions(), onEnded: () => network.gossip.membersChanged() });
+  const revoked = (record: SignedRecord): Promise<unknown> =>
+    broker.membership.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     nodeKey,
-    gossip: { wish: gossipWish, members: () => gossipMembers(store, broker.registry.state), handler: (news, from) => broker.registry.gossiped(news, from) },
+    gossip: { wish: gossipWish, members: () => gossipMembers(store, broker.registry.state, (member) => ends.hasEnded(member)), handler: (news, from) => broker.registry.gossiped(news, from) },
     epoch,
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     standing,
     health,
-    onRevoked: (record) => {
-      broker.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
-    },
+    onRevoked: (record) => void revoked(record),
     version,
     listen,
     tailnet,
@@ -192,6 +199,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     identity,
     issuer: () => membership.issuer,
     admission: () => broker.admission,
+    renew: renewalDesk({ store, standing, clock, renewals: () => broker.membership.renewals }),
     links: {
       onUp: (link) => {
         refusals.accepted(link.peer);
@@ -249,14 +257,20 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     projects: await projectParts({ paths, env, clock, log, probe, config }),
     ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log },
     meshUseCases: membership,
+    recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
+    ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
     certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
     verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
+    recognise: (chain) => standing.member(recogniseChain(chain, rootOf(store), clock.now())),
+    readLeaf: parseLeaf,
+    renewAtEntrance: (chain) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
     issuerProof: () => issuerProofOf(membership.issuer, nodeKey.nodeId),
     isIssuer: (nodeId, proof) => provesIssuer(nodeId, proof, rootOf(store), clock.now()),
     certify: (wish) => membership.certify(wish),
+    onRenewed: async () => network.setIdentity(await membership.load()),
     onRenamed: async (name) => {
       await rememberName(name);
       network.setIdentity(await membership.load());
@@ -279,8 +293,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifier,
     wishes: config,
     measures,
-    chores: [{ name: 'write down how far the store is', run: keepMark }],
-    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip })),
+    chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'write down how far the store is', run: keepMark }],
+    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last })),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });

@@ -44,6 +44,7 @@ export interface BrokerParts extends MembershipPorts {
   readonly digest: Digest;
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
+  readonly recovery: Pick<BrokerApi, 'exportRecovery' | 'importRecovery'>;
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** When the certificate with these bytes ends, ms, whoever signed it. @throws BrokerError `invalid` for one that can't be read */
   readonly certificateEnd: (leaf: Uint8Array) => number;

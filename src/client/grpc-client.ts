@@ -19,6 +19,7 @@ import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
 import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList, readBackup } from './answers.ts';
 import { decodeConfig } from './config.ts';
+import { decodeAddedIssuer, decodeImportedRecovery } from './issuers.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
@@ -310,6 +311,10 @@ export class GrpcNodeClient implements NodeClient {
     const { meshId, meshName, nodeName, owner } = await this.#ask(calls.joinMesh, { token }, remoteMs);
     return { meshId: asMeshId(meshId), meshName, nodeName, owner };
   }
+
+  readonly addIssuer: NodeClient['addIssuer'] = async (node) => decodeAddedIssuer(await this.#ask(calls.addIssuer, { node }, remoteMs));
+  readonly exportRecovery: NodeClient['exportRecovery'] = (input) => this.#ask(calls.exportRecovery, input, remoteMs);
+  readonly importRecovery: NodeClient['importRecovery'] = async (input) => decodeImportedRecovery(await this.#ask(calls.importRecovery, input, remoteMs));
 
   async renameNode(name: string): ReturnType<NodeClient['renameNode']> {
     const { name: now, was } = await this.#ask(calls.renameNode, { name }, remoteMs);

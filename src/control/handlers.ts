@@ -14,6 +14,7 @@ import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvo
 import { backupInSteps } from './backup.ts';
 import { callsHandler } from './calls.ts';
 import { encodeConfig } from './config.ts';
+import { issuerHandlers } from './issuers.ts';
 import { encodeTrace, operatorHandlers } from './operator.ts';
 import { projectHandlers } from './projects.ts';
 import { together } from './together.ts';
@@ -60,6 +61,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
 
     ...projectHandlers(api, edge),
     ...operatorHandlers(api, edge),
+    ...issuerHandlers(api, edge),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await invokeOnce(api, caller, request);

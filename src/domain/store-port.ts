@@ -232,7 +232,7 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
 
   /** @throws `conflict` when there is a mesh already. `invite`: consumed by a member of this very call (none for create). */
   saveMembership(input: { stamp: Stamp; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): Promise<void>;
-  /** A new certificate for this node in the mesh it is in (renewal, rename). */
+  /** A new certificate for this node in the mesh it is in: it was renewed. */
   replaceOwnChain(input: { stamp: Stamp; name: string; chain: CertificateChain }): Promise<void>;
   /** With a new certificate, where it is in a mesh. Its agents, their sessions, and what waits for them or runs, get the addresses that follow, which are returned. */
   renameNode(input: { stamp: Stamp; name: string; chain: CertificateChain | undefined }): Promise<readonly Readdressed[]>;
@@ -254,8 +254,14 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
   saveMembers(input: { stamp: Stamp; members: readonly Member[]; meshId?: MeshId }): Promise<readonly NodeId[]>;
   /** A member by a new certificate, whose name nobody else has. @throws `conflict` when somebody has */
   renameMember(input: { stamp: Stamp; member: Member }): Promise<void>;
+  /** A member by a new certificate, under the name that it had, whoever has it besides. @throws `denied` for one that left or was removed */
+  renewMember(input: { stamp: Stamp; member: Member }): Promise<void>;
   /** That member lets others in. */
   saveIssuer(input: { nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
+  /** This node, which holds the root's key, made that member one. @throws `denied` for one that was removed */
+  addIssuer(input: { stamp: Stamp; nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
+  /** This node lets others in by that certificate. @throws `not_found` outside of a mesh */
+  becomeIssuer(input: { stamp: Stamp; certificate: Uint8Array }): Promise<void>;
   /** Already verified. Returns those that were members until now. */
   saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */

@@ -111,7 +111,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       trust.saveMembership(input);
     },
     replaceOwnChain: (input) => {
-      trust.replaceOwnChain(input);
+      trust.renewOwnChain(input);
     },
     renameNode: (input) => moving.rename(input),
     leaveMesh: (input) => {
@@ -135,6 +135,13 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     addAdmitRules: (input) => enrolment.addAdmitRules(input),
     saveMembers: (input) => trust.saveMembers(input),
     renameMember: (input) => trust.renameMember(input),
+    renewMember: (input) => trust.renewMember(input),
+    addIssuer: (input) => {
+      revocations.check(nodes.of(input.nodeId), 'denied');
+      enrolment.addIssuer(input);
+      trust.saveIssuer(input);
+    },
+    becomeIssuer: (input) => trust.becomeIssuer(input),
     saveIssuer: (input) => {
       trust.saveIssuer(input);
     },

@@ -162,7 +162,7 @@ export class Machine {
     const { epoch, previousEpoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId, version });
     await store.write.saveMembers({ stamp: chronicler.stamp(), members: [memberOf(peer.identity)] });
     const broker: Broker = new Broker({
-      self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
+      self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', certifiedAtMs: () => 0, namedSinceMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
       store,
       mesh: () => this.#mesh(),
       gossip: () => noGossip,
@@ -188,7 +188,7 @@ export class Machine {
       tailnetUser: () => undefined,
       issuerProof: () => undefined,
       isIssuer: () => false,
-      certify: () => Promise.resolve(undefined),
+      certify: () => Promise.resolve(undefined), recognise: () => this.identity, readLeaf: () => this.identity, renewAtEntrance: never, holdsRootKey: never, certifyIssuer: never, offerIssuerKey: never, isOffered: () => false, becomeIssuer: never, lifeOf: () => ({ notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER }), isOfKey: () => false, recovery: { exportRecovery: never, importRecovery: never }, onRenewed: () => Promise.resolve(),
       onRenamed: () => Promise.resolve(),
       lossesOfKeys: () => Promise.resolve([]),
       onLeft: () => Promise.resolve(),

@@ -61,6 +61,12 @@ import {
   WatchPeersResponse,
 } from "./inspection.ts";
 import {
+  AddIssuerRequest,
+  AddIssuerResponse,
+  ExportRecoveryRequest,
+  ExportRecoveryResponse,
+  ImportRecoveryRequest,
+  ImportRecoveryResponse,
   LeaveMeshRequest,
   LeaveMeshResponse,
   RemovedFrom,
@@ -4217,6 +4223,39 @@ export const ControlServiceService = {
     responseSerialize: (value: RenameNodeResponse): Buffer => Buffer.from(RenameNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RenameNodeResponse => RenameNodeResponse.decode(value),
   },
+  /** That member lets others in, too. Where the root's key is. */
+  addIssuer: {
+    path: "/beckon.v1.ControlService/AddIssuer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AddIssuerRequest): Buffer => Buffer.from(AddIssuerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AddIssuerRequest => AddIssuerRequest.decode(value),
+    responseSerialize: (value: AddIssuerResponse): Buffer => Buffer.from(AddIssuerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AddIssuerResponse => AddIssuerResponse.decode(value),
+  },
+  /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
+  exportRecovery: {
+    path: "/beckon.v1.ControlService/ExportRecovery" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExportRecoveryRequest): Buffer =>
+      Buffer.from(ExportRecoveryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExportRecoveryRequest => ExportRecoveryRequest.decode(value),
+    responseSerialize: (value: ExportRecoveryResponse): Buffer =>
+      Buffer.from(ExportRecoveryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExportRecoveryResponse => ExportRecoveryResponse.decode(value),
+  },
+  importRecovery: {
+    path: "/beckon.v1.ControlService/ImportRecovery" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ImportRecoveryRequest): Buffer =>
+      Buffer.from(ImportRecoveryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImportRecoveryRequest => ImportRecoveryRequest.decode(value),
+    responseSerialize: (value: ImportRecoveryResponse): Buffer =>
+      Buffer.from(ImportRecoveryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImportRecoveryResponse => ImportRecoveryResponse.decode(value),
+  },
   /** That node is a member no longer, for good: signed by an issuer, told to all. */
   removeMember: {
     path: "/beckon.v1.ControlService/RemoveMember" as const,
@@ -4321,6 +4360,11 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   admit: handleUnaryCall<AdmitRequest, AdmitResponse>;
   /** This node gets another name, and a certificate with it. */
   renameNode: handleUnaryCall<RenameNodeRequest, RenameNodeResponse>;
+  /** That member lets others in, too. Where the root's key is. */
+  addIssuer: handleUnaryCall<AddIssuerRequest, AddIssuerResponse>;
+  /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
+  exportRecovery: handleUnaryCall<ExportRecoveryRequest, ExportRecoveryResponse>;
+  importRecovery: handleUnaryCall<ImportRecoveryRequest, ImportRecoveryResponse>;
   /** That node is a member no longer, for good: signed by an issuer, told to all. */
   removeMember: handleUnaryCall<RemoveMemberRequest, RemoveMemberResponse>;
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
@@ -4975,6 +5019,53 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RenameNodeResponse) => void,
+  ): ClientUnaryCall;
+  /** That member lets others in, too. Where the root's key is. */
+  addIssuer(
+    request: AddIssuerRequest,
+    callback: (error: ServiceError | null, response: AddIssuerResponse) => void,
+  ): ClientUnaryCall;
+  addIssuer(
+    request: AddIssuerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AddIssuerResponse) => void,
+  ): ClientUnaryCall;
+  addIssuer(
+    request: AddIssuerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AddIssuerResponse) => void,
+  ): ClientUnaryCall;
+  /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
+  exportRecovery(
+    request: ExportRecoveryRequest,
+    callback: (error: ServiceError | null, response: ExportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  exportRecovery(
+    request: ExportRecoveryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  exportRecovery(
+    request: ExportRecoveryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  importRecovery(
+    request: ImportRecoveryRequest,
+    callback: (error: ServiceError | null, response: ImportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  importRecovery(
+    request: ImportRecoveryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ImportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  importRecovery(
+    request: ImportRecoveryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImportRecoveryResponse) => void,
   ): ClientUnaryCall;
   /** That node is a member no longer, for good: signed by an issuer, told to all. */
   removeMember(

@@ -1,5 +1,5 @@
 /** Bytes too many for a row that is found by its key. */
-export const schema0032 = `
+export const schema0015 = `
 -- SQLite reads the whole of every long row of a table without rowids that it passes on its way to another: with a task of 16 MiB
 -- in the table, 6 ms for each short one beside it. So those bytes are here, and the row has their id. Rows of before have their own.
 CREATE TABLE large_bytes (
