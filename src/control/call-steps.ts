@@ -90,11 +90,13 @@ export class Outlet {
       bytes += each.bytes;
       count += 1;
     }
-    return this.#waiting.splice(0, count).filter((each) => {
-      const isSaid = !each.isGone;
-      // What comes now begins a message of its own.
+    const leaving = this.#waiting.splice(0, count).filter(({ isGone }) => !isGone);
+    return leaving.map((each) => {
+      const { number, updates, asksRead, isOver, error } = each;
+      // What comes now begins a message of its own, and a call that waits holds nothing that has left.
       each.isGone = true;
-      return isSaid;
+      each.updates = [];
+      return { number, updates, asksRead, isOver, error };
     });
   }
 
