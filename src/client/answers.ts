@@ -16,6 +16,7 @@ import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as wireInvoke from '../gen/beckon/v1/invoke.ts';
 import type * as record from '../gen/beckon/v1/record.ts';
 import type * as sharing from '../gen/beckon/v1/sharing.ts';
 import type * as worktree from '../gen/beckon/v1/worktree.ts';
@@ -139,7 +140,7 @@ export function decodeResolved(message: agent.ResolveResponse): ResolveResult {
   };
 }
 
-export function decodeUpdate(message: wire.FlightUpdate | undefined): FlightUpdate {
+export function decodeUpdate(message: wireInvoke.FlightUpdate | undefined): FlightUpdate {
   const { atMs, update } = required(message, 'update');
   switch (update?.$case) {
     case 'accepted':
@@ -221,7 +222,7 @@ export function decodeWaitingList(message: inspection.ListWaitingResponse): Wait
   };
 }
 
-export function decodeAccepted(atMs: number, message: wire.Accepted): Extract<FlightUpdate, { type: 'accepted' }> {
+export function decodeAccepted(atMs: number, message: wireInvoke.Accepted): Extract<FlightUpdate, { type: 'accepted' }> {
   const { invocationId, flightId, target, deduplicated, notes } = message;
   return {
     type: 'accepted',

@@ -2,7 +2,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { BrokerError, fromInfo, internal, toBrokerError } from '../domain/errors.ts';
 import { checkTaskSize, taskBytes } from '../domain/invocation.ts';
-import type { Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
+import type { Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/invoke.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { fromCall } from '../rpc/status.ts';
 import { decodeAccepted } from './answers.ts';

@@ -1,7 +1,8 @@
 /** The control service: each call is authenticated, read, passed to its use case, and its answer written. */
 import type { AgentView, BrokerApi, LocalCaller } from '../broker/api.ts';
 import type { ConfigView } from '../domain/config-view.ts';
-import type { ControlServiceServer, InvokeRequest } from '../gen/beckon/v1/control.ts';
+import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
+import type { InvokeRequest } from '../gen/beckon/v1/invoke.ts';
 import { outputStream } from '../rpc/enums.ts';
 import { buffer, list, optionalText, present, whole } from '../rpc/fields.ts';
 import { serverStream, unary } from '../rpc/handler.ts';

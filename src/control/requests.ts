@@ -13,6 +13,7 @@ import { quoted } from '../domain/text.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as wireInvoke from '../gen/beckon/v1/invoke.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import type * as sharing from '../gen/beckon/v1/sharing.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
@@ -87,7 +88,7 @@ export function decodeSelector(message: agent.Selector | undefined): Selector {
 }
 
 /** @param selectors how its selector is read: of many, equal ones may become one */
-export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest, selectors = { read: decodeSelector }): InvokeInput {
+export function decodeInvoke(caller: LocalCaller, message: wireInvoke.InvokeRequest, selectors = { read: decodeSelector }): InvokeInput {
   const task = decodeTask(required(message.task, 'task'));
   checkTaskSize(task);
   return {
@@ -107,7 +108,7 @@ export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest, s
   };
 }
 
-export function decodeInvokeAll(caller: LocalCaller, { invoke, confirmed, expected }: wire.InvokeAllRequest): InvokeAllInput {
+export function decodeInvokeAll(caller: LocalCaller, { invoke, confirmed, expected }: wireInvoke.InvokeAllRequest): InvokeAllInput {
   const input = decodeInvoke(caller, required(invoke, 'invoke'));
   const agreed = list(expected, 'expected', mostTargets).map((each) => name(each, 'expected'));
   return { ...input, selector: { ...input.selector, all: true }, confirmed, ...(agreed.length === 0 ? {} : { expected: agreed }) };

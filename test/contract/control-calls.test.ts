@@ -6,7 +6,7 @@ import { BrokerError } from '../../src/domain/errors.ts';
 import { flightIdOf, invocationIdOf } from '../../src/domain/ids.ts';
 import { maxTaskBytes } from '../../src/domain/invocation.ts';
 import { ControlServiceClient } from '../../src/gen/beckon/v1/control.ts';
-import type { BeginCall, CallsRequest, CallsResponse, CallSteps, InvokeRequest } from '../../src/gen/beckon/v1/control.ts';
+import type { BeginCall, CallsRequest, CallsResponse, CallSteps, InvokeRequest } from '../../src/gen/beckon/v1/invoke.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
 import { flightTokenHeader } from '../../src/rpc/flight-token.ts';
 import { fromCall } from '../../src/rpc/status.ts';

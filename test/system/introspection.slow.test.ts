@@ -34,7 +34,7 @@ const local = (node: TestNode): GenericClient => new GenericClient(`unix:${node.
 async function identityOf(node: TestNode): Promise<MeshIdentity> {
   const [mesh] = rows(node.databasePath, 'SELECT root, leaf, issuer FROM mesh') as { root: Uint8Array; leaf: Uint8Array; issuer: Uint8Array }[];
   if (mesh === undefined) throw new Error(`${node.name} is in no mesh`);
-  return meshIdentityOf(await loadOrCreateNodeKey(join(node.home, 'trust', 'node.key')), { name: 'home', root: mesh.root, chain: mesh }, Date.now());
+  return meshIdentityOf(await loadOrCreateNodeKey(join(node.home, 'trust', 'node.key')), { name: 'home', root: mesh.root, chain: mesh });
 }
 
 /** Whoever shows this at the laptop's port; it does not mind who answers. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { InvokeRequest } from '../../../src/gen/beckon/v1/control.ts';
+import { InvokeRequest } from '../../../src/gen/beckon/v1/invoke.ts';
 import { Task } from '../../../src/gen/beckon/v1/record.ts';
 import { ServeResponse } from '../../../src/gen/beckon/v1/serving.ts';
 import { ByReferenceWriter } from '../../../src/rpc/by-reference.ts';
