@@ -20,6 +20,7 @@ import type { Wishes } from '../domain/wishes.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import type { AcceptedFlight, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import { Intake } from './intake.ts';
 import { drainingWords } from './outbox.ts';
 import type { Outbox } from './outbox.ts';
@@ -46,6 +47,7 @@ export interface AcceptanceParts {
   readonly ulids: UlidSource;
   readonly digest: Digest;
   readonly sessions: Sessions;
+  readonly traces: FlightTraces;
   /** Why no new work is taken now. */
   readonly refusal: () => BrokerError | undefined;
   /** `all`: of every flight; `unable`: why nobody would notice. */
@@ -174,6 +176,7 @@ export class Acceptance {
       ancestry: ancestryOf(id, input.caller.flight),
       ...(input.redriveOf === undefined ? {} : { redriveOf: input.redriveOf }),
       ...(groupId === undefined ? {} : { groupId }),
+      ...this.#parts.traces.begin(input.trace ?? input.caller.flight?.trace, id, groupId),
       acceptedAtMs: this.#parts.clock.now(),
     };
   }

@@ -14,6 +14,7 @@ import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import { taskBytes } from '../domain/invocation.ts';
 import type { Work } from '../domain/invocation.ts';
 import { Window } from './window.ts';
@@ -30,6 +31,7 @@ export interface OutboxParts {
   readonly feed: Feed;
   readonly clock: Clock;
   readonly ulids: UlidSource;
+  readonly traces: FlightTraces;
   readonly log: Log;
 }
 
@@ -312,12 +314,8 @@ export class Outbox {
     const { flight, invocation, task } = known;
     this.#sides.get(link)?.window.add(invocationId, { addedAtMs: clock.monotonic(), bytes: taskBytes(task) });
     const now = clock.now();
-    const limits = {
-      ...invocation.limits,
-      holdMs: Math.max(0, flight.holdUntilMs - now),
-      totalMs: Math.max(0, flight.totalUntilMs - now),
-    };
-    link.send({ type: 'forward', invocation: { ...invocation, limits }, task, attempt, hlc: chronicler.stamp().hlc });
+    const limits = { ...invocation.limits, holdMs: Math.max(0, flight.holdUntilMs - now), totalMs: Math.max(0, flight.totalUntilMs - now) };
+    link.send({ type: 'forward', invocation: this.#parts.traces.forwarded({ ...invocation, limits }, attempt), task, attempt, hlc: chronicler.stamp().hlc });
   }
 
   #stored(invocationId: InvocationId): (Work & { readonly flight: Flight }) | undefined {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { flightTraces } from '../../../src/app/telemetry.ts';
 import { FlightCallers } from '../../../src/broker/flight-callers.ts';
 import { ancestryOf } from '../../../src/domain/ancestry.ts';
 import { flightStates, isTerminal } from '../../../src/domain/flight.ts';
@@ -24,7 +25,7 @@ describe('processes of flights as callers', () => {
     flights = new Map();
     const turnOf = (id: SessionId): FlightId | undefined => [...flights.values()].find(({ sessionId, state }) => sessionId === id && state === 'running')?.id;
     const read = { flight: (id: FlightId) => flights.get(id), invocation: (id: string) => invocations.get(id), turnOf } as unknown as StoreReads;
-    callers = new FlightCallers({ store: { read }, self: { nodeId: me }, tokens });
+    callers = new FlightCallers({ store: { read }, self: { nodeId: me }, tokens, traces: flightTraces(me, undefined) });
   });
 
   function known(changes: Partial<Flight> = {}, parent?: Invocation): Flight {

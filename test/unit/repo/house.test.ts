@@ -82,13 +82,14 @@ describe('who may import whom', () => {
     discovery: { folders: ['domain', 'gen'], libraries: /^zod$/ },
     trust: { folders: ['domain', 'gen'], libraries: /^(@peculiar\/x509$|reflect-metadata$|@libp2p\/|multiformats|zod$)/ },
     supervisor: { folders: ['domain'] },
+    telemetry: { folders: ['domain'], libraries: /^@opentelemetry\// },
     harness: { folders: ['domain', 'gen'], libraries: /^(@agentclientprotocol\/sdk|diff|zod)$/ },
     control: { folders: ['domain', 'gen', 'rpc'], types: ['broker'], libraries: /^@grpc\/grpc-js$/ },
     rpc: { folders: ['domain', 'gen'], libraries: /^(@grpc\/grpc-js|@bufbuild\/protobuf)(\/|$)/ },
-    client: { folders: ['domain', 'gen', 'rpc'], types: ['broker'], libraries: /^@grpc\/grpc-js$/ },
+    client: { folders: ['domain', 'gen', 'rpc'], types: ['broker'], libraries: /^(@grpc\/grpc-js|@opentelemetry\/api)$/ },
     cli: { folders: ['client', 'domain'], libraries: /^(commander|picocolors)$/ },
     app: {
-      folders: ['broker', 'client', 'control', 'discovery', 'domain', 'gen', 'gossip', 'harness', 'mesh', 'rpc', 'store', 'supervisor', 'trust'],
+      folders: ['broker', 'client', 'control', 'discovery', 'domain', 'gen', 'gossip', 'harness', 'mesh', 'rpc', 'store', 'supervisor', 'telemetry', 'trust'],
       libraries: /./,
     },
   };
