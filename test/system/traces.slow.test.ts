@@ -8,6 +8,7 @@ import { Cluster } from '../support/cluster.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { OtlpReceiver } from '../support/otlp-receiver.ts';
 import type { ReceivedSpan } from '../support/otlp-receiver.ts';
+import { ServedProcess } from '../support/served-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -31,10 +32,11 @@ describe('one trace', () => {
     await cluster.join([laptop, desktop]);
     const note = (name: string): string => `printf '%s\\n' "$TRACEPARENT" "$TRACESTATE" > '${cluster.path(name)}'`;
     await desktop.addAgent('relay', [cluster.program('relay', `${note('relay.env')}\n${beckonPath} invoke leaf@laptop/main 'go on' -q`)]);
+    await desktop.addAgent('mute', [cluster.program('mute', `exec env -u TRACEPARENT -u TRACESTATE ${beckonPath} invoke leaf@laptop/main x -q`)]);
     await laptop.addAgent('leaf', [cluster.program('leaf', `${note('leaf.env')}\necho done`)]);
-    await waitFor('both agents to be known at both', async () => {
+    await waitFor('the agents to be known at both', async () => {
       const seen = await Promise.all([laptop, desktop].map(async (node) => ((await node.json(['agents']))['agents'] as Json[]).length));
-      return seen.every((count) => count === 2);
+      return seen.every((count) => count === 3);
     });
   });
   afterAll(async () => {
@@ -105,6 +107,27 @@ describe('one trace', () => {
     });
     expect(fresh).toHaveLength(1);
     expect(told('invoke', laptop, receiver.ofTrace(fresh[0] ?? ''))[0]?.parentSpanId).toBe('');
+  });
+
+  test.each(['mute', 'door'])('goes on in what an agent calls that passes nothing on, or that is served by a program: %s', async (name) => {
+    const ownId = traceId.replace('4b', name === 'mute' ? '7e' : '8f');
+    const body = "const { text } = await context.invoke('leaf@laptop/main', 'x').result(); yield context.env.TRACEPARENT + ' ' + text";
+    const served = name === 'door' ? await new ServedProcess({ node: desktop, name, body }).serving() : undefined;
+    try {
+      if (served !== undefined) await waitFor('door to be known', async () => ((await laptop.json(['agents']))['agents'] as Json[]).some((each) => each['address'] === '@door@desktop#main' && each['available'] === true));
+      const { code, last } = await laptop.invoke([`${name}@desktop/main`, secret], { env: { TRACEPARENT: `00-${ownId}-${callerSpan}-01` } });
+      expect(code).toBe(0);
+      const spans = await waitFor('the whole trace', () => {
+        const all = receiver.ofTrace(ownId);
+        return told('invoke', desktop, all).length === 1 && told('flight', desktop, all).length === 1 ? all : undefined;
+      }, { timeoutMs: 20_000 });
+      const [run] = told('run', desktop, spans);
+      expect(told('invoke', desktop, spans)[0]?.parentSpanId).toBe(run?.spanId);
+      if (served !== undefined) expect(last['output']).toBe(`00-${ownId}-${run?.spanId}-01 done\n`);
+    } finally {
+      served?.signal('SIGKILL');
+      await served?.ended();
+    }
   });
 
   test('that is not sampled is told by nobody, and reaches the agent all the same', async () => {

@@ -47,6 +47,16 @@ describe('processes of flights as callers', () => {
     });
   });
 
+  test('hand on the trace of their run, whatever their environment has of it', () => {
+    const flight = known({ run: 2 });
+    const traced = { ...invocationOf(flight), trace: { traceId: '0af7651916cd43dd8448eb211c80319c', parentId: 'b7ad6b7169203331', flags: 1 } };
+    invocations.set(flight.invocationId, traced);
+    expect(callers.callerOf(tokens.of(flight.id, 2)).flight?.trace).toEqual(traced.trace);
+    const traces = flightTraces(me, { ratio: 1 });
+    const telling = new FlightCallers({ store: { read: { flight: (id: FlightId) => flights.get(id), invocation: (id: string) => invocations.get(id) } as unknown as StoreReads }, self: { nodeId: me }, tokens, traces });
+    expect(telling.callerOf(tokens.of(flight.id, 2)).flight?.trace).toEqual(traces.ofRun(traced, 2));
+  });
+
   test.each(flightStates)('a token opens as long as its flight runs: %s', (state) => {
     const flight = known({ state });
     const call = (): unknown => callers.callerOf(tokens.of(flight.id, 1));

@@ -119,16 +119,16 @@ describe('the telling of spans', () => {
   test('while nobody takes them: one line, one page held, and all are told once somebody does', async () => {
     answer = () => ({ type: 'failed', why: 'ECONNREFUSED' });
     const spans = await begun();
-    for (let count = 0; count < 40; count += 1) await invoked();
+    for (let count = 0; count < 24; count += 1) await invoked();
     await passes(() => batches.length >= 5);
     expect(new Set(batches.map((batch) => batch.length)).size).toBe(1);
     expect(batches[0]?.length).toBeLessThan(400);
     expect(lines).toHaveLength(1);
     expect(spans.counts()).toMatchObject({ told: 0, dropped: 0, failing: { why: 'ECONNREFUSED' } });
     answer = () => ({ type: 'taken' });
-    await passes(() => spans.counts().told === 200);
+    await passes(() => spans.counts().told === 120);
     expect(lines).toHaveLength(2);
-    expect(new Set(batches.flat().map(({ spanId }) => spanId)).size).toBe(200);
+    expect(new Set(batches.flat().map(({ spanId }) => spanId)).size).toBe(120);
   });
 
   test('what nobody took for ten minutes is dropped and counted, and what is newer is kept', async () => {
