@@ -68,7 +68,7 @@ export interface TelemetryParts extends Pick<SpanExportParts, 'store' | 'nodeId'
   readonly version: string;
 }
 
-/** The libraries are loaded only where spans are told: 20 MB that no other node spends. */
+/** The libraries are loaded only where spans are told. */
 export async function openSpanExport({ plan, paths, nodeName, version, ...parts }: TelemetryParts): Promise<SpanExport | undefined> {
   if (plan === undefined) return undefined;
   const { createOtlpSink } = await import('../telemetry/otlp.ts');
