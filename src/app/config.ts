@@ -7,6 +7,7 @@ import { logLevels } from '../domain/log-fields.ts';
 import type { LogLevel } from '../domain/log-fields.ts';
 import { parseName } from '../domain/name.ts';
 import type { ProjectOverride } from '../domain/project.ts';
+import { readEndpoint } from './collector-address.ts';
 import { mostQueued, usualHeldLimit } from '../domain/queue-share.ts';
 import { projectFields, workspaceField } from '../discovery/manifest.ts';
 
@@ -59,6 +60,10 @@ export const settingsSchema = z.strictObject({
   request_timeout: readable(asWritten(parseDuration)).optional(),
   /** How many invocations may wait here for one other node. */
   held_limit: z.int('is no whole number').min(1, 'is less than 1').max(mostQueued, `is more than ${mostQueued}`).optional(),
+  /** Where spans of traces go: the address of a collector, or `off`. */
+  traces_endpoint: readable((text) => (text === 'off' ? text : readEndpoint(text))).optional(),
+  /** The part of the traces that begin here which is told. */
+  traces_ratio: z.number('is no number').min(0, 'is less than 0').max(1, 'is more than 1').optional(),
   /** Where projects are looked for. */
   roots: z.array(place).max(100, 'has more than 100 entries').optional(),
   /** What the person of this machine says of a project, by its directory. */
@@ -72,7 +77,7 @@ export interface SettingAbout {
   /** A line of the file. */
   readonly example: string;
   /** How a variable's text is read; tables have no variable. */
-  readonly kind: 'text' | 'list' | 'truth' | 'number' | 'table';
+  readonly kind: 'text' | 'list' | 'truth' | 'number' | 'fraction' | 'table';
   /** A running node takes a new value on SIGHUP; else it waits for a restart. */
   readonly isLive: boolean;
   /** The flag of `up`, where there is one. */
@@ -93,6 +98,8 @@ export const about: Readonly<Record<SettingKey, SettingAbout>> = {
   notify_all: { example: 'notify_all = true', kind: 'truth', isLive: true },
   request_timeout: { example: 'request_timeout = "30m"', kind: 'text', isLive: true },
   held_limit: { example: 'held_limit = 10000', kind: 'number', isLive: true },
+  traces_endpoint: { example: 'traces_endpoint = "http://127.0.0.1:4318"', kind: 'text', isLive: false },
+  traces_ratio: { example: 'traces_ratio = 0.1', kind: 'fraction', isLive: false },
   roots: { example: 'roots = ["~/src", "/srv/work"]', kind: 'list', isLive: true },
   projects: { example: '[projects."~/src/shop"] and below it harness = "claude"', kind: 'table', isLive: true },
 };
@@ -118,15 +125,18 @@ export interface Config {
   readonly notifyAll: boolean;
   readonly requestMs?: number;
   readonly heldLimit?: number;
+  /** A URL, or `off`. */
+  readonly tracesEndpoint?: string;
+  readonly tracesRatio?: number;
   /** As written, `~` and all. */
   readonly roots?: readonly string[];
   readonly projects?: Readonly<Record<string, ProjectOverride>>;
 }
 
 export function configOf(settings: Settings): Config {
-  const { name, listen, seeds, tailscale, notify, roots, projects, gossip_listen: gossipListen, request_timeout: requestTimeout, metrics_listen: metricsListen, held_limit: heldLimit } = settings;
+  const { name, listen, seeds, tailscale, notify, roots, projects, gossip_listen: gossipListen, request_timeout: requestTimeout, metrics_listen: metricsListen, held_limit: heldLimit, traces_endpoint: tracesEndpoint, traces_ratio: tracesRatio } = settings;
   return {
-    ...present({ name, listen, gossipListen, seeds, tailscale, notify, heldLimit, roots }),
+    ...present({ name, listen, gossipListen, seeds, tailscale, notify, heldLimit, roots, tracesEndpoint, tracesRatio }),
     ...present({ requestMs: requestTimeout === undefined ? undefined : parseDuration(requestTimeout), projects: projects === undefined ? undefined : overridesOf(projects) }),
     ...present({ metricsListen: metricsListen === 'off' ? undefined : metricsListen }),
     logLevel: settings.log_level ?? defaults.log_level,

@@ -1,6 +1,7 @@
 /** What `doctor` is told by the parts of a running node that are outside the core. */
-import { certificateCheck, gossipCheck, issuersCheck, listeningCheck, tailnetCheck } from '../domain/checks.ts';
+import { certificateCheck, gossipCheck, issuersCheck, listeningCheck, tailnetCheck, tracesCheck } from '../domain/checks.ts';
 import type { Check } from '../domain/checks.ts';
+import type { SpanExport } from '../broker/span-export.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { belongs } from '../domain/membership.ts';
@@ -11,6 +12,8 @@ import type { Gossiping } from './gossiping.ts';
 import { fingerprintOf, lifeOf, parseLeaf } from '../trust/certificate.ts';
 
 export interface NodeChecksParts {
+  /** Undefined: it tells no spans. */
+  readonly spans: Pick<SpanExport, 'counts' | 'host'> | undefined;
   readonly store: Store;
   readonly clock: Clock;
   readonly tailnet: () => TailnetView | undefined;
@@ -22,10 +25,11 @@ export interface NodeChecksParts {
   readonly network: { addresses(): readonly HostPort[]; note(): string | undefined; gossipingLinks(): number };
 }
 
-export function nodeChecks({ store, clock, tailnet, isFixed, network, gossip, renewal }: NodeChecksParts): readonly Check[] {
+export function nodeChecks({ store, clock, tailnet, isFixed, network, gossip, renewal, spans }: NodeChecksParts): readonly Check[] {
   const membership = store.read.membership();
   const listening = listeningCheck({ addresses: network.addresses().map(formatHostPort), note: network.note() });
-  const first = [tailnetCheck(tailnet(), !isFixed), listening];
+  const traces = spans === undefined ? [] : [tracesCheck({ ...spans.counts(), host: spans.host }, clock.now())];
+  const first = [tailnetCheck(tailnet(), !isFixed), listening, ...traces];
   if (membership === undefined) return first;
   const members = store.read.members();
   const chains = [membership.chain, ...members.map(({ chain }) => chain)];

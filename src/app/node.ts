@@ -61,6 +61,7 @@ import { systemDigest } from './system-digest.ts';
 import { collectAll, createUtilization } from './system-memory.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
+import { flightTraces, openSpanExport, planTraces } from './telemetry.ts';
 import { createTailnet, ownerByTailnet, parseTailscaleFlag, tailnetDetour, tailnetRoute, tailnetSources, viewNow } from './tailnet.ts';
 
 export interface NodeOptions {
@@ -238,6 +239,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     early = { force: force || early?.force === true };
   };
   const attached = new AttachedHarness({ clock, onServersChanged: (address) => broker.agentChanged(address) });
+  const tracesPlan = planTraces(config.now, env, log);
+  const spans = await openSpanExport({ plan: offline ? undefined : tracesPlan, paths, store, nodeId: nodeKey.nodeId, nodeName: self.name(), version, clock, log });
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
   const measures = new BrokerMeasures();
   const broker: Broker = new Broker({
@@ -255,7 +258,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
     projects: await projectParts({ paths, env, clock, log, probe, config }),
-    ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log },
+    ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
     ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
@@ -294,12 +297,14 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     wishes: config,
     measures,
     chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'write down how far the store is', run: keepMark }],
-    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last })),
+    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans })),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
   const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
 
+  undo.defer(() => spans?.stop());
+  await spans?.start();
   undo.defer(() => broker.stop());
   if (!offline) {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.

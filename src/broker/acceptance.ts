@@ -20,6 +20,7 @@ import type { Wishes } from '../domain/wishes.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import type { AcceptedFlight, AcceptedGroup, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import { Intake } from './intake.ts';
 import { measured } from './measures.ts';
 import type { BrokerMeasures } from './measures.ts';
@@ -48,6 +49,7 @@ export interface AcceptanceParts {
   readonly ulids: UlidSource;
   readonly digest: Digest;
   readonly sessions: Sessions;
+  readonly traces: FlightTraces;
   /** Why no new work is taken now. */
   readonly refusal: () => BrokerError | undefined;
   readonly wishes?: Wishes | undefined;
@@ -183,6 +185,7 @@ export class Acceptance {
       ancestry: ancestryOf(id, input.caller.flight),
       ...(input.redriveOf === undefined ? {} : { redriveOf: input.redriveOf }),
       ...(groupId === undefined ? {} : { groupId }),
+      ...this.#parts.traces.begin(input.trace ?? input.caller.flight?.trace, id, groupId),
       acceptedAtMs: this.#parts.clock.now(),
     };
   }

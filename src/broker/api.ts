@@ -18,6 +18,7 @@ import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
 import type { ShareView } from '../domain/sharing.ts';
+import type { TraceContext } from '../domain/trace-context.ts';
 import type { IssuerApi } from './issuer-api.ts';
 import type { OperatorApi, TraceView } from './operator-api.ts';
 import type { ProjectsApi } from './projects-api.ts';
@@ -34,6 +35,8 @@ export interface LocalCaller {
 
 export interface CallingFlight extends Parent {
   readonly flightId: FlightId;
+  /** What its run hands on to whom it calls. */
+  readonly trace?: TraceContext;
 }
 
 export interface NodeStatus {
@@ -138,6 +141,8 @@ export interface InvokeInput {
   readonly rerunnable: boolean;
   /** Tell the person at this node when it waits and when it has finished. */
   readonly notify?: boolean;
+  /** The distributed trace that it is a part of. */
+  readonly trace?: TraceContext;
   /** Set when it makes another one anew: which, and how that one's address was typed. */
   readonly redriveOf?: InvocationId;
   readonly addressTyped?: string;

@@ -13,6 +13,7 @@ import type { Wishes } from '../domain/wishes.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
 import type { BrokerApi, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import type { Chore } from './housekeeping.ts';
 import type { BrokerMeasures } from './measures.ts';
 import type { MembershipPorts } from './membership.ts';
@@ -42,6 +43,7 @@ export interface BrokerParts extends MembershipPorts {
   readonly random: Random;
   readonly ulids: UlidSource;
   readonly digest: Digest;
+  readonly traces: FlightTraces;
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
   readonly recovery: Pick<BrokerApi, 'exportRecovery' | 'importRecovery'>;

@@ -100,7 +100,7 @@ export class Broker implements BrokerApi, Startable {
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
-    const { store, self, clock, log, chronicler, ulids, mesh, harnesses, probe } = parts;
+    const { store, self, clock, log, chronicler, ulids, mesh, harnesses, probe, traces } = parts;
     const feed = this.#feed;
     const isDraining = (): boolean => this.#isDraining || this.#isLeaving;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
@@ -108,9 +108,9 @@ export class Broker implements BrokerApi, Startable {
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
     const policy = new Policy({ store, self });
-    this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
+    this.#callers = new FlightCallers({ store, self, traces, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
-      flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
+      flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run), traces });
     const { worktrees, checkouts } = parts;
     this.#isolation = new Isolation({ store, worktrees, checkouts, harnesses, chronicler, log });
     const checks = new AgentChecks({ harnesses, worktrees, checkouts });
@@ -122,11 +122,11 @@ export class Broker implements BrokerApi, Startable {
       onDoubt: (address) => this.#agents.doubt(address),
       onLoad: (address) => this.#presence.changed(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, measures: parts.measures, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
+    const inbox = new Inbox({ store, self, chronicler, traces, runner: this.#runner, measures: parts.measures, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
-    this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
+    this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, traces, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
     const revocations = revocationsOf(store.read, () => this.membership.removal);
@@ -142,7 +142,7 @@ export class Broker implements BrokerApi, Startable {
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
-      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
+      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, traces, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       ...{ wishes: parts.wishes, notifier: parts.notifier, measures: parts.measures },
@@ -305,8 +305,8 @@ export class Broker implements BrokerApi, Startable {
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
   readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
-    const { store } = this.#parts;
-    return redrive({ store, find: (id) => this.#flights.find(id), invoke: (wanted) => this.#acceptance.invoke(wanted) }, input);
+    const { store, traces } = this.#parts;
+    return redrive({ store, traces, find: (id) => this.#flights.find(id), invoke: (wanted) => this.#acceptance.invoke(wanted) }, input);
   };
   readonly getFlight: BrokerApi['getFlight'] = (id) => this.#flights.show(id);
   readonly readDiff: BrokerApi['readDiff'] = (id) => this.#work.diff(id);

@@ -22,6 +22,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { Claim } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import type { BrokerMeasures } from './measures.ts';
 import type { Policy } from './policy.ts';
 import type { Rollback } from './rollback.ts';
@@ -43,6 +44,7 @@ export interface InboxParts {
   readonly isLeaving: () => boolean;
   readonly rollback: () => Rollback;
   readonly sessions: Sessions;
+  readonly traces: FlightTraces;
   /** There is something for that node, and no link with it. */
   readonly want: (nodeId: NodeId) => void;
   readonly policy: Policy;
@@ -88,7 +90,7 @@ export class Inbox {
 
   async forward(link: Link, message: Forward): Promise<void> {
     const { task } = message;
-    const invocation = this.#asCalledNow(message.invocation);
+    const invocation = this.#parts.traces.received(this.#asCalledNow(message.invocation));
     // It is not coming back to this mesh: better known now than when all have heard of it.
     if (this.#parts.isLeaving() && this.#parts.store.read.flight(flightOfInvocation(invocation.id)) === undefined) {
       this.#reject(link, invocation.id, 'peer_rejected', unavailable(`${this.#parts.self.name()} is leaving the mesh`, 'invoke it on another node'));

@@ -14,6 +14,7 @@ import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import { taskBytes } from '../domain/invocation.ts';
 import type { Work } from '../domain/invocation.ts';
 import { storedWork } from './stored-work.ts';
@@ -31,6 +32,7 @@ export interface OutboxParts {
   readonly feed: Feed;
   readonly clock: Clock;
   readonly ulids: UlidSource;
+  readonly traces: FlightTraces;
   readonly log: Log;
 }
 
@@ -318,12 +320,8 @@ export class Outbox {
     if (flight === undefined || isTerminal(flight.state)) return;
     this.#sides.get(link)?.window.add(invocation.id, { addedAtMs: clock.monotonic(), bytes: taskBytes(task) });
     const now = clock.now();
-    const limits = {
-      ...invocation.limits,
-      holdMs: Math.max(0, flight.holdUntilMs - now),
-      totalMs: Math.max(0, flight.totalUntilMs - now),
-    };
-    link.send({ type: 'forward', invocation: { ...invocation, limits }, task, attempt, hlc: chronicler.stamp().hlc });
+    const limits = { ...invocation.limits, holdMs: Math.max(0, flight.holdUntilMs - now), totalMs: Math.max(0, flight.totalUntilMs - now) };
+    link.send({ type: 'forward', invocation: this.#parts.traces.forwarded({ ...invocation, limits }, attempt), task, attempt, hlc: chronicler.stamp().hlc });
   }
 
   async #loseAttempts(toNodeId: NodeId, detail: string): Promise<void> {

@@ -18,6 +18,7 @@ import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import type * as sharing from '../gen/beckon/v1/sharing.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
 import { list, name, optionalText, optionalWhole, present, required, text, texts, whole } from '../rpc/fields.ts';
+import { decodeTrace } from '../rpc/tracing.ts';
 import { decodeReply, decodeSession, decodeTask } from '../rpc/work.ts';
 
 const longestPath = 4096;
@@ -105,6 +106,7 @@ export function decodeInvoke(caller: LocalCaller, message: wireInvoke.InvokeRequ
       runLimitMs: optionalWhole(message.runLimitMs, 'run_limit_ms'),
       idleLimitMs: optionalWhole(message.idleLimitMs, 'idle_limit_ms'),
     }),
+    ...decodeTrace(message),
   };
 }
 

@@ -89,6 +89,20 @@ export function gossipCheck({ addresses, neighbours, members, linked, forMs, why
   return bad(id, detail, 'let TCP port 7424, or what is shown here, through the firewalls of this machine and the others; until then news go over the sessions');
 }
 
+/** Spans that the collector of traces took, and those it did not take in time. */
+export interface TracesFacts {
+  readonly host: string;
+  readonly told: number;
+  readonly dropped: number;
+  readonly failing?: { readonly why: string; readonly sinceMs: number };
+}
+
+export function tracesCheck({ host, told, dropped, failing }: TracesFacts, nowMs: number): Check {
+  const counts = `${told} spans told, ${dropped} dropped`;
+  if (failing === undefined) return good('traces', `they go to ${host}: ${counts} since this node started`);
+  return bad('traces', `${host} has taken none for ${formatDuration(Math.max(0, nowMs - failing.sinceMs))}: ${failing.why}; ${counts}`, 'no work waits for it; is a collector there that takes OTLP over HTTP? beckon config show traces_endpoint');
+}
+
 /** @param failed why it was not renewed when that was tried last; undefined when it was not, or did not fail */
 export function certificateCheck({ notBeforeMs, notAfterMs }: Life, nowMs: number, failed?: string): Check {
   const id = 'certificate';

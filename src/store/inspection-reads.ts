@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts';
 import { deliveryReads } from './deliveries.ts';
 import { exportReads } from './export-reads.ts';
 import { stretchesOf } from './fact-reads.ts';
+import { storiesOf } from './story-reads.ts';
 import { troubleReads } from './trouble-reads.ts';
 import { DeliveryList } from './delivery-list.ts';
 import { factReads } from './events.ts';
@@ -38,6 +39,7 @@ export function inspectionOver(db: Connection): Synchronous<LongReads> {
     pieces: (flightId) => reads.pieces(invocationOfFlight(flightId)),
     quickCheck: () => String(db.pragma('quick_check(1)', { simple: true })),
     ...stretchesOf(db, nodes),
+    ...storiesOf(db, nodes),
     ...troubleReads(db, nodes),
     ...exportReads(db, nodes),
     output: (flightId, stream, afterSeq, maxBytes) => reads.output(invocationOfFlight(flightId), stream, afterSeq, maxBytes),

@@ -46,6 +46,7 @@ export class Inspection implements StoreInspection {
   readonly task = this.#question('task');
   readonly factsIn = this.#question('factsIn');
   readonly factsBefore = this.#question('factsBefore');
+  readonly storiesIn = this.#question('storiesIn');
   readonly troubles = this.#question('troubles');
   readonly owedTo = this.#question('owedTo');
   readonly exported = this.#question('exported');

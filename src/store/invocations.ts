@@ -1,6 +1,7 @@
 /** Invocations and their payloads. */
 import type { GroupId, InvocationId } from '../domain/ids.ts';
 import type { Invocation, SessionChoice, Task } from '../domain/invocation.ts';
+import { readTraceContext, writeTraceContext } from '../domain/trace-context.ts';
 import type { Connection } from './connection.ts';
 import type { NodeNumbers } from './caches.ts';
 import { optional } from './flight-row.ts';
@@ -30,6 +31,7 @@ interface InvocationRow {
   readonly redrive_of: InvocationId | null;
   readonly accepted_at_ms: number;
   readonly group_id: GroupId | null;
+  readonly trace: string | null;
 }
 
 export class InvocationTable {
@@ -44,8 +46,8 @@ export class InvocationTable {
     this.#large = new LargeBytes(db);
     this.#insert = db.prepare(`
       INSERT INTO invocations (id, origin, owner, caller, address_typed, target, session_mode, session_name, hold_ms,
-        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, path, redrive_of, accepted_at_ms, group_id)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, path, redrive_of, accepted_at_ms, group_id, trace)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#insertPayload = db.prepare('INSERT INTO payloads (invocation_id, files, text, large) VALUES (?, ?, ?, ?)');
     this.#insertFile = db.prepare('INSERT INTO payload_files (invocation_id, position, name, bytes, large) VALUES (?, ?, ?, ?, ?)');
   }
@@ -57,6 +59,7 @@ export class InvocationTable {
       session.mode === 'named' ? session.name : null, limits.holdMs, limits.totalMs, limits.runMs ?? null,
       limits.idleMs ?? null, each.rerunnable ? 1 : 0, ancestry.parentId ?? null, ancestry.rootId, ancestry.depth,
       JSON.stringify(ancestry.path), each.redriveOf ?? null, each.acceptedAtMs, each.groupId ?? null,
+      each.trace === undefined ? null : writeTraceContext(each.trace),
     );
     this.#insertPayload.run(each.id, task.files.length, ...this.#large.place(task.text));
     for (const [position, file] of task.files.entries()) this.#insertFile.run(each.id, position, file.name, ...this.#large.place(file.bytes));
@@ -109,5 +112,6 @@ function invocationOf(row: InvocationRow, nodes: NodeNumbers): Invocation {
     ...optional('redriveOf', row.redrive_of),
     acceptedAtMs: row.accepted_at_ms,
     ...optional('groupId', row.group_id),
+    ...(row.trace === null ? {} : { trace: readTraceContext(row.trace) }),
   };
 }

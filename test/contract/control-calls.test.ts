@@ -27,7 +27,7 @@ const selector = { address: 'fabric', any: false, all: false, anyOwner: false, h
 
 function invoke(number: number, task: string | Uint8Array = 'echo hi', changes: Partial<InvokeRequest> = {}): BeginCall {
   const value = {
-    selector, task: { text: Buffer.from(task), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: false, notify: false, idleLimitMs: undefined, takesMore: true,
+    selector, task: { text: Buffer.from(task), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: false, notify: false, idleLimitMs: undefined, takesMore: true, traceparent: '', tracestate: '',
     ...changes,
   };
   return { number, what: { $case: 'invoke', value } };

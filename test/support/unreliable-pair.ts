@@ -9,6 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { noGossip } from '../../src/domain/gossip-port.ts';
 import { createRecordSeal } from '../../src/app/record-seal.ts';
 import { systemDigest } from '../../src/app/system-digest.ts';
+import { flightTraces } from '../../src/app/telemetry.ts';
 import { createSystemUlids } from '../../src/app/system-ulids.ts';
 import { Broker } from '../../src/broker/broker.ts';
 import { Chronicler } from '../../src/broker/chronicler.ts';
@@ -178,10 +179,9 @@ export class Machine {
       probe: { directory: (path) => Promise.resolve(path), branch: () => Promise.resolve(undefined) },
       chronicler,
       clock,
-      random: () => 0.5,
+      random: () => 0.5, log: silentLog,
       ulids: createSystemUlids(clock),
-      digest: systemDigest,
-      log: silentLog,
+      digest: systemDigest, traces: flightTraces(nodeId, undefined),
       meshUseCases: { createMesh: never, createInvite: never, joinMesh: never },
       certificateEnd: () => Number.MAX_SAFE_INTEGER, verify: () => this.identity,
       ownAddresses: () => [],

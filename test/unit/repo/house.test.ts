@@ -85,13 +85,14 @@ describe('who may import whom', () => {
     trust: { folders: ['domain', 'gen'], libraries: /^(@peculiar\/x509$|reflect-metadata$|@libp2p\/|multiformats|zod$)/ },
     metrics: { folders: ['domain'] },
     supervisor: { folders: ['domain'] },
+    telemetry: { folders: ['domain'], libraries: /^@opentelemetry\// },
     harness: { folders: ['domain', 'gen'], libraries: /^(@agentclientprotocol\/sdk|diff|zod)$/ },
     control: { folders: ['domain', 'gen', 'rpc'], types: ['broker'], libraries: /^@grpc\/grpc-js$/ },
     rpc: { folders: ['domain', 'gen'], libraries: /^(@grpc\/grpc-js|@bufbuild\/protobuf)(\/|$)/ },
-    client: { folders: ['domain', 'gen', 'rpc'], types: ['broker'], libraries: /^@grpc\/grpc-js$/ },
+    client: { folders: ['domain', 'gen', 'rpc'], types: ['broker'], libraries: /^(@grpc\/grpc-js|@opentelemetry\/api)$/ },
     cli: { folders: ['client', 'domain'], libraries: /^(commander|picocolors)$/ },
     app: {
-      folders: ['broker', 'client', 'control', 'discovery', 'domain', 'gen', 'gossip', 'harness', 'mesh', 'metrics', 'rpc', 'store', 'supervisor', 'trust'],
+      folders: ['broker', 'client', 'control', 'discovery', 'domain', 'gen', 'gossip', 'harness', 'mesh', 'metrics', 'rpc', 'store', 'supervisor', 'telemetry', 'trust'],
       libraries: /./,
     },
   };

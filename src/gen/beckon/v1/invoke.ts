@@ -30,6 +30,9 @@ export interface InvokeRequest {
     | undefined;
   /** The client reads `more`. */
   takesMore: boolean;
+  /** W3C trace context that the work is a part of. Malformed, it is not there. */
+  traceparent: string;
+  tracestate: string;
 }
 
 /** `invoke.selector.all` is taken for true, `invoke.detach` is not looked at. */
@@ -185,6 +188,8 @@ function createBaseInvokeRequest(): InvokeRequest {
     notify: false,
     idleLimitMs: undefined,
     takesMore: false,
+    traceparent: "",
+    tracestate: "",
   };
 }
 
@@ -225,6 +230,12 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.takesMore !== false) {
       writer.uint32(1120).bool(message.takesMore);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(1602).string(message.traceparent);
+    }
+    if (message.tracestate !== "") {
+      writer.uint32(1610).string(message.tracestate);
     }
     return writer;
   },
@@ -336,6 +347,22 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             }
 
             message.takesMore = reader.bool();
+            continue;
+          }
+          case 200: {
+            if (tag !== 1602) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
+          case 201: {
+            if (tag !== 1610) {
+              break;
+            }
+
+            message.tracestate = reader.string();
             continue;
           }
         }
