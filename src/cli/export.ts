@@ -1,5 +1,6 @@
 /** The records of this node, for other programs. */
 import type { Command } from 'commander';
+import { invalid } from '../domain/errors.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
@@ -33,6 +34,7 @@ async function exportRecords(context: Context, _args: readonly string[], options
   const { out, host } = context;
   const nowMs = host.clock.now();
   const [since, until] = [text(options, 'since'), text(options, 'until')].map((each) => (each === undefined ? undefined : sinceMs(each, nowMs)));
+  if (since !== undefined && until !== undefined && until <= since) throw invalid('that period ends before it begins', 'for example --since 2026-03-01 --until 2026-04-01');
   const input = { ...(since === undefined ? {} : { sinceMs: since }), ...(until === undefined ? {} : { untilMs: until }) };
   return await withNode(
     context,

@@ -197,6 +197,10 @@ test('trace names, of a gap, since when and what is not known', async () => {
 });
 
 describe('export', () => {
+  test('of a period that ends before it begins is a mistake', async () => {
+    expect(await node.run(['export', '--since', '2026-04-01', '--until', '2026-03-01'])).toMatchObject({ code: 2, stderr: expect.stringContaining('ends before it begins') });
+  });
+
   test('passes the period on, and prints a line each between head and end', async () => {
     node.broker.operator.lines = [
       { type: 'begin', atMs: startMs, nodeId: laptop, nodeName: 'laptop', version: '1.2.3', names: [{ nodeId: desktop, name: 'desktop' }, { nodeId: laptop, name: 'laptop' }] },

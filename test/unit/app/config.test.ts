@@ -85,6 +85,12 @@ describe('what the config file says', () => {
   });
 });
 
+test('of very many flaws the first hundred are told, and how many are left', () => {
+  const { flaws } = parseConfigFile(Array.from({ length: 250 }, (_, index) => `k${index} = 1\n`).join(''), 'c');
+  expect(flaws).toHaveLength(101);
+  expect([flaws[0]?.message, flaws[99]?.message, flaws[100]?.message]).toEqual(['unknown key "k0"', 'unknown key "k99"', 'there are 150 more']);
+});
+
 describe('a config file', () => {
   const inDirectory = async (use: (path: string, directory: string) => Promise<void>): Promise<void> => {
     const directory = mkdtempSync(join(tmpdir(), 'beckon-config-'));
