@@ -68,7 +68,6 @@ describe.skipIf(absent !== undefined)(`metrics${because(absent)}`, () => {
   let desktop: TestNode;
   let prometheus: Prometheus;
   const ports: Record<string, number> = {};
-  const work: Promise<unknown>[] = [];
 
   const page = async (node: TestNode): Promise<string> => (await fetch(`http://127.0.0.1:${ports[node.name]}/metrics`)).text();
 
@@ -93,7 +92,6 @@ describe.skipIf(absent !== undefined)(`metrics${because(absent)}`, () => {
   afterAll(async () => {
     await prometheus?.stop();
     cluster?.open('gate');
-    await Promise.allSettled(work);
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -118,7 +116,7 @@ describe.skipIf(absent !== undefined)(`metrics${because(absent)}`, () => {
     const before = Number((await page(laptop)).split('\n').find((line) => line.startsWith(accepts))?.split(' ')[1]);
     expect(before).toBeGreaterThan(1);
     for (let count = 0; count < 3; count += 1) await laptop.invoke(['@echo@desktop#main', `call ${count}`]);
-    const at = (query: string, node: string): Promise<number> => prometheus.number(`${query} * on (instance) group_left (node) beckon_node_info{node="${node}", mesh="home"}`);
+    const at = (query: string, node: string): Promise<number> => prometheus.number(`(${query}) * on (instance) group_left (node) beckon_node_info{node="${node}", mesh="home"}`);
     await waitFor('three more', async () => (await at(accepts, 'laptop')) === before + 3, { timeoutMs: 15_000, pollMs: 200 });
     expect(await at('beckon_flights{state="running"}', 'desktop')).toBe(1);
     expect([await at('beckon_runs', 'desktop'), await at('beckon_queue_depth', 'desktop'), await at('beckon_agent_queue_depth{agent="@slow@desktop#main"}', 'desktop'), await at('beckon_queue_depth', 'laptop')]).toEqual([1, 1, 1, 0]);
@@ -145,8 +143,9 @@ describe.skipIf(absent !== undefined)(`metrics${because(absent)}`, () => {
   test('a dead letter fires its alert, and a peer that is gone is seen as such', async () => {
     await desktop.kill9();
     await laptop.peer('desktop', 'unreachable', { timeoutMs: 40_000 });
-    work.push(laptop.beckon(['invoke', '@echo@desktop#main', 'too late', '--hold', '1s']));
-    await waitFor('the alert', async () => (await prometheus.query('ALERTS{alertname="BeckonDeadLetters", alertstate="firing"}')).length === 1, { timeoutMs: 20_000, pollMs: 200 });
+    expect((await laptop.invoke(['@echo@desktop#main', 'too late', '--hold', '1s'])).last).toMatchObject({ state: 'expired' });
+    expect(await page(laptop)).toMatch(/^beckon_delivery_transitions_total\{state="dead"\} 1$/m);
+    await waitFor('the alert', async () => (await prometheus.query('ALERTS{alertname="BeckonDeadLetters", alertstate="firing"}')).length === 1, { timeoutMs: 40_000, pollMs: 200 });
     for (const { query } of dashboardAnnotations()) expect((await prometheus.query(query)).map(({ metric }) => metric['alertname'])).toContain('BeckonDeadLetters');
     expect(await prometheus.number('beckon_peer_up{peer="desktop"}')).toBe(0);
     expect(await prometheus.query('ALERTS{alertname="BeckonPeerDown", alertstate="pending"}')).toHaveLength(1);
