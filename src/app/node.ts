@@ -51,7 +51,7 @@ import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
-import { renewalDesk, renewAtEntrance } from './renewal.ts';
+import { endedNote, renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
@@ -350,7 +350,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: gossipAddress === undefined ? null : formatHostPort(gossipAddress),
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...[migrated, removedNote(store), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[migrated, removedNote(store), endedNote(store, clock), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);

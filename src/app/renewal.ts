@@ -9,7 +9,7 @@ import type { Clock } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { CertificateChain } from '../domain/trust.ts';
-import { recogniseChain } from '../trust/certificate.ts';
+import { parseLeaf, recogniseChain } from '../trust/certificate.ts';
 import type { Detour } from '../trust/https-call.ts';
 import { IssuerRefusal, meetIssuer } from '../trust/issuer-call.ts';
 import type { KnownIssuer } from '../trust/issuer-call.ts';
@@ -32,6 +32,14 @@ export function renewalDesk({ store, standing, clock, renewals }: RenewalDeskPar
     const known = standing.revocationOf(recogniseChain(chain, rootOf(store), clock.now()));
     return known === undefined ? { chain: await renewals().renew(chain, askerNowMs) } : { revocation: known.record };
   };
+}
+
+/** For who starts it: nobody takes its calls. */
+export function endedNote({ read }: Pick<Store, 'read'>, clock: Clock): string | undefined {
+  const leaf = read.membership()?.chain.leaf;
+  const endMs = leaf === undefined ? undefined : parseLeaf(leaf).notAfterMs;
+  if (endMs === undefined || endMs >= clock.now()) return undefined;
+  return `its certificate ended on ${new Date(endMs).toISOString().slice(0, 10)}: other nodes take no calls from it until a node that lets others in has renewed it; how that goes: beckon doctor`;
 }
 
 export interface RenewAtEntranceParts {
