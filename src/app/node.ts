@@ -256,7 +256,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
     recognise: (chain) => standing.member(recogniseChain(chain, rootOf(store), clock.now())),
     readLeaf: parseLeaf,
-    renewAtEntrance: (chain) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain),
+    renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain, signal),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
