@@ -10,7 +10,7 @@ import { peerFields } from '../domain/log-fields.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { LiveSession } from '../mesh/node-mesh.ts';
-import { parseLeaf } from '../trust/certificate.ts';
+import { lifeOf } from '../trust/certificate.ts';
 
 const jumpMs = 60_000;
 const doubtMs = 10 * 60_000;
@@ -28,7 +28,7 @@ export interface CertificateEndsParts {
 
 export class CertificateEnds {
   readonly #parts: CertificateEndsParts;
-  /** Reading one takes half a millisecond, and they are asked for by the second. */
+  /** Reading one takes time, and they are asked for by the second. */
   readonly #ends = new Map<NodeId, { readonly notBeforeMs: number; readonly endMs: number }>();
   /** How far the wall clock is ahead of the monotonic one, as far as it is believed. */
   #offsetMs: number;
@@ -67,7 +67,7 @@ export class CertificateEnds {
   #endOf({ nodeId, notBeforeMs, chain }: Certified): number {
     const known = this.#ends.get(nodeId);
     if (known?.notBeforeMs === notBeforeMs) return known.endMs;
-    const endMs = parseLeaf(chain.leaf).notAfterMs;
+    const endMs = lifeOf(chain.leaf).notAfterMs;
     this.#ends.set(nodeId, { notBeforeMs, endMs });
     return endMs;
   }

@@ -54,7 +54,7 @@ import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
-import { renewalDesk, renewAtEntrance } from './renewal.ts';
+import { endedNote, renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
@@ -266,7 +266,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
     recognise: (chain) => standing.member(recogniseChain(chain, rootOf(store), clock.now())),
     readLeaf: parseLeaf,
-    renewAtEntrance: (chain) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain),
+    renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain, signal),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
@@ -369,7 +369,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: gossipAddress === undefined ? null : formatHostPort(gossipAddress),
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...[migrated, removedNote(store), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[migrated, removedNote(store), endedNote(store, clock), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);

@@ -51,8 +51,8 @@ export class MeshRecovery implements Recovering {
     const meshId = asMeshId(membership.meshId);
     const rootKey = await readKeyFile(rootKeyPath(trustDir, meshId));
     if (rootKey === undefined) throw denied('the key of the mesh is not on this machine', 'say it on the node that made the mesh, or on one where its recovery file was imported');
-    const own = { chain: membership.chain, addresses: (await addresses()).map(formatHostPort) };
-    const members = [own, ...store.read.members().filter(belongs).map(({ chain, addresses: at }) => ({ chain, addresses: at }))];
+    const own = { chain: membership.chain, addresses: (await addresses()).map(formatHostPort), ...(membership.isIssuer ? { issuerDer: membership.issuerDer ?? membership.chain.issuer } : {}) };
+    const members = [own, ...store.read.members().filter(belongs).map(({ chain, addresses: at, issuerDer }) => ({ chain, addresses: at, ...(issuerDer === undefined ? {} : { issuerDer }) }))];
     const revocations = store.read.revocations().map(({ record }) => record);
     const { meshName, owner, rootDer: root } = membership;
     await writeRecoveryFile(path, { meshName, owner, rootKey, root, members, revocations }, passphrase, clock.now());
@@ -81,6 +81,7 @@ export class MeshRecovery implements Recovering {
       const leaf = await makeLeaf(subject, { certificate, key: issuerKey }, root, clock.now());
       const membership: Membership = { meshId, meshName, name, owner, rootDer: root, chain: { leaf, issuer: certificate }, isIssuer: true, issuerDer: certificate };
       await this.#parts.membership.enterAs(membership, members, async () => {
+        for (const { nodeId, issuerDer } of members) if (issuerDer !== undefined) await store.write.saveIssuer({ nodeId, certificate: issuerDer });
         for (const record of recovery.revocations) await this.#parts.revoked(record);
       });
     } else await store.write.becomeIssuer({ stamp: chronicler.stamp(), certificate });
@@ -97,10 +98,10 @@ export class MeshRecovery implements Recovering {
     const removed = new Map(revocations.map((record) => openRevocation(record, root)).map((each) => [each.nodeId, each]));
     const ownRemoval = removed.get(nodeKey.nodeId);
     if (ownRemoval !== undefined) throw removedKey(ownRemoval.name, ownRemoval.by);
-    const known = members.flatMap(({ chain, addresses }): Member[] => {
+    const known = members.flatMap(({ chain, addresses, issuerDer }): Member[] => {
       try {
         const { nodeId, name, owner: of, notBeforeMs, namedSinceMs } = recogniseChain(chain, root, clock.now());
-        return nodeId === nodeKey.nodeId ? [] : [{ nodeId, name, owner: of, chain, notBeforeMs, ...(namedSinceMs === undefined ? {} : { namedSinceMs }), addresses }];
+        return nodeId === nodeKey.nodeId ? [] : [{ nodeId, name, owner: of, chain, notBeforeMs, ...(namedSinceMs === undefined ? {} : { namedSinceMs }), addresses, ...(issuerDer === undefined ? {} : { issuerDer }) }];
       } catch (error) {
         // One certificate that can't be read must not keep a mesh from being recovered.
         if (error instanceof BrokerError) return [];

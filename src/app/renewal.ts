@@ -9,7 +9,7 @@ import type { Clock } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { CertificateChain } from '../domain/trust.ts';
-import { recogniseChain } from '../trust/certificate.ts';
+import { parseLeaf, recogniseChain } from '../trust/certificate.ts';
 import type { Detour } from '../trust/https-call.ts';
 import { IssuerRefusal, meetIssuer } from '../trust/issuer-call.ts';
 import type { KnownIssuer } from '../trust/issuer-call.ts';
@@ -34,6 +34,14 @@ export function renewalDesk({ store, standing, clock, renewals }: RenewalDeskPar
   };
 }
 
+/** For who starts it: nobody takes its calls. */
+export function endedNote({ read }: Pick<Store, 'read'>, clock: Clock): string | undefined {
+  const leaf = read.membership()?.chain.leaf;
+  const endMs = leaf === undefined ? undefined : parseLeaf(leaf).notAfterMs;
+  if (endMs === undefined || endMs >= clock.now()) return undefined;
+  return `its certificate ended on ${new Date(endMs).toISOString().slice(0, 10)}: other nodes take no calls from it until a node that lets others in has renewed it; how that goes: beckon doctor`;
+}
+
 export interface RenewAtEntranceParts {
   readonly store: Pick<Store, 'read'>;
   readonly nodeKey: NodeKey;
@@ -50,16 +58,16 @@ const atOnce = 8;
 const mostAddresses = 128;
 
 /** @throws BrokerError `denied` when an issuer says no, `unavailable` naming why there was none */
-export async function renewAtEntrance(parts: RenewAtEntranceParts, chain: CertificateChain): Promise<CertificateChain> {
+export async function renewAtEntrance(parts: RenewAtEntranceParts, chain: CertificateChain, signal: AbortSignal): Promise<CertificateChain> {
   const { nodeKey, clock, detour } = parts;
   const reasons: string[] = [];
   const addresses = addressesOf(parts);
-  for (let from = 0; from < addresses.length; from += atOnce) {
-    const met = await Promise.all(addresses.slice(from, from + atOnce).map((address) => meet(parts, address)));
+  for (let from = 0; from < addresses.length && !signal.aborted; from += atOnce) {
+    const met = await Promise.all(addresses.slice(from, from + atOnce).map((address) => meet(parts, address, signal)));
     for (const known of met) {
       if (known === undefined) continue;
       try {
-        const verdict = await askToRenew(known, { nodeKey, chain }, { clock, detour });
+        const verdict = await askToRenew(known, { nodeKey, chain }, { clock, detour, signal });
         if ('chain' in verdict) return verdict.chain;
         await parts.onRevoked(verdict.revocation);
         throw denied('this node was removed from the mesh');
@@ -78,9 +86,9 @@ export async function renewAtEntrance(parts: RenewAtEntranceParts, chain: Certif
 }
 
 /** Undefined for whoever is not an issuer of this very mesh. */
-async function meet({ store, clock, detour }: RenewAtEntranceParts, address: HostPort): Promise<KnownIssuer | undefined> {
+async function meet({ store, clock, detour }: RenewAtEntranceParts, address: HostPort, signal: AbortSignal): Promise<KnownIssuer | undefined> {
   try {
-    return await meetIssuer(address, { clock, detour }, (root) => Buffer.from(root).equals(rootOf(store)));
+    return await meetIssuer(address, { clock, detour, signal }, (root) => Buffer.from(root).equals(rootOf(store)));
   } catch {
     return undefined;
   }

@@ -38,7 +38,7 @@ export interface RenewalParts {
   /** Undefined: this node is no issuer. @throws BrokerError when what it signs now holds nowhere */
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
   /** From any issuer that can be reached, with a certificate that has ended. @throws BrokerError naming who was asked and why not */
-  readonly renewAtEntrance: (chain: CertificateChain) => Promise<CertificateChain>;
+  readonly renewAtEntrance: (chain: CertificateChain, signal: AbortSignal) => Promise<CertificateChain>;
   /** Makes it this node's own, and speaks under it from now on. */
   readonly take: (chain: CertificateChain) => Promise<void>;
 }
@@ -58,7 +58,7 @@ export class Renewal {
   /** Monotonic. */
   #nextMs = 0;
   #last: RenewalTry | undefined;
-  #isStopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(parts: RenewalParts) {
     this.#parts = parts;
@@ -73,7 +73,7 @@ export class Renewal {
   look(): void {
     const { clock } = this.#parts;
     const own = this.#current();
-    if (own === undefined || this.#working !== undefined || this.#isStopped) return;
+    if (own === undefined || this.#working !== undefined || this.#stopping.signal.aborted) return;
     const { identity, spread } = own;
     const nowMs = clock.now();
     if (isInForce(identity, nowMs) && nowMs < renewalDueMs(identity, spread)) return;
@@ -87,7 +87,7 @@ export class Renewal {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stopping.abort();
     await this.#working;
   }
 
@@ -131,7 +131,7 @@ export class Renewal {
     const membership = store.read.membership();
     if (membership === undefined) throw unavailable('this node is in no mesh any more');
     // Nobody else lets it in by this certificate.
-    if (!isInForce(own, clock.now())) return this.#better(await renewAtEntrance(membership.chain), own);
+    if (!isInForce(own, clock.now())) return this.#better(await renewAtEntrance(membership.chain, this.#stopping.signal), own);
     return this.#ask(own);
   }
 
@@ -152,7 +152,7 @@ export class Renewal {
     const { mesh, clock } = this.#parts;
     const reasons: string[] = [];
     for (const { nodeId, name } of this.#whom()) {
-      if (this.#isStopped) break;
+      if (this.#stopping.signal.aborted) break;
       try {
         const link = mesh().link(nodeId) ?? (await mesh().dialNow(nodeId, dialMs));
         if (link !== undefined) return this.#better((await link.ask({ type: 'renew', nowMs: clock.now() }, askMs)).chain, own);

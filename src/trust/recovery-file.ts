@@ -24,14 +24,21 @@ const mostN = 2 ** 18;
 const largestFile = 64 * 1024 * 1024;
 export const shortestPassphrase = 12;
 
+export interface RecoveryMember {
+  readonly chain: CertificateChain;
+  /** host:port */
+  readonly addresses: readonly string[];
+  /** Of one that lets others in: its certificate for that, so that it can be removed with all that its key has signed. */
+  readonly issuerDer?: Uint8Array;
+}
+
 export interface Recovery {
   readonly meshName: string;
   /** The owner identity of the machine that wrote it. */
   readonly owner: string;
   readonly rootKey: KeyObject;
   readonly root: Uint8Array;
-  /** host:port addresses. */
-  readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
+  readonly members: readonly RecoveryMember[];
   readonly revocations: readonly SignedRecord[];
 }
 
@@ -55,7 +62,7 @@ const content = z.object({
   owner: z.string().max(200),
   rootKey: z.string().max(4096),
   root: bytes,
-  members: z.array(z.object({ leaf: bytes, issuer: bytes, addresses: z.array(z.string().max(300)).max(64) })).max(10_000),
+  members: z.array(z.object({ leaf: bytes, issuer: bytes, issues: bytes.optional(), addresses: z.array(z.string().max(300)).max(64) })).max(10_000),
   revocations: z.array(z.object({ payload: bytes, signature: bytes })).max(10_000),
 });
 
@@ -95,7 +102,7 @@ async function seal({ rootKey, root, members, revocations, meshName, owner }: Re
   const plain = encode({
     ...{ meshName, owner, root },
     rootKey: rootKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    members: members.map(({ chain, addresses }) => ({ leaf: chain.leaf, issuer: chain.issuer, addresses })),
+    members: members.map(({ chain, addresses, issuerDer }) => ({ leaf: chain.leaf, issuer: chain.issuer, issues: issuerDer, addresses })),
     revocations: revocations.map(({ payload, signature }) => ({ payload, signature })),
   });
   const head: Header = {
@@ -153,7 +160,7 @@ function contentOf(path: string, plain: string): Recovery & { readonly meshId: M
   const { rootKey: pem, root, members, ...rest } = read.data;
   const rootKey = createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' });
   if (!Buffer.from(rawPublicKey(readCertificate(root).publicKey)).equals(rawPublicKey(rootKey))) throw damaged(path, 'key and root do not belong together');
-  return { ...rest, rootKey, root, meshId: asMeshId(meshIdOf(readCertificate(root))), members: members.map(({ leaf, issuer, addresses }) => ({ chain: { leaf, issuer }, addresses })) };
+  return { ...rest, rootKey, root, meshId: asMeshId(meshIdOf(readCertificate(root))), members: members.map(({ leaf, issuer, issues, addresses }) => ({ chain: { leaf, issuer }, addresses, ...(issues === undefined ? {} : { issuerDer: issues }) })) };
 }
 
 function sumOf(part: object): string {

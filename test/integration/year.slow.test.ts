@@ -40,6 +40,13 @@ async function year(seed: number): Promise<void> {
   /** Steps that both it and a living issuer have been up, one after the other. */
   const together = new Map<TrustNode, number>();
   let isRemovalSaid = false;
+  /** It takes no word of its own removal, and goes on as if nothing had happened. */
+  const isHostile = random() < 0.6;
+  const boot = async (node: TrustNode): Promise<void> => {
+    await node.boot();
+    if (isHostile && node === removed) node.sides.removal.received = () => Promise.resolve(false);
+  };
+  if (isHostile) removed.sides.removal.received = () => Promise.resolve(false);
 
   for (let step = 1; step <= 365 * stepsADay; step += 1) {
     for (const node of nodes) {
@@ -55,15 +62,15 @@ async function year(seed: number): Promise<void> {
         node.down();
         until.set(node, step + (random() < 0.7 ? between(1, 10 * stepsADay) : between(10, 70) * stepsADay));
       } else {
-        await node.boot();
-        until.set(node, step + between(2, 15) * stepsADay);
+        await boot(node);
+        until.set(node, step + (random() < 0.7 ? between(2, 15) : between(15, 90)) * stepsADay);
       }
     }
     for (const node of nodes) {
       const away = step - (met.get(node) ?? 0) > 75 * stepsADay && (node !== lost || step < lostOn);
       if (!away) continue;
       for (const each of [node, survivor]) {
-        if (!each.isUp) await each.boot();
+        if (!each.isUp) await boot(each);
         until.set(each, Math.max(until.get(each) ?? 0, step + 2 * stepsADay));
       }
     }
@@ -89,7 +96,7 @@ async function year(seed: number): Promise<void> {
     }
   }
 
-  for (const node of nodes) if (!node.isUp && node !== lost) await node.boot();
+  for (const node of nodes) if (!node.isUp && node !== lost) await boot(node);
   for (let step = 0; step < 5 * stepsADay; step += 1) await mesh.pass(stepMs);
   expect(isRemovalSaid).toBe(true);
   const members = nodes.filter((node) => node !== lost && node !== removed);
@@ -99,7 +106,8 @@ async function year(seed: number): Promise<void> {
     expect(node.store.read.revocation(removed.nodeId)).toBeDefined();
   }
   expect(removed.links.size).toBe(0);
-  expect(removed.store.read.removedFrom()).toMatchObject({ meshName: 'home' });
+  if (isHostile) expect(removed.store.read.membership()).toBeDefined();
+  else expect(removed.store.read.removedFrom()).toMatchObject({ meshName: 'home' });
   expect(new Set(members.map((node) => node.state.digest.root)).size).toBe(1);
 }
 

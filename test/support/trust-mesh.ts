@@ -23,11 +23,11 @@ import { RegistrySpread } from '../../src/broker/registry-spread.ts';
 import { RegistryState } from '../../src/broker/registry-state.ts';
 import { revocationsOf } from '../../src/broker/removal.ts';
 import type { Runner } from '../../src/broker/runner.ts';
-import { denied, notFound, unavailable } from '../../src/domain/errors.ts';
+import { BrokerError, denied, notFound, toBrokerError, unavailable } from '../../src/domain/errors.ts';
 import { asNodeId } from '../../src/domain/ids.ts';
 import type { NodeId } from '../../src/domain/ids.ts';
 import type { Link, Mesh } from '../../src/domain/mesh-port.ts';
-import type { ControlMessage, PeerAnswer, PeerQuery } from '../../src/domain/messages.ts';
+import type { AnswerTo, ControlMessage, PeerAnswer, PeerQuery } from '../../src/domain/messages.ts';
 import type { CertificateChain, PeerIdentity } from '../../src/domain/trust.ts';
 import { decodeAnswer, decodeQuery, encodeAnswer, encodeQuery } from '../../src/mesh/queries.ts';
 import type { Connection } from '../../src/store/connection.ts';
@@ -66,12 +66,12 @@ class TrustLink implements Link {
     return Promise.resolve();
   }
 
-  async ask<Q extends PeerQuery>(query: Q): Promise<never> {
+  async ask<Q extends PeerQuery>(query: Q): Promise<AnswerTo<Q>> {
     const back = this.to.links.get(this.from.nodeId);
     if (!this.isUp || back === undefined) throw unavailable('the link is down');
     const answer = await this.to.asked(back, decodeQuery(encodeQuery(query)));
     if (!this.isUp) throw unavailable('the link went down');
-    return decodeAnswer(encodeAnswer(answer)) as never;
+    return decodeAnswer(encodeAnswer(answer)) as AnswerTo<Q>;
   }
 }
 
@@ -88,12 +88,12 @@ export class TrustNode {
   ends!: CertificateEnds;
   readonly #db: Connection = memoryDatabase();
   readonly store: ReturnType<typeof storeOver>;
-  readonly #trustDir: string;
+  readonly trustDir: string;
 
   constructor(net: TrustMesh, name: string) {
     this.net = net;
     this.name = name;
-    this.#trustDir = join(net.root, name);
+    this.trustDir = join(net.root, name);
     this.store = storeOver(this.#db, this.nodeId);
   }
 
@@ -108,9 +108,8 @@ export class TrustNode {
 
   /** With what is stored; all else is made anew. */
   async boot(): Promise<void> {
-    const { store, key, net, nodeId } = this;
+    const { store, key, net, nodeId, trustDir } = this;
     const { clock } = net;
-    const trustDir = this.#trustDir;
     const chronicler = new Chronicler(clock);
     const log = silentLog;
     const addresses = () => [{ host: '127.0.0.1', port: 7423 }];
@@ -187,9 +186,9 @@ export class TrustNode {
     if (authority === undefined || theirs === undefined) throw new Error(`${issuer.name} is no issuer`);
     const chain = await authority.issue({ publicKey: this.key.publicKey, name: this.name, owner: 'ada' }, after(undefined, clock.now()));
     const { notBeforeMs } = parseLeaf(chain.leaf);
-    const key = await wishIssuerKey(this.#trustDir, authority.meshId);
+    const key = await wishIssuerKey(this.trustDir, authority.meshId);
     const issuerDer = isIssuer ? await authority.certifyIssuer(rawPublicKey(key), clock.now()) : undefined;
-    if (issuerDer !== undefined) await keepIssuerKey(this.#trustDir, authority.meshId, key);
+    if (issuerDer !== undefined) await keepIssuerKey(this.trustDir, authority.meshId, key);
     const stamp = new Chronicler(clock).stamp();
     const as = issuerDer === undefined ? {} : { issuerDer };
     await issuer.store.write.admitMember({ stamp, member: { nodeId: this.nodeId, name: this.name, owner: 'ada', chain, notBeforeMs, addresses: [] }, ...as });
@@ -229,8 +228,8 @@ export class TrustNode {
       const isServing = issuer !== this && issuer.isUp && issuer.membership.issuer !== undefined && net.isInForce(issuer);
       if (!isServing || !net.mayMeet(this, issuer)) continue;
       const desk = renewalDesk({ store: issuer.store, standing: issuer.standing, clock: net.clock, renewals: () => issuer.sides.renewals });
-      const verdict = await desk(chain, net.clock.now()).catch(() => undefined);
-      if (verdict === undefined) continue;
+      const verdict = await desk(chain, net.clock.now()).catch((error: unknown) => toBrokerError(error));
+      if (verdict instanceof BrokerError) continue;
       if ('chain' in verdict) return verdict.chain;
       await this.sides.removal.received(verdict.revocation);
       throw denied('this node was removed');

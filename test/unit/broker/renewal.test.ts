@@ -33,7 +33,7 @@ async function laptop({ certify = () => Promise.resolve(undefined) }: { certify?
   for (const { nodeId } of issuers) await store.write.saveIssuer({ nodeId, certificate: utf8('cert') });
   const linked = new Map<NodeId, Answer>();
   const asked: string[] = [];
-  const entrance: { answer: Answer } = { answer: () => { throw unavailable('nobody is there'); } };
+  const entrance: { answer: Answer; waits?: (signal: AbortSignal) => Promise<CertificateChain> } = { answer: () => { throw unavailable('nobody is there'); } };
   const link = (nodeId: NodeId): Link | undefined => {
     const answer = linked.get(nodeId);
     if (answer === undefined) return undefined;
@@ -45,7 +45,7 @@ async function laptop({ certify = () => Promise.resolve(undefined) }: { certify?
     self: { nodeId: me, name: () => 'laptop', owner: () => 'ada' } as never,
     mesh: () => ({ link, peers: () => [], dialNow: (nodeId: NodeId) => Promise.resolve(link(nodeId)) }) as unknown as Mesh,
     verify: ({ leaf }) => readLeaf(leaf),
-    renewAtEntrance: () => Promise.resolve().then(() => (asked.push('entrance'), entrance.answer())),
+    renewAtEntrance: (_chain, signal) => Promise.resolve().then(() => (asked.push('entrance'), entrance.waits?.(signal) ?? entrance.answer())),
     take: async (chain) => {
       taken.push(chain);
       await store.write.replaceOwnChain({ stamp: chronicler.stamp(), name: 'laptop', chain });
@@ -144,6 +144,26 @@ test('an issuer renews itself, and one whose own word does not hold any more ask
   await t.clock.advance(63 * dayMs);
   await t.look();
   expect([t.taken.length, t.asked]).toEqual([2, [issuerB]]);
+});
+
+test('a node that stops waits for no issuer that does not answer', async () => {
+  const t = await laptop();
+  let gaveUp = false;
+  t.entrance.waits = (signal) =>
+    new Promise((_resolve, reject) =>
+      signal.addEventListener('abort', () => {
+        gaveUp = true;
+        reject(unavailable('it was given up'));
+      }),
+    );
+  await t.clock.advance(91 * dayMs);
+  t.renewal.look();
+  await nextTurn();
+  await nextTurn();
+  await t.renewal.stop();
+  expect(gaveUp).toBe(true);
+  await t.pass(60 * 60_000);
+  expect(t.asked).toEqual(['entrance']);
 });
 
 /** An issuer, and what it made. */

@@ -19,7 +19,7 @@ let text: string;
 beforeAll(async () => {
   const root = await makeRoot(rootKey, nowMs);
   const chain = { leaf: new Uint8Array([1, 2]), issuer: new Uint8Array([3]) };
-  recovery = { meshName: 'home', owner: 'ada', rootKey, root, members: [{ chain, addresses: ['10.0.0.1:7423'] }], revocations: [{ payload: new Uint8Array([4]), signature: new Uint8Array(64) }] };
+  recovery = { meshName: 'home', owner: 'ada', rootKey, root, members: [{ chain, addresses: ['10.0.0.1:7423'] }, { chain, addresses: [], issuerDer: new Uint8Array([5]) }], revocations: [{ payload: new Uint8Array([4]), signature: new Uint8Array(64) }] };
   await writeRecoveryFile(path, recovery, passphrase, nowMs);
   text = readFileSync(path, 'utf8');
 });
