@@ -3,12 +3,11 @@ import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench, BenchContext, BenchResult } from '../bench.ts';
 import { bytes, ms, rounded, roundedSpread, spread, spreadOf } from '../figures.ts';
-import { silentLog } from '../../support/temp-store.ts';
 import { Changes } from './changes.ts';
 import type { Change } from './changes.ts';
 import { each, Fleet } from './fleet.ts';
 import type { FleetNode } from './fleet.ts';
-import { minus, SocketMeter, total } from './sockets.ts';
+import { minus, total } from './sockets.ts';
 import type { Traffic } from './sockets.ts';
 import { machineMs, Watch } from './watch.ts';
 
@@ -16,7 +15,7 @@ import { machineMs, Watch } from './watch.ts';
 const mustMs = 1000;
 const moonshotMs = 250;
 const burstSize = 20;
-/** Of nodes that share one event loop: more only make each other's handshakes run out of time. */
+/** More only make each other's handshakes run out of time. */
 const startedAtOnce = 4;
 /** Without a connection that comes or goes. */
 const quietMs = 10_000;
@@ -42,22 +41,19 @@ class Run {
   readonly #context: BenchContext;
   readonly #fleet: Fleet;
   readonly #watch: Watch;
-  readonly #meter: SocketMeter;
 
-  constructor(context: BenchContext, fleet: Fleet, watch: Watch, meter: SocketMeter) {
+  constructor(context: BenchContext, fleet: Fleet, watch: Watch) {
     this.#context = context;
     this.#fleet = fleet;
     this.#watch = watch;
-    this.#meter = meter;
   }
 
   /** A few at a time, with databases that hold the whole registry. Over when nobody finds another's digest to differ, and all that is wanted is linked. */
   async start(): Promise<{ readonly upMs: number; readonly settledMs: number; readonly bytes: number; readonly cpuMs: number }> {
     const { tell, signal } = this.#context;
     const { nodes } = this.#fleet;
-    for (const { founded } of nodes) this.#meter.gossipAt(founded.gossipListen);
     await this.#watch.open(nodes.map((node) => node.database));
-    const [startMs, cpu, before] = [machineMs(), process.cpuUsage(), total(this.#meter.sent())];
+    const [startMs, cpu, before] = [machineMs(), process.cpuUsage(), total(await this.#fleet.sent())];
     await each(nodes, startedAtOnce, (node) => {
       signal.throwIfAborted();
       return node.start();
@@ -69,14 +65,14 @@ class Run {
     const settledMs = (await this.#settled()) - startMs;
     const { user, system } = process.cpuUsage(cpu);
     tell(`no connection was made any more after ${ms(settledMs)}`);
-    return { upMs, settledMs, bytes: total(this.#meter.sent()) - before, cpuMs: (user + system) / 1000 };
+    return { upMs, settledMs, bytes: total(await this.#fleet.sent()) - before, cpuMs: (user + system) / 1000 };
   }
 
   /** @returns when the last connection was made or lost before a quiet time */
   async #settled(): Promise<number> {
     let [last, atMs] = ['', machineMs()];
     while (machineMs() - atMs < quietMs) {
-      const now = JSON.stringify(this.#meter.connections());
+      const now = JSON.stringify(await this.#fleet.connections());
       if (now !== last) [last, atMs] = [now, machineMs()];
       await this.#pause(0.25);
     }
@@ -85,17 +81,17 @@ class Run {
 
   async idle(seconds: number): Promise<Idle> {
     await this.#pause(5);
-    const [before, cpu, startMs] = [this.#meter.sent(), process.cpuUsage(), machineMs()];
+    const [before, cpu, startMs] = [await this.#fleet.sent(), process.cpuUsage(), machineMs()];
     await this.#pause(seconds);
     const tookMs = machineMs() - startMs;
     const { user, system } = process.cpuUsage(cpu);
-    return { seconds: tookMs / 1000, traffic: minus(this.#meter.sent(), before), cpu: (user + system) / 1000 / tookMs, connections: this.#meter.connections() };
+    return { seconds: tookMs / 1000, traffic: minus(await this.#fleet.sent(), before), cpu: (user + system) / 1000 / tookMs, connections: await this.#fleet.connections() };
   }
 
   /** @returns also the bytes and the time of processors that one change took, all nodes together, beyond what an idle mesh takes */
   async changes(count: number, idle: Idle, make: (done: Change[]) => Promise<void>): Promise<{ readonly changes: Change[]; readonly bytesEach: Traffic; readonly cpuMsEach: number }> {
     const changes: Change[] = [];
-    const [before, cpu, startMs] = [this.#meter.sent(), process.cpuUsage(), machineMs()];
+    const [before, cpu, startMs] = [await this.#fleet.sent(), process.cpuUsage(), machineMs()];
     while (changes.length < count) {
       this.#context.signal.throwIfAborted();
       await make(changes);
@@ -105,7 +101,7 @@ class Run {
     const tookMs = machineMs() - startMs;
     const { user, system } = process.cpuUsage(cpu);
     const share = tookMs / 1000 / idle.seconds;
-    const sent = minus(this.#meter.sent(), before);
+    const sent = minus(await this.#fleet.sent(), before);
     const beyond = (kind: keyof Traffic): number => Math.max(0, sent[kind] - idle.traffic[kind] * share) / changes.length;
     return { changes, bytesEach: { sessions: beyond('sessions'), gossip: beyond('gossip') }, cpuMsEach: Math.max(0, (user + system) / 1000 - idle.cpu * tookMs) / changes.length };
   }
@@ -153,15 +149,14 @@ class Run {
   }
 
   async #catchUp(what: string, node: FleetNode): Promise<CatchUp> {
-    const since = this.#meter.since();
+    const since = await this.#fleet.since();
     const startMs = machineMs();
     await node.start();
     const upMs = machineMs() - startMs;
-    this.#meter.gossipAt(node.founded.gossipListen);
     await this.#watch.open([node.database]);
     const [seenAtMs = Number.NaN] = await this.#watch.counts(this.#fleet.othersOf(node), this.#fleet.nodes.length - 1, { only: node.founded.nodeId });
     const seenMs = seenAtMs - startMs;
-    const sent = total(since());
+    const sent = total(await since());
     this.#context.tell(`${what}: everything after ${ms(seenMs)}, ${bytes(sent)}`);
     return { what, startMs: upMs, seenMs, bytes: sent };
   }
@@ -173,13 +168,12 @@ class Run {
 
 async function run(context: BenchContext): Promise<BenchResult> {
   const { tell, options } = context;
-  const { nodes = 100, agents = 100, changes: wanted = 210, idle: idleSeconds = 60, missed = 1000 } = options;
-  using meter = new SocketMeter();
+  const { nodes = 100, agents = 100, changes: wanted = 210, idle: idleSeconds = 60, missed = 1000, threads = 10 } = options;
   await using watch = new Watch(context.signal);
-  await using fleet = await Fleet.create(silentLog);
+  await using fleet = await Fleet.create(threads);
   await fleet.found(nodes, agents);
   tell(`${nodes} nodes are founded, ${fleet.othersOf()} instances`);
-  const bench = new Run(context, fleet, watch, meter);
+  const bench = new Run(context, fleet, watch);
   const rssBefore = process.memoryUsage.rss();
   const processCpu = process.cpuUsage();
   const beganMs = performance.now();
@@ -243,7 +237,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
       { kind: 'moonshot', what: `with p99 < ${moonshotMs} ms`, isMet: singleMs.p99 < moonshotMs },
     ],
     notes: [
-      `all ${nodes} nodes run in this one process, each whole: they share its event loop, so what ${nodes} machines do at once is done here in turn`,
+      `all ${nodes} nodes run in this one process, each whole, in ${threads} threads: what ${nodes} machines do at once ${availableParallelism()} cores do here in turn`,
       'the mesh begins as one that was up before: certificates are issued in this process, and each database holds what all had told; the new node knows the issuer alone',
       'times from the call of the client to the row in the last of the databases, which another process reads every few ms',
       `this process had ${rounded(ownCores)} of ${availableParallelism()} cores; the machine's load over five minutes was ${rounded(load)}`,
@@ -255,6 +249,6 @@ async function run(context: BenchContext): Promise<BenchResult> {
 export const registryBench: Bench = {
   name: 'registry',
   summary: 'one registry on many nodes in one process',
-  options: { nodes: 100, agents: 100, changes: 210, idle: 60, missed: 1000 },
+  options: { nodes: 100, agents: 100, changes: 210, idle: 60, missed: 1000, threads: 10 },
   run,
 };

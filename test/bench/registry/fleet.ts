@@ -1,17 +1,17 @@
-/** Whole nodes in this process, as `beckon up` makes them: a database with a writer thread each, TLS on loopback. */
+/** Whole nodes in this process, as `beckon up` makes them: a database with a writer thread each, TLS on loopback; some in each of its threads. */
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runNode } from '../../../src/app/node.ts';
-import type { RunningNode } from '../../../src/app/node.ts';
 import { connect } from '../../../src/client/index.ts';
 import type { Beckon } from '../../../src/client/index.ts';
-import type { Log } from '../../../src/domain/ports.ts';
+import { Crew } from './crew.ts';
 import { Founding, placeOf } from './founding.ts';
 import type { Founded, Place } from './founding.ts';
+import { plus } from './sockets.ts';
+import type { Traffic } from './sockets.ts';
 import type { WatchedDatabase } from './watch.ts';
 
 export class FleetNode {
@@ -19,15 +19,14 @@ export class FleetNode {
   readonly home: string;
   /** Instances that it has. */
   agents: number;
-  #running: RunningNode | undefined;
+  readonly #crew: Crew;
   #client: Beckon | undefined;
-  readonly #log: Log;
 
-  constructor(founded: Founded, log: Log) {
+  constructor(founded: Founded, crew: Crew) {
     this.founded = founded;
     this.home = founded.home;
     this.agents = founded.agents.length;
-    this.#log = log;
+    this.#crew = crew;
   }
 
   get client(): Beckon {
@@ -40,9 +39,8 @@ export class FleetNode {
   }
 
   async start(): Promise<this> {
-    const env = { PATH: '/usr/bin:/bin', HOME: this.home };
-    const { listen, gossipListen } = this.founded;
-    this.#running = await runNode({ paths: placeOf(this.home), env, given: { listen: [listen], gossipListen, tailscale: 'off' }, version: '0.0.0-bench', pid: process.pid, log: this.#log });
+    const { home, name, listen, gossipListen } = this.founded;
+    await this.#crew.start({ home, name, listen, gossipListen });
     return this;
   }
 
@@ -55,7 +53,7 @@ export class FleetNode {
   async stop(): Promise<void> {
     this.#client?.close();
     this.#client = undefined;
-    await this.#running?.stop(true);
+    await this.#crew.stop(this.founded.name);
   }
 
   async add(name: string): Promise<string> {
@@ -81,15 +79,15 @@ export class Fleet implements AsyncDisposable {
   readonly nodes: FleetNode[] = [];
   readonly #directory: string;
   readonly #founding = new Founding();
-  readonly #log: Log;
+  readonly #crews: readonly Crew[];
 
-  private constructor(directory: string, log: Log) {
+  private constructor(directory: string, threads: number) {
     this.#directory = directory;
-    this.#log = log;
+    this.#crews = Array.from({ length: threads }, () => new Crew());
   }
 
-  static async create(log: Log): Promise<Fleet> {
-    return new Fleet(await mkdtemp(join(tmpdir(), 'bkn-bench-')), log);
+  static async create(threads: number): Promise<Fleet> {
+    return new Fleet(await mkdtemp(join(tmpdir(), 'bkn-bench-')), threads);
   }
 
   /** Nodes that know each other and all of each other's agents, not started. */
@@ -97,7 +95,7 @@ export class Fleet implements AsyncDisposable {
     const all: Founded[] = [];
     for (const place of await this.#places(count)) all.push(await this.#founding.found(place, agentsEach));
     await each(all, 2, (node) => this.#founding.write(node, { heard: all, met: all, isIssuer: node === all[0] }));
-    this.nodes.push(...all.map((founded) => new FleetNode(founded, this.#log)));
+    for (const founded of all) await this.#take(founded);
   }
 
   /** One more, that was just let in: it knows where the issuer is, and nothing else. */
@@ -107,9 +105,23 @@ export class Fleet implements AsyncDisposable {
     if (first === undefined || place === undefined) throw new Error('there is no mesh to enter');
     const founded = await this.#founding.found(place, 0);
     await this.#founding.write(founded, { heard: [], met: [first.founded], isIssuer: false });
-    const node = new FleetNode(founded, this.#log);
-    this.nodes.push(node);
-    return node;
+    return this.#take(founded);
+  }
+
+  /** Since the beginning, by all nodes together. */
+  sent(): Promise<Traffic> {
+    return this.#sum((crew) => crew.count('sent'));
+  }
+
+  /** Connections that are open now, each counted once though both of its ends are here. */
+  connections(): Promise<Traffic> {
+    return this.#sum((crew) => crew.count('connections'));
+  }
+
+  /** @returns what went, both ways, over connections that were made since */
+  async since(): Promise<() => Promise<Traffic>> {
+    await this.#sum((crew) => crew.count('mark'));
+    return () => this.#sum((crew) => crew.count('sinceMark'));
   }
 
   async #places(count: number): Promise<Place[]> {
@@ -120,6 +132,21 @@ export class Fleet implements AsyncDisposable {
     });
   }
 
+  /** Every thread is to know where it listens: the other ends of its connections are anywhere. */
+  async #take(founded: Founded): Promise<FleetNode> {
+    const crew = this.#crews[this.nodes.length % this.#crews.length];
+    if (crew === undefined) throw new Error('there are no threads');
+    await Promise.all(this.#crews.map((each) => each.gossipAt(founded.gossipListen)));
+    const node = new FleetNode(founded, crew);
+    this.nodes.push(node);
+    return node;
+  }
+
+  async #sum(count: (crew: Crew) => Promise<Traffic>): Promise<Traffic> {
+    const counts = await Promise.all(this.#crews.map(count));
+    return counts.reduce(plus, { sessions: 0, gossip: 0 });
+  }
+
   /** All instances but those of that node. */
   othersOf(node?: FleetNode): number {
     return this.nodes.reduce((sum, each) => (each === node ? sum : sum + each.agents), 0);
@@ -127,6 +154,7 @@ export class Fleet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.nodes.map((node) => node.stop()));
+    await Promise.allSettled(this.#crews.map((crew) => crew.end()));
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 3 });
   }
 }

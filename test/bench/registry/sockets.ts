@@ -1,6 +1,6 @@
 /**
  * What went over the TCP connections between the nodes of this process: the bytes that TCP carried, TLS and framing
- * included, IP and TCP headers not. Both ends of each connection are here, so what was written is all that was sent.
+ * included, IP and TCP headers not. Both ends of each connection are in some thread of it, so what was written is all that was sent.
  */
 import diagnostics from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
@@ -23,19 +23,16 @@ function sentBy(socket: Socket): number {
   return handle?._parent?.bytesWritten ?? handle?.bytesWritten ?? socket.bytesWritten;
 }
 
-export class SocketMeter implements Disposable {
+/** Of one thread. */
+export class SocketMeter {
   readonly #gossipPorts = new Set<number>();
   readonly #open = new Map<Socket, Tracked>();
   /** Of connections that are over, and how many there ever were. */
   readonly #closed = { sessions: 0, gossip: 0 };
-  readonly #release: () => void;
 
   constructor() {
     const take = (message: unknown): void => this.#take((message as { readonly socket: Socket }).socket);
     for (const channel of ['net.client.socket', 'net.server.socket']) diagnostics.subscribe(channel, take);
-    this.#release = () => {
-      for (const channel of ['net.client.socket', 'net.server.socket']) diagnostics.unsubscribe(channel, take);
-    };
   }
 
   /** @param address host:port where a node listens for gossip */
@@ -43,14 +40,14 @@ export class SocketMeter implements Disposable {
     this.#gossipPorts.add(Number(address.slice(address.lastIndexOf(':') + 1)));
   }
 
-  /** Since the beginning, by all nodes together. */
+  /** Since the beginning. */
   sent(): Traffic {
     const sum = { ...this.#closed };
     for (const tracked of this.#open.values()) this.#add(sum, tracked);
     return sum;
   }
 
-  /** Connections that are open now, each counted once though both of its ends are here. */
+  /** Connections that are open now: an end counts half. */
   connections(): Traffic {
     const count = { sessions: 0, gossip: 0 };
     for (const tracked of this.#open.values()) {
@@ -69,10 +66,6 @@ export class SocketMeter implements Disposable {
       for (const tracked of this.#open.values()) if (!before.has(tracked.socket)) this.#add(sum, tracked);
       return sum;
     };
-  }
-
-  [Symbol.dispose](): void {
-    this.#release();
   }
 
   #take(socket: Socket): void {
@@ -100,6 +93,10 @@ export class SocketMeter implements Disposable {
     if (tracked.ports === undefined) return undefined;
     return tracked.ports.some((port) => this.#gossipPorts.has(port)) ? 'gossip' : 'sessions';
   }
+}
+
+export function plus(a: Traffic, b: Traffic): Traffic {
+  return { sessions: a.sessions + b.sessions, gossip: a.gossip + b.gossip };
 }
 
 export function minus(a: Traffic, b: Traffic): Traffic {
