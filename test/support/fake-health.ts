@@ -1,5 +1,4 @@
 /** A health that is what a test says. */
-import { once } from 'node:events';
 import type { Health, HealthSubject } from '../../src/domain/health-port.ts';
 
 export class FakeHealth implements Health {
@@ -21,9 +20,11 @@ export class FakeHealth implements Health {
     this.watching += 1;
     try {
       while (!signal.aborted) {
-        const changed = once(this.#changes, 'change', { signal }).catch(() => undefined);
+        const changed = Promise.withResolvers<void>();
+        this.#changes.addEventListener('change', () => changed.resolve(), { once: true });
+        signal.addEventListener('abort', () => changed.resolve(), { once: true });
         yield this.#why[subject];
-        await changed;
+        await changed.promise;
       }
     } finally {
       this.watching -= 1;

@@ -21,6 +21,7 @@ const deadlineMs = 10_000;
 export class GenericClient implements Disposable {
   readonly #client: Client;
   readonly #options: GenericOptions;
+  readonly #calls = new Set<ClientReadableStream<JsonValue>>();
   #registry: Promise<FileRegistry> | undefined;
 
   /** @param target `unix:PATH` or host:port */
@@ -55,13 +56,16 @@ export class GenericClient implements Disposable {
     });
   }
 
-  /** Cancel it when it has no end. */
   async serverStream(method: string, request: JsonValue = {}): Promise<ClientReadableStream<JsonValue>> {
     const { path, serialize, deserialize } = await this.#method(method, 'server_streaming');
-    return this.#client.makeServerStreamRequest(path, serialize, deserialize, request, this.#metadata());
+    const call = this.#client.makeServerStreamRequest(path, serialize, deserialize, request, this.#metadata());
+    this.#calls.add(call);
+    return call;
   }
 
+  /** What still streams is let go of, which to leave a `for await` alone does not do. */
   [Symbol.dispose](): void {
+    for (const call of this.#calls) call.on('error', () => undefined).cancel();
     this.#client.close();
   }
 
