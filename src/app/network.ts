@@ -7,6 +7,7 @@ import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import type { GossipHandler } from '../domain/gossip-port.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import type { Health } from '../domain/health-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
@@ -62,6 +63,7 @@ export interface NetworkParts {
   readonly issuer: () => Issuer | undefined;
   readonly admission: () => Admission;
   readonly links: LinkHandler;
+  readonly health: Health;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
   readonly random: Random;
@@ -133,6 +135,8 @@ export class Network implements Startable {
       },
       tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
       removed: (peer) => this.#standing.tell(peer),
+      refusal: (peer) => this.#standing.refusal(peer),
+      health: parts.health,
       // One that was removed is let in to be told so, and not to tell: it may have been an issuer, and sign what it likes.
       onRevoked: (revocation, from) => this.#standing.revocationOf(from) === undefined && parts.onRevoked(revocation),
       hello: {

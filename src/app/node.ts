@@ -37,6 +37,7 @@ import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
 import { removedNote, rootOf, selfOf } from './node-self.ts';
+import { NodeHealth } from './node-health.ts';
 import type { NodeLogControl } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { projectParts } from './projects.ts';
@@ -165,6 +166,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const identity = await membership.load();
 
   const standing = new Standing(store);
+  const unreachable = (): string | undefined => (self.mesh() === undefined ? 'this node is in no mesh' : network.addresses().length === 0 ? 'this node listens nowhere' : undefined);
+  const health = await NodeHealth.open({ store, dbFile: paths.dbFile, refusal: () => broker.refusal(), unreachable, clock, log });
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     nodeKey,
@@ -173,6 +176,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     standing,
+    health,
     onRevoked: (record) => {
       broker.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
     },
@@ -276,7 +280,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view() });
+  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
 
   undo.defer(() => broker.stop());
   if (!offline) {
@@ -316,8 +320,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     if (forced) broker.force();
     if (isStopping) return;
     isStopping = true;
-    void broker
-      .drain()
+    const drained = broker.drain();
+    health.changed();
+    void drained
       .then(() => running.disposeAsync())
       .then(() => log.info({}, 'the node is down'))
       .then(stopped.resolve, (error: unknown) => {

@@ -148,7 +148,7 @@ export class Broker implements BrokerApi, Startable {
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
-      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, refusal: () => this.#refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
+      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       ...{ wishes: parts.wishes, notifier: parts.notifier },
@@ -385,7 +385,8 @@ export class Broker implements BrokerApi, Startable {
     return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
-  #refusal(): BrokerError | undefined {
+  /** Why it takes no new work. */
+  refusal(): BrokerError | undefined {
     if (this.#isLeaving) return unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
     return this.#isDraining ? unavailable('this node is going down and takes no new work', 'start it again: beckon up') : undefined;
   }

@@ -260,6 +260,8 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
   saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */
   saw(input: { nodeId: NodeId; atMs: number; epoch?: number }): Promise<void>;
+  /** A commit like any other that leaves nothing behind: that writes are taken. @throws `unavailable` */
+  probe(): Promise<void>;
 }
 
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */

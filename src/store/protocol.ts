@@ -84,6 +84,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   saveDepartures: true,
   saveRevocations: true,
   saw: true,
+  probe: true,
 };
 export const writeNames = Object.keys(writes) as readonly WriteName[];
 

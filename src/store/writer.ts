@@ -144,5 +144,6 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     addAdmitRules: plain('addAdmitRules'),
     saveMembers: plain('saveMembers'),
     saw: plain('saw'),
+    probe: () => send('probe', undefined),
   };
 }

@@ -13,6 +13,7 @@ import { createMesh } from '../../src/mesh/mesh.ts';
 import type { NodeMesh } from '../../src/mesh/node-mesh.ts';
 import { clientTls } from '../../src/trust/client-tls.ts';
 import { Front } from '../../src/trust/front.ts';
+import { FakeHealth } from '../support/fake-health.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { monotonicFactory } from 'ulid';
 
@@ -82,6 +83,7 @@ export class TestNode implements AsyncDisposable {
         hlc: () => encodeHlc({ ms: Math.trunc(clock.now()), counter: 0 }),
       },
       tls: clientTls,
+      health: new FakeHealth(),
       handler: {
         onUp: (link) => void this.ups.push(link),
         onDown: (link, why) => void this.downs.push({ link, why }),
