@@ -23,11 +23,8 @@ import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../h
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
-import { parseLeaf, recogniseChain, verifyChain } from '../trust/certificate.ts';
-import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
-import { createRevocationSeal } from '../trust/revocation.ts';
 import { AtRest } from './at-rest.ts';
 import { CertificateEnds } from './certificate-ends.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
@@ -41,7 +38,7 @@ import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
-import { removedNote, rootOf, selfOf } from './node-self.ts';
+import { removedNote, selfOf } from './node-self.ts';
 import { NodeHealth } from './node-health.ts';
 import type { NodeLogControl } from './open-log.ts';
 import type { Paths } from './paths.ts';
@@ -62,6 +59,7 @@ import { collectAll, createUtilization } from './system-memory.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
 import { flightTraces, openSpanExport, planTraces } from './telemetry.ts';
+import { trustPorts } from './trust-ports.ts';
 import { createTailnet, ownerByTailnet, parseTailscaleFlag, tailnetDetour, tailnetRoute, tailnetSources, viewNow } from './tailnet.ts';
 
 export interface NodeOptions {
@@ -261,24 +259,17 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
+    ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
     ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
-    certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
-    verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
-    recognise: (chain) => standing.member(recogniseChain(chain, rootOf(store), clock.now())),
-    readLeaf: parseLeaf,
     renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain, signal),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
-    issuerProof: () => issuerProofOf(membership.issuer, nodeKey.nodeId),
-    isIssuer: (nodeId, proof) => provesIssuer(nodeId, proof, rootOf(store), clock.now()),
-    certify: (wish) => membership.certify(wish),
     onRenewed: async () => network.setIdentity(await membership.load()),
     onRenamed: async (name) => {
       await rememberName(name);
       network.setIdentity(await membership.load());
     },
-    revocations: createRevocationSeal({ issuer: () => membership.issuer, root: () => store.read.membership()?.rootDer, clock }),
     onSelfRemoved: () => {
       membership.close();
       network.setIdentity(undefined);
