@@ -17,8 +17,14 @@ import type { CertificateChain } from '../domain/trust.ts';
 import { meshIdOf, readCertificate } from './certificate.ts';
 import { rawPublicKey } from './node-key.ts';
 
+export interface GuessCost {
+  readonly n: number;
+  readonly r: 8;
+  readonly p: 1;
+}
+
 /** 128 MiB and about half a second for each guess. */
-const cost = { n: 2 ** 17, r: 8, p: 1 } as const;
+export const usualCost: GuessCost = { n: 2 ** 17, r: 8, p: 1 };
 /** What a file may ask for. */
 const mostN = 2 ** 18;
 const largestFile = 64 * 1024 * 1024;
@@ -76,9 +82,9 @@ export function checkPassphrase(passphrase: string): void {
  * Writes it to a place where nothing is, readable by this user alone, durable when it resolves; then reads it back and opens it.
  * @throws BrokerError `invalid` for a passphrase that is too short, `conflict` when something is there, `unavailable` when it can't be written
  */
-export async function writeRecoveryFile(path: string, recovery: Recovery, passphrase: string, nowMs: number): Promise<void> {
+export async function writeRecoveryFile(path: string, recovery: Recovery, passphrase: string, nowMs: number, cost = usualCost): Promise<void> {
   checkPassphrase(passphrase);
-  const text = await seal(recovery, passphrase, nowMs);
+  const text = await seal(recovery, passphrase, nowMs, cost);
   await writeNew(path, text);
   const back = await readRecoveryFile(path, passphrase);
   if (Buffer.from(rawPublicKey(back.rootKey)).equals(rawPublicKey(recovery.rootKey)) && back.members.length === recovery.members.length) return;
@@ -98,7 +104,7 @@ export async function readRecoveryFile(path: string, passphrase: string): Promis
   return inside;
 }
 
-async function seal({ rootKey, root, members, revocations, meshName, owner }: Recovery, passphrase: string, nowMs: number): Promise<string> {
+async function seal({ rootKey, root, members, revocations, meshName, owner }: Recovery, passphrase: string, nowMs: number, cost: GuessCost): Promise<string> {
   const plain = encode({
     ...{ meshName, owner, root },
     rootKey: rootKey.export({ type: 'pkcs8', format: 'pem' }).toString(),

@@ -26,6 +26,7 @@ import type { Runner } from '../../src/broker/runner.ts';
 import { BrokerError, denied, notFound, toBrokerError, unavailable } from '../../src/domain/errors.ts';
 import { asNodeId } from '../../src/domain/ids.ts';
 import type { NodeId } from '../../src/domain/ids.ts';
+import type { Membership } from '../../src/domain/membership.ts';
 import type { Link, Mesh } from '../../src/domain/mesh-port.ts';
 import type { AnswerTo, ControlMessage, PeerAnswer, PeerQuery } from '../../src/domain/messages.ts';
 import type { CertificateChain, PeerIdentity } from '../../src/domain/trust.ts';
@@ -103,7 +104,7 @@ export class TrustNode {
 
   get own(): PeerIdentity | undefined {
     const leaf = this.store.read.membership()?.chain.leaf;
-    return leaf === undefined ? undefined : parseLeaf(leaf);
+    return leaf === undefined ? undefined : this.net.read(leaf);
   }
 
   /** With what is stored; all else is made anew. */
@@ -246,6 +247,9 @@ export class TrustMesh implements AsyncDisposable {
   mayMeet: (a: TrustNode, b: TrustNode) => boolean = () => true;
   readonly random: () => number;
   readonly #working = new Set<Promise<void>>();
+  /** What was read, and what was verified: either takes longer than all else of a step. */
+  readonly #read = new Map<string, PeerIdentity>();
+  readonly #verified = new Map<string, PeerIdentity | undefined>();
 
   private constructor(names: readonly string[], random: () => number, startMs: number) {
     this.clock = new FakeClock(startMs);
@@ -279,6 +283,13 @@ export class TrustMesh implements AsyncDisposable {
 
   isInForce({ own }: TrustNode): boolean {
     return own !== undefined && own.notBeforeMs <= this.clock.now() && own.notAfterMs >= this.clock.now();
+  }
+
+  read(leaf: Uint8Array): PeerIdentity {
+    const key = Buffer.from(leaf).toString('latin1');
+    const known = this.#read.get(key) ?? parseLeaf(leaf);
+    this.#read.set(key, known);
+    return known;
   }
 
   /** As a handshake goes: each judges the other's certificate, as of now. */
@@ -356,8 +367,16 @@ export class TrustMesh implements AsyncDisposable {
   #shown(node: TrustNode): PeerIdentity | undefined {
     const membership = node.store.read.membership();
     if (membership === undefined) return undefined;
+    const key = Buffer.from(membership.chain.leaf).toString('latin1');
+    if (!this.#verified.has(key)) this.#verified.set(key, this.#verify(membership));
+    const identity = this.#verified.get(key);
+    return identity === undefined || identity.notBeforeMs > this.clock.now() || identity.notAfterMs < this.clock.now() ? undefined : identity;
+  }
+
+  /** Whether it is in force is asked each time. */
+  #verify({ chain, rootDer }: Membership): PeerIdentity | undefined {
     try {
-      return verifyChain(membership.chain, membership.rootDer, this.clock.now());
+      return recogniseChain(chain, rootDer, this.clock.now());
     } catch {
       return undefined;
     }

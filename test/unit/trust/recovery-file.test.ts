@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeRoot } from '../../../src/trust/issue.ts';
 import { rawPublicKey } from '../../../src/trust/node-key.ts';
-import { readRecoveryFile, writeRecoveryFile } from '../../../src/trust/recovery-file.ts';
+import { readRecoveryFile, usualCost, writeRecoveryFile } from '../../../src/trust/recovery-file.ts';
 import type { Recovery } from '../../../src/trust/recovery-file.ts';
 
 const nowMs = Date.UTC(2026, 0, 15);
+/** These tests write many. */
+const cheap = { ...usualCost, n: 2 ** 14 };
 const passphrase = 'correct horse battery';
 const rootKey = generateKeyPairSync('ed25519').privateKey;
 const directory = mkdtempSync(join(tmpdir(), 'beckon-recovery-'));
@@ -20,7 +22,7 @@ beforeAll(async () => {
   const root = await makeRoot(rootKey, nowMs);
   const chain = { leaf: new Uint8Array([1, 2]), issuer: new Uint8Array([3]) };
   recovery = { meshName: 'home', owner: 'ada', rootKey, root, members: [{ chain, addresses: ['10.0.0.1:7423'] }, { chain, addresses: [], issuerDer: new Uint8Array([5]) }], revocations: [{ payload: new Uint8Array([4]), signature: new Uint8Array(64) }] };
-  await writeRecoveryFile(path, recovery, passphrase, nowMs);
+  await writeRecoveryFile(path, recovery, passphrase, nowMs, cheap);
   text = readFileSync(path, 'utf8');
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -31,7 +33,7 @@ test('what was written is what is read, by its passphrase, however its letters w
   expect(back).toEqual(given);
   expect(rawPublicKey(key)).toEqual(rawPublicKey(rootKey));
   const composed = join(directory, 'composed');
-  await writeRecoveryFile(composed, recovery, 'café au lait, ça va', nowMs);
+  await writeRecoveryFile(composed, recovery, 'café au lait, ça va', nowMs, cheap);
   expect((await readRecoveryFile(composed, 'café au lait, ça va'.normalize('NFD'))).owner).toBe('ada');
 });
 
@@ -44,15 +46,20 @@ test('it is this user’s alone, says for people what it is, and shows nothing o
   expect(readdirSync(directory).filter((each) => each.endsWith('.tmp'))).toEqual([]);
 });
 
+test('a guess costs as much as is meant, unless a test wants otherwise', () => {
+  expect(usualCost).toEqual({ n: 131_072, r: 8, p: 1 });
+  expect((JSON.parse(text) as { key: object }).key).toMatchObject({ by: 'scrypt', ...cheap });
+});
+
 test('where something is already, it is left alone, and so is all else', async () => {
-  await expect(writeRecoveryFile(path, recovery, passphrase, nowMs)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining(path) });
+  await expect(writeRecoveryFile(path, recovery, passphrase, nowMs, cheap)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining(path) });
   expect(readFileSync(path, 'utf8')).toBe(text);
-  await expect(writeRecoveryFile(join(directory, 'no', 'such', 'place'), recovery, passphrase, nowMs)).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(writeRecoveryFile(join(directory, 'no', 'such', 'place'), recovery, passphrase, nowMs, cheap)).rejects.toMatchObject({ code: 'unavailable' });
   expect(readdirSync(directory).filter((each) => each.endsWith('.tmp'))).toEqual([]);
 });
 
 test('a short passphrase is refused before anything is written', async () => {
-  await expect(writeRecoveryFile(join(directory, 'short'), recovery, 'short', nowMs)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('12') });
+  await expect(writeRecoveryFile(join(directory, 'short'), recovery, 'short', nowMs, cheap)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('12') });
   expect(readdirSync(directory)).not.toContain('short');
 });
 
@@ -66,7 +73,7 @@ test.each<[string, (whole: string) => string]>([
   ['of one changed letter in what is sealed', (whole) => whole.replace(/("sealed": ".{40})./, (_all, before: string) => `${before}${before.endsWith('A') ? 'B' : 'A'}`)],
   ['with another salt', (whole) => whole.replace(/"salt": "../, '"salt": "AA')],
   ['with another name', (whole) => whole.replace('"home"', '"work"')],
-  ['that asks for all memory there is', (whole) => whole.replace('131072', '1073741824')],
+  ['that asks for all memory there is', (whole) => whole.replace('16384', '1073741824')],
   ['that is no recovery file', () => '{"hello": "world"}'],
   ['that is a list', () => '[]'],
   ['that is null', () => 'null'],
