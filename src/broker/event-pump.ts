@@ -20,7 +20,7 @@ const batchBytes = 64 * 1024;
 /** Acknowledgements are stored when a flight is done or this much has been covered; the rest would be sent again after a restart. */
 const storeAckEveryBytes = 4 * 1024 * 1024;
 const bytesPerEvent = 64;
-/** So long that a start waits for what follows it, and an acknowledgement for others. Most answers that take less are all that their origin hears: one commit instead of two. */
+/** So long, and up to twice as long, a start waits for what follows it; at most so long an acknowledgement waits for others. Most answers that take less are all that their origin hears: one commit instead of two. */
 export const togetherMs = 20;
 const mostAcks = 256;
 /** Flights that an origin has missed something of, resumed at once. */
@@ -57,8 +57,9 @@ export class EventPump {
   readonly #parts: EventPumpParts;
   readonly #cursors = new Map<InvocationId, Cursor>();
   readonly #ready = new Set<InvocationId>();
-  /** Of which there is nothing to tell but that they have. */
-  readonly #begun = new Set<InvocationId>();
+  /** Of which there is nothing to tell but that they have: since the timer began, and before. */
+  #begun = new Set<InvocationId>();
+  #begunBefore = new Set<InvocationId>();
   /** What the origin has of flights that are over, to be stored. */
   readonly #acks = new Map<FlightId, number>();
   #isDue: CancelTimer | undefined;
@@ -123,10 +124,12 @@ export class EventPump {
   #soon(): void {
     this.#isDue ??= this.#parts.clock.setTimer(togetherMs, () => {
       this.#isDue = undefined;
-      for (const invocationId of this.#begun) this.#ready.add(invocationId);
-      this.#begun.clear();
+      for (const invocationId of this.#begunBefore) this.#ready.add(invocationId);
+      this.#begunBefore = this.#begun;
+      this.#begun = new Set();
       this.#storeAcks();
-      this.#wake();
+      if (this.#begunBefore.size > 0) this.#soon();
+      if (this.#ready.size > 0) this.#wake();
     });
   }
 
@@ -135,6 +138,7 @@ export class EventPump {
     this.#isDue?.();
     this.#isDue = undefined;
     this.#begun.clear();
+    this.#begunBefore.clear();
     this.#storeAcks();
   }
 
@@ -213,6 +217,7 @@ export class EventPump {
         if (!this.#link.isUp) return;
         this.#ready.delete(invocationId);
         this.#begun.delete(invocationId);
+        this.#begunBefore.delete(invocationId);
         const cursor = this.#cursors.get(invocationId);
         if (cursor !== undefined) await this.#sendBatch(invocationId, cursor);
       }

@@ -21,6 +21,7 @@ import type * as record from '../gen/beckon/v1/record.ts';
 import type * as sharing from '../gen/beckon/v1/sharing.ts';
 import type * as worktree from '../gen/beckon/v1/worktree.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
+import type * as membership from '../gen/beckon/v1/membership.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { bytes, id, present, required } from '../rpc/fields.ts';
@@ -261,7 +262,7 @@ export function decodePeersUpdate({ atMs, update }: inspection.WatchPeersRespons
   return { type: 'changed', atMs, peer: decodePeer(required(value.peer, 'changed.peer')), ...present({ from: peerState.optionalFromWire(value.from) }) };
 }
 
-export function decodeMember(message: wire.Member): MemberView {
+export function decodeMember(message: membership.Member): MemberView {
   const { name, owner } = message;
   return { name, nodeId: asNodeId(message.nodeId), owner, state: message.isSelf ? 'self' : presenceOf(message.state) };
 }

@@ -11,6 +11,7 @@ import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
 import type * as wireInvoke from '../gen/beckon/v1/invoke.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
+import type * as membership from '../gen/beckon/v1/membership.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
 import { encodeShare } from '../rpc/sharing.ts';
 import { encodeErrorInfo } from '../rpc/error-info.ts';
@@ -175,7 +176,7 @@ export function encodeApplicant({ name, nodeId, address, login, tags, sinceMs, w
   return { name, nodeId, address, login: login ?? '', tags: [...tags], sinceMs, why };
 }
 
-export function encodeMember({ name, nodeId, owner, state }: MemberView): wire.Member {
+export function encodeMember({ name, nodeId, owner, state }: MemberView): membership.Member {
   const isSelf = state === 'self';
   return { name, nodeId, owner, state, isSelf };
 }

@@ -1,8 +1,10 @@
 /** Calls of the SDK that share one stream, on a real socket: each goes its own way, and older nodes know nothing of it. */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import type { Beckon } from '../../src/client/index.ts';
@@ -74,6 +76,13 @@ test('one that a stopping node had not taken is asked again without a key, once 
   await node.server.start();
   expect(await second).toMatchObject({ state: 'completed', text: 'late\n' });
   expect(node.broker.invoked).toHaveLength(2);
+});
+
+test('a process whose calls are over ends by itself, though nothing closes its connection', async () => {
+  const client = new URL('../../src/client/index.ts', import.meta.url).href;
+  const program = `import { connect } from '${client}'; const beckon = await connect({ socketPath: process.argv[1] }); for (const n of [1, 2]) process.stdout.write((await beckon.invoke('fabric', 'echo ' + n).result()).text);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program, node.socketPath], { timeout: 10_000 });
+  expect(stdout).toBe('1\n2\n');
 });
 
 describe('a node of a version without it', () => {

@@ -61,14 +61,20 @@ test('an answer that comes soon leaves in one message with the start', async () 
   expect(sent).toHaveLength(1);
 });
 
-test('a start that nothing follows is told by itself, soon', async () => {
+test('a start that nothing follows is told by itself, soon, and each has the same time for its answer', async () => {
   const { clock, sent, add, invocationId } = pumped();
-  const [one, other] = [invocationId(), invocationId()];
+  const [one, other, late] = [invocationId(), invocationId(), invocationId()];
   add(one, started);
   await clock.advance(togetherMs / 2);
   add(other, started);
-  await clock.advance(togetherMs / 2);
+  await clock.advance(togetherMs);
+  add(late, started);
+  await clock.advance(togetherMs / 2 - 1);
+  expect(sent).toEqual([]);
+  await clock.advance(1);
   expect(sent).toEqual([{ id: one, seqs: [1] }, { id: other, seqs: [1] }]);
+  await clock.advance(togetherMs);
+  expect(sent.slice(2)).toEqual([{ id: late, seqs: [1] }]);
   add(one, output);
   await clock.advance(0);
   expect(sent.at(-1)).toEqual({ id: one, seqs: [2] });
