@@ -42,7 +42,7 @@ test('it is this user’s alone, says for people what it is, and shows nothing o
   expect(JSON.parse(text)).toMatchObject({ beckonRecovery: 1, mesh: { name: 'home' }, madeAt: '2026-01-15T00:00:00.000Z' });
   const secret = rootKey.export({ type: 'pkcs8', format: 'der' }).subarray(-32);
   for (const form of ['base64url', 'base64', 'hex'] as const) expect(text).not.toContain(secret.toString(form).slice(0, 20));
-  expect(text).not.toContain('ada');
+  expect(text).not.toContain('"ada"');
   expect(readdirSync(directory).filter((each) => each.endsWith('.tmp'))).toEqual([]);
 });
 
