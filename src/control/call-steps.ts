@@ -9,8 +9,12 @@ const pageBytes = 64 * 1024;
 const stepBytes = 256;
 /** Asked for and not answered: then the call waits. */
 const mostUnread = 2;
-/** In one message, about. */
-const messageBytes = 1024 * 1024;
+/** In one message, about: the library holds 16 that the client has not taken. */
+const messageBytes = 256 * 1024;
+/** Said and not written yet, of all calls together: then all wait. */
+const mostWaiting = 1024 * 1024;
+/** Calls that go on together when the client takes something again. */
+const mostWoken = 16;
 
 interface Waiting extends wire.CallSteps {
   bytes: number;
@@ -28,6 +32,7 @@ export class Outlet {
   readonly #call: Sink;
   readonly #onEmpty: () => void;
   #waiting: Waiting[] = [];
+  #bytes = 0;
   #isFlushing = false;
   #isBlocked = false;
   #isClosed = false;
@@ -42,9 +47,14 @@ export class Outlet {
     return this.#waiting.length === 0 && !this.#isFlushing;
   }
 
-  /** The client takes nothing at all at the moment. */
+  /** The client takes nothing at all at the moment, or there is enough for it. */
   get isBlocked(): boolean {
-    return this.#isBlocked;
+    return this.#isBlocked || this.#bytes > mostWaiting;
+  }
+
+  /** What waits has become more. */
+  grew(bytes: number): void {
+    this.#bytes += bytes;
   }
 
   push(steps: Waiting): void {
@@ -57,13 +67,14 @@ export class Outlet {
 
   /** When the client takes something again, or never will. */
   whenFree(wake: () => void): void {
-    if (this.#isBlocked) this.#blocked.push(wake);
+    if (this.isBlocked) this.#blocked.push(wake);
     else wake();
   }
 
   close(): void {
     this.#isClosed = true;
     this.#waiting = [];
+    this.#bytes = 0;
     this.#free();
   }
 
@@ -79,6 +90,7 @@ export class Outlet {
       return;
     }
     this.#isFlushing = false;
+    this.#free();
     this.#onEmpty();
   }
 
@@ -90,6 +102,7 @@ export class Outlet {
       bytes += each.bytes;
       count += 1;
     }
+    this.#bytes -= bytes;
     const leaving = this.#waiting.splice(0, count).filter(({ isGone }) => !isGone);
     return leaving.map((each) => {
       const { number, updates, asksRead, isOver, error } = each;
@@ -102,7 +115,16 @@ export class Outlet {
 
   #free(): void {
     this.#isBlocked = false;
-    for (const wake of this.#blocked.splice(0)) wake();
+    this.#wakeSome();
+  }
+
+  /** Not all at once: each says something before it sees that there is enough again. */
+  #wakeSome(): void {
+    for (const wake of this.#blocked.splice(0, this.#isClosed ? Infinity : mostWoken)) wake();
+    if (this.#blocked.length === 0) return;
+    setImmediate(() => {
+      if (!this.isBlocked) this.#wakeSome();
+    });
   }
 }
 
@@ -126,6 +148,7 @@ export class CallSteps {
     const bytes = stepBytes + sizeOf(update);
     steps.updates.push(encodeUpdate(update));
     steps.bytes += bytes;
+    this.#outlet.grew(bytes);
     steps.isOver = isLast;
     this.#pageBytes += bytes;
     if (this.#pageBytes >= pageBytes && !isLast) {
