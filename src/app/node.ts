@@ -301,13 +301,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
     await broker.start();
     undo.defer(() => network.stop());
+    // Whoever has started it looks at it next.
+    store.inspect.wake();
     await ensurePrivateDir(socketDir);
     await network.start();
   }
   await control.start();
   undo.defer(() => control.stop());
-  // Whoever has started it looks at it next.
-  if (!offline) store.inspect.wake();
   if (join !== undefined) await membership.joinMesh(join);
   // Of a mesh that removed it a node remains until it leaves.
   const isMember = (): boolean => (store.read.membership() ?? store.read.removedFrom()) !== undefined;
