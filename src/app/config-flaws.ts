@@ -13,12 +13,17 @@ export interface Checked {
   readonly flaws: readonly Omit<ConfigFlaw, 'source'>[];
 }
 
+/** Named at most: a file of another kind may have a flaw in each of very many lines, and a running node looks at it too. */
+const mostFlaws = 100;
+
 /** @param table as the file's parser made it */
 export function check(table: unknown, places: TomlPlaces): Checked {
   const read = settingsSchema.safeParse(table);
   if (read.success) return { settings: read.data, flaws: [] };
-  const flaws = read.error.issues.flatMap((issue) => flawsOf(issue, table, places)).toSorted(byPlace);
-  return { settings: {}, flaws };
+  const issues = read.error.issues.flatMap((issue): z.core.$ZodIssue[] => (issue.code === 'unrecognized_keys' ? issue.keys.map((key) => ({ ...issue, keys: [key] })) : [issue]));
+  const flaws = issues.slice(0, mostFlaws).flatMap((issue) => flawsOf(issue, table, places)).toSorted(byPlace);
+  const left = issues.length - mostFlaws;
+  return { settings: {}, flaws: left <= 0 ? flaws : [...flaws, { message: `there are ${left} more`, hint: 'mend these first; is it the right file?' }] };
 }
 
 /** One setting that came as a text of its own. */

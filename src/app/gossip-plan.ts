@@ -4,12 +4,12 @@ import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
 import type { RegistryHead } from '../domain/registration.ts';
-import type { Store } from '../domain/store-port.ts';
+import type { Member, Store } from '../domain/store-port.ts';
 import type { GossipMember } from '../gossip/gossip.ts';
 
-/** All unrevoked members, and where they gossip. */
-export function gossipMembers({ read }: Pick<Store, 'read'>, known: KnownHeads): readonly GossipMember[] {
-  const members = read.members().filter(belongs);
+/** All unrevoked members whose certificates hold, and where they gossip. */
+export function gossipMembers({ read }: Pick<Store, 'read'>, known: KnownHeads, hasEnded: (member: Member) => boolean): readonly GossipMember[] {
+  const members = read.members().filter((each) => belongs(each) && !hasEnded(each));
   return members.map(({ nodeId }) => ({ nodeId, gossipAddresses: known.head(nodeId)?.head.gossipAddresses ?? [] }));
 }
 

@@ -11,6 +11,7 @@ import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { CancelTimer, Clock, Log, Random } from '../domain/ports.ts';
 import { MeshGossip } from '../gossip/gossip.ts';
 import type { GossipMember } from '../gossip/gossip.ts';
+import { GossipMeasures } from '../gossip/measures.ts';
 import type { NodeKey } from '../trust/node-key.ts';
 import { planGossip, userspaceWhy } from './gossip-plan.ts';
 import type { GossipPlan, GossipSurroundings, GossipWish } from './gossip-plan.ts';
@@ -49,6 +50,8 @@ const retryMs = 30_000;
 const membersFreshMs = 2_000;
 
 export class Gossiping implements Gossip {
+  /** Since this node started, in whichever mesh. */
+  readonly measures = new GossipMeasures();
   readonly #parts: GossipingParts;
   #meshId: MeshId | undefined;
   #isStarted = false;
@@ -196,7 +199,7 @@ export class Gossiping implements Gossip {
   async #begin(meshId: MeshId, listen: readonly HostPort[]): Promise<void> {
     const { nodeKey, handler, clock, random, log } = this.#parts;
     const gossip = new MeshGossip({
-      ...{ nodeId: nodeKey.nodeId, key: rawKey(nodeKey), meshId, listen, handler, clock, random, log },
+      ...{ nodeId: nodeKey.nodeId, key: rawKey(nodeKey), meshId, listen, handler, measures: this.measures, clock, random, log },
       isMember: (nodeId) => this.#known().has(nodeId),
       members: () => [...this.#known().values()],
     });

@@ -56,6 +56,10 @@ export class LiveConfig implements Wishes {
     return this.#config.requestMs;
   }
 
+  get heldLimit(): number | undefined {
+    return this.#config.heldLimit;
+  }
+
   /** What `up` works with: flags, whoever gave them. */
   get flags(): UpFlags {
     return flagsOf(this.#resolved.settings);

@@ -71,8 +71,8 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   /** Under the name wished for, by this node's own issuer. Undefined when it is none. */
-  async certify({ publicKey, name, owner, laterThanMs }: CertificateWish): Promise<CertificateChain | undefined> {
-    return this.#issuer?.issue({ publicKey, name, owner }, after(laterThanMs, this.#parts.clock.now()));
+  async certify({ laterThanMs, ...subject }: CertificateWish): Promise<CertificateChain | undefined> {
+    return this.#issuer?.issue(subject, after(laterThanMs, this.#parts.clock.now()));
   }
 
   /** What of this mesh only the keys on this machine can do. */
@@ -144,13 +144,21 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     return this.#entered(await askToJoin(known, await this.#wish(), call));
   }
 
+  /** Stored, and spoken under from now on. @param first what has to be known before anybody is spoken to */
+  async enterAs(membership: Membership, members: readonly Member[], first: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    const { store, chronicler, onJoined } = this.#parts;
+    await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members, what: 'mesh.joined' });
+    await first();
+    onJoined(await this.#take(membership), store.read.members());
+  }
+
   async #wish(): Promise<Wish> {
     const { trustDir, nodeKey } = this.#parts;
     return { nodeKey, name: this.#parts.nodeName(), addresses: await this.#parts.addresses(), issuerKey: (meshId) => wishIssuerKey(trustDir, meshId) };
   }
 
   async #entered(admission: Entrance): ReturnType<BrokerApi['joinMesh']> {
-    const { store, trustDir, chronicler, onJoined } = this.#parts;
+    const { trustDir } = this.#parts;
     const { identity, issuer } = admission;
     if (issuer !== undefined) await keepIssuerKey(trustDir, admission.meshId, issuer.key);
     const membership: Membership = {
@@ -169,10 +177,10 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
       owner: each.identity.owner,
       chain: each.chain,
       notBeforeMs: each.identity.notBeforeMs,
+      ...(each.identity.namedSinceMs === undefined ? {} : { namedSinceMs: each.identity.namedSinceMs }),
       addresses: each.addresses.map(formatHostPort),
     }));
-    await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members, what: 'mesh.joined' });
-    onJoined(await this.#take(membership), members);
+    await this.enterAs(membership, members);
     return { meshId: admission.meshId, meshName: admission.meshName, nodeName: identity.name, owner: identity.owner };
   }
 
@@ -191,12 +199,12 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   async #take(membership: Membership): Promise<MeshIdentity> {
-    const { trustDir, nodeKey, clock } = this.#parts;
+    const { trustDir, nodeKey } = this.#parts;
     this.#issuer = membership.isIssuer ? await openIssuer(trustDir, membership.rootDer, membership.issuerDer ?? membership.chain.issuer) : undefined;
     if (membership.isIssuer && this.#issuer === undefined) {
       this.#parts.log.warn({ meshId: membership.meshId }, 'the issuer key is gone: this node can admit nobody');
     }
-    return meshIdentityOf(nodeKey, { name: membership.meshName, root: membership.rootDer, chain: membership.chain }, clock.now());
+    return meshIdentityOf(nodeKey, { name: membership.meshName, root: membership.rootDer, chain: membership.chain });
   }
 }
 

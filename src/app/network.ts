@@ -7,7 +7,9 @@ import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import type { GossipHandler } from '../domain/gossip-port.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import type { Health } from '../domain/health-port.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { Distribution, secondBounds } from '../domain/measure.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import { removedWords } from '../domain/membership.ts';
@@ -27,6 +29,7 @@ import { Front, inNoMesh } from '../trust/front.ts';
 import type { Refusal } from '../trust/front.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
 import type { NodeKey } from '../trust/node-key.ts';
+import type { RenewalDesk } from '../trust/renewal.ts';
 import type { GossipWish } from './gossip-plan.ts';
 import { Gossiping } from './gossiping.ts';
 import { identifyCaller } from './identify.ts';
@@ -61,7 +64,10 @@ export interface NetworkParts {
   readonly identity: MeshIdentity | undefined;
   readonly issuer: () => Issuer | undefined;
   readonly admission: () => Admission;
+  /** Of a member whose certificate has ended. */
+  readonly renew: RenewalDesk;
   readonly links: LinkHandler;
+  readonly health: Health;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
   readonly random: Random;
@@ -71,6 +77,7 @@ export interface NetworkParts {
 export class Network implements Startable {
   readonly mesh: NodeMesh;
   readonly gossip: Gossiping;
+  readonly tickLateSeconds = new Distribution(secondBounds);
   readonly #parts: NetworkParts;
   readonly #front: Front;
   readonly #standing: Standing;
@@ -91,7 +98,7 @@ export class Network implements Startable {
     this.#entrance = new Entrance({
       clock,
       onRefused,
-      handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), identify: (ends) => this.#identify(ends) }),
+      handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), renew: parts.renew, identify: (ends) => this.#identify(ends) }),
     });
     const judge: Judge = (peer) => this.#standing.judge(peer);
     this.#front = new Front({
@@ -117,6 +124,7 @@ export class Network implements Startable {
       clock,
       log,
       random: parts.random,
+      tickLateSeconds: this.tickLateSeconds,
       seeds: [],
       route: tailnetRoute(tailnet, parts.socketDir),
       handler: {
@@ -133,6 +141,8 @@ export class Network implements Startable {
       },
       tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
       removed: (peer) => this.#standing.tell(peer),
+      refusal: (peer) => this.#standing.refusal(peer),
+      health: parts.health,
       // One that was removed is let in to be told so, and not to tell: it may have been an issuer, and sign what it likes.
       onRevoked: (revocation, from) => this.#standing.revocationOf(from) === undefined && parts.onRevoked(revocation),
       hello: {

@@ -1,6 +1,7 @@
 /** Who this node is, from what is stored. */
 import { selfRemovedWords } from '../broker/removal.ts';
 import type { Self } from '../broker/self.ts';
+import { namedSince } from '../domain/name-holder.ts';
 import type { Store } from '../domain/store-port.ts';
 import { parseLeaf } from '../trust/certificate.ts';
 import { personHere } from './person.ts';
@@ -16,7 +17,16 @@ export interface SelfParts {
 
 export function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedName }: SelfParts): Self {
   // Asked for each time a name is looked up; reading a certificate takes half a millisecond.
-  let certified: { readonly leaf: Uint8Array; readonly atMs: number } | undefined;
+  let read: { readonly leaf: Uint8Array; readonly atMs: number; readonly namedMs: number } | undefined;
+  const certified = (): { readonly atMs: number; readonly namedMs: number } => {
+    const leaf = store.read.membership()?.chain.leaf;
+    if (leaf === undefined) return { atMs: 0, namedMs: 0 };
+    if (read?.leaf !== leaf) {
+      const identity = parseLeaf(leaf);
+      read = { leaf, atMs: identity.notBeforeMs, namedMs: namedSince(identity) };
+    }
+    return read;
+  };
   return {
     nodeId,
     epoch,
@@ -24,12 +34,8 @@ export function selfOf({ store, nodeId, epoch, previousEpoch, version, unjoinedN
     version,
     name: () => (store.read.membership() ?? store.read.removedFrom())?.name ?? unjoinedName(),
     owner: () => (store.read.membership() ?? store.read.removedFrom())?.owner ?? personHere(),
-    certifiedAtMs: () => {
-      const leaf = store.read.membership()?.chain.leaf;
-      if (leaf === undefined) return 0;
-      if (certified?.leaf !== leaf) certified = { leaf, atMs: parseLeaf(leaf).notBeforeMs };
-      return certified.atMs;
-    },
+    certifiedAtMs: () => certified().atMs,
+    namedSinceMs: () => certified().namedMs,
     mesh: () => store.read.mesh(),
   };
 }
@@ -39,6 +45,6 @@ export function removedNote(store: Store): string | undefined {
   return from === undefined ? undefined : selfRemovedWords(from);
 }
 
-export function rootOf(store: Store): Uint8Array {
+export function rootOf(store: Pick<Store, 'read'>): Uint8Array {
   return store.read.membership()?.rootDer ?? new Uint8Array();
 }

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
+import { BrokerMeasures } from '../broker/measures.ts';
 import { rolledBackWords } from '../broker/rollback.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
@@ -15,44 +16,50 @@ import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
 import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
 import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
-import { parseLeaf, verifyChain } from '../trust/certificate.ts';
-import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
-import { createRevocationSeal } from '../trust/revocation.ts';
 import { AtRest } from './at-rest.ts';
+import { CertificateEnds } from './certificate-ends.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
+import { issuerPorts } from './issuing.ts';
+import { Measuring } from './measuring.ts';
 import { MeshMembership } from './membership.ts';
 import { meshesToEnter, MeshSearch } from './mesh-search.ts';
 import { Network } from './network.ts';
 import { nodeChecks } from './node-checks.ts';
-import { removedNote, rootOf, selfOf } from './node-self.ts';
+import { removedNote, selfOf } from './node-self.ts';
+import { NodeHealth } from './node-health.ts';
 import type { NodeLogControl } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { projectParts } from './projects.ts';
 import { personHere } from './person.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
+import { MeshRecovery } from './recovery.ts';
 import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
+import { endedNote, renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { collectAll, createUtilization } from './system-memory.ts';
 import { systemRandom } from './system-random.ts';
 import { createSystemUlids } from './system-ulids.ts';
+import { flightTraces, openSpanExport, planTraces } from './telemetry.ts';
+import { trustPorts } from './trust-ports.ts';
 import { createTailnet, ownerByTailnet, parseTailscaleFlag, tailnetDetour, tailnetRoute, tailnetSources, viewNow } from './tailnet.ts';
 
 export interface NodeOptions {
@@ -142,6 +149,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const lookParts = tailnet === undefined ? undefined : { tailnet, route: tailnetRoute(tailnet, socketDir), detour, clock, log };
   // Somebody wanted to speak to this node, which is in no mesh.
   let knocked = (): void => undefined;
+  const ownAddresses = (): readonly HostPort[] | Promise<readonly HostPort[]> => (offline ? addressesWhenUp(listen, tailnet) : network.addresses());
   const membership = new MeshMembership({
     store,
     trustDir: paths.trustDir,
@@ -152,7 +160,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     nodeName: () => self.name(),
     owner: async () => ownerByTailnet(await viewNow(tailnet)) ?? personHere(),
     otherMeshes: () => meshesToEnter(lookParts, sources, offline),
-    addresses: () => (offline ? addressesWhenUp(listen, tailnet) : network.addresses()),
+    addresses: () => ownAddresses(),
     detour,
     onJoined: (identity, members) => {
       network.setIdentity(identity);
@@ -165,17 +173,21 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const identity = await membership.load();
 
   const standing = new Standing(store);
+  const unreachable = (): string | undefined => (self.mesh() === undefined ? 'this node is in no mesh' : network.addresses().length === 0 ? 'this node listens nowhere' : undefined);
+  const health = await NodeHealth.open({ store, dbFile: paths.dbFile, refusal: () => broker.refusal(), unreachable, clock, log });
+  const ends: CertificateEnds = new CertificateEnds({ store, clock, log, sessions: () => network.mesh.sessions(), onEnded: () => network.gossip.membersChanged() });
+  const revoked = (record: SignedRecord): Promise<unknown> =>
+    broker.membership.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     nodeKey,
-    gossip: { wish: gossipWish, members: () => gossipMembers(store, broker.registry.state), handler: (news, from) => broker.registry.gossiped(news, from) },
+    gossip: { wish: gossipWish, members: () => gossipMembers(store, broker.registry.state, (member) => ends.hasEnded(member)), handler: (news, from) => broker.registry.gossiped(news, from) },
     epoch,
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     standing,
-    onRevoked: (record) => {
-      broker.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
-    },
+    health,
+    onRevoked: (record) => void revoked(record),
     version,
     listen,
     tailnet,
@@ -186,6 +198,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     identity,
     issuer: () => membership.issuer,
     admission: () => broker.admission,
+    renew: renewalDesk({ store, standing, clock, renewals: () => broker.membership.renewals }),
     links: {
       onUp: (link) => {
         refusals.accepted(link.peer);
@@ -224,7 +237,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     early = { force: force || early?.force === true };
   };
   const attached = new AttachedHarness({ clock, onServersChanged: (address) => broker.agentChanged(address) });
+  const tracesPlan = planTraces(config.now, env, log);
+  const spans = await openSpanExport({ plan: offline ? undefined : tracesPlan, paths, store, nodeId: nodeKey.nodeId, nodeName: self.name(), version, clock, log });
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
+  const measures = new BrokerMeasures();
   const broker: Broker = new Broker({
     self,
     store,
@@ -240,21 +256,20 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
     projects: await projectParts({ paths, env, clock, log, probe, config }),
-    ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log },
+    ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
-    certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
-    verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
+    recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
+    ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
+    ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
+    renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain, signal),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
-    issuerProof: () => issuerProofOf(membership.issuer, nodeKey.nodeId),
-    isIssuer: (nodeId, proof) => provesIssuer(nodeId, proof, rootOf(store), clock.now()),
-    certify: (wish) => membership.certify(wish),
+    onRenewed: async () => network.setIdentity(await membership.load()),
     onRenamed: async (name) => {
       await rememberName(name);
       network.setIdentity(await membership.load());
     },
-    revocations: createRevocationSeal({ issuer: () => membership.issuer, root: () => store.read.membership()?.rootDer, clock }),
     onSelfRemoved: () => {
       membership.close();
       network.setIdentity(undefined);
@@ -271,13 +286,16 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     pid,
     notifier,
     wishes: config,
-    chores: [{ name: 'write down how far the store is', run: keepMark }],
-    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip })),
+    measures,
+    chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'write down how far the store is', run: keepMark }],
+    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans })),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view() });
+  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
 
+  undo.defer(() => spans?.stop());
+  await spans?.start();
   undo.defer(() => broker.stop());
   if (!offline) {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
@@ -288,6 +306,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   }
   await control.start();
   undo.defer(() => control.stop());
+  // Whoever has started it looks at it next.
+  if (!offline) store.inspect.wake();
   if (join !== undefined) await membership.joinMesh(join);
   // Of a mesh that removed it a node remains until it leaves.
   const isMember = (): boolean => (store.read.membership() ?? store.read.removedFrom()) !== undefined;
@@ -307,6 +327,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const atRest = new AtRest({ clock, utilization: createUtilization(), collect: collectAll });
   undo.defer(() => atRest.stop());
   if (!offline) await atRest.start();
+  const measuring = new Measuring({ config, broker, measures, store, dbFile: paths.dbFile, network, clock, log });
+  undo.defer(() => measuring.stop());
+  if (!offline) await measuring.start();
   log.info({ name: self.name(), epoch, version, pid }, 'the node is up');
 
   const running = undo.move();
@@ -316,8 +339,9 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     if (forced) broker.force();
     if (isStopping) return;
     isStopping = true;
-    void broker
-      .drain()
+    const drained = broker.drain();
+    health.changed();
+    void drained
       .then(() => running.disposeAsync())
       .then(() => log.info({}, 'the node is down'))
       .then(stopped.resolve, (error: unknown) => {
@@ -336,7 +360,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       gossipListen: gossipAddress === undefined ? null : formatHostPort(gossipAddress),
       socket: paths.socketPath,
     },
-    notes: [...(rolledBack ? [rolledBackWords] : []), ...[migrated, removedNote(store), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
+    notes: [...(rolledBack ? [rolledBackWords] : []), ...[migrated, removedNote(store), endedNote(store, clock), network.note(), network.gossip.note(), search?.note, nameNote].filter((note) => note !== undefined)],
     stopped: stopped.promise,
     stop: (forced) => {
       requestStop(forced);

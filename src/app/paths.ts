@@ -14,6 +14,8 @@ export interface Paths {
   readonly dbFile: string;
   /** How far the database has come, kept outside it. */
   readonly epochFile: string;
+  /** Up to which fact its spans were told. */
+  readonly tracesFile: string;
   /** That other nodes refuse this one as a copy; there while they do. */
   readonly cloneFile: string;
   readonly lockFile: string;
@@ -41,6 +43,7 @@ export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory
     environmentFile: join(stateDir, 'service.env'),
     dbFile: join(stateDir, 'beckon.db'),
     epochFile: join(stateDir, 'beckon.epoch'),
+    tracesFile: join(stateDir, 'beckon.traces'),
     cloneFile: join(stateDir, 'clone.json'),
     lockFile: join(stateDir, 'beckon.lock'),
     keyFile: join(trustDir, 'node.key'),

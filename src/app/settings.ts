@@ -79,8 +79,9 @@ function readVariable(key: SettingKey, env: Environment): { readonly value: unkn
   const { kind } = about[key];
   const example = `for example: ${name}=${exampleOf(key)}`;
   if (kind === 'truth' && text !== 'true' && text !== 'false') return flaw('must be true or false', example);
+  if (kind === 'fraction' && !/^\d(\.\d{1,15})?$/.test(text)) return flaw('must be a number such as 0.1', example);
   if (kind === 'number' && !/^\d{1,15}$/.test(text)) return flaw('must be a whole number', example);
-  const value = kind === 'list' ? listIn(text) : kind === 'truth' ? text === 'true' : kind === 'number' ? Number(text) : text;
+  const value = kind === 'list' ? listIn(text) : kind === 'truth' ? text === 'true' : kind === 'number' || kind === 'fraction' ? Number(text) : text;
   if (value === undefined) return flaw('begins with [ and is no list', `${example}, or as the file has it: ${about[key].example}`);
   const checked = checkOne(key, value);
   return 'flaw' in checked ? flaw(checked.flaw.message, example) : checked;

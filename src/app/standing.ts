@@ -42,6 +42,12 @@ export class Standing {
     return known === undefined || !this.#isTold(peer.nodeId) ? undefined : wordsOf(peer, known);
   }
 
+  /** Why it is none; it need not have been told. */
+  refusal(peer: PeerIdentity): string | undefined {
+    const known = this.revocationOf(peer);
+    return known === undefined ? undefined : wordsOf(peer, known);
+  }
+
   /** What to say to one that is none; it counts as told from now on. Undefined for a member. */
   tell(peer: PeerIdentity): RemovedPeer | undefined {
     const known = this.revocationOf(peer);

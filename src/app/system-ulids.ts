@@ -1,9 +1,9 @@
 /** ULIDs with the machine's randomness. */
 import { randomFillSync } from 'node:crypto';
+import { base32 } from '../domain/base32.ts';
 import type { Ulid } from '../domain/ids.ts';
 import type { Clock, UlidSource } from '../domain/ports.ts';
 
-const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const [timeLength, randomLength, countLength] = [10, 12, 4];
 const counts = 32 ** countLength;
 
@@ -24,7 +24,7 @@ export function createSystemUlids(clock: Pick<Clock, 'now'>): UlidSource {
   const begin = (ms: number): void => {
     atMs = ms;
     head = base32(ms, timeLength);
-    for (const byte of randomFillSync(bytes)) head += crockford[byte & 31];
+    for (const byte of randomFillSync(bytes)) head += base32(byte, 1);
   };
   return {
     next() {
@@ -35,11 +35,4 @@ export function createSystemUlids(clock: Pick<Clock, 'now'>): UlidSource {
       return (head + base32(count, countLength)) as Ulid;
     },
   };
-}
-
-/** The last `length` digits. */
-function base32(value: number, length: number): string {
-  let text = '';
-  for (let rest = value; text.length < length; rest = Math.floor(rest / 32)) text = crockford[rest % 32] + text;
-  return text;
 }

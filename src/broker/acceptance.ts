@@ -13,14 +13,17 @@ import type { Candidate } from '../domain/candidate.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
 import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
-import { usualQueueLimit } from '../domain/queue-share.ts';
+import { usualHeldLimit, usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
 import type { Wishes } from '../domain/wishes.ts';
 import type { AgentChecks } from './agent-checks.ts';
-import type { AcceptedFlight, InvokeInput } from './api.ts';
+import type { AcceptedFlight, AcceptedGroup, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import { Intake } from './intake.ts';
+import { measured } from './measures.ts';
+import type { BrokerMeasures } from './measures.ts';
 import { drainingWords } from './outbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { Resolver } from './resolution.ts';
@@ -46,16 +49,18 @@ export interface AcceptanceParts {
   readonly ulids: UlidSource;
   readonly digest: Digest;
   readonly sessions: Sessions;
+  readonly traces: FlightTraces;
   /** Why no new work is taken now. */
   readonly refusal: () => BrokerError | undefined;
-  /** `all`: of every flight; `unable`: why nobody would notice. */
   readonly wishes?: Wishes | undefined;
+  /** `unable`: why nobody would notice. */
   readonly notifier: Pick<Notifier, 'unable'>;
   readonly onDeadline: (flight: Flight) => void;
   /** Its person wants to be told of it. */
   readonly onWatched: (flight: Flight) => void;
   /** An agent of this node is not as it was registered. */
   readonly onDoubt: (address: string) => void;
+  readonly measures?: BrokerMeasures | undefined;
 }
 
 /** One invocation on its way into the store. */
@@ -74,7 +79,7 @@ export class Acceptance {
   }
 
   invoke(input: InvokeInput): Promise<AcceptedFlight> {
-    return this.#invoke(input, (wanted) => this.#look(wanted));
+    return this.measured(() => this.#invoke(input, (wanted) => this.#look(wanted)));
   }
 
   /** For one client: several at once, each for itself. What they ask of one agent in the same way is looked up and checked once. */
@@ -82,7 +87,13 @@ export class Acceptance {
     const { clock, self } = this.#parts;
     const looks = new SharedLooks({ look: (input) => this.#look(input), clock, isHere: ({ nodeId }) => nodeId === self.nodeId });
     const look = (input: InvokeInput): Promise<Looked> => looks.of(input);
-    return (inputs) => inputs.map((input) => this.#invoke(input, look));
+    return (inputs) => inputs.map((input) => this.measured(() => this.#invoke(input, look)));
+  }
+
+  /** Counts how it ends. */
+  measured<Accepted extends AcceptedFlight | AcceptedGroup>(accept: () => Promise<Accepted>): Promise<Accepted> {
+    const { measures, clock } = this.#parts;
+    return measures === undefined ? accept() : measured(measures, clock, accept);
   }
 
   async #invoke(input: InvokeInput, look: (input: InvokeInput) => Promise<Looked>): Promise<AcceptedFlight> {
@@ -174,6 +185,7 @@ export class Acceptance {
       ancestry: ancestryOf(id, input.caller.flight),
       ...(input.redriveOf === undefined ? {} : { redriveOf: input.redriveOf }),
       ...(groupId === undefined ? {} : { groupId }),
+      ...this.#parts.traces.begin(input.trace ?? input.caller.flight?.trace, id, groupId),
       acceptedAtMs: this.#parts.clock.now(),
     };
   }
@@ -240,10 +252,11 @@ export class Acceptance {
   #planFor(target: Candidate, link: Link | undefined): AcceptPlan {
     const { self, sessions, runner } = this.#parts;
     if (target.nodeId === self.nodeId) return { kind: 'local', queueLimit: usualQueueLimit, retryAfterMs: runner.retryAfterMs(target.address), ...sessions.of(target.address, self.owner()) };
+    const heldLimit = this.#parts.wishes?.heldLimit ?? usualHeldLimit;
     const isLive = link !== undefined && link === this.#parts.mesh().link(link.peer.nodeId);
-    if (isLive && this.#parts.outbox.isDraining(link)) return { kind: 'defer', reason: 'agent_offline', detail: drainingWords(target.nodeName) };
-    if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already` };
+    if (isLive && this.#parts.outbox.isDraining(link)) return { kind: 'defer', reason: 'agent_offline', detail: drainingWords(target.nodeName), heldLimit };
+    if (isLive && !this.#parts.outbox.hasRoom(link)) return { kind: 'defer', reason: 'overload', detail: `much is on its way to ${target.nodeName} already`, heldLimit };
     if (isLive) return { kind: 'send', attemptId: attemptIdOf(this.#parts.ulids.next()) };
-    return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now` };
+    return { kind: 'defer', reason: 'peer_unreachable', detail: `${target.nodeName} is not reachable now`, heldLimit };
   }
 }

@@ -12,12 +12,14 @@ import type { DeliveryFilter, FlightFilter } from '../domain/messages.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
-import type { BackupReport } from '../domain/store-port.ts';
+import type { BackupProgress, BackupReport } from '../domain/backup-report.ts';
 import type { Load } from '../domain/presence.ts';
 import type { Reply } from '../domain/request.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts';
 import type { Registration, Visibility } from '../domain/registration.ts';
 import type { ShareView } from '../domain/sharing.ts';
+import type { TraceContext } from '../domain/trace-context.ts';
+import type { IssuerApi } from './issuer-api.ts';
 import type { OperatorApi, TraceView } from './operator-api.ts';
 import type { ProjectsApi } from './projects-api.ts';
 
@@ -33,6 +35,8 @@ export interface LocalCaller {
 
 export interface CallingFlight extends Parent {
   readonly flightId: FlightId;
+  /** What its run hands on to whom it calls. */
+  readonly trace?: TraceContext;
 }
 
 export interface NodeStatus {
@@ -137,6 +141,8 @@ export interface InvokeInput {
   readonly rerunnable: boolean;
   /** Tell the person at this node when it waits and when it has finished. */
   readonly notify?: boolean;
+  /** The distributed trace that it is a part of. */
+  readonly trace?: TraceContext;
   /** Set when it makes another one anew: which, and how that one's address was typed. */
   readonly redriveOf?: InvocationId;
   readonly addressTyped?: string;
@@ -291,7 +297,7 @@ export interface RemoveResult {
 }
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
-export interface BrokerApi extends ProjectsApi, OperatorApi {
+export interface BrokerApi extends ProjectsApi, OperatorApi, IssuerApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
   flightCaller(token: string): LocalCaller;
   /** @throws `denied` when the flight is neither the caller's own nor what it led to; what `findFlight` throws */
@@ -364,8 +370,8 @@ export interface BrokerApi extends ProjectsApi, OperatorApi {
   /** What of itself only a node that runs can check; asks peers, and takes seconds. */
   diagnose(): Promise<readonly Check[]>;
 
-  /** To a new file at this absolute path. @throws as `Store.backup` does */
-  backup(path: string): Promise<BackupReport>;
+  /** To a new file at this absolute path; `tell` hears how far it is. @throws as `Store.backup` does */
+  backup(path: string, tell?: (progress: BackupProgress) => void): Promise<BackupReport>;
 
   createMesh(input: { name?: string; new: boolean }): Promise<{ meshId: MeshId; name: string; owner: string; nodeName: string }>;
   createInvite(input: { ttlMs?: number; forPerson?: string }): Promise<{ token: string; expiresAtMs: number; addresses: readonly string[] }>;

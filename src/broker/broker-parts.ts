@@ -13,7 +13,9 @@ import type { Wishes } from '../domain/wishes.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
 import type { BrokerApi, NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import type { Chore } from './housekeeping.ts';
+import type { BrokerMeasures } from './measures.ts';
 import type { MembershipPorts } from './membership.ts';
 import type { ProjectsParts } from './projects.ts';
 import type { Retention } from './pruning.ts';
@@ -41,8 +43,10 @@ export interface BrokerParts extends MembershipPorts {
   readonly random: Random;
   readonly ulids: UlidSource;
   readonly digest: Digest;
+  readonly traces: FlightTraces;
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
+  readonly recovery: Pick<BrokerApi, 'exportRecovery' | 'importRecovery'>;
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** When the certificate with these bytes ends, ms, whoever signed it. @throws BrokerError `invalid` for one that can't be read */
   readonly certificateEnd: (leaf: Uint8Array) => number;
@@ -66,6 +70,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly chores?: readonly Chore[];
   readonly notifier: Notifier;
   readonly wishes?: Wishes;
+  /** Where it counts; undefined: nowhere. */
+  readonly measures?: BrokerMeasures;
   /** How long what is over is kept. */
   readonly retention?: Retention;
   /** Asked for by a client; the node stops itself afterwards. */

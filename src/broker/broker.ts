@@ -30,10 +30,10 @@ import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
 import { Inspection } from './inspection.ts';
 import { Isolation } from './isolation.ts';
-import type { Leaving } from './leaving.ts';
 import { Links } from './links.ts';
 import { membersSeen } from './members.ts';
 import { makeMembership } from './membership.ts';
+import type { MembershipSides } from './membership.ts';
 import { Nodes } from './nodes.ts';
 import { Operator } from './operator.ts';
 import { Notifications } from './notifications.ts';
@@ -46,14 +46,11 @@ import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
 import { recover } from './recovery.ts';
 import { redrive } from './redrive.ts';
-import type { Renaming } from './renaming.ts';
 import { revocationsOf } from './removal.ts';
-import type { Removal } from './removal.ts';
 import { Replies } from './replies.ts';
 import { ReplyRelay } from './reply-relay.ts';
 import { Resolver } from './resolution.ts';
 import { Rollback } from './rollback.ts';
-import type { Roster } from './roster.ts';
 import { Runner } from './runner.ts';
 import { Sessions } from './sessions.ts';
 import { Sharing } from './sharing.ts';
@@ -66,7 +63,7 @@ export class Broker implements BrokerApi, Startable {
   readonly links: Links;
   readonly admission: Admission;
   readonly registry: Registry;
-  readonly removal: Removal;
+  readonly membership: MembershipSides;
   readonly #parts: BrokerParts;
   readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
   readonly #notifications: Notifications;
@@ -89,13 +86,10 @@ export class Broker implements BrokerApi, Startable {
   readonly #operator: Operator;
   readonly #replies: Replies;
   readonly #relay: ReplyRelay;
-  readonly #roster: Roster;
   readonly #presence: NodePresence;
   readonly #waiting: Waiting;
   readonly #isolation: Isolation;
   readonly #work: FlightWork;
-  readonly #renaming: Renaming;
-  readonly #leaving: Leaving;
   readonly #forced = new AbortController();
   /** No new work: not yet, or not any more. */
   #isDraining = true;
@@ -106,7 +100,7 @@ export class Broker implements BrokerApi, Startable {
 
   constructor(parts: BrokerParts) {
     this.#parts = parts;
-    const { store, self, clock, log, chronicler, ulids, mesh, harnesses, probe } = parts;
+    const { store, self, clock, log, chronicler, ulids, mesh, harnesses, probe, traces } = parts;
     const feed = this.#feed;
     const isDraining = (): boolean => this.#isDraining || this.#isLeaving;
     const nameOf = (nodeId: Flight['ownerNodeId']): string => this.#nodes.nameOf(nodeId);
@@ -114,9 +108,9 @@ export class Broker implements BrokerApi, Startable {
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
     const policy = new Policy({ store, self });
-    this.#callers = new FlightCallers({ store, self, tokens: parts.flightTokens });
+    this.#callers = new FlightCallers({ store, self, traces, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
-      flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run) });
+      flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run), traces });
     const { worktrees, checkouts } = parts;
     this.#isolation = new Isolation({ store, worktrees, checkouts, harnesses, chronicler, log });
     const checks = new AgentChecks({ harnesses, worktrees, checkouts });
@@ -128,15 +122,15 @@ export class Broker implements BrokerApi, Startable {
       onDoubt: (address) => this.#agents.doubt(address),
       onLoad: (address) => this.#presence.changed(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, runner: this.#runner, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
+    const inbox = new Inbox({ store, self, chronicler, traces, runner: this.#runner, measures: parts.measures, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
-    this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, log });
+    this.#outbox = new Outbox({ store, mesh, chronicler, feed, clock, ulids, traces, log });
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
-    const revocations = revocationsOf(store.read, () => this.removal);
-    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.#roster, onPresence: (record, from) => this.#presence.heard(record, from) });
+    const revocations = revocationsOf(store.read, () => this.membership.removal);
+    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.membership.roster, onPresence: (record, from) => this.#presence.heard(record, from) });
     const { state, spread } = this.registry;
     this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log, isMember: (nodeId) => state.isMember(nodeId) });
     this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence, noteOf: (address) => this.#projects.noteOf(address), sharesOf: (address) => this.#sharing.of(address) });
@@ -148,10 +142,10 @@ export class Broker implements BrokerApi, Startable {
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
-      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, refusal: () => this.#refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
+      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, traces, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
-      ...{ wishes: parts.wishes, notifier: parts.notifier },
+      ...{ wishes: parts.wishes, notifier: parts.notifier, measures: parts.measures },
       onWatched: (flight) => this.#notifications.accepted(flight.id),
     });
     this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });
@@ -171,8 +165,8 @@ export class Broker implements BrokerApi, Startable {
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
     this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
-    const { roster, renaming, leaving, removal } = makeMembership({
-      ...{ store, self, chronicler, mesh, clock, log, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
+    this.membership = makeMembership({
+      ...{ store, self, chronicler, mesh, clock, log, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
@@ -180,10 +174,7 @@ export class Broker implements BrokerApi, Startable {
         if (!isLeaving && !this.#isDraining) this.#runner.resume();
       },
     });
-    this.#roster = roster;
-    this.#renaming = renaming;
-    this.#leaving = leaving;
-    this.removal = removal;
+    const { roster, renewal, appointing } = this.membership;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust, onMembers: (members) => roster.announce(members) });
     this.#housekeeping = new Housekeeping({
       clock,
@@ -197,12 +188,13 @@ export class Broker implements BrokerApi, Startable {
         { name: 'look at what agents need', run: () => this.#agents.refreshAvailability() },
         { name: 'ask origins about what is held back', run: () => this.#rollback.askAgain() },
         { name: 'reach those who are owed something', run: () => wantOwed({ store, mesh }) },
+        { name: 'renew certificates', run: () => (renewal.look(), appointing.look()) },
         { name: 'prune', run: () => pruning.run() },
         ...(parts.chores ?? []),
       ],
     });
     this.links = new Links({
-      ...{ store, inbox, roster, renaming, leaving, removal, chronicler, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
+      ...{ store, inbox, ...this.membership, chronicler, clock, log, outbox: this.#outbox, rollback: this.#rollback, registry: this.registry },
       ...{ replies: this.#replies, relay: this.#relay, inspection: this.#inspection, operator: this.#operator, work: this.#work, presence: this.#presence },
     });
   }
@@ -214,7 +206,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#notifications.start();
     await this.#sharing.start();
     this.#hasRecovered = true;
-    await this.removal.start();
+    await this.membership.removal.start();
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
     await this.#projects.start();
@@ -224,6 +216,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#rollback.start();
     this.#runner.wakeAll();
     wantOwed(this.#parts);
+    this.membership.renewal.look();
     await this.#presence.start();
   }
 
@@ -256,13 +249,14 @@ export class Broker implements BrokerApi, Startable {
     await this.#notifications.stop();
     await this.#presence.stop();
     await this.#housekeeping.stop();
+    await Promise.all([this.membership.renewal.stop(), this.membership.appointing.stop()]);
     await this.#projects.stop();
     await this.registry.stop();
     await this.#rollback.stop();
     await this.#deadlines.stop();
     await this.#work.stop();
     await this.links.settled();
-    await this.removal.settled();
+    await this.membership.removal.settled();
     await this.#agents.settled();
     this.#feed.wakeAll();
   }
@@ -311,8 +305,8 @@ export class Broker implements BrokerApi, Startable {
   readonly replyToFlight: BrokerApi['replyToFlight'] = (input) => this.#judging(() => this.#relay.give(input));
   readonly listWaiting: BrokerApi['listWaiting'] = () => this.#waiting.list();
   readonly redriveDelivery: BrokerApi['redriveDelivery'] = (input) => {
-    const { store } = this.#parts;
-    return redrive({ store, find: (id) => this.#flights.find(id), invoke: (wanted) => this.#acceptance.invoke(wanted) }, input);
+    const { store, traces } = this.#parts;
+    return redrive({ store, traces, find: (id) => this.#flights.find(id), invoke: (wanted) => this.#acceptance.invoke(wanted) }, input);
   };
   readonly getFlight: BrokerApi['getFlight'] = (id) => this.#flights.show(id);
   readonly readDiff: BrokerApi['readDiff'] = (id) => this.#work.diff(id);
@@ -323,16 +317,19 @@ export class Broker implements BrokerApi, Startable {
   readonly report: BrokerApi['report'] = (sinceMs) => this.#operator.report(sinceMs);
   readonly export: BrokerApi['export'] = (input, signal) => this.#operator.export(input, signal);
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);
-  readonly backup: BrokerApi['backup'] = (path) => this.#parts.store.backup(path);
+  readonly backup: BrokerApi['backup'] = (path, tell) => this.#parts.store.backup(path, tell);
   readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
   readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
+  readonly addIssuer: BrokerApi['addIssuer'] = (node) => this.membership.appointing.add(node);
+  readonly exportRecovery: BrokerApi['exportRecovery'] = (input) => this.#parts.recovery.exportRecovery(input);
+  readonly importRecovery: BrokerApi['importRecovery'] = (input) => this.#parts.recovery.importRecovery(input);
   readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);
 
   readonly pending: BrokerApi['pending'] = async () => Promise.resolve().then(() => this.admission.pending());
-  readonly renameNode: BrokerApi['renameNode'] = (name) => this.#renaming.rename(name);
-  readonly leaveMesh: BrokerApi['leaveMesh'] = (input) => this.#leaving.leave(input);
+  readonly renameNode: BrokerApi['renameNode'] = (name) => this.membership.renaming.rename(name);
+  readonly leaveMesh: BrokerApi['leaveMesh'] = (input) => this.membership.leaving.leave(input);
   readonly members: BrokerApi['members'] = () => Promise.resolve(membersSeen(this.#parts));
-  readonly removeMember: BrokerApi['removeMember'] = (node, by) => this.removal.remove(node, by);
+  readonly removeMember: BrokerApi['removeMember'] = (node, by) => this.membership.removal.remove(node, by);
 
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
@@ -385,7 +382,8 @@ export class Broker implements BrokerApi, Startable {
     return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
-  #refusal(): BrokerError | undefined {
+  /** Why it takes no new work. */
+  refusal(): BrokerError | undefined {
     if (this.#isLeaving) return unavailable('this node is leaving its mesh, and takes no new work until it has', 'try again in a moment');
     return this.#isDraining ? unavailable('this node is going down and takes no new work', 'start it again: beckon up') : undefined;
   }

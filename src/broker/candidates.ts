@@ -114,7 +114,7 @@ export class Candidates {
   #holder(name: string): NodeId | undefined {
     const { store, self } = this.#parts;
     const others = store.read.membersNamed(name).filter((each) => belongs(each) && each.nodeId !== self.nodeId);
-    const own = self.name() === name ? [{ nodeId: self.nodeId, name, notBeforeMs: self.certifiedAtMs() }] : [];
+    const own = self.name() === name ? [{ nodeId: self.nodeId, name, notBeforeMs: self.namedSinceMs() }] : [];
     return nameHolders([...others, ...own]).get(name);
   }
 

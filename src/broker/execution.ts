@@ -15,6 +15,7 @@ import type { Endings } from './endings.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { RunRequests } from './requests.ts';
 import { RunLimits } from './run-limits.ts';
+import { storedWork } from './stored-work.ts';
 import { lostSight, outputLost, verdictFrom } from './verdicts.ts';
 import type { StopCause } from './verdicts.ts';
 
@@ -51,18 +52,12 @@ export class Execution {
   /** Its start is stored. Resolves when its verdict is, too. @param work when it is at hand */
   async run(active: ActiveRun, flight: Flight, prepared: Prepared, work?: Work): Promise<void> {
     try {
-      await this.#run(active, flight, prepared, work ?? this.#stored(flight));
+      await this.#run(active, flight, prepared, work ?? (await storedWork(this.#parts.store, flight.invocationId)));
     } catch (error) {
       // `started` is written, so an end is owed.
       this.#parts.log.error({ flightId: flight.id, err: error }, 'a run was lost sight of');
       await this.#parts.endings.finishSurely(flight, { state: 'indeterminate', error: lostSight });
     }
-  }
-
-  #stored({ invocationId }: Flight): Work | undefined {
-    const { read } = this.#parts.store;
-    const [invocation, task] = [read.invocation(invocationId), read.task(invocationId)];
-    return invocation === undefined || task === undefined ? undefined : { invocation, task };
   }
 
   async #run(active: ActiveRun, flight: Flight, { endpoint, harness }: Prepared, work: Work | undefined): Promise<void> {

@@ -8,12 +8,14 @@ import type { InvocationId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { CallingFlight, LocalCaller } from './api.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import type { Self } from './self.ts';
 
 export interface FlightCallersParts {
   readonly store: Pick<Store, 'read'>;
   readonly self: Pick<Self, 'nodeId'>;
   readonly tokens: FlightTokens;
+  readonly traces: FlightTraces;
 }
 
 export class FlightCallers {
@@ -33,7 +35,8 @@ export class FlightCallers {
     const invocation = store.read.invocation(flight.invocationId);
     if (invocation === undefined || flight.state === 'queued' || isTerminal(flight.state)) throw refused(`is of a flight that does not run: it is ${flight.state}`);
     const { id: invocationId, target, ancestry } = invocation;
-    return { id: `agent:${target}`, flight: { flightId: flight.id, invocationId, target, ancestry } };
+    const trace = this.#parts.traces.ofRun(invocation, flight.run);
+    return { id: `agent:${target}`, flight: { flightId: flight.id, invocationId, target, ancestry, ...(trace === undefined ? {} : { trace }) } };
   }
 
   /** A process that was kept for its session has the token of its first turn: it stands for the turn that runs now. */

@@ -36,7 +36,11 @@ export class GroupAcceptance {
     this.#parts = parts;
   }
 
-  async invokeAll(input: InvokeAllInput): Promise<AcceptedGroup> {
+  invokeAll(input: InvokeAllInput): Promise<AcceptedGroup> {
+    return this.#parts.acceptance.measured(() => this.#invokeAll(input));
+  }
+
+  async #invokeAll(input: InvokeAllInput): Promise<AcceptedGroup> {
     const { store, acceptance, resolver, ulids } = this.#parts;
     const payloadHash = acceptance.checked(input);
     if (input.session.mode === 'named') throw invalid('a session is of one agent: --session and --all exclude each other', 'use --continue to go on in the last session of each');

@@ -22,6 +22,8 @@ import type { Store } from '../domain/store-port.ts';
 import type { Claim } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
+import type { FlightTraces } from './flight-traces.ts';
+import type { BrokerMeasures } from './measures.ts';
 import type { Policy } from './policy.ts';
 import type { Rollback } from './rollback.ts';
 import type { Runner } from './runner.ts';
@@ -42,9 +44,11 @@ export interface InboxParts {
   readonly isLeaving: () => boolean;
   readonly rollback: () => Rollback;
   readonly sessions: Sessions;
+  readonly traces: FlightTraces;
   /** There is something for that node, and no link with it. */
   readonly want: (nodeId: NodeId) => void;
   readonly policy: Policy;
+  readonly measures?: BrokerMeasures | undefined;
 }
 
 export class Inbox {
@@ -86,7 +90,7 @@ export class Inbox {
 
   async forward(link: Link, message: Forward): Promise<void> {
     const { task } = message;
-    const invocation = this.#asCalledNow(message.invocation);
+    const invocation = this.#parts.traces.received(this.#asCalledNow(message.invocation));
     // It is not coming back to this mesh: better known now than when all have heard of it.
     if (this.#parts.isLeaving() && this.#parts.store.read.flight(flightOfInvocation(invocation.id)) === undefined) {
       this.#reject(link, invocation.id, 'peer_rejected', unavailable(`${this.#parts.self.name()} is leaving the mesh`, 'invoke it on another node'));
@@ -109,10 +113,12 @@ export class Inbox {
       const result = await this.#parts.store.write.receive({ stamp, invocation, task, queueLimit: usualQueueLimit, retryAfterMs, originOwner: link.peer.owner, ...sessionOf, start: claim !== undefined });
       if (result === 'cancelled') {
         claim?.dropped();
+        this.#parts.measures?.forwards.add('cancelled_before');
         link.send({ type: 'cancelled_unknown', invocationId: invocation.id, hlc: stamp.hlc });
         return;
       }
       const { flight, fresh } = result;
+      this.#parts.measures?.forwards.add(fresh ? 'received' : 'known');
       // Its event `started`, which is told at once, says that it was received, too.
       if (claim !== undefined && fresh && flight.state === 'running') return claim.started(flight);
       claim?.dropped();
@@ -137,6 +143,7 @@ export class Inbox {
 
   /** This node is going down: the origin keeps it, and brings it again when this node is back. */
   #putOff(link: Link, { invocation: { id }, attempt }: Forward): void {
+    this.#parts.measures?.forwards.add('draining');
     const { hlc } = this.#parts.chronicler.stamp();
     const known = this.#parts.store.read.flight(flightOfInvocation(id));
     if (known === undefined) link.send({ type: 'draining', invocationId: id, attempt, hlc });
@@ -227,6 +234,7 @@ export class Inbox {
   }
 
   #reject(link: Link, invocationId: InvocationId, reason: FailureReason, error: BrokerError): void {
+    this.#parts.measures?.forwards.add(reason);
     if (this.#isWorthALine(reason)) this.#parts.log.warn({ ...peerFields(link.peer), invocationId, reason, code: error.code }, 'an invocation was refused');
     link.send({ type: 'reject', invocationId, reason, error: error.toInfo(), hlc: this.#parts.chronicler.stamp().hlc });
   }

@@ -8,6 +8,7 @@ import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
+import type { Appointing } from './appointing.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
@@ -19,6 +20,8 @@ import type { NodePresence } from './presence.ts';
 import type { Registry } from './registry.ts';
 import type { Rollback } from './rollback.ts';
 import type { Renaming } from './renaming.ts';
+import type { Renewal } from './renewal.ts';
+import type { Renewals } from './renewals.ts';
 import type { Replies } from './replies.ts';
 import type { ReplyRelay } from './reply-relay.ts';
 import { isOwed } from './owed.ts';
@@ -40,6 +43,9 @@ export interface LinksParts {
   readonly work: FlightWork;
   readonly presence: NodePresence;
   readonly renaming: Renaming;
+  readonly appointing: Appointing;
+  readonly renewal: Renewal;
+  readonly renewals: Renewals;
   readonly leaving: Leaving;
   readonly removal: Removal;
   readonly clock: Clock;
@@ -61,6 +67,7 @@ export class Links implements LinkHandler {
     roster.linkUp(link);
     registry.linkUp(link);
     this.#parts.presence.linkUp(link);
+    this.#parts.renewal.linkUp();
     inbox.linkUp(link);
     replies.linkUp(link);
     this.#track(peerFields(link.peer), outbox.linkUp(link));
@@ -79,7 +86,7 @@ export class Links implements LinkHandler {
   }
 
   onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
-    const { work, relay, renaming, leaving, removal, registry, inspection, operator } = this.#parts;
+    const { work, relay, renaming, renewals, appointing, leaving, removal, registry, inspection, operator } = this.#parts;
     if (removal.isRemoved(link.peer.nodeId)) return Promise.reject(denied(`${link.peer.name} was removed from the mesh`));
     switch (query.type) {
       case 'diff':
@@ -89,6 +96,12 @@ export class Links implements LinkHandler {
         return relay.answer(link, query);
       case 'rename':
         return renaming.answer(link, query);
+      case 'renew':
+        return renewals.answer(link, query);
+      case 'issuer_key':
+      case 'become_issuer':
+      case 'renew_issuer':
+        return appointing.answer(link, query);
       case 'leave':
         return leaving.answer(link, query);
       case 'remove':

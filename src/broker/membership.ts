@@ -2,22 +2,34 @@
 import type { Harness } from '../domain/harness-port.ts';
 import type { RevocationSeal } from '../domain/ports.ts';
 import type { Membership, Member, RemovedFrom } from '../domain/store-port.ts';
-import type { CertificateChain } from '../domain/trust.ts';
+import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import { Appointing } from './appointing.ts';
+import type { IssuerPorts } from './appointing.ts';
 import { Leaving } from './leaving.ts';
 import type { LeavingParts } from './leaving.ts';
 import { Removal } from './removal.ts';
 import type { RemovalParts } from './removal.ts';
+import { Renewal } from './renewal.ts';
+import type { RenewalParts } from './renewal.ts';
+import { Renewals } from './renewals.ts';
 import { Renaming } from './renaming.ts';
 import type { CertificateWish, RenamingParts } from './renaming.ts';
 import { Roster } from './roster.ts';
 import type { RosterParts } from './roster.ts';
 
 /** What the core needs done outside of it: keys, certificates, the network port. */
-export interface MembershipPorts {
+export interface MembershipPorts extends IssuerPorts {
   /** Undefined: this node is no issuer. */
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
   /** This node's own chain and name were replaced. */
   readonly onRenamed: (name: string) => Promise<void>;
+  /** The same, under the name that it had. */
+  readonly onRenewed: () => Promise<void>;
+  /** What a certificate says, whoever signed it. @throws BrokerError */
+  readonly readLeaf: (leaf: Uint8Array) => PeerIdentity;
+  /** Against this mesh's root, as of now or, when it has ended, of its end: who that node is, and no more. @throws BrokerError `unauthenticated` */
+  readonly recognise: (chain: CertificateChain) => PeerIdentity;
+  readonly renewAtEntrance: RenewalParts['renewAtEntrance'];
   /** What is lost with this node's keys, a sentence each. */
   readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
   /** This node was removed from its mesh: it speaks to nobody there any more. */
@@ -29,8 +41,9 @@ export interface MembershipPorts {
   readonly onLeft: (membership: Pick<Membership, 'meshId' | 'name'>) => Promise<void>;
 }
 
-type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft'> &
+type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft' | 'recognise'> &
   Omit<RenamingParts, 'announce' | keyof MembershipPorts> &
+  Omit<RenewalParts, 'take' | keyof MembershipPorts> &
   Omit<LeavingParts, 'roster' | keyof MembershipPorts> &
   Omit<RemovalParts, 'spread' | 'seal' | 'revocations' | keyof MembershipPorts> & {
     readonly ports: MembershipPorts;
@@ -39,10 +52,24 @@ type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft'> &
     readonly onAddresses: () => void;
   };
 
-export function makeMembership(parts: Parts): { readonly roster: Roster; readonly renaming: Renaming; readonly leaving: Leaving; readonly removal: Removal } {
+export interface MembershipSides {
+  readonly roster: Roster;
+  readonly renaming: Renaming;
+  /** Who lets others in. */
+  readonly appointing: Appointing;
+  /** Of this node's certificate. */
+  readonly renewal: Renewal;
+  /** Of those of others, by this node. */
+  readonly renewals: Renewals;
+  readonly leaving: Leaving;
+  readonly removal: Removal;
+}
+
+export function makeMembership(parts: Parts): MembershipSides {
   const { ports, harnesses, onAddresses, ...shared } = parts;
   const roster: Roster = new Roster({
     ...shared,
+    recognise: ports.recognise,
     onOwnChain: (chain, identity) => renaming.adopt(chain, identity),
     onLeft: (nodeId) => leaving.memberLeft(nodeId),
   });
@@ -50,6 +77,10 @@ export function makeMembership(parts: Parts): { readonly roster: Roster; readonl
     ...shared,
     certify: ports.certify,
     announce: (members) => roster.announce(members),
+    onRenewed: async () => {
+      await ports.onRenewed();
+      roster.announce();
+    },
     onRenamed: async (name, agents) => {
       for (const { from, to } of agents) for (const harness of harnesses.values()) harness.renamed?.(from, to);
       parts.runner.renamed(agents);
@@ -58,6 +89,11 @@ export function makeMembership(parts: Parts): { readonly roster: Roster; readonl
       onAddresses();
     },
   });
+  const { certify, readLeaf, recognise, renewAtEntrance } = ports;
+  const renewal = new Renewal({ ...shared, certify, readLeaf, renewAtEntrance, take: (chain) => renaming.renewed(chain) });
+  const renewals = new Renewals({ ...shared, certify, recognise, announce: (members) => roster.announce(members) });
+  const { holdsRootKey, certifyIssuer, offerIssuerKey, isOffered, becomeIssuer, lifeOf, isOfKey } = ports;
+  const appointing = new Appointing({ ...shared, holdsRootKey, certifyIssuer, offerIssuerKey, isOffered, becomeIssuer, lifeOf, isOfKey, announce: () => roster.rulesChanged() });
   const leaving = new Leaving({
     ...shared,
     roster,
@@ -74,5 +110,5 @@ export function makeMembership(parts: Parts): { readonly roster: Roster; readonl
     onSelfRemoved: ports.onSelfRemoved,
     spread: (revocation, from) => shared.spread.tell({ type: 'registry_entry', entry: { revocation } }, from),
   });
-  return { roster, renaming, leaving, removal };
+  return { roster, renaming, appointing, renewal, renewals, leaving, removal };
 }

@@ -3,6 +3,7 @@ import { parseNodeRef } from '../domain/address.ts';
 import { BrokerError } from '../domain/errors.ts';
 import { asNodeId } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { namedSince } from '../domain/name-holder.ts';
 import { nearestNames } from '../domain/nearest.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Self } from './self.ts';
@@ -29,10 +30,10 @@ export class Nodes {
   find(text: string): NodeId {
     const { self, store } = this.#parts;
     const ref = parseNodeRef(text);
-    const all = [{ name: self.name(), nodeId: self.nodeId, notBeforeMs: self.certifiedAtMs() }, ...store.read.members()];
+    const all = [{ name: self.name(), nodeId: self.nodeId, notBeforeMs: self.namedSinceMs() }, ...store.read.members()];
     const found = all
       .filter((each) => (ref.kind === 'id' ? each.nodeId === ref.nodeId : each.name === ref.name))
-      .toSorted((a, b) => Number('left' in a || 'removed' in a) - Number('left' in b || 'removed' in b) || a.notBeforeMs - b.notBeforeMs || (a.nodeId < b.nodeId ? -1 : 1))[0];
+      .toSorted((a, b) => Number('left' in a || 'removed' in a) - Number('left' in b || 'removed' in b) || namedSince(a) - namedSince(b) || (a.nodeId < b.nodeId ? -1 : 1))[0];
     if (found !== undefined) return asNodeId(found.nodeId);
     const names = [...new Set(all.map((each) => each.name))];
     const near = ref.kind === 'name' ? nearestNames(ref.name, names) : [];

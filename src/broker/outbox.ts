@@ -14,8 +14,10 @@ import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
+import type { FlightTraces } from './flight-traces.ts';
 import { taskBytes } from '../domain/invocation.ts';
 import type { Work } from '../domain/invocation.ts';
+import { storedWork } from './stored-work.ts';
 import { Window } from './window.ts';
 
 /** Forwards without receipt on one link: what is more waits in the store. */
@@ -30,6 +32,7 @@ export interface OutboxParts {
   readonly feed: Feed;
   readonly clock: Clock;
   readonly ulids: UlidSource;
+  readonly traces: FlightTraces;
   readonly log: Log;
 }
 
@@ -101,7 +104,8 @@ export class Outbox {
     if (!isHeld) this.#notHeld.set(flight.invocationId, flight.ownerNodeId);
     const current = this.#parts.mesh().link(flight.ownerNodeId);
     if (current === undefined) void this.#parts.mesh().want(flight.ownerNodeId);
-    if (link !== undefined && link === current) this.#forward(link, flight.invocationId, 1, work === undefined ? undefined : { flight, ...work });
+    if (link !== undefined && link === current && work !== undefined) this.#forward(link, 1, flight, work);
+    else if (link !== undefined && link === current) void this.#settle(this.#forwardStored(link, flight.invocationId, 1));
     else if (current !== undefined) void this.#settle(this.#forwardUnsent(current));
     else if (!isHeld) void this.#settle(this.#failNotHeld(flight.invocationId, 'the link was lost'));
   }
@@ -277,7 +281,7 @@ export class Outbox {
     const delivery = this.#parts.store.read.delivery(invocationId);
     if (delivery === undefined || isTerminalDelivery(delivery.status)) return;
     // The owner could not take it when it came over this very link: the same attempt goes out again.
-    if (delivery.status === 'sent') this.#forward(link, invocationId, delivery.attempts);
+    if (delivery.status === 'sent') await this.#forwardStored(link, invocationId, delivery.attempts);
     else await this.#attempt(link, invocationId, delivery.attempts + 1);
   }
 
@@ -287,8 +291,7 @@ export class Outbox {
     if (window === undefined || window.has(invocationId)) return;
     await window.room();
     if (!link.isUp || this.isDraining(link) || window.has(invocationId)) return;
-    const task = this.#parts.store.read.task(invocationId);
-    window.add(invocationId, { addedAtMs: this.#parts.clock.monotonic(), bytes: task === undefined ? 0 : taskBytes(task) });
+    window.add(invocationId, { addedAtMs: this.#parts.clock.monotonic(), bytes: this.#parts.store.read.taskBytes(invocationId) });
     void this.#settle(this.#beginAndForward(link, window, invocationId, number));
   }
 
@@ -300,30 +303,25 @@ export class Outbox {
       return;
     }
     this.#parts.feed.changed(flightOfInvocation(invocationId));
-    if (this.#parts.mesh().link(link.peer.nodeId) === link) this.#forward(link, invocationId, number);
+    if (this.#parts.mesh().link(link.peer.nodeId) === link) await this.#forwardStored(link, invocationId, number);
     // The link went while the attempt was written, and the attempts that were lost with it were collected before.
     else await this.#loseAttempts(link.peer.nodeId, 'the link was lost');
   }
 
-  /** @param known what was stored a moment ago and need not be read */
-  #forward(link: Link, invocationId: InvocationId, attempt: number, known = this.#stored(invocationId)): void {
-    const { chronicler, clock } = this.#parts;
-    if (known === undefined || isTerminal(known.flight.state)) return;
-    const { flight, invocation, task } = known;
-    this.#sides.get(link)?.window.add(invocationId, { addedAtMs: clock.monotonic(), bytes: taskBytes(task) });
-    const now = clock.now();
-    const limits = {
-      ...invocation.limits,
-      holdMs: Math.max(0, flight.holdUntilMs - now),
-      totalMs: Math.max(0, flight.totalUntilMs - now),
-    };
-    link.send({ type: 'forward', invocation: { ...invocation, limits }, task, attempt, hlc: chronicler.stamp().hlc });
+  async #forwardStored(link: Link, invocationId: InvocationId, attempt: number): Promise<void> {
+    const { store, mesh } = this.#parts;
+    const work = await storedWork(store, invocationId);
+    // A link that went meanwhile has lost the attempt, and the next one begins another.
+    if (work !== undefined && mesh().link(link.peer.nodeId) === link) this.#forward(link, attempt, store.read.flight(flightOfInvocation(invocationId)), work);
   }
 
-  #stored(invocationId: InvocationId): (Work & { readonly flight: Flight }) | undefined {
-    const { read } = this.#parts.store;
-    const [invocation, task, flight] = [read.invocation(invocationId), read.task(invocationId), read.flight(flightOfInvocation(invocationId))];
-    return invocation === undefined || task === undefined || flight === undefined ? undefined : { invocation, task, flight };
+  #forward(link: Link, attempt: number, flight: Flight | undefined, { invocation, task }: Work): void {
+    const { chronicler, clock } = this.#parts;
+    if (flight === undefined || isTerminal(flight.state)) return;
+    this.#sides.get(link)?.window.add(invocation.id, { addedAtMs: clock.monotonic(), bytes: taskBytes(task) });
+    const now = clock.now();
+    const limits = { ...invocation.limits, holdMs: Math.max(0, flight.holdUntilMs - now), totalMs: Math.max(0, flight.totalUntilMs - now) };
+    link.send({ type: 'forward', invocation: this.#parts.traces.forwarded({ ...invocation, limits }, attempt), task, attempt, hlc: chronicler.stamp().hlc });
   }
 
   async #loseAttempts(toNodeId: NodeId, detail: string): Promise<void> {

@@ -6,11 +6,14 @@ import { mayRedrive } from '../domain/redrive.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { AcceptedFlight, InvokeInput, LocalCaller } from './api.ts';
+import type { FlightTraces } from './flight-traces.ts';
+import { storedTask } from './stored-work.ts';
 
 export interface RedriveParts {
   readonly store: Store;
   readonly find: (argument: string) => Flight;
   readonly invoke: (input: InvokeInput) => Promise<AcceptedFlight>;
+  readonly traces: FlightTraces;
 }
 
 export interface RedriveInput {
@@ -26,7 +29,7 @@ export interface RedriveInput {
  * @throws `conflict` when it completed, may still run, may have run and that is not `confirmed`, or its task was pruned;
  * and what an invocation is refused with
  */
-export async function redrive({ store, find, invoke }: RedriveParts, { id, caller, confirmed }: RedriveInput): Promise<AcceptedFlight> {
+export async function redrive({ store, find, invoke, traces }: RedriveParts, { id, caller, confirmed }: RedriveInput): Promise<AcceptedFlight> {
   const flight = find(id);
   const { invocationId } = flight;
   const short = flight.id.slice(-6);
@@ -50,9 +53,10 @@ export async function redrive({ store, find, invoke }: RedriveParts, { id, calle
     if (earlier.state === 'completed' || earlier.finishedAtMs === undefined) return { flight: earlier, deduplicated: true };
     throw conflict(`it was redriven already, as ${earlier.invocationId}, which ended ${earlier.state}`, `redrive that one: beckon delivery redrive ${earlier.id.slice(-6)}`);
   }
-  const task = store.read.task(invocationId);
+  const task = await storedTask(store, invocationId);
   if (task === undefined) throw new BrokerError('conflict', 'its task is no longer stored', { hint: 'invoke it again with the task' });
   const { runMs, idleMs } = invocation.limits;
+  const trace = traces.ofAnother(invocation);
   return invoke({
     caller,
     selector: { address: formatAddress(parseAddress(invocation.target)), any: false, all: false, anyOwner: true, capabilities: [], labels: {}, cwd: '/' },
@@ -63,6 +67,7 @@ export async function redrive({ store, find, invoke }: RedriveParts, { id, calle
     session: invocation.session,
     noHold: false,
     rerunnable: invocation.rerunnable,
+    ...(trace === undefined ? {} : { trace }),
     ...(runMs === undefined ? {} : { runLimitMs: runMs }),
     ...(idleMs === undefined ? {} : { idleLimitMs: idleMs }),
   });

@@ -9,7 +9,8 @@ import { peerFields } from '../domain/log-fields.ts';
 import { belongs } from '../domain/membership.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import { isInForce } from '../domain/renewal.ts';
 import type { Member, Readdressed, Store } from '../domain/store-port.ts';
 import { isLaterCertificate, isSameCertificate } from '../domain/trust.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
@@ -25,6 +26,8 @@ export interface CertificateWish {
   readonly name: string;
   readonly owner: string;
   readonly laterThanMs: number;
+  /** Since when it has that name, when it had it before; see `PeerIdentity`. */
+  readonly namedSinceMs?: number;
 }
 
 export interface RenamingParts {
@@ -32,6 +35,7 @@ export interface RenamingParts {
   readonly self: Self;
   readonly chronicler: Chronicler;
   readonly mesh: () => Mesh;
+  readonly clock: Clock;
   readonly log: Log;
   /** Against this mesh's root, now. @throws BrokerError `unauthenticated` */
   readonly verify: (chain: CertificateChain) => PeerIdentity;
@@ -39,6 +43,8 @@ export interface RenamingParts {
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
   /** This node's own chain was replaced: it speaks under it from now on. */
   readonly onRenamed: (name: string, agents: readonly Readdressed[]) => Promise<void>;
+  /** The same, under the name that it had. */
+  readonly onRenewed: () => Promise<void>;
   /** Its own certificate, or that of a member it renamed, is to be told. */
   readonly announce: (members: readonly Member[]) => void;
 }
@@ -67,13 +73,18 @@ export class Renaming {
     return { name, was };
   }
 
+  /** A new certificate under whatever name the issuer knows. @throws BrokerError `unauthenticated` for one of another node or person */
+  async renewed(chain: CertificateChain): Promise<void> {
+    await this.#take(chain, this.#parts.verify(chain).name);
+  }
+
   /** A certificate of this node that is newer than its own: an answer that did not arrive, or came after its store was put back. */
   async adopt(chain: CertificateChain, identity: PeerIdentity): Promise<void> {
-    const { store, self, log } = this.#parts;
+    const { store, self, clock, log } = this.#parts;
     const isNewer = (): boolean => {
       const membership = store.read.membership();
       const own = membership === undefined ? undefined : { notBeforeMs: self.certifiedAtMs(), leaf: membership.chain.leaf };
-      return own !== undefined && isLaterCertificate({ notBeforeMs: identity.notBeforeMs, leaf: chain.leaf }, own) && identity.owner === membership?.owner;
+      return own !== undefined && isInForce(identity, clock.now()) && isLaterCertificate({ notBeforeMs: identity.notBeforeMs, leaf: chain.leaf }, own) && identity.owner === membership?.owner;
     };
     if (!isNewer()) return;
     // One that was just asked for is stored first.
@@ -138,14 +149,17 @@ export class Renaming {
   }
 
   async #store(chain: CertificateChain, name: string): Promise<void> {
-    const { store, self, chronicler, verify, onRenamed } = this.#parts;
+    const { store, self, chronicler, verify, onRenamed, onRenewed } = this.#parts;
     const identity = verify(chain);
     if (identity.nodeId !== self.nodeId || identity.name !== name || identity.owner !== self.owner()) {
       throw new BrokerError('unauthenticated', 'the certificate that came back is not the one that was asked for');
     }
     const own = store.read.membership()?.chain.leaf;
     if (own !== undefined && isSameCertificate(own, chain.leaf)) return;
-    await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), name, chain }));
+    if (name === self.name()) {
+      await store.write.replaceOwnChain({ stamp: chronicler.stamp(), name, chain });
+      await onRenewed();
+    } else await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), name, chain }));
   }
 }
 

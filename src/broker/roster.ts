@@ -37,8 +37,8 @@ export interface RosterParts {
   readonly revocations: Revocations | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  /** Against this mesh's root, now. @throws BrokerError `unauthenticated` */
-  readonly verify: (chain: CertificateChain) => PeerIdentity;
+  /** Against this mesh's root, as of now or, when it has ended, of its end. @throws BrokerError `unauthenticated` */
+  readonly recognise: (chain: CertificateChain) => PeerIdentity;
   readonly seal: RecordSeal;
   readonly ownAddresses: () => readonly string[];
   /** Members became known, or known by other addresses: they may be dialled. */
@@ -235,12 +235,12 @@ export class Roster {
     if (identity?.nodeId === self.nodeId) slice.own.push({ chain, identity });
     const seen = known ?? identity;
     if (seen === undefined || seen.nodeId === self.nodeId) return;
-    const { nodeId, name, owner, notBeforeMs } = seen;
+    const { nodeId, name, owner, notBeforeMs, namedSinceMs } = seen;
     const before = known ?? store.read.member(nodeId);
     // Only a node itself moves its addresses; another's word counts for a node not known yet.
     const kept = (nodeId === from && addresses.length > 0) || before === undefined || before.addresses.length === 0 ? addresses.slice(0, addressLimit) : before.addresses;
     if (known !== undefined && String(kept) === String(known.addresses)) return;
-    slice.learned.push({ nodeId, name, owner, chain, notBeforeMs, addresses: kept });
+    slice.learned.push({ nodeId, name, owner, chain, notBeforeMs, ...(namedSinceMs === undefined ? {} : { namedSinceMs }), addresses: kept });
   }
 
   async #learn(learned: readonly Member[], from: NodeId, meshId: MeshId | undefined): Promise<number> {
@@ -260,16 +260,16 @@ export class Roster {
     const { self, log } = this.#parts;
     for (const each of news) {
       if (each.name !== self.name()) continue;
-      const own = { nodeId: self.nodeId, name: self.name(), notBeforeMs: self.certifiedAtMs() };
+      const own = { nodeId: self.nodeId, name: self.name(), notBeforeMs: self.namedSinceMs() };
       if (nameHolders([own, each]).get(each.name) === self.nodeId) continue;
       log.warn(peerFields(each), `another node was called ${each.name} before this one: this one is found by its id only, ${self.nodeId}; beckon mesh rename OTHER gives it another name`);
     }
   }
 
-  /** A certificate that has ended is no offence of the peer that still lists it. */
+  /** Also one that has ended: all are to know of the same members, and its node is let in by none of them. */
   #verified(from: NodeId, chain: CertificateChain): (PeerIdentity & { readonly nodeId: NodeId }) | undefined {
     try {
-      return this.#parts.verify(chain);
+      return this.#parts.recognise(chain);
     } catch (error) {
       this.#parts.log.debug({ peerId: from, why: toBrokerError(error).message }, 'a member in a roster was not believed');
       return undefined;

@@ -10,7 +10,9 @@ export interface Self {
   readonly version: string;
   name(): string;
   owner(): string;
-  /** From when on its certificate is in force, ms; 0 without a mesh. Of two nodes with one name the earlier keeps it. */
+  /** From when on its certificate is in force, ms; 0 without a mesh. */
   certifiedAtMs(): number;
+  /** From when on it has its name in the mesh, ms; 0 without one. Of two nodes with one name the earlier keeps it. */
+  namedSinceMs(): number;
   mesh(): { readonly id: MeshId; readonly name: string } | undefined;
 }

@@ -4,6 +4,7 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { agentDocument } from './json.ts';
+import { LetGo } from './let-go.ts';
 import { LiveScreen } from './live-screen.ts';
 
 /** How often what is relative to now is drawn again. */
@@ -19,20 +20,15 @@ interface View {
 
 /** Ends with Ctrl-C, `q`, or a reader that is gone. @throws BrokerError when the node goes away, or the filter names no node */
 export async function watchAgents(context: Context, filter: AgentFilter, linesOf: (views: readonly AgentView[], columns: number) => string[]): Promise<number> {
-  const { host, out } = context;
-  const letGo = new AbortController();
-  const stop = (): void => letGo.abort();
-  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], stop);
-  out.readerGone.addEventListener('abort', stop);
-  const view = out.isTerminal && !out.isJson ? new ScreenView(context, linesOf, stop) : new JsonView(context);
+  const { out } = context;
+  using letGo = new LetGo(context);
+  const view = out.isTerminal && !out.isJson ? new ScreenView(context, linesOf, letGo.now) : new JsonView(context);
   try {
     await withNode(context, async (client) => {
       for await (const update of client.watchAgents(filter, { signal: letGo.signal })) await view.show(update);
     });
   } finally {
     await view.stop();
-    release();
-    out.readerGone.removeEventListener('abort', stop);
   }
   return exitOk;
 }

@@ -1,5 +1,6 @@
 /** The records of this node, for other programs. */
 import type { Command } from 'commander';
+import { invalid } from '../domain/errors.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
@@ -33,25 +34,19 @@ async function exportRecords(context: Context, _args: readonly string[], options
   const { out, host } = context;
   const nowMs = host.clock.now();
   const [since, until] = [text(options, 'since'), text(options, 'until')].map((each) => (each === undefined ? undefined : sinceMs(each, nowMs)));
-  const letGo = new AbortController();
-  const stop = (): void => letGo.abort();
-  out.readerGone.addEventListener('abort', stop);
-  try {
-    return await withNode(
-      context,
-      async (client) => {
-        let names: Names = {};
-        const input = { ...(since === undefined ? {} : { sinceMs: since }), ...(until === undefined ? {} : { untilMs: until }) };
-        for await (const line of client.export(input, { signal: letGo.signal })) {
-          if (line.type === 'begin') names = namesOf(line.names);
-          const atMs = line.type === 'flight' ? line.flight.acceptedAtMs : line.type === 'fact' ? line.fact.atMs : line.atMs;
-          await out.event(line.type === 'begin' ? 'export' : line.type, exportFields(line, names), atMs);
-        }
-        return exitOk;
-      },
-      { offline: true },
-    );
-  } finally {
-    out.readerGone.removeEventListener('abort', stop);
-  }
+  if (since !== undefined && until !== undefined && until <= since) throw invalid('that period ends before it begins', 'for example --since 2026-03-01 --until 2026-04-01');
+  const input = { ...(since === undefined ? {} : { sinceMs: since }), ...(until === undefined ? {} : { untilMs: until }) };
+  return await withNode(
+    context,
+    async (client) => {
+      let names: Names = {};
+      for await (const line of client.export(input, { signal: out.readerGone })) {
+        if (line.type === 'begin') names = namesOf(line.names);
+        const atMs = line.type === 'flight' ? line.flight.acceptedAtMs : line.type === 'fact' ? line.fact.atMs : line.atMs;
+        await out.event(line.type === 'begin' ? 'export' : line.type, exportFields(line, names), atMs);
+      }
+      return exitOk;
+    },
+    { offline: true },
+  );
 }

@@ -107,6 +107,8 @@ export interface Host {
   onSignal(signals: readonly StopSignal[], handler: (signal: StopSignal) => void): () => void;
   /** Reads keys from the person at the terminal, even when stdin is something else; undefined without a terminal. */
   readonly readKey: ReadKey | undefined;
+  /** A line that is typed and not shown; undefined when the terminal is gone or the person gave up. Undefined itself without a terminal. */
+  readonly readSecret: ReadKey | undefined;
   readonly node: NodeProcess;
   readonly git: Git;
   /** What the node has on this machine. */

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { invalid } from '../domain/errors.ts';
 import { checkKey } from '../domain/invocation.ts';
 import type { SessionChoice } from '../domain/invocation.ts';
+import { parseTraceContext, traceIn } from '../domain/trace-context.ts';
 import type { InvokeRequest, NodeClient } from '../client/types.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -59,6 +60,8 @@ async function invoke(context: Context, [address = '', ...words]: readonly strin
   const holdMs = typeof options['hold'] === 'number' ? options['hold'] : undefined;
   const runLimitMs = number(options, 'runLimit');
   const idleLimitMs = number(options, 'idleLimit');
+  const around = traceIn(context.host.env);
+  const trace = around === undefined ? undefined : parseTraceContext(around);
   const request: InvokeRequest = {
     selector: selectorOf(context, address, options),
     task,
@@ -71,6 +74,7 @@ async function invoke(context: Context, [address = '', ...words]: readonly strin
     ...(holdMs === undefined ? {} : { holdMs }),
     ...(runLimitMs === undefined ? {} : { runLimitMs }),
     ...(idleLimitMs === undefined ? {} : { idleLimitMs }),
+    ...(trace === undefined ? {} : { trace }),
   };
   const quiet = flag(options, 'quiet');
   const onSignal = text(options, 'onSignal') as OnSignal | undefined;

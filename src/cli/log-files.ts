@@ -1,7 +1,9 @@
 /** The files of a log, read in the order that they were written, and on while they are written and put aside. */
+import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { denied } from '../domain/errors.ts';
 
 /** A line longer than that is none of a log's. */
 const longestLine = 1024 * 1024;
@@ -76,7 +78,7 @@ async function openAll(path: string): Promise<LogReader[]> {
       if (reader !== undefined) readers.push(reader);
     }
     // While they were opened one may have been put aside, and be missing or be there twice.
-    const now = await Promise.all((await pathsOf(path)).map(inodeOf));
+    const now = (await Promise.all((await pathsOf(path)).map(inodeOf))).filter((inode) => inode !== undefined);
     if (looks === mostLooks || now.join() === readers.map(({ inode }) => inode).join()) return readers;
     for (const reader of readers) await reader.close();
   }
@@ -90,12 +92,16 @@ async function pathsOf(path: string): Promise<string[]> {
   return names?.includes(name) === true ? [...aside, path] : aside;
 }
 
+/** Undefined for what is no file, too. */
 async function inodeOf(path: string): Promise<number | undefined> {
-  return (await stat(path).catch(orAbsent))?.ino;
+  const found = await stat(path).catch(orAbsent);
+  return found?.isFile() === true ? found.ino : undefined;
 }
 
 function orAbsent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
+  if (!(error instanceof Error) || !('code' in error)) throw error;
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+  if (error.code === 'EACCES') throw denied('the log is not this user’s to read', 'it is that of the user whose node it is: as they, or by sudo');
   throw error;
 }
 
@@ -110,9 +116,14 @@ class LogReader {
     this.inode = inode;
   }
 
+  /** Undefined when it is gone, or no file: a pipe would be waited for. */
   static async open(path: string): Promise<LogReader | undefined> {
-    const file = await open(path, 'r').catch(orAbsent);
-    return file === undefined ? undefined : new LogReader(file, (await file.stat()).ino);
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(orAbsent);
+    if (file === undefined) return undefined;
+    const about = await file.stat();
+    if (about.isFile()) return new LogReader(file, about.ino);
+    await file.close();
+    return undefined;
   }
 
   /** What is whole by now, and was not read yet. */

@@ -6,6 +6,7 @@ import type { LogLevel } from '../domain/log-fields.ts';
 import { neutralise } from '../domain/text.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
+import { LetGo } from './let-go.ts';
 import { readLogFiles } from './log-files.ts';
 import type { TextLine } from './log-files.ts';
 import { isAtLeast, readLogLine, showLogLine } from './log-line.ts';
@@ -36,17 +37,7 @@ async function logs(context: Context, _args: readonly string[], options: OptionV
   const follow = flag(options, 'follow');
   const level = (text(options, 'level') ?? 'debug') as LogLevel;
   const tail = number(options, 'lines') ?? (follow ? usualTail : undefined);
-  const letGo = new AbortController();
-  const aborted = new Promise<void>((resolve) => letGo.signal.addEventListener('abort', () => resolve(), { once: true }));
-  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => letGo.abort());
-  const stop = (): void => letGo.abort();
-  out.readerGone.addEventListener('abort', stop);
-  const pause = async (): Promise<void> => {
-    const waited = Promise.withResolvers<void>();
-    const cancelTimer = host.clock.setTimer(followMs, waited.resolve);
-    await Promise.race([waited.promise, aborted]);
-    cancelTimer();
-  };
+  using letGo = new LetGo(context);
   const kept: string[] = [];
   let isTail = tail !== undefined;
   let isFound = false;
@@ -54,22 +45,17 @@ async function logs(context: Context, _args: readonly string[], options: OptionV
     isTail = false;
     for (const line of kept.splice(0)) await out.line(line);
   };
-  try {
-    for await (const line of readLogFiles(host.logPath(), { follow, signal: letGo.signal, pause })) {
-      if (line === undefined) await flush();
-      isFound ||= line !== undefined;
-      const shown = line === undefined ? undefined : show(context, line, level);
-      if (shown === undefined) continue;
-      if (!isTail) await out.line(shown);
-      else if (kept.push(shown) > (tail ?? 0)) kept.shift();
-    }
-    await flush();
-    if (!isFound && !follow) throw notFound(`there is no log yet: ${host.logPath()}`, 'the node writes it from its first start: beckon up --detach');
-    return exitOk;
-  } finally {
-    release();
-    out.readerGone.removeEventListener('abort', stop);
+  for await (const line of readLogFiles(host.logPath(), { follow, signal: letGo.signal, pause: () => letGo.pause(followMs) })) {
+    if (line === undefined) await flush();
+    isFound ||= line !== undefined;
+    const shown = line === undefined ? undefined : show(context, line, level);
+    if (shown === undefined) continue;
+    if (!isTail) await out.line(shown);
+    else if (kept.push(shown) > (tail ?? 0)) kept.shift();
   }
+  await flush();
+  if (!isFound && !follow) throw notFound(`there is no log yet: ${host.logPath()}`, 'the node writes it from its first start: beckon up --detach');
+  return exitOk;
 }
 
 /** With `--json` as it was written. What is no line of a log is shown as it is, as what it is, and has no level. */

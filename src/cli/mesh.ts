@@ -1,4 +1,4 @@
-/** Who belongs: mesh create, invite, join, rename, remove, leave, members. */
+/** Who belongs: mesh create, invite, join, rename, remove, leave, members; who lets others in is mesh-issuers.ts. */
 import type { Command } from 'commander';
 import { formatDuration } from '../domain/duration.ts';
 import { invalid } from '../domain/errors.ts';
@@ -9,6 +9,7 @@ import { paintState } from './colour.ts';
 import { duration, examples, flag, list, number, repeated, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { isoTime, localTime, relativeTime } from './output.ts';
+import { defineMeshIssuers } from './mesh-issuers.ts';
 import { leave } from './mesh-leave.ts';
 import { remove } from './mesh-remove.ts';
 import { readText } from './stdin.ts';
@@ -89,6 +90,7 @@ export function defineMesh(program: Command, on: Register): void {
       .addHelpText('after', examples('beckon mesh leave', 'beckon mesh leave --yes --timeout 5m')),
     leave,
   );
+  defineMeshIssuers(mesh, on);
   on(mesh.command('members').description('List the machines of the mesh.').addHelpText('after', examples('beckon mesh members', 'beckon mesh members --json')), members);
 }
 

@@ -9,6 +9,7 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { peerDocument } from './json.ts';
+import { LetGo } from './let-go.ts';
 import { LiveScreen } from './live-screen.ts';
 import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
@@ -49,20 +50,15 @@ async function peers(context: Context, options: OptionValues): Promise<number> {
 
 /** Ends with Ctrl-C. @throws BrokerError when the node goes away */
 async function watched(context: Context): Promise<number> {
-  const { host, out } = context;
-  const letGo = new AbortController();
-  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => letGo.abort());
-  const stop = (): void => letGo.abort();
-  out.readerGone.addEventListener('abort', stop);
-  const view = out.isJson ? new JsonView(context) : out.isTerminal ? new ScreenView(context, stop) : new LineView(context);
+  const { out } = context;
+  using letGo = new LetGo(context);
+  const view = out.isJson ? new JsonView(context) : out.isTerminal ? new ScreenView(context, letGo.now) : new LineView(context);
   try {
     await withNode(context, async (client) => {
       for await (const update of client.watchPeers({ signal: letGo.signal })) await view.show(update);
     });
   } finally {
     await view.stop();
-    release();
-    out.readerGone.removeEventListener('abort', stop);
   }
   return exitOk;
 }

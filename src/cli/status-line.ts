@@ -26,6 +26,11 @@ export class StatusLine {
     this.rest();
   }
 
+  /** The same goes on, and this is what is said of it from the next beat on. */
+  update(words: string): void {
+    this.#words = words;
+  }
+
   /** Takes it off the screen, for something else to be written. */
   clear(): void {
     this.#stopTimer?.();

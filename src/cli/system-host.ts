@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises';
 import { ReadStream } from 'node:tty';
 import { BrokerError, internal } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
+import { readSecretLine } from './secret.ts';
 import { systemGit } from './system-git.ts';
 import { streamLines, terminalLines } from './stderr-lines.ts';
 import type { DetachedNode, Host, NodeProcess, ReadKey, StopSignal } from './host.ts';
@@ -58,6 +59,9 @@ export function systemHost(parts: HostParts): Host {
     onSignal: (signals, handler) => onSignal(own, signals, handler),
     get readKey() {
       return tty.stderr ? keysOf(own.stdin, tty.stdin) : undefined;
+    },
+    get readSecret() {
+      return tty.stdin && tty.stderr ? (signal: AbortSignal) => readSecretLine(own.stdin, signal) : undefined;
     },
     examine: parts.examine,
     config: parts.config,

@@ -6,6 +6,7 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { gapWords } from './gap-words.ts';
+import { LetGo } from './let-go.ts';
 import { wrapped } from './narrow-table.ts';
 import { tailFields } from './operator-json.ts';
 import { examples, flag, parsed, text } from './options.ts';
@@ -32,19 +33,11 @@ async function tail(context: Context, _args: readonly string[], options: OptionV
   const [node, since] = [text(options, 'node'), text(options, 'since')];
   const noFollow = !flag(options, 'follow');
   const input = { noFollow, ...(node === undefined ? {} : { node }), ...(since === undefined ? {} : { sinceMs: sinceMs(since, host.clock.now()) }) };
-  const letGo = new AbortController();
-  const stop = (): void => letGo.abort();
-  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], stop);
-  out.readerGone.addEventListener('abort', stop);
-  try {
-    await withNode(context, async (client) => {
-      if (since === undefined && out.isTerminal && !out.isJson) out.note(out.dim('from now on; --since 10m shows what was before'));
-      for await (const update of client.tail(input, { signal: letGo.signal })) await show(context, update);
-    });
-  } finally {
-    release();
-    out.readerGone.removeEventListener('abort', stop);
-  }
+  using letGo = new LetGo(context);
+  await withNode(context, async (client) => {
+    if (since === undefined && out.isTerminal && !out.isJson) out.note(out.dim('from now on; --since 10m shows what was before'));
+    for await (const update of client.tail(input, { signal: letGo.signal })) await show(context, update);
+  });
   return exitOk;
 }
 

@@ -6,6 +6,7 @@ import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { agentDocument, flightDocument, peerDocument, statusDocument } from './json.ts';
+import { LetGo } from './let-go.ts';
 import { LiveScreen } from './live-screen.ts';
 import { duration, examples, number } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
@@ -32,12 +33,9 @@ export function defineTop(program: Command, on: Register): void {
 async function top(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { host, out } = context;
   const everyMs = number(options, 'every') ?? defaultEveryMs;
-  const letGo = new AbortController();
-  const stop = (): void => letGo.abort();
-  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], stop);
-  out.readerGone.addEventListener('abort', stop);
+  using letGo = new LetGo(context);
   const view = new TopView();
-  const screen = out.isTerminal && !out.isJson ? screenOf(context, view, stop) : undefined;
+  const screen = out.isTerminal && !out.isJson ? screenOf(context, view, letGo.now) : undefined;
   const show = async (): Promise<void> => {
     if (screen !== undefined) await screen.draw();
     else if (out.isJson) await out.event('top', document(view));
@@ -57,7 +55,7 @@ async function top(context: Context, _args: readonly string[], options: OptionVa
           if (signal.aborted) break;
           await show();
           if (isOnce) break;
-          await pause(context, everyMs, signal);
+          await letGo.pause(everyMs);
         }
       } finally {
         await watched.stop();
@@ -65,8 +63,6 @@ async function top(context: Context, _args: readonly string[], options: OptionVa
     });
   } finally {
     await screen?.stop();
-    release();
-    out.readerGone.removeEventListener('abort', stop);
   }
   return exitOk;
 }
@@ -144,17 +140,4 @@ function document(view: TopView): object {
     busy: busy.map(agentDocument),
     open: flights.map((each) => flightDocument(each)),
   };
-}
-
-function pause({ host }: Context, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancelTimer();
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const cancelTimer = host.clock.setTimer(ms, done);
-    signal.addEventListener('abort', done);
-    if (signal.aborted) done();
-  });
 }

@@ -11,13 +11,13 @@ import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { gapWords } from './gap-words.ts';
 import { gapDocument } from './json.ts';
+import { LetGo } from './let-go.ts';
 import { narrowTable, wrapped } from './narrow-table.ts';
 import { factFields, partyDocument, traceDocument } from './operator-json.ts';
 import { checkId, examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { isoTime, localTime, relativeTime } from './output.ts';
 import type { Output } from './output.ts';
-import { after } from './wait.ts';
 
 /** How often it is looked for more. */
 const lookMs = 1_000;
@@ -54,33 +54,28 @@ async function trace(context: Context, [invocation = '']: readonly string[], opt
 
 /** Ends when it has ended as far as all its nodes say, or with Ctrl-C. */
 async function followed(context: Context, client: NodeClient, invocation: string): Promise<number> {
-  const { out, host } = context;
-  const letGo = new AbortController();
-  const release = host.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => letGo.abort());
+  const { out } = context;
+  using letGo = new LetGo(context);
   const told = new Set<string>();
   let toldGaps = '';
   let startMs: number | undefined;
   let last: TraceView | undefined;
-  try {
-    // Its id from the first look on: `last` may soon be another one.
-    for (let id = invocation; !letGo.signal.aborted && !out.readerGone.aborted; ) {
-      const found = await client.trace(id);
-      id = found.invocationId;
-      last = found;
-      startMs ??= found.entries[0]?.fact.atMs ?? 0;
-      for (const entry of found.entries.filter(({ fact }) => !told.has(fact.id))) {
-        told.add(entry.fact.id);
-        if (out.isJson) await out.event('event', { node: entry.nodeName, ...factFields(entry) }, entry.fact.atMs);
-        else await out.line(neutralise(rowOf(entry, startMs).join('  ')));
-      }
-      const gaps = JSON.stringify(found.gaps.map(({ nodeId, why }) => [nodeId, why]));
-      if (gaps !== toldGaps) for (const gap of found.gaps) await (out.isJson ? out.event('gap', gapDocument(gap)) : tellGap(context, gap));
-      toldGaps = gaps;
-      if (hasEnded(found)) break;
-      await after(host.clock, lookMs);
+  // Its id from the first look on: `last` may soon be another one.
+  for (let id = invocation; !letGo.signal.aborted; ) {
+    const found = await client.trace(id);
+    id = found.invocationId;
+    last = found;
+    startMs ??= found.entries[0]?.fact.atMs ?? 0;
+    for (const entry of found.entries.filter(({ fact }) => !told.has(fact.id))) {
+      told.add(entry.fact.id);
+      if (out.isJson) await out.event('event', { node: entry.nodeName, ...factFields(entry) }, entry.fact.atMs);
+      else await out.line(neutralise(rowOf(entry, startMs).join('  ')));
     }
-  } finally {
-    release();
+    const gaps = JSON.stringify(found.gaps.map(({ nodeId, why }) => [nodeId, why]));
+    if (gaps !== toldGaps) for (const gap of found.gaps) await (out.isJson ? out.event('gap', gapDocument(gap)) : tellGap(context, gap));
+    toldGaps = gaps;
+    if (hasEnded(found)) break;
+    await letGo.pause(lookMs);
   }
   if (last === undefined) return exitOk;
   if (out.isJson) await out.event('parties', { invocationId: last.invocationId, parties: last.parties.map(partyDocument) });
@@ -88,9 +83,10 @@ async function followed(context: Context, client: NodeClient, invocation: string
   return exitOk;
 }
 
-/** By the word of all of its nodes that answered. */
+/** By the word of all its nodes that know of it: it may have ended before it was sent, or one may have pruned it. */
 function hasEnded({ parties, gaps }: TraceView): boolean {
-  return gaps.length === 0 && parties.every(({ standing }) => standing !== undefined && isTerminal(standing.state));
+  const known = parties.flatMap(({ standing }) => standing ?? []);
+  return gaps.length === 0 && known.length > 0 && known.every(({ state }) => isTerminal(state));
 }
 
 function rowOf({ fact, nodeName, peerName }: Entry, startMs: number): string[] {

@@ -13,6 +13,7 @@ import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { nodeStatus, requireChange } from './supervised.ts';
 import { removeEntry } from './supervision.ts';
+import { sizeOf } from './size.ts';
 import { table } from './table.ts';
 
 export function defineUninstall(program: Command, on: Register): void {
@@ -89,12 +90,4 @@ async function show({ out }: Context, { service, rest, belongings: { left, workt
 async function isAgreed(context: Context): Promise<boolean> {
   using asking = new Asking(context, 'beckon uninstall');
   return await asking.yes('Remove all of this?');
-}
-
-/** For people: `4.2 MB`. */
-function sizeOf(bytes: number): string {
-  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  const value = bytes / 1000 ** power;
-  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }

@@ -1,7 +1,7 @@
 /** What a node answers, in the words of the domain. Readers throw BrokerError `invalid` or `incompatible`. */
-import type { BackupReport } from '../domain/store-port.ts';
+import type { BackupProgress, BackupReport } from '../domain/backup-report.ts';
 import type { AcceptedGroup, AgentsUpdate, AgentView, DiffPart, FlightDetail, FlightUpdate, GoneAgent, MemberView, NodeStatus, PeersUpdate, ResolveResult, SettledWorktree, ShareResult, WaitingView } from '../broker/api.ts';
-import { internal, invalid } from '../domain/errors.ts';
+import { internal, invalid, unavailable } from '../domain/errors.ts';
 import { admitKinds } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -16,6 +16,7 @@ import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as wireInvoke from '../gen/beckon/v1/invoke.ts';
 import type * as record from '../gen/beckon/v1/record.ts';
 import type * as sharing from '../gen/beckon/v1/sharing.ts';
 import type * as worktree from '../gen/beckon/v1/worktree.ts';
@@ -55,6 +56,18 @@ function decodeCounts(counts: readonly wire.FlightCount[]): NodeStatus['flights'
 export function decodeBackup(message: wire.BackupResponse): BackupReport {
   const { path, bytes: size, schemaVersion, epoch, agents, members } = message;
   return { path, bytes: size, schemaVersion, epoch, agents, members, flights: decodeCounts(message.flights) };
+}
+
+/** Its steps, until it says what it holds. A step of another version is none that could be told. */
+export async function readBackup(updates: AsyncIterable<wire.BackupInStepsResponse>, tell: (progress: BackupProgress) => void): Promise<BackupReport> {
+  for await (const { update } of updates) {
+    const { $case, value } = required(update, 'update');
+    if ($case === 'report') return decodeBackup(value);
+    const { step, done, total } = value;
+    if (step === 'check') tell({ step });
+    else if (step === 'copy' || step === 'match') tell({ step, done, total });
+  }
+  throw unavailable('the node here did not say how the backup ended');
 }
 
 export function decodeAgent(message: agent.AgentDetail | undefined): AgentView {
@@ -128,7 +141,7 @@ export function decodeResolved(message: agent.ResolveResponse): ResolveResult {
   };
 }
 
-export function decodeUpdate(message: wire.FlightUpdate | undefined): FlightUpdate {
+export function decodeUpdate(message: wireInvoke.FlightUpdate | undefined): FlightUpdate {
   const { atMs, update } = required(message, 'update');
   switch (update?.$case) {
     case 'accepted':
@@ -210,7 +223,7 @@ export function decodeWaitingList(message: inspection.ListWaitingResponse): Wait
   };
 }
 
-export function decodeAccepted(atMs: number, message: wire.Accepted): Extract<FlightUpdate, { type: 'accepted' }> {
+export function decodeAccepted(atMs: number, message: wireInvoke.Accepted): Extract<FlightUpdate, { type: 'accepted' }> {
   const { invocationId, flightId, target, deduplicated, notes } = message;
   return {
     type: 'accepted',

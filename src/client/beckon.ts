@@ -5,6 +5,7 @@ import { flightTokenVariable } from '../domain/flight-token.ts';
 import { mostConcurrency } from '../domain/serving-port.ts';
 import type { ServedRun } from '../domain/serving-port.ts';
 import type { AcceptedGroup, AgentSpec, FlightUpdate, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
+import { traceOfCall } from './active-trace.ts';
 import { AgentServer } from './agent-server.ts';
 import type { Pacing } from './backing-off.ts';
 import { Call } from './call.ts';
@@ -19,7 +20,7 @@ import type { Handler, RunContext, ServeOptions, Server } from './serving.ts';
 import { mostInFlight, usualInFlight } from './submission.ts';
 import type { Submission, SubmitOptions, SubmitResult } from './submission.ts';
 import { Submitter } from './submitter.ts';
-import { flightTokenAround, systemClock, systemRandom, usualSocketPath } from './system-surroundings.ts';
+import { flightTokenAround, systemClock, systemRandom, traceAround, usualSocketPath } from './system-surroundings.ts';
 
 export interface BeckonOptions {
   /** The node's control socket; by default where `beckon` on the command line finds it (BECKON_HOME and all). */
@@ -72,6 +73,8 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
   readonly #calls: Calls;
   /** What calls are read by and ended with. */
   readonly #reader: CallSource['client'];
+  /** Of the environment, what may carry a trace. */
+  readonly #around = traceAround();
 
   constructor(socketPath: string, flightToken: string | undefined, pacing: Pacing) {
     super(socketPath, () => pacing.clock.now(), flightToken);
@@ -90,7 +93,7 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
   override invoke(address: string, task?: Content, options?: InvokeOptions): Call;
   override invoke(request: InvokeRequest, options?: StreamOptions): AsyncIterable<FlightUpdate>;
   override invoke(what: string | InvokeRequest, taskOrOptions: Content | StreamOptions = '', options: InvokeOptions = {}): Call | AsyncIterable<FlightUpdate> {
-    if (typeof what === 'string') return this.#call(this.#calls, what, isContent(taskOrOptions) ? taskOrOptions : '', options);
+    if (typeof what === 'string') return this.#call(this.#calls, what, isContent(taskOrOptions) ? taskOrOptions : '', options, this.#around);
     return super.invoke(what, isContent(taskOrOptions) ? {} : taskOrOptions);
   }
 
@@ -100,7 +103,7 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
     if (typeof what !== 'string') return super.invokeAll(what);
     const { signal, detach } = options;
     if (signal?.aborted === true) throw new BrokerError('cancelled', 'aborted before it was invoked', { cause: signal.reason });
-    const { groupId, deduplicated, flights } = await super.invokeAll({ ...requestOf(what, task, options, process.cwd()), confirmed: true });
+    const { groupId, deduplicated, flights } = await super.invokeAll({ ...requestOf(what, task, options, process.cwd(), traceOfCall(options.trace, this.#around)), confirmed: true });
     const how = { ...(signal === undefined ? {} : { signal }), ...(detach === undefined ? {} : { detach }) };
     return new GroupCall(groupId, deduplicated, new Map(flights.map(({ id, target }) => [target, this.flight(id, how)])));
   }
@@ -108,7 +111,7 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
   submit<Each extends Submission>(submissions: Iterable<Each> | AsyncIterable<Each>, options: SubmitOptions = {}): AsyncGenerator<SubmitResult<Each>, void, undefined> {
     const { inFlight = usualInFlight } = options;
     if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > mostInFlight) throw invalid(`1 to ${mostInFlight} may be on their way at once, not ${inFlight}`);
-    return new Submitter({ open: async () => (await this.ready(), this.openSubmit()), pacing: this.#pacing }, submissions, options).results();
+    return new Submitter({ open: async () => (await this.ready(), this.openSubmit()), pacing: this.#pacing, around: this.#around }, submissions, options).results();
   }
 
   flight(id: string, options: CallOptions = {}): Call {
@@ -132,8 +135,8 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
     this.close();
   }
 
-  #call(asking: { invoke(request: InvokeRequest, options: StreamOptions): AsyncIterable<FlightUpdate> }, address: string, task: Content, options: InvokeOptions): Call {
-    const request = requestOf(address, task, options, process.cwd());
+  #call(asking: { invoke(request: InvokeRequest, options: StreamOptions): AsyncIterable<FlightUpdate> }, address: string, task: Content, options: InvokeOptions, around: Readonly<Record<string, string>>): Call {
+    const request = requestOf(address, task, options, process.cwd(), traceOfCall(options.trace, around));
     const begin = (signal: AbortSignal): AsyncIterable<FlightUpdate> => asking.invoke(request, { signal });
     return new Call({ client: this.#reader, pacing: this.#pacing, begin, mayRepeat: request.key !== undefined }, options);
   }
@@ -142,7 +145,7 @@ class BeckonClient extends GrpcNodeClient implements Beckon {
   #invokeIn({ environment }: ServedRun): RunContext['invoke'] {
     const token = environment[flightTokenVariable];
     const asking = token === undefined ? this.#calls : this.inFlight(token);
-    return (address, task = '', options = {}) => this.#call(asking, address, task, options);
+    return (address, task = '', options = {}) => this.#call(asking, address, task, options, environment);
   }
 
   /** @returns the agent's address */

@@ -7,7 +7,7 @@ import { status as grpcStatus } from '@grpc/grpc-js';
 import { BrokerError, fromInfo, toBrokerError } from '../domain/errors.ts';
 import { taskBytes } from '../domain/invocation.ts';
 import type { Clock } from '../domain/ports.ts';
-import type { BeginCall, CallsRequest, CallsResponse, CallSteps } from '../gen/beckon/v1/control.ts';
+import type { BeginCall, CallsRequest, CallsResponse, CallSteps } from '../gen/beckon/v1/invoke.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { fromCall, isServiceError } from '../rpc/status.ts';
 import { leastAnnounced } from '../rpc/task-bytes.ts';

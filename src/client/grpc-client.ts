@@ -6,8 +6,7 @@ import { asMeshId, asNodeId } from '../domain/ids.ts';
 import type { OutputStream } from '../domain/flight-event.ts';
 import type { Page } from '../domain/records.ts';
 import { ControlServiceClient, ControlServiceService as calls } from '../gen/beckon/v1/control.ts';
-import type { InvokeResponse } from '../gen/beckon/v1/control.ts';
-import type { CallsRequest, CallsResponse, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
+import type { CallsRequest, CallsResponse, InvokeResponse, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/invoke.ts';
 import type { ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
 import { deliveryState, flightState, outputStream, worktreeState } from '../rpc/enums.ts';
 import { callUnary, readStream } from '../rpc/call.ts';
@@ -17,8 +16,9 @@ import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
 import { isServiceError } from '../rpc/status.ts';
 import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
-import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList } from './answers.ts';
+import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList, readBackup } from './answers.ts';
 import { decodeConfig } from './config.ts';
+import { decodeAddedIssuer, decodeImportedRecovery } from './issuers.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
@@ -290,7 +290,8 @@ export class GrpcNodeClient implements NodeClient {
     return (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
   }
 
-  async backup(path: string): ReturnType<NodeClient['backup']> {
+  async backup(...[path, tell]: Parameters<NodeClient['backup']>): ReturnType<NodeClient['backup']> {
+    if (tell !== undefined) return readBackup(stream(this.#client.backupInSteps({ path }), undefined), tell);
     return decodeBackup(await this.#ask(calls.backup, { path }, backupMs));
   }
 
@@ -309,6 +310,10 @@ export class GrpcNodeClient implements NodeClient {
     const { meshId, meshName, nodeName, owner } = await this.#ask(calls.joinMesh, { token }, remoteMs);
     return { meshId: asMeshId(meshId), meshName, nodeName, owner };
   }
+
+  readonly addIssuer: NodeClient['addIssuer'] = async (node) => decodeAddedIssuer(await this.#ask(calls.addIssuer, { node }, remoteMs));
+  readonly exportRecovery: NodeClient['exportRecovery'] = (input) => this.#ask(calls.exportRecovery, input, remoteMs);
+  readonly importRecovery: NodeClient['importRecovery'] = async (input) => decodeImportedRecovery(await this.#ask(calls.importRecovery, input, remoteMs));
 
   async renameNode(name: string): ReturnType<NodeClient['renameNode']> {
     const { name: now, was } = await this.#ask(calls.renameNode, { name }, remoteMs);

@@ -18,4 +18,5 @@ export type { FlightState, TerminalFlightState } from '../domain/flight.ts';
 export type { FlightId, GroupId, InvocationId, NodeId, SessionId } from '../domain/ids.ts';
 export type { TaskFile } from '../domain/invocation.ts';
 export type { Progress } from '../domain/progress.ts';
+export type { TraceContext, TraceHeaders } from '../domain/trace-context.ts';
 export type { Answer, Ask } from '../domain/request.ts';

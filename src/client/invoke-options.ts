@@ -1,6 +1,7 @@
 /** What a program says when it invokes an agent, and what the node is asked for it. */
 import { BrokerError } from '../domain/errors.ts';
 import type { SessionChoice, TaskFile } from '../domain/invocation.ts';
+import type { TraceContext, TraceHeaders } from '../domain/trace-context.ts';
 import type { CallOptions } from './call.ts';
 import type { InvokeRequest } from './types.ts';
 
@@ -33,6 +34,11 @@ export interface InvokeOptions extends CallOptions {
   readonly harness?: string;
   readonly capabilities?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  /**
+   * W3C trace context that it is a part of, or `false` for none. By default that of the span that is active in
+   * OpenTelemetry, else of TRACEPARENT in the environment. One that is malformed is none.
+   */
+  readonly trace?: TraceHeaders | false;
 }
 
 /** Of all that match: the key stands for all of them together. */
@@ -45,8 +51,8 @@ export function bytesOf(content: Content): Uint8Array {
   return typeof content === 'string' ? new TextEncoder().encode(content) : content;
 }
 
-/** @param cwd what `.` stands for */
-export function requestOf(address: string, task: Content, options: InvokeOptions, cwd: string): InvokeRequest {
+/** @param cwd what `.` stands for @param trace that it is a part of */
+export function requestOf(address: string, task: Content, options: InvokeOptions, cwd: string, trace: TraceContext | undefined): InvokeRequest {
   const { key, holdMs, runLimitMs, idleLimitMs, notify, harness } = options;
   return {
     selector: {
@@ -63,6 +69,7 @@ export function requestOf(address: string, task: Content, options: InvokeOptions
     ...(runLimitMs === undefined ? {} : { runLimitMs }),
     ...(idleLimitMs === undefined ? {} : { idleLimitMs }),
     ...(notify === undefined ? {} : { notify }),
+    ...(trace === undefined ? {} : { trace }),
   };
 }
 

@@ -2,8 +2,9 @@
 import type { AgentSpec, Selector } from '../broker/api.ts';
 import type { AgentFilter } from '../domain/agent-filter.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
-import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as wire from '../gen/beckon/v1/invoke.ts';
 import { visibility } from '../rpc/enums.ts';
+import { encodeTrace } from '../rpc/tracing.ts';
 import { encodeSession, encodeTask } from '../rpc/work.ts';
 import type { InvokeRequest } from './types.ts';
 
@@ -67,5 +68,6 @@ export function encodeInvoke(request: InvokeRequest): wire.InvokeRequest {
     detach: request.detach ?? false,
     notify: request.notify ?? false,
     takesMore: true,
+    ...encodeTrace(request.trace),
   };
 }

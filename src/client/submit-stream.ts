@@ -1,6 +1,6 @@
 /** One `Submit` call: what is submitted in one turn of the event loop shares a message, and none is larger than a node takes. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
+import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/invoke.ts';
 
 const batchBytes = 1024 * 1024;
 /** The node is at work on these while the next are written. */

@@ -2,10 +2,11 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { BrokerError, fromInfo, internal, toBrokerError } from '../domain/errors.ts';
 import { checkTaskSize, taskBytes } from '../domain/invocation.ts';
-import type { Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
+import type { Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/invoke.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { fromCall } from '../rpc/status.ts';
 import { decodeAccepted } from './answers.ts';
+import { traceOfCall } from './active-trace.ts';
 import { BackingOff, isAway, patienceMs, unanswered, usualOverloadMs, usualRetryMs } from './backing-off.ts';
 import type { Pacing } from './backing-off.ts';
 import { asOurs } from './grpc-client.ts';
@@ -23,6 +24,8 @@ export interface SubmitterParts {
   /** Rejects when nothing could be sent. */
   readonly open: () => Promise<ClientDuplexStream<SubmitRequest, SubmitResponse>>;
   readonly pacing: Pacing;
+  /** What may carry a trace. */
+  readonly around: Readonly<Record<string, string>>;
 }
 
 interface Open<Each> extends Outgoing {
@@ -136,7 +139,7 @@ export class Submitter<Each extends Submission> {
     this.#count += 1;
     try {
       const { address, task = '' }: Submission = submission;
-      const request = requestOf(address, task, submission, address === '.' ? process.cwd() : '');
+      const request = requestOf(address, task, submission, address === '.' ? process.cwd() : '', traceOfCall(submission.trace, this.#parts.around));
       checkTaskSize(request.task);
       const number = index % 2 ** 32;
       const open = { index, submission, message: { number, invoke: encodeInvoke(request) }, bytes: taskBytes(request.task), isAside: false };

@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import process from 'node:process';
 import { flightTokenVariable } from '../domain/flight-token.ts';
 import type { CancelTimer, Clock, Random } from '../domain/ports.ts';
+import { traceparentVariable, tracestateVariable } from '../domain/trace-context.ts';
 import { socketPathIn, stateDirectory } from './state-directory.ts';
 
 /** Where the command line of this user would find the node. */
@@ -18,6 +19,12 @@ export function usualSocketPath(): string {
 export function flightTokenAround(): string | undefined {
   const { [flightTokenVariable]: token } = process.env;
   return token === '' ? undefined : token;
+}
+
+/** A process of a flight, or of anything else that is traced, has these. */
+export function traceAround(): Readonly<Record<string, string>> {
+  const { [traceparentVariable]: traceparent = '', [tracestateVariable]: tracestate = '' } = process.env;
+  return traceparent === '' ? {} : { [traceparentVariable]: traceparent, [tracestateVariable]: tracestate };
 }
 
 /** Timers that keep the process alive: who waits for a node to come back has nothing else that would. */

@@ -10,7 +10,7 @@ export type { AgentFilter } from '../domain/agent-filter.ts';
 export type { AcceptedGroup, AgentSpec, AgentsUpdate, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, ShareResult, TraceView, UnshareResult, WaitingView } from '../broker/api.ts';
 export type { ExportLine, MeshReport, TailUpdate, TraceParty } from '../broker/operator-api.ts';
 
-export type { BackupReport } from '../domain/store-port.ts';
+export type { BackupProgress, BackupReport } from '../domain/backup-report.ts';
 
 /** `selector.all` is taken for true; each flight is followed by itself. */
 export interface InvokeAllRequest extends Omit<InvokeAllInput, 'caller'> {}
@@ -51,6 +51,9 @@ type Same = Pick<
   | 'createMesh'
   | 'createInvite'
   | 'joinMesh'
+  | 'addIssuer'
+  | 'exportRecovery'
+  | 'importRecovery'
   | 'renameNode'
   | 'leaveMesh'
   | 'members'

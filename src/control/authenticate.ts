@@ -2,15 +2,16 @@
 import type { BrokerApi, LocalCaller } from '../broker/api.ts';
 import { denied } from '../domain/errors.ts';
 import { flightTokenVariable } from '../domain/flight-token.ts';
-import type { ControlServiceService } from '../gen/beckon/v1/control.ts';
+import { ControlServiceService } from '../gen/beckon/v1/control.ts';
 import type { Calling } from '../rpc/handler.ts';
 import { flightTokenHeader } from '../rpc/flight-token.ts';
+import { introspectionPaths } from '../rpc/introspection.ts';
 
 /**
  * All that is open to a process of a flight. What stands here not is refused, so that a call that is added one day is
  * closed to it until somebody decides otherwise. Of flights it has its own and what it led to: the handlers see to that.
  */
-const openToFlights: ReadonlySet<string> = new Set<keyof typeof ControlServiceService>([
+const openToFlights: readonly (keyof typeof ControlServiceService)[] = [
   'getStatus',
   'listAgents',
   'getAgent',
@@ -29,7 +30,10 @@ const openToFlights: ReadonlySet<string> = new Set<keyof typeof ControlServiceSe
   'readDiff',
   'settleWorktree',
   'trace',
-]);
+];
+
+/** What can be called, and whether the node is well, is told to them too: a generic client needs the one before any call, and `getStatus` tells more than the other. */
+const openPaths: ReadonlySet<string> = new Set([...openToFlights.map((name) => ControlServiceService[name].path), ...introspectionPaths]);
 
 /**
  * Only this user can open the socket, so whoever got through is this user. Processes of a flight are told apart here, by
@@ -42,16 +46,9 @@ export function authenticate(uid: number, api: Pick<BrokerApi, 'flightCaller'>):
     const [token] = call.metadata.get(flightTokenHeader);
     if (token === undefined) return user;
     const caller = api.flightCaller(String(token));
-    const called = methodOf(call.getPath());
-    if (!openToFlights.has(called)) {
+    if (!openPaths.has(call.getPath())) {
       throw denied(`an agent at work may not do this: it is not among what ${flightTokenVariable} opens`, 'do it yourself, outside of the flight');
     }
     return caller;
   };
-}
-
-/** `/beckon.v1.ControlService/GetStatus` is `getStatus`. */
-function methodOf(path: string): string {
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  return name.charAt(0).toLowerCase() + name.slice(1);
 }

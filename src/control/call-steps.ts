@@ -1,6 +1,6 @@
 /** What calls that share a stream have to say: in one message what there is at one moment, and of each call no more than its reader has room for. */
 import type { FlightUpdate } from '../broker/api.ts';
-import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as wire from '../gen/beckon/v1/invoke.ts';
 import { encodeUpdate } from './views.ts';
 
 /** Of one call, before its reader is asked whether it has read them, bytes. */

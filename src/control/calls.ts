@@ -3,7 +3,7 @@ import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js'
 import type { BrokerApi, FlightUpdate, InvokeInput, LocalCaller } from '../broker/api.ts';
 import { BrokerError, invalid, overload, toBrokerError, unavailable } from '../domain/errors.ts';
 import { taskBytes } from '../domain/invocation.ts';
-import type { BeginCall, CallsRequest, CallsResponse, FollowFlightRequest } from '../gen/beckon/v1/control.ts';
+import type { BeginCall, CallsRequest, CallsResponse, FollowFlightRequest } from '../gen/beckon/v1/invoke.ts';
 import { list, whole } from '../rpc/fields.ts';
 import { duplex, failure } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';

@@ -1,7 +1,8 @@
 /** The control service: each call is authenticated, read, passed to its use case, and its answer written. */
 import type { AgentView, BrokerApi, LocalCaller } from '../broker/api.ts';
 import type { ConfigView } from '../domain/config-view.ts';
-import type { ControlServiceServer, InvokeRequest } from '../gen/beckon/v1/control.ts';
+import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
+import type { InvokeRequest } from '../gen/beckon/v1/invoke.ts';
 import { outputStream } from '../rpc/enums.ts';
 import { buffer, list, optionalText, present, whole } from '../rpc/fields.ts';
 import { serverStream, unary } from '../rpc/handler.ts';
@@ -11,8 +12,10 @@ import { encodeShare } from '../rpc/sharing.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
+import { backupInSteps } from './backup.ts';
 import { callsHandler } from './calls.ts';
 import { encodeConfig } from './config.ts';
+import { issuerHandlers } from './issuers.ts';
 import { encodeTrace, operatorHandlers } from './operator.ts';
 import { projectHandlers } from './projects.ts';
 import { together } from './together.ts';
@@ -59,6 +62,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
 
     ...projectHandlers(api, edge),
     ...operatorHandlers(api, edge),
+    ...issuerHandlers(api, edge),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await invokeOnce(api, caller, request);
@@ -172,6 +176,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
       const { flights, ...rest } = await api.backup(path);
       return { ...rest, flights: encodeCounts(flights) };
     }),
+    backupInSteps: serverStream(edge, (_caller, { path }) => backupInSteps(api, path)),
 
     createMesh: unary(edge, async (_caller, request) =>
       api.createMesh({ new: request.new, ...present({ name: optionalText(request.name, 'name') }) }),

@@ -1,14 +1,18 @@
 /**
  * Calls that bring a large task are read when there is room for it: a caller that has many on their way waits in its own memory,
- * not in the node's. How much is coming is said in front of it; what says nothing is taken for small.
+ * not in the node's. How much is coming is said in front of it, or else by the first bytes of the message itself.
  */
 import { ServerInterceptingCall, ServerListenerBuilder } from '@grpc/grpc-js';
-import type { Metadata, ServerInterceptor } from '@grpc/grpc-js';
+import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
+import type { Readable } from 'node:stream';
 import { ControlServiceService } from '../gen/beckon/v1/control.ts';
-import { taskBytesKey } from '../rpc/task-bytes.ts';
+import { leastAnnounced, taskBytesKey } from '../rpc/task-bytes.ts';
 import type { Place, TaskRoom } from '../rpc/task-room.ts';
 
 const bringing: ReadonlySet<string> = new Set([ControlServiceService.invoke.path, ControlServiceService.invokeAll.path]);
+
+/** Of a message, what is not the task: as much as may come unannounced. */
+const besideTask = leastAnnounced;
 
 /** @param mostBytes of a task: more than that is not believed, and refused when it is there */
 export function largeTasks(room: TaskRoom, mostBytes: number): ServerInterceptor {
@@ -22,6 +26,12 @@ export function largeTasks(room: TaskRoom, mostBytes: number): ServerInterceptor
           new ServerListenerBuilder()
             .withOnReceiveMetadata((metadata, read) => {
               const bytes = Math.min(announced(metadata), mostBytes);
+              measure(call, (found, stream) => {
+                if (found <= bytes + besideTask) return;
+                leave();
+                place = room.take(Math.min(found, mostBytes), () => stream.resume());
+                if (!place.isGranted) stream.pause();
+              });
               if (bytes === 0) return read(metadata);
               place = room.take(bytes, () => read(metadata));
               if (place.isGranted) read(metadata);
@@ -45,4 +55,26 @@ export function largeTasks(room: TaskRoom, mostBytes: number): ServerInterceptor
 function announced(metadata: Metadata): number {
   const bytes = Number(metadata.get(taskBytesKey)[0] ?? 0);
   return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : 0;
+}
+
+/** In front of a message: whether it is compressed, and its length (the gRPC protocol over HTTP/2, "Length-Prefixed-Message"). */
+const prefixBytes = 5;
+
+/**
+ * Tells how large the message of a call is, whatever was announced, before more of it than its first chunk is read. The stream below
+ * is what grpc-js keeps private: should that change, what was not announced is read at once.
+ */
+function measure(call: ServerInterceptingCallInterface, tell: (bytes: number, stream: Readable) => void): void {
+  const { stream } = call as { readonly stream?: Readable };
+  if (stream === undefined) return;
+  const seen: Buffer[] = [];
+  const look = (chunk: Buffer): void => {
+    seen.push(chunk);
+    const first = seen.length === 1 ? chunk : Buffer.concat(seen);
+    if (first.length < prefixBytes) return;
+    stream.off('data', look);
+    tell(first.readUInt32BE(1), stream);
+  };
+  // Not `on`, which would have it read: that is for the library to say.
+  stream.prependListener('data', look);
 }

@@ -13,10 +13,12 @@ import { quoted } from '../domain/text.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as wireInvoke from '../gen/beckon/v1/invoke.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import type * as sharing from '../gen/beckon/v1/sharing.ts';
 import { deliveryState, flightState, visibility } from '../rpc/enums.ts';
 import { list, name, optionalText, optionalWhole, present, required, text, texts, whole } from '../rpc/fields.ts';
+import { decodeTrace } from '../rpc/tracing.ts';
 import { decodeReply, decodeSession, decodeTask } from '../rpc/work.ts';
 
 const longestPath = 4096;
@@ -87,7 +89,7 @@ export function decodeSelector(message: agent.Selector | undefined): Selector {
 }
 
 /** @param selectors how its selector is read: of many, equal ones may become one */
-export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest, selectors = { read: decodeSelector }): InvokeInput {
+export function decodeInvoke(caller: LocalCaller, message: wireInvoke.InvokeRequest, selectors = { read: decodeSelector }): InvokeInput {
   const task = decodeTask(required(message.task, 'task'));
   checkTaskSize(task);
   return {
@@ -104,10 +106,11 @@ export function decodeInvoke(caller: LocalCaller, message: wire.InvokeRequest, s
       runLimitMs: optionalWhole(message.runLimitMs, 'run_limit_ms'),
       idleLimitMs: optionalWhole(message.idleLimitMs, 'idle_limit_ms'),
     }),
+    ...decodeTrace(message),
   };
 }
 
-export function decodeInvokeAll(caller: LocalCaller, { invoke, confirmed, expected }: wire.InvokeAllRequest): InvokeAllInput {
+export function decodeInvokeAll(caller: LocalCaller, { invoke, confirmed, expected }: wireInvoke.InvokeAllRequest): InvokeAllInput {
   const input = decodeInvoke(caller, required(invoke, 'invoke'));
   const agreed = list(expected, 'expected', mostTargets).map((each) => name(each, 'expected'));
   return { ...input, selector: { ...input.selector, all: true }, confirmed, ...(agreed.length === 0 ? {} : { expected: agreed }) };

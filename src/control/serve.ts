@@ -3,8 +3,11 @@ import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js'
 import type { BrokerApi, LocalCaller } from '../broker/api.ts';
 import { conflict, invalid, unavailable } from '../domain/errors.ts';
 import type { Attach, ServedAgents, Serving, ToServer } from '../domain/serving-port.ts';
-import type { NodeFrame, ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
-import { required } from '../rpc/fields.ts';
+import { ControlServiceService } from '../gen/beckon/v1/control.ts';
+import { ServeResponse } from '../gen/beckon/v1/serving.ts';
+import type { NodeFrame, ServeRequest } from '../gen/beckon/v1/serving.ts';
+import { ByReferenceWriter } from '../rpc/by-reference.ts';
+import { buffer, required } from '../rpc/fields.ts';
 import { duplex, failure } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { decodeAttach, decodeFromServer, encodeToServer } from '../rpc/serving.ts';
@@ -13,6 +16,7 @@ type ServeStream = ServerDuplexStream<ServeRequest, ServeResponse>;
 
 /** Of tasks, roughly, in one message; a larger one goes alone. */
 const batchBytes = 1024 * 1024;
+const largeBytes = 256 * 1024;
 
 export interface ServeParts {
   readonly api: Pick<BrokerApi, 'getAgent'>;
@@ -27,6 +31,15 @@ export function serveHandler(parts: ServeParts): handleBidiStreamingCall<ServeRe
     void new ServeCall(parts, call).run();
   });
 }
+
+/** As generated, but that a large task is copied once on its way out. */
+export const serveService = {
+  ...ControlServiceService.serve,
+  responseSerialize: (value: ServeResponse): Buffer => {
+    if (value.frames.every((frame) => sizeOf(frame) < largeBytes)) return ControlServiceService.serve.responseSerialize(value);
+    return buffer(ServeResponse.encode(value, new ByReferenceWriter()).finish());
+  },
+};
 
 class ServeCall {
   readonly #parts: ServeParts;

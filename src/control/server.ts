@@ -1,16 +1,20 @@
 /** The local API on a unix socket that only this user can open. */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { chmod } from 'node:fs/promises';
-import type { BrokerApi } from '../broker/api.ts';
+import type { BrokerApi, LocalCaller } from '../broker/api.ts';
 import type { ConfigView } from '../domain/config-view.ts';
 import { BrokerError } from '../domain/errors.ts';
+import type { Health } from '../domain/health-port.ts';
 import type { Clock, Log, Startable } from '../domain/ports.ts';
 import type { ServedAgents } from '../domain/serving-port.ts';
 import { ControlServiceService } from '../gen/beckon/v1/control.ts';
+import type { Edge } from '../rpc/handler.ts';
+import { addIntrospection } from '../rpc/introspection.ts';
 import { authenticate } from './authenticate.ts';
 import { controlHandlers } from './handlers.ts';
 import { TaskRoom } from '../rpc/task-room.ts';
 import { largeTasks } from './large-tasks.ts';
+import { serveService } from './serve.ts';
 import { claimSocketPath, removeSocket } from './socket-path.ts';
 
 /** A task of 16 MiB and all that goes with it. */
@@ -27,6 +31,7 @@ export interface ControlServerParts {
   readonly log: Log;
   /** What is set for this node. */
   readonly config: () => Promise<ConfigView>;
+  readonly health: Health;
 }
 
 export class ControlServer implements Startable {
@@ -41,8 +46,9 @@ export class ControlServer implements Startable {
   /** @throws BrokerError of `claimSocketPath` */
   async start(): Promise<void> {
     if (this.#server !== undefined) return;
-    const { api, served, socketPath, uid, log } = this.#parts;
+    const { api, served, socketPath, uid, log, health } = this.#parts;
     this.#stopping = new AbortController();
+    const stopping = this.#stopping.signal;
     await claimSocketPath(socketPath, uid);
     const server = new Server({
       'grpc.max_receive_message_length': maxMessageBytes,
@@ -51,17 +57,12 @@ export class ControlServer implements Startable {
       'grpc.max_concurrent_streams': 10_000,
       interceptors: [largeTasks(new TaskRoom(), maxMessageBytes)],
     });
-    server.addService(
-      ControlServiceService,
-      controlHandlers(
-        api,
-        {
-          authenticate: authenticate(uid, api),
-          onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
-        },
-        { served, stopping: this.#stopping.signal, config: this.#parts.config },
-      ),
-    );
+    const edge: Edge<LocalCaller> = {
+      authenticate: authenticate(uid, api),
+      onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
+    };
+    server.addService({ ...ControlServiceService, serve: serveService }, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));
+    addIntrospection(server, { edge, health, services: ['beckon.v1.ControlService'], subjects: { 'beckon.v1.ControlService': 'work', 'beckon.v1.MeshService': 'network' }, stopping });
     try {
       await bind(server, socketPath);
       await chmod(socketPath, 0o600);

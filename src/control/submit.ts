@@ -4,7 +4,7 @@ import type { AcceptedFlight, BrokerApi, LocalCaller } from '../broker/api.ts';
 import { invalid, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import { taskBytes } from '../domain/invocation.ts';
-import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/control.ts';
+import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/invoke.ts';
 import { list, required } from '../rpc/fields.ts';
 import { duplex, failure } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';

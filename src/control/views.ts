@@ -9,6 +9,7 @@ import { AttemptOutcome } from '../gen/beckon/v1/inspection.ts';
 import type * as admission from '../gen/beckon/v1/admission.ts';
 import type * as agent from '../gen/beckon/v1/agent.ts';
 import type * as wire from '../gen/beckon/v1/control.ts';
+import type * as wireInvoke from '../gen/beckon/v1/invoke.ts';
 import type * as inspection from '../gen/beckon/v1/inspection.ts';
 import type * as membership from '../gen/beckon/v1/membership.ts';
 import { flightState, peerState } from '../rpc/enums.ts';
@@ -83,11 +84,11 @@ export function encodeResolved(result: ResolveResult): agent.ResolveResponse {
   };
 }
 
-export function encodeUpdate(update: FlightUpdate): wire.FlightUpdate {
+export function encodeUpdate(update: FlightUpdate): wireInvoke.FlightUpdate {
   return { atMs: update.atMs, update: encodeStep(update) };
 }
 
-function encodeStep(update: FlightUpdate): wire.FlightUpdate['update'] {
+function encodeStep(update: FlightUpdate): wireInvoke.FlightUpdate['update'] {
   switch (update.type) {
     case 'accepted': {
       const { invocationId, flightId, target, deduplicated, notes = [] } = update;

@@ -7,12 +7,12 @@ import type { Invocation, Task } from './invocation.ts';
 /**
  * How a new invocation leaves: it is ours (`queueLimit`: of an agent that names none itself; `retryAfterMs`: when a place may
  * be free; `sessionOwner`: whose sessions, for an agent that keeps some); a link is up
- * and it goes now (attempt 1); or it waits, and why.
+ * and it goes now (attempt 1); or it waits, and why (`heldLimit`: how many may wait for its node).
  */
 export type AcceptPlan =
   | { readonly kind: 'local'; readonly queueLimit: number; readonly retryAfterMs?: number; readonly sessionOwner?: string }
   | { readonly kind: 'send'; readonly attemptId: AttemptId }
-  | { readonly kind: 'defer'; readonly reason: FailureReason; readonly detail: string };
+  | { readonly kind: 'defer'; readonly reason: FailureReason; readonly detail: string; readonly heldLimit?: number };
 
 export interface AcceptInput {
   readonly stamp: Stamp;

@@ -6,6 +6,8 @@ import { formatDuration } from './duration.ts';
 import type { DialBack } from './messages.ts';
 import type { CloneSighting, PeerView } from './mesh-port.ts';
 import { restWords } from './peer.ts';
+import { renewableAfterEndMs } from './renewal.ts';
+import type { Life } from './renewal.ts';
 import type { TailnetView } from './tailnet.ts';
 
 export interface Check {
@@ -87,14 +89,36 @@ export function gossipCheck({ addresses, neighbours, members, linked, forMs, why
   return bad(id, detail, 'let TCP port 7424, or what is shown here, through the firewalls of this machine and the others; until then news go over the sessions');
 }
 
-export function certificateCheck({ notBeforeMs, notAfterMs }: { readonly notBeforeMs: number; readonly notAfterMs: number }, nowMs: number): Check {
+/** Spans that the collector of traces took, and those it did not take in time. */
+export interface TracesFacts {
+  readonly host: string;
+  readonly told: number;
+  readonly dropped: number;
+  readonly failing?: { readonly why: string; readonly sinceMs: number };
+}
+
+export function tracesCheck({ host, told, dropped, failing }: TracesFacts, nowMs: number): Check {
+  const counts = `${told} spans told, ${dropped} dropped`;
+  if (failing === undefined) return good('traces', `they go to ${host}: ${counts} since this node started`);
+  return bad('traces', `${host} has taken none for ${formatDuration(Math.max(0, nowMs - failing.sinceMs))}: ${failing.why}; ${counts}`, 'no work waits for it; is a collector there that takes OTLP over HTTP? beckon config show traces_endpoint');
+}
+
+/** @param failed why it was not renewed when that was tried last; undefined when it was not, or did not fail */
+export function certificateCheck({ notBeforeMs, notAfterMs }: Life, nowMs: number, failed?: string): Check {
   const id = 'certificate';
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
-  if (nowMs < notBeforeMs) return bad(id, `it is in force from ${day(notBeforeMs)} on only`, 'set this machine’s clock');
-  if (nowMs >= notAfterMs) return bad(id, `it ended on ${day(notAfterMs)}: no other node lets this one in`, 'ask the owner of an issuing node for an invitation: beckon mesh invite, there');
+  const tried = failed === undefined ? '' : `; renewing it failed: ${failed}`;
+  if (nowMs < notBeforeMs) return bad(id, `it is in force from ${day(notBeforeMs)} on only${tried}`, 'set this machine’s clock');
+  if (nowMs >= notAfterMs) {
+    const detail = `it ended on ${day(notAfterMs)}: no other node lets this one in${tried}`;
+    const untilMs = notAfterMs + renewableAfterEndMs;
+    if (nowMs > untilMs) return bad(id, detail, 'it can’t be renewed any more: beckon mesh leave, then join with an invitation of a node that lets others in (beckon mesh invite, there)');
+    return bad(id, detail, `it is renewed as soon as a node that lets others in can be reached, until ${day(untilMs)}: start one; and is this machine’s clock right?`);
+  }
   const leftMs = notAfterMs - nowMs;
   const detail = `in force until ${day(notAfterMs)}, ${formatDuration(Math.floor(leftMs / dayMs) * dayMs || leftMs)} from now`;
-  return leftMs < certificateShortMs ? bad(id, detail, 'no issuing node has renewed it: is one of them up and reachable? beckon peers') : good(id, detail);
+  const isShort = leftMs < Math.min(certificateShortMs, (notAfterMs - notBeforeMs) / 6);
+  return isShort ? bad(id, `${detail}${tried}`, 'no node that lets others in has renewed it: one of them has to be up and reachable by then: beckon peers') : good(id, `${detail}${tried}`);
 }
 
 export interface IssuerFacts {
@@ -102,11 +126,20 @@ export interface IssuerFacts {
   /** Different ones that signed certificates of members. */
   readonly known: number;
   readonly members: number;
+  /** Of this node's own certificate as one. */
+  readonly life?: Life;
+  /** Other members that are known to be issuers. */
+  readonly others: number;
 }
 
-export function issuersCheck({ isIssuer, known, members }: IssuerFacts): Check {
+export function issuersCheck({ isIssuer, known, members, life, others }: IssuerFacts, nowMs: number): Check {
   const all = `${known} ${known === 1 ? 'issuer has' : 'issuers have'} signed the ${members} ${members === 1 ? 'certificate' : 'certificates'} known here`;
-  return good('issuers', isIssuer ? `this node lets others in; ${all}` : `this node lets nobody in; ${all}`);
+  if (!isIssuer) return good('issuers', `this node lets nobody in; ${all}`);
+  if (life !== undefined && nowMs > life.notAfterMs - (life.notAfterMs - life.notBeforeMs) / 6) {
+    return bad('issuers', `this node lets others in until ${new Date(life.notAfterMs).toISOString().slice(0, 10)} only; ${all}`, 'the machine with the key of the mesh renews that: it has to be up and linked; or there, beckon mesh issuer add NODE');
+  }
+  const alone = others === 0 && members > 1;
+  return { ...good('issuers', `this node lets others in; ${all}`), hint: alone ? 'no other node does: should this machine be lost, only a recovery file makes another (beckon mesh recovery export), or have a second one: beckon mesh issuer add NODE' : '' };
 }
 
 export function peersCheck(peers: readonly PeerView[]): Check {

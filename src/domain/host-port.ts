@@ -11,6 +11,8 @@ export interface HostPort {
 export const meshPort = 7423;
 /** And the one that they gossip on. */
 export const gossipPort = 7424;
+/** And the one where they tell metrics, when they are to. */
+export const metricsPort = 7425;
 
 const ipv6 = /^(?=.*:)[0-9A-Fa-f:.]{2,45}(%[0-9A-Za-z._-]{1,15})?$/;
 const nameOrIpv4 = /^(?=.{1,253}$)[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?(\.[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?)*\.?$/;

@@ -1,6 +1,7 @@
 /** A request for work as its origin accepted it, and the limits it runs under. */
 import type { AgentId, GroupId, InvocationId, NodeId } from './ids.ts';
 import { invalid } from './errors.ts';
+import type { TraceContext } from './trace-context.ts';
 import type { Checkout } from './worktree.ts';
 
 export interface TaskFile {
@@ -64,6 +65,8 @@ export interface Invocation {
   readonly redriveOf?: InvocationId;
   /** Accepted together with others. Known at the origin only. */
   readonly groupId?: GroupId;
+  /** The distributed trace that it belongs to, as this node was told it. */
+  readonly trace?: TraceContext;
   /** The origin's wall clock, ms. */
   readonly acceptedAtMs: number;
 }

@@ -54,7 +54,7 @@ export interface LogFields {
   /** Of two connections of one peer. */
   readonly kept?: string | undefined;
   readonly refused?: string | undefined;
-  /** A host of the tailnet. */
+  /** A host of the tailnet, or the collector of traces. */
   readonly host?: string | undefined;
   /** A message between nodes, by its kind. */
   readonly frame?: string | undefined;

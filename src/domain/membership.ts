@@ -31,6 +31,8 @@ export interface Member {
   readonly owner: string;
   readonly chain: CertificateChain;
   readonly notBeforeMs: number;
+  /** As in `PeerIdentity`. */
+  readonly namedSinceMs?: number;
   readonly addresses: readonly string[];
   readonly lastSeenMs?: number;
   /** It proved to let others in, with that certificate. */

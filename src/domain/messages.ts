@@ -12,7 +12,7 @@ import type { OriginStanding } from './reconciliation.ts';
 import type { Delivery, Flight, Page } from './records.ts';
 import type { RegistryChange, RegistryEntry, SignedRecord } from './registration.ts';
 import type { Reply } from './request.ts';
-import type { CertificateChain, IssuerProof } from './trust.ts';
+import type { CertificateChain, IssuerKeyOffer, IssuerProof } from './trust.ts';
 import type { DiffSummary, Isolation, WorktreeVerb } from './worktree.ts';
 
 /** The origin hands work over. Its limits are what is left of them at the moment of sending. */
@@ -202,6 +202,14 @@ export type WorkQuery =
 export type MemberQuery =
   /** To an issuer: a certificate under that name. */
   | { readonly type: 'rename'; readonly name: string }
+  /** To an issuer: a certificate for another while. `nowMs`: the wall clock of who asks. */
+  | { readonly type: 'renew'; readonly nowMs: number }
+  /** Which key would you let others in with? */
+  | { readonly type: 'issuer_key' }
+  /** The root has certified that key, DER. */
+  | { readonly type: 'become_issuer'; readonly certificate: Uint8Array }
+  /** To the holder of the root's key, by an issuer: for another while. */
+  | { readonly type: 'renew_issuer' }
   /** I am no member from now on: remember my signed word. */
   | { readonly type: 'leave'; readonly departure: SignedRecord }
   /** To an issuer of the same owner identity: that node is a member no longer. `by`: who wants it, at the asking node. */
@@ -245,6 +253,10 @@ export interface DialBack {
 export type PeerAnswer =
   | { readonly type: 'reply'; readonly flight: Flight; readonly request: string; readonly confirmed: boolean }
   | { readonly type: 'rename'; readonly chain: CertificateChain }
+  | { readonly type: 'renew'; readonly chain: CertificateChain }
+  | { readonly type: 'issuer_key'; readonly offer: IssuerKeyOffer }
+  | { readonly type: 'become_issuer' }
+  | { readonly type: 'renew_issuer' }
   | { readonly type: 'leave' }
   | { readonly type: 'remove'; readonly revocation: SignedRecord }
   | { readonly type: 'revoked' }

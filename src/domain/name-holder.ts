@@ -6,9 +6,16 @@ export interface Named {
   readonly name: string;
   /** From when on its certificate is in force, ms. */
   readonly notBeforeMs: number;
+  /** That of its first one with this name, when it was renewed. */
+  readonly namedSinceMs?: number;
 }
 
-/** The earliest certificate holds it, on every node that knows of both; of equally early ones that of the lower node id. */
+/** When it got its name: renewing takes it from nobody. */
+export function namedSince({ namedSinceMs, notBeforeMs }: Pick<Named, 'notBeforeMs' | 'namedSinceMs'>): number {
+  return namedSinceMs ?? notBeforeMs;
+}
+
+/** Who was certified under it first holds it, on every node that knows of both; of equally early ones that of the lower node id. */
 export function nameHolders(members: readonly Named[]): ReadonlyMap<string, NodeId> {
   const holders = new Map<string, Named>();
   for (const member of members) {
@@ -19,5 +26,6 @@ export function nameHolders(members: readonly Named[]): ReadonlyMap<string, Node
 }
 
 function isEarlier(a: Named, b: Named): boolean {
-  return a.notBeforeMs === b.notBeforeMs ? a.nodeId < b.nodeId : a.notBeforeMs < b.notBeforeMs;
+  const [since, than] = [namedSince(a), namedSince(b)];
+  return since === than ? a.nodeId < b.nodeId : since < than;
 }

@@ -1,6 +1,7 @@
 /** What a node tells of its facts, its flights and itself to whom may inspect it. Never a task or an output. */
 import type { Fact } from './event.ts';
 import type { FlightState } from './flight.ts';
+import type { FlightStory } from './flight-spans.ts';
 import type { Invocation } from './invocation.ts';
 import type { InvocationId, NodeId } from './ids.ts';
 import type { PeerState } from './peer.ts';
@@ -10,6 +11,14 @@ import type { Delivery, DeliveryAttempt, Flight } from './records.ts';
 export interface FactPage {
   readonly facts: readonly Fact[];
   /** The number to go on after. */
+  readonly next: number;
+  readonly more: boolean;
+}
+
+/** Invocations of a trace, with facts that end a span of theirs. */
+export interface StoryPage {
+  readonly stories: readonly FlightStory[];
+  /** The number of the fact to go on after. */
   readonly next: number;
   readonly more: boolean;
 }
@@ -145,6 +154,8 @@ export interface ObservationReads {
   factsIn(range: FactRange, limit: number): Promise<FactPage>;
   /** A number before that of every fact written since then. */
   factsBefore(sinceMs: number): Promise<number>;
+  /** Of a bounded stretch of facts after that one, up to so many that end a span. */
+  storiesIn(after: number, limit: number): Promise<StoryPage>;
   troubles(input: { readonly sinceMs: number; readonly nowMs: number }): Promise<StoredTroubles>;
   /** Of those nodes the ones that something is open with. */
   owedTo(nodeIds: readonly NodeId[]): Promise<readonly Owing[]>;

@@ -2,6 +2,8 @@
 
 /** Waiting for one agent, at most, unless its registration says otherwise. */
 export const usualQueueLimit = 10_000;
+/** Waiting at their origin for one other node, at most, unless its person says otherwise. */
+export const usualHeldLimit = 10_000;
 /** What a registration may say. */
 export const mostQueued = 1_000_000;
 

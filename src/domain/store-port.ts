@@ -5,12 +5,12 @@
  */
 import type { AcceptAllInput, AcceptInput } from './accepting.ts';
 import type { AdmitRule, Applicant } from './admit-rule.ts';
-import type { BackupReport } from './backup-report.ts';
+import type { BackupProgress, BackupReport } from './backup-report.ts';
 import type { AttemptId, FlightId, GroupId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
+import type { MemberWrites } from './member-store.ts';
 import type { Invite, Member, Membership } from './membership.ts';
 import type { DeliveryFilter, FlightFilter, SyncItem } from './messages.ts';
 import type { FailureReason } from './delivery.ts';
-import type { Departure } from './departure.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { EventKind, Fact, Stamp } from './event.ts';
 import type { FlightEvent, Outcome, OutputStream } from './flight-event.ts';
@@ -27,11 +27,11 @@ import type { Registration, RegistryHead, SignedRecord } from './registration.ts
 import type { Ask, Reply } from './request.ts';
 import type { RevocationReads, RevocationWrites } from './revocation.ts';
 import type { Share } from './sharing.ts';
-import type { CertificateChain } from './trust.ts';
 import type { PlacedWorktree, Worktree } from './worktree.ts';
 
 export type { AcceptAllInput, AcceptInput, AcceptPlan } from './accepting.ts';
-export type { BackupReport } from './backup-report.ts';
+export type { BackupProgress, BackupReport } from './backup-report.ts';
+export type { Readdressed } from './member-store.ts';
 export type { Invite, Member, Membership, RemovedFrom } from './membership.ts';
 
 /** A piece of what a run tells: its output, or its progress. */
@@ -80,13 +80,7 @@ export interface StoredReply {
   readonly error?: ErrorInfo;
 }
 
-/** An agent of a node that has another name now. */
-export interface Readdressed {
-  readonly from: string;
-  readonly to: string;
-}
-
-export interface StoreWrites extends ProjectWrites, RevocationWrites {
+export interface StoreWrites extends ProjectWrites, MemberWrites, RevocationWrites {
   /**
    * Starts a boot: epoch = max(stored + 1, newest + 1, now). A store that is behind `newest`, which is known from
    * outside it, or that was written by `backup`, was rolled back: then as `rolledBack`, in the same commit.
@@ -230,36 +224,10 @@ export interface StoreWrites extends ProjectWrites, RevocationWrites {
     atMs: number;
   }): Promise<boolean>;
 
-  /** @throws `conflict` when there is a mesh already. `invite`: consumed by a member of this very call (none for create). */
-  saveMembership(input: { stamp: Stamp; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): Promise<void>;
-  /** A new certificate for this node in the mesh it is in (renewal, rename). */
-  replaceOwnChain(input: { stamp: Stamp; name: string; chain: CertificateChain }): Promise<void>;
-  /** With a new certificate, where it is in a mesh. Its agents, their sessions, and what waits for them or runs, get the addresses that follow, which are returned. */
-  renameNode(input: { stamp: Stamp; name: string; chain: CertificateChain | undefined }): Promise<readonly Readdressed[]>;
-  /** All that is known of the mesh and its members is forgotten; agents and flights stay. @throws `not_found` when it is in none */
-  leaveMesh(input: { stamp: Stamp }): Promise<void>;
-  addInvite(input: { stamp: Stamp; invite: Invite }): Promise<void>;
-  /**
-   * Consumes the invite and records the member in one transaction. The node that used it may, until its end, use it
-   * again: its answer may have been lost. @throws `denied` for one that is used, late or unknown
-   */
-  redeemInvite(input: { stamp: Stamp; secretHash: string; member: Member; issuerDer?: Uint8Array }): Promise<void>;
-  /** The member, without an invite: by a rule of admission. `issuerDer` when it becomes an issuer. It waits no longer. */
-  admitMember(input: { stamp: Stamp; member: Member; issuerDer?: Uint8Array }): Promise<void>;
-  /** A machine that was not let in. Bounded: those who asked longest ago are forgotten. */
-  recordApplicant(input: { stamp: Stamp; applicant: Omit<Applicant, 'sinceMs'> }): Promise<void>;
-  /** Returns those that were new. @throws `overload` beyond 1000 */
-  addAdmitRules(input: { stamp: Stamp; rules: readonly AdmitRule[] }): Promise<readonly AdmitRule[]>;
-  /** Members learned from peers (already verified), of that mesh and no other. Returns those that were new or newer. */
-  saveMembers(input: { stamp: Stamp; members: readonly Member[]; meshId?: MeshId }): Promise<readonly NodeId[]>;
-  /** A member by a new certificate, whose name nobody else has. @throws `conflict` when somebody has */
-  renameMember(input: { stamp: Stamp; member: Member }): Promise<void>;
-  /** That member lets others in. */
-  saveIssuer(input: { nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
-  /** Already verified. Returns those that were members until now. */
-  saveDepartures(input: { stamp: Stamp; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
   /** `epoch`: of its boot, when it was heard of. */
   saw(input: { nodeId: NodeId; atMs: number; epoch?: number }): Promise<void>;
+  /** A commit like any other that leaves nothing behind: that writes are taken. @throws `unavailable` */
+  probe(): Promise<void>;
 }
 
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
@@ -361,6 +329,8 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 
 /** Long reads, on a thread of their own. */
 export interface StoreInspection extends ObservationReads {
+  /** A question is likely to come soon: what has to be made ready for the first of them is, without waiting for it. */
+  wake(): void;
   /** `family`: only this invocation and what it led to, as far as it is stored here. */
   flights(filter: FlightFilter & { family?: InvocationId }, page: PageRequest): Promise<Page<Flight>>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>>;
@@ -370,6 +340,8 @@ export interface StoreInspection extends ObservationReads {
   countFlights(): Promise<Readonly<Partial<Record<FlightState, number>>>>;
   /** Output and progress events of the flight's last run. */
   pieces(flightId: FlightId): Promise<number>;
+  /** For a large one: see `StoreReads.taskBytes`. */
+  task(invocationId: InvocationId): Promise<Task | undefined>;
   /** `ok`, or the first thing that is wrong with the file. Reads all of it. */
   quickCheck(): Promise<string>;
   /** Stdout (and stderr) stored here, in order, a piece at a time. */
@@ -381,10 +353,10 @@ export interface Store {
   readonly read: StoreReads;
   readonly inspect: StoreInspection;
   /**
-   * Writes all that is stored at one moment to a new file, mode 0600, and checks it. Writes go on meanwhile.
+   * Writes all that is stored at one moment to a new file, mode 0600, and checks it. Writes go on meanwhile; `tell` hears how far it is.
    * @throws `conflict` when something is there, `invalid` for a bad path, `unavailable` for a disk that is full or fails
    */
-  backup(path: string): Promise<BackupReport>;
+  backup(path: string, tell?: (progress: BackupProgress) => void): Promise<BackupReport>;
   /** Resolves when every write in hand has settled and all is closed. */
   close(): Promise<void>;
 }

@@ -14,6 +14,8 @@ export interface PeerIdentity {
   /** Wall-clock milliseconds. */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** From when on it has that name: of a certificate that was renewed, the start of the first with it. Left out: `notBeforeMs`. */
+  readonly namedSinceMs?: number;
   /** The node's Ed25519 key, 32 bytes. */
   readonly publicKey: Uint8Array;
   /** The issuer that signed the certificate, by a name that holds half of its key. */
@@ -55,6 +57,13 @@ export function isSameCertificate(a: Uint8Array, b: Uint8Array): boolean {
 export interface IssuerProof {
   readonly certificate: Uint8Array;
   readonly attestation: Uint8Array;
+}
+
+/** The key that a node issues with, or would, and its own proof that that node holds it. */
+export interface IssuerKeyOffer {
+  /** Raw, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly proof: Uint8Array;
 }
 
 /** The last word on a peer whose certificate holds: undefined lets it in, a text is why not (removed, say). */

@@ -4,4 +4,6 @@ export interface Wishes {
   readonly notifyAll: boolean;
   /** How long a request of an agent waits unless the agent says otherwise; undefined: as long as it usually does. */
   readonly requestMs: number | undefined;
+  /** How many invocations may wait here for one other node; undefined: as many as is usual. */
+  readonly heldLimit: number | undefined;
 }

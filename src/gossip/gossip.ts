@@ -18,6 +18,7 @@ import { createHost, largestNews } from './host.ts';
 import type { Host } from './host.ts';
 import { load } from './libp2p.ts';
 import type { Connection, Libraries, PeerId } from './libp2p.ts';
+import type { GossipMeasures } from './measures.ts';
 import { exchangeEveryMs, mostInbound, Neighbourhood, wantedNeighbours } from './neighbourhood.ts';
 import type { Neighbours } from './neighbourhood.ts';
 import { asNodeIdOf } from './peer-id.ts';
@@ -40,6 +41,7 @@ export interface GossipParts {
   /** Whom to dial, and where; this node and those without an address are left out. */
   readonly members: () => readonly GossipMember[];
   readonly handler: GossipHandler;
+  readonly measures?: GossipMeasures;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -122,6 +124,8 @@ export class MeshGossip implements Gossip, Startable {
     if (this.#host === undefined || this.neighbours().size === 0) return;
     const bytes = encodeGossip(news);
     if (bytes.length > largestNews) return log.debug({ frame: news.type, bytes: bytes.length }, 'news are too large for gossip: the sessions bring them');
+    this.#parts.measures?.published.add('published');
+    this.#parts.measures?.bytes.add('published', bytes.length);
     void this.#host.pubsub.publish(this.#topic, bytes).then(undefined, (error: unknown) => log.debug({ frame: news.type, err: error }, 'news were not gossiped'));
   }
 
@@ -146,6 +150,13 @@ export class MeshGossip implements Gossip, Startable {
   }
 
   async #judge(peer: PeerId, data: Uint8Array): Promise<GossipVerdict> {
+    const verdict = await this.#verdictFrom(peer, data);
+    this.#parts.measures?.received.add(verdict);
+    this.#parts.measures?.bytes.add('received', data.length);
+    return verdict;
+  }
+
+  async #verdictFrom(peer: PeerId, data: Uint8Array): Promise<GossipVerdict> {
     const { clock, log, handler } = this.#parts;
     const from = asNodeIdOf(peer);
     if (from === undefined || !this.#isWelcome(from)) return 'ignore';

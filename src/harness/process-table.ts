@@ -16,7 +16,7 @@ export interface ProcessEntry {
 /** All running processes as they were some time after the call. The dead that nobody has waited for are left out. */
 export type ReadProcesses = () => Promise<readonly ProcessEntry[]>;
 
-/** Callers that come while one reading is under way share the next, so that many runs ending at once read the table twice, not each. */
+/** A reading begins when all that is at hand has asked for it; who comes while one is under way shares the next. So many runs that end at once read the table once or twice, not each. */
 export function processTable(platform: NodeJS.Platform): ReadProcesses {
   const readOnce = platform === 'linux' ? readProc : readPs;
   let current: Promise<readonly ProcessEntry[]> | undefined;
@@ -32,8 +32,7 @@ export function processTable(platform: NodeJS.Platform): ReadProcesses {
     return reading;
   };
   return () => {
-    if (current === undefined) return begin();
-    next ??= current.then(begin, begin);
+    next ??= (current ?? Promise.resolve()).then(begin, begin);
     return next;
   };
 }

@@ -4,11 +4,11 @@
  * breaks a bound or the order throws BrokerError `invalid`, and the session ends.
  */
 import { invalid } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { InvocationId } from '../domain/ids.ts';
 import { maxTaskBytes } from '../domain/invocation.ts';
 import type { ControlMessage, Forward } from '../domain/messages.ts';
-import { Task } from '../gen/beckon/v1/record.ts';
-import { decodeTask } from '../rpc/work.ts';
+import { taskIn } from '../rpc/large-task.ts';
 import { completeForward } from './control-frames.ts';
 import type { ForwardHead, Piece } from './control-frames.ts';
 
@@ -28,7 +28,10 @@ interface Entry {
   again: ForwardHead | undefined;
   /** Its head was refused: so many bytes arrive for nothing. */
   skippedBytes: number | undefined;
+  /** What came before its head did, or found no place. */
   readonly pieces: Uint8Array[];
+  /** Of the whole task, once its size is known: pieces are put there as they come, not all at the end in one turn of the event loop. */
+  content: Buffer | undefined;
   received: number;
   readonly held: ControlMessage[];
   heldBytes: number;
@@ -44,6 +47,8 @@ export interface Assembled {
 export class Assembly {
   readonly #entries = new Map<InvocationId, Entry>();
   #bytes = 0;
+  /** Of contents. */
+  #placed = 0;
   #held = 0;
   #heldBytes = 0;
 
@@ -68,6 +73,7 @@ export class Assembly {
       return undefined;
     }
     entry.head = head;
+    if (entry.received > head.taskBytes) throw moreThanAnnounced(head.invocation.id);
     return this.#completed(head.invocation.id, entry);
   }
 
@@ -75,7 +81,9 @@ export class Assembly {
   skip(invocationId: InvocationId, taskBytes: number): void {
     const entry = this.#entry(invocationId);
     entry.skippedBytes = taskBytes;
-    this.#bytes -= entry.pieces.reduce((sum, piece) => sum + piece.length, 0);
+    this.#bytes -= entry.received;
+    this.#placed -= entry.content?.length ?? 0;
+    entry.content = undefined;
     entry.pieces.length = 0;
     this.#dropSkipped(invocationId, entry);
   }
@@ -93,7 +101,8 @@ export class Assembly {
       return undefined;
     }
     if (this.#bytes + length > mostBytes) throw invalid('more tasks at once than a peer may send in pieces');
-    entry.pieces.push(piece.content);
+    if (entry.received + length > (entry.head?.taskBytes ?? Infinity)) throw moreThanAnnounced(piece.invocationId);
+    this.#put(entry, piece.content);
     entry.received += length;
     this.#bytes += length;
     return this.#completed(piece.invocationId, entry);
@@ -115,24 +124,43 @@ export class Assembly {
     const known = this.#entries.get(invocationId);
     if (known !== undefined) return known;
     if (this.#entries.size >= mostTasks) throw invalid('more tasks at once than a peer may send in pieces');
-    const entry: Entry = { head: undefined, again: undefined, skippedBytes: undefined, pieces: [], received: 0, held: [], heldBytes: 0 };
+    const entry: Entry = { head: undefined, again: undefined, skippedBytes: undefined, pieces: [], content: undefined, received: 0, held: [], heldBytes: 0 };
     this.#entries.set(invocationId, entry);
     return entry;
+  }
+
+  #put(entry: Entry, piece: Uint8Array): void {
+    const { head, pieces, received } = entry;
+    // Room for all that is announced would be taken by announcing alone: no more than may be sent.
+    if (entry.content === undefined && head !== undefined && this.#placed + head.taskBytes <= mostBytes) {
+      entry.content = Buffer.allocUnsafeSlow(head.taskBytes);
+      this.#placed += head.taskBytes;
+      let at = 0;
+      for (const early of pieces.splice(0)) {
+        entry.content.set(early, at);
+        at += early.length;
+      }
+    }
+    if (entry.content === undefined) pieces.push(piece);
+    else entry.content.set(piece, received);
   }
 
   #dropSkipped(invocationId: InvocationId, { received, skippedBytes = 0 }: Entry): void {
     if (received >= skippedBytes) this.#entries.delete(invocationId);
   }
 
-  #completed(invocationId: InvocationId, { head, again, pieces, received, held, heldBytes }: Entry): Assembled | undefined {
+  #completed(invocationId: InvocationId, { head, again, pieces, content, received, held, heldBytes }: Entry): Assembled | undefined {
     if (head === undefined || received < head.taskBytes) return undefined;
-    if (received > head.taskBytes) throw invalid(`the task of ${invocationId} has more bytes than announced`);
     this.#entries.delete(invocationId);
     this.#bytes -= received;
+    this.#placed -= content?.length ?? 0;
     this.#held -= held.length;
     this.#heldBytes -= heldBytes;
     if (again !== undefined) this.#entry(invocationId).head = again;
-    const task = decodeTask(Task.decode(Buffer.concat(pieces)));
-    return { forward: completeForward(head, task), bytes: received, held };
+    return { forward: completeForward(head, taskIn(content ?? Buffer.concat(pieces))), bytes: received, held };
   }
+}
+
+function moreThanAnnounced(invocationId: InvocationId): BrokerError {
+  return invalid(`the task of ${invocationId} has more bytes than announced`);
 }

@@ -10,7 +10,8 @@ const roomForEvents = 1024 * 1024;
 
 interface Sending {
   readonly invocationId: InvocationId;
-  readonly content: Uint8Array;
+  /** What has yet to leave. */
+  readonly parts: Uint8Array[];
   offset: number;
 }
 
@@ -27,9 +28,9 @@ export class DataOutlet {
     this.#first.push(DataFrame.encode(frame).finish());
   }
 
-  /** @param content the encoded task */
-  addTask(invocationId: InvocationId, content: Uint8Array): void {
-    this.#tasks.push({ invocationId, content, offset: 0 });
+  /** @param parts of the encoded task */
+  addTask(invocationId: InvocationId, parts: readonly Uint8Array[]): void {
+    this.#tasks.push({ invocationId, parts: [...parts], offset: 0 });
   }
 
   /** A part of it has yet to leave. */
@@ -75,14 +76,27 @@ export class DataOutlet {
   #piece(): Uint8Array | undefined {
     const task = this.#tasks[0];
     if (task === undefined) return undefined;
-    const { invocationId, offset } = task;
-    const content = buffer(task.content.subarray(offset, offset + largestPiece));
+    const { invocationId, offset, parts } = task;
+    const content = cut(parts, largestPiece);
     task.offset += content.length;
-    if (task.offset >= task.content.length) this.#tasks.shift();
+    if (parts.length === 0) this.#tasks.shift();
     return DataFrame.encode({ frame: { $case: 'taskPiece', value: { invocationId, offset, content } } }).finish();
   }
 
   #wake(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
+}
+
+/** Takes the first bytes of what is there, at most so many. */
+function cut(parts: Uint8Array[], most: number): Buffer {
+  const taken: Uint8Array[] = [];
+  let room = most;
+  for (let part = parts.shift(); part !== undefined; part = room > 0 ? parts.shift() : undefined) {
+    taken.push(part.subarray(0, room));
+    if (part.length > room) parts.unshift(part.subarray(room));
+    room -= Math.min(room, part.length);
+  }
+  const [only] = taken;
+  return taken.length === 1 && only !== undefined ? buffer(only) : Buffer.concat(taken);
 }

@@ -18,17 +18,27 @@ import type { DialFault } from './dial-fault.ts';
 const mostDials = 16;
 /** Addresses remembered of one node. */
 const mostAddresses = 16;
-const baseMs = 500;
+
+/** The wait between two tries: so long after the first, then longer and longer, up to so long. */
+interface Pace {
+  readonly firstMs: number;
+  readonly mostMs: number;
+}
+
 /**
- * The longest wait between two tries. A node that was here within the hour must be found within 5 s of being back:
- * a try that began just before may take its whole 3 s, so 2 s are left, while few are away. Seeds are few and typed by hand.
- * Of one that nobody waits for it is enough to learn in some minutes that it is back.
+ * A node that was here within the hour must be found within 5 s of being back: a try that began just before may take its
+ * whole 3 s, so 2 s are left, while few are away. Seeds are few and typed by hand. Of one that nobody waits for it is enough
+ * to learn in some minutes that it is back. Most machines that discovery finds run no node.
  */
-const capMs = { clone: 30_000, recent: 2_000, seed: 5_000, other: 15_000, idle: 300_000, found: 300_000 } as const;
+const paces = {
+  clone: { firstMs: 30_000, mostMs: 30_000 },
+  recent: { firstMs: 500, mostMs: 2_000 },
+  seed: { firstMs: 500, mostMs: 5_000 },
+  other: { firstMs: 500, mostMs: 15_000 },
+  idle: { firstMs: 60_000, mostMs: 300_000 },
+  found: { firstMs: 4_000, mostMs: 300_000 },
+} as const satisfies Readonly<Record<string, Pace>>;
 const recentMs = 3_600_000;
-/** Most machines that discovery finds run no node: such a one is soon asked every few minutes only. */
-const foundBaseMs = 4_000;
-const idleBaseMs = 60_000;
 /** Tries of one that is said to be offline, before it is left alone. */
 const mostOfflineTries = 3;
 /** Seeds and members that do not answer are tried so often together, ms apart: many of them, each more rarely. */
@@ -263,19 +273,19 @@ export class Dialler {
   /** Joins the try that is under way. Never rejects. */
   #dial(target: Target): Promise<void> {
     target.cancelTimer?.();
-    target.dialling ??= this.#try(target).then((atMostMs) => {
+    target.dialling ??= this.#try(target).then((pace) => {
       target.dialling = undefined;
       this.#dials -= 1;
       if (this.#isRunning && !this.#rests(target)) {
-        this.#schedule(target, this.#waitMs(target, atMostMs));
+        this.#schedule(target, this.#waitMs(target, pace));
       }
       this.#next();
     });
     return target.dialling;
   }
 
-  /** Never rejects. @returns the longest wait before the next try */
-  async #try(target: Target): Promise<number> {
+  /** Never rejects. @returns when to try again, if it is to be tried */
+  async #try(target: Target): Promise<Pace> {
     this.#dials += 1;
     try {
       const { address, alternatives, failures } = target;
@@ -287,22 +297,20 @@ export class Dialler {
       target.isSelf = result.kind === 'self';
       target.answeredBy = result.kind === 'self' ? undefined : result.peer.nodeId;
       this.#reason(target, result.kind === 'self' ? 'that is this node' : 'connected');
-      return capMs.other;
+      return paces.other;
     } catch (thrown) {
       const error = toBrokerError(thrown);
       target.failures += 1;
       target.fault = faultOf(error);
       const why = error.hint === undefined ? error.message : `${error.message}: ${error.hint}`;
       if (this.#reason(target, why)) this.#parts.onFailure(view(target), error);
-      return this.#capOf(target);
+      return this.#paceOf(target);
     }
   }
 
-  #waitMs(target: Target, atMostMs: number): number {
-    const { failures } = target;
-    const firstMs = atMostMs === capMs.clone ? atMostMs : this.#isIdle(target) ? idleBaseMs : atMostMs === capMs.found ? foundBaseMs : baseMs;
+  #waitMs({ failures }: Target, { firstMs, mostMs }: Pace): number {
     // After an answer that led to no link of its own (another dial was faster, say) there is no hurry.
-    return backoff(failures - 1, { baseMs: failures === 0 ? atMostMs : firstMs, capMs: atMostMs }, this.#parts.random());
+    return backoff(failures - 1, { baseMs: failures === 0 ? mostMs : firstMs, capMs: mostMs }, this.#parts.random());
   }
 
   #next(): void {
@@ -315,15 +323,15 @@ export class Dialler {
     }
   }
 
-  #capOf(target: Target): number {
-    if (target.fault === 'clone') return capMs.clone;
+  #paceOf(target: Target): Pace {
+    if (target.fault === 'clone') return paces.clone;
     const isSeed = target.sources.has(seedSource);
     const isIdle = this.#isIdle(target);
     const unlinked = this.#unlinked();
-    if (!isIdle && this.#isRecent(target)) return Math.max(capMs.recent, unlinked * spacingMs);
-    if (!isSeed && target.claimedBy.size === 0) return capMs.found;
-    const usualMs = isIdle ? capMs.idle : Math.max(isSeed ? capMs.seed : capMs.other, unlinked * spacingMs);
-    return this.#parts.isAlone() ? Math.min(usualMs, Math.max(capMs.recent, unlinked * aloneMs)) : usualMs;
+    if (!isIdle && this.#isRecent(target)) return spaced(paces.recent, unlinked);
+    if (!isSeed && target.claimedBy.size === 0) return isIdle ? paces.idle : paces.found;
+    const usual = isIdle ? paces.idle : spaced(isSeed ? paces.seed : paces.other, unlinked);
+    return this.#parts.isAlone() ? { ...usual, mostMs: Math.min(usual.mostMs, Math.max(paces.recent.mostMs, unlinked * aloneMs)) } : usual;
   }
 
   #isRecent(target: Target): boolean {
@@ -350,6 +358,11 @@ export class Dialler {
     target.sinceMs = this.#parts.clock.now();
     return true;
   }
+}
+
+/** The more of them, the more rarely each. */
+function spaced({ firstMs, mostMs }: Pace, unlinked: number): Pace {
+  return { firstMs, mostMs: Math.max(mostMs, unlinked * spacingMs) };
 }
 
 function nodesOf({ claimedBy, answeredBy }: Target): Set<NodeId> {

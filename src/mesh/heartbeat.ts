@@ -3,7 +3,7 @@ import { invalid } from '../domain/errors.ts';
 import type { LinkDigest } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
-import { heartbeatEveryMs, smoothRtt } from './liveness.ts';
+import { heartbeatEveryMs, smoothRtt, tickMs } from './liveness.ts';
 
 const digestBytes = 8;
 
@@ -33,7 +33,8 @@ export class Heartbeat {
   }
 
   get isDue(): boolean {
-    return this.#clock.monotonic() - this.#sentAtMs >= heartbeatEveryMs;
+    // The tick nearest to it: a timer may come a moment early, and the next tick is a whole second away.
+    return this.#clock.monotonic() - this.#sentAtMs > heartbeatEveryMs - tickMs / 2;
   }
 
   beat(): void {

@@ -48,8 +48,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
   readonly #server: MeshServer;
   readonly #dialler: Dialler;
   readonly #peers: PeerTable;
-  /** The one live session with each peer. */
   readonly #taskRoom = new TaskRoom();
+  /** The one live session with each peer. */
   readonly #live = new Map<NodeId, Session>();
   readonly #open = new OpenSessions();
   readonly #outgoing: Outgoing;
@@ -85,6 +85,8 @@ class SessionMesh implements NodeMesh, SessionOwner {
       onControl: (arrival, call) => this.#arrived(arrival, call),
       onData: ({ peer }, sessionId, stream, rest) => this.#open.attach(peer.nodeId, sessionId, stream, rest),
       pullData: (stream) => this.#open.pull(stream),
+      refusal: (peer) => (peer.meshId === this.#identity?.meshId ? parts.refusal?.(peer) : 'this node is no member of that mesh'),
+      health: parts.health,
     });
     const isWanted = (nodeId: NodeId): boolean => this.#seeker.isAsked(nodeId) || (this.#live.has(nodeId) ? !this.#detector.trusts(nodeId) : this.#demand.wants(nodeId));
     this.#dialler = new Dialler({
@@ -216,6 +218,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     this.#identity = identity;
     if (previous !== undefined && previous.meshId !== identity?.meshId) this.#leave();
     this.#roll.changed();
+    this.#server.judgeAgain();
     if (!this.#isRunning) return;
     if (identity === undefined) void this.#dialler.stop();
     else {
@@ -226,6 +229,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   addMembers(members: readonly MemberAt[]): void {
     this.#roll.add(members);
+    this.#server.judgeAgain();
   }
 
   setSeeds(seeds: readonly string[]): void {
@@ -329,6 +333,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const { clock, log } = this.#parts;
     this.#cancelTick = clock.setTimer(tickMs, () => this.#tick());
     const tick = this.#watch?.tick(clock.monotonic(), clock.now()) ?? { isGrace: false, lateMs: 0 };
+    this.#parts.tickLateSeconds?.observe(tick.lateMs / 1000);
     if (tick.isGrace) {
       log.info({}, 'this machine slept or stalled: all peers get time to be heard');
       this.#dialler.wake();

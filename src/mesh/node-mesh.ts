@@ -1,8 +1,10 @@
 /** What the network of a node needs, and what it offers to whoever wires it. */
 import type { TLSSocket } from 'node:tls';
 import type { Candidate } from '../domain/discovery-port.ts';
+import type { Health } from '../domain/health-port.ts';
 import type { LinkHandler, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
+import type { Distribution } from '../domain/measure.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Gone, RemovedPeer } from './gone.ts';
@@ -16,6 +18,8 @@ export interface MeshParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** How late each look at all sessions came, seconds. */
+  readonly tickLateSeconds?: Distribution;
   /** host:port, as `readSeeds` gives them. */
   readonly seeds: readonly string[];
   readonly handler: LinkHandler;
@@ -25,6 +29,9 @@ export interface MeshParts {
   readonly route?: Route;
   /** Asked once its certificate has let a peer in: one that was removed is told so, and nothing else. */
   readonly removed?: (peer: PeerIdentity) => RemovedPeer | undefined;
+  /** Asked of who calls for something outside of a session: why it is no member now. */
+  readonly refusal?: (peer: PeerIdentity) => string | undefined;
+  readonly health: Health;
   /** That peer said that this node was removed, by that word of an issuer, which is not checked yet. */
   readonly onRevoked?: (revocation: SignedRecord, from: PeerIdentity) => void;
 }

@@ -25,6 +25,14 @@ export function encodeQuery(query: PeerQuery): mesh.Query['query'] {
       return { $case: 'dialBack', value: {} };
     case 'rename':
       return { $case: 'rename', value: { name: query.name } };
+    case 'renew':
+      return { $case: 'renew', value: { nowMs: query.nowMs } };
+    case 'issuer_key':
+      return { $case: 'issuerKey', value: {} };
+    case 'become_issuer':
+      return { $case: 'becomeIssuer', value: { certificate: buffer(query.certificate) } };
+    case 'renew_issuer':
+      return { $case: 'renewIssuer', value: {} };
     case 'leave':
       return { $case: 'leave', value: { departure: encodeSignedRecord(query.departure) } };
     case 'remove':
@@ -87,6 +95,14 @@ export function decodeQuery(query: mesh.Query['query']): PeerQuery {
       return { type: 'dial_back' };
     case 'rename':
       return { type: 'rename', name: name(query.value.name, 'rename.name') };
+    case 'renew':
+      return { type: 'renew', nowMs: whole(query.value.nowMs, 'renew.now_ms') };
+    case 'issuerKey':
+      return { type: 'issuer_key' };
+    case 'becomeIssuer':
+      return { type: 'become_issuer', certificate: bytes(query.value.certificate) };
+    case 'renewIssuer':
+      return { type: 'renew_issuer' };
     case 'leave':
       return { type: 'leave', departure: decodeSignedRecord(required(query.value.departure, 'leave.departure')) };
     case 'remove':
@@ -160,7 +176,14 @@ export function encodeAnswer(answer: PeerAnswer): NonNullable<mesh.Answer['answe
     case 'dial_back':
       return { $case: 'dialBack', value: { results: answer.results.map((each) => ({ ...each, why: each.why ?? '' })) } };
     case 'rename':
-      return { $case: 'rename', value: { chain: { leaf: buffer(answer.chain.leaf), issuer: buffer(answer.chain.issuer) } } };
+    case 'renew':
+      return { $case: answer.type, value: { chain: { leaf: buffer(answer.chain.leaf), issuer: buffer(answer.chain.issuer) } } };
+    case 'issuer_key':
+      return { $case: 'issuerKey', value: { publicKey: buffer(answer.offer.publicKey), proof: buffer(answer.offer.proof) } };
+    case 'become_issuer':
+      return { $case: 'becomeIssuer', value: {} };
+    case 'renew_issuer':
+      return { $case: 'renewIssuer', value: {} };
     case 'leave':
       return { $case: 'leave', value: {} };
     case 'remove':
@@ -210,10 +233,17 @@ export function decodeAnswer(message: mesh.Answer['answer']): PeerAnswer {
           ...present({ why: optionalText(why, 'dial_back.why') }),
         })),
       };
-    case 'rename': {
-      const { leaf, issuer } = required(answer.value.chain, 'rename.chain');
-      return { type: 'rename', chain: { leaf: bytes(leaf), issuer: bytes(issuer) } };
+    case 'rename':
+    case 'renew': {
+      const { leaf, issuer } = required(answer.value.chain, `${answer.$case}.chain`);
+      return { type: answer.$case, chain: { leaf: bytes(leaf), issuer: bytes(issuer) } };
     }
+    case 'issuerKey':
+      return { type: 'issuer_key', offer: { publicKey: bytes(answer.value.publicKey), proof: bytes(answer.value.proof) } };
+    case 'becomeIssuer':
+      return { type: 'become_issuer' };
+    case 'renewIssuer':
+      return { type: 'renew_issuer' };
     case 'leave':
       return { type: 'leave' };
     case 'remove':

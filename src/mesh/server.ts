@@ -6,7 +6,8 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { BrokerError, invalid } from '../domain/errors.ts';
+import { BrokerError, invalid, overload } from '../domain/errors.ts';
+import type { Health } from '../domain/health-port.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
@@ -16,11 +17,16 @@ import { DataRequest } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { duplex } from '../rpc/handler.ts';
 import type { Calling, Edge } from '../rpc/handler.ts';
+import { addIntrospection } from '../rpc/introspection.ts';
 import { FrameStream } from './frame-stream.ts';
 import { messageLimits, rawMesh, windowBytes } from './raw-mesh.ts';
 
 /** A connection without a session is cut after this. */
 const idleMs = 5_000;
+/** Who only asks for things proves itself anew after this. */
+const askingMs = 10 * 60_000;
+/** Connections of one node that only ask, at once: they leave room for its sessions. */
+const mostAsking = 4;
 /** How long a connection may stay after its session said goodbye. */
 const lingerMs = 500;
 /** Connections of one node at once: one is enough, a few overlap when it redials. */
@@ -33,6 +39,8 @@ export interface Arrival {
   readonly address: string;
   /** A session uses the connection from now on. */
   claim(): void;
+  /** Not a session, but something that is asked for: the connection stays while that lasts, and not much longer. */
+  hold(): Disposable;
   /** Closes the connection: soon, so that a last word gets through, or at once. */
   hangUp(isOrderly: boolean): void;
 }
@@ -45,9 +53,14 @@ export interface MeshServerParts {
   readonly onData: (arrival: Arrival, sessionId: string, stream: FrameStream, rest: readonly wire.DataFrame[]) => void;
   /** What the data stream of a session sends, once it has one. */
   readonly pullData: (stream: FrameStream) => Uint8Array | undefined;
+  /** Why that peer, whose certificate was verified, may ask for nothing; sessions judge it by themselves. */
+  readonly refusal: (peer: PeerIdentity) => string | undefined;
+  readonly health: Health;
 }
 
 interface Connection extends Arrival {
+  /** Something is asked for on it, and it is no session's. */
+  isAsking(): boolean;
   readonly socket: TLSSocket;
   readonly fingerprint: string;
 }
@@ -57,6 +70,7 @@ export class MeshServer {
   /** By what a call tells of its connection: the other end's address and port. */
   readonly #connections = new Map<string, Connection>();
   #server: Server | undefined;
+  #stopping = new AbortController();
   #injector: ReturnType<Server['createConnectionInjector']> | undefined;
 
   constructor(parts: MeshServerParts) {
@@ -78,11 +92,21 @@ export class MeshServer {
       }),
       data: duplex<Arrival, Buffer, Buffer>(edge, (arrival, call) => this.#dataCall(arrival, call as unknown as Duplex)),
     });
+    this.#stopping = new AbortController();
+    addIntrospection<Arrival>(server, {
+      edge: { ...edge, authenticate: (call) => this.#askedBy(call) },
+      health: this.#parts.health,
+      services: ['beckon.v1.MeshService'],
+      subjects: { 'beckon.v1.MeshService': 'network' },
+      stopping: this.#stopping.signal,
+      hold: (arrival) => arrival.hold(),
+    });
     this.#server = server;
     this.#injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   }
 
   stop(): void {
+    this.#stopping.abort();
     for (const { socket } of this.#connections.values()) socket.destroy();
     this.#connections.clear();
     this.#injector?.destroy();
@@ -105,13 +129,34 @@ export class MeshServer {
       return;
     }
     const key = `${remoteAddress}:${remotePort}`;
-    let cancelIdle: CancelTimer = this.#parts.clock.setTimer(idleMs, () => socket.destroy());
+    const cutAfter = (ms: number): CancelTimer => this.#parts.clock.setTimer(ms, () => socket.destroy());
+    let cancelIdle = cutAfter(idleMs);
+    const cancelAsking = cutAfter(askingMs);
+    let isClaimed = false;
+    let holds = 0;
     const connection: Connection = {
       peer,
       socket,
       fingerprint: certificate.fingerprint256,
       address: formatHostPort({ host: remoteAddress, port: remotePort }),
-      claim: () => cancelIdle(),
+      claim: () => {
+        isClaimed = true;
+        cancelIdle();
+        cancelAsking();
+      },
+      isAsking: () => holds > 0 && !isClaimed,
+      hold: () => {
+        holds += 1;
+        if (!isClaimed) cancelIdle();
+        return {
+          [Symbol.dispose]: () => {
+            holds -= 1;
+            if (holds > 0 || isClaimed || socket.destroyed) return;
+            cancelIdle();
+            cancelIdle = cutAfter(idleMs);
+          },
+        };
+      },
       hangUp: (isOrderly) => {
         cancelIdle();
         if (!isOrderly) socket.destroy();
@@ -121,10 +166,26 @@ export class MeshServer {
     this.#connections.set(key, connection);
     socket.once('close', () => {
       cancelIdle();
+      cancelAsking();
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
     });
     socket.setNoDelay(true);
     this.#injector.injectConnection(socket);
+  }
+
+  /** Somebody may be a member no longer: who asks for something, and is none now, is cut. Sessions end by themselves. */
+  judgeAgain(): void {
+    for (const connection of this.#connections.values()) if (connection.isAsking() && this.#parts.refusal(connection.peer) !== undefined) connection.socket.destroy();
+  }
+
+  /** A member now, not only when it connected. */
+  #askedBy(call: Calling): Arrival {
+    const arrival = this.#authenticate(call);
+    const why = this.#parts.refusal(arrival.peer);
+    if (why !== undefined) throw new BrokerError('unauthenticated', why);
+    const asking = [...this.#connections.values()].filter((each) => each !== arrival && each.peer.nodeId === arrival.peer.nodeId && each.isAsking());
+    if (asking.length >= mostAsking) throw overload(`${arrival.peer.name} asks on ${mostAsking} other connections already`, idleMs);
+    return arrival;
   }
 
   #authenticate(call: Calling): Arrival {

@@ -13,10 +13,9 @@ import type { SignedRecord } from '../domain/registration.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import { ControlRequest, DataRequest } from '../gen/beckon/v1/mesh.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
-import { Task } from '../gen/beckon/v1/record.ts';
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { id } from '../rpc/fields.ts';
-import { encodeTask } from '../rpc/work.ts';
+import { encodedTask } from '../rpc/large-task.ts';
 import { Answers } from './answers.ts';
 import { decodeDialRequest, encodeControl, encodeFlightEvents, encodeForward, largestInlineTask } from './control-frames.ts';
 import { ControlOutlet } from './control-outlet.ts';
@@ -232,9 +231,9 @@ export class Session implements Link {
     if (task <= largestInlineTask) return this.#queueFrame(encodeForward(message));
     // Asked for again while it is on its way, over a slow line: it arrives.
     if (this.#outlet.isSending(message.invocation.id)) return;
-    const encoded = Task.encode(encodeTask(message.task)).finish();
-    this.#queueFrame(encodeForward(message, encoded.length));
-    this.#outlet.addTask(message.invocation.id, encoded);
+    const encoded = encodedTask(message.task);
+    this.#queueFrame(encodeForward(message, encoded.bytes));
+    this.#outlet.addTask(message.invocation.id, encoded.parts);
     this.#data?.wake();
   }
 

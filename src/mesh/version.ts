@@ -13,7 +13,7 @@ export interface ProtocolVersion {
 export const protocol: ProtocolVersion = { major: 1, minor: 1 };
 
 /** What this version can do that its minor does not promise of every node: asked for by name in the peer's Hello. */
-export const ownFeatures = ['reach', 'introduce', 'dial_back', 'rename', 'leave', 'remove', 'registry', 'resting', 'observe'] as const;
+export const ownFeatures = ['reach', 'introduce', 'dial_back', 'rename', 'renew', 'issuer', 'leave', 'remove', 'registry', 'resting', 'observe'] as const;
 export type Feature = (typeof ownFeatures)[number];
 
 /** Questions that an older node would not understand. */
@@ -21,6 +21,10 @@ export const featureOf: Partial<Readonly<Record<PeerQuery['type'], Feature>>> = 
   reach: 'reach',
   dial_back: 'dial_back',
   rename: 'rename',
+  renew: 'renew',
+  issuer_key: 'issuer',
+  become_issuer: 'issuer',
+  renew_issuer: 'issuer',
   leave: 'leave',
   remove: 'remove',
   revoked: 'remove',

@@ -11,6 +11,7 @@ import { flightState, outputStream, replyKind, sessionMode, waitingReason } from
 import { decodeOptionalErrorInfo, encodeErrorInfo } from './error-info.ts';
 import { decodeProgress, encodeProgress } from './progress.ts';
 import { buffer, bytes, clockValue, id, list, name, optionalId, optionalText, optionalWhole, present, required, text, whole } from './fields.ts';
+import { decodeTrace, encodeTrace } from './tracing.ts';
 import { decodeWorktreeStart, encodeWorktreeStart } from './worktrees.ts';
 
 /** Files of one task; far more than anybody attaches, and few enough to hold in memory. */
@@ -77,6 +78,7 @@ export function encodeInvocation(invocation: Invocation): wire.Invocation {
     redriveOf: invocation.redriveOf ?? '',
     acceptedAtMs: invocation.acceptedAtMs,
     ancestorTargets: [...ancestry.path],
+    ...encodeTrace(invocation.trace),
   };
 }
 
@@ -99,6 +101,7 @@ export function decodeInvocation(message: wire.Invocation): Invocation {
     },
     acceptedAtMs: whole(message.acceptedAtMs, 'invocation.accepted_at_ms'),
     ...present({ redriveOf: optionalId(isInvocationId, message.redriveOf, 'invocation.redrive_of') }),
+    ...decodeTrace(message),
   };
 }
 

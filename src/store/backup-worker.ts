@@ -1,5 +1,5 @@
-/** The thread of one backup: it reads one moment of the database, whatever is written meanwhile, and holds up nobody. */
-import { closeSync, fdatasyncSync, fsyncSync, lstatSync, openSync, rmSync, statSync } from 'node:fs';
+/** The thread of one backup, which is told by the store's own when to do what. */
+import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { dirname, isAbsolute } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -9,9 +9,11 @@ import type { BackupReport } from '../domain/store-port.ts';
 import { openReading, openWriting } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { failure } from './group-commit.ts';
+import { FileCopy, logOf } from './file-copy.ts';
+import type { CopyStep } from './file-copy.ts';
 import { versionOf } from './migrations.ts';
 import { packAnswers, unpackRequests } from './parcel.ts';
-import type { FromWorker, ToWorker } from './protocol.ts';
+import type { FromWorker, Request, ToWorker } from './protocol.ts';
 import { copiedKey } from './rollback.ts';
 import { fromSqlite } from './sqlite-errors.ts';
 
@@ -22,58 +24,76 @@ const post = (message: FromWorker): void => {
 };
 
 /**
- * Linux gives this thread a tenth of a processor that others want too: to it a thread is a process with a priority of its own
- * (setpriority(2), "C library/kernel differences"). Elsewhere it would be the whole process, and nothing is changed.
+ * To Linux a thread is a process with a priority of its own (setpriority(2), "C library/kernel differences"): this one takes what
+ * others leave. Elsewhere it would be the whole process, and nothing is changed.
  */
 function giveWay(): void {
-  if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
+  if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
 }
 
-/** The file is there, whole, checked and on the disk when this returns; after an error there is none. */
-async function backUp(db: Connection, path: string): Promise<BackupReport> {
-  make(path);
-  try {
-    await copy(db, path);
-    mark(path);
-    sync(path);
-    sync(dirname(path));
-    return check(path);
-  } catch (thrown) {
-    rmSync(path, { force: true });
-    throw thrown;
+/** Done at once, MiB: what rests between the steps counts the way here and back, too; what holds its moment has no time for that. */
+const blocksAStep = { copy: 4, match: 64 } as const;
+
+/** The file is there, whole, checked and on the disk when `finish` returns; after an error there is none. */
+class Backup {
+  readonly #path: string;
+  /** Under this name until it is whole: a node that dies before leaves nothing that looks like a backup. */
+  readonly #partial: string;
+  readonly #copy: FileCopy;
+
+  constructor({ db, path, file, to }: { readonly db: Connection; readonly path: string; readonly file: number; readonly to: string }) {
+    this.#path = to;
+    this.#partial = `${to}.partial`;
+    make(to);
+    try {
+      make(this.#partial);
+      this.#copy = new FileCopy({ db, path, file, to: this.#partial, toLog: logOf(this.#partial) });
+    } catch (thrown) {
+      rmSync(to, { force: true });
+      throw thrown;
+    }
+  }
+
+  step(pass: 'copy' | 'match'): CopyStep {
+    try {
+      for (let blocks = 1; ; blocks += 1) {
+        const step = this.#copy[pass]();
+        if (step.isOver || blocks === blocksAStep[pass]) return step;
+      }
+    } catch (thrown) {
+      this.#drop();
+      throw notWritten(this.#path, thrown);
+    }
+  }
+
+  finish(): BackupReport {
+    try {
+      this.#copy.close();
+      mark(this.#partial);
+      sync(this.#partial);
+      const report = check(this.#partial);
+      // Over the empty file that has kept the name.
+      renameSync(this.#partial, this.#path);
+      sync(dirname(this.#path));
+      return { ...report, path: this.#path };
+    } catch (thrown) {
+      this.#drop();
+      throw notWritten(this.#path, thrown);
+    }
+  }
+
+  /** What it has of others' is given back, and nothing is left of it. */
+  #drop(): void {
+    this.#copy.close();
+    for (const path of [this.#partial, logOf(this.#partial), `${this.#partial}-shm`, `${this.#partial}-journal`, this.#path]) rmSync(path, { force: true });
   }
 }
 
-/** Pages copied at once, 1 MiB; and between two such steps this thread rests. */
-const pagesAtOnce = 256;
-const restMs = 3;
-/** Steps after which what was written is brought to the disk: all at the end would make the commits of others wait. */
-const stepsASync = 16;
-
-/**
- * Page by page, in one read transaction: it is the moment that is copied, whatever is written meanwhile
- * (https://sqlite.org/backup.html). While it lasts the log can't be emptied into the database, so it is kept short: what
- * takes longer is done with the copy.
- */
-async function copy(db: Connection, path: string): Promise<void> {
-  const file = openSync(path, 'r');
-  const rest = new Int32Array(new SharedArrayBuffer(4));
-  let steps = 0;
-  db.exec('BEGIN');
-  try {
-    db.prepare('SELECT count(*) FROM sqlite_schema').get();
-    await db.backup(path, {
-      progress: () => {
-        steps += 1;
-        if (steps % stepsASync === 0) fdatasyncSync(file);
-        Atomics.wait(rest, 0, 0, restMs);
-        return pagesAtOnce;
-      },
-    });
-  } finally {
-    db.exec('ROLLBACK');
-    closeSync(file);
-  }
+function notWritten(path: string, thrown: unknown): unknown {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  if (thrown instanceof BrokerError || !/^E[A-Z]+$/.test(code)) return thrown;
+  const hint = code === 'ENOSPC' || code === 'EDQUOT' ? 'make room, or write it to another disk' : undefined;
+  return new BrokerError('unavailable', `the backup ${path} can't be written: ${thrown instanceof Error ? thrown.message : code}`, { cause: thrown, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** The copy is made into a file that is there and empty: made here, it is never readable by others. */
@@ -136,19 +156,33 @@ function check(path: string): BackupReport {
 
 try {
   giveWay();
-  const { path } = workerData as { path: string };
+  const { path, file, to } = workerData as { path: string; file: number; to: string };
   const db = openReading(path);
+  let backup: Backup | undefined;
+  const answer = ({ name }: Request): unknown => {
+    switch (name) {
+      case 'begin':
+        backup = new Backup({ db, path, file, to });
+        return undefined;
+      case 'copy':
+      case 'match':
+        return backup?.step(name);
+      default:
+        return backup?.finish();
+    }
+  };
   port.on('message', (message: ToWorker) => {
     if (message === 'close') {
       db.close();
       port.close();
       return;
     }
-    for (const { id, input } of unpackRequests(message)) {
-      backUp(db, input as string).then(
-        (value) => post(packAnswers([{ id, value }])),
-        (thrown: unknown) => post(packAnswers([failure(id, fromSqlite(thrown, 'the backup'))])),
-      );
+    for (const request of unpackRequests(message)) {
+      try {
+        post(packAnswers([{ id: request.id, value: answer(request) }]));
+      } catch (thrown) {
+        post(packAnswers([failure(request.id, fromSqlite(thrown, 'the backup'))]));
+      }
     }
   });
   post('ready');

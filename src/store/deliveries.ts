@@ -5,6 +5,7 @@ import { deliveryOfInvocation } from '../domain/ids.ts';
 import type { AttemptId, InvocationId } from '../domain/ids.ts';
 import type { Delivery, DeliveryAttempt } from '../domain/records.ts';
 import type { Connection } from './connection.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { NodeNumbers } from './caches.ts';
 import { optional } from './flight-row.ts';
 
@@ -37,8 +38,10 @@ export class DeliveryTable {
   readonly #endAttempt;
   readonly #sentTo;
   readonly #sent;
+  readonly #arrivals: Arrivals | undefined;
 
-  constructor(db: Connection) {
+  constructor(db: Connection, arrivals?: Arrivals) {
+    this.#arrivals = arrivals;
     this.#get = db.prepare<[InvocationId], DeliveryRow>('SELECT * FROM deliveries WHERE invocation_id = ?');
     this.#insert = db.prepare(`
       INSERT INTO deliveries (invocation_id, from_node, to_node, status, attempts, failure_reason, failure_detail,
@@ -71,6 +74,7 @@ export class DeliveryTable {
       row.created_at_ms, row.updated_at_ms, row.received_at_ms,
     );
     if (attempt !== undefined) this.#beginAttempt.run(row.invocation_id, row.attempts, attempt, row.created_at_ms);
+    this.#arrivals?.delivery(row.status);
   }
 
   /** Moves the delivery and ends its open attempt. False, and no change, where the table of moves has no such move. */
@@ -113,6 +117,7 @@ export class DeliveryTable {
     this.#save.run(
       row.status, row.attempts, row.failure_reason, row.failure_detail, row.updated_at_ms, row.received_at_ms, row.invocation_id,
     );
+    this.#arrivals?.delivery(row.status);
   }
 }
 

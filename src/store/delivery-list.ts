@@ -1,5 +1,4 @@
 /** Lists of deliveries, newest first: one walk down the primary key, or down the index of one status. */
-import { invalid } from '../domain/errors.ts';
 import type { InvocationId } from '../domain/ids.ts';
 import type { DeliveryFilter } from '../domain/messages.ts';
 import type { Delivery, Page, PageRequest } from '../domain/records.ts';
@@ -8,7 +7,7 @@ import type { Connection } from './connection.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { deliveryReads } from './deliveries.ts';
 import { checkLimit } from './flight-list.ts';
-import { lastId } from './flights.ts';
+import { firstIdAt, lastId } from './id-range.ts';
 
 interface IdRow {
   readonly invocation_id: InvocationId;
@@ -42,19 +41,4 @@ export class DeliveryList {
     const last = ids[limit - 1];
     return { items, ...(ids.length > limit && last !== undefined ? { next: encodeCursor('deliveries', last) } : {}) };
   }
-}
-
-const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-const lastUlidMs = 2 ** 48 - 1;
-
-/** The id that no invocation accepted since then is below: a ULID begins with its time. */
-export function firstIdAt(sinceMs: number): string {
-  if (!Number.isFinite(sinceMs)) throw invalid(`${sinceMs} is no time`);
-  let rest = Math.min(Math.max(0, Math.floor(sinceMs)), lastUlidMs);
-  let text = '';
-  for (let count = 0; count < 10; count += 1) {
-    text = `${crockford[rest % 32]}${text}`;
-    rest = Math.floor(rest / 32);
-  }
-  return `inv_${text}`;
 }

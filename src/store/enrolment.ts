@@ -75,8 +75,12 @@ export class EnrolmentTable {
   entered(stamp: Stamp, nodeId: NodeId, issuerDer: Uint8Array | undefined): void {
     const node = this.#nodes.of(nodeId);
     this.#dropApplicant.run(node);
-    if (issuerDer === undefined) return;
-    this.#saveIssuer.run(node, issuerDer, stamp.atMs);
+    if (issuerDer !== undefined) this.addIssuer({ stamp, nodeId, certificate: issuerDer });
+  }
+
+  addIssuer({ stamp, nodeId, certificate }: { stamp: Stamp; nodeId: NodeId; certificate: Uint8Array }): void {
+    const node = this.#nodes.of(nodeId);
+    this.#saveIssuer.run(node, certificate, stamp.atMs);
     this.#facts.append(stamp, 'issuer.added', { peer: node });
   }
 }

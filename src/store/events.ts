@@ -1,5 +1,6 @@
 /** Facts: appended with every change of a durable record, never changed. */
 import { createHash } from 'node:crypto';
+import { base32 } from '../domain/base32.ts';
 import type { EventKind, Fact, Stamp } from '../domain/event.ts';
 import type { Hlc } from '../domain/hlc.ts';
 import { eventIdOf } from '../domain/ids.ts';
@@ -85,26 +86,19 @@ export function factOf(row: FactRow, nodes: NodeNumbers): Fact {
   };
 }
 
-const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-
 /** Of few nodes, and asked for with each fact. */
-const hashed = new Map<NodeId, bigint>();
+const hashed = new Map<NodeId, string>();
 
-function hashOf(nodeId: NodeId): bigint {
+/** 40 bits. */
+function hashOf(nodeId: NodeId): string {
   const known = hashed.get(nodeId);
   if (known !== undefined) return known;
-  const hash = BigInt(`0x${createHash('sha256').update(nodeId).digest().subarray(0, 5).toString('hex')}`);
+  const hash = base32(createHash('sha256').update(nodeId).digest().readUIntBE(0, 5), 8);
   hashed.set(nodeId, hash);
   return hash;
 }
 
 /** A ULID in form: the fact's time, then 40 bits of the node's hash and 40 of the row's number. So it need not be stored. */
 function eventId(atMs: number, nodeId: NodeId, number: number): EventId {
-  let bits = (BigInt(atMs) << 80n) | (hashOf(nodeId) << 40n) | BigInt(number);
-  let text = '';
-  for (let count = 0; count < 26; count += 1) {
-    text = `${crockford[Number(bits & 31n)]}${text}`;
-    bits >>= 5n;
-  }
-  return eventIdOf(text);
+  return eventIdOf(base32(atMs, 10) + hashOf(nodeId) + base32(number, 8));
 }

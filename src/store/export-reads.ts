@@ -4,9 +4,9 @@ import type { ExportedFlight } from '../domain/observation.ts';
 import type { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { deliveryReads } from './deliveries.ts';
-import { firstIdAt } from './delivery-list.ts';
 import { flightOf } from './flight-row.ts';
-import { flightReads, lastId } from './flights.ts';
+import { flightReads } from './flights.ts';
+import { firstIdAt, lastId } from './id-range.ts';
 import { invocationReads } from './invocations.ts';
 
 export interface ExportRange {

@@ -8,6 +8,7 @@ import type { InvocationId } from '../domain/ids.ts';
 import type { RunChunk } from '../domain/store-port.ts';
 import type { Connection } from './connection.ts';
 import { optional, parseError } from './flight-row.ts';
+import { bytesOf, LargeBytes } from './large-bytes.ts';
 import type { StoredBytes } from './stored-bytes.ts';
 
 interface EventRow {
@@ -39,6 +40,7 @@ export function eventOfChunk(chunk: RunChunk, seq: number): FlightEvent {
 
 export class FlightEventTable {
   readonly #stored: StoredBytes;
+  readonly #large: LargeBytes;
   readonly #insertOutput;
   readonly #insertRun;
   readonly #insertWaiting;
@@ -47,9 +49,10 @@ export class FlightEventTable {
 
   constructor(db: Connection, stored: StoredBytes) {
     this.#stored = stored;
+    this.#large = new LargeBytes(db);
     const insert = (columns: string, values: string) =>
       db.prepare(`INSERT INTO flight_events (invocation_id, seq, at_ms, hlc, kind${columns}) VALUES (?, ?, ?, ?, ?${values})`);
-    this.#insertOutput = insert(', stream, bytes', ', ?, ?');
+    this.#insertOutput = insert(', stream, bytes, large', ', ?, ?, ?');
     this.#insertRun = insert(', run, detail', ', ?, ?');
     this.#insertWaiting = insert(', reason, request, prompt, choices, until_ms', ', ?, ?, ?, ?, ?');
     this.#insertDetail = insert(', detail', ', ?');
@@ -59,7 +62,7 @@ export class FlightEventTable {
   insert(id: InvocationId, { seq, atMs, hlc, body }: FlightEvent): void {
     switch (body.kind) {
       case 'output':
-        this.#insertOutput.run(id, seq, atMs, hlc, body.kind, body.stream, body.bytes);
+        this.#insertOutput.run(id, seq, atMs, hlc, body.kind, body.stream, ...this.#large.place(body.bytes));
         this.#stored.changed(body.bytes.length);
         return;
       case 'started':
@@ -111,10 +114,12 @@ export interface OutputPiece {
   readonly done: boolean;
 }
 
+const columns = 'seq, at_ms, hlc, kind, run, stream, reason, request, prompt, choices, until_ms, state, exit_code, signal, error, ended, detail';
+
 export function flightEventReads(db: Connection) {
-  const after = db.prepare<[InvocationId, number], EventRow>('SELECT * FROM flight_events WHERE invocation_id = ? AND seq > ? ORDER BY seq');
+  const after = db.prepare<[InvocationId, number], EventRow>(`SELECT ${columns}, ${bytesOf('e')} AS bytes FROM flight_events e WHERE invocation_id = ? AND seq > ? ORDER BY seq`);
   const output = db.prepare<[InvocationId, number, OutputStream], { seq: number; bytes: Uint8Array }>(`
-    SELECT seq, bytes FROM flight_events WHERE invocation_id = ? AND seq > ? AND stream = ? ORDER BY seq`);
+    SELECT seq, ${bytesOf('e')} AS bytes FROM flight_events e WHERE invocation_id = ? AND seq > ? AND stream = ? ORDER BY seq`);
   const pieces = db.prepare<[InvocationId, InvocationId], { count: number }>(`
     SELECT count(*) AS count FROM flight_events WHERE invocation_id = ? AND kind IN (${pieceKinds.map((kind) => `'${kind}'`).join(', ')})
     AND seq > (SELECT max(seq) FROM flight_events WHERE invocation_id = ? AND kind = 'started')`);

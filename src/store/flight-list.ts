@@ -15,7 +15,8 @@ import type { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { flightOf } from './flight-row.ts';
-import { flightReads, lastId } from './flights.ts';
+import { flightReads } from './flights.ts';
+import { lastId } from './id-range.ts';
 import { newestOf } from './walk.ts';
 import type { ReadBelow } from './walk.ts';
 

@@ -3,6 +3,7 @@ import type { FlightState } from '../domain/flight.ts';
 import type { GroupId, InvocationId, SessionId } from '../domain/ids.ts';
 import { endTold } from '../domain/notification.ts';
 import type { Connection, Statement } from './connection.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { StateTally } from './caches.ts';
 import { dueAtMs } from './flight-row.ts';
 import type { FlightRow } from './flight-row.ts';
@@ -11,9 +12,6 @@ import type { QueueCounts } from './queue-counts.ts';
 const ofInvocation = 'i.caller, i.rerunnable, i.hold_ms, i.total_ms, i.run_ms, i.idle_ms, i.group_id';
 export const flightColumns = `f.*, ${ofInvocation}`;
 const byId = `SELECT ${flightColumns} FROM flights f JOIN invocations i ON i.id = f.invocation_id WHERE f.invocation_id = ?`;
-
-/** Above every id. */
-export const lastId = 'inv_~';
 
 export class FlightTable {
   readonly #get;
@@ -26,10 +24,12 @@ export class FlightTable {
   readonly #queued;
   readonly #queues: QueueCounts;
   readonly #tally: StateTally;
+  readonly #arrivals: Arrivals | undefined;
 
-  constructor(db: Connection, queues: QueueCounts, tally: StateTally) {
+  constructor(db: Connection, queues: QueueCounts, tally: StateTally, arrivals?: Arrivals) {
     this.#queues = queues;
     this.#tally = tally;
+    this.#arrivals = arrivals;
     this.#get = db.prepare<[InvocationId], FlightRow>(byId);
     this.#insert = db.prepare(`
       INSERT INTO flights (invocation_id, origin, owner, peer, owned, target, agent, session_id, state, run, last_seq, acked_seq,
@@ -61,6 +61,7 @@ export class FlightTable {
       row.stored_bytes, notify ? 1 : 0, row.origin_owner,
     );
     this.#tally.moved(undefined, row.state);
+    this.#arrivals?.flight(row.state);
     if (row.owned === 1 && row.state === 'queued') this.#queues.change(row, 1);
   }
 
@@ -74,6 +75,7 @@ export class FlightTable {
     );
     if (row.state === from) return;
     this.#tally.moved(from, row.state);
+    this.#arrivals?.flight(row.state);
     if (row.owned === 0) return;
     if (from === 'queued') this.#queues.change(row, -1);
     if (row.state === 'queued') this.#queues.change(row, 1);

@@ -34,6 +34,8 @@ export interface GroupCommitParts {
   readonly perform: (name: string, input: unknown) => unknown;
   /** Called at each labelled step with the writes of the batch, for tests that let a node die there. */
   readonly step?: (label: StoreStep, members: readonly Request[]) => void;
+  /** Called for a batch that the disk refused. */
+  readonly failed?: () => void;
 }
 
 export class GroupCommit {
@@ -69,6 +71,7 @@ export class GroupCommit {
       return answers;
     } catch (thrown) {
       this.#abandon();
+      this.#parts.failed?.();
       const error = fromSqlite(thrown, 'the write');
       const info = error.code === 'unavailable' ? error : new BrokerError('unavailable', error.message, { cause: thrown });
       return members.map(({ id }) => failure(id, info));

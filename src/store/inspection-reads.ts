@@ -5,12 +5,14 @@ import type { Connection } from './connection.ts';
 import { deliveryReads } from './deliveries.ts';
 import { exportReads } from './export-reads.ts';
 import { stretchesOf } from './fact-reads.ts';
+import { storiesOf } from './story-reads.ts';
 import { troubleReads } from './trouble-reads.ts';
 import { DeliveryList } from './delivery-list.ts';
 import { factReads } from './events.ts';
 import { flightEventReads } from './flight-events.ts';
 import { FlightList } from './flight-list.ts';
 import { flightReads } from './flights.ts';
+import { invocationReads } from './invocations.ts';
 import type { LongReads } from './protocol.ts';
 
 export type Synchronous<Port> = {
@@ -23,6 +25,7 @@ export function inspectionOver(db: Connection): Synchronous<LongReads> {
   const deliveries = new DeliveryList(db, nodes);
   const reads = { ...deliveryReads(db, nodes), ...factReads(db, nodes), ...flightEventReads(db) };
   const { bySuffix } = flightReads(db);
+  const invocations = invocationReads(db, nodes);
   return {
     flights: (filter, page) => flights.page(filter, page),
     deliveries: (filter, page) => deliveries.page(filter, page),
@@ -32,9 +35,11 @@ export function inspectionOver(db: Connection): Synchronous<LongReads> {
         : [],
     attempts: (id) => reads.attempts(id),
     facts: (id) => reads.facts(id),
+    task: (id) => invocations.task(id),
     pieces: (flightId) => reads.pieces(invocationOfFlight(flightId)),
     quickCheck: () => String(db.pragma('quick_check(1)', { simple: true })),
     ...stretchesOf(db, nodes),
+    ...storiesOf(db, nodes),
     ...troubleReads(db, nodes),
     ...exportReads(db, nodes),
     output: (flightId, stream, afterSeq, maxBytes) => reads.output(invocationOfFlight(flightId), stream, afterSeq, maxBytes),

@@ -1,4 +1,4 @@
-/** The long reads of the port. Their thread is started by the first of them and ends when it is idle: a node at rest does without. */
+/** The long reads of the port. Their thread is started by the first of them, or when one is likely to come, and ends when it is idle: a node at rest does without. */
 import { overload, unavailable } from '../domain/errors.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
@@ -10,8 +10,8 @@ const idleMs = 30_000;
 /** Asked and not answered; more is told so. */
 const mostAsked = 1_000;
 const retryAfterMs = 1_000;
-/** The end of a flight, and a run that goes on, wait for these. */
-const alwaysTaken: ReadonlySet<QuestionName> = new Set(['pieces', 'output']);
+/** The end of a flight, a run, and what is owed to a peer wait for these. */
+const alwaysTaken: ReadonlySet<QuestionName> = new Set(['pieces', 'output', 'task']);
 
 export interface InspectionParts {
   readonly path: string;
@@ -43,11 +43,23 @@ export class Inspection implements StoreInspection {
   readonly facts = this.#question('facts');
   readonly pieces = this.#question('pieces');
   readonly output = this.#question('output');
+  readonly task = this.#question('task');
   readonly factsIn = this.#question('factsIn');
   readonly factsBefore = this.#question('factsBefore');
+  readonly storiesIn = this.#question('storiesIn');
   readonly troubles = this.#question('troubles');
   readonly owedTo = this.#question('owedTo');
   readonly exported = this.#question('exported');
+
+  /** What a thread can't be started for, the first question will be told. */
+  wake(): void {
+    if (this.#isClosed || this.#channel !== undefined) return;
+    const channel = (this.#channel = this.#first());
+    const rest = (): void => {
+      if (this.#asked === 0) this.#restLater();
+    };
+    channel.then(rest, rest);
+  }
 
   async countFlights(): ReturnType<StoreInspection['countFlights']> {
     if (this.#isClosed) throw unavailable('the store is closed');
@@ -85,10 +97,15 @@ export class Inspection implements StoreInspection {
         return await channel.ask(name, args);
       } finally {
         this.#asked -= 1;
-        if (this.#asked === 0 && !this.#isClosed) this.#cancelIdle = this.#parts.clock?.setTimer(idleMs, () => void this.#end()) ?? this.#cancelIdle;
+        if (this.#asked === 0) this.#restLater();
       }
     };
     return ask as unknown as LongReads[Name];
+  }
+
+  #restLater(): void {
+    this.#cancelIdle();
+    if (!this.#isClosed) this.#cancelIdle = this.#parts.clock?.setTimer(idleMs, () => void this.#end()) ?? this.#cancelIdle;
   }
 
   /** The next question starts another. */

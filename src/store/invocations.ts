@@ -1,9 +1,11 @@
 /** Invocations and their payloads. */
 import type { GroupId, InvocationId } from '../domain/ids.ts';
 import type { Invocation, SessionChoice, Task } from '../domain/invocation.ts';
+import { readTraceContext, writeTraceContext } from '../domain/trace-context.ts';
 import type { Connection } from './connection.ts';
 import type { NodeNumbers } from './caches.ts';
 import { optional } from './flight-row.ts';
+import { bytesOf, LargeBytes, lengthOf } from './large-bytes.ts';
 import { sizeOf } from './new-flight.ts';
 import type { StoredBytes } from './stored-bytes.ts';
 
@@ -29,22 +31,25 @@ interface InvocationRow {
   readonly redrive_of: InvocationId | null;
   readonly accepted_at_ms: number;
   readonly group_id: GroupId | null;
+  readonly trace: string | null;
 }
 
 export class InvocationTable {
   readonly #stored: StoredBytes;
+  readonly #large: LargeBytes;
   readonly #insert;
   readonly #insertPayload;
   readonly #insertFile;
 
   constructor(db: Connection, stored: StoredBytes) {
     this.#stored = stored;
+    this.#large = new LargeBytes(db);
     this.#insert = db.prepare(`
       INSERT INTO invocations (id, origin, owner, caller, address_typed, target, session_mode, session_name, hold_ms,
-        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, path, redrive_of, accepted_at_ms, group_id)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-    this.#insertPayload = db.prepare('INSERT INTO payloads (invocation_id, files, text) VALUES (?, ?, ?)');
-    this.#insertFile = db.prepare('INSERT INTO payload_files (invocation_id, position, name, bytes) VALUES (?, ?, ?, ?)');
+        total_ms, run_ms, idle_ms, rerunnable, parent_id, root_id, depth, path, redrive_of, accepted_at_ms, group_id, trace)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#insertPayload = db.prepare('INSERT INTO payloads (invocation_id, files, text, large) VALUES (?, ?, ?, ?)');
+    this.#insertFile = db.prepare('INSERT INTO payload_files (invocation_id, position, name, bytes, large) VALUES (?, ?, ?, ?, ?)');
   }
 
   insert(each: Invocation, origin: number, owner: number, task: Task): void {
@@ -54,21 +59,22 @@ export class InvocationTable {
       session.mode === 'named' ? session.name : null, limits.holdMs, limits.totalMs, limits.runMs ?? null,
       limits.idleMs ?? null, each.rerunnable ? 1 : 0, ancestry.parentId ?? null, ancestry.rootId, ancestry.depth,
       JSON.stringify(ancestry.path), each.redriveOf ?? null, each.acceptedAtMs, each.groupId ?? null,
+      each.trace === undefined ? null : writeTraceContext(each.trace),
     );
-    this.#insertPayload.run(each.id, task.files.length, task.text);
-    for (const [position, file] of task.files.entries()) this.#insertFile.run(each.id, position, file.name, file.bytes);
+    this.#insertPayload.run(each.id, task.files.length, ...this.#large.place(task.text));
+    for (const [position, file] of task.files.entries()) this.#insertFile.run(each.id, position, file.name, ...this.#large.place(file.bytes));
     this.#stored.changed(sizeOf(task));
   }
 }
 
 export function invocationReads(db: Connection, nodes: NodeNumbers) {
   const get = db.prepare<[InvocationId], InvocationRow>('SELECT * FROM invocations WHERE id = ?');
-  const text = db.prepare<[InvocationId], { files: number; text: Uint8Array }>('SELECT files, text FROM payloads WHERE invocation_id = ?');
+  const text = db.prepare<[InvocationId], { files: number; text: Uint8Array }>(`SELECT files, ${bytesOf('p', 'text')} AS text FROM payloads p WHERE invocation_id = ?`);
   const files = db.prepare<[InvocationId], { name: string; bytes: Uint8Array }>(
-    'SELECT name, bytes FROM payload_files WHERE invocation_id = ? ORDER BY position',
+    `SELECT name, ${bytesOf('f')} AS bytes FROM payload_files f WHERE invocation_id = ? ORDER BY position`,
   );
   const size = db.prepare<[InvocationId], { bytes: number }>(`
-    SELECT length(p.text) + CASE p.files WHEN 0 THEN 0 ELSE (SELECT sum(length(f.bytes)) FROM payload_files f WHERE f.invocation_id = p.invocation_id) END AS bytes
+    SELECT ${lengthOf('p', 'text')} + CASE p.files WHEN 0 THEN 0 ELSE (SELECT sum(${lengthOf('f')}) FROM payload_files f WHERE f.invocation_id = p.invocation_id) END AS bytes
     FROM payloads p WHERE p.invocation_id = ?`);
   return {
     invocation(id: InvocationId): Invocation | undefined {
@@ -106,5 +112,6 @@ function invocationOf(row: InvocationRow, nodes: NodeNumbers): Invocation {
     ...optional('redriveOf', row.redrive_of),
     acceptedAtMs: row.accepted_at_ms,
     ...optional('groupId', row.group_id),
+    ...(row.trace === null ? {} : { trace: readTraceContext(row.trace) }),
   };
 }

@@ -1,8 +1,8 @@
 /** The store: one thread that writes, short reads here, long ones on a thread of their own. */
 import type { NodeId } from '../domain/ids.ts';
 import type { Clock, Log } from '../domain/ports.ts';
-import type { Store } from '../domain/store-port.ts';
-import { backUp, Backups } from './backup.ts';
+import type { MeasuredStore } from '../domain/store-measures.ts';
+import { Backups } from './backup.ts';
 import { flightCounts } from './caches.ts';
 import type { CrashLabel } from './crash.ts';
 import { openReading } from './connection.ts';
@@ -10,6 +10,7 @@ import { Inspection } from './inspection.ts';
 import { refusal } from './look.ts';
 import { readerOver } from './reader.ts';
 import { remembering } from './remembering.ts';
+import { StoreTally } from './store-tally.ts';
 import { WorkerChannel } from './worker-channel.ts';
 import { writerOver } from './writer.ts';
 
@@ -22,8 +23,8 @@ export interface OpenStore {
   /** This node: whose facts the store writes. */
   readonly nodeId: NodeId;
   readonly log: Log;
-  /** Says when the thread of the long reads has been idle for long enough; without it that thread stays. */
-  readonly clock?: Pick<Clock, 'setTimer'>;
+  /** Says when the thread of the long reads has been idle for long enough, and how long a backup rests; without it that thread stays, and none rests. */
+  readonly clock?: Pick<Clock, 'setTimer' | 'monotonic'>;
   /** Is told of a migration before it is begun, and when it is done. */
   readonly tell?: (text: string) => void;
   /** For tests: the process kills itself at this step, see `crashLabels`. */
@@ -35,22 +36,25 @@ export interface OpenStore {
  * @throws BrokerError `incompatible` (newer, or another program's), `invalid` (damaged), `conflict` (in use), `denied`
  * (another owner, or open to others), `unavailable`; the file is then as it was.
  */
-export async function openStore({ path, nodeId, log, clock, tell, crashAt }: OpenStore): Promise<Store> {
-  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, crashAt }, log, tell);
+export async function openStore({ path, nodeId, log, clock, tell, crashAt }: OpenStore): Promise<MeasuredStore> {
+  const tally = new StoreTally();
+  const channel = await WorkerChannel.start('writer-worker', { path, nodeId, tally: tally.buffer, crashAt }, log, tell);
   try {
     const db = openReading(path);
-    const backups = new Backups();
+    const backups = new Backups({ path, log, clock, writes: () => channel.asked });
     const inspection = new Inspection({ path, log, clock, countFlights: flightCounts(db) });
     return {
       ...remembering(readerOver(db), writerOver(channel)),
       inspect: inspection,
-      backup: (to) => backups.track(backUp(path, to, log)),
+      measured: () => tally.read(),
+      backup: (to, tell) => backups.write(to, tell),
       async close() {
         await backups.settled();
         await inspection.close();
         if (db.open) db.close();
         // Last: the last connection to go takes the log with it.
         await channel.close();
+        backups.close();
       },
     };
   } catch (thrown) {

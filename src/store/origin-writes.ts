@@ -27,7 +27,7 @@ export class OriginWrites {
   }
 
   accept(input: AcceptInput): Wire<'accept'> | Refusal {
-    const { nodes, self, idempotency, flights, invocations, queues, sessions, revocations } = this.#tables;
+    const { nodes, self, idempotency, flights, invocations, queues, held, sessions, revocations } = this.#tables;
     const { stamp, invocation, task, key, payloadHash, plan, notify } = input;
     if (key !== undefined) {
       const known = idempotency.get(invocation.caller, key);
@@ -39,7 +39,9 @@ export class OriginWrites {
     // Removed since its address was looked up.
     if (owner !== self) revocations.check(owner, 'unavailable');
     if ((owner === self) !== (plan.kind === 'local')) throw internal(`the plan ${plan.kind} does not fit the owner`);
-    const isFull = plan.kind === 'local' ? queues.refusal({ target: invocation.target, origin }, plan) : undefined;
+    const { target } = invocation;
+    let isFull = plan.kind === 'local' ? queues.refusal({ target, origin }, plan) : undefined;
+    if (plan.kind === 'defer' && plan.heldLimit !== undefined) isFull = held.refusal(owner, { target, limit: plan.heldLimit, atMs: stamp.atMs, isAway: plan.reason !== 'overload' });
     // Before anything is written: nothing has to be undone, however many come.
     if (isFull !== undefined) return new Refusal(isFull);
     const session = plan.kind === 'local' && plan.sessionOwner !== undefined ? sessions.take(invocation, plan.sessionOwner, stamp) : undefined;
@@ -48,6 +50,7 @@ export class OriginWrites {
     invocations.insert(invocation, origin, owner, task);
     if (key !== undefined) idempotency.insert(invocation.caller, key, { invocationId: invocation.id, payloadHash });
     flights.insert(row, notify);
+    if (plan.kind === 'defer') held.added(owner);
     this.#plan(input, row);
     return session;
   }

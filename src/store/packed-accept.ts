@@ -3,13 +3,14 @@ import type { AcceptInput, AcceptPlan } from '../domain/accepting.ts';
 import type { Hlc } from '../domain/hlc.ts';
 import type { GroupId, InvocationId, NodeId } from '../domain/ids.ts';
 import type { Ancestry, Invocation, SessionChoice, Task, TaskFile } from '../domain/invocation.ts';
+import type { TraceContext } from '../domain/trace-context.ts';
 
 /** In the order of `packAccept`. An owner that is the origin, and what most invocations have not, is undefined. */
 export type PackedAccept = readonly [
   atMs: number, hlc: Hlc, key: string | undefined, payloadHash: string, notify: boolean, text: Uint8Array, files: readonly TaskFile[] | undefined, plan: PackedPlan,
   id: InvocationId, origin: NodeId, owner: NodeId | undefined, caller: string, addressTyped: string, target: string, session: SessionChoice | undefined,
   holdMs: number, totalMs: number, runMs: number | undefined, idleMs: number | undefined, rerunnable: boolean, ancestry: Ancestry | undefined,
-  redriveOf: InvocationId | undefined, groupId: GroupId | undefined, acceptedAtMs: number,
+  redriveOf: InvocationId | undefined, groupId: GroupId | undefined, acceptedAtMs: number, trace: TraceContext | undefined,
 ];
 
 /** What is local, the most frequent of all, without its keys. */
@@ -23,18 +24,19 @@ export function packAccept({ stamp, invocation: each, key, payloadHash, plan, no
     plan.kind === 'local' ? [plan.queueLimit, plan.retryAfterMs, plan.sessionOwner] : plan,
     each.id, each.originNodeId, each.ownerNodeId === each.originNodeId ? undefined : each.ownerNodeId, each.caller, each.addressTyped, each.target, session.mode === 'new' ? undefined : session,
     limits.holdMs, limits.totalMs, limits.runMs, limits.idleMs, each.rerunnable, isOfPerson(each) ? undefined : ancestry,
-    each.redriveOf, each.groupId, each.acceptedAtMs,
+    each.redriveOf, each.groupId, each.acceptedAtMs, each.trace,
   ];
 }
 
 export function unpackAccept([
   atMs, hlc, key, payloadHash, notify, text, files = [], plan, id, origin, owner = origin, caller, addressTyped, target, session = newSession,
-  holdMs, totalMs, runMs, idleMs, rerunnable, ancestry = { rootId: id, depth: 0, path: [] }, redriveOf, groupId, acceptedAtMs,
+  holdMs, totalMs, runMs, idleMs, rerunnable, ancestry = { rootId: id, depth: 0, path: [] }, redriveOf, groupId, acceptedAtMs, trace,
 ]: PackedAccept): AcceptInput {
   const invocation: Invocation = {
     id, originNodeId: origin, caller, addressTyped, target, ownerNodeId: owner, session,
     limits: { holdMs, totalMs, ...(runMs === undefined ? none : { runMs }), ...(idleMs === undefined ? none : { idleMs }) },
     rerunnable, ancestry, ...(redriveOf === undefined ? none : { redriveOf }), ...(groupId === undefined ? none : { groupId }), acceptedAtMs,
+    ...(trace === undefined ? none : { trace }),
   };
   return { stamp: { atMs, hlc }, invocation, task: { text, files }, ...(key === undefined ? none : { key }), payloadHash, plan: unpackPlan(plan), notify };
 }

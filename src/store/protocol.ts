@@ -80,15 +80,19 @@ const writes: Readonly<Record<WriteName, true>> = {
   addAdmitRules: true,
   saveMembers: true,
   renameMember: true,
+  renewMember: true,
   saveIssuer: true,
+  addIssuer: true,
+  becomeIssuer: true,
   saveDepartures: true,
   saveRevocations: true,
   saw: true,
+  probe: true,
 };
 export const writeNames = Object.keys(writes) as readonly WriteName[];
 
-/** What the inspection thread answers; the counts are a row a state, and read where they are asked for. */
-export type LongReads = Omit<StoreInspection, 'countFlights'>;
+/** What the inspection thread answers; the counts are a row a state, and read where they are asked for; waking is for who starts it. */
+export type LongReads = Omit<StoreInspection, 'countFlights' | 'wake'>;
 export type QuestionName = keyof LongReads;
 
 export interface Request {

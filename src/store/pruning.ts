@@ -6,6 +6,7 @@ import type { FlightState } from '../domain/flight.ts';
 import type { InvocationId } from '../domain/ids.ts';
 import type { PruneLimits } from '../domain/store-port.ts';
 import type { Connection } from './connection.ts';
+import { lengthOf } from './large-bytes.ts';
 import type { Input, Wire } from './protocol.ts';
 import type { Tables } from './tables.ts';
 
@@ -75,13 +76,13 @@ export class PruningWrites {
       full: db.prepare<[], Candidate>(oldest(0)),
       bare: db.prepare<[], Candidate>(oldest(1)),
       payload: db.prepare<[InvocationId], { bytes: number; files: number }>(`
-        SELECT length(text) + coalesce((SELECT sum(length(bytes)) FROM payload_files f WHERE f.invocation_id = p.invocation_id), 0) AS bytes,
+        SELECT ${lengthOf('p', 'text')} + coalesce((SELECT sum(${lengthOf('f')}) FROM payload_files f WHERE f.invocation_id = p.invocation_id), 0) AS bytes,
           files FROM payloads p WHERE p.invocation_id = ?`),
       removePayload: remove('payloads'),
       events: db.prepare<[InvocationId, number, number], { seq: number; bytes: number | null }>(
-        "SELECT seq, coalesce(length(bytes), iif(kind = 'started', NULL, length(detail))) AS bytes FROM flight_events WHERE invocation_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+        `SELECT seq, coalesce(${lengthOf('e')}, iif(kind = 'started', NULL, length(detail))) AS bytes FROM flight_events e WHERE invocation_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
       ),
-      empty: db.prepare<[InvocationId, number]>("UPDATE flight_events SET bytes = iif(bytes IS NULL, NULL, x''), detail = iif(kind = 'started', detail, NULL) WHERE invocation_id = ? AND seq = ?"),
+      empty: db.prepare<[InvocationId, number]>("UPDATE flight_events SET bytes = iif(bytes IS NULL, NULL, x''), large = NULL, detail = iif(kind = 'started', detail, NULL) WHERE invocation_id = ? AND seq = ?"),
       save: db.prepare<[number, number, number, InvocationId]>(
         'UPDATE flights SET stored_bytes = ?, pruned_seq = ?, pruned_at_ms = ? WHERE invocation_id = ?',
       ),

@@ -24,14 +24,14 @@ const effects: Readonly<Record<WriteName, Effect>> = {
   acknowledged: 'none', recover: 'all', giveUp: 'one',
   addAgent: 'none', removeAgent: 'all', shareAgent: 'none', unshareAgent: 'none', setAvailability: 'none', saveProject: 'none', putInstance: 'none', forgetProject: 'all',
   saveRegistry: 'none', saveMembership: 'all', replaceOwnChain: 'none', renameNode: 'all', leaveMesh: 'all', addInvite: 'none', redeemInvite: 'none', admitMember: 'none',
-  recordApplicant: 'none', addAdmitRules: 'none', saveMembers: 'none', renameMember: 'none', saveIssuer: 'none', saveDepartures: 'none', saveRevocations: 'all', saw: 'none',
+  recordApplicant: 'none', addAdmitRules: 'none', saveMembers: 'none', renameMember: 'none', renewMember: 'none', saveIssuer: 'none', addIssuer: 'none', becomeIssuer: 'none', saveDepartures: 'none', saveRevocations: 'all', saw: 'none', probe: 'none',
 };
 
 /** Work comes and goes without changing who and what there is. */
 const ofWork: ReadonlySet<WriteName> = new Set<WriteName>([
   'note', 'accept', 'acceptAll', 'receive', 'beginAttempt', 'loseAttempts', 'defer', 'receipt', 'reject', 'endAtOrigin', 'applyEvents', 'requestCancel', 'notified',
   'start', 'recordProcess', 'forgetProcesses', 'bindSession', 'appendOutput', 'finish', 'ask', 'giveReply', 'receiveReply', 'settleReply', 'timeOutRequest',
-  'receiveCancel', 'acknowledged', 'giveUp', 'settleQuarantined',
+  'receiveCancel', 'acknowledged', 'giveUp', 'settleQuarantined', 'probe',
 ]);
 
 export function remembering(read: StoreReads, write: StoreWrites): { readonly read: StoreReads; readonly write: StoreWrites } {

@@ -3,6 +3,7 @@ import type { NodeId } from '../domain/ids.ts';
 import { AgentSessionTable } from './agent-sessions.ts';
 import { AgentShareTable } from './agent-shares.ts';
 import { AgentTable } from './agents.ts';
+import type { Arrivals } from './arrivals.ts';
 import { GrowingNodeNumbers, StateTally } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { DeliveryTable } from './deliveries.ts';
@@ -11,6 +12,7 @@ import { FactTable } from './events.ts';
 import { FlightEventTable } from './flight-events.ts';
 import { FlightProcessTable } from './flight-processes.ts';
 import { FlightTable } from './flights.ts';
+import { HeldCounts } from './held-counts.ts';
 import { IdempotencyTable } from './idempotency.ts';
 import { InvocationTable } from './invocations.ts';
 import { NodeTable } from './nodes.ts';
@@ -29,8 +31,11 @@ export interface Tables {
   /** The number of this node. */
   readonly self: number;
   readonly queues: QueueCounts;
+  readonly held: HeldCounts;
   readonly tally: StateTally;
   readonly stored: StoredBytes;
+  /** Undefined: nobody counts them. */
+  readonly arrivals: Arrivals | undefined;
   readonly facts: FactTable;
   readonly boots: NodeTable;
   readonly invocations: InvocationTable;
@@ -52,7 +57,7 @@ export interface Tables {
   readonly enrolment: EnrolmentTable;
 }
 
-export function openTables(db: Connection, nodeId: NodeId): Tables {
+export function openTables(db: Connection, nodeId: NodeId, arrivals?: Arrivals): Tables {
   const nodes = new GrowingNodeNumbers(db);
   const self = nodes.of(nodeId);
   const queues = new QueueCounts(db);
@@ -65,16 +70,18 @@ export function openTables(db: Connection, nodeId: NodeId): Tables {
     nodes,
     self,
     queues,
+    held: new HeldCounts(db),
     tally,
     stored,
+    arrivals,
     facts,
     boots: new NodeTable(db, nodes, facts),
     invocations: new InvocationTable(db, stored),
     idempotency: new IdempotencyTable(db),
-    flights: new FlightTable(db, queues, tally),
+    flights: new FlightTable(db, queues, tally, arrivals),
     flightEvents: new FlightEventTable(db, stored),
     flightProcesses: new FlightProcessTable(db),
-    deliveries: new DeliveryTable(db),
+    deliveries: new DeliveryTable(db, arrivals),
     tombstones: new TombstoneTable(db),
     replies: new ReplyTable(db),
     agents,

@@ -5,9 +5,9 @@ import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { AgentPace, Backlog, Count, Owing, StoredTroubles, Troubled, TroubledFlight } from '../domain/observation.ts';
 import type { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
-import { firstIdAt } from './delivery-list.ts';
 import { parseError } from './flight-row.ts';
 import { flightReads } from './flights.ts';
+import { firstIdAt } from './id-range.ts';
 
 /** Counted at most. */
 const mostCounted = 10_000;

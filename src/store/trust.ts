@@ -36,6 +36,7 @@ interface MemberRow {
   readonly leaf: Uint8Array;
   readonly issuer: Uint8Array;
   readonly not_before_ms: number;
+  readonly named_since_ms: number | null;
   readonly addresses: string;
   readonly last_seen_ms: number | null;
   readonly is_issuer: 0 | 1;
@@ -76,6 +77,7 @@ export class TrustTable {
   readonly #saw;
   readonly #holder;
   readonly #setIssuer;
+  readonly #becomeIssuer;
   readonly #setLeft;
   readonly #insertInvite;
   readonly #invite;
@@ -91,9 +93,9 @@ export class TrustTable {
     this.#replaceChain = db.prepare('UPDATE mesh SET name = ?, leaf = ?, issuer = ?');
     this.#member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE members.node = ?`);
     this.#saveMember = db.prepare(`
-      INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, named_since_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (node) DO UPDATE SET name = excluded.name, owner = excluded.owner, leaf = excluded.leaf, issuer = excluded.issuer,
-        not_before_ms = excluded.not_before_ms, addresses = excluded.addresses, removed_with = NULL,
+        not_before_ms = excluded.not_before_ms, named_since_ms = excluded.named_since_ms, addresses = excluded.addresses, removed_with = NULL,
         last_seen_ms = coalesce(excluded.last_seen_ms, last_seen_ms)`);
     // Its word counts for certificates up to the one that it names.
     this.#backAgain = db.prepare<[number, number]>(`
@@ -104,6 +106,7 @@ export class TrustTable {
     this.#holder = db.prepare<[string, number, string], { node: number }>(`
       SELECT node FROM members WHERE name = ? AND node <> ? AND left_at_ms IS NULL AND removed_with IS NULL AND node NOT IN (SELECT node FROM revocations) UNION ALL SELECT 0 FROM mesh WHERE name = ? LIMIT 1`);
     this.#setIssuer = db.prepare<[Uint8Array, number]>('UPDATE members SET is_issuer = 1, issuer_certificate = ? WHERE node = ?');
+    this.#becomeIssuer = db.prepare<[Uint8Array]>('UPDATE mesh SET is_issuer = 1, own_issuer = ? WHERE removed_at_ms IS NULL');
     this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, left_certified_at_ms = ?, addresses = ? WHERE node = ?');
     this.#insertInvite = db.prepare('INSERT INTO invites (secret_hash, owner, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)');
     this.#invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
@@ -118,6 +121,11 @@ export class TrustTable {
     this.#insertMesh.run(meshId, meshName, name, owner, rootDer, chain.leaf, chain.issuer, isIssuer ? 1 : 0, issuerDer ?? null, stamp.atMs);
     for (const member of members) this.#save(member);
     this.#facts.append(stamp, what, { detail: { mesh: meshName, meshId } });
+  }
+
+  renewOwnChain({ stamp, name, chain }: { stamp: Stamp; name: string; chain: CertificateChain }): void {
+    this.replaceOwnChain({ name, chain });
+    this.#facts.append(stamp, 'node.renewed');
   }
 
   replaceOwnChain({ name, chain }: { name: string; chain: CertificateChain }): void {
@@ -135,6 +143,20 @@ export class TrustTable {
     if (this.#holder.get(member.name, node, member.name) !== undefined) throw nameTaken(member.name);
     this.#save(member);
     this.#facts.append(stamp, 'member.renamed', { peer: node, detail: { name: member.name } });
+  }
+
+  renewMember({ stamp, member }: { stamp: Stamp; member: Member }): void {
+    const node = this.#nodes.of(member.nodeId);
+    this.#revocations.check(node, 'denied');
+    const known = this.#member.get(node);
+    if (known !== undefined && known.left_at_ms !== null) throw denied(`${known.name} has left the mesh`);
+    this.#save(member);
+    this.#facts.append(stamp, 'member.renewed', { peer: node });
+  }
+
+  becomeIssuer({ stamp, certificate }: { stamp: Stamp; certificate: Uint8Array }): void {
+    if (this.#becomeIssuer.run(certificate).changes === 0) throw notFound('this node is in no mesh');
+    this.#facts.append(stamp, 'issuer.added');
   }
 
   saveIssuer({ nodeId, certificate }: { nodeId: NodeId; certificate: Uint8Array }): void {
@@ -217,7 +239,7 @@ export class TrustTable {
   #save(member: Member): void {
     const { chain, addresses } = member;
     this.#saveMember.run(
-      this.#nodes.of(member.nodeId), member.name, member.owner, chain.leaf, chain.issuer, member.notBeforeMs,
+      this.#nodes.of(member.nodeId), member.name, member.owner, chain.leaf, chain.issuer, member.notBeforeMs, member.namedSinceMs ?? null,
       JSON.stringify(addresses), member.lastSeenMs ?? null,
     );
     this.#backAgain.run(this.#nodes.of(member.nodeId), member.notBeforeMs);
@@ -254,6 +276,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     owner: row.owner,
     chain: { leaf: row.leaf, issuer: row.issuer },
     notBeforeMs: row.not_before_ms,
+    ...optional('namedSinceMs', row.named_since_ms),
     addresses: JSON.parse(row.addresses) as string[],
     ...optional('lastSeenMs', row.last_seen_ms),
     ...(row.is_issuer === 1 ? { isIssuer: true } : {}),

@@ -64,6 +64,11 @@ export class WorkerChannel {
     });
   }
 
+  /** So far. */
+  get asked(): number {
+    return this.#nextId - 1;
+  }
+
   /** Requests of one turn of the event loop leave together, up to 32, in order, with what was put into the hold. */
   ask(name: string, input: unknown, size = 0): Promise<unknown> {
     if (this.#gone !== undefined) return Promise.reject(this.#gone);

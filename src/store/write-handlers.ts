@@ -22,6 +22,8 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const requests = new RequestWrites(tables);
   const moving = new MovingWrites(db, tables);
   const { agents, boots, enrolment, facts, flights, nodes, projects, registrations, revocations, sessions, shares, trust, worktrees } = tables;
+  // A page that was touched is written, whether or not it is another in the end.
+  const probe = { write: db.prepare("INSERT INTO settings (key, value) VALUES ('probe', '')"), erase: db.prepare("DELETE FROM settings WHERE key = 'probe'") };
   const removeAgent = ({ stamp, address, why, isByHand = false }: Input<'removeAgent'>): Wire<'removeAgent'> => {
     projects.unlisted(stamp, address, why, isByHand);
     agents.remove(stamp, address, why);
@@ -109,7 +111,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       trust.saveMembership(input);
     },
     replaceOwnChain: (input) => {
-      trust.replaceOwnChain(input);
+      trust.renewOwnChain(input);
     },
     renameNode: (input) => moving.rename(input),
     leaveMesh: (input) => {
@@ -133,6 +135,13 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     addAdmitRules: (input) => enrolment.addAdmitRules(input),
     saveMembers: (input) => trust.saveMembers(input),
     renameMember: (input) => trust.renameMember(input),
+    renewMember: (input) => trust.renewMember(input),
+    addIssuer: (input) => {
+      revocations.check(nodes.of(input.nodeId), 'denied');
+      enrolment.addIssuer(input);
+      trust.saveIssuer(input);
+    },
+    becomeIssuer: (input) => trust.becomeIssuer(input),
     saveIssuer: (input) => {
       trust.saveIssuer(input);
     },
@@ -141,6 +150,10 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     saw: (input) => {
       trust.saw(input);
       if (input.epoch !== undefined) boots.saw(input.nodeId, input.epoch);
+    },
+    probe: () => {
+      probe.write.run();
+      probe.erase.run();
     },
   };
 }

@@ -2,14 +2,15 @@
 import type { Memory } from './group-commit.ts';
 import type { Tables } from './tables.ts';
 
-export function memoryOf({ nodes, queues, tally, stored }: Pick<Tables, 'nodes' | 'queues' | 'tally' | 'stored'>): Memory {
+export function memoryOf({ nodes, queues, tally, stored, arrivals }: Pick<Tables, 'nodes' | 'queues' | 'tally' | 'stored' | 'arrivals'>): Memory {
   return {
     mark() {
-      const [moves, changes, places] = [tally.mark(), stored.mark(), queues.mark()];
+      const [moves, changes, places, came] = [tally.mark(), stored.mark(), queues.mark(), arrivals?.mark() ?? 0];
       return () => {
         tally.backTo(moves);
         stored.backTo(changes);
         queues.backTo(places);
+        arrivals?.backTo(came);
         nodes.clear();
       };
     },
@@ -21,6 +22,7 @@ export function memoryOf({ nodes, queues, tally, stored }: Pick<Tables, 'nodes' 
     reset() {
       tally.backTo(0);
       stored.backTo(0);
+      arrivals?.backTo(0);
       queues.clear();
       nodes.clear();
     },

@@ -3,6 +3,7 @@ import { flushCompileCache } from 'node:module';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { internal, toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { Arrivals } from './arrivals.ts';
 import { crashAt } from './crash.ts';
 import type { CrashLabel } from './crash.ts';
 import type { Connection } from './connection.ts';
@@ -12,6 +13,8 @@ import { unpackAccept } from './packed-accept.ts';
 import type { PackedAccept } from './packed-accept.ts';
 import { packAnswers, unpackRequests } from './parcel.ts';
 import type { FromWorker, Request, ToWorker } from './protocol.ts';
+import { StoreTally } from './store-tally.ts';
+import { stopwatch } from './system-stopwatch.ts';
 import { openTables } from './tables.ts';
 import { performWith, writeHandlers } from './write-handlers.ts';
 import { memoryOf } from './writer-memory.ts';
@@ -31,9 +34,10 @@ function die(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
-function serve(db: Connection, nodeId: NodeId, label: CrashLabel | undefined): void {
-  const tables = openTables(db, nodeId);
-  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(db, tables)), ...(label === undefined ? {} : { step: crashAt(label, die) }) });
+function serve(db: Connection, nodeId: NodeId, tally: StoreTally, label: CrashLabel | undefined): void {
+  const arrivals = new Arrivals();
+  const tables = openTables(db, nodeId, arrivals);
+  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(db, tables)), failed: () => tally.failed(), ...(label === undefined ? {} : { step: crashAt(label, die) }) });
   const waiting: Request[] = [];
   let isClosing = false;
   const take = (message: ToWorker): void => {
@@ -48,7 +52,11 @@ function serve(db: Connection, nodeId: NodeId, label: CrashLabel | undefined): v
     take(message);
     takeArrived();
     while (waiting.length > 0) {
-      post(packAnswers(group.commit(nextBatch(waiting))));
+      const batch = nextBatch(waiting);
+      const passed = stopwatch();
+      const answers = group.commit(batch);
+      tally.committed(passed(), batch.length, arrivals);
+      post(packAnswers(answers));
       takeArrived();
     }
     if (isClosing) {
@@ -59,8 +67,8 @@ function serve(db: Connection, nodeId: NodeId, label: CrashLabel | undefined): v
 }
 
 try {
-  const { path, nodeId, crashAt: label } = workerData as { path: string; nodeId: NodeId; crashAt?: CrashLabel };
-  serve(openDatabase(path, undefined, (told) => post({ told })), nodeId, label);
+  const { path, nodeId, tally, crashAt: label } = workerData as { path: string; nodeId: NodeId; tally: SharedArrayBuffer; crashAt?: CrashLabel };
+  serve(openDatabase(path, undefined, (told) => post({ told })), nodeId, new StoreTally(tally), label);
   post('ready');
   // What was compiled anew for this start, if anything: a node that is killed has no end at which to keep it.
   flushCompileCache();

@@ -134,7 +134,10 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     renameNode: plain('renameNode'),
     leaveMesh: plain('leaveMesh'),
     renameMember: plain('renameMember'),
+    renewMember: plain('renewMember'),
     saveIssuer: plain('saveIssuer'),
+    addIssuer: plain('addIssuer'),
+    becomeIssuer: plain('becomeIssuer'),
     saveDepartures: plain('saveDepartures'),
     saveRevocations: plain('saveRevocations'),
     addInvite: plain('addInvite'),
@@ -144,5 +147,6 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     addAdmitRules: plain('addAdmitRules'),
     saveMembers: plain('saveMembers'),
     saw: plain('saw'),
+    probe: () => send('probe', undefined),
   };
 }

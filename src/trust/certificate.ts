@@ -1,6 +1,6 @@
 /**
- * Reading and judging certificates of a mesh. A leaf says which node (SAN `beckon://<mesh-id>/<node-id>`), its name (CN)
- * and its owner identity (O); it is signed by an issuer, and that by the root. Making them: `issue.ts`.
+ * Reading and judging certificates of a mesh. A leaf says which node (SAN `beckon://<mesh-id>/<node-id>`), its name (CN),
+ * its owner identity (O) and, when it was renewed, since when it has that name (dnQualifier, ms); it is signed by an issuer, and that by the root. Making them: `issue.ts`.
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { base32 } from 'multiformats/bases/base32';
@@ -65,7 +65,7 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
   if (!isNodeId(nodeId) || nodeId !== nodeIdOfPublicKey(publicKey)) {
     throw refused('the certificate names another node than its key makes');
   }
-  const { CN: name, O: owner } = leaf.toLegacyObject().subject as unknown as Readonly<Record<string, unknown>>;
+  const { CN: name, O: owner, dnQualifier } = leaf.toLegacyObject().subject as unknown as Readonly<Record<string, unknown>>;
   if (typeof name !== 'string' || !isCanonicalName(name)) throw refused('the certificate has no node name');
   if (typeof owner !== 'string' || flawOfOwner(owner) !== undefined) throw refused('the certificate has no owner');
   return {
@@ -76,9 +76,16 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
     serial: leaf.serialNumber,
     notBeforeMs: leaf.validFromDate.getTime(),
     notAfterMs: leaf.validToDate.getTime(),
+    ...(typeof dnQualifier === 'string' && /^\d{1,15}$/.test(dnQualifier) ? { namedSinceMs: Number(dnQualifier) } : {}),
     publicKey,
     certifiedBy: leaf.issuer,
   };
+}
+
+/** From when to when that certificate is in force, ms. @throws BrokerError `invalid` */
+export function lifeOf(der: Uint8Array): { readonly notBeforeMs: number; readonly notAfterMs: number } {
+  const { validFromDate, validToDate } = readCertificate(der);
+  return { notBeforeMs: validFromDate.getTime(), notAfterMs: validToDate.getTime() };
 }
 
 /** What leaves that this issuer signed have as `certifiedBy`. */
@@ -99,6 +106,15 @@ export function verifyChain(chain: CertificateChain, rootDer: Uint8Array, nowMs:
   checkInForce(leaf, 'certificate', nowMs);
   if (identity.meshId !== meshIdOf(readCertificate(rootDer))) throw refused('the certificate is of another mesh');
   return identity;
+}
+
+/**
+ * The same of a certificate that may have ended: as of the last moment at which it was in force. Who its node is, is known by
+ * that, and nothing is opened to it: handshakes judge by the time at which they are.
+ * @throws BrokerError as `verifyChain` does
+ */
+export function recogniseChain(chain: CertificateChain, rootDer: Uint8Array, nowMs: number): PeerIdentity {
+  return verifyChain(chain, rootDer, Math.min(nowMs, readCertificate(chain.leaf).validToDate.getTime()));
 }
 
 /**

@@ -12,6 +12,8 @@ export const enrolmentPaths = {
   ask: '/v1/ask',
   /** Entering without a token, by the word of the tailnet. */
   apply: '/v1/apply',
+  /** Another certificate, for a member whose own has ended. */
+  renew: '/v1/renew',
 } as const;
 
 const base64url = /^[A-Za-z0-9_-]*$/;
@@ -87,6 +89,19 @@ export interface AdmissionAnswer {
   readonly members: readonly MemberCard[];
 }
 
+const renewalRequest = z.object({
+  /** The certificate that it has, ended or not. */
+  chain,
+  /** The wall clock of who asks. */
+  nowMs: z.int().min(0),
+  /** Ed25519 over `proofForRenewal`. */
+  proof: bytes(64, 64),
+});
+export type RenewalRequest = z.infer<typeof renewalRequest>;
+
+const renewalAnswer = z.union([z.object({ chain }), z.object({ revocation: z.object({ payload: bytes(1, 256 * 1024), signature: bytes(64, 64) }) })]);
+export type RenewalAnswer = z.infer<typeof renewalAnswer>;
+
 const problem = z.object({
   error: z.object({ code: z.string().max(40), message: z.string().max(1000), hint: z.string().max(1000).optional() }),
 });
@@ -123,6 +138,16 @@ export function decodeIntroduction(body: Uint8Array): Introduction {
 /** @throws BrokerError `invalid`, naming the field. */
 export function decodeAdmission(body: Uint8Array): AdmissionAnswer {
   return decode(admission, body, 'the answer');
+}
+
+/** @throws BrokerError `invalid`, naming the field. */
+export function decodeRenewalRequest(body: Uint8Array): RenewalRequest {
+  return decode(renewalRequest, body, 'the request to renew');
+}
+
+/** @throws BrokerError `invalid`, naming the field. */
+export function decodeRenewalAnswer(body: Uint8Array): RenewalAnswer {
+  return decode(renewalAnswer, body, 'the answer');
 }
 
 /** The error that an issuer answered with, or undefined when the body holds none. */

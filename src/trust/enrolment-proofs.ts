@@ -26,10 +26,21 @@ export function proofOfKey(parts: {
   return joined(['beckon-enrolment-v1', meshId, name, publicKey, channel]);
 }
 
+/** What a node signs whose certificate has ended: that very certificate, at that time of its clock, on this one connection. */
+export function proofForRenewal(parts: { readonly meshId: MeshId; readonly leaf: Uint8Array; readonly nowMs: number; readonly channel: Uint8Array }): Uint8Array {
+  const { meshId, leaf, nowMs, channel } = parts;
+  return joined(['beckon-renewal-v1', meshId, leaf, String(nowMs), channel]);
+}
+
 /** The same for the key that the node would issue with. */
 export function proofOfIssuerKey(parts: { readonly meshId: MeshId; readonly nodeKey: Uint8Array; readonly publicKey: Uint8Array; readonly channel: Uint8Array }): Uint8Array {
   const { meshId, nodeKey, publicKey, channel } = parts;
   return joined(['beckon-issuer-key-v1', meshId, nodeKey, publicKey, channel]);
+}
+
+/** What a key signs that a member would issue with, on its session: for that node, and for no other. */
+export function issuerKeyOffer(meshId: MeshId, nodeId: NodeId, publicKey: Uint8Array): Uint8Array {
+  return joined(['beckon-issuer-offer-v1', meshId, nodeId, publicKey]);
 }
 
 /** Each part preceded by its length, so that no two lists of parts are alike. */

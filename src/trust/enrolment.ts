@@ -16,6 +16,7 @@ import type { EntranceHandler, EntranceReply, EntranceRequest } from './entrance
 import { after } from './issue.ts';
 import type { Issuer } from './mesh-authority.ts';
 import { verifySignature } from './node-key.ts';
+import { serveRenewal, type RenewalDesk } from './renewal.ts';
 import { hashOfSecret } from './token.ts';
 
 /** A node that proved it holds its key. */
@@ -74,13 +75,14 @@ export interface EnrolmentOptions {
   /** undefined while this node issues nothing. */
   readonly issuer: () => Issuer | undefined;
   readonly desk: EnrolmentDesk;
+  readonly renew: RenewalDesk;
   /** @throws BrokerError `denied` or `unavailable`, for a connection of which nobody can say who it is */
   readonly identify: (request: Pick<EntranceRequest, 'remoteAddress' | 'localAddress'>) => Promise<TailnetIdentity>;
 }
 
 const mostTries = 3;
 
-/** Serves `GET /v1/root`, `GET /v1/ask`, `POST /v1/enrol` and `POST /v1/apply`; all else is `not_found`. */
+/** Serves `GET /v1/root`, `GET /v1/ask`, `POST /v1/enrol`, `POST /v1/apply` and `POST /v1/renew`; all else is `not_found`. */
 export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
   return async (request) => {
     const issuer = options.issuer();
@@ -99,6 +101,7 @@ export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
       const application = decodeApplication(request.body);
       return enrolNode(request, application, { identity: await options.identify(request) }, issuer, options);
     }
+    if (request.method === 'POST' && request.path === enrolmentPaths.renew) return serveRenewal(request, issuer, options.renew);
     throw notFound('there is nothing here');
   };
 }

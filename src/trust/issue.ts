@@ -21,10 +21,12 @@ export const rootLifeMs = 20 * 365 * dayMs;
 
 /**
  * When to make a certificate that has to be in force later than another of the same node, to the second that
- * certificates know, whatever the clocks of two issuers say.
+ * certificates know, whatever the clocks of two issuers say. One that is not in force yet was made by a clock that was wrong;
+ * nobody believes it, and so nothing has to be later than it.
  */
 export function after(otherNotBeforeMs: number | undefined, nowMs: number): number {
-  return Math.max(nowMs, (otherNotBeforeMs ?? Number.NEGATIVE_INFINITY) + backdatedMs + 1000);
+  if (otherNotBeforeMs === undefined || otherNotBeforeMs > nowMs) return nowMs;
+  return Math.max(nowMs, otherNotBeforeMs + backdatedMs + 1000);
 }
 
 /** A certificate and the key that signs with it. */
@@ -51,6 +53,8 @@ export interface LeafSubject {
   readonly publicKey: Uint8Array;
   readonly name: string;
   readonly owner: string;
+  /** As in `PeerIdentity`. */
+  readonly namedSinceMs?: number;
 }
 
 /**
@@ -68,7 +72,9 @@ export async function makeLeaf(
   const flaw = flawOfOwner(subject.owner);
   if (flaw !== undefined) throw new BrokerError('invalid', `that owner identity can't stand in a certificate: ${flaw}`);
   const uri = `beckon://${meshIdOf(readCertificate(root))}/${nodeIdOfPublicKey(subject.publicKey)}`;
-  const subjectName = [{ CN: [{ utf8String: name }] }, { O: [{ utf8String: subject.owner }] }];
+  const since = subject.namedSinceMs;
+  // X.520 dnQualifier: what tells entries of one name apart.
+  const subjectName: DistinguishedName = [{ CN: [{ utf8String: name }] }, { O: [{ utf8String: subject.owner }] }, ...(since === undefined ? [] : [{ '2.5.4.46': [{ printableString: String(since) }] }])];
   const notAfterMs = Math.min(nowMs + lifeMs, readCertificate(issuer.certificate).validToDate.getTime());
   return make(
     { subject: subjectName, publicKey: publicKeyObject(subject.publicKey), uri },
@@ -78,7 +84,7 @@ export async function makeLeaf(
   );
 }
 
-type DistinguishedName = Record<string, { utf8String: string }[]>[];
+type DistinguishedName = Record<string, ({ utf8String: string } | { printableString: string })[]>[];
 
 /** OpenSSL finds a signer by its name, so each authority's name holds the start of its key. */
 function authorityName(kind: 'root' | 'issuer', key: KeyObject): DistinguishedName {

@@ -164,6 +164,11 @@ function admissionOf(answer: AdmissionAnswer, { root }: KnownIssuer, nodeKey: No
   return { meshId: identity.meshId, meshName, root, chain, identity, ...issuer, members };
 }
 
+/** Over a connection that verifies up to its root and is with that issuer. */
+export function sendTo(known: KnownIssuer, call: IssuerCall, what: Pick<Exchange, 'method' | 'path' | 'body' | 'mostBytes'>): Promise<Answer> {
+  return send(known.address, call, { tls: tlsOf(known), ...what });
+}
+
 function tlsOf({ meshId, root, nodeId }: KnownIssuer): Exchange['tls'] {
   return { ca: toPem(root), rejectUnauthorized: true, checkServerIdentity: serverCheck(meshId, { nodeId }) };
 }
@@ -176,7 +181,8 @@ function send(address: HostPort, call: IssuerCall, what: Pick<Exchange, 'tls' | 
 /** Codes that say something about the node asked, so that another address may do better. */
 const codesOfTheNode: ReadonlySet<string> = new Set(['unavailable', 'overload', 'internal', 'deadline', 'not_found']);
 
-function problemOf(status: number, body: Uint8Array): Error {
+/** What an answer of another status than 200 says. */
+export function problemOf(status: number, body: Uint8Array): Error {
   const problem = decodeProblem(body);
   if (problem === undefined || !isErrorCode(problem.code)) return new Error(`it answered with HTTP status ${status}`);
   const error = fromInfo(problem);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { CertificateChain, MeshIdentity } from '../domain/trust.ts';
-import { meshIdOf, readCertificate, toPem, verifyChain } from './certificate.ts';
+import { meshIdOf, parseLeaf, readCertificate, toPem, verifyChain } from './certificate.ts';
 import { makeIssuer, makeLeaf, makeRoot, type Authority, type LeafSubject } from './issue.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
 import { publicKeyObject, rawPublicKey, type NodeKey } from './node-key.ts';
@@ -71,6 +71,15 @@ export async function holdsRootKey(directory: string, meshId: MeshId): Promise<b
   return (await readKeyFile(rootKeyPath(directory, meshId))) !== undefined;
 }
 
+/** Durable when it resolves; does nothing when it is there. @throws BrokerError as `writeKeyFile` does */
+export async function keepRootKey(directory: string, meshId: MeshId, key: KeyObject): Promise<void> {
+  if (!(await holdsRootKey(directory, meshId))) await writeKeyFile(rootKeyPath(directory, meshId), key);
+}
+
+export async function dropRootKey(directory: string, meshId: MeshId): Promise<void> {
+  await rm(rootKeyPath(directory, meshId), { force: true });
+}
+
 /** Removes all keys of a mesh but the node's own, which belongs to none. Does nothing when there are none. */
 export async function forgetMeshKeys(directory: string, meshId: MeshId): Promise<void> {
   await rm(join(directory, meshId), { recursive: true, force: true });
@@ -128,14 +137,12 @@ export async function openIssuer(
 
 /**
  * What the front and outgoing links need, put together from the node's key and the stored certificates.
- * @throws BrokerError `unauthenticated` when they do not fit or are out of force at `nowMs`: say so and run alone.
+ * Whether they are in force is for whoever they are shown to: a node whose certificate has ended, or whose clock is wrong, has to
+ * run to have that mended.
+ * @throws BrokerError `unauthenticated` when they do not fit
  */
-export function meshIdentityOf(
-  nodeKey: NodeKey,
-  mesh: { readonly name: string; readonly root: Uint8Array; readonly chain: CertificateChain },
-  nowMs: number,
-): MeshIdentity {
-  const { meshId, nodeId, name, owner } = verifyChain(mesh.chain, mesh.root, nowMs);
+export function meshIdentityOf(nodeKey: NodeKey, mesh: { readonly name: string; readonly root: Uint8Array; readonly chain: CertificateChain }): MeshIdentity {
+  const { meshId, nodeId, name, owner } = verifyChain(mesh.chain, mesh.root, parseLeaf(mesh.chain.leaf).notAfterMs);
   if (nodeId !== nodeKey.nodeId) {
     throw new BrokerError('unauthenticated', `the stored certificate is of node ${nodeId}, this node's key makes ${nodeKey.nodeId}`, {
       hint: 'the key file or the database was replaced; restore both, or join again',

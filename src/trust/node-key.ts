@@ -64,6 +64,11 @@ export function nodeKeyOf(privateKey: KeyObject): NodeKey {
   };
 }
 
+/** Ed25519 (RFC 8032), 64 bytes. Callers put a domain string in front of what they sign. */
+export function signWith(key: KeyObject, message: Uint8Array): Uint8Array {
+  return new Uint8Array(sign(null, message, key));
+}
+
 export function generateNodeKey(): NodeKey {
   return nodeKeyOf(generateKeyPairSync('ed25519').privateKey);
 }

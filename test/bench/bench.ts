@@ -12,6 +12,8 @@ export interface BenchContext {
 export interface Row {
   readonly what: string;
   readonly figure: string;
+  /** Not in the table of the README. */
+  readonly isDetail?: true;
 }
 
 /** What the design asks of a figure, judged here and now. */

@@ -93,9 +93,9 @@ export function openBooks(node: { readonly name: string; readonly databasePath: 
     FROM deliveries d`);
   const facts = all<FactRecord>('SELECT number, what, invocation_id, detail FROM events ORDER BY number');
   const events = all<EventRecord>(
-    'SELECT invocation_id, seq, at_ms, hlc, kind, run, state, coalesce(length(bytes), 0) AS bytes FROM flight_events ORDER BY invocation_id, seq',
+    'SELECT invocation_id, seq, at_ms, hlc, kind, run, state, coalesce(length(bytes), 0) + coalesce((SELECT length(l.bytes) FROM large_bytes l WHERE l.id = large), 0) AS bytes FROM flight_events ORDER BY invocation_id, seq',
   );
-  const texts = all<{ invocation_id: string; text: Buffer }>('SELECT invocation_id, text FROM payloads');
+  const texts = all<{ invocation_id: string; text: Buffer }>('SELECT invocation_id, iif(large IS NULL, text, (SELECT l.bytes FROM large_bytes l WHERE l.id = large)) AS text FROM payloads');
   const marks = new Map(texts.map(({ invocation_id: id, text }) => [id, text.toString().trim().split(' ')[1] ?? '']));
   const accepted = flights.filter((each) => numbers.get(each.origin) === node.name).map((each) => each.invocation_id);
   return {

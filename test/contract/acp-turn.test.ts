@@ -37,6 +37,12 @@ describe('what an agent says in a turn', () => {
     expect(sink.text('stderr')).toBe('');
   });
 
+  test('it is told the trace that its turn is a part of, and nothing where there is none', async () => {
+    const flightEnv = { TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', TRACESTATE: 'a=1' };
+    expect((await outcome(agent, { task: 'meta', flightEnv })).stdout).toBe(JSON.stringify({ traceparent: flightEnv.TRACEPARENT, tracestate: 'a=1' }));
+    expect((await outcome(agent, { task: 'meta' })).stdout).toBe('null');
+  });
+
   test('thoughts come in pieces and are told in one; plans whole; usage as it is counted', async () => {
     const { sink } = await outcome(agent, { task: 'think I should look first\nplan look|do it\nusage' });
     expect(sink.reports).toEqual([

@@ -6,7 +6,7 @@ import { BrokerError } from '../../src/domain/errors.ts';
 import { flightIdOf, invocationIdOf } from '../../src/domain/ids.ts';
 import { maxTaskBytes } from '../../src/domain/invocation.ts';
 import { ControlServiceClient } from '../../src/gen/beckon/v1/control.ts';
-import type { BeginCall, CallsRequest, CallsResponse, CallSteps, InvokeRequest } from '../../src/gen/beckon/v1/control.ts';
+import type { BeginCall, CallsRequest, CallsResponse, CallSteps, InvokeRequest } from '../../src/gen/beckon/v1/invoke.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
 import { flightTokenHeader } from '../../src/rpc/flight-token.ts';
 import { fromCall } from '../../src/rpc/status.ts';
@@ -27,7 +27,7 @@ const selector = { address: 'fabric', any: false, all: false, anyOwner: false, h
 
 function invoke(number: number, task: string | Uint8Array = 'echo hi', changes: Partial<InvokeRequest> = {}): BeginCall {
   const value = {
-    selector, task: { text: Buffer.from(task), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: false, notify: false, idleLimitMs: undefined, takesMore: true,
+    selector, task: { text: Buffer.from(task), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: false, notify: false, idleLimitMs: undefined, takesMore: true, traceparent: '', tracestate: '',
     ...changes,
   };
   return { number, what: { $case: 'invoke', value } };

@@ -1,6 +1,7 @@
 /** tail, report, top, trace and export as people and scripts read them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import fc from 'fast-check';
+import { createSystemClock } from '../../src/app/system-clock.ts';
 import type { MeshReport } from '../../src/client/types.ts';
 import { connect } from '../../src/client/connect.ts';
 import type { Fact } from '../../src/domain/event.ts';
@@ -74,6 +75,28 @@ describe('tail', () => {
   test('ends when nobody reads any more', async () => {
     node.broker.operator.tailsForever = true;
     expect((await node.run(['tail', '--json'], { readsBytes: 10 })).code).toBe(0);
+  });
+});
+
+describe('trace --follow', () => {
+  const origin = { nodeId: laptop, nodeName: 'laptop', isOrigin: true, isOwner: false };
+  const owner = { nodeId: desktop, nodeName: 'desktop', isOrigin: false, isOwner: true };
+  const standing = { originNodeId: laptop, ownerNodeId: desktop, run: 0, lastSeq: 0, acceptedAtMs: startMs, cancelRequested: true };
+
+  test('of one that ended before it was sent ends, though its agent’s node knows nothing of it', async () => {
+    node.broker.trace = () => Promise.resolve({ invocationId, entries: [{ fact, nodeName: 'laptop' }], gaps: [], parties: [{ ...origin, standing: { ...standing, state: 'cancelled' } }, owner] });
+    const { code, stdout } = await node.run(['trace', invocationId, '--follow']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/origin {2}laptop {2}cancelled.*\nowner {3}desktop {2}knows nothing of it/);
+  });
+
+  test('of one that is under way goes on until Ctrl-C, and ends at once then', async () => {
+    node.broker.trace = () => Promise.resolve({ invocationId, entries: [{ fact, nodeName: 'laptop' }], gaps: [], parties: [{ ...origin, standing: { ...standing, state: 'queued' } }, owner] });
+    const following = node.process({ clock: { ...createSystemClock(), setTimer: () => () => undefined } });
+    const ended = following.run('trace', invocationId, '--follow', '--json');
+    await waitFor('its first fact', () => following.stdout.includes('delivery.sent'));
+    expect(following.signal('SIGINT')).toBe(true);
+    expect(await ended).toBe(0);
   });
 });
 
@@ -174,6 +197,10 @@ test('trace names, of a gap, since when and what is not known', async () => {
 });
 
 describe('export', () => {
+  test('of a period that ends before it begins is a mistake', async () => {
+    expect(await node.run(['export', '--since', '2026-04-01', '--until', '2026-03-01'])).toMatchObject({ code: 2, stderr: expect.stringContaining('ends before it begins') });
+  });
+
   test('passes the period on, and prints a line each between head and end', async () => {
     node.broker.operator.lines = [
       { type: 'begin', atMs: startMs, nodeId: laptop, nodeName: 'laptop', version: '1.2.3', names: [{ nodeId: desktop, name: 'desktop' }, { nodeId: laptop, name: 'laptop' }] },

@@ -8,7 +8,7 @@ import { BrokerError } from '../../src/domain/errors.ts';
 import { flightIdOf, invocationIdOf } from '../../src/domain/ids.ts';
 import { maxTaskBytes } from '../../src/domain/invocation.ts';
 import { ControlServiceClient } from '../../src/gen/beckon/v1/control.ts';
-import type { InvokeRequest, Submission, Submitted, SubmitRequest, SubmitResponse } from '../../src/gen/beckon/v1/control.ts';
+import type { InvokeRequest, Submission, Submitted, SubmitRequest, SubmitResponse } from '../../src/gen/beckon/v1/invoke.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
 import { fromCall } from '../../src/rpc/status.ts';
 import { FakeNode } from '../support/fake-node.ts';
@@ -40,7 +40,7 @@ const selector = { address: 'fabric', any: false, all: false, anyOwner: false, h
 
 function invoke(task: string | Uint8Array = 'echo hi', changes: Partial<InvokeRequest> = {}): InvokeRequest {
   return {
-    selector, task: { text: Buffer.from(task), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: false, notify: false, idleLimitMs: undefined, takesMore: true,
+    selector, task: { text: Buffer.from(task), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: false, notify: false, idleLimitMs: undefined, takesMore: true, traceparent: '', tracestate: '',
     ...changes,
   };
 }

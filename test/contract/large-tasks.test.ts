@@ -1,12 +1,16 @@
 /** Callers with more large tasks than their node has room for. */
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import type { Beckon } from '../../src/client/index.ts';
 import { controlHandlers } from '../../src/control/handlers.ts';
 import { largeTasks } from '../../src/control/large-tasks.ts';
-import { ControlServiceService } from '../../src/gen/beckon/v1/control.ts';
+import { ControlServiceClient, ControlServiceService } from '../../src/gen/beckon/v1/control.ts';
+import { InvokeRequest } from '../../src/gen/beckon/v1/invoke.ts';
+import { Selector } from '../../src/gen/beckon/v1/agent.ts';
+import type { InvokeResponse } from '../../src/gen/beckon/v1/invoke.ts';
+import { taskBytesKey } from '../../src/rpc/task-bytes.ts';
 import { TaskRoom } from '../../src/rpc/task-room.ts';
 import { FakeNode } from '../support/fake-node.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -18,6 +22,7 @@ const roomBytes = 2.5 * task.length;
 let node: FakeNode;
 let server: Server;
 let beckon: Beckon;
+let socketPath: string;
 /** What the node is storing, and lets it be stored. */
 let storing: PromiseWithResolvers<void>;
 let large: number;
@@ -37,7 +42,7 @@ beforeEach(async () => {
   };
   server = new Server({ interceptors: [largeTasks(new TaskRoom(roomBytes), 20 * 1024 * 1024)] });
   server.addService(ControlServiceService, controlHandlers(broker, { authenticate: () => ({ id: 'uid:1' }), onFault: () => undefined }, { served: {} as never, stopping: new AbortController().signal, config: () => Promise.reject(new Error('nobody asks')) }));
-  const socketPath = join(node.directory, 'small.sock');
+  socketPath = join(node.directory, 'small.sock');
   await new Promise<void>((resolve, reject) => server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => (error === null ? resolve() : reject(error))));
   beckon = await connect({ socketPath });
 });
@@ -71,4 +76,23 @@ test('leave no place taken when they go away while they wait for one', async () 
   await Promise.all(first.map((call) => call.result()));
   expect(await beckon.invoke('fabric', task).result()).toMatchObject({ state: 'completed' });
   expect(large).toBe(3);
+});
+
+test('are read no further than to their first bytes when these say more than was announced, and wait as the others do', async () => {
+  const plain = new ControlServiceClient(`unix:${socketPath}`, credentials.createInsecure());
+  onTestFinished(() => plain.close());
+  const request = { ...InvokeRequest.decode(new Uint8Array(0)), selector: { ...Selector.decode(new Uint8Array(0)), address: 'fabric' }, task: { text: Buffer.from(task), files: [] } };
+  const less = new Metadata();
+  less.set(taskBytesKey, '1000');
+  const results = [undefined, less, undefined, less, undefined].map(async (said) => {
+    let isFinished = false;
+    for await (const { update } of plain.invoke(request, said ?? new Metadata()) as AsyncIterable<InvokeResponse>) isFinished ||= update?.update?.$case === 'finished';
+    return isFinished;
+  });
+  await waitFor('the room to be full', () => large === 2);
+  expect(await beckon.invoke('fabric', 'echo small').result()).toMatchObject({ state: 'completed' });
+  expect(large).toBe(2);
+  storing.resolve();
+  expect(await Promise.all(results)).toEqual(Array.from({ length: 5 }, () => true));
+  expect(large).toBe(5);
 });

@@ -88,7 +88,7 @@ test('a stream of a flight does not keep the task that it began with', async () 
     return invoke(input);
   };
   const { controlHandlers } = await import('../../src/control/handlers.ts');
-  const request = { selector: { address: 'fabric', any: false, all: false, anyOwner: false, harness: '', capabilities: [], labels: {}, cwd: '/' }, task: { text: Buffer.from('echo hi'), files: [] }, session: undefined, noHold: false, rerunnable: false, notify: false, key: '', holdMs: undefined, runLimitMs: undefined, idleLimitMs: undefined, detach: true };
+  const request = { selector: { address: 'fabric', any: false, all: false, anyOwner: false, harness: '', capabilities: [], labels: {}, cwd: '/' }, task: { text: Buffer.from('echo hi'), files: [] }, session: undefined, noHold: false, rerunnable: false, notify: false, key: '', holdMs: undefined, runLimitMs: undefined, idleLimitMs: undefined, detach: true, traceparent: '', tracestate: '' };
   const handlers = controlHandlers(broker, { authenticate: () => ({ id: 'uid:1' }), onFault: () => undefined }, { served: {} as never, stopping: new AbortController().signal, config: () => Promise.reject(new Error('nobody asks')) });
   const written: unknown[] = [];
   const ended = Promise.withResolvers<void>();

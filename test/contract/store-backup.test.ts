@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
+import type { BackupProgress } from '../../src/domain/backup-report.ts';
+import { Backups } from '../../src/store/backup.ts';
 import { openStore } from '../../src/store/open.ts';
 import { nodeIdFor, openTempStore, silentLog, Story, textTask } from '../support/temp-store.ts';
 import type { TempStore } from '../support/temp-store.ts';
@@ -62,6 +64,40 @@ test('writes go on while it is made, and it holds one moment of them', async () 
   expect([count('invocations'), count('payloads'), Number(copy.prepare('SELECT count FROM flight_counts').pluck().get())]).toEqual([flights, flights, flights]);
   copy.close();
   expect((await temp.store.inspect.countFlights()).queued).toBe(3000 + during);
+});
+
+test('it rests while others write, four times as long as it worked, and tells how far it is', async () => {
+  await using temp = await openTempStore(me);
+  await filled(temp, 3000);
+  const db = new Database(temp.path);
+  db.pragma('wal_checkpoint(PASSIVE)');
+  db.close();
+  expect(statSync(temp.path).size, 'more than one step').toBeGreaterThan(4 * 1024 * 1024);
+  const rests: number[] = [];
+  let nowMs = 0;
+  const clock = {
+    monotonic: () => (nowMs += 2),
+    setTimer: (ms: number, wake: () => void) => {
+      rests.push(ms);
+      setImmediate(wake);
+      return () => undefined;
+    },
+  };
+  let count = 0;
+  const busy = new Backups({ path: temp.path, log: silentLog, clock, writes: () => (count += 1) });
+  const quiet = new Backups({ path: temp.path, log: silentLog, clock, writes: () => count });
+  const steps: BackupProgress[] = [];
+  const place = directory();
+  await busy.write(join(place, 'busy.db'), (step) => steps.push(step));
+  const copied = steps.flatMap((each) => (each.step === 'copy' ? [each.done] : []));
+  expect(copied.length).toBeGreaterThan(1);
+  expect(rests).toEqual(copied.slice(1).map(() => 8));
+  expect([[...new Set(steps.map(({ step }) => step))], copied.toSorted((a, b) => a - b)]).toEqual([['copy', 'match', 'check'], copied]);
+  await quiet.write(join(place, 'quiet.db'));
+  expect(rests).toHaveLength(copied.length - 1);
+  await temp.store.close();
+  busy.close();
+  quiet.close();
 });
 
 test('nothing is written over, and a backup that fails leaves nothing', async () => {

@@ -88,6 +88,21 @@ test.skipIf(!canMount)('a full disk rejects writes as unavailable, keeps what wa
   await store.close();
 });
 
+test.skipIf(!canMount)('a probe is refused by a full disk as a write is, and taken when there is room (needs root and mount)', async () => {
+  const directory = temporaryDirectory();
+  expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', directory]).status).toBe(0);
+  onTestFinished(() => {
+    spawnSync('umount', [directory]);
+  });
+  const store = await openStore({ path: join(directory, 'beckon.db'), nodeId: me, log: silentLog });
+  await store.write.probe();
+  expect(spawnSync('dd', ['if=/dev/zero', `of=${join(directory, 'filler')}`, 'bs=4k', 'count=1000']).status).not.toBe(0);
+  await expect(store.write.probe()).rejects.toMatchObject({ code: 'unavailable' });
+  rmSync(join(directory, 'filler'));
+  await store.write.probe();
+  await store.close();
+});
+
 test('a store that closes settles what it was asked, refuses what comes later, and leaves one file', async () => {
   await using temp = await openTempStore(me);
   const story = new Story();

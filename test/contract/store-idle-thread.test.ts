@@ -50,6 +50,21 @@ test('the thread of the long reads runs only while somebody asks, and half a min
   expect(running.size).toBe(1);
 });
 
+test('woken, it is there before the first question, is the one that answers it, and rests when there is none', async () => {
+  await using at = await opened();
+  at.inspection.wake();
+  at.inspection.wake();
+  expect(running.size).toBe(1);
+  expect(await at.inspection.flights({}, { limit: 1 })).toEqual({ items: [] });
+  expect(running.size).toBe(1);
+  await at.clock.advance(30_000);
+  await waitFor('the thread to end', () => running.size === 0);
+  at.inspection.wake();
+  await waitFor('it to idle', () => at.clock.pending === 1);
+  await at.clock.advance(30_000);
+  await waitFor('the thread to end again', () => running.size === 0);
+});
+
 test('a question that takes longer than the thread may idle is answered by it', async () => {
   await using at = await opened();
   const asked = at.inspection.flights({}, { limit: 1 });

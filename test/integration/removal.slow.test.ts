@@ -238,7 +238,7 @@ test('a removed issuer lets nobody in any more, however it goes about it; those 
 
   const key = generateNodeKey();
   const chain = await thief.issue({ publicKey: key.publicKey, name: 'innocent', owner: (await laptop.client.status()).owner }, Date.now());
-  const identity = meshIdentityOf(key, { name: mesh?.mesh_name ?? '', root: thief.root, chain }, Date.now());
+  const identity = meshIdentityOf(key, { name: mesh?.mesh_name ?? '', root: thief.root, chain });
   using first = new HandMade(identity, listen);
   first.hello();
   expect((await first.goodbye()).detail).toContain('let in by desktop, which was removed');
@@ -267,7 +267,7 @@ test('a removed node that goes on as if nothing had happened gets neither a sess
   const key = await loadOrCreateNodeKey(join(server.home, 'trust', 'node.key'));
   const [row] = rows(join(server.home, 'beckon.db'), 'SELECT id, mesh_name, root, leaf, issuer FROM mesh') as { id: string; mesh_name: string; root: Buffer; leaf: Buffer; issuer: Buffer }[];
   if (row === undefined) throw new Error('it forgot its mesh');
-  const identity = meshIdentityOf(key, { name: row.mesh_name, root: row.root, chain: { leaf: row.leaf, issuer: row.issuer } }, Date.now());
+  const identity = meshIdentityOf(key, { name: row.mesh_name, root: row.root, chain: { leaf: row.leaf, issuer: row.issuer } });
 
   // Told on its session; once more by a handshake of its own; then not at all.
   using first = new HandMade(identity, laptop.listen);
@@ -310,7 +310,7 @@ test('a removed issuer that is let in to be told so can talk nobody out of the m
   await attic.start();
   await attic.sees(server, 'alive');
 
-  const identity = meshIdentityOf(await loadOrCreateNodeKey(join(desktop.home, 'trust', 'node.key')), { name: mesh.mesh_name, root: mesh.root, chain: { leaf: mesh.leaf, issuer: mesh.issuer } }, Date.now());
+  const identity = meshIdentityOf(await loadOrCreateNodeKey(join(desktop.home, 'trust', 'node.key')), { name: mesh.mesh_name, root: mesh.root, chain: { leaf: mesh.leaf, issuer: mesh.issuer } });
   using hostile = new HandMade(identity, attic.listen);
   const revocation = signRevocation(thief, { nodeId: await idOf(attic), name: 'attic', by: 'the thief', revokedAtMs: Date.now() });
   hostile.send({ $case: 'goodbye', value: encodeGoodbye('removed', 'it was removed', revocation) });

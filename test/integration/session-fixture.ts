@@ -1,5 +1,6 @@
 /** Nodes of one mesh in this process: real TLS on loopback, the real front, a core that only remembers. */
 import { randomBytes } from 'node:crypto';
+import { createSystemUlids } from '../../src/app/system-ulids.ts';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../../src/domain/messages.ts';
 import type { Link, LinkDigest, LinkHandler } from '../../src/domain/mesh-port.ts';
 import type { Clock, Log } from '../../src/domain/ports.ts';
@@ -13,8 +14,8 @@ import { createMesh } from '../../src/mesh/mesh.ts';
 import type { NodeMesh } from '../../src/mesh/node-mesh.ts';
 import { clientTls } from '../../src/trust/client-tls.ts';
 import { Front } from '../../src/trust/front.ts';
+import { FakeHealth } from '../support/fake-health.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { monotonicFactory } from 'ulid';
 
 /** Runs so many times faster than the wall: 18 s of silence take 1.8 s. */
 export function fastClock(factor = 10): Clock {
@@ -82,6 +83,7 @@ export class TestNode implements AsyncDisposable {
         hlc: () => encodeHlc({ ms: Math.trunc(clock.now()), counter: 0 }),
       },
       tls: clientTls,
+      health: new FakeHealth(),
       handler: {
         onUp: (link) => void this.ups.push(link),
         onDown: (link, why) => void this.downs.push({ link, why }),
@@ -163,8 +165,8 @@ export interface NodeOptions {
   readonly isOwed?: NonNullable<LinkHandler['isOwed']>;
 }
 
-const nextUlid = monotonicFactory();
-export const newInvocationId = (): InvocationId => invocationIdOf(nextUlid());
+const ulids = createSystemUlids(Date);
+export const newInvocationId = (): InvocationId => invocationIdOf(ulids.next());
 export const someHlc = encodeHlc({ ms: 1, counter: 1 });
 
 export function forwardOf(from: TestNode, to: TestNode, text: Uint8Array, files: Forward['task']['files'] = []): Forward {

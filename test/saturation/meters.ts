@@ -2,6 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Beckon } from '../../src/client/index.ts';
 import type { Verdict } from '../chaos/verdict.ts';
+import type { Heartbeats } from './beats.ts';
+import type { Turn, Turns } from './turns.ts';
 
 /** What a node says of itself each second: the worst since the last time, but for what it holds. */
 export interface Report {
@@ -12,10 +14,9 @@ export interface Report {
   readonly heapUsed: number;
   readonly external: number;
   readonly arrayBuffers: number;
-  /** How much later than asked the main thread came to a timer, and the processor time that the longest of its turns took. */
-  readonly loop: { readonly p99Ms: number; readonly mostMs: number; readonly turnMs: number };
-  /** Between two answers to heartbeats of one session, and from a heartbeat to its answer. */
-  readonly heartbeat: { readonly gapMs: number; readonly roundTripMs: number };
+  /** How much later than asked the main thread came to a timer, and what its longest turns took. */
+  readonly loop: { readonly p99Ms: number; readonly mostMs: number } & Turns;
+  readonly heartbeat: Heartbeats;
 }
 
 export interface Bounds {
@@ -92,12 +93,23 @@ export class Meter {
       `${of((each) => each.heartbeat.gapMs).toFixed(0)} / ${of((each) => each.heartbeat.roundTripMs).toFixed(0)} ms`,
       `${median(reports.map(({ loop }) => loop.turnMs)).toFixed(0)} / ${of(({ loop }) => loop.turnMs).toFixed(0)} ms`,
       `${median(reports.map(({ loop }) => loop.p99Ms)).toFixed(0)} / ${of(({ loop }) => loop.mostMs).toFixed(0)} ms`,
+      inWords(latestOf(reports.map(({ loop }) => loop.latest))),
       String(this.doubts.length),
     ];
   }
 }
 
-export const summaryHead = ['node', 'RSS min / median / most', 'median of each third', 'heap most', 'heartbeat gap / answer, worst', 'longest turn, cpu: median second / ever', 'loop delay p99 / worst', 'doubts'];
+export const summaryHead = ['node', 'RSS min / median / most', 'median of each third', 'heap most', 'heartbeat gap / answer, worst', 'longest turn, cpu: median second / ever', 'loop delay p99 / worst', 'latest turn: late = on a processor (garbage) + ready, without one + in a call', 'doubts'];
+
+export function latestOf(turns: readonly Turn[]): Turn | undefined {
+  return turns.toSorted((a, b) => b.lateMs - a.lateMs)[0];
+}
+
+export function inWords(turn: Turn | undefined): string {
+  if (turn === undefined) return '?';
+  const { lateMs, cpuMs, gcMs, queuedMs, otherMs } = turn;
+  return `${lateMs.toFixed(0)} = ${cpuMs.toFixed(0)} (${gcMs.toFixed(0)}) + ${queuedMs.toFixed(0)} + ${otherMs.toFixed(0)} ms`;
+}
 
 export function tableOf(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

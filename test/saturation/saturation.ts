@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { connect } from '../../src/client/index.ts';
@@ -12,8 +13,11 @@ import { Cluster } from '../support/cluster.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Caller, kinds, pageBytes, pause } from './callers.ts';
-import { megabytes, Meter, summaryHead, tableOf } from './meters.ts';
+import { lateHead, latest } from './late.ts';
+import { inWords, latestOf, megabytes, Meter, summaryHead, tableOf } from './meters.ts';
 import type { Bounds } from './meters.ts';
+import { watchTurns } from './turns.ts';
+import type { Turn } from './turns.ts';
 
 export interface SaturationOptions {
   readonly seed: number;
@@ -22,6 +26,8 @@ export interface SaturationOptions {
   /** False for a run too short to say anything of memory. */
   readonly judgesMemory: boolean;
   readonly keep: boolean;
+  /** A directory for profiles of what each node does. */
+  readonly profile?: string;
   readonly signal: AbortSignal;
   readonly tell: (text: string) => void;
 }
@@ -30,6 +36,7 @@ const names = ['alpha', 'beta', 'gamma'] as const;
 /** From the sources, whatever was built: what is measured inside is found there by its name. The first argument is the program that would have run. */
 const fromSources = ['sh', '-c', `shift; exec '${process.execPath}' '${fileURLToPath(new URL('../../src/main.ts', import.meta.url))}' "$@"`, 'sh'];
 const inside = pathToFileURL(fileURLToPath(new URL('inside.ts', import.meta.url))).href;
+const machine = fileURLToPath(new URL('machine.ts', import.meta.url));
 const sdk = fileURLToPath(new URL('../../src/client/index.ts', import.meta.url));
 /** Of gamma, each: what a bad disk takes to sync. */
 const slowCommitMs = 40;
@@ -74,6 +81,9 @@ class Campaign {
   readonly #surprises: string[] = [];
   /** Of all outputs so far. */
   readonly #read = { bytes: 0 };
+  /** Of a process that does nothing, and of this one. */
+  readonly #idle: Turn[] = [];
+  readonly #ownTurns = watchTurns();
 
   constructor(options: SaturationOptions, cluster: Cluster) {
     this.#options = options;
@@ -87,6 +97,7 @@ class Campaign {
     const fromMs = Date.now();
     const enough = new AbortController();
     const watching = Promise.all(this.#meters.map((meter) => this.#watch(meter)));
+    this.#watchMachine();
     for (const kind of kinds) this.#callers.push(new Caller(kind, this.#socketOf(kind.at)));
     const calling = Promise.all(this.#callers.map(async (caller) => {
       await delay(dice.between(0, 1000), undefined, { signal: this.#options.signal });
@@ -129,7 +140,7 @@ class Campaign {
   }
 
   async #build(): Promise<void> {
-    const { outputBytes, durationMs } = this.#options;
+    const { outputBytes, durationMs, profile } = this.#options;
     // They run until they are ended.
     const timeoutMs = durationMs + 24 * 3_600_000;
     for (const name of names) {
@@ -137,7 +148,7 @@ class Campaign {
       this.#nodes.set(name, node);
       const report = this.#cluster.path(`${name}.report`);
       this.#meters.push(new Meter(name, report));
-      const env = { NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import=${inside}`, SATURATION_REPORT: report, ...(name === 'gamma' ? { SATURATION_COMMIT_MS: String(slowCommitMs) } : {}) };
+      const env = { NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import=${inside}`, SATURATION_REPORT: report, ...(profile === undefined ? {} : { SATURATION_PROFILE: profile }), ...(name === 'gamma' ? { SATURATION_COMMIT_MS: String(slowCommitMs) } : {}) };
       const first = this.#node('alpha');
       if (node === first) {
         await node.up({ env, timeoutMs, through: fromSources });
@@ -176,6 +187,12 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
     const client = await connect({ socketPath: this.#socketOf(meter.name) });
     await meter.watchPeers(client, this.#over.signal);
     client.close();
+  }
+
+  #watchMachine(): void {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', machine], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#children.push(child);
+    createInterface({ input: child.stdout }).on('line', (line) => this.#idle.push(JSON.parse(line) as Turn));
   }
 
   /** A person's `beckon invoke … | less`, who does not scroll: until `drain` nothing of it is read. */
@@ -246,6 +263,10 @@ for (const name of ${JSON.stringify(served[node])}) await beckon.serve(name + '/
     verdict.that('calls', 'a queue that is full says so', flooded > 0, () => ({ flooded }));
     tell('');
     for (const line of tableOf([summaryHead, ...this.#meters.map((meter) => meter.summary(fromMs))])) tell(line);
+    tell('');
+    for (const line of tableOf([lateHead, ...latest(this.#meters)])) tell(line);
+    tell('');
+    tell(`latest turn of a process that does nothing: ${inWords(latestOf(this.#idle))}; of the one that asks and counts: ${inWords(this.#ownTurns().latest)}`);
     tell('');
     verdict.that('nodes', 'none ended by itself', this.#surprises.length === 0, () => this.#surprises);
     for (const meter of this.#meters) meter.judge(fromMs, judgesMemory ? bounds : shortBounds, verdict);

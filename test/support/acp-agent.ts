@@ -99,7 +99,7 @@ const connection = agent({ name: 'fake' })
     session.turns.push(task);
     const always = option('--always');
     const steps = always === undefined ? task.split('\n') : always.split(';');
-    const turn = new Play(client, params.sessionId, session, task, JSON.stringify(params.prompt.slice(1)));
+    const turn = new Play(client, params.sessionId, session, task, JSON.stringify(params.prompt.slice(1)), JSON.stringify(params._meta ?? null));
     for (const step of steps) {
       const stopped = await turn.step(step);
       if (stopped !== undefined) return { stopReason: stopped };
@@ -116,14 +116,16 @@ class Play {
   readonly #session: Session;
   readonly #task: string;
   readonly #files: string;
+  readonly #meta: string;
   #calls = 0;
 
-  constructor(client: AgentContext, id: string, session: Session, task: string, files: string) {
+  constructor(client: AgentContext, id: string, session: Session, task: string, files: string, meta: string) {
     this.#client = client;
     this.#id = id;
     this.#session = session;
     this.#task = task;
     this.#files = files;
+    this.#meta = meta;
   }
 
   /** @returns a reason to end the turn */
@@ -133,6 +135,8 @@ class Play {
     switch (verb) {
       case 'echo':
         return this.#say(this.#task);
+      case 'meta':
+        return this.#say(this.#meta);
       case 'line':
         return this.#say(`${this.#task}\n`);
       case 'say':

@@ -16,6 +16,7 @@ export interface HostOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
   readonly readKey?: ReadKey;
+  readonly readSecret?: ReadKey;
   readonly clock?: Clock;
   readonly run?: Host['node']['run'];
   readonly spawn?: (args: readonly string[], stdin: string) => Promise<DetachedNode>;
@@ -88,6 +89,7 @@ export class CliProcess {
         };
       },
       readKey: options.readKey,
+      readSecret: options.readSecret,
       belongings: options.belongings ?? { find: () => Promise.resolve({ found: [], left: [], worktrees: [] }), remove: unwanted },
       supervision: () => Promise.resolve(options.supervision ?? noSupervision),
       survey: options.survey ?? (() => Promise.resolve({ suggestedName: 'laptop', remembered: {}, addresses: [] })),

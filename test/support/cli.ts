@@ -42,7 +42,7 @@ export interface Ended {
 
 /** The environment of a command: that of the tests without what would change a Node process or the output. */
 function environmentOf({ home, env }: RunOptions): NodeJS.ProcessEnv {
-  const dropped = /^(NODE_|VITEST|BECKON_|NO_COLOR|FORCE_COLOR|LD_PRELOAD|NOTIFY_SOCKET|ANTHROPIC_|CLAUDE|OPENAI_|CODEX_|GEMINI_|GOOGLE_|OPENCODE_)|^(https?|all)_proxy$/i;
+  const dropped = /^(NODE_|VITEST|BECKON_|OTEL_|TRACEPARENT$|TRACESTATE$|NO_COLOR|FORCE_COLOR|LD_PRELOAD|NOTIFY_SOCKET|ANTHROPIC_|CLAUDE|OPENAI_|CODEX_|GEMINI_|GOOGLE_|OPENCODE_)|^(https?|all)_proxy$/i;
   const kept = Object.entries(process.env).filter(([name]) => !dropped.test(name));
   return { ...Object.fromEntries(kept), TERM: 'xterm', BECKON_HOME: home, BECKON_LOG_LEVEL: 'debug', ...env };
 }

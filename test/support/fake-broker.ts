@@ -271,8 +271,9 @@ export class FakeBroker extends FakeGroups implements BrokerApi {
     return { invocationId, entries: [{ fact, nodeName: 'laptop', peerName: 'desktop' }], gaps: [{ nodeId: desktop, nodeName: 'desktop', why: 'it is unreachable', sinceMs: startMs, unknown: ['whether it was received'] }], parties: [{ nodeId: laptop, nodeName: 'laptop', isOrigin: true, isOwner: false }] };
   }
 
-  async backup(path: string): ReturnType<BrokerApi['backup']> {
+  async backup(...[path, tell]: Parameters<BrokerApi['backup']>): ReturnType<BrokerApi['backup']> {
     this.check();
+    tell?.({ step: 'copy', done: 1024, total: 4096 });
     return { path, bytes: 4096, schemaVersion: 1, epoch: startMs, agents: 1, members: 2, flights: { completed: 3 } };
   }
 

@@ -4,6 +4,7 @@ import type { AgentFilter } from '../../src/domain/agent-filter.ts';
 import type { Check } from '../../src/domain/checks.ts';
 import { notFound } from '../../src/domain/errors.ts';
 import type { BrokerError } from '../../src/domain/errors.ts';
+import { asMeshId } from '../../src/domain/ids.ts';
 import { desktop, fakePeers, startMs } from './fake-records.ts';
 
 export class FakeNetwork {
@@ -77,6 +78,27 @@ export class FakeNetwork {
     this.removals.push(`${node} by ${by}`);
     const letIn = this.wasRemoved ? [] : ['server'];
     return { nodeId: desktop, name: 'desktop', by: 'ada on laptop', atMs: startMs, already: this.wasRemoved, told: this.wasRemoved ? [] : ['server'], untold: this.wasRemoved ? [] : ['attic'], letIn };
+  }
+
+  readonly appointed: string[] = [];
+  readonly recoveries: { readonly path: string; readonly passphrase: string; readonly move?: boolean }[] = [];
+
+  async addIssuer(node: string): ReturnType<BrokerApi['addIssuer']> {
+    this.check();
+    this.appointed.push(node);
+    return { nodeId: desktop, name: 'desktop', owner: 'ada', already: this.appointed.length > 1 };
+  }
+
+  async exportRecovery(input: Parameters<BrokerApi['exportRecovery']>[0]): ReturnType<BrokerApi['exportRecovery']> {
+    this.check();
+    this.recoveries.push(input);
+    return { path: input.path, meshName: 'home', members: 3 };
+  }
+
+  async importRecovery(input: Parameters<BrokerApi['importRecovery']>[0]): ReturnType<BrokerApi['importRecovery']> {
+    this.check();
+    this.recoveries.push(input);
+    return { meshId: asMeshId('a'.repeat(26)), meshName: 'home', nodeName: 'attic', owner: 'ada', members: 2, wasMember: false };
   }
 
   async ping(node: string): ReturnType<BrokerApi['ping']> {

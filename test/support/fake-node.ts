@@ -9,6 +9,7 @@ import { AttachedHarness } from '../../src/harness/attached/harness.ts';
 import { CliProcess } from './cli-host.ts';
 import type { HostOptions } from './cli-host.ts';
 import { FakeBroker } from './fake-broker.ts';
+import { FakeHealth } from './fake-health.ts';
 
 const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -16,10 +17,11 @@ export class FakeNode {
   readonly directory = mkdtempSync(join(tmpdir(), 'beckon-control-'));
   readonly socketPath = join(this.directory, 'run', 'control.sock');
   readonly broker = new FakeBroker();
+  readonly health = new FakeHealth();
   /** What it says of its settings. */
   config: ConfigView = { path: '/nowhere/config.toml', exists: false, settings: [], flaws: [] };
   readonly served = new AttachedHarness({ clock: createSystemClock(), onServersChanged: () => Promise.resolve() });
-  readonly server = new ControlServer({ api: this.broker, served: this.served, socketPath: this.socketPath, uid: process.getuid?.() ?? 0, clock: createSystemClock(), log, config: () => Promise.resolve(this.config) });
+  readonly server = new ControlServer({ api: this.broker, served: this.served, socketPath: this.socketPath, uid: process.getuid?.() ?? 0, clock: createSystemClock(), log, config: () => Promise.resolve(this.config), health: this.health });
 
   async start(): Promise<this> {
     await this.server.start();

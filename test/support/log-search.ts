@@ -48,6 +48,7 @@ function storedIn(path: string): Secret[] {
       ...column('a task', 'SELECT text AS it FROM payloads'),
       ...column('a file of a task', 'SELECT bytes AS it FROM payload_files'),
       ...column('what an agent said', 'SELECT bytes AS it FROM flight_events'),
+      ...column('what is long of tasks and of what agents said', 'SELECT bytes AS it FROM large_bytes'),
       ...column('what an agent asked', 'SELECT prompt AS it FROM flight_events'),
       ...column('what a person replied', 'SELECT text AS it FROM replies'),
       ...list('an argument of an agent', 'SELECT argv AS it FROM agent_endpoints', 1),

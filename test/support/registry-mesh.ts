@@ -151,7 +151,7 @@ export class RegistryNode {
     const { epoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId, version: '1' });
     this.#epoch = epoch;
     const log: Log = { ...silentLog, warn: (fields, message) => void this.logged.push(`${message} ${JSON.stringify(fields)}`), error: (fields, message) => void this.logged.push(`${message} ${String(fields['err'])}`) };
-    const self = { nodeId, epoch: this.#epoch, previousEpoch: 0, version: '1', name: () => name, owner: () => 'ada', certifiedAtMs: () => 1, mesh: () => ({ id: this.meshId, name: 'home' }) };
+    const self = { nodeId, epoch: this.#epoch, previousEpoch: 0, version: '1', name: () => name, owner: () => 'ada', certifiedAtMs: () => 1, namedSinceMs: () => 1, mesh: () => ({ id: this.meshId, name: 'home' }) };
     const mesh: Mesh = { link: (id) => this.links.get(id), links: () => [...this.links.values()], peers: () => [], onPeer: () => () => undefined, dialNow: () => Promise.resolve(undefined), want: () => Promise.resolve(undefined), heardOf: () => undefined, clones: () => [] };
     const onMembers = (members: readonly Member[]): void => this.registry.membersChanged(members);
     const shared = { store, self, seal, chronicler, mesh: () => mesh, clock: clock as Clock, log, ownAddresses: () => this.addresses, onMembers };
@@ -163,7 +163,7 @@ export class RegistryNode {
       roster: () => this.roster,
     });
     const { state, spread } = this.registry;
-    this.roster = new Roster({ ...shared, state, spread, revocations: undefined, verify, onOwnChain: () => Promise.resolve(), onLeft: () => Promise.resolve(), issuerProof: () => undefined, isIssuer: () => false });
+    this.roster = new Roster({ ...shared, state, spread, revocations: undefined, recognise: verify, onOwnChain: () => Promise.resolve(), onLeft: () => Promise.resolve(), issuerProof: () => undefined, isIssuer: () => false });
     await this.registry.start();
   }
 

@@ -1,6 +1,6 @@
 /** A real store and its story for each test of a file, between three nodes. */
 import { afterEach, beforeEach } from 'vitest';
-import type { Store } from '../../src/domain/store-port.ts';
+import type { MeasuredStore } from '../../src/domain/store-measures.ts';
 import { nodeIdFor, openTempStore, Story } from './temp-store.ts';
 import type { TempStore } from './temp-store.ts';
 
@@ -14,11 +14,11 @@ export class StorePerTest {
   story!: Story;
 
   /** As it is open now: `reopen` gives another one. */
-  get store(): Store {
+  get store(): MeasuredStore {
     return this.temp.store;
   }
 
-  reopen(): Promise<Store> {
+  reopen(): Promise<MeasuredStore> {
     return this.temp.reopen();
   }
 }

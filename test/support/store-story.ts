@@ -43,12 +43,16 @@ export function storeStory(): readonly StoryStep[] {
   add('recordApplicant', { stamp: stamp(), applicant: { nodeId: nodeIdFor(5), name: 'guest', address: '100.64.0.5:7423', login: 'bob', tags: [], why: 'no rule admits it' } });
   add('addAdmitRules', { stamp: stamp(), rules: [{ kind: 'tag', value: 'tag:server' }] });
   add('saveMembers', { stamp: stamp(), members: [{ ...member, nodeId: nodeIdFor(3), name: 'server' }] });
+  add('renewMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(3), notBeforeMs: 2, namedSinceMs: 1 } });
   add('renameMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(3), name: 'shed', notBeforeMs: 2 } });
+  add('addIssuer', { stamp: stamp(), nodeId: peer, certificate: bytes });
+  add('becomeIssuer', { stamp: stamp(), certificate: bytes });
   add('saveIssuer', { nodeId: peer, certificate: bytes });
   add('saveDepartures', { stamp: stamp(), departures: [{ departure: { nodeId: nodeIdFor(3), certifiedAtMs: 2, leftAtMs: story.nowMs }, record: { payload: bytes, signature: bytes } }] });
   const revoked = { revocation: { nodeId: nodeIdFor(6), name: 'lost', by: 'ada on laptop', revokedAtMs: story.nowMs, fallen: { issuer: bytes, kept: [peer] } }, record: { payload: bytes, signature: bytes } };
   add('saveRevocations', { stamp: stamp(), revocations: [{ ...revoked, with: [nodeIdFor(3)] }] });
   add('saw', { nodeId: peer, atMs: story.nowMs, epoch: 7 });
+  add('probe', undefined);
   add('addAgent', {
     stamp: stamp(), registration,
     endpoint: { agentId: `agt_${story.ulid()}` as never, address, harness: 'command', cwd: '/', argv: ['cat'], env: [], path: '/bin', permissions: 'ask', isolate: true, checkout: { top: '/feature', entry: '/shop/.git/worktrees/feature', repository: '/shop/.git', device: 2 ** 40 } },

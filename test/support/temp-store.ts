@@ -2,13 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { base32 } from '../../src/domain/base32.ts';
 import type { Stamp } from '../../src/domain/event.ts';
 import { HybridClock } from '../../src/domain/hlc.ts';
 import { attemptIdOf, invocationIdOf, nodeIdOfPublicKey } from '../../src/domain/ids.ts';
 import type { AttemptId, InvocationId, NodeId, Ulid } from '../../src/domain/ids.ts';
 import type { Invocation, Task } from '../../src/domain/invocation.ts';
 import type { Log } from '../../src/domain/ports.ts';
-import type { AcceptInput, AcceptPlan, Store } from '../../src/domain/store-port.ts';
+import type { MeasuredStore } from '../../src/domain/store-measures.ts';
+import type { AcceptInput, AcceptPlan } from '../../src/domain/store-port.ts';
 import { openStore } from '../../src/store/open.ts';
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -21,8 +23,6 @@ export function nodeIdFor(number: number): NodeId {
 }
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-
-const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /** Ids and stamps of one node: time goes on by a millisecond a call, unless it is set. */
 export class Story {
@@ -77,23 +77,13 @@ export class Story {
 
 export const textTask = (text: string): Task => ({ text: utf8(text), files: [] });
 
-function base32(value: number, length: number): string {
-  let rest = value;
-  let text = '';
-  for (let count = 0; count < length; count += 1) {
-    text = `${crockford[rest % 32]}${text}`;
-    rest = Math.floor(rest / 32);
-  }
-  return text;
-}
-
 export interface TempStore {
-  readonly store: Store;
+  readonly store: MeasuredStore;
   readonly path: string;
   readonly directory: string;
   readonly nodeId: NodeId;
   /** Closes the store and opens it again on the same file. */
-  reopen(): Promise<Store>;
+  reopen(): Promise<MeasuredStore>;
   /** Closes and removes all. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -9,6 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { noGossip } from '../../src/domain/gossip-port.ts';
 import { createRecordSeal } from '../../src/app/record-seal.ts';
 import { systemDigest } from '../../src/app/system-digest.ts';
+import { flightTraces } from '../../src/app/telemetry.ts';
 import { createSystemUlids } from '../../src/app/system-ulids.ts';
 import { Broker } from '../../src/broker/broker.ts';
 import { Chronicler } from '../../src/broker/chronicler.ts';
@@ -162,7 +163,7 @@ export class Machine {
     const { epoch, previousEpoch } = await store.write.boot({ stamp: chronicler.stamp(), nodeId, version });
     await store.write.saveMembers({ stamp: chronicler.stamp(), members: [memberOf(peer.identity)] });
     const broker: Broker = new Broker({
-      self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
+      self: { nodeId, epoch, previousEpoch, version, name: () => this.name, owner: () => 'ada', certifiedAtMs: () => 0, namedSinceMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
       store,
       mesh: () => this.#mesh(),
       gossip: () => noGossip,
@@ -178,17 +179,16 @@ export class Machine {
       probe: { directory: (path) => Promise.resolve(path), branch: () => Promise.resolve(undefined) },
       chronicler,
       clock,
-      random: () => 0.5,
+      random: () => 0.5, log: silentLog,
       ulids: createSystemUlids(clock),
-      digest: systemDigest,
-      log: silentLog,
+      digest: systemDigest, traces: flightTraces(nodeId, undefined),
       meshUseCases: { createMesh: never, createInvite: never, joinMesh: never },
       certificateEnd: () => Number.MAX_SAFE_INTEGER, verify: () => this.identity,
       ownAddresses: () => [],
       tailnetUser: () => undefined,
       issuerProof: () => undefined,
       isIssuer: () => false,
-      certify: () => Promise.resolve(undefined),
+      certify: () => Promise.resolve(undefined), recognise: () => this.identity, readLeaf: () => this.identity, renewAtEntrance: never, holdsRootKey: never, certifyIssuer: never, offerIssuerKey: never, isOffered: () => false, becomeIssuer: never, lifeOf: () => ({ notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER }), isOfKey: () => false, recovery: { exportRecovery: never, importRecovery: never }, onRenewed: () => Promise.resolve(),
       onRenamed: () => Promise.resolve(),
       lossesOfKeys: () => Promise.resolve([]),
       onLeft: () => Promise.resolve(),

@@ -5,6 +5,7 @@ import { BrokerError } from '../../domain/errors.ts';
 import type { ProcessMark } from '../../domain/harness-port.ts';
 import type { FlightId } from '../../domain/ids.ts';
 import type { Clock, Log } from '../../domain/ports.ts';
+import type { TraceHeaders } from '../../domain/trace-context.ts';
 import type { Child } from '../child.ts';
 import { ProcessGroup } from '../process-group.ts';
 import type { ReadProcesses } from '../process-table.ts';
@@ -179,10 +180,10 @@ export class AcpAgent {
    * @returns once all that the agent reported of it was taken
    * @throws RequestError of the agent, or why the connection broke, or what `turn.update` threw
    */
-  async prompt(prompt: ContentBlock[], turn: TurnPort): Promise<answers.TurnEnd> {
+  async prompt(prompt: ContentBlock[], turn: TurnPort, trace: TraceHeaders | undefined): Promise<answers.TurnEnd> {
     this.#turn = turn;
     try {
-      return understood('session/prompt', answers.turnEnd, await this.#connection.agent.request(methods.agent.session.prompt, { sessionId: this.#session ?? '', prompt }));
+      return understood('session/prompt', answers.turnEnd, await this.#connection.agent.request(methods.agent.session.prompt, { sessionId: this.#session ?? '', prompt, ...(trace === undefined ? {} : { _meta: { ...trace } }) }));
     } finally {
       this.#turn = undefined;
     }

@@ -2,6 +2,7 @@
 import { RequestError } from '@agentclientprotocol/sdk';
 import { BrokerError, notFound, toBrokerError, unavailable } from '../../domain/errors.ts';
 import type { Run, RunEnd, RunRequest, RunSink } from '../../domain/harness-port.ts';
+import { traceIn } from '../../domain/trace-context.ts';
 import { prepareChild } from '../child.ts';
 import { requireDirectory } from '../executable.ts';
 import type { OutputPipeStock } from '../pipes.ts';
@@ -94,7 +95,7 @@ export class AcpRun implements Run {
   }
 
   async #fly(files: WrittenFiles | undefined): Promise<RunEnd> {
-    const { endpoint, session, task } = this.#request;
+    const { endpoint, session, task, flightEnv } = this.#request;
     const { preset, warm, clock } = this.#parts;
     // What is wrong with the task shows before anything is started.
     promptOf(task, files?.directory, false);
@@ -109,7 +110,7 @@ export class AcpRun implements Run {
       await this.#within(this.#parts.startMs ?? startMs, agent, this.#ready(agent, isFit));
       if (this.#stopping !== undefined) throw stopped();
       this.#isPrompted = true;
-      const end = await agent.prompt(promptOf(task, files?.directory, agent.can?.promptCapabilities?.embeddedContext ?? false), turn);
+      const end = await agent.prompt(promptOf(task, files?.directory, agent.can?.promptCapabilities?.embeddedContext ?? false), turn, traceIn(flightEnv));
       await turn.finish(end);
       this.#turnOver.resolve(undefined);
       const outcome = endOfTurn(preset, end.stopReason);

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSystemClock } from '../../../src/app/system-clock.ts';
 import { connect } from '../../../src/client/connect.ts';
 import type { NodeClient } from '../../../src/client/types.ts';
 import type { FlightId } from '../../../src/domain/ids.ts';
@@ -96,15 +97,16 @@ export const inspectionBench: Bench = {
       tell(`${answered.length} questions, the slowest ${ms(slowest)}`);
       signal.throwIfAborted();
 
-      const store = await openStore({ path: node.databasePath, nodeId: nodeId as never, log: silentLog });
+      const store = await openStore({ path: node.databasePath, nodeId: nodeId as never, log: silentLog, clock: createSystemClock() });
       const beside: Beside[] = [];
       try {
         const load = new Load(store, { nodeId: nodeId as never, nodeName, nowMs: Date.now() });
         const retention = { outputMs: 15 * dayMs, outputBytes: 1e15, recordMs: 3650 * dayMs };
         for (const measure of [
+          // First: the work beside it makes the store larger all the time.
+          () => besideBackup(store, load, rounds, join(home, 'copy.db'), tell),
           () => besidePruning(store, load, 2 * rounds, retention),
           () => besidePruning(store, load, 2 * rounds, { ...retention, outputMs: 3650 * dayMs, recordMs: 200 * dayMs }),
-          () => besideBackup(store, load, rounds, join(home, 'copy.db')),
         ]) {
           beside.push(await measure());
           tell(beside.at(-1)?.done ?? '');
@@ -113,7 +115,7 @@ export const inspectionBench: Bench = {
       } finally {
         await store.close();
       }
-      const [outputs, records, backup] = beside;
+      const [backup, outputs, records] = beside;
       if (outputs === undefined || records === undefined || backup === undefined) throw new Error('something was not measured');
       const lost = (each: Beside): number => rounded(1 - each.share);
       return {
@@ -125,13 +127,15 @@ export const inspectionBench: Bench = {
           { what: 'stored', figure: `${made.invocations} invocations, ${made.events} events of flights, ${made.facts} facts; ${made.open} are open` },
           { what: 'the first list after the start of the node', figure: ms(firstMs) },
           { what: 'a call that reads nothing (floor)', figure: spread(floor) },
-          ...answered.map(({ what, middleMs, worstMs }) => ({ what, figure: `${ms(middleMs)}, at worst ${ms(worstMs)}` })),
+          { what: `${answered.length} questions, the slowest`, figure: `${ms(slowest)} (${answered[0]?.what ?? ''}); half of them below ${ms(spreadOf(answered.map((each) => each.middleMs)).p50)}` },
+          ...answered.map(({ what, middleMs, worstMs }) => ({ what, figure: `${ms(middleMs)}, at worst ${ms(worstMs)}`, isDetail: true as const })),
           { what: 'pruning of outputs takes from the work beside it', figure: besideWords(outputs) },
           { what: 'pruning of records', figure: besideWords(records) },
           { what: 'a backup', figure: besideWords(backup) },
         ],
         goals: [
           { what: `each first page within ${mostMs} ms, whatever is asked for: ${ms(slowest)}, the middle of ${rounds} rounds (${answered[0]?.what ?? ''})`, kind: 'must', isMet: slowest < mostMs },
+          { what: `the first list after the start of the node within ${mostMs} ms: ${ms(firstMs)}`, kind: 'must', isMet: firstMs < mostMs },
           ...([['pruning of outputs', outputs], ['pruning of records', records], ['a backup', backup]] as const).map(([what, each]) => ({
             what: `${what} costs work beside it less than ${100 * mostLost} % of its rate: ${rounded(100 * (1 - each.share))} %`, kind: 'must' as const, isMet: 1 - each.share < mostLost,
           })),

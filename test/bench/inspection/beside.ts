@@ -80,7 +80,7 @@ export async function besidePruning(store: Store, load: Load, rounds: number, re
 }
 
 /** For as long as the backup takes. */
-export async function besideBackup(store: Store, load: Load, rounds: number, path: string): Promise<Beside> {
+export async function besideBackup(store: Store, load: Load, rounds: number, path: string, tell: (text: string) => void): Promise<Beside> {
   let [bytes, seconds] = [0, 0];
   const result = await inTurn(load, rounds, async () => {
     const over = { now: false };
@@ -88,7 +88,9 @@ export async function besideBackup(store: Store, load: Load, rounds: number, pat
     const backup = store.backup(path).finally(() => (over.now = true));
     const rate = await load.run(() => over.now);
     bytes = (await backup).bytes;
-    seconds += (performance.now() - startMs) / 1000;
+    const tookS = (performance.now() - startMs) / 1000;
+    seconds += tookS;
+    tell(`a backup of ${(bytes / 1e9).toFixed(2)} GB in ${tookS.toFixed(1)} s beside ${Math.round(perSecond(rate))}/s`);
     await rm(path);
     return rate;
   });

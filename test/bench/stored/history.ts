@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { base32 } from '../../../src/domain/base32.ts';
 import { agentIdOf } from '../../../src/domain/ids.ts';
 import type { InvocationId, NodeId } from '../../../src/domain/ids.ts';
 import type { Connection } from '../../../src/store/connection.ts';
@@ -186,19 +187,12 @@ function copyAll(db: Connection, pattern: Pattern, { invocations, nowMs, spanMs 
   tell('all invocations are stored');
 }
 
-const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-
 /** Its end is as any ULID's: spread over all there are. */
 function ulid(atMs: number, index: number): string {
-  let time = '';
-  for (let rest = atMs, count = 0; count < 10; count += 1) {
-    time = `${crockford[rest % 32]}${time}`;
-    rest = Math.floor(rest / 32);
-  }
   const [a, b, c] = [scatter(index, 21), scatter(index, 22), scatter(index, 23)];
   let end = '';
-  for (let place = 0; place < 16; place += 1) end += crockford[([a, b, c][place % 3] ?? 0) >>> (5 * Math.floor(place / 3)) & 31];
-  return `${time}${end}`;
+  for (let place = 0; place < 16; place += 1) end += base32((([a, b, c][place % 3] ?? 0) >>> (5 * Math.floor(place / 3))) & 31, 1);
+  return `${base32(atMs, 10)}${end}`;
 }
 
 function sizeOf(db: Connection): Stored {

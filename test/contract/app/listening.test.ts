@@ -9,6 +9,7 @@ import type { HostPort } from '../../../src/domain/host-port.ts';
 import type { TailnetIdentity, TailnetView } from '../../../src/domain/tailnet.ts';
 import { Front } from '../../../src/trust/front.ts';
 import { testMesh } from '../trust/mesh-fixture.ts';
+import { because } from '../../support/programs.ts';
 import { silentLog } from '../../support/temp-store.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -17,6 +18,8 @@ const down = (state: 'Starting' | 'Stopped'): TailnetView => ({ kind: 'down', st
 /** Others may run tests here too: addresses and a port of this process alone. */
 const host = (last: number): string => `127.${100 + (process.pid % 100)}.7.${last}`;
 const port = 20_000 + (process.pid % 30_000);
+
+const noLoopbacks = process.platform === 'linux' ? undefined : 'only Linux has all of 127.0.0.0/8 for loopback';
 
 class PlayedTailnet {
   view: TailnetView;
@@ -96,7 +99,7 @@ describe('the plan', () => {
   });
 });
 
-describe.skipIf(process.platform !== 'linux')('the network port', () => {
+describe.skipIf(noLoopbacks !== undefined)(`the network port${because(noLoopbacks)}`, () => {
   test('is on each address of the tailnet and nowhere else', async () => {
     const { part } = await listening(new PlayedTailnet(up([host(1), host(2)])));
     await part.start();

@@ -47,7 +47,7 @@ describe('joining', () => {
       ['desktop', [{ host: 'desktop', port: 7423 }]],
     ]);
     const { meshIdentityOf } = await import('../../../src/trust/mesh-authority.ts');
-    const mine = meshIdentityOf(nodeKey, { name: 'home', root: admission.root, chain: admission.chain }, Date.now());
+    const mine = meshIdentityOf(nodeKey, { name: 'home', root: admission.root, chain: admission.chain });
     const socket = connectTls({ ...front.address, key: mine.keyPem, cert: mine.chainPem, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
     await expect.poll(() => front.members.length).toBe(1);
     socket.destroy();

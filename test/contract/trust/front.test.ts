@@ -131,7 +131,7 @@ describe('members', () => {
     const key = mesh.founder;
     const renewed = await mesh.issuer.issue({ publicKey: key.publicKey, name: 'renamed', owner: 'ann@example.com' }, Date.now());
     const { meshIdentityOf } = await import('../../../src/trust/mesh-authority.ts');
-    front.front.setIdentity(meshIdentityOf(key, { name: 'home', root: mesh.certificates.root, chain: renewed }, Date.now()));
+    front.front.setIdentity(meshIdentityOf(key, { name: 'home', root: mesh.certificates.root, chain: renewed }));
     const servers: string[] = [];
     const tls = clientTls(await mesh.member('desktop'), { onServer: ({ name }) => servers.push(name) });
     const socket = connectTls({ ...front.address, ...tls, ALPNProtocols: ['h2'] });

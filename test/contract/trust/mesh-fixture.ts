@@ -16,6 +16,7 @@ import { makeLeaf } from '../../../src/trust/issue.ts';
 import { createMesh, issuerKeyPath, meshIdentityOf, openIssuer, type Issuer, type MeshCertificates } from '../../../src/trust/mesh-authority.ts';
 import { generateNodeKey, type NodeKey } from '../../../src/trust/node-key.ts';
 import { readKeyFile } from '../../../src/trust/key-file.ts';
+import type { RenewalDesk } from '../../../src/trust/renewal.ts';
 import { encodeToken, newSecret, type Invitation } from '../../../src/trust/token.ts';
 
 export const dayMs = 86_400_000;
@@ -60,14 +61,14 @@ export async function testMesh(): Promise<TestMesh> {
     issuer,
     founder,
     directory,
-    identity: meshIdentityOf(founder, { name: 'home', root, chain }, nowMs),
+    identity: meshIdentityOf(founder, { name: 'home', root, chain }),
     member: async (name, { madeAtMs = nowMs, inTheNameOf } = {}) => {
       const key = generateNodeKey();
       const subject = { publicKey: key.publicKey, name, owner: 'ann@example.com' };
       const named = inTheNameOf?.certificates.root ?? root;
       const leaf = await makeLeaf(subject, { certificate: chain.issuer, key: issuerKey }, named, madeAtMs);
       return {
-        ...meshIdentityOf(founder, { name: 'home', root, chain }, nowMs),
+        ...meshIdentityOf(founder, { name: 'home', root, chain }),
         nodeId: key.nodeId,
         name,
         keyPem: key.toPem(),
@@ -91,6 +92,7 @@ export interface TestFront extends AsyncDisposable {
 export interface TestFrontOptions {
   readonly judge?: Judge;
   readonly desk?: EnrolmentDesk;
+  readonly renew?: RenewalDesk;
   /** Whom the tailnet knows at the other end; nobody when left out. */
   readonly identify?: EnrolmentOptions['identify'];
   readonly limits?: Partial<EntranceLimits>;
@@ -115,6 +117,7 @@ export async function testFront(mesh: TestMesh, options: TestFrontOptions = {}):
     nodeId: mesh.identity.nodeId,
     issuer: () => mesh.issuer,
     desk: options.desk ?? closedDesk,
+    renew: options.renew ?? (() => Promise.reject(new Error('nobody was to ask for a renewal'))),
     identify: options.identify ?? (() => Promise.reject(denied('there is no tailnet here'))),
   });
   const entrance = new Entrance({

@@ -31,7 +31,7 @@ describe('what the config file says', () => {
   });
 
   test('of the log, of requests and of the network is read as flags are', () => {
-    const text = 'name = "Studio"\nlisten = ["192.168.1.5", "[fd7a::1]:7000"]\ngossip_listen = "192.168.1.5"\nseeds = ["desktop"]\ntailscale = "off"\nlog_level = "debug"\nlog_size_mb = 2\nlog_files = 3\nrequest_timeout = "30m"\n';
+    const text = 'name = "Studio"\nlisten = ["192.168.1.5", "[fd7a::1]:7000"]\ngossip_listen = "192.168.1.5"\nseeds = ["desktop"]\ntailscale = "off"\nlog_level = "debug"\nlog_size_mb = 2\nlog_files = 3\nrequest_timeout = "30m"\nheld_limit = 20\n';
     expect(taken(text)).toEqual({
       ...usual,
       name: 'studio',
@@ -43,6 +43,7 @@ describe('what the config file says', () => {
       logFileBytes: 2_000_000,
       logFiles: 3,
       requestMs: 1_800_000,
+      heldLimit: 20,
     });
   });
 
@@ -57,6 +58,7 @@ describe('what the config file says', () => {
     ['a level that is none', 'log_level = "loud"\n', '1:13: log_level: must be one of debug, info, warn, error', 'log_level = "debug"'],
     ['a number that is no whole one', 'log_files = 1.5\n', '1:13: log_files: ', 'log_files = 5'],
     ['a number that is too small', 'log_files = 0\n', '1:13: log_files: is less than 1', 'log_files = 5'],
+    ['room for nothing', 'held_limit = 0\n', '1:14: held_limit: is less than 1', 'held_limit = 10000'],
     ['an address that is none', 'listen = ["laptop:99999"]\n', '1:11: listen[0]: "laptop:99999" is not host:port', 'listen = ['],
     ['a name that is none', 'name = "a b"\n', '1:8: name: "a b" is not a name', 'name = "laptop"'],
     ['a date', 'notify_all = 2026-01-01\n', '1:14: notify_all: must be true or false, and is a date or time', 'notify_all = true'],
@@ -81,6 +83,12 @@ describe('what the config file says', () => {
     expect(flaws.map((each) => `${each.line}:${each.column}`)).toEqual(['1:10', '1:13', '3:11', '4:2']);
     expect(settings).toEqual({});
   });
+});
+
+test('of very many flaws the first hundred are told, and how many are left', () => {
+  const { flaws } = parseConfigFile(Array.from({ length: 250 }, (_, index) => `k${index} = 1\n`).join(''), 'c');
+  expect(flaws).toHaveLength(101);
+  expect([flaws[0]?.message, flaws[99]?.message, flaws[100]?.message]).toEqual(['unknown key "k0"', 'unknown key "k99"', 'there are 150 more']);
 });
 
 describe('a config file', () => {

@@ -11,6 +11,7 @@ describe('where a node keeps what it has', () => {
       stateDir: '/srv/b',
       dbFile: '/srv/b/beckon.db',
       epochFile: '/srv/b/beckon.epoch',
+      tracesFile: '/srv/b/beckon.traces',
       cloneFile: '/srv/b/clone.json',
       lockFile: '/srv/b/beckon.lock',
       keyFile: '/srv/b/trust/node.key',

@@ -39,6 +39,7 @@ describe('a variable of the environment', () => {
       BECKON_NOTIFY: '["say", "one, two"]',
       BECKON_NOTIFY_ALL: 'true',
       BECKON_REQUEST_TIMEOUT: '1h',
+      BECKON_HELD_LIMIT: '500',
       BECKON_ROOTS: '~/src,/srv/work',
     };
     expect(resolveSettings(givers({ env }))).toMatchObject({
@@ -55,6 +56,7 @@ describe('a variable of the environment', () => {
         notify: ['say', 'one, two'],
         notify_all: true,
         request_timeout: '1h',
+        held_limit: 500,
         roots: ['~/src', '/srv/work'],
       },
     });

@@ -27,7 +27,7 @@ function scene(nodes: number, instances: number, nameOf = (node: number): string
   }
   const read = { member: (nodeId: NodeId) => members.get(nodeId), membersNamed: (name: string) => [...members.values()].filter((each) => 'name' in each && each.name === name) };
   const store = { read } as unknown as Store;
-  const self = { nodeId: me, name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => 0 } as unknown as Self;
+  const self = { nodeId: me, name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => 0, namedSinceMs: () => 0 } as unknown as Self;
   const state = { revision: 1, ownAgents: () => own, told: () => told } as unknown as RegistryState;
   const candidates = new Candidates({ store, self, state, mesh: () => ({ peers: () => [] }) as unknown as Mesh, clock: new FakeClock() });
   const registry = { page: candidates.page.bind(candidates), registration: candidates.registration.bind(candidates) };

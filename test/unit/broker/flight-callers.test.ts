@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { flightTraces } from '../../../src/app/telemetry.ts';
 import { FlightCallers } from '../../../src/broker/flight-callers.ts';
 import { ancestryOf } from '../../../src/domain/ancestry.ts';
 import { flightStates, isTerminal } from '../../../src/domain/flight.ts';
@@ -24,7 +25,7 @@ describe('processes of flights as callers', () => {
     flights = new Map();
     const turnOf = (id: SessionId): FlightId | undefined => [...flights.values()].find(({ sessionId, state }) => sessionId === id && state === 'running')?.id;
     const read = { flight: (id: FlightId) => flights.get(id), invocation: (id: string) => invocations.get(id), turnOf } as unknown as StoreReads;
-    callers = new FlightCallers({ store: { read }, self: { nodeId: me }, tokens });
+    callers = new FlightCallers({ store: { read }, self: { nodeId: me }, tokens, traces: flightTraces(me, undefined) });
   });
 
   function known(changes: Partial<Flight> = {}, parent?: Invocation): Flight {
@@ -44,6 +45,16 @@ describe('processes of flights as callers', () => {
       id: 'agent:@fabric@laptop#main',
       flight: { flightId: flight.id, invocationId: flight.invocationId, target: '@fabric@laptop#main', ancestry: invocationOf(flight).ancestry },
     });
+  });
+
+  test('hand on the trace of their run, whatever their environment has of it', () => {
+    const flight = known({ run: 2 });
+    const traced = { ...invocationOf(flight), trace: { traceId: '0af7651916cd43dd8448eb211c80319c', parentId: 'b7ad6b7169203331', flags: 1 } };
+    invocations.set(flight.invocationId, traced);
+    expect(callers.callerOf(tokens.of(flight.id, 2)).flight?.trace).toEqual(traced.trace);
+    const traces = flightTraces(me, { ratio: 1 });
+    const telling = new FlightCallers({ store: { read: { flight: (id: FlightId) => flights.get(id), invocation: (id: string) => invocations.get(id) } as unknown as StoreReads }, self: { nodeId: me }, tokens, traces });
+    expect(telling.callerOf(tokens.of(flight.id, 2)).flight?.trace).toEqual(traces.ofRun(traced, 2));
   });
 
   test.each(flightStates)('a token opens as long as its flight runs: %s', (state) => {

@@ -3,7 +3,7 @@ import { Nodes } from '../../../src/broker/nodes.ts';
 import type { Member, Store } from '../../../src/domain/store-port.ts';
 import { nodeIdFor } from '../../support/temp-store.ts';
 
-const self = { nodeId: nodeIdFor(1), epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', certifiedAtMs: () => 0, owner: () => 'ada', mesh: () => undefined };
+const self = { nodeId: nodeIdFor(1), epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', certifiedAtMs: () => 0, namedSinceMs: () => 0, owner: () => 'ada', mesh: () => undefined };
 
 function nodesOf(...names: string[]): Nodes {
   const members = names.map((name, index) => ({ name, nodeId: nodeIdFor(index + 2), notBeforeMs: 1 }) as Member);

@@ -15,20 +15,22 @@ const identityOf = ({ leaf }: CertificateChain): PeerIdentity => JSON.parse(Buff
 
 async function laptop(certify: RenamingParts['certify'] = () => Promise.resolve(undefined)) {
   const temp = await openTempStore(me);
-  const chronicler = new Chronicler(new FakeClock());
+  const clock = new FakeClock();
+  const chronicler = new Chronicler(clock);
   const chain = chainOf({ nodeId: me, name: 'laptop', owner: 'ada', notBeforeMs: 100 });
   const membership = { meshId: 'mesh1' as MeshId, meshName: 'home', name: 'laptop', owner: 'ada', rootDer: utf8('root'), chain, isIssuer: false };
   await temp.store.write.saveMembership({ stamp: chronicler.stamp(), membership, members: [], what: 'mesh.created' });
   const names: string[] = [];
   const own = () => temp.store.read.membership();
   const renaming = new Renaming({
-    ...{ store: temp.store, chronicler, log: silentLog, certify, verify: identityOf, announce: () => undefined },
+    ...{ store: temp.store, chronicler, clock, log: silentLog, certify, verify: identityOf, announce: () => undefined },
     mesh: () => ({ links: () => [], peers: () => [] }),
     self: { nodeId: me, name: () => own()?.name, owner: () => own()?.owner, certifiedAtMs: () => identityOf(own()?.chain ?? chain).notBeforeMs },
+    onRenewed: () => Promise.resolve(),
     onRenamed: (name: string) => (names.push(name), Promise.resolve()),
   } as unknown as RenamingParts);
   const adopt = (identity: Partial<PeerIdentity>) => {
-    const newer = chainOf({ nodeId: me, owner: 'ada', ...identity });
+    const newer = chainOf({ nodeId: me, owner: 'ada', notAfterMs: 9e15, ...identity });
     return renaming.adopt(newer, identityOf(newer));
   };
   return Object.assign(temp, { renaming, names, adopt, nameOf: () => own()?.name });
@@ -46,6 +48,12 @@ test('an older one, the same again, or one for another owner is not', async () =
   const { chain } = node.store.read.membership()!;
   await node.renaming.adopt(chain, identityOf(chain));
   await node.adopt({ name: 'attic', notBeforeMs: 200, owner: 'bob' });
+  expect([node.nameOf(), node.names]).toEqual(['laptop', []]);
+});
+
+test('one that has ended is not, however much newer', async () => {
+  await using node = await laptop();
+  await node.adopt({ name: 'studio', notBeforeMs: 200, notAfterMs: 300 });
   expect([node.nameOf(), node.names]).toEqual(['laptop', []]);
 });
 

@@ -34,7 +34,7 @@ beforeEach(async () => {
   [verified, workedMs, learned, told] = [[], 0, [], []];
   // Its time is the work that was done.
   const clock: Clock = { now: () => 1_700_000_000_000, monotonic: () => workedMs, setTimer: (_ms, fn) => (setImmediate(fn), () => undefined) };
-  const self = { nodeId: me, epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => 0, mesh: () => ({ id: asMeshId('m'), name: 'home' }) };
+  const self = { nodeId: me, epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => 0, namedSinceMs: () => 0, mesh: () => ({ id: asMeshId('m'), name: 'home' }) };
   const seal = { hash: (content: Uint8Array | string) => createHash('sha256').update(content).digest('hex') } as RecordSeal;
   const state = new RegistryState({ store: temp.store, self, seal, digest: systemDigest, revocations: undefined });
   roster = new Roster({
@@ -44,7 +44,7 @@ beforeEach(async () => {
     mesh: () => ({ links: () => [link] }) as unknown as Mesh,
     clock,
     log: silentLog,
-    verify,
+    recognise: verify,
     ownAddresses: () => ['moved:1'],
     onMembers: (members) => {
       learned.push(...members);

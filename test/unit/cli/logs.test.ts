@@ -1,4 +1,5 @@
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -69,6 +70,14 @@ describe('beckon logs', () => {
     const { out } = await run();
     expect(out).toHaveLength(1);
     expect(neutralise(out[0] ?? '')).toBe(out[0]);
+  });
+
+  test('passes over what has the name of a log and is no file, and waits for none', async () => {
+    writeFileSync(logPath, line('one'));
+    mkdirSync(`${logPath}.3`);
+    execFileSync('mkfifo', [`${logPath}.2`]);
+    symlinkSync('/nowhere', `${logPath}.1`);
+    expect(await run()).toMatchObject({ code: 0, out: [expect.stringContaining('one')], err: '' });
   });
 
   test('says so where there is no log yet', async () => {

@@ -29,12 +29,16 @@ describe('a check says what is so, and what to do when it is not well', () => {
     ['no port', listeningCheck({ addresses: [], note: undefined }), false, /nowhere/, /beckon restart/],
 
     ['a certificate', certificate(-30, 60), true, /in force until 2026-03-02, 60d from now/, /^$/],
-    ['one that ends soon', certificate(-80, 14), false, /14d from now/, /no issuing node has renewed it/],
-    ['one that ended', certificate(-90, -1), false, /ended on 2025-12-31/, /beckon mesh invite/],
+    ['one that ends soon', certificate(-80, 14), false, /14d from now/, /no node that lets others in has renewed it/],
+    ['one that ended', certificate(-90, -1), false, /ended on 2025-12-31/, /renewed as soon as a node that lets others in can be reached, until 2026-03-31/],
+    ['one that ended long ago', certificate(-190, -91), false, /ended on/, /beckon mesh leave.*mesh invite/],
+    ['one whose renewal fails', certificateCheck({ notBeforeMs: nowMs - 70 * dayMs, notAfterMs: nowMs + 20 * dayMs }, nowMs, 'nobody is there'), true, /20d from now; renewing it failed: nobody is there/, /^$/],
     ['one that has not begun', certificate(1, 90), false, /from 2026-01-02 on only/, /clock/],
 
-    ['an issuer', issuersCheck({ isIssuer: true, known: 1, members: 3 }), true, /lets others in; 1 issuer has signed the 3 certificates/, /^$/],
-    ['no issuer', issuersCheck({ isIssuer: false, known: 2, members: 3 }), true, /lets nobody in; 2 issuers have/, /^$/],
+    ['an issuer', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 1 }, nowMs), true, /lets others in; 1 issuer has signed the 3 certificates/, /^$/],
+    ['the only issuer', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 0 }, nowMs), true, /lets others in/, /mesh recovery export/],
+    ['an issuer whose certificate as one ends', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 1, life: { notBeforeMs: nowMs - 1700 * dayMs, notAfterMs: nowMs + 100 * dayMs } }, nowMs), false, /until 2026-04-11 only/, /mesh issuer add/],
+    ['no issuer', issuersCheck({ isIssuer: false, known: 2, members: 3, others: 1 }, nowMs), true, /lets nobody in; 2 issuers have/, /^$/],
 
     ['nobody else', peersCheck([]), true, /no other node/, /mesh invite/],
     ['peers, one asleep', peersCheck([peer('phone', 'unreachable', 'p:1 does not answer'), peer('desktop', 'alive')]), true, /^1 alive; phone unreachable \(p:1 does not answer\)$/, /^$/],

@@ -25,7 +25,7 @@ test('a heartbeat leaves before all that was queued for the peer', () => {
 
 test('a task is known to be on its way until its last piece has left', () => {
   const outlet = new DataOutlet();
-  outlet.addTask(invocationId, new Uint8Array(100_000));
+  outlet.addTask(invocationId, [new Uint8Array(100_000)]);
   const pulled: boolean[] = [];
   for (let frame = outlet.pull(); frame !== undefined; frame = outlet.pull()) pulled.push(outlet.isSending(invocationId));
   expect(pulled).toEqual([true, true, true, false]);

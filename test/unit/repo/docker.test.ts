@@ -14,6 +14,20 @@ function optionsOf(...words: string[]): string[] {
   return words.reduce((command, word) => command.commands.find((each) => each.name() === word) ?? command, program).options.map(({ long }) => long ?? '');
 }
 
+/** The words of a command that text begins with. */
+function commandOf(words: readonly string[]): string[] {
+  const { host } = new CliProcess({ socketPath: '/nowhere' });
+  let command = buildProgram({ host, out: new Output(host, false), behindDashes: [] }, () => undefined);
+  const path: string[] = [];
+  for (const word of words) {
+    const next = command.commands.find((each) => each.name() === word);
+    if (next === undefined) return path;
+    path.push(word);
+    command = next;
+  }
+  return path;
+}
+
 describe('docker/', () => {
   test('the base is the official image of the Node that this project pins, and can be another', () => {
     expect(dockerfile).toContain(`ARG NODE_IMAGE=docker.io/library/node:${text('.node-version').trim()}-`);
@@ -44,6 +58,16 @@ describe('docker/', () => {
     }
     expect(dockerfile).toContain('CMD ["beckon", "doctor", "--quick"]');
     expect(optionsOf('doctor')).toContain('--quick');
+  });
+
+  test('each command that an alert tells to give exists, with its flags', () => {
+    const told = [...text('docker/prometheus/alerts.yml').matchAll(/runbook: "(.*)"$/gm)].flatMap(([, words = '']) => [...words.matchAll(/\bbeckon ((?:[a-z]+(?: |\b))+)((?:--[a-z]+)?)/g)]);
+    expect(told.length).toBeGreaterThan(15);
+    for (const [, words = '', flag = ''] of told) {
+      const path = commandOf(words.trim().split(' '));
+      if (path.length === 0) throw new Error(`there is no beckon ${words}`);
+      if (flag !== '') expect([...optionsOf(...path), '--version']).toContain(flag);
+    }
   });
 
   test.each(composed)('%s: no composition runs it as root, with a root file system that can be written, or without time to drain', (path) => {

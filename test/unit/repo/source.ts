@@ -36,7 +36,8 @@ export function imports(path: string): Import[] {
   const source = code(text(path), 'keep');
   const found = [
     ...source.matchAll(/\b(?:import|export)\b(?<type>\s+type\b)?[^'"`;=()]*?\bfrom\s*(?<quote>['"])(?<from>[^'"]+)['"]/g),
-    ...source.matchAll(/\bimport\s*\(?\s*(?<quote>['"`])(?<from>[^'"`]+)['"`]/g),
+    // Not the word in a text.
+    ...source.matchAll(/(?<!['"`])\bimport\s*\(?\s*(?<quote>['"`])(?<from>[^'"`]+)['"`]/g),
   ];
   return found.map(({ groups }) => {
     const specifier = groups?.['from'] ?? '';

@@ -33,6 +33,15 @@ describe('every record is the same after the wire', () => {
 });
 
 describe('what a newer or a broken peer sends', () => {
+  test('a trace that is malformed or endless is none, and refuses nothing', () => {
+    const [invocation] = fc.sample(samples.invocation, { numRuns: 1, seed: 1 });
+    if (invocation === undefined) throw new Error('no sample');
+    const { trace: _, ...rest } = invocation;
+    for (const traceparent of ['nonsense', '00-00-00-00', 'x'.repeat(1_000_000)]) {
+      expect(work.decodeInvocation({ ...work.encodeInvocation(rest), traceparent, tracestate: 'x'.repeat(1_000_000) })).toEqual(rest);
+    }
+  });
+
   const [sample] = fc.sample(samples.flight, { numRuns: 1, seed: 1 });
   if (sample === undefined) throw new Error('no sample');
   const flight = records.encodeFlight(sample);

@@ -10,6 +10,7 @@ import { flightStates, terminalFlightStates, waitingReasons } from '../../../src
 import { encodeHlc } from '../../../src/domain/hlc.ts';
 import { deliveryIdOf, eventIdOf, flightIdOf, invocationIdOf, nodeIdOfPublicKey, requestIdOf, sessionOfInvocation } from '../../../src/domain/ids.ts';
 import type { Invocation, Limits, Task } from '../../../src/domain/invocation.ts';
+import type { TraceContext } from '../../../src/domain/trace-context.ts';
 import type { Delivery, Flight } from '../../../src/domain/records.ts';
 import { stepStates } from '../../../src/domain/progress.ts';
 import type { Progress } from '../../../src/domain/progress.ts';
@@ -57,6 +58,9 @@ export const limits: fc.Arbitrary<Limits> = both(fc.record({ holdMs: number, tot
 
 export const task: fc.Arbitrary<Task> = fc.record({ text: bytes, files: fc.array(fc.record({ name: some, bytes }), { maxLength: 3 }) });
 
+const hex = (length: number): fc.Arbitrary<string> => fc.stringMatching(new RegExp(`^[1-9a-f]{${length}}$`));
+export const trace: fc.Arbitrary<TraceContext> = both(fc.record({ traceId: hex(32), parentId: hex(16), flags: fc.integer({ min: 0, max: 3 }) }), fc.record({ state: fc.constant('a=1,b@c=2') }, optional));
+
 export const invocation: fc.Arbitrary<Invocation> = both(
   fc.record({
     id: invocationId,
@@ -75,7 +79,7 @@ export const invocation: fc.Arbitrary<Invocation> = both(
     ancestry: both(fc.record({ rootId: invocationId, depth: count, path: fc.array(some, { maxLength: 8 }) }), fc.record({ parentId: invocationId }, optional)),
     acceptedAtMs: number,
   }),
-  fc.record({ redriveOf: invocationId }, optional),
+  fc.record({ redriveOf: invocationId, trace }, optional),
 );
 
 const outcome = both(

@@ -56,6 +56,20 @@ describe('a batch', () => {
     expect(read.unsent(nodeIdFor(77), undefined, 10)).toHaveLength(1);
   });
 
+  test('counts what is durable: nothing of a member that is taken back, nor of what the disk refuses', () => {
+    const { db, commit, measured } = scratchWriter(me);
+    const came = (): unknown[] => [measured().flights, measured().deliveries].map((all) => Object.fromEntries(all.filter(([, count]) => count > 0)));
+    const plan = { kind: 'local', queueLimit: 2 } as const;
+    const { task, stamp, payloadHash } = story.accept(story.invocation({ origin: me, owner: me }), plan);
+    // Its first two are written when the third finds no place.
+    const members = [1, 2, 3].map(() => ({ invocation: story.invocation({ origin: me, owner: me }), plan }));
+    expect(commit(accept({ owner: 2 }).request, request('acceptAll', { stamp, task, payloadHash, members }), accept().request).map(codeOf)).toEqual(['ok', 'overload', 'ok']);
+    expect([came(), measured().commitFaults]).toEqual([[{ queued: 2 }, { deferred: 1, received: 1 }], 0]);
+    db.pragma(`max_page_count = ${Number(db.pragma('page_count', { simple: true }))}`);
+    expect(commit(accept().request, accept({ text: 'y'.repeat(200_000) }).request).map(codeOf)).toEqual(['unavailable', 'unavailable']);
+    expect([came(), measured().commitFaults]).toEqual([[{ queued: 2 }, { deferred: 1, received: 1 }], 1]);
+  });
+
   test('is rejected whole on a full disk, and nothing changes, in the file or in memory', () => {
     const { db, commit, read, reading } = scratchWriter(me);
     const before = accept({ queueLimit: 3 });

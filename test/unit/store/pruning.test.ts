@@ -27,7 +27,7 @@ function sums({ reading }: Writer): { said: number; stored: number; rows: number
     said: number('SELECT bytes FROM stored_sum'),
     rows: number('SELECT coalesce(sum(stored_bytes), 0) FROM flights'),
     stored: number(`SELECT (SELECT coalesce(sum(length(text)), 0) FROM payloads) + (SELECT coalesce(sum(length(bytes)), 0) FROM payload_files)
-      + (SELECT coalesce(sum(length(bytes)), 0) FROM flight_events)
+      + (SELECT coalesce(sum(length(bytes)), 0) FROM flight_events) + (SELECT coalesce(sum(length(bytes)), 0) FROM large_bytes)
       + (SELECT coalesce(sum(length(json_extract(detail, '$.text'))), 0) FROM flight_events)`),
   };
 }

@@ -25,6 +25,7 @@ const ordered = [
   /FROM flights INDEXED BY flights_queued WHERE target > \? AND state = 'queued' AND owned = 1 ORDER BY target LIMIT 1/,
   /FROM invocations WHERE group_id IS NOT NULL AND substr\(group_id, -4\) = \? AND group_id > \? AND group_id LIKE .* ORDER BY group_id LIMIT 1/,
   /FROM events WHERE number > \? AND number <= \? AND at_ms >= \? AND at_ms < \? ORDER BY number LIMIT \?/,
+  /FROM events WHERE number > \? AND number <= \? AND what IN \(.*\) AND invocation_id IS NOT NULL ORDER BY number LIMIT \?/,
   /FROM events WHERE number >= \? ORDER BY number LIMIT 1/,
   /FROM flights WHERE invocation_id > \? AND .* ORDER BY invocation_id LIMIT \?/,
   /FROM flights INDEXED BY flights_ended_by_place WHERE finished_at_ms IS NOT NULL AND substr\(.*\) > \? ORDER BY substr\(.*\) LIMIT 1$/,

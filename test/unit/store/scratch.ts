@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { StoreWrites } from '../../../src/domain/store-port.ts';
+import { Arrivals } from '../../../src/store/arrivals.ts';
 import type { Connection } from '../../../src/store/connection.ts';
 import { openReading } from '../../../src/store/connection.ts';
 import { GroupCommit } from '../../../src/store/group-commit.ts';
@@ -12,6 +13,7 @@ import type { StoreStep } from '../../../src/store/group-commit.ts';
 import { openDatabase } from '../../../src/store/open-database.ts';
 import type { Answer, Request } from '../../../src/store/protocol.ts';
 import { readerOver } from '../../../src/store/reader.ts';
+import { StoreTally } from '../../../src/store/store-tally.ts';
 import { openTables } from '../../../src/store/tables.ts';
 import { performWith, writeHandlers } from '../../../src/store/write-handlers.ts';
 import { memoryOf } from '../../../src/store/writer-memory.ts';
@@ -35,8 +37,10 @@ export function request<Name extends keyof StoreWrites>(name: Name, input: Param
 export function scratchWriter(nodeId: NodeId, step?: (label: StoreStep) => void) {
   const path = join(scratchDirectory(), 'beckon.db');
   const db = openDatabase(path);
-  const tables = openTables(db, nodeId);
-  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(db, tables)), ...(step === undefined ? {} : { step }) });
+  const arrivals = new Arrivals();
+  const tally = new StoreTally();
+  const tables = openTables(db, nodeId, arrivals);
+  const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(db, tables)), failed: () => tally.failed(), ...(step === undefined ? {} : { step }) });
   const readings: Connection[] = [];
   onTestFinished(() => {
     for (const each of readings) each.close();
@@ -44,7 +48,11 @@ export function scratchWriter(nodeId: NodeId, step?: (label: StoreStep) => void)
   });
   const reading = openReading(path);
   readings.push(reading);
-  return { path, db, tables, reading, read: readerOver(reading), commit: (...members: Request[]): Answer[] => group.commit(members) };
+  return { path, db, tables, reading, read: readerOver(reading), commit: (...members: Request[]): Answer[] => {
+    const answers = group.commit(members);
+    tally.committed(0, members.length, arrivals);
+    return answers;
+  }, measured: () => tally.read() };
 }
 
 export const codeOf = (answer: Answer | undefined): string => (answer === undefined ? 'none' : 'error' in answer ? answer.error.code : 'ok');

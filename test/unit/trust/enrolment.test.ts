@@ -81,8 +81,10 @@ function desk(steps: { readonly quote?: () => void; readonly admit?: (tries: num
   return told;
 }
 
+const never = (): Promise<never> => Promise.reject(new Error('nobody asks for that'));
+
 const handle = (asked: EntranceRequest, { desk: given }: Told) =>
-  enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => issuer, desk: given, identify: () => Promise.reject(denied('no tailnet')) })(asked);
+  enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => issuer, desk: given, renew: never, identify: () => Promise.reject(denied('no tailnet')) })(asked);
 
 describe('enrolment', () => {
   test('signs first, commits then, answers last', async () => {
@@ -162,7 +164,7 @@ describe('enrolment', () => {
   });
 
   test('a node that is no issuer says so to all', async () => {
-    const handler = enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => undefined, desk: desk().desk, identify: () => Promise.reject(denied('no tailnet')) });
+    const handler = enrolmentHandler({ clock, nodeId: founder.nodeId, issuer: () => undefined, desk: desk().desk, renew: never, identify: () => Promise.reject(denied('no tailnet')) });
     await expect(handler(request())).rejects.toMatchObject({ code: 'unavailable' });
   });
 

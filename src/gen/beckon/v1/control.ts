@@ -34,10 +34,10 @@ import {
   RemoveAgentResponse,
   ResolveRequest,
   ResolveResponse,
-  Selector,
   WatchAgentsRequest,
   WatchAgentsResponse,
 } from "./agent.ts";
+import { BackupInStepsRequest, BackupProgress } from "./backup.ts";
 import { ShowConfigRequest, ShowConfigResponse } from "./config.ts";
 import {
   DiagnoseRequest,
@@ -60,10 +60,27 @@ import {
   WatchPeersResponse,
 } from "./inspection.ts";
 import {
+  CallsRequest,
+  CallsResponse,
+  FollowFlightRequest,
+  FollowFlightResponse,
+  InvokeAllRequest,
+  InvokeRequest,
+  InvokeResponse,
+  SubmitRequest,
+  SubmitResponse,
+} from "./invoke.ts";
+import {
+  AddIssuerRequest,
+  AddIssuerResponse,
   CreateInviteRequest,
   CreateInviteResponse,
   CreateMeshRequest,
   CreateMeshResponse,
+  ExportRecoveryRequest,
+  ExportRecoveryResponse,
+  ImportRecoveryRequest,
+  ImportRecoveryResponse,
   JoinMeshRequest,
   JoinMeshResponse,
   LeaveMeshRequest,
@@ -85,19 +102,7 @@ import {
   ScanProjectsRequest,
   ScanProjectsResponse,
 } from "./project.ts";
-import {
-  Delivery,
-  ErrorInfo,
-  Flight,
-  FlightEvent,
-  FlightState,
-  Invocation,
-  OutputStream,
-  PeerState,
-  ReplyKind,
-  SessionChoice,
-  Task,
-} from "./record.ts";
+import { Delivery, Flight, FlightState, Invocation, OutputStream, PeerState, ReplyKind } from "./record.ts";
 import { ServeRequest, ServeResponse } from "./serving.ts";
 import {
   GetGroupRequest,
@@ -164,164 +169,6 @@ export interface ShutdownResponse {
   running: number;
 }
 
-export interface InvokeRequest {
-  selector: Selector | undefined;
-  task: Task | undefined;
-  key: string;
-  session: SessionChoice | undefined;
-  holdMs?: number | undefined;
-  noHold: boolean;
-  runLimitMs?: number | undefined;
-  rerunnable: boolean;
-  detach: boolean;
-  /** Tell the person at this node when it waits and when it has finished. */
-  notify: boolean;
-  idleLimitMs?:
-    | number
-    | undefined;
-  /** The client reads `more`. */
-  takesMore: boolean;
-}
-
-/** `invoke.selector.all` is taken for true, `invoke.detach` is not looked at. */
-export interface InvokeAllRequest {
-  invoke:
-    | InvokeRequest
-    | undefined;
-  /** However many match. */
-  confirmed: boolean;
-  /** Those that a person has said yes to: no others. */
-  expected: string[];
-}
-
-export interface InvokeResponse {
-  update:
-    | FlightUpdate
-    | undefined;
-  /** What follows it, as far as it was there at the same moment. */
-  more: FlightUpdate[];
-}
-
-/** What a client has at once goes in one message. */
-export interface SubmitRequest {
-  submissions: Submission[];
-}
-
-/** What is wrong with it is the answer to it alone. `invoke.detach` is taken for true. */
-export interface Submission {
-  /** Names it in its answer: of those that are not answered yet each has another. */
-  number: number;
-  invoke: InvokeRequest | undefined;
-}
-
-export interface SubmitResponse {
-  answers: Submitted[];
-}
-
-export interface Submitted {
-  number: number;
-  outcome:
-    | //
-    /** Durable. */
-    { $case: "accepted"; value: Accepted }
-    | //
-    /** It was not accepted. */
-    { $case: "error"; value: ErrorInfo }
-    | undefined;
-  /** When it was accepted. */
-  atMs: number;
-}
-
-/** What a client has to say at once goes in one message. Numbers that name no call are of one that has ended meanwhile. */
-export interface CallsRequest {
-  begin: BeginCall[];
-  /** Once for each time that it was asked, when those steps are read. */
-  read: number[];
-  /** Read no further, and told no end. The flights go on. */
-  leave: number[];
-}
-
-export interface BeginCall {
-  /** Names it: of the calls that have not ended each has another. */
-  number: number;
-  what:
-    | //
-    /** `detach` is not looked at. A task of 256 KiB and more comes by `Invoke`. */
-    { $case: "invoke"; value: InvokeRequest }
-    | { $case: "follow"; value: FollowFlightRequest }
-    | undefined;
-}
-
-export interface CallsResponse {
-  steps: CallSteps[];
-}
-
-/** What there was to say of a call at one moment. */
-export interface CallSteps {
-  number: number;
-  updates: FlightUpdate[];
-  /** The client says `read` when it has read these and what came before. Two may be unread: then nothing more comes of this call. */
-  asksRead: boolean;
-  /** It has ended, and its number is free: after `finished`, or because of `error`. */
-  isOver: boolean;
-  error: ErrorInfo | undefined;
-}
-
-export interface FollowFlightRequest {
-  id: string;
-  afterSeq: number;
-  /** The client reads `more`. */
-  takesMore: boolean;
-}
-
-export interface FollowFlightResponse {
-  update:
-    | FlightUpdate
-    | undefined;
-  /** As in InvokeResponse. */
-  more: FlightUpdate[];
-}
-
-/** One step of a flight as a caller sees it, in order. */
-export interface FlightUpdate {
-  atMs: number;
-  update:
-    | { $case: "accepted"; value: Accepted }
-    | { $case: "held"; value: Held }
-    | { $case: "received"; value: Received }
-    | { $case: "event"; value: FlightEvent }
-    | { $case: "finished"; value: Finished }
-    | undefined;
-}
-
-export interface Accepted {
-  invocationId: string;
-  flightId: string;
-  target: string;
-  deduplicated: boolean;
-  /** What the caller should know, a sentence each. */
-  notes: string[];
-}
-
-export interface Held {
-  why: string;
-  untilMs: number;
-}
-
-export interface Received {
-  nodeId: string;
-  nodeName: string;
-}
-
-export interface Finished {
-  flight:
-    | Flight
-    | undefined;
-  /** Stdout up to 64 KiB. */
-  output: Buffer;
-  truncated: boolean;
-}
-
 export interface ListFlightsRequest {
   state: FlightState;
   agent: string;
@@ -374,6 +221,10 @@ export interface CancelFlightResponse {
 export interface BackupRequest {
   /** Absolute. Nothing may be there yet. */
   path: string;
+}
+
+export interface BackupInStepsResponse {
+  update: { $case: "progress"; value: BackupProgress } | { $case: "report"; value: BackupResponse } | undefined;
 }
 
 export interface BackupResponse {
@@ -843,1343 +694,6 @@ export const ShutdownResponse: MessageFns<ShutdownResponse> = {
             }
 
             message.running = reader.uint32();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseInvokeRequest(): InvokeRequest {
-  return {
-    selector: undefined,
-    task: undefined,
-    key: "",
-    session: undefined,
-    holdMs: undefined,
-    noHold: false,
-    runLimitMs: undefined,
-    rerunnable: false,
-    detach: false,
-    notify: false,
-    idleLimitMs: undefined,
-    takesMore: false,
-  };
-}
-
-export const InvokeRequest: MessageFns<InvokeRequest> = {
-  encode(message: InvokeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.selector !== undefined) {
-      Selector.encode(message.selector, writer.uint32(10).fork()).join();
-    }
-    if (message.task !== undefined) {
-      Task.encode(message.task, writer.uint32(18).fork()).join();
-    }
-    if (message.key !== "") {
-      writer.uint32(26).string(message.key);
-    }
-    if (message.session !== undefined) {
-      SessionChoice.encode(message.session, writer.uint32(34).fork()).join();
-    }
-    if (message.holdMs !== undefined) {
-      writer.uint32(40).int64(message.holdMs);
-    }
-    if (message.noHold !== false) {
-      writer.uint32(48).bool(message.noHold);
-    }
-    if (message.runLimitMs !== undefined) {
-      writer.uint32(56).int64(message.runLimitMs);
-    }
-    if (message.rerunnable !== false) {
-      writer.uint32(64).bool(message.rerunnable);
-    }
-    if (message.detach !== false) {
-      writer.uint32(72).bool(message.detach);
-    }
-    if (message.notify !== false) {
-      writer.uint32(160).bool(message.notify);
-    }
-    if (message.idleLimitMs !== undefined) {
-      writer.uint32(176).int64(message.idleLimitMs);
-    }
-    if (message.takesMore !== false) {
-      writer.uint32(1120).bool(message.takesMore);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): InvokeRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseInvokeRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.selector = Selector.decode(reader, reader.uint32());
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.task = Task.decode(reader, reader.uint32());
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.key = reader.string();
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.session = SessionChoice.decode(reader, reader.uint32());
-            continue;
-          }
-          case 5: {
-            if (tag !== 40) {
-              break;
-            }
-
-            message.holdMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 6: {
-            if (tag !== 48) {
-              break;
-            }
-
-            message.noHold = reader.bool();
-            continue;
-          }
-          case 7: {
-            if (tag !== 56) {
-              break;
-            }
-
-            message.runLimitMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 8: {
-            if (tag !== 64) {
-              break;
-            }
-
-            message.rerunnable = reader.bool();
-            continue;
-          }
-          case 9: {
-            if (tag !== 72) {
-              break;
-            }
-
-            message.detach = reader.bool();
-            continue;
-          }
-          case 20: {
-            if (tag !== 160) {
-              break;
-            }
-
-            message.notify = reader.bool();
-            continue;
-          }
-          case 22: {
-            if (tag !== 176) {
-              break;
-            }
-
-            message.idleLimitMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 140: {
-            if (tag !== 1120) {
-              break;
-            }
-
-            message.takesMore = reader.bool();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseInvokeAllRequest(): InvokeAllRequest {
-  return { invoke: undefined, confirmed: false, expected: [] };
-}
-
-export const InvokeAllRequest: MessageFns<InvokeAllRequest> = {
-  encode(message: InvokeAllRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.invoke !== undefined) {
-      InvokeRequest.encode(message.invoke, writer.uint32(10).fork()).join();
-    }
-    if (message.confirmed !== false) {
-      writer.uint32(16).bool(message.confirmed);
-    }
-    for (const v of message.expected) {
-      writer.uint32(26).string(v!);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): InvokeAllRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseInvokeAllRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.invoke = InvokeRequest.decode(reader, reader.uint32());
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.confirmed = reader.bool();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.expected.push(reader.string());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseInvokeResponse(): InvokeResponse {
-  return { update: undefined, more: [] };
-}
-
-export const InvokeResponse: MessageFns<InvokeResponse> = {
-  encode(message: InvokeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.update !== undefined) {
-      FlightUpdate.encode(message.update, writer.uint32(10).fork()).join();
-    }
-    for (const v of message.more) {
-      FlightUpdate.encode(v!, writer.uint32(1122).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): InvokeResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseInvokeResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.update = FlightUpdate.decode(reader, reader.uint32());
-            continue;
-          }
-          case 140: {
-            if (tag !== 1122) {
-              break;
-            }
-
-            message.more.push(FlightUpdate.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseSubmitRequest(): SubmitRequest {
-  return { submissions: [] };
-}
-
-export const SubmitRequest: MessageFns<SubmitRequest> = {
-  encode(message: SubmitRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.submissions) {
-      Submission.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): SubmitRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSubmitRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.submissions.push(Submission.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseSubmission(): Submission {
-  return { number: 0, invoke: undefined };
-}
-
-export const Submission: MessageFns<Submission> = {
-  encode(message: Submission, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.number !== 0) {
-      writer.uint32(8).uint32(message.number);
-    }
-    if (message.invoke !== undefined) {
-      InvokeRequest.encode(message.invoke, writer.uint32(18).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Submission {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSubmission();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.number = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.invoke = InvokeRequest.decode(reader, reader.uint32());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseSubmitResponse(): SubmitResponse {
-  return { answers: [] };
-}
-
-export const SubmitResponse: MessageFns<SubmitResponse> = {
-  encode(message: SubmitResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.answers) {
-      Submitted.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): SubmitResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSubmitResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.answers.push(Submitted.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseSubmitted(): Submitted {
-  return { number: 0, outcome: undefined, atMs: 0 };
-}
-
-export const Submitted: MessageFns<Submitted> = {
-  encode(message: Submitted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.number !== 0) {
-      writer.uint32(8).uint32(message.number);
-    }
-    switch (message.outcome?.$case) {
-      case "accepted":
-        Accepted.encode(message.outcome.value, writer.uint32(18).fork()).join();
-        break;
-      case "error":
-        ErrorInfo.encode(message.outcome.value, writer.uint32(26).fork()).join();
-        break;
-    }
-    if (message.atMs !== 0) {
-      writer.uint32(32).int64(message.atMs);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Submitted {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSubmitted();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.number = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.outcome = { $case: "accepted", value: Accepted.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.outcome = { $case: "error", value: ErrorInfo.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.atMs = longToNumber(reader.int64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseCallsRequest(): CallsRequest {
-  return { begin: [], read: [], leave: [] };
-}
-
-export const CallsRequest: MessageFns<CallsRequest> = {
-  encode(message: CallsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.begin) {
-      BeginCall.encode(v!, writer.uint32(10).fork()).join();
-    }
-    if (message.read.length !== 0) {
-      writer.uint32(18).fork();
-      for (const v of message.read) {
-        writer.uint32(v);
-      }
-      writer.join();
-    }
-    if (message.leave.length !== 0) {
-      writer.uint32(26).fork();
-      for (const v of message.leave) {
-        writer.uint32(v);
-      }
-      writer.join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): CallsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCallsRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.begin.push(BeginCall.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 2: {
-            if (tag === 16) {
-              message.read.push(reader.uint32());
-
-              continue;
-            }
-
-            if (tag === 18) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.read.push(reader.uint32());
-              }
-
-              continue;
-            }
-
-            break;
-          }
-          case 3: {
-            if (tag === 24) {
-              message.leave.push(reader.uint32());
-
-              continue;
-            }
-
-            if (tag === 26) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.leave.push(reader.uint32());
-              }
-
-              continue;
-            }
-
-            break;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseBeginCall(): BeginCall {
-  return { number: 0, what: undefined };
-}
-
-export const BeginCall: MessageFns<BeginCall> = {
-  encode(message: BeginCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.number !== 0) {
-      writer.uint32(8).uint32(message.number);
-    }
-    switch (message.what?.$case) {
-      case "invoke":
-        InvokeRequest.encode(message.what.value, writer.uint32(18).fork()).join();
-        break;
-      case "follow":
-        FollowFlightRequest.encode(message.what.value, writer.uint32(26).fork()).join();
-        break;
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): BeginCall {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseBeginCall();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.number = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.what = { $case: "invoke", value: InvokeRequest.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.what = { $case: "follow", value: FollowFlightRequest.decode(reader, reader.uint32()) };
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseCallsResponse(): CallsResponse {
-  return { steps: [] };
-}
-
-export const CallsResponse: MessageFns<CallsResponse> = {
-  encode(message: CallsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.steps) {
-      CallSteps.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): CallsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCallsResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.steps.push(CallSteps.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseCallSteps(): CallSteps {
-  return { number: 0, updates: [], asksRead: false, isOver: false, error: undefined };
-}
-
-export const CallSteps: MessageFns<CallSteps> = {
-  encode(message: CallSteps, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.number !== 0) {
-      writer.uint32(8).uint32(message.number);
-    }
-    for (const v of message.updates) {
-      FlightUpdate.encode(v!, writer.uint32(18).fork()).join();
-    }
-    if (message.asksRead !== false) {
-      writer.uint32(24).bool(message.asksRead);
-    }
-    if (message.isOver !== false) {
-      writer.uint32(32).bool(message.isOver);
-    }
-    if (message.error !== undefined) {
-      ErrorInfo.encode(message.error, writer.uint32(42).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): CallSteps {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCallSteps();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.number = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.updates.push(FlightUpdate.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.asksRead = reader.bool();
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.isOver = reader.bool();
-            continue;
-          }
-          case 5: {
-            if (tag !== 42) {
-              break;
-            }
-
-            message.error = ErrorInfo.decode(reader, reader.uint32());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseFollowFlightRequest(): FollowFlightRequest {
-  return { id: "", afterSeq: 0, takesMore: false };
-}
-
-export const FollowFlightRequest: MessageFns<FollowFlightRequest> = {
-  encode(message: FollowFlightRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
-    }
-    if (message.afterSeq !== 0) {
-      writer.uint32(16).int64(message.afterSeq);
-    }
-    if (message.takesMore !== false) {
-      writer.uint32(1120).bool(message.takesMore);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): FollowFlightRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseFollowFlightRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.id = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.afterSeq = longToNumber(reader.int64());
-            continue;
-          }
-          case 140: {
-            if (tag !== 1120) {
-              break;
-            }
-
-            message.takesMore = reader.bool();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseFollowFlightResponse(): FollowFlightResponse {
-  return { update: undefined, more: [] };
-}
-
-export const FollowFlightResponse: MessageFns<FollowFlightResponse> = {
-  encode(message: FollowFlightResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.update !== undefined) {
-      FlightUpdate.encode(message.update, writer.uint32(10).fork()).join();
-    }
-    for (const v of message.more) {
-      FlightUpdate.encode(v!, writer.uint32(1122).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): FollowFlightResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseFollowFlightResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.update = FlightUpdate.decode(reader, reader.uint32());
-            continue;
-          }
-          case 140: {
-            if (tag !== 1122) {
-              break;
-            }
-
-            message.more.push(FlightUpdate.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseFlightUpdate(): FlightUpdate {
-  return { atMs: 0, update: undefined };
-}
-
-export const FlightUpdate: MessageFns<FlightUpdate> = {
-  encode(message: FlightUpdate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.atMs !== 0) {
-      writer.uint32(8).int64(message.atMs);
-    }
-    switch (message.update?.$case) {
-      case "accepted":
-        Accepted.encode(message.update.value, writer.uint32(18).fork()).join();
-        break;
-      case "held":
-        Held.encode(message.update.value, writer.uint32(26).fork()).join();
-        break;
-      case "received":
-        Received.encode(message.update.value, writer.uint32(34).fork()).join();
-        break;
-      case "event":
-        FlightEvent.encode(message.update.value, writer.uint32(42).fork()).join();
-        break;
-      case "finished":
-        Finished.encode(message.update.value, writer.uint32(50).fork()).join();
-        break;
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): FlightUpdate {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseFlightUpdate();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.atMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.update = { $case: "accepted", value: Accepted.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.update = { $case: "held", value: Held.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.update = { $case: "received", value: Received.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 5: {
-            if (tag !== 42) {
-              break;
-            }
-
-            message.update = { $case: "event", value: FlightEvent.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 6: {
-            if (tag !== 50) {
-              break;
-            }
-
-            message.update = { $case: "finished", value: Finished.decode(reader, reader.uint32()) };
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseAccepted(): Accepted {
-  return { invocationId: "", flightId: "", target: "", deduplicated: false, notes: [] };
-}
-
-export const Accepted: MessageFns<Accepted> = {
-  encode(message: Accepted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.invocationId !== "") {
-      writer.uint32(10).string(message.invocationId);
-    }
-    if (message.flightId !== "") {
-      writer.uint32(18).string(message.flightId);
-    }
-    if (message.target !== "") {
-      writer.uint32(26).string(message.target);
-    }
-    if (message.deduplicated !== false) {
-      writer.uint32(32).bool(message.deduplicated);
-    }
-    for (const v of message.notes) {
-      writer.uint32(162).string(v!);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Accepted {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseAccepted();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.invocationId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.flightId = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.target = reader.string();
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.deduplicated = reader.bool();
-            continue;
-          }
-          case 20: {
-            if (tag !== 162) {
-              break;
-            }
-
-            message.notes.push(reader.string());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseHeld(): Held {
-  return { why: "", untilMs: 0 };
-}
-
-export const Held: MessageFns<Held> = {
-  encode(message: Held, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.why !== "") {
-      writer.uint32(10).string(message.why);
-    }
-    if (message.untilMs !== 0) {
-      writer.uint32(16).int64(message.untilMs);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Held {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseHeld();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.why = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.untilMs = longToNumber(reader.int64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseReceived(): Received {
-  return { nodeId: "", nodeName: "" };
-}
-
-export const Received: MessageFns<Received> = {
-  encode(message: Received, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.nodeId !== "") {
-      writer.uint32(10).string(message.nodeId);
-    }
-    if (message.nodeName !== "") {
-      writer.uint32(18).string(message.nodeName);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Received {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseReceived();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.nodeId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.nodeName = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseFinished(): Finished {
-  return { flight: undefined, output: Buffer.alloc(0), truncated: false };
-}
-
-export const Finished: MessageFns<Finished> = {
-  encode(message: Finished, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.flight !== undefined) {
-      Flight.encode(message.flight, writer.uint32(10).fork()).join();
-    }
-    if (message.output.length !== 0) {
-      writer.uint32(18).bytes(message.output);
-    }
-    if (message.truncated !== false) {
-      writer.uint32(24).bool(message.truncated);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Finished {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseFinished();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.flight = Flight.decode(reader, reader.uint32());
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.output = Buffer.from(reader.bytes());
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.truncated = reader.bool();
             continue;
           }
         }
@@ -2779,6 +1293,65 @@ export const BackupRequest: MessageFns<BackupRequest> = {
             }
 
             message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBackupInStepsResponse(): BackupInStepsResponse {
+  return { update: undefined };
+}
+
+export const BackupInStepsResponse: MessageFns<BackupInStepsResponse> = {
+  encode(message: BackupInStepsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.update?.$case) {
+      case "progress":
+        BackupProgress.encode(message.update.value, writer.uint32(10).fork()).join();
+        break;
+      case "report":
+        BackupResponse.encode(message.update.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupInStepsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupInStepsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.update = { $case: "progress", value: BackupProgress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.update = { $case: "report", value: BackupResponse.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3476,6 +2049,17 @@ export const ControlServiceService = {
     responseSerialize: (value: BackupResponse): Buffer => Buffer.from(BackupResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BackupResponse => BackupResponse.decode(value),
   },
+  /** The same, telling how far it is; the last message is what it holds. Who lets go of it does not end it. */
+  backupInSteps: {
+    path: "/beckon.v1.ControlService/BackupInSteps" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BackupInStepsRequest): Buffer => Buffer.from(BackupInStepsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BackupInStepsRequest => BackupInStepsRequest.decode(value),
+    responseSerialize: (value: BackupInStepsResponse): Buffer =>
+      Buffer.from(BackupInStepsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BackupInStepsResponse => BackupInStepsResponse.decode(value),
+  },
   createMesh: {
     path: "/beckon.v1.ControlService/CreateMesh" as const,
     requestStream: false as const,
@@ -3542,6 +2126,39 @@ export const ControlServiceService = {
     requestDeserialize: (value: Buffer): RenameNodeRequest => RenameNodeRequest.decode(value),
     responseSerialize: (value: RenameNodeResponse): Buffer => Buffer.from(RenameNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RenameNodeResponse => RenameNodeResponse.decode(value),
+  },
+  /** That member lets others in, too. Where the root's key is. */
+  addIssuer: {
+    path: "/beckon.v1.ControlService/AddIssuer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AddIssuerRequest): Buffer => Buffer.from(AddIssuerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AddIssuerRequest => AddIssuerRequest.decode(value),
+    responseSerialize: (value: AddIssuerResponse): Buffer => Buffer.from(AddIssuerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AddIssuerResponse => AddIssuerResponse.decode(value),
+  },
+  /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
+  exportRecovery: {
+    path: "/beckon.v1.ControlService/ExportRecovery" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExportRecoveryRequest): Buffer =>
+      Buffer.from(ExportRecoveryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExportRecoveryRequest => ExportRecoveryRequest.decode(value),
+    responseSerialize: (value: ExportRecoveryResponse): Buffer =>
+      Buffer.from(ExportRecoveryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExportRecoveryResponse => ExportRecoveryResponse.decode(value),
+  },
+  importRecovery: {
+    path: "/beckon.v1.ControlService/ImportRecovery" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ImportRecoveryRequest): Buffer =>
+      Buffer.from(ImportRecoveryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImportRecoveryRequest => ImportRecoveryRequest.decode(value),
+    responseSerialize: (value: ImportRecoveryResponse): Buffer =>
+      Buffer.from(ImportRecoveryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImportRecoveryResponse => ImportRecoveryResponse.decode(value),
   },
   /** That node is a member no longer, for good: signed by an issuer, told to all. */
   removeMember: {
@@ -3635,6 +2252,8 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   showConfig: handleUnaryCall<ShowConfigRequest, ShowConfigResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
+  /** The same, telling how far it is; the last message is what it holds. Who lets go of it does not end it. */
+  backupInSteps: handleServerStreamingCall<BackupInStepsRequest, BackupInStepsResponse>;
   createMesh: handleUnaryCall<CreateMeshRequest, CreateMeshResponse>;
   createInvite: handleUnaryCall<CreateInviteRequest, CreateInviteResponse>;
   joinMesh: handleUnaryCall<JoinMeshRequest, JoinMeshResponse>;
@@ -3645,6 +2264,11 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   admit: handleUnaryCall<AdmitRequest, AdmitResponse>;
   /** This node gets another name, and a certificate with it. */
   renameNode: handleUnaryCall<RenameNodeRequest, RenameNodeResponse>;
+  /** That member lets others in, too. Where the root's key is. */
+  addIssuer: handleUnaryCall<AddIssuerRequest, AddIssuerResponse>;
+  /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
+  exportRecovery: handleUnaryCall<ExportRecoveryRequest, ExportRecoveryResponse>;
+  importRecovery: handleUnaryCall<ImportRecoveryRequest, ImportRecoveryResponse>;
   /** That node is a member no longer, for good: signed by an issuer, told to all. */
   removeMember: handleUnaryCall<RemoveMemberRequest, RemoveMemberResponse>;
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
@@ -4182,6 +2806,16 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: BackupResponse) => void,
   ): ClientUnaryCall;
+  /** The same, telling how far it is; the last message is what it holds. Who lets go of it does not end it. */
+  backupInSteps(
+    request: BackupInStepsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BackupInStepsResponse>;
+  backupInSteps(
+    request: BackupInStepsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BackupInStepsResponse>;
   createMesh(
     request: CreateMeshRequest,
     callback: (error: ServiceError | null, response: CreateMeshResponse) => void,
@@ -4289,6 +2923,53 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RenameNodeResponse) => void,
+  ): ClientUnaryCall;
+  /** That member lets others in, too. Where the root's key is. */
+  addIssuer(
+    request: AddIssuerRequest,
+    callback: (error: ServiceError | null, response: AddIssuerResponse) => void,
+  ): ClientUnaryCall;
+  addIssuer(
+    request: AddIssuerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AddIssuerResponse) => void,
+  ): ClientUnaryCall;
+  addIssuer(
+    request: AddIssuerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AddIssuerResponse) => void,
+  ): ClientUnaryCall;
+  /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
+  exportRecovery(
+    request: ExportRecoveryRequest,
+    callback: (error: ServiceError | null, response: ExportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  exportRecovery(
+    request: ExportRecoveryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  exportRecovery(
+    request: ExportRecoveryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  importRecovery(
+    request: ImportRecoveryRequest,
+    callback: (error: ServiceError | null, response: ImportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  importRecovery(
+    request: ImportRecoveryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ImportRecoveryResponse) => void,
+  ): ClientUnaryCall;
+  importRecovery(
+    request: ImportRecoveryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImportRecoveryResponse) => void,
   ): ClientUnaryCall;
   /** That node is a member no longer, for good: signed by an issuer, told to all. */
   removeMember(

@@ -19,12 +19,20 @@ import {
 } from "@grpc/grpc-js";
 import { AdmitRules } from "./admission.ts";
 import {
+  BecomeIssuerAnswer,
+  BecomeIssuerQuery,
+  IssuerKeyAnswer,
+  IssuerKeyQuery,
   LeaveAnswer,
   LeaveQuery,
   RemoveAnswer,
   RemoveQuery,
   RenameAnswer,
   RenameQuery,
+  RenewAnswer,
+  RenewIssuerAnswer,
+  RenewIssuerQuery,
+  RenewQuery,
   RevokedAnswer,
   RevokedQuery,
 } from "./membership.ts";
@@ -328,6 +336,10 @@ export interface Query {
     | { $case: "facts"; value: FactsQuery }
     | { $case: "find"; value: FindQuery }
     | { $case: "report"; value: NodeReportQuery }
+    | { $case: "renew"; value: RenewQuery }
+    | { $case: "issuerKey"; value: IssuerKeyQuery }
+    | { $case: "becomeIssuer"; value: BecomeIssuerQuery }
+    | { $case: "renewIssuer"; value: RenewIssuerQuery }
     | undefined;
 }
 
@@ -382,6 +394,10 @@ export interface Answer {
     | { $case: "facts"; value: FactsAnswer }
     | { $case: "find"; value: FindAnswer }
     | { $case: "report"; value: NodeReportAnswer }
+    | { $case: "renew"; value: RenewAnswer }
+    | { $case: "issuerKey"; value: IssuerKeyAnswer }
+    | { $case: "becomeIssuer"; value: BecomeIssuerAnswer }
+    | { $case: "renewIssuer"; value: RenewIssuerAnswer }
     | undefined;
 }
 
@@ -2585,6 +2601,18 @@ export const Query: MessageFns<Query> = {
       case "report":
         NodeReportQuery.encode(message.query.value, writer.uint32(1378).fork()).join();
         break;
+      case "renew":
+        RenewQuery.encode(message.query.value, writer.uint32(1922).fork()).join();
+        break;
+      case "issuerKey":
+        IssuerKeyQuery.encode(message.query.value, writer.uint32(1930).fork()).join();
+        break;
+      case "becomeIssuer":
+        BecomeIssuerQuery.encode(message.query.value, writer.uint32(1938).fork()).join();
+        break;
+      case "renewIssuer":
+        RenewIssuerQuery.encode(message.query.value, writer.uint32(1946).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2768,6 +2796,38 @@ export const Query: MessageFns<Query> = {
             }
 
             message.query = { $case: "report", value: NodeReportQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 240: {
+            if (tag !== 1922) {
+              break;
+            }
+
+            message.query = { $case: "renew", value: RenewQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 241: {
+            if (tag !== 1930) {
+              break;
+            }
+
+            message.query = { $case: "issuerKey", value: IssuerKeyQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 242: {
+            if (tag !== 1938) {
+              break;
+            }
+
+            message.query = { $case: "becomeIssuer", value: BecomeIssuerQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 243: {
+            if (tag !== 1946) {
+              break;
+            }
+
+            message.query = { $case: "renewIssuer", value: RenewIssuerQuery.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3152,6 +3212,18 @@ export const Answer: MessageFns<Answer> = {
       case "report":
         NodeReportAnswer.encode(message.answer.value, writer.uint32(1378).fork()).join();
         break;
+      case "renew":
+        RenewAnswer.encode(message.answer.value, writer.uint32(1922).fork()).join();
+        break;
+      case "issuerKey":
+        IssuerKeyAnswer.encode(message.answer.value, writer.uint32(1930).fork()).join();
+        break;
+      case "becomeIssuer":
+        BecomeIssuerAnswer.encode(message.answer.value, writer.uint32(1938).fork()).join();
+        break;
+      case "renewIssuer":
+        RenewIssuerAnswer.encode(message.answer.value, writer.uint32(1946).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3343,6 +3415,38 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.answer = { $case: "report", value: NodeReportAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 240: {
+            if (tag !== 1922) {
+              break;
+            }
+
+            message.answer = { $case: "renew", value: RenewAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 241: {
+            if (tag !== 1930) {
+              break;
+            }
+
+            message.answer = { $case: "issuerKey", value: IssuerKeyAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 242: {
+            if (tag !== 1938) {
+              break;
+            }
+
+            message.answer = { $case: "becomeIssuer", value: BecomeIssuerAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 243: {
+            if (tag !== 1946) {
+              break;
+            }
+
+            message.answer = { $case: "renewIssuer", value: RenewIssuerAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }

@@ -344,6 +344,9 @@ export interface Invocation {
   acceptedAtMs: number;
   /** Targets of all that led here, the root first, canonical. */
   ancestorTargets: string[];
+  /** W3C trace context: the sender's span of this attempt, or what it was given itself. Malformed, it is not there. */
+  traceparent: string;
+  tracestate: string;
 }
 
 export interface FlightEvent {
@@ -1471,6 +1474,8 @@ function createBaseInvocation(): Invocation {
     redriveOf: "",
     acceptedAtMs: 0,
     ancestorTargets: [],
+    traceparent: "",
+    tracestate: "",
   };
 }
 
@@ -1520,6 +1525,12 @@ export const Invocation: MessageFns<Invocation> = {
     }
     for (const v of message.ancestorTargets) {
       writer.uint32(122).string(v!);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(1602).string(message.traceparent);
+    }
+    if (message.tracestate !== "") {
+      writer.uint32(1610).string(message.tracestate);
     }
     return writer;
   },
@@ -1655,6 +1666,22 @@ export const Invocation: MessageFns<Invocation> = {
             }
 
             message.ancestorTargets.push(reader.string());
+            continue;
+          }
+          case 200: {
+            if (tag !== 1602) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
+          case 201: {
+            if (tag !== 1610) {
+              break;
+            }
+
+            message.tracestate = reader.string();
             continue;
           }
         }

@@ -17,10 +17,12 @@ beforeEach(async () => {
 
 afterEach(() => pair[Symbol.asyncDispose]());
 
+const trace = { traceId: '0af7651916cd43dd8448eb211c80319c', parentId: 'b7ad6b7169203331', flags: 1 };
+
 /** Held for a node that was not back in time. */
 async function expired(): ReturnType<LocalNode['invoke']> {
   await pair.separate();
-  const accepted = await pair.laptop.invoke('echo@desktop/main', 'do it', { holdMs: 1 });
+  const accepted = await pair.laptop.invoke('echo@desktop/main', 'do it', { holdMs: 1, trace });
   await pair.laptop.becomes(accepted.flightId, 'expired');
   return accepted;
 }
@@ -37,7 +39,8 @@ test('what expired is a dead letter, and redriven it is a new invocation of the 
   await pair.laptop.becomes(flightId, 'completed');
   expect(await pair.laptop.outputOf(flightId)).toBe('do it');
   const { invocation, flight } = await pair.laptop.client.getFlight(flightId);
-  expect(invocation).toMatchObject({ redriveOf: old.invocationId, addressTyped: 'echo@desktop/main', target: agent, limits: { holdMs: 24 * 3_600_000 } });
+  expect(invocation).toMatchObject({ redriveOf: old.invocationId, addressTyped: 'echo@desktop/main', target: agent, limits: { holdMs: 24 * 3_600_000 }, trace });
+  expect((await pair.desktop.client.getFlight(flightId)).invocation?.trace).toEqual(trace);
   expect(flight.caller).toBe(`uid:${process.getuid?.() ?? 0}`);
   expect((await pair.laptop.cli('flight', 'show', flightId, '--json')).json['flight']).toMatchObject({ redriveOf: old.invocationId });
   const traceOf = async (id: string) => (await pair.laptop.client.trace(id)).entries.map(({ fact }) => ({ what: fact.what, detail: fact.detail }));

@@ -1,0 +1,33 @@
+/** What a node's core counts of the work that is asked of it: closed lists, so that nobody who asks makes a new one. */
+import type { FailureReason } from '../domain/delivery.ts';
+import { errorCodes, toBrokerError } from '../domain/errors.ts';
+import type { ErrorCode } from '../domain/errors.ts';
+import { Counts, Distribution, secondBounds } from '../domain/measure.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { AcceptedFlight, AcceptedGroup } from './api.ts';
+
+/** An invocation of a local caller: stored, known by its key, or why not. */
+export type AcceptOutcome = 'accepted' | 'deduplicated' | ErrorCode;
+/** One that a peer brought: stored, known from before, cancelled before it came, put off as this node goes down, or why it was refused. */
+export type ForwardOutcome = 'received' | 'known' | 'cancelled_before' | 'draining' | FailureReason;
+
+export class BrokerMeasures {
+  readonly accepts = new Counts<AcceptOutcome>(['accepted', 'deduplicated', ...errorCodes]);
+  /** From the request to its commit, seconds; of those that were accepted. */
+  readonly acceptSeconds = new Distribution(secondBounds);
+  readonly forwards = new Counts<ForwardOutcome>(['received', 'known', 'cancelled_before', 'draining', 'denied', 'agent_offline', 'peer_rejected', 'overload']);
+}
+
+/** Counts how a request ends: of a group each of its flights, but one refusal. */
+export async function measured<Accepted extends AcceptedFlight | AcceptedGroup>({ accepts, acceptSeconds }: BrokerMeasures, clock: Clock, accept: () => Promise<Accepted>): Promise<Accepted> {
+  const beganAtMs = clock.monotonic();
+  try {
+    const accepted = await accept();
+    accepts.add(accepted.deduplicated ? 'deduplicated' : 'accepted', 'flights' in accepted ? accepted.flights.length : 1);
+    if (!accepted.deduplicated) acceptSeconds.observe((clock.monotonic() - beganAtMs) / 1000);
+    return accepted;
+  } catch (thrown) {
+    accepts.add(toBrokerError(thrown).code);
+    throw thrown;
+  }
+}

@@ -1,0 +1,107 @@
+/** The issuer's side of renewing: who asks is proven; what it gets is what the mesh knows of it, for another while. */
+import { conflict, denied, unavailable } from '../domain/errors.ts';
+import { formatDuration } from '../domain/duration.ts';
+import { peerFields } from '../domain/log-fields.ts';
+import type { Link } from '../domain/mesh-port.ts';
+import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
+import { namedSince } from '../domain/name-holder.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import { judgeRenewal, mostSkewMs } from '../domain/renewal.ts';
+import type { Member, Store } from '../domain/store-port.ts';
+import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import type { Chronicler } from './chronicler.ts';
+import type { CertificateWish } from './renaming.ts';
+import { removedKey } from './removal.ts';
+import type { Self } from './self.ts';
+
+export interface RenewalsParts {
+  readonly store: Store;
+  readonly self: Self;
+  readonly chronicler: Chronicler;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Against this mesh's root, now. @throws BrokerError `unauthenticated` */
+  readonly verify: (chain: CertificateChain) => PeerIdentity;
+  /** The same of one that may have ended, as of its end. */
+  readonly recognise: (chain: CertificateChain) => PeerIdentity;
+  /** Undefined: this node is no issuer. */
+  readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
+  /** That member's new certificate is to be told. */
+  readonly announce: (members: readonly Member[]) => void;
+}
+
+export class Renewals {
+  readonly #parts: RenewalsParts;
+  /** One after the other: what one writes the next has to see. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: RenewalsParts) {
+    this.#parts = parts;
+  }
+
+  /** To a member, over its session. @throws as `renew` */
+  async answer(link: Link, { nowMs }: Extract<MemberQuery, { type: 'renew' }>): Promise<PeerAnswer> {
+    return { type: 'renew', chain: await this.#inTurn(link.peer, nowMs) };
+  }
+
+  /**
+   * To a node that proved to hold the key of that certificate, which may have ended. @param askerNowMs its wall clock
+   * @throws BrokerError `denied` when this node is no issuer, when it left, or when it ended too long ago; `unauthenticated` for
+   * one that was removed, or for what is no certificate of this mesh; `conflict` when it needs none; `unavailable` for
+   * clocks that differ
+   */
+  async renew(chain: CertificateChain, askerNowMs: number): Promise<CertificateChain> {
+    return this.#inTurn(this.#parts.recognise(chain), askerNowMs);
+  }
+
+  #inTurn(shown: PeerIdentity, askerNowMs: number): Promise<CertificateChain> {
+    const made = this.#last.then(() => this.#renew(shown, askerNowMs));
+    this.#last = Promise.allSettled([made]);
+    return made;
+  }
+
+  async #renew(shown: PeerIdentity, askerNowMs: number): Promise<CertificateChain> {
+    const { store, self, clock } = this.#parts;
+    const nowMs = clock.now();
+    const revoked = store.read.revocation(shown.nodeId)?.revocation;
+    if (revoked !== undefined) throw removedKey(revoked.name, revoked.by);
+    if (Math.abs(nowMs - askerNowMs) > mostSkewMs) {
+      throw unavailable(`the clocks of ${shown.name} and ${self.name()} are ${formatDuration(Math.abs(nowMs - askerNowMs))} apart`, 'set the one that is wrong: a certificate made by it would hold for nobody');
+    }
+    const known = store.read.member(shown.nodeId);
+    if (known?.removed !== undefined) throw removedKey(known.name, known.removed.by);
+    if (known?.left !== undefined) throw denied(`${shown.name} has left the mesh`, 'it needs an invitation: beckon mesh invite');
+    const newest = known !== undefined && known.notBeforeMs > shown.notBeforeMs && known.notBeforeMs <= nowMs ? this.#known(known.chain, shown) : shown;
+    switch (judgeRenewal(newest, nowMs)) {
+      case 'late':
+        throw denied(`the certificate of ${newest.name} ended ${formatDuration(nowMs - newest.notAfterMs)} ago, and it can be renewed for 90d`, 'it needs an invitation: beckon mesh invite');
+      case 'early':
+        // It was renewed, and the answer got lost.
+        if (newest !== shown && known !== undefined) return known.chain;
+        throw conflict(`the certificate of ${newest.name} holds until ${new Date(newest.notAfterMs).toISOString()}, and needs no renewal yet`);
+      case 'sign':
+        return this.#sign(newest, known);
+    }
+  }
+
+  /** What is stored was verified when it came; an issuer that was removed since may have made it. */
+  #known(chain: CertificateChain, shown: PeerIdentity): PeerIdentity {
+    const newest = this.#parts.recognise(chain);
+    return newest.nodeId === shown.nodeId ? newest : shown;
+  }
+
+  async #sign(newest: PeerIdentity, known: Member | undefined): Promise<CertificateChain> {
+    const { store, self, chronicler, verify, certify, announce, log } = this.#parts;
+    const { nodeId, publicKey, name, owner, notBeforeMs } = newest;
+    const chain = await certify({ publicKey, name, owner, laterThanMs: notBeforeMs, namedSinceMs: namedSince(newest) });
+    if (chain === undefined) throw denied(`${self.name()} can’t renew certificates: it is no issuer`);
+    const made = verify(chain);
+    if (made.notAfterMs <= newest.notAfterMs) throw unavailable(`${self.name()} could not make one that ends later: its own certificate as an issuer ends`);
+    const since = made.namedSinceMs === undefined ? {} : { namedSinceMs: made.namedSinceMs };
+    const member: Member = { nodeId, name, owner, chain, notBeforeMs: made.notBeforeMs, ...since, addresses: known?.addresses ?? [] };
+    await store.write.renewMember({ stamp: chronicler.stamp(), member });
+    log.info({ ...peerFields(newest), to: new Date(made.notAfterMs).toISOString() }, 'the certificate of a member was renewed');
+    announce([member]);
+    return chain;
+  }
+}
