@@ -1,5 +1,6 @@
 /** G6 and G7: what the owner reports arrives whole and in order, and no side claims more than it knows. */
 import { createHash } from 'node:crypto';
+import { bytesOf } from '../../src/store/large-bytes.ts';
 import { agentKinds, expectedOutput } from './agents.ts';
 import { isTerminal, originated } from './books.ts';
 import type { Books, EventRecord, NodeBooks, Sides } from './books.ts';
@@ -51,7 +52,7 @@ function checkOutput({ id, origin, flight, ownerBooks, owned }: Sides, verdict: 
     const after = books.eventsOf.get(id)?.findLast((each) => each.kind === 'started')?.seq ?? 0;
     const hash = createHash('sha256');
     let bytes = 0;
-    const rows = books.db.prepare<[string, number], { bytes: Buffer }>("SELECT bytes FROM flight_events WHERE invocation_id = ? AND seq > ? AND stream = 'stdout' ORDER BY seq").iterate(id, after);
+    const rows = books.db.prepare<[string, number], { bytes: Buffer }>(`SELECT ${bytesOf('e')} AS bytes FROM flight_events e WHERE invocation_id = ? AND seq > ? AND stream = 'stdout' ORDER BY seq`).iterate(id, after);
     for (const row of rows) {
       hash.update(row.bytes);
       bytes += row.bytes.length;

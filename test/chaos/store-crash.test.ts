@@ -38,15 +38,24 @@ function contentOf(path: string): string {
   return JSON.stringify([content, flaws], undefined, 1);
 }
 
-function play(path: string, from: number, label = ''): ReturnType<typeof spawnSync> {
-  return spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', script, path, String(from), label], { encoding: 'utf8', timeout: 20_000 });
+/** What it loads is compiled once for all of them. */
+function playUntil(label: string, path: string): ReturnType<typeof spawnSync> {
+  return spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', script, path, label], { encoding: 'utf8', timeout: 20_000, env: { ...process.env, NODE_COMPILE_CACHE: join(directory, 'compiled') } });
+}
+
+async function playOn(path: string, from: number): Promise<void> {
+  const store = await openStore({ path, nodeId: storyNode, log: silentLog });
+  for (const { name, input } of story.slice(from)) await (store.write[name] as (input: unknown) => Promise<unknown>)(input);
+  await store.close();
 }
 
 describe('the labels', () => {
   test('are three steps of every write, and the story has them all', () => {
     expect(crashLabels).toHaveLength(writeNames.length * 3);
     expect(new Set(story.map(({ name }) => name))).toEqual(new Set(writeNames));
-    expect(new Set(states).size).toBe(states.length);
+    // A probe leaves nothing behind.
+    const probes = story.filter(({ name }) => name === 'probe').length;
+    expect(new Set(states).size).toBe(states.length - probes);
     for (const label of crashLabels) expect(parseCrashLabel(`${label}:2`).nth).toBe(2);
   });
 
@@ -56,15 +65,14 @@ describe('the labels', () => {
   });
 });
 
-test.each(crashLabels)('a process that dies at %s has the write whole or not at all, and goes on from there', (label) => {
+test.each(crashLabels)('a process that dies at %s has the write whole or not at all, and goes on from there', async (label) => {
   const { write, step } = parseCrashLabel(label);
   const at = story.findIndex(({ name }) => name === write);
   const path = join(directory, `${label.replace(':', '-')}.db`);
-  const died = play(path, 0, label);
+  const died = playUntil(label, path);
   expect([died.signal, died.stderr]).toEqual(['SIGKILL', '']);
   const stored = step === 'after-commit' ? at + 1 : at;
   expect(contentOf(path)).toBe(states[stored]);
-  const ended = play(path, stored);
-  expect([ended.status, ended.stderr]).toEqual([0, '']);
+  await playOn(path, stored);
   expect(contentOf(path)).toBe(states[story.length]);
 }, 30_000);

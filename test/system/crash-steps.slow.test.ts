@@ -1,6 +1,6 @@
 /** A node that dies at a labelled step of its store, on either side of a call: the call ends once, in a state that is true. */
-import { existsSync, readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
 import { GitRepository } from '../support/git-repository.ts';
@@ -11,8 +11,11 @@ const steps = ['before-begin', 'before-commit', 'after-commit'] as const;
 let cluster: Cluster;
 let laptop: TestNode;
 let desktop: TestNode;
+/** Of this test's call: the nodes live through all of them. */
+let key = '';
+let flightsBefore = 0;
 
-beforeEach(async () => {
+beforeAll(async () => {
   const meshed = await Cluster.meshed('laptop', 'desktop');
   ({ cluster, laptop, desktop } = meshed);
   const program = cluster.program('noting', `echo ran >> '${cluster.path('effects')}'\nsleep 0.1\necho done`);
@@ -22,9 +25,15 @@ beforeEach(async () => {
   repository.git('worktree', 'add', '--quiet', '-b', 'feature', cluster.path('feature'));
   await desktop.addAgent('looked', [program], ['--cwd', cluster.path('feature')]);
   await waitFor('the agents at the laptop', async () => ((await laptop.json(['agents']))['agents'] as Json[]).length === 2, { timeoutMs: 15_000 });
+}, 60_000);
+afterAll(() => cluster?.[Symbol.asyncDispose]());
+beforeEach(async ({ task }) => {
+  key = task.id;
+  flightsBefore = await flightCount();
+  rmSync(cluster.path('effects'), { force: true });
 });
-afterEach(() => cluster?.[Symbol.asyncDispose]());
 
+const flightCount = async (): Promise<number> => ((await laptop.json(['flights', '--limit', '500']))['flights'] as Json[]).length;
 const effects = (): number => (existsSync(cluster.path('effects')) ? readFileSync(cluster.path('effects'), 'utf8').split('\n').length - 1 : 0);
 
 async function dying(node: TestNode, label: string): Promise<void> {
@@ -46,19 +55,18 @@ type Agent = 'noting' | 'looked';
 
 /** The node may die before it answers. */
 async function invoke(agent: Agent): Promise<void> {
-  await laptop.beckon(['invoke', `@${agent}@desktop#main`, 'x', '--key', 'one', '--detach', '--json']);
+  await laptop.beckon(['invoke', `@${agent}@desktop#main`, 'x', '--key', key, '--detach', '--json']);
 }
 
 /** The same call again: where it ended, and how many there are. */
-async function ends(agent: Agent): Promise<{ state: string; keys: number }> {
+async function ends(agent: Agent): Promise<{ state: string; flights: number }> {
   const again = async (): Promise<Json | undefined> => {
-    const { events, code } = await laptop.invoke([`@${agent}@desktop#main`, 'x', '--key', 'one', '--hold', '60s'], { timeoutMs: 60_000 });
+    const { events, code } = await laptop.invoke([`@${agent}@desktop#main`, 'x', '--key', key, '--hold', '60s'], { timeoutMs: 60_000 });
     const last = events.at(-1);
     return code === 4 || last?.['type'] !== 'finished' ? undefined : last;
   };
   const last = await waitFor('the call to end', again, { timeoutMs: 60_000, pollMs: 200 });
-  const { flights } = await laptop.json(['flights']);
-  return { state: last['state'] as string, keys: (flights as Json[]).length };
+  return { state: last['state'] as string, flights: (await flightCount()) - flightsBefore };
 }
 
 /** What ran and was not written down as over may have run: all that can be said is that. */
@@ -72,7 +80,7 @@ describe('an owner that dies', () => {
     await invoke(agent);
     await revive(desktop);
     const isStart = label === 'start:after-commit' || (agent === 'noting' && label === 'receive:after-commit');
-    expect(await ends(agent)).toEqual({ state: isStart || beforeTheEnd.includes(label) ? 'indeterminate' : 'completed', keys: 1 });
+    expect(await ends(agent)).toEqual({ state: isStart || beforeTheEnd.includes(label) ? 'indeterminate' : 'completed', flights: 1 });
     // Started is written before anything is spawned: what died there did not run.
     expect(effects()).toBe(isStart ? 0 : 1);
   }, 90_000);
@@ -85,7 +93,7 @@ describe('an origin that dies', () => {
     await dying(laptop, label);
     await invoke(agent);
     await revive(laptop);
-    expect(await ends(agent)).toEqual({ state: 'completed', keys: 1 });
+    expect(await ends(agent)).toEqual({ state: 'completed', flights: 1 });
     expect(effects()).toBe(1);
   }, 90_000);
 });

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { lengthOf } from '../../src/store/large-bytes.ts';
 import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
 import { rows } from '../support/database.ts';
@@ -37,7 +38,7 @@ test.skipIf(process.platform !== 'linux')('an agent that prints 200 MB: all of i
   const expected = createHash('sha256').update('all work and no play\n'.repeat(Math.ceil(bytes / 21)).slice(0, bytes)).digest('hex');
   const id = String(last['invocationId'] ?? ((await laptop.json(['flights']))['flights'] as Json[])[0]?.['invocationId']);
   for (const node of [laptop, desktop]) {
-    const events = rows(node.databasePath, 'SELECT count(*) AS events, max(seq) AS most, sum(length(bytes)) AS bytes FROM flight_events WHERE invocation_id = ?', id);
+    const events = rows(node.databasePath, `SELECT count(*) AS events, max(seq) AS most, sum(${lengthOf('e')}) AS bytes FROM flight_events e WHERE invocation_id = ?`, id);
     expect(events).toMatchObject([{ bytes }]);
     expect(events[0]?.['events']).toBe(events[0]?.['most']);
     const { stdout } = await node.beckon(['flight', 'output', id], { timeoutMs: 60_000 });
