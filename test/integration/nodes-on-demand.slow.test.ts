@@ -65,7 +65,6 @@ test('an invocation between two that have no link is done within seconds, and th
   const began = performance.now();
   const { flightId } = await origin.invoke(address, 'hello');
   await origin.becomes(flightId, 'completed');
-  // 0.5 s on a machine with nothing else to do.
   expect(performance.now() - began).toBeLessThan(6_000);
   expect(await linked(origin)).toContain(owner.name);
   await rested();
