@@ -89,7 +89,7 @@ export class LogFile {
 
   #open(): void {
     const { path } = this.#parts;
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(path));
     const descriptor = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
     const { size, ino } = fstatSync(descriptor);
     this.#file = { descriptor, size, inode: ino };
@@ -141,4 +141,11 @@ export function asideNumbers(path: string): readonly number[] {
 function endsLine(descriptor: number, size: number): boolean {
   const last = Buffer.alloc(1);
   return readSync(descriptor, last, 0, 1, size - 1) === 1 && last[0] === 0x0a;
+}
+
+/** Not by `recursive`: where the directory above was removed while something is mounted there, Node's never returns. @throws the system's error */
+function makeDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }

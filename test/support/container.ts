@@ -105,7 +105,8 @@ export class Container {
 
   async kill(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    this.#process.kill('SIGKILL');
+    // Not `unshare`: what has become another user since is not killed with it.
+    process.kill(this.#first(), 'SIGKILL');
     await this.ended;
   }
 
