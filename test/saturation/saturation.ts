@@ -43,7 +43,7 @@ const slowCommitMs = 40;
 /** Nothing is answered any more, and not everything is: ms until that is given up. */
 const standstillMs = 60_000;
 /** See NOTES.md. */
-const bounds: Bounds = { mostBytes: 768 * 1024 * 1024, growth: 1.3, mostGapMs: 6_000, mostRoundTripMs: 2_000, mostTurnMs: { median: 50, ever: 250 } };
+const bounds: Bounds = { mostBytes: 1024 * 1024 * 1024, growth: 1.3, mostGapMs: 6_000, mostRoundTripMs: 2_000, mostTurnMs: { median: 50, ever: 250 } };
 /** Of a run that is too short for figures, on a machine that may be busy: nothing that would lead to suspicion. */
 const shortBounds: Bounds = { ...bounds, growth: Number.POSITIVE_INFINITY, mostGapMs: 9_000, mostRoundTripMs: 6_000, mostTurnMs: { median: 50, ever: 1_000 } };
 /** As `sh` has it, with the rest of the line as the command's words. */
