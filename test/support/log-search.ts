@@ -11,6 +11,8 @@ import { join } from 'node:path';
 const shortest = 16;
 const longest = 80;
 const mostTexts = 5_000;
+/** Of one text, bytes of it or characters. */
+const mostOfOne = 100_000;
 
 const tokens = [/bkn1\.[\w-]{10,}/, /flt_[0-9A-Z]{26}\.[\w-]{20,}/, /-----BEGIN/, /tskey-\w/];
 
@@ -42,7 +44,9 @@ function storedIn(path: string): Secret[] {
   const db = openOf(path);
   if (db === undefined) return [];
   try {
-    const column = (what: string, sql: string): Secret[] => db.prepare<[], { it: Buffer | string | null }>(sql).all().flatMap(({ it }) => secretsOf(what, it?.toString() ?? ''));
+    // No more than is looked for: a store may have a thousand tasks of 16 MiB.
+    const column = (what: string, sql: string): Secret[] =>
+      db.prepare<[number, number], { it: Buffer | string | null }>(`SELECT substr(it, 1, ?) AS it FROM (${sql}) LIMIT ?`).all(mostOfOne, mostTexts).flatMap(({ it }) => secretsOf(what, it?.toString() ?? ''));
     const list = (what: string, sql: string, from: number): Secret[] => db.prepare<[], { it: string }>(sql).all().flatMap(({ it }) => (JSON.parse(it) as string[]).slice(from).flatMap((each) => secretsOf(what, each.replace(/^\w+=/, ''))));
     return [
       ...column('a task', 'SELECT text AS it FROM payloads'),
@@ -74,7 +78,6 @@ function openOf(path: string): Database.Database | undefined {
 /** Each line of it that is long enough to be told from others; an id, an address or a path alone is no secret. */
 function secretsOf(what: string, text: string): Secret[] {
   return text
-    .slice(0, 100_000)
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line.length >= shortest && !/^(@|\/|\w{3}_[0-9A-Z]{26})\S*$/.test(line))
