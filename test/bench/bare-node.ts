@@ -8,7 +8,7 @@ import { root } from '../../scripts/run.ts';
 /** What `src` imports of others but with the first agent of the Agent Client Protocol, the first certificate that is issued, and the first diff. */
 export const libraries = [
   '@bufbuild/protobuf/wire', '@chainsafe/libp2p-noise', '@chainsafe/libp2p-yamux', '@grpc/grpc-js', '@libp2p/crypto/keys', '@libp2p/gossipsub', '@libp2p/peer-id', '@libp2p/tcp',
-  '@multiformats/multiaddr', 'better-sqlite3', 'commander', 'fastest-levenshtein', 'libp2p', 'multiformats/bases/base32', 'picocolors', 'pino', 'smol-toml', 'ulid', 'zod',
+  '@multiformats/multiaddr', 'better-sqlite3', 'commander', 'fastest-levenshtein', 'libp2p', 'multiformats/bases/base32', 'picocolors', 'pino', 'smol-toml', 'zod',
 ] as const;
 
 /** As `scripts/beckon` finds it. */
