@@ -11,6 +11,7 @@ import { createProjectProbe } from '../discovery/project.ts';
 import { readSeeds, SeedSource } from '../discovery/seeds.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { nameFrom, parseName } from '../domain/address.ts';
+import type { Act } from '../domain/audit.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
@@ -185,8 +186,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const unreachable = (): string | undefined => (self.mesh() === undefined ? 'this node is in no mesh' : network.addresses().length === 0 ? 'this node listens nowhere' : undefined);
   const health = await NodeHealth.open({ store, dbFile: paths.dbFile, refusal: () => broker.refusal(), unreachable, clock, log });
   const ends: CertificateEnds = new CertificateEnds({ store, clock, log, sessions: () => network.mesh.sessions(), onEnded: () => network.gossip.membersChanged() });
-  const revoked = (record: SignedRecord): Promise<unknown> =>
-    broker.membership.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
+  const revoked = (record: SignedRecord, act?: Act): Promise<unknown> =>
+    broker.membership.removal.received(record, act).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     nodeKey,
@@ -197,7 +198,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     standing,
     health,
     audit,
-    onRevoked: (record) => void revoked(record),
+    onRevoked: (record, act) => void revoked(record, act),
     version,
     listen,
     tailnet,

@@ -55,6 +55,8 @@ export class Renaming {
   readonly #parts: RenamingParts;
   /** A certificate may come back in the answer and, passed on by others, at the same moment. */
   #last: Promise<unknown> = Promise.resolve();
+  /** What was asked for here last, and by whom, whichever way the certificate comes back. */
+  #wish: { readonly name: string; readonly act: Act | undefined } | undefined;
 
   constructor(parts: RenamingParts) {
     this.#parts = parts;
@@ -69,9 +71,10 @@ export class Renaming {
     const was = membership.name;
     if (name === was) return { name, was };
     if (store.read.members().some((each) => each.name === name && each.nodeId !== self.nodeId && belongs(each))) throw taken(name);
+    this.#wish = { name, act };
     const { publicKey, notBeforeMs } = this.#parts.verify(membership.chain);
     const chain = (await this.#parts.certify({ publicKey, name, owner: membership.owner, laterThanMs: notBeforeMs })) ?? (await this.#ask(name));
-    await this.#take(chain, name, act);
+    await this.#take(chain, name);
     return { name, was };
   }
 
@@ -144,13 +147,13 @@ export class Renaming {
     );
   }
 
-  #take(chain: CertificateChain, name: string, act?: Act): Promise<void> {
-    const taken = this.#last.then(() => this.#store(chain, name, act));
+  #take(chain: CertificateChain, name: string): Promise<void> {
+    const taken = this.#last.then(() => this.#store(chain, name));
     this.#last = Promise.allSettled([taken]);
     return taken;
   }
 
-  async #store(chain: CertificateChain, name: string, act: Act | undefined): Promise<void> {
+  async #store(chain: CertificateChain, name: string): Promise<void> {
     const { store, self, chronicler, verify, onRenamed, onRenewed } = this.#parts;
     const identity = verify(chain);
     if (identity.nodeId !== self.nodeId || identity.name !== name || identity.owner !== self.owner()) {
@@ -159,9 +162,12 @@ export class Renaming {
     const own = store.read.membership()?.chain.leaf;
     if (own !== undefined && isSameCertificate(own, chain.leaf)) return;
     if (name === self.name()) {
-      await store.write.replaceOwnChain({ stamp: chronicler.stamp(), act, name, chain, untilMs: identity.notAfterMs });
+      await store.write.replaceOwnChain({ stamp: chronicler.stamp(), name, chain, untilMs: identity.notAfterMs });
       await onRenewed();
-    } else await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), act, name, chain }));
+    } else {
+      const act = this.#wish?.name === name ? this.#wish.act : undefined;
+      await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), act, name, chain }));
+    }
   }
 }
 
