@@ -179,7 +179,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   });
   let unjoinedName: string = wishedName ?? nameFrom(hostname().split('.')[0] ?? '') ?? 'node';
   const self = selfOf({ store, nodeId: nodeKey.nodeId, epoch, previousEpoch, version, unjoinedName: () => unjoinedName });
-  const isNamed = wishedName === undefined || (await renameNode({ store, membership, nodeKey, chronicler, to: wishedName }));
+  const starter: Act = { who: { is: 'user', id: `uid:${process.getuid?.() ?? 0}` }, from: { via: 'start' } };
+  const isNamed = wishedName === undefined || (await renameNode({ store, membership, nodeKey, chronicler, to: wishedName, act: starter }));
   const identity = await membership.load();
 
   const standing = new Standing(store);
@@ -319,7 +320,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   }
   await control.start();
   undo.defer(() => control.stop());
-  if (join !== undefined) await membership.joinMesh(join);
+  if (join !== undefined) await membership.joinMesh(join, starter);
   // Of a mesh that removed it a node remains until it leaves.
   const isMember = (): boolean => (store.read.membership() ?? store.read.removedFrom()) !== undefined;
   const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, hasLeft: (meshId) => store.read.hasLeft(asMeshId(meshId)), enter: (known, call) => membership.enter(known, call) });
@@ -329,7 +330,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   if (!offline) await writeRemembered(flagsFile, kept);
   let nameNote: string | undefined;
   if (!isNamed && !offline) {
-    await broker.renameNode(wishedName ?? '').catch((error: unknown) => {
+    await broker.as(starter).renameNode(wishedName ?? '').catch((error: unknown) => {
       const { message, hint } = toBrokerError(error);
       nameNote = `the name ${wishedName} was not given: ${message}${hint === undefined ? '' : `; ${hint}`}`;
       log.warn({}, nameNote);

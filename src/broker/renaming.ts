@@ -4,7 +4,7 @@
  */
 import { parseName } from '../domain/address.ts';
 import type { Act } from '../domain/audit.ts';
-import { BrokerError, conflict, denied, toBrokerError, unavailable } from '../domain/errors.ts';
+import { BrokerError, conflict, denied, overload, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import { belongs } from '../domain/membership.ts';
@@ -21,6 +21,9 @@ import type { Self } from './self.ts';
 
 const dialMs = 4_000;
 const askMs = 5_000;
+/** Names that a member is given in so long. */
+const mostNames = 20;
+const paceMs = 3_600_000;
 
 /** What a certificate is made for, and after which other one of the same node it has to come. */
 export interface CertificateWish {
@@ -55,6 +58,8 @@ export class Renaming {
   readonly #parts: RenamingParts;
   /** A certificate may come back in the answer and, passed on by others, at the same moment. */
   #last: Promise<unknown> = Promise.resolve();
+  /** When each member asked lately, monotonic. */
+  readonly #given = new Map<NodeId, readonly number[]>();
   /** What was asked for here last, and by whom, whichever way the certificate comes back. */
   #wish: { readonly name: string; readonly act: Act | undefined } | undefined;
 
@@ -101,6 +106,7 @@ export class Renaming {
 
   /** To a member that wants another name. @throws `denied` when this node is no issuer, `conflict` when the name is another's */
   async answer(link: Link, { name: text }: Extract<MemberQuery, { type: 'rename' }>): Promise<PeerAnswer> {
+    this.#checkPace(link.peer);
     const { store, self, chronicler, certify, verify, announce, log } = this.#parts;
     const { peer } = link;
     const name = parseName(text);
@@ -145,6 +151,14 @@ export class Renaming {
       issuers.length === 0 ? 'only an issuer can give another name, and this node has not met one yet' : `only an issuer can give another name, and none can be reached: ${named}`,
       `this node is still ${self.name()}; when one of them is up and linked (beckon peers), say it again: beckon mesh rename ${name}`,
     );
+  }
+
+  /** Each name stays in the audit for ever. @throws BrokerError `overload` */
+  #checkPace({ nodeId, name }: PeerIdentity): void {
+    const nowMs = this.#parts.clock.monotonic();
+    const lately = (this.#given.get(nodeId) ?? []).filter((atMs) => nowMs - atMs < paceMs);
+    if (lately.length >= mostNames) throw overload(`${name} was given ${mostNames} names in the last hour`, paceMs);
+    this.#given.set(nodeId, [...lately, nowMs]);
   }
 
   #take(chain: CertificateChain, name: string): Promise<void> {
