@@ -68,6 +68,10 @@ export interface BrokerParts extends MembershipPorts {
   readonly standing?: () => Pick<NodeStatus, 'refused'>;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
+  /** Rules of this node's file; none when left out. */
+  readonly policyFile?: PolicyFile;
+  /** What the tailnet says of callers; nothing when left out. */
+  readonly standings?: CallerStandings | undefined;
   readonly notifier: Notifier;
   readonly wishes?: Wishes;
   /** Where it counts; undefined: nowhere. */

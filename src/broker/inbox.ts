@@ -100,6 +100,7 @@ export class Inbox {
       this.#putOff(link, message);
       return;
     }
+    await this.#parts.policy.settled(link.peer);
     const refusal = this.#judge(link, invocation);
     if (refusal !== undefined) {
       this.#reject(link, invocation.id, refusal.reason, refusal.error);
