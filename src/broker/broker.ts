@@ -54,6 +54,7 @@ import { Rollback } from './rollback.ts';
 import { Runner } from './runner.ts';
 import { Sessions } from './sessions.ts';
 import { Sharing } from './sharing.ts';
+import { PeerSight } from './sight.ts';
 import { statusOf } from './status.ts';
 import { Waiting } from './waiting.ts';
 import { watchAgents } from './watch-agents.ts';
@@ -163,7 +164,7 @@ export class Broker implements BrokerApi, Startable {
       },
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
-    this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
+    this.#relay = new ReplyRelay({ self, mesh, sight: new PeerSight({ store, self }), replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     this.membership = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },

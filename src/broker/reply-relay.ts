@@ -12,6 +12,7 @@ import type { ReplyInput, WaitingView } from './api.ts';
 import { mayControl } from './policy.ts';
 import type { Replies, ReplyResult } from './replies.ts';
 import type { Self } from './self.ts';
+import type { PeerSight } from './sight.ts';
 
 /** For the way there and back, on top of what the other node waits. */
 const onTheWayMs = 5000;
@@ -23,6 +24,7 @@ export interface ReplyRelayParts {
   readonly replies: Replies;
   readonly find: (argument: string) => Flight;
   readonly waiting: () => Promise<WaitingView>;
+  readonly sight: Pick<PeerSight, 'flight'>;
 }
 
 export class ReplyRelay {
@@ -60,7 +62,7 @@ export class ReplyRelay {
       by: `${by} on ${peer.name}`,
       waitMs: Math.min(waitMs, longestWaitMs),
     });
-    return { type: 'reply', ...given };
+    return { type: 'reply', ...given, flight: this.#parts.sight.flight(peer, given.flight) };
   }
 
   #isKnown(argument: string): boolean {

@@ -31,6 +31,7 @@ function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerE
     self: { nodeId: nodeIdFor(9), owner: () => 'ada' },
     mesh: () => ({ link, want: (id: NodeId) => Promise.resolve(link(id)) }),
     replies: { give: async (each: unknown) => (given.push(each), { flight, request: 'req_1', confirmed: true }) },
+    sight: { flight: (_peer: unknown, each: Flight) => each },
     find: () => {
       if (options.known === true) return flight;
       throw notFound('not here');
