@@ -7,6 +7,8 @@ export interface Paths {
   /** BECKON_HOME, when it is set: all the others are below it. */
   readonly home?: string;
   readonly configFile: string;
+  /** Who may do what with the agents of this machine; beside the config. */
+  readonly policyFile: string;
   /** What the node is given as a service, captured from a shell. */
   readonly environmentFile: string;
   /** Database, keys, lock, logs. */
@@ -39,6 +41,7 @@ export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory
   return {
     ...(home === undefined ? {} : { home }),
     configFile: join(configDir, 'config.toml'),
+    policyFile: join(configDir, 'policy.toml'),
     stateDir,
     environmentFile: join(stateDir, 'service.env'),
     dbFile: join(stateDir, 'beckon.db'),

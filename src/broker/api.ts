@@ -349,10 +349,7 @@ export interface BrokerApi extends ProjectsApi, OperatorApi, IssuerApi, PolicyAp
   replyToFlight(input: ReplyInput): Promise<{ flight: Flight; request: string; confirmed: boolean }>;
   listWaiting(): Promise<WaitingView>;
 
-  /**
-   * Everything in the worktree of an isolated flight against the commit that it began at. @throws `conflict` for a flight without one
-   * that is kept, `unavailable` when its owner does not answer
-   */
+  /** Everything in an isolated flight's worktree against the commit that it began at. @throws `conflict` where none is kept, `unavailable` when its owner does not answer */
   readDiff(idArgument: string): AsyncIterable<DiffPart>;
   /** Its owner removes the worktree. `tree`: of the diff that was fetched. @throws as `readDiff`, and `conflict` when there is more in it than was fetched */
   settleWorktree(input: { id: string; verb: WorktreeVerb; tree?: string; by: string }): Promise<SettledWorktree>;

@@ -6,6 +6,7 @@ import type { Harness, Orphans } from '../domain/harness-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
+import type { CallerStandings, PolicyFile } from '../domain/policy-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, Random, RecordSeal, UlidSource } from '../domain/ports.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';

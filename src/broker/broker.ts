@@ -40,8 +40,7 @@ import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { wantOwed } from './owed.ts';
 import { NodePresence } from './presence.ts';
-import { Policy } from './policy.ts';
-import { PolicyDesk } from './policy-desk.ts';
+import { judgementOf, PolicyDesk } from './policy-desk.ts';
 import { Projects } from './projects.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
@@ -109,7 +108,7 @@ export class Broker implements BrokerApi, Startable {
     this.#nodes = new Nodes({ store, self });
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
-    const policy = new Policy({ store, self, file: parts.policyFile, standings: parts.standings, membersRevision: () => this.registry.state.revision });
+    const { policy, sight } = judgementOf(parts, () => this.registry.state.revision);
     this.#callers = new FlightCallers({ store, self, traces, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run), traces });
@@ -143,7 +142,7 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
-    this.policy = new PolicyDesk({ ...{ policy, file: parts.policyFile ?? noPolicyFile, standings: parts.standings ?? noStandings, sharing: this.#sharing, store, self, nodes: this.#nodes, log }, linked: () => mesh().links().map(({ peer }) => peer.nodeId), find: (address) => this.#resolver.find(address), wake: () => this.#runner.wakeAll() });
+    this.policy = new PolicyDesk({ ...{ ...parts, policy, sharing: this.#sharing, nodes: this.#nodes }, find: (address) => this.#resolver.find(address), wake: () => this.#runner.wakeAll(), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
       ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, traces, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
@@ -154,8 +153,8 @@ export class Broker implements BrokerApi, Startable {
     this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
     this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
-    this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock, policy });
-    this.#operator = new Operator({ ...{ store, self, mesh, policy, chronicler, clock, isDraining, certificateEnd: parts.certificateEnd, standing: parts.standing }, nodes: this.#nodes, flights: this.#flights });
+    this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock, sight });
+    this.#operator = new Operator({ ...{ store, self, mesh, sight, chronicler, clock, isDraining, certificateEnd: parts.certificateEnd, standing: parts.standing }, nodes: this.#nodes, flights: this.#flights });
     this.#replies = new Replies({
       ...{ store, self, mesh, feed, chronicler, clock, policy },
       find: (id) => this.#flights.find(id),
@@ -166,7 +165,7 @@ export class Broker implements BrokerApi, Startable {
       },
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
-    this.#relay = new ReplyRelay({ self, mesh, policy, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
+    this.#relay = new ReplyRelay({ self, mesh, policy, sight, targetOf: (id) => store.read.flight(id)?.target, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     this.membership = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
@@ -209,7 +208,6 @@ export class Broker implements BrokerApi, Startable {
     await this.#notifications.start();
     await this.#sharing.start();
     this.#hasRecovered = true;
-    await this.policy.start();
     await this.membership.removal.start();
     await this.#deadlines.start();
     await this.#agents.refreshAvailability();
@@ -251,10 +249,9 @@ export class Broker implements BrokerApi, Startable {
     await this.#runner.drain(this.#forced.signal);
     await this.#closeHarnesses();
     await this.#notifications.stop();
-    await this.policy.stop();
     await this.#presence.stop();
     await this.#housekeeping.stop();
-    await Promise.all([this.membership.renewal.stop(), this.membership.appointing.stop()]);
+    await Promise.all([this.membership.renewal.stop(), this.membership.appointing.stop(), this.policy.stop()]);
     await this.#projects.stop();
     await this.registry.stop();
     await this.#rollback.stop();

@@ -11,8 +11,8 @@ import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../do
 import type { Store } from '../domain/store-port.ts';
 import type { Flights } from './flights.ts';
 import type { Nodes } from './nodes.ts';
-import { mayInspect } from './policy.ts';
 import type { Self } from './self.ts';
+import type { PeerSight } from './sight.ts';
 
 const askMs = 5000;
 
@@ -23,13 +23,16 @@ export interface InspectionParts {
   readonly nodes: Nodes;
   readonly flights: Flights;
   readonly clock: Clock;
+  readonly sight: PeerSight;
 }
 
 export class Inspection {
   readonly #parts: InspectionParts;
+  readonly #sight: PeerSight;
 
   constructor(parts: InspectionParts) {
     this.#parts = parts;
+    this.#sight = parts.sight;
   }
 
   async listFlights(filter: FlightFilter & { node?: string; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>> {
@@ -74,22 +77,27 @@ export class Inspection {
     return { nodeId, name: nodes.nameOf(nodeId), address: peer?.address ?? '', rttMs };
   }
 
-  /** A peer's question. What it may see: what it is a party to, and everything if it has the same owner identity. */
+  /** A peer's question: nodes of the same owner identity see all, whoever else has `inspect` sees text only where it has a part. */
   async answer(link: Link, query: InspectionQuery): Promise<PeerAnswer> {
     const { inspect, read } = this.#parts.store;
     if (query.type === 'ping') return { type: 'ping', nowMs: this.#parts.clock.now() };
-    const refusal = mayInspect(link.peer, this.#parts.self);
+    const { peer } = link;
     if (query.type === 'standings') {
       const known = query.invocationIds.map((each) => read.flight(flightOfInvocation(each))).filter((each) => each !== undefined);
       // An owner is told of what it was given, and of nothing else.
-      const given = known.filter((each) => each.originNodeId === this.#parts.self.nodeId && each.ownerNodeId === link.peer.nodeId);
+      const given = known.filter((each) => each.originNodeId === this.#parts.self.nodeId && each.ownerNodeId === peer.nodeId);
       return { type: 'standings', standings: given.map(({ invocationId, lastSeq, state }) => ({ invocationId, lastSeq, terminal: isTerminal(state) })) };
     }
+    const refusal = await this.#sight.refusalOf(peer);
     if (refusal !== undefined) throw refusal;
-    const page = { limit: query.limit, ...(query.after === undefined ? {} : { after: query.after }) };
-    return query.type === 'flights'
-      ? { type: 'flights', page: await inspect.flights(query.filter, page) }
-      : { type: 'deliveries', page: await inspect.deliveries(query.filter, page) };
+    const wanted = { limit: query.limit, ...(query.after === undefined ? {} : { after: query.after }) };
+    const seesAll = this.#sight.seesAll(peer);
+    if (query.type === 'flights') {
+      const page = await inspect.flights(query.filter, wanted);
+      return { type: 'flights', page: seesAll ? page : { ...page, items: page.items.map((each) => this.#sight.flight(peer, each)) } };
+    }
+    const page = await inspect.deliveries(query.filter, wanted);
+    return { type: 'deliveries', page: seesAll ? page : { ...page, items: page.items.map((each) => this.#sight.delivery(peer, each)) } };
   }
 
   #elsewhere(node: string | undefined): NodeId | undefined {

@@ -4,38 +4,42 @@ import type { Candidate } from '../domain/candidate.ts';
 import { conflict } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
+import type { Mesh } from '../domain/mesh-port.ts';
 import { textOfCaller, parseCaller } from '../domain/policy-caller.ts';
 import type { CallerPattern } from '../domain/policy-caller.ts';
 import { ownRule, rulesOfShares } from '../domain/policy.ts';
 import type { PolicyCaller, Rule } from '../domain/policy.ts';
+import { noPolicyFile, noStandings } from '../domain/policy-port.ts';
 import type { CallerStanding, CallerStandings, PolicyFile } from '../domain/policy-port.ts';
-import type { Log, Startable } from '../domain/ports.ts';
+import type { Log } from '../domain/ports.ts';
 import { partyOf } from '../domain/sharing.ts';
 import type { ShareView } from '../domain/sharing.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Nodes } from './nodes.ts';
 import type { PolicyApi, PolicyCheck, PolicyCheckInput, PolicyView, RuleView, StandingView } from './policy-api.ts';
-import type { Policy } from './policy.ts';
+import { Policy } from './policy.ts';
 import type { Self } from './self.ts';
 import type { Sharing } from './sharing.ts';
+import { PeerSight } from './sight.ts';
 
 /** Shown at most: an answer is one message. */
 const mostShares = 1_000;
 
 export interface PolicyDeskParts {
   readonly policy: Policy;
-  readonly file: PolicyFile;
-  readonly standings: CallerStandings;
+  readonly policyFile?: PolicyFile;
+  readonly standings?: CallerStandings | undefined;
   readonly sharing: Pick<Sharing, 'settleAll'>;
   readonly store: Pick<Store, 'read'>;
   readonly self: Self;
   readonly nodes: Pick<Nodes, 'nameOf'>;
-  /** Peers with a session now. */
-  readonly linked: () => readonly NodeId[];
+  readonly mesh: () => Pick<Mesh, 'links'>;
   /** @throws `not_found`, `ambiguous`, `invalid` */
   readonly find: (address: string) => Candidate;
   /** What waited to be judged can be looked at again. */
   readonly wake: () => void;
+  /** Whether flights of this store may be ended: not while a command has it for a moment, nor before what a dead node left is settled. */
+  readonly isLive: () => boolean;
   readonly log: Log;
 }
 
@@ -48,39 +52,43 @@ interface Asked {
 
 const nobody = '' as NodeId;
 
-export class PolicyDesk implements PolicyApi, Startable {
+/** What judges callers, and what of this node's work they may see. @param membersRevision counts up with every change of who is a member */
+export function judgementOf({ store, self, policyFile: file, standings }: Pick<PolicyDeskParts, 'store' | 'self' | 'policyFile' | 'standings'>, membersRevision: () => number): { readonly policy: Policy; readonly sight: PeerSight } {
+  const policy = new Policy({ store, self, file, standings, membersRevision });
+  return { policy, sight: new PeerSight({ store, self, policy }) };
+}
+
+export class PolicyDesk implements PolicyApi {
   readonly #parts: PolicyDeskParts;
-  #isRunning = false;
+  readonly #file: PolicyFile;
+  readonly #standings: CallerStandings;
+  #isStopped = false;
   #isQueued = false;
   #settling: Promise<void> = Promise.resolve();
 
   constructor(parts: PolicyDeskParts) {
     this.#parts = parts;
-    parts.file.onChange(() => this.#changed());
-    parts.standings.onChange(() => this.#changed());
-  }
-
-  /** From now on queued work follows the rules. */
-  start(): Promise<void> {
-    this.#isRunning = true;
-    return Promise.resolve();
+    this.#file = parts.policyFile ?? noPolicyFile;
+    this.#standings = parts.standings ?? noStandings;
+    this.#file.onChange(() => this.#changed());
+    this.#standings.onChange(() => this.#changed());
   }
 
   async stop(): Promise<void> {
-    this.#isRunning = false;
+    this.#isStopped = true;
     await this.#settling;
   }
 
   async showPolicy(): Promise<PolicyView> {
-    const { store, self, file, linked } = this.#parts;
+    const { store, self, mesh } = this.#parts;
     const addresses = store.read.ownRegistrations().map(({ address }) => address);
     const shared = addresses.flatMap((address) => rulesOfShares(address, store.read.shares(address)));
-    const nodeIds = linked();
-    const carried = nodeIds.flatMap((nodeId) => this.#parts.standings.standingOf(nodeId).rules);
-    const rules = [ownRule(self.owner()), ...file.rules, ...shared.slice(0, mostShares), ...carried];
+    const nodeIds = mesh().links().map(({ peer }) => peer.nodeId);
+    const carried = nodeIds.flatMap((nodeId) => this.#standings.standingOf(nodeId).rules);
+    const rules = [ownRule(self.owner()), ...this.#file.rules, ...shared.slice(0, mostShares), ...carried];
     return {
       owner: self.owner(),
-      file: await file.view(),
+      file: await this.#file.view(),
       rules: rules.map((rule) => this.#view(rule)),
       moreShares: Math.max(0, shared.length - mostShares),
       callers: nodeIds.map((nodeId) => this.#standingView(nodeId)),
@@ -100,11 +108,12 @@ export class PolicyDesk implements PolicyApi, Startable {
   }
 
   #changed(): void {
-    if (!this.#isRunning || this.#isQueued) return;
+    if (this.#isStopped || this.#isQueued) return;
     this.#isQueued = true;
-    const { sharing, wake, log } = this.#parts;
+    const { sharing, wake, isLive, log } = this.#parts;
     this.#settling = this.#settling.then(async () => {
       this.#isQueued = false;
+      if (this.#isStopped || !isLive()) return;
       try {
         const { ended } = await sharing.settleAll();
         if (ended > 0) log.warn({ ended }, 'queued work that the rules do not allow any more has ended: denied');
@@ -117,7 +126,7 @@ export class PolicyDesk implements PolicyApi, Startable {
 
   /** @throws BrokerError */
   #asked(text: string): Asked {
-    const { store, self, standings } = this.#parts;
+    const { store, self } = this.#parts;
     const members = [{ nodeId: self.nodeId, name: self.name(), owner: self.owner() }, ...store.read.members().filter((each) => belongs(each) && each.nodeId !== self.nodeId)];
     const hypothetical = (owner: string, words: string): Asked => ({
       caller: { nodeId: nobody, name: '', owner },
@@ -136,7 +145,7 @@ export class PolicyDesk implements PolicyApi, Startable {
     if (party.with !== 'node') return hypothetical(party.with === 'person' ? party.name : '', `a machine of ${text}`);
     const found = members.find(({ nodeId }) => nodeId === party.nodeId);
     const { name, owner } = found ?? { name: party.nodeId, owner: '' };
-    const { tailnet } = standings.standingOf(party.nodeId);
+    const { tailnet } = this.#standings.standingOf(party.nodeId);
     const notes = tailnet.kind === 'known' || party.nodeId === self.nodeId ? [] : [`no tags and capabilities of it are known: ${tailnet.why}`];
     return { caller: { nodeId: party.nodeId, name, owner }, words: `${owner} (${name})`, notes: party.nodeId === self.nodeId ? ['what this node asks of its own agents is not judged at all'] : notes };
   }
@@ -163,7 +172,7 @@ export class PolicyDesk implements PolicyApi, Startable {
   }
 
   #standingView(nodeId: NodeId): StandingView {
-    const { tailnet } = this.#parts.standings.standingOf(nodeId);
+    const { tailnet } = this.#standings.standingOf(nodeId);
     const view = { nodeId, name: this.#parts.nodes.nameOf(nodeId), kind: tailnet.kind };
     return tailnet.kind === 'known' ? { ...view, why: '', tags: tailnet.tags, capabilities: [...tailnet.capabilities].toSorted() } : { ...view, why: tailnet.why, tags: [], capabilities: [] };
   }

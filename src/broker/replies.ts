@@ -15,6 +15,7 @@ import type { ReplyInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { readFlight } from './follow.ts';
+import type { Policy } from './policy.ts';
 import type { Self } from './self.ts';
 import { until } from './until.ts';
 

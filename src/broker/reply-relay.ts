@@ -4,25 +4,31 @@
  */
 import { BrokerError, notFound, unavailable } from '../domain/errors.ts';
 import { flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
+import type { FlightId } from '../domain/ids.ts';
 import type { AnswerTo, RelayedReply } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Flight } from '../domain/records.ts';
 import { checkReply } from '../domain/request.ts';
 import type { ReplyInput, WaitingView } from './api.ts';
-import { mayControl } from './policy.ts';
+import type { Policy } from './policy.ts';
 import type { Replies, ReplyResult } from './replies.ts';
 import type { Self } from './self.ts';
+import type { PeerSight } from './sight.ts';
 
 /** For the way there and back, on top of what the other node waits. */
 const onTheWayMs = 5000;
 const longestWaitMs = 60_000;
 
 export interface ReplyRelayParts {
+  readonly policy: Pick<Policy, 'refusalFor'>;
   readonly self: Self;
   readonly mesh: () => Mesh;
   readonly replies: Replies;
   readonly find: (argument: string) => Flight;
+  /** Of a flight that is known here. */
+  readonly targetOf: (id: FlightId) => string | undefined;
   readonly waiting: () => Promise<WaitingView>;
+  readonly sight: Pick<PeerSight, 'flight'>;
 }
 
 export class ReplyRelay {
@@ -51,16 +57,17 @@ export class ReplyRelay {
 
   /** A peer's person replies by way of this node. */
   async answer({ peer }: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
-    const refusal = mayControl(peer, this.#parts.self);
+    const id = flightOfInvocation(invocationId);
+    const refusal = await this.#parts.policy.refusalFor(peer, 'control', this.#parts.targetOf(id));
     if (refusal !== undefined) throw refusal;
     const given = await this.#parts.replies.give({
-      id: flightOfInvocation(invocationId),
+      id,
       ...(request === '' ? {} : { request }),
       reply,
       by: `${by} on ${peer.name}`,
       waitMs: Math.min(waitMs, longestWaitMs),
     });
-    return { type: 'reply', ...given };
+    return { type: 'reply', ...given, flight: this.#parts.sight.flight(peer, given.flight) };
   }
 
   #isKnown(argument: string): boolean {
