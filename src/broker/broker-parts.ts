@@ -1,4 +1,5 @@
 /** What a node's core is given from outside. */
+import type { Audit } from '../domain/audit.ts';
 import type { Check } from '../domain/checks.ts';
 import type { FlightTokens } from '../domain/flight-token.ts';
 import type { Gossip } from '../domain/gossip-port.ts';
@@ -40,6 +41,7 @@ export interface BrokerParts extends MembershipPorts {
   readonly probe: ProjectProbe;
   readonly projects: Pick<ProjectsParts, 'ports' | 'config' | 'onConfigChanged'>;
   readonly chronicler: Chronicler;
+  readonly audit: Audit;
   readonly clock: Clock;
   readonly random: Random;
   readonly ulids: UlidSource;
