@@ -115,7 +115,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   // What is kept for a bare `up` later; what counts now is what the config makes of it.
   let kept = mergeFlags(remembered, givenFlags);
   const config = await LiveConfig.open({ paths, env, given: givenFlags, remembered, log });
-  const policy = offline ? undefined : await LivePolicy.open({ path: paths.policyFile, uid: process.getuid?.() ?? 0, log });
+  const policy = offline ? undefined : await LivePolicy.open({ path: paths.policyFile, seenPath: paths.policySeenFile, uid: process.getuid?.() ?? 0, log });
   logControl?.apply(config.now);
   config.onChange(() => logControl?.apply(config.now));
   const { flags } = config;
@@ -149,6 +149,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   anchor.heard(store.read.auditHead());
   const audit = new AuditBook({ write: store.write, chronicler, clock, log });
   undo.defer(() => audit.stop());
+  await policy?.recordIn(audit);
   const keepMark = markKeeper(paths.epochFile, store, epoch);
   await keepMark();
   undo.defer(keepMark);

@@ -18,6 +18,8 @@ export interface Paths {
   readonly epochFile: string;
   /** How far the audit has come. */
   readonly auditFile: string;
+  /** Which policy file was in force last. */
+  readonly policySeenFile: string;
   /** Up to which fact its spans were told. */
   readonly tracesFile: string;
   /** That other nodes refuse this one as a copy; there while they do. */
@@ -49,6 +51,7 @@ export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory
     dbFile: join(stateDir, 'beckon.db'),
     epochFile: join(stateDir, 'beckon.epoch'),
     auditFile: join(stateDir, 'beckon.audit'),
+    policySeenFile: join(stateDir, 'beckon.policy'),
     tracesFile: join(stateDir, 'beckon.traces'),
     cloneFile: join(stateDir, 'clone.json'),
     lockFile: join(stateDir, 'beckon.lock'),

@@ -2,6 +2,7 @@
  * The policy file: TOML, a table `[[allow]]` or `[[deny]]` a rule. What it does not know it refuses, and says where; a
  * file with one flaw has no rules at all, since what is left out of it might have been a denial.
  */
+import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { ConfigFlaw } from '../domain/config-view.ts';
 import type { Rule } from '../domain/policy.ts';
@@ -14,6 +15,8 @@ export interface ReadPolicy {
   /** For messages. */
   readonly path: string;
   readonly exists: boolean;
+  /** SHA-256 of the file, in hex; empty for none, and for one that can't be read. */
+  readonly hash: string;
   readonly rules: readonly Rule[];
   /** With one there are no rules. */
   readonly flaws: readonly ConfigFlaw[];
@@ -33,22 +36,23 @@ export function parsePolicyFile(text: string, path: string): ReadPolicy {
 }
 
 function policyOf(path: string, file: TomlFile): ReadPolicy {
-  if (file.kind === 'absent') return { path, exists: false, rules: [], flaws: [] };
-  if (file.kind === 'broken') return { path, exists: true, rules: [], flaws: [{ source: path, ...file.flaw }] };
+  if (file.kind === 'absent') return { path, exists: false, hash: '', rules: [], flaws: [] };
+  if (file.kind === 'broken') return { path, exists: true, hash: '', rules: [], flaws: [{ source: path, ...file.flaw }] };
   const { table, places } = file;
+  const hash = createHash('sha256').update(file.text).digest('hex');
   const read = policySchema.safeParse(table);
   if (read.success) {
     const rules = compile(read.data, (effect, index) => {
       const { line = 1, column = 1 } = places.valueOf([effect, index]) ?? {};
       return { kind: 'file', where: `${basename(path)}:${line}:${column}` };
     });
-    return { path, exists: true, rules, flaws: [] };
+    return { path, exists: true, hash, rules, flaws: [] };
   }
   const flaws = flawsOfIssues(read.error.issues, table, places, {
     knownAt: (at) => Object.keys(at.length === 0 ? policySchema.shape : ruleInFile.shape),
     hintAt: () => example,
   });
-  return { path, exists: true, rules: [], flaws: flaws.map((each) => ({ source: path, ...each })) };
+  return { path, exists: true, hash, rules: [], flaws: flaws.map((each) => ({ source: path, ...each })) };
 }
 
 /** Whoever can change it decides who may do what here. */

@@ -10,7 +10,7 @@ const mostBytes = 1024 * 1024;
 
 type Flaw = Omit<ConfigFlaw, 'source'>;
 
-export type TomlFile = { readonly kind: 'absent' } | { readonly kind: 'broken'; readonly flaw: Flaw } | { readonly kind: 'read'; readonly table: unknown; readonly places: TomlPlaces };
+export type TomlFile = { readonly kind: 'absent' } | { readonly kind: 'broken'; readonly flaw: Flaw } | { readonly kind: 'read'; readonly text: string; readonly table: unknown; readonly places: TomlPlaces };
 
 /** Of an open file, beyond its contents. @returns why it is not to be read; undefined: it may be */
 export type Distrust = (stat: { readonly uid: number; readonly mode: number }) => Flaw | undefined;
@@ -27,7 +27,7 @@ export async function readTomlFile(path: string, distrust: Distrust = () => unde
 
 export function parseToml(text: string): Exclude<TomlFile, { kind: 'absent' }> {
   try {
-    return { kind: 'read', table: parse(text), places: new TomlPlaces(text) };
+    return { kind: 'read', text, table: parse(text), places: new TomlPlaces(text) };
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     // Its message ends with an extract of the file.

@@ -1,5 +1,6 @@
 /** The rules in force, shown and tried, and what becomes of queued work when they change. */
 import { parseAddress, shellAddress } from '../domain/address.ts';
+import type { Audit } from '../domain/audit.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import { conflict } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -18,6 +19,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { Nodes } from './nodes.ts';
 import type { PolicyApi, PolicyCheck, PolicyCheckInput, PolicyView, RuleView, StandingView } from './policy-api.ts';
 import { Policy } from './policy.ts';
+import type { Denial } from './policy.ts';
 import type { Self } from './self.ts';
 import type { Sharing } from './sharing.ts';
 import { PeerSight } from './sight.ts';
@@ -53,8 +55,10 @@ interface Asked {
 const nobody = '' as NodeId;
 
 /** What judges callers, and what of this node's work they may see. @param membersRevision counts up with every change of who is a member */
-export function judgementOf({ store, self, policyFile: file, standings }: Pick<PolicyDeskParts, 'store' | 'self' | 'policyFile' | 'standings'>, membersRevision: () => number): { readonly policy: Policy; readonly sight: PeerSight } {
-  const policy = new Policy({ store, self, file, standings, membersRevision });
+export function judgementOf({ store, self, audit, policyFile: file, standings }: Pick<PolicyDeskParts, 'store' | 'self' | 'policyFile' | 'standings'> & { readonly audit: Pick<Audit, 'refused'> }, membersRevision: () => number): { readonly policy: Policy; readonly sight: PeerSight } {
+  const onDenied = ({ caller: { nodeId, name, owner }, verb, address, verdict: { rule } }: Denial): void =>
+    audit.refused({ kind: 'policy.denied', about: { verb, ...(address === undefined ? {} : { agent: address }), rule: rule === undefined ? 'none allows it' : `${rule.effect} ${whereOf(rule.source)}`.trim() } }, { who: { is: 'member', nodeId, name, owner }, from: { via: 'session' } });
+  const policy = new Policy({ store, self, file, standings, membersRevision, onDenied });
   return { policy, sight: new PeerSight({ store, self, policy }) };
 }
 

@@ -13,6 +13,7 @@ describe('where a node keeps what it has', () => {
       dbFile: '/srv/b/beckon.db',
       epochFile: '/srv/b/beckon.epoch',
       auditFile: '/srv/b/beckon.audit',
+      policySeenFile: '/srv/b/beckon.policy',
       tracesFile: '/srv/b/beckon.traces',
       cloneFile: '/srv/b/clone.json',
       lockFile: '/srv/b/beckon.lock',

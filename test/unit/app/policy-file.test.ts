@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { LivePolicy } from '../../../src/app/live-policy.ts';
 import { parsePolicyFile, readPolicyFile } from '../../../src/app/policy-file.ts';
 import { flawWords } from '../../../src/domain/config-view.ts';
 import { textOfCaller } from '../../../src/domain/policy-caller.ts';
+import type { Audit } from '../../../src/domain/audit.ts';
 import { silentLog } from '../../support/temp-store.ts';
 
 const uid = process.getuid?.() ?? 0;
@@ -55,7 +57,7 @@ describe('of a node that runs', () => {
 
   const lines: string[] = [];
   const log = { ...silentLog, error: (_fields: unknown, text: string) => lines.push(text) } as typeof silentLog;
-  const open = (): Promise<LivePolicy> => LivePolicy.open({ path, uid, log });
+  const open = (): Promise<LivePolicy> => LivePolicy.open({ path, seenPath: join(directory, 'seen'), uid, log });
 
   test('none is no rule; one that others can change is refused, as is one of another user', async () => {
     expect((await open()).rules).toEqual([]);
@@ -94,5 +96,27 @@ describe('of a node that runs', () => {
     rmSync(path);
     await policy.reload();
     expect([told, policy.rules]).toEqual([2, []]);
+  });
+
+  test('what changes is recorded with its hash, while it runs and while it was down, and once', async () => {
+    const recorded: unknown[] = [];
+    const audit: Audit = { record: (entry) => (recorded.push(entry), Promise.resolve()), refused: () => undefined };
+    const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+    await (await open()).recordIn(audit);
+    expect(recorded).toEqual([]);
+    writeFileSync(path, bob);
+    for (let start = 0; start < 2; start += 1) await (await open()).recordIn(audit);
+    expect(recorded.splice(0)).toEqual([{ kind: 'policy.changed', about: { file: path, hash: sha256(bob), was: 'none', rules: '1' } }]);
+    const policy = await open();
+    await policy.recordIn(audit);
+    writeFileSync(path, '[[deny]]\n');
+    await policy.reload();
+    rmSync(path);
+    await policy.reload();
+    await policy.reload();
+    expect(recorded).toEqual([
+      { kind: 'policy.refused', about: { file: path, why: expect.stringContaining('policy.toml:1:3') } },
+      { kind: 'policy.changed', about: { file: path, hash: 'none', was: sha256(bob), rules: '0' } },
+    ]);
   });
 });
