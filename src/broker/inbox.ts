@@ -100,6 +100,8 @@ export class Inbox {
       this.#putOff(link, message);
       return;
     }
+    const unsettled = this.#parts.policy.settled(link.peer);
+    if (unsettled !== undefined) await unsettled;
     const refusal = this.#judge(link, invocation);
     if (refusal !== undefined) {
       this.#reject(link, invocation.id, refusal.reason, refusal.error);

@@ -12,7 +12,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { Flights } from './flights.ts';
 import type { Nodes } from './nodes.ts';
 import type { Self } from './self.ts';
-import { PeerSight } from './sight.ts';
+import type { PeerSight } from './sight.ts';
 
 const askMs = 5000;
 
@@ -23,6 +23,7 @@ export interface InspectionParts {
   readonly nodes: Nodes;
   readonly flights: Flights;
   readonly clock: Clock;
+  readonly sight: PeerSight;
 }
 
 export class Inspection {
@@ -31,7 +32,7 @@ export class Inspection {
 
   constructor(parts: InspectionParts) {
     this.#parts = parts;
-    this.#sight = new PeerSight(parts);
+    this.#sight = parts.sight;
   }
 
   async listFlights(filter: FlightFilter & { node?: string; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>> {
@@ -87,7 +88,7 @@ export class Inspection {
       const given = known.filter((each) => each.originNodeId === this.#parts.self.nodeId && each.ownerNodeId === peer.nodeId);
       return { type: 'standings', standings: given.map(({ invocationId, lastSeq, state }) => ({ invocationId, lastSeq, terminal: isTerminal(state) })) };
     }
-    const refusal = this.#sight.refusalOf(peer);
+    const refusal = await this.#sight.refusalOf(peer);
     if (refusal !== undefined) throw refusal;
     const wanted = { limit: query.limit, ...(query.after === undefined ? {} : { after: query.after }) };
     const seesAll = this.#sight.seesAll(peer);

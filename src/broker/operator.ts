@@ -17,7 +17,7 @@ import type { Nodes } from './nodes.ts';
 import type { OperatorApi } from './operator-api.ts';
 import { meshReport, nodeReport } from './reporting.ts';
 import type { Self } from './self.ts';
-import { PeerSight } from './sight.ts';
+import type { PeerSight } from './sight.ts';
 import type { FactsAnswer, FactsQuery } from './tail-source.ts';
 import { tail } from './tailing.ts';
 import { trace } from './tracing.ts';
@@ -26,6 +26,7 @@ import { trace } from './tracing.ts';
 const mostFacts = 500;
 
 export interface OperatorParts {
+  readonly sight: PeerSight;
   readonly store: Store;
   readonly self: Self;
   readonly mesh: () => Mesh;
@@ -43,7 +44,7 @@ export class Operator implements OperatorApi {
   readonly #sight: PeerSight;
 
   constructor(parts: OperatorParts) {
-    this.#sight = new PeerSight(parts);
+    this.#sight = parts.sight;
     this.#parts = { ...parts, members: new AskMembers(parts) };
   }
 
@@ -70,7 +71,7 @@ export class Operator implements OperatorApi {
    */
   async answer({ peer }: Link, query: ObservationQuery): Promise<ObservationAnswer> {
     const { store } = this.#parts;
-    const refusal = this.#sight.refusalOf(peer);
+    const refusal = await this.#sight.refusalOf(peer);
     if (query.type === 'trace') {
       const flight = store.read.flight(flightOfInvocation(query.invocationId));
       const sight = flight === undefined ? undefined : this.#sight.ofFlight(peer, flight);

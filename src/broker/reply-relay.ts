@@ -4,12 +4,13 @@
  */
 import { BrokerError, notFound, unavailable } from '../domain/errors.ts';
 import { flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
+import type { FlightId } from '../domain/ids.ts';
 import type { AnswerTo, RelayedReply } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Flight } from '../domain/records.ts';
 import { checkReply } from '../domain/request.ts';
 import type { ReplyInput, WaitingView } from './api.ts';
-import { mayControl } from './policy.ts';
+import type { Policy } from './policy.ts';
 import type { Replies, ReplyResult } from './replies.ts';
 import type { Self } from './self.ts';
 import type { PeerSight } from './sight.ts';
@@ -19,10 +20,13 @@ const onTheWayMs = 5000;
 const longestWaitMs = 60_000;
 
 export interface ReplyRelayParts {
+  readonly policy: Pick<Policy, 'refusalFor'>;
   readonly self: Self;
   readonly mesh: () => Mesh;
   readonly replies: Replies;
   readonly find: (argument: string) => Flight;
+  /** Of a flight that is known here. */
+  readonly targetOf: (id: FlightId) => string | undefined;
   readonly waiting: () => Promise<WaitingView>;
   readonly sight: Pick<PeerSight, 'flight'>;
 }
@@ -53,10 +57,11 @@ export class ReplyRelay {
 
   /** A peer's person replies by way of this node. */
   async answer({ peer }: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
-    const refusal = mayControl(peer, this.#parts.self);
+    const id = flightOfInvocation(invocationId);
+    const refusal = await this.#parts.policy.refusalFor(peer, 'control', this.#parts.targetOf(id));
     if (refusal !== undefined) throw refusal;
     const given = await this.#parts.replies.give({
-      id: flightOfInvocation(invocationId),
+      id,
       ...(request === '' ? {} : { request }),
       reply,
       by: `${by} on ${peer.name}`,

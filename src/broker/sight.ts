@@ -6,12 +6,13 @@ import type { Delivery, Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import { deliveryStates, flightStates, sightOf } from '../domain/visibility.ts';
 import type { Inspects, Sight } from '../domain/visibility.ts';
-import { mayInspect } from './policy.ts';
+import type { Policy } from './policy.ts';
 import type { Self } from './self.ts';
 
 export interface SightParts {
   readonly store: Pick<Store, 'read'>;
   readonly self: Pick<Self, 'nodeId' | 'owner'>;
+  readonly policy: Pick<Policy, 'settled' | 'judge' | 'refusalFor'>;
 }
 
 type Between = Pick<Flight, 'target' | 'originNodeId' | 'ownerNodeId' | 'originOwner'>;
@@ -23,9 +24,10 @@ export class PeerSight {
     this.#parts = parts;
   }
 
-  /** Of this node as a whole. @returns undefined when it may */
-  refusalOf(peer: PolicyCaller): BrokerError | undefined {
-    return mayInspect(peer, this.#parts.self);
+  /** Of this node as a whole. @returns undefined when it may; the rest can be asked then */
+  async refusalOf(peer: PolicyCaller): Promise<BrokerError | undefined> {
+    await this.#parts.policy.settled(peer);
+    return this.#mayAll(peer) ? undefined : this.#parts.policy.refusalFor(peer, 'inspect');
   }
 
   /** Of what it may not see though it may see others: in the same words as for what is not there. */
@@ -35,13 +37,13 @@ export class PeerSight {
 
   /** Whether it sees all, text too: nodes of this node's person, whose flights all of these are. */
   seesAll(peer: PolicyCaller): boolean {
-    return peer.owner === this.#parts.self.owner() && this.refusalOf(peer) === undefined;
+    return peer.owner === this.#parts.self.owner() && this.#mayAll(peer);
   }
 
   ofFlight(peer: PolicyCaller, flight: Between): Sight {
     const { originNodeId, ownerNodeId, originOwner } = flight;
     const persons = [originOwner ?? this.#personOf(originNodeId), this.#personOf(ownerNodeId)];
-    return sightOf(peer, { nodes: [originNodeId, ownerNodeId], persons: persons.filter((each) => each !== undefined) }, this.#inspects(peer));
+    return sightOf(peer, { nodes: [originNodeId, ownerNodeId], persons: persons.filter((each) => each !== undefined) }, this.#inspects(peer, flight.target));
   }
 
   flight(peer: PolicyCaller, flight: Flight): Flight {
@@ -53,8 +55,13 @@ export class PeerSight {
     return this.ofFlight(peer, { target, originNodeId, ownerNodeId }) === 'text' ? delivery : deliveryStates(delivery);
   }
 
-  #inspects(peer: PolicyCaller): Inspects {
-    return this.refusalOf(peer) === undefined ? 'allowed' : 'unruled';
+  #mayAll(peer: PolicyCaller): boolean {
+    return this.#parts.policy.judge(peer, 'inspect').isAllowed;
+  }
+
+  #inspects(peer: PolicyCaller, target: string): Inspects {
+    const { isAllowed, rule } = this.#parts.policy.judge(peer, 'inspect', target);
+    return isAllowed ? 'allowed' : rule === undefined ? 'unruled' : 'denied';
   }
 
   #personOf(nodeId: Flight['originNodeId']): string | undefined {

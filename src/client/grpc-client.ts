@@ -20,6 +20,7 @@ import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, deco
 import { decodeConfig } from './config.ts';
 import { decodeAddedIssuer, decodeImportedRecovery } from './issuers.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
+import { decodePolicy, decodePolicyCheck } from './policy.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { AgentFilter, FlightUpdate, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
@@ -261,9 +262,7 @@ export class GrpcNodeClient implements NodeClient {
     }
   }
 
-  async report(sinceMs: number): ReturnType<NodeClient['report']> {
-    return decodeReport(await this.#ask(calls.report, { sinceMs }, remoteMs));
-  }
+  readonly report: NodeClient['report'] = async (sinceMs) => decodeReport(await this.#ask(calls.report, { sinceMs }, remoteMs));
 
   async *export({ sinceMs, untilMs }: Parameters<NodeClient['export']>[0], { signal }: StreamOptions = {}): ReturnType<NodeClient['export']> {
     for await (const message of stream(this.#client.export({ sinceMs, untilMs }), signal)) yield decodeExportLine(message);
@@ -282,9 +281,7 @@ export class GrpcNodeClient implements NodeClient {
     return { nodeId: asNodeId(nodeId), name, address, rttMs };
   }
 
-  async showConfig(): ReturnType<NodeClient['showConfig']> {
-    return decodeConfig(await this.#ask(calls.showConfig, {}));
-  }
+  readonly showConfig: NodeClient['showConfig'] = async () => decodeConfig(await this.#ask(calls.showConfig, {}));
 
   async diagnose(): ReturnType<NodeClient['diagnose']> {
     return (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
@@ -311,6 +308,8 @@ export class GrpcNodeClient implements NodeClient {
     return { meshId: asMeshId(meshId), meshName, nodeName, owner };
   }
 
+  readonly showPolicy: NodeClient['showPolicy'] = async () => decodePolicy(await this.#ask(calls.showPolicy, {}));
+  readonly checkPolicy: NodeClient['checkPolicy'] = async (input) => decodePolicyCheck(await this.#ask(calls.checkPolicy, input));
   readonly addIssuer: NodeClient['addIssuer'] = async (node) => decodeAddedIssuer(await this.#ask(calls.addIssuer, { node }, remoteMs));
   readonly exportRecovery: NodeClient['exportRecovery'] = (input) => this.#ask(calls.exportRecovery, input, remoteMs);
   readonly importRecovery: NodeClient['importRecovery'] = async (input) => decodeImportedRecovery(await this.#ask(calls.importRecovery, input, remoteMs));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ReplyRelay } from '../../../src/broker/reply-relay.ts';
 import type { ReplyRelayParts } from '../../../src/broker/reply-relay.ts';
-import { BrokerError, notFound } from '../../../src/domain/errors.ts';
+import { BrokerError, denied, notFound } from '../../../src/domain/errors.ts';
 import { flightIdOf, invocationIdOf } from '../../../src/domain/ids.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { RelayedReply } from '../../../src/domain/messages.ts';
@@ -31,6 +31,8 @@ function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerE
     self: { nodeId: nodeIdFor(9), owner: () => 'ada' },
     mesh: () => ({ link, want: (id: NodeId) => Promise.resolve(link(id)) }),
     replies: { give: async (each: unknown) => (given.push(each), { flight, request: 'req_1', confirmed: true }) },
+    policy: { refusalFor: async ({ owner: person }: { owner: string }) => (person === 'ada' ? undefined : denied('no rule allows it')) },
+    targetOf: () => '@fabric@laptop#main',
     sight: { flight: (_peer: unknown, each: Flight) => each },
     find: () => {
       if (options.known === true) return flight;

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { PeerSight } from '../../../src/broker/sight.ts';
-import type { SightParts } from '../../../src/broker/sight.ts';
+import { judgementOf } from '../../../src/broker/policy-desk.ts';
 import type { PolicyCaller } from '../../../src/domain/policy.ts';
 import type { Flight } from '../../../src/domain/records.ts';
 import { nodeIdFor } from '../../support/temp-store.ts';
@@ -9,7 +8,7 @@ const [laptop, desktop, studio, desk, server] = [1, 2, 3, 4, 5].map(nodeIdFor) a
 const people: Readonly<Record<string, string>> = { [String(desktop)]: 'ada', [String(studio)]: 'bob', [String(desk)]: 'bob', [String(server)]: 'carol' };
 const read = { member: (id: string) => (people[id] === undefined ? undefined : { owner: people[id] }) };
 /** Of ada's laptop. */
-const sight = new PeerSight({ store: { read }, self: { nodeId: laptop, owner: () => 'ada' } } as unknown as SightParts);
+const { sight } = judgementOf({ store: { read }, self: { nodeId: laptop, name: () => 'laptop', owner: () => 'ada' }, audit: { refused: () => undefined } } as unknown as Parameters<typeof judgementOf>[0], () => 0);
 const from = (nodeId = studio): PolicyCaller => ({ nodeId: nodeId as PolicyCaller['nodeId'], owner: people[String(nodeId)] ?? '', name: 'it' });
 const between = (originNodeId: unknown, ownerNodeId: unknown, rest: Partial<Flight> = {}): Flight => ({ target: '@fabric@laptop#main', originNodeId, ownerNodeId, ...rest }) as Flight;
 
