@@ -77,21 +77,22 @@ export class Operator implements OperatorApi {
    */
   async answer({ peer }: Link, query: ObservationQuery): Promise<ObservationAnswer> {
     const { store } = this.#parts;
-    const refusal = await this.#sight.refusalOf(peer);
+    await this.#sight.settled(peer);
+    const seesNode = this.#sight.seesNode(peer);
     if (query.type === 'trace') {
       const flight = store.read.flight(flightOfInvocation(query.invocationId));
       const sight = flight === undefined ? undefined : this.#sight.ofFlight(peer, flight);
-      if (sight === 'nothing' || (sight === undefined && refusal !== undefined)) throw refusal ?? this.#sight.denial(peer);
+      if (sight === 'nothing' || (sight === undefined && !seesNode)) throw await this.#sight.refusal(peer);
       const facts = await store.inspect.facts(query.invocationId);
       return { type: 'trace', facts: sight === 'states' ? ofStates(facts) : facts, ...(flight === undefined ? {} : { standing: standingOf(flight) }) };
     }
     if (query.type === 'find') {
       const found = store.read.flightsBySuffix(query.suffix).filter((flight) => this.#sight.ofFlight(peer, flight) !== 'nothing');
       // Whoever may not inspect learns nothing of what is none of theirs, not even that it is not there.
-      if (refusal !== undefined && found.length === 0) throw refusal;
+      if (!seesNode && found.length === 0) throw await this.#sight.refusal(peer);
       return { type: 'find', found: found.map(placesOf) };
     }
-    if (refusal !== undefined) throw refusal;
+    if (!seesNode) throw await this.#sight.refusal(peer);
     const seesAll = this.#sight.seesAll(peer);
     if (query.type === 'report') {
       const report = await nodeReport(this.#parts, query.sinceMs);

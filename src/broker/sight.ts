@@ -24,20 +24,30 @@ export class PeerSight {
     this.#parts = parts;
   }
 
-  /** Of this node as a whole. @returns undefined when it may; the rest can be asked then */
-  async refusalOf(peer: PolicyCaller): Promise<BrokerError | undefined> {
+  /** The tailnet may have to be asked of it first: the rest can be asked once this has resolved. */
+  async settled(peer: PolicyCaller): Promise<void> {
     await this.#parts.policy.settled(peer);
-    return this.#mayAll(peer) ? undefined : this.#parts.policy.refusalFor(peer, 'inspect');
   }
 
-  /** Of what it may not see though it may see others: in the same words as for what is not there. */
-  denial({ owner, name }: PolicyCaller): BrokerError {
-    return denied(`${owner} (${name}) may not inspect the work of ${this.#parts.self.owner()}`);
+  /** Whether it may inspect this node as a whole, of all agents. */
+  seesNode(peer: PolicyCaller): boolean {
+    return this.#parts.policy.judge(peer, 'inspect').isAllowed;
+  }
+
+  /** Agents of this node that it may inspect, when it may not inspect all. */
+  agentsFor(peer: PolicyCaller): ReadonlySet<string> {
+    const addresses = this.#parts.store.read.ownRegistrations().map(({ address }) => address);
+    return new Set(addresses.filter((address) => this.#inspects(peer, address) === 'allowed'));
+  }
+
+  /** What it is told, and what is recorded, when it gets nothing: the same whether or not there is something. */
+  async refusal(peer: PolicyCaller): Promise<BrokerError> {
+    return (await this.#parts.policy.refusalFor(peer, 'inspect')) ?? denied(`${peer.owner} (${peer.name}) may not inspect this`);
   }
 
   /** Whether it sees all, text too: nodes of this node's person, whose flights all of these are. */
   seesAll(peer: PolicyCaller): boolean {
-    return peer.owner === this.#parts.self.owner() && this.#mayAll(peer);
+    return peer.owner === this.#parts.self.owner() && this.seesNode(peer);
   }
 
   ofFlight(peer: PolicyCaller, flight: Between): Sight {
@@ -53,10 +63,6 @@ export class PeerSight {
   delivery(peer: PolicyCaller, delivery: Delivery): Delivery {
     const { target, fromNodeId: originNodeId, toNodeId: ownerNodeId } = delivery;
     return this.ofFlight(peer, { target, originNodeId, ownerNodeId }) === 'text' ? delivery : deliveryStates(delivery);
-  }
-
-  #mayAll(peer: PolicyCaller): boolean {
-    return this.#parts.policy.judge(peer, 'inspect').isAllowed;
   }
 
   #inspects(peer: PolicyCaller, target: string): Inspects {
