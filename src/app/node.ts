@@ -268,7 +268,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
     projects: await projectParts({ paths, env, clock, log, probe, config }),
-    ...{ audit, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
+    ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
     ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),

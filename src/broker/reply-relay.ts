@@ -2,6 +2,7 @@
  * Replies to flights that this node has no part in: put to the owner or the origin of the flight, first to whichever is a node
  * of the same owner identity; one of another person judges by its policy. Nothing is stored here, so what is not confirmed is to be said again; the same reply twice is one.
  */
+import type { Act } from '../domain/audit.ts';
 import { BrokerError, notFound, unavailable } from '../domain/errors.ts';
 import { flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
@@ -10,6 +11,7 @@ import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { FoundFlight } from '../domain/observation.ts';
 import type { Flight } from '../domain/records.ts';
 import { checkReply } from '../domain/request.ts';
+import { actOfPeer } from './acts.ts';
 import type { ReplyInput, WaitingView } from './api.ts';
 import type { Policy } from './policy.ts';
 import type { Replies, ReplyResult } from './replies.ts';
@@ -44,8 +46,8 @@ export class ReplyRelay {
   }
 
   /** @throws as `Replies.give` does, `not_found` when no node of this owner identity that can be asked knows it as waiting */
-  async give(input: ReplyInput): Promise<ReplyResult> {
-    if (this.#isKnown(input.id)) return this.#parts.replies.give(input);
+  async give(input: ReplyInput, act?: Act): Promise<ReplyResult> {
+    if (this.#isKnown(input.id)) return this.#parts.replies.give(input, act);
     checkReply(input.reply);
     const flight = await this.#elsewhere(input.id);
     const link = await this.#linkFor(flight);
@@ -61,7 +63,8 @@ export class ReplyRelay {
   }
 
   /** A peer's person replies by way of this node. */
-  async answer({ peer }: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
+  async answer(link: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
+    const { peer } = link;
     const id = flightOfInvocation(invocationId);
     const refusal = await this.#parts.policy.refusalFor(peer, 'control', this.#parts.targetOf(id));
     if (refusal !== undefined) throw refusal;
@@ -71,7 +74,7 @@ export class ReplyRelay {
       reply,
       by: `${by} on ${peer.name}`,
       waitMs: Math.min(waitMs, longestWaitMs),
-    });
+    }, actOfPeer(link, by));
     return { type: 'reply', ...given, flight: this.#parts.sight.flight(peer, given.flight) };
   }
 

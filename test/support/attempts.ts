@@ -122,6 +122,8 @@ export const attempts: readonly Attempt[] = [
   own('config path', ['config', 'path'], { says: /studio/ }),
   own('config show', ['config', 'show'], { says: /studio/ }),
   own('config check', ['config', 'check'], { says: /"ok":true/ }),
+  own('policy show', ['policy', 'show'], { says: /"owner":"bob"/ }),
+  notHis('policy check', ['policy', 'check', 'studio', 'invoke', 'ledger@laptop/main'], { exit: 6, says: /which alone decides/ }),
   own('setup', ['setup'], { says: /studio/ }),
   own('backup', ({ cluster }) => ['backup', cluster.path('studio.db')], { says: /"agents":[12]/ }),
   own('service install', ['service', 'install', '--dry-run'], { says: /studio/ }),
