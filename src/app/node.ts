@@ -199,6 +199,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     standing,
     health,
+    audit,
     onRevoked: (record) => void revoked(record),
     version,
     listen,
@@ -306,7 +307,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
+  const control = new ControlServer({ api: broker, audit, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
 
   undo.defer(() => spans?.stop());
   await spans?.start();

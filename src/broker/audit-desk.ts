@@ -32,7 +32,7 @@ export class AuditDesk implements Omit<AuditApi, 'as'> {
   }
 
   async noteAudit(act: Act): Promise<readonly string[]> {
-    const { flaws } = await this.checkAudit({ whole: false });
+    const { flaws } = await this.checkAudit({ whole: true });
     for (const flaw of flaws) await this.#parts.audit.record({ kind: 'audit.noted', about: noteOf(flaw), ...act });
     return flaws.map(({ why }) => why);
   }

@@ -1,5 +1,6 @@
 /** One node's core: every part, and the use cases that local clients call. */
 import { ownAct } from '../domain/audit.ts';
+import { auditCheck } from '../domain/audit-words.ts';
 import type { Check } from '../domain/checks.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
@@ -127,7 +128,7 @@ export class Broker implements BrokerApi, Startable {
       onDoubt: (address) => this.#agents.doubt(address),
       onLoad: (address) => this.#presence.changed(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, traces, runner: this.#runner, measures: parts.measures, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
+    const inbox = new Inbox({ store, self, chronicler, traces, runner: this.#runner, measures: parts.measures, audit: parts.audit, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
@@ -273,9 +274,7 @@ export class Broker implements BrokerApi, Startable {
   }
 
   /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
-  processEnded(flightId: FlightId): void {
-    this.#runner.processEnded(flightId);
-  }
+  readonly processEnded = (flightId: FlightId): void => this.#runner.processEnded(flightId);
 
   status(): Promise<NodeStatus> {
     return statusOf(this.#parts, this.#isDraining || this.#isLeaving);
@@ -378,7 +377,7 @@ export class Broker implements BrokerApi, Startable {
 
   diagnose(): Promise<readonly Check[]> {
     const { store, self, mesh, clock, checks } = this.#parts;
-    return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
+    return examineNode({ store, self, mesh, clock, outside: async () => [auditCheck(await this.checkAudit({ whole: false })), ...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
   /** Why it takes no new work. */

@@ -1,19 +1,14 @@
-/** The audit, for local clients; and whose act a call is. */
+/** The audit, for local clients. */
 import type { LocalCaller } from '../broker/api.ts';
 import type { AuditApi } from '../broker/audit-api.ts';
-import type { Act, AuditRow } from '../domain/audit.ts';
+import type { AuditRow } from '../domain/audit.ts';
 import type * as wire from '../gen/beckon/v1/audit.ts';
 import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
 import { optionalWhole, present } from '../rpc/fields.ts';
 import { unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
+import { actOf } from './act.ts';
 import { decodePage } from './requests.ts';
-
-export function actOf({ id, flight }: LocalCaller): Act {
-  const from = { via: 'socket' } as const;
-  if (flight === undefined) return { who: { is: 'user', id }, from };
-  return { who: { is: 'flight', flightId: flight.flightId, agent: id.replace(/^agent:/, '') }, from };
-}
 
 export function auditHandlers(api: AuditApi, edge: Edge<LocalCaller>): Pick<ControlServiceServer, 'listAudit' | 'checkAudit' | 'noteAudit'> {
   return {

@@ -3,7 +3,7 @@ import type { BrokerApi, LocalCaller } from '../broker/api.ts';
 import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
 import { unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
-import { actOf } from './audit.ts';
+import { actOf } from './act.ts';
 
 export function issuerHandlers(api: Pick<BrokerApi, 'as'>, edge: Edge<LocalCaller>): Pick<ControlServiceServer, 'addIssuer' | 'exportRecovery' | 'importRecovery'> {
   return {

@@ -5,7 +5,7 @@ import { list, name, text } from '../rpc/fields.ts';
 import { unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
-import { actOf } from './audit.ts';
+import { actOf } from './act.ts';
 
 const longestPath = 4096;
 const longestSearchPath = 128 * 1024;
