@@ -35,6 +35,7 @@ import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
+import { LivePolicy } from './live-policy.ts';
 import { issuerPorts } from './issuing.ts';
 import { Measuring } from './measuring.ts';
 import { MeshMembership } from './membership.ts';
@@ -115,6 +116,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   // What is kept for a bare `up` later; what counts now is what the config makes of it.
   let kept = mergeFlags(remembered, givenFlags);
   const config = await LiveConfig.open({ paths, env, given: givenFlags, remembered, log });
+  const policy = offline ? undefined : await LivePolicy.open({ path: paths.policyFile, seenPath: paths.policySeenFile, uid: process.getuid?.() ?? 0, log });
   logControl?.apply(config.now);
   config.onChange(() => logControl?.apply(config.now));
   const { flags } = config;
@@ -148,6 +150,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   anchor.heard(store.read.auditHead());
   const audit = new AuditBook({ write: store.write, chronicler, clock, log });
   undo.defer(() => audit.stop());
+  await policy?.recordIn(audit);
   const keepMark = markKeeper(paths.epochFile, store, epoch);
   await keepMark();
   undo.defer(keepMark);
@@ -296,6 +299,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       await rememberName(mesh.name);
     },
     pid,
+    ...(policy === undefined ? {} : { policyFile: policy }),
+    standings: network.callers,
     notifier,
     wishes: config,
     measures,
@@ -381,6 +386,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     reload: async () => {
       logControl?.reopen();
       await config.reload();
+      await policy?.reload();
     },
   };
 }
