@@ -15,6 +15,7 @@ import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -175,6 +176,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const standing = new Standing(store);
   const unreachable = (): string | undefined => (self.mesh() === undefined ? 'this node is in no mesh' : network.addresses().length === 0 ? 'this node listens nowhere' : undefined);
   const health = await NodeHealth.open({ store, dbFile: paths.dbFile, refusal: () => broker.refusal(), unreachable, clock, log });
+  const measures = new BrokerMeasures();
+  const onOverLimit: OverLimit = (limit) => measures.refused.add(limit);
   const ends: CertificateEnds = new CertificateEnds({ store, clock, log, sessions: () => network.mesh.sessions(), onEnded: () => network.gossip.membersChanged() });
   const revoked = (record: SignedRecord): Promise<unknown> =>
     broker.membership.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
@@ -215,10 +218,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       digest: () => broker.links.digest(),
       onDigest: (link, digest) => broker.links.onDigest(link, digest),
     },
-    chronicler,
-    clock,
-    random: systemRandom,
-    log,
+    ...{ chronicler, onOverLimit, clock, random: systemRandom, log },
   });
   network.gossip.setRefused(refusals.standing.refused !== undefined);
   if (store.read.removedFrom() === undefined) network.addMembers(store.read.members());
@@ -240,7 +240,6 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const tracesPlan = planTraces(config.now, env, log);
   const spans = await openSpanExport({ plan: offline ? undefined : tracesPlan, paths, store, nodeId: nodeKey.nodeId, nodeName: self.name(), version, clock, log });
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
-  const measures = new BrokerMeasures();
   const broker: Broker = new Broker({
     self,
     store,
