@@ -123,7 +123,7 @@ export class Network implements Startable {
     };
     this.#listening = new Listening({ front: this.#front, fixed, tailnet, onMoved, clock, log });
     this.gossip = new Gossiping({
-      ...{ ...parts.gossip, nodeKey: parts.nodeKey, onMoved: parts.onMoved, clock, random: parts.random, log },
+      ...{ ...parts.gossip, nodeKey: parts.nodeKey, onMoved: parts.onMoved, onOverLimit: parts.onOverLimit, clock, random: parts.random, log },
       surroundings: () => ({ bound: this.#front.addresses(), isAnyPort: fixed?.some(({ port }) => port === 0) === true, isGuarded: this.#listening.isGuarded }),
     });
     this.gossip.setMesh(identity?.meshId);

@@ -44,10 +44,12 @@ import { NodeHealth } from './node-health.ts';
 import type { NodeLogControl } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { projectParts } from './projects.ts';
+import { PeerLines } from './peer-lines.ts';
 import { personHere } from './person.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
 import { MeshRecovery } from './recovery.ts';
+import { refuseFlaws } from './private-places.ts';
 import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
@@ -97,12 +99,17 @@ export interface RunningNode {
 
 /** @throws BrokerError naming what keeps the node from running; whatever was begun is undone */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
-  const { paths, env, given, offline = false, version, pid, log, logControl, crashAt, clock = createSystemClock() } = options;
+  const { paths, env, given, offline = false, version, pid, logControl, crashAt, clock = createSystemClock() } = options;
   await using undo = new AsyncDisposableStack();
+  const measures = new BrokerMeasures();
+  const onOverLimit: OverLimit = (limit) => measures.refused.add(limit);
+  const log = new PeerLines({ clock, log: options.log, onOverLimit });
+  undo.defer(() => log.stop());
   const ulids = createSystemUlids(clock);
 
   await ensurePrivateDir(paths.stateDir);
   await ensurePrivateDir(paths.trustDir);
+  await refuseFlaws(paths);
   await rekeyIfWished({ paths, clock, log, version });
   const lock = acquireLock(paths.lockFile);
   undo.defer(() => lock.release());
@@ -176,8 +183,6 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const standing = new Standing(store);
   const unreachable = (): string | undefined => (self.mesh() === undefined ? 'this node is in no mesh' : network.addresses().length === 0 ? 'this node listens nowhere' : undefined);
   const health = await NodeHealth.open({ store, dbFile: paths.dbFile, refusal: () => broker.refusal(), unreachable, clock, log });
-  const measures = new BrokerMeasures();
-  const onOverLimit: OverLimit = (limit) => measures.refused.add(limit);
   const ends: CertificateEnds = new CertificateEnds({ store, clock, log, sessions: () => network.mesh.sessions(), onEnded: () => network.gossip.membersChanged() });
   const revoked = (record: SignedRecord): Promise<unknown> =>
     broker.membership.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
@@ -291,7 +296,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
+  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health, onOverLimit });
 
   undo.defer(() => spans?.stop());
   await spans?.start();

@@ -2,7 +2,7 @@
 import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testFront, testMesh } from './mesh-fixture.ts';
 import type { TestFront, TestMesh } from './mesh-fixture.ts';
@@ -20,7 +20,8 @@ const halfOpen = ({ address }: TestFront, localAddress = hostile): Socket => qui
 
 function stranger({ address }: TestFront, localAddress: string): Promise<TLSSocket | undefined> {
   return new Promise((resolve) => {
-    const socket = quiet(connectTls({ ...address, localAddress, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] } as Parameters<typeof connectTls>[0]));
+    const options: ConnectionOptions & { readonly localAddress: string } = { ...address, localAddress, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] };
+    const socket = quiet(connectTls(options));
     socket.once('secureConnect', () => resolve(socket)).once('close', () => resolve(undefined));
   });
 }
