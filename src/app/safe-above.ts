@@ -26,6 +26,16 @@ export function flawOfAbove(path: string, { uid, gid, mode }: Above, trusted: Re
   return undefined;
 }
 
+/** Undefined for what is not there, for a link that leads nowhere, and for one that leads to itself. */
+async function there<Found>(found: Promise<Found>): Promise<Found | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(String(error.code))) return undefined;
+    throw error;
+  }
+}
+
 /** All directories above it that are there, and where symbolic links among them lead. @throws BrokerError `denied` by the first that is not safe */
 export async function refuseUnsafeAbove(wanted: string, what: string, uid: number | undefined = process.getuid?.()): Promise<void> {
   if (uid === undefined) return;
@@ -36,11 +46,11 @@ export async function refuseUnsafeAbove(wanted: string, what: string, uid: numbe
   const climb = async (from: string): Promise<void> => {
     for (let path = from; !seen.has(path); path = dirname(path)) {
       seen.add(path);
-      const stat = await lstat(path).catch(() => undefined);
+      const stat = await there(lstat(path));
       if (stat === undefined) continue;
       if (stat.isSymbolicLink()) {
         if (!trusted.has(stat.uid)) throw refused(`${path}, above it, is a symbolic link of user ${stat.uid}`, 'keep it elsewhere (BECKON_HOME)');
-        const target = await realpath(path).catch(() => undefined);
+        const target = await there(realpath(path));
         if (target !== undefined) await climb(target);
         continue;
       }

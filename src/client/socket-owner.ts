@@ -2,15 +2,26 @@
  * Whose control socket that is. A task is given to this user's node, or to none: where the directory that the socket is to be in is not there yet,
  * somebody else could have put one with a socket of their own there, and be told all that was meant for the node.
  */
+import type { Stats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { denied } from '../domain/errors.ts';
+
+async function look(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    // Whoever opens it says so in its own words.
+    if (error instanceof Error && 'code' in error) return undefined;
+    throw error;
+  }
+}
 
 /** @throws BrokerError `denied`. What is not there, or can't be looked at, is for whoever opens it to say. */
 export async function refuseForeignSocket(path: string, uid: number | undefined = process.getuid?.()): Promise<void> {
   if (uid === undefined) return;
   const directory = dirname(path);
-  const [above, parent, socket] = await Promise.all([directory, dirname(directory), path].map((each) => lstat(each).catch(() => undefined)));
+  const [above, parent, socket] = await Promise.all([directory, dirname(directory), path].map(look));
   if (above === undefined || socket === undefined) return;
   const refuse = (why: string): never => {
     throw denied(`the control socket ${path} is not this user's: ${why}`, 'is BECKON_HOME right? if so, somebody may want what is meant for your node: move it away');
