@@ -94,16 +94,14 @@ export class ControlServer implements Startable {
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
-    this.#listener?.close();
     // These never end by themselves.
     this.#stopping.abort();
-    await new Promise<void>((resolve) => {
-      const cancel = this.#parts.clock.setTimer(graceMs, () => server.forceShutdown());
-      server.tryShutdown(() => {
-        cancel();
-        resolve();
-      });
-    });
+    const cancel = this.#parts.clock.setTimer(graceMs, () => server.forceShutdown());
+    // That all connections are over the listener knows; the server, which does not listen, does not wait for them.
+    const closed = new Promise<void>((resolve) => void this.#listener?.close(() => resolve()));
+    server.tryShutdown(() => undefined);
+    await closed;
+    cancel();
     server.forceShutdown();
     await removeSocket(this.#parts.socketPath);
   }
