@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Admission } from '../broker/admission.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
+import type { Audit } from '../domain/audit.ts';
 import type { DiscoverySource } from '../domain/discovery-port.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import type { GossipHandler } from '../domain/gossip-port.ts';
@@ -37,6 +38,7 @@ import { identifyCaller } from './identify.ts';
 import { isLoopback } from './listen.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
+import { entranceRefused, frontRefused, peerRefused } from './refusal-audit.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { Standing } from './standing.ts';
 import { tailnetRoute } from './tailnet.ts';
@@ -70,6 +72,7 @@ export interface NetworkParts {
   readonly renew: RenewalDesk;
   readonly links: LinkHandler;
   readonly health: Health;
+  readonly audit: Audit;
   readonly chronicler: Chronicler;
   readonly onOverLimit: OverLimit;
   readonly clock: Clock;
@@ -95,15 +98,23 @@ export class Network implements Startable {
     const { clock, log, identity } = parts;
     this.#standing = parts.standing;
     this.#refusals = new RefusalLog(clock, log);
-    const onRefused = (refusal: Refusal): void => {
+    const told = (refusal: Refusal): void => {
       this.#refusals.refused(refusal);
       if (refusal.limit !== undefined) parts.onOverLimit(refusal.limit);
+    };
+    const onRefused = (refusal: Refusal): void => {
+      told(refusal);
       if (refusal.why === inNoMesh) parts.onKnock();
+      frontRefused(parts.audit, refusal);
     };
     // Behind a tailscaled without a network interface everybody comes from this machine's own address.
     const isShared = (host: string): boolean => this.#listening.isGuarded && isLoopback({ host, port: 0 });
     this.#entrance = new Entrance({
-      ...{ clock, onRefused, isShared },
+      ...{ clock, isShared },
+      onRefused: (refusal) => {
+        told(refusal);
+        entranceRefused(parts.audit, refusal);
+      },
       handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), renew: parts.renew, identify: (ends) => this.#identify(ends) }),
     });
     const judge: Judge = (peer) => this.#standing.judge(peer);
@@ -148,7 +159,11 @@ export class Network implements Startable {
         },
       },
       tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
-      removed: (peer) => this.#standing.tell(peer),
+      removed: (peer) => {
+        const removed = this.#standing.tell(peer);
+        if (removed !== undefined) peerRefused(parts.audit, peer, removed.why, { via: 'session' });
+        return removed;
+      },
       refusal: (peer) => this.#standing.refusal(peer),
       health: parts.health,
       onOverLimit: parts.onOverLimit,

@@ -71,14 +71,14 @@ export async function fixMode(paths: Paths, { path }: Flaw): Promise<string> {
   return `chmod ${mode.toString(8).padStart(4, '0')} ${path}`;
 }
 
-async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, tracesFile, cloneFile, lockFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
+async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, auditFile, tracesFile, cloneFile, lockFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
   const directory = (path: string, refused = writableByOthers): PrivatePlace => ({ path, kind: 'directory', refused, mode: 0o700 });
   const file = (path: string, refused = others): PrivatePlace => ({ path, kind: 'file', refused, mode: 0o600 });
   return [
     ...[stateDir, trustDir, logDir, worktreesDir].map((each) => directory(each)),
     directory(dirname(socketPath), others),
     { path: socketPath, kind: 'socket', refused: others, mode: 0o600 },
-    ...[dbFile, `${dbFile}-wal`, epochFile, environmentFile, ...(await keysIn(trustDir))].map((each) => file(each)),
+    ...[dbFile, `${dbFile}-wal`, epochFile, auditFile, environmentFile, ...(await keysIn(trustDir))].map((each) => file(each)),
     // These hold nothing secret: that others read them is no reason to stand still.
     ...[lockFile, tracesFile, cloneFile, rememberedPath(stateDir)].map((each) => file(each, writableByOthers)),
   ];

@@ -4,6 +4,7 @@ import { chmod } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Server as Listener } from 'node:net';
 import type { BrokerApi, LocalCaller } from '../broker/api.ts';
+import type { Audit } from '../domain/audit.ts';
 import type { ConfigView } from '../domain/config-view.ts';
 import { BrokerError } from '../domain/errors.ts';
 import type { Health } from '../domain/health-port.ts';
@@ -40,6 +41,7 @@ export interface ControlServerParts {
   readonly onOverLimit?: OverLimit;
   /** `mostConnections` when left out. */
   readonly mostConnections?: number;
+  readonly audit?: Pick<Audit, 'refused'>;
 }
 
 export class ControlServer implements Startable {
@@ -67,7 +69,7 @@ export class ControlServer implements Startable {
       interceptors: [largeTasks(new TaskRoom(), maxMessageBytes)],
     });
     const edge: Edge<LocalCaller> = {
-      authenticate: authenticate(uid, api),
+      authenticate: authenticate(uid, api, this.#parts.audit),
       onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
     };
     server.addService({ ...ControlServiceService, serve: serveService }, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));
