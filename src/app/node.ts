@@ -16,7 +16,6 @@ import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
-import type { OverLimit } from '../domain/limits.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
@@ -35,6 +34,7 @@ import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
+import { LivePolicy } from './live-policy.ts';
 import { issuerPorts } from './issuing.ts';
 import { Measuring } from './measuring.ts';
 import { MeshMembership } from './membership.ts';
@@ -105,7 +105,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const { paths, env, given, offline = false, version, pid, logControl, crashAt, clock = createSystemClock() } = options;
   await using undo = new AsyncDisposableStack();
   const measures = new BrokerMeasures();
-  const onOverLimit: OverLimit = (limit) => measures.refused.add(limit);
+  const { onOverLimit } = measures;
   const log = new PeerLines({ clock, log: options.log, onOverLimit });
   undo.defer(() => log.stop());
   const ulids = createSystemUlids(clock);
@@ -122,6 +122,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   // What is kept for a bare `up` later; what counts now is what the config makes of it.
   let kept = mergeFlags(remembered, givenFlags);
   const config = await LiveConfig.open({ paths, env, given: givenFlags, remembered, log });
+  const policy = offline ? undefined : await LivePolicy.open({ path: paths.policyFile, seenPath: paths.policySeenFile, uid: process.getuid?.() ?? 0, log });
   logControl?.apply(config.now);
   config.onChange(() => logControl?.apply(config.now));
   const { flags } = config;
@@ -155,6 +156,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   anchor.heard(store.read.auditHead());
   const audit = new AuditBook({ write: store.write, chronicler, clock, log });
   undo.defer(() => audit.stop());
+  await policy?.recordIn(audit);
   const keepMark = markKeeper(paths.epochFile, store, epoch);
   await keepMark();
   undo.defer(keepMark);
@@ -298,6 +300,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       await rememberName(mesh.name);
     },
     pid,
+    ...(policy === undefined ? {} : { policyFile: policy }),
+    standings: network.callers,
     notifier,
     wishes: config,
     measures,
@@ -383,6 +387,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     reload: async () => {
       logControl?.reopen();
       await config.reload();
+      await policy?.reload();
     },
   };
 }
