@@ -11,6 +11,7 @@ import type { HostPort } from '../domain/host-port.ts';
 import type { Health } from '../domain/health-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { Distribution, secondBounds } from '../domain/measure.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import { removedWords } from '../domain/membership.ts';
@@ -35,6 +36,7 @@ import type { GossipWish } from './gossip-plan.ts';
 import { Gossiping } from './gossiping.ts';
 import { CallerStandings } from './caller-standings.ts';
 import { identifyCaller } from './identify.ts';
+import { isLoopback } from './listen.ts';
 import { InboundEnds } from './inbound-ends.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
@@ -75,6 +77,7 @@ export interface NetworkParts {
   readonly health: Health;
   readonly audit: Audit;
   readonly chronicler: Chronicler;
+  readonly onOverLimit: OverLimit;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -87,6 +90,7 @@ export class Network implements Startable {
   readonly #parts: NetworkParts;
   readonly #front: Front;
   readonly #standing: Standing;
+  readonly #refusals: RefusalLog;
   readonly #entrance: Entrance;
   readonly #listening: Listening;
   readonly #recheck: Recheck | undefined;
@@ -99,16 +103,22 @@ export class Network implements Startable {
     this.#parts = parts;
     const { clock, log, identity } = parts;
     this.#standing = parts.standing;
-    const refusals = new RefusalLog(clock, log);
+    this.#refusals = new RefusalLog(clock, log);
+    const told = (refusal: Refusal): void => {
+      this.#refusals.refused(refusal);
+      if (refusal.limit !== undefined) parts.onOverLimit(refusal.limit);
+    };
     const onRefused = (refusal: Refusal): void => {
-      refusals.refused(refusal);
+      told(refusal);
       if (refusal.why === inNoMesh) parts.onKnock();
       frontRefused(parts.audit, refusal);
     };
+    // Behind a tailscaled without a network interface everybody comes from this machine's own address.
+    const isShared = (host: string): boolean => this.#listening.isGuarded && isLoopback({ host, port: 0 });
     this.#entrance = new Entrance({
-      clock,
+      ...{ clock, isShared },
       onRefused: (refusal) => {
-        refusals.refused(refusal);
+        told(refusal);
         entranceRefused(parts.audit, refusal);
       },
       handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), renew: parts.renew, identify: (ends) => this.#identify(ends) }),
@@ -122,6 +132,8 @@ export class Network implements Startable {
       },
       onStranger: (socket, remoteAddress) => this.#entrance.admit(socket, remoteAddress),
       onRefused,
+      isShared,
+      now: () => clock.monotonic(),
       vet: (ends) => this.#listening.vet(ends),
     });
     const { listen: fixed, tailnet } = parts;
@@ -131,7 +143,7 @@ export class Network implements Startable {
     };
     this.#listening = new Listening({ front: this.#front, fixed, tailnet, onMoved, clock, log });
     this.gossip = new Gossiping({
-      ...{ ...parts.gossip, nodeKey: parts.nodeKey, onMoved: parts.onMoved, clock, random: parts.random, log },
+      ...{ ...parts.gossip, nodeKey: parts.nodeKey, onMoved: parts.onMoved, onOverLimit: parts.onOverLimit, clock, random: parts.random, log },
       surroundings: () => ({ bound: this.#front.addresses(), isAnyPort: fixed?.some(({ port }) => port === 0) === true, isGuarded: this.#listening.isGuarded }),
     });
     this.gossip.setMesh(identity?.meshId);
@@ -164,6 +176,7 @@ export class Network implements Startable {
       },
       refusal: (peer) => this.#standing.refusal(peer),
       health: parts.health,
+      onOverLimit: parts.onOverLimit,
       // One that was removed is let in to be told so, and not to tell: it may have been an issuer, and sign what it likes.
       onRevoked: (revocation, from) => this.#standing.revocationOf(from) === undefined && parts.onRevoked(revocation, { who: memberOf(from), from: { via: 'session' } }),
       hello: {
@@ -208,6 +221,7 @@ export class Network implements Startable {
     await this.#listening.stop();
     await this.#entrance.stop();
     await this.mesh.stop();
+    this.#refusals.stop();
   }
 
   /** Where others can reach this node; none before `start`. */

@@ -1,7 +1,10 @@
 /** Files and directories of a node that must be its user's alone: what is wrong with one, and putting its mode right. */
 import { chmod, lstat, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { denied } from '../domain/errors.ts';
 import type { Paths } from './paths.ts';
+import { rememberedPath } from './remembered.ts';
+import { refuseUnsafeAbove } from './safe-above.ts';
 
 export interface PrivatePlace {
   readonly path: string;
@@ -50,6 +53,19 @@ export async function findFlaws(paths: Paths, uid: number): Promise<readonly Fla
   return flaws.filter((each) => each !== undefined);
 }
 
+/** For a node that starts. @throws BrokerError `denied` by the first of them, with what mends it */
+export async function refuseFlaws(paths: Paths, uid: number | undefined = process.getuid?.()): Promise<void> {
+  if (uid === undefined) return;
+  const [first, ...others] = await findFlaws(paths, uid);
+  if (first === undefined) {
+    // Of a long home the socket is elsewhere, and config and policy may be: a file that is not there yet can be put there.
+    await refuseUnsafeAbove(paths.socketPath, 'the control socket', uid);
+    return await refuseUnsafeAbove(paths.configFile, 'the config file', uid);
+  }
+  const more = others.length === 0 ? '' : ` (and ${others.length} more: beckon doctor)`;
+  throw denied(`refused: ${first.why}${more}`, first.isFixable ? `${first.hint}, or beckon doctor --fix` : first.hint);
+}
+
 /** @returns what was done, for people. Rejects with the system's error when it may not. */
 export async function fixMode(paths: Paths, { path }: Flaw): Promise<string> {
   const place = (await placesOf(paths)).find((each) => each.path === path);
@@ -58,14 +74,16 @@ export async function fixMode(paths: Paths, { path }: Flaw): Promise<string> {
   return `chmod ${mode.toString(8).padStart(4, '0')} ${path}`;
 }
 
-async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, auditFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
+async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, auditFile, tracesFile, cloneFile, lockFile, policySeenFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
   const directory = (path: string, refused = writableByOthers): PrivatePlace => ({ path, kind: 'directory', refused, mode: 0o700 });
-  const file = (path: string): PrivatePlace => ({ path, kind: 'file', refused: others, mode: 0o600 });
+  const file = (path: string, refused = others): PrivatePlace => ({ path, kind: 'file', refused, mode: 0o600 });
   return [
     ...[stateDir, trustDir, logDir, worktreesDir].map((each) => directory(each)),
     directory(dirname(socketPath), others),
     { path: socketPath, kind: 'socket', refused: others, mode: 0o600 },
-    ...[dbFile, `${dbFile}-wal`, epochFile, auditFile, environmentFile, ...(await keysIn(trustDir))].map(file),
+    ...[dbFile, `${dbFile}-wal`, epochFile, auditFile, environmentFile, ...(await keysIn(trustDir))].map((each) => file(each)),
+    // These hold nothing secret: that others read them is no reason to stand still.
+    ...[lockFile, tracesFile, cloneFile, policySeenFile, rememberedPath(stateDir)].map((each) => file(each, writableByOthers)),
   ];
 }
 

@@ -14,6 +14,7 @@ import type { Registration, SignedRecord } from '../domain/registration.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import { Candidates } from './candidates.ts';
 import type { Chronicler } from './chronicler.ts';
+import type { BrokerMeasures } from './measures.ts';
 import { OwnRegistrations } from './own-registrations.ts';
 import { PeerLimits } from './peer-limits.ts';
 import { ReconciliationRounds } from './reconciliation-rounds.ts';
@@ -46,6 +47,7 @@ export interface RegistryParts {
   /** Members became known, or known by other addresses: they may be dialled. */
   readonly onMembers: (members: readonly Member[]) => void;
   readonly roster: () => Roster;
+  readonly measures?: BrokerMeasures;
 }
 
 /** What gossip is to do with news of which this became. */
@@ -66,7 +68,7 @@ export class Registry implements Startable {
     this.#parts = parts;
     const { store, self, seal, digest, chronicler, mesh, clock, random, log, ownAddresses, roster } = parts;
     const gossip = parts.gossip ?? (() => noGossip);
-    this.#limits = new PeerLimits(clock, log);
+    this.#limits = new PeerLimits(clock, log, parts.measures?.onOverLimit);
     this.state = new RegistryState({ store, self, seal, digest, revocations: parts.revocations });
     this.spread = new RegistrySpread({ mesh, gossip });
     const shared = { store, self, seal, mesh, clock, log, limits: this.#limits, state: this.state, spread: this.spread };

@@ -44,6 +44,8 @@ export interface NodeVitals {
   readonly accepts: Counted;
   readonly acceptSeconds: DistributionReading;
   readonly forwards: Counted;
+  /** Refused because a limit was reached. */
+  readonly refused: Counted;
   /** Stored now. */
   readonly flights: Readonly<Partial<Record<FlightState, number>>>;
   readonly store: StoreMeasures;
