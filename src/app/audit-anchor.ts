@@ -5,6 +5,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import type { KnownEnd } from '../broker/audit-check.ts';
 import type { AuditHead } from '../domain/audit.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
@@ -18,12 +19,6 @@ const stretch = 25_000;
 
 const headSchema = z.strictObject({ number: z.number().int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) });
 const fileSchema = z.strictObject({ head: headSchema, marks: z.tuple([headSchema, headSchema]), seal: z.string() });
-
-/** `marks`: where the chain was some and many rows before. */
-export interface KnownEnd {
-  readonly head: AuditHead;
-  readonly marks: readonly [AuditHead, AuditHead];
-}
 
 /** @returns undefined where there is none, or none that this node has sealed. @throws BrokerError `unavailable` */
 export async function readAuditAnchor(path: string, key: Uint8Array): Promise<KnownEnd | undefined> {

@@ -64,7 +64,7 @@ export class CallerStandings implements Standings, Startable {
     this.#release?.();
     this.#release = undefined;
     await this.#looking;
-    await Promise.all([...this.#entries.values()].map(({ asking }) => asking));
+    await Promise.all([...this.#entries.values()].flatMap(({ asking }) => asking ?? []));
   }
 
   /** Before anything that the peer says is heard. */

@@ -199,6 +199,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     standing,
     health,
+    audit,
     onRevoked: (record) => void revoked(record),
     version,
     listen,
@@ -268,7 +269,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
     projects: await projectParts({ paths, env, clock, log, probe, config }),
-    ...{ audit, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
+    ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
     ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
@@ -306,7 +307,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
+  const control = new ControlServer({ api: broker, audit, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
 
   undo.defer(() => spans?.stop());
   await spans?.start();

@@ -21,6 +21,7 @@ import type { PeerSight } from './sight.ts';
 import type { FactsAnswer, FactsQuery } from './tail-source.ts';
 import { tail } from './tailing.ts';
 import { trace } from './tracing.ts';
+import { whereabouts } from './whereabouts.ts';
 
 /** In one answer. */
 const mostFacts = 500;
@@ -46,6 +47,11 @@ export class Operator implements OperatorApi {
   constructor(parts: OperatorParts) {
     this.#sight = parts.sight;
     this.#parts = { ...parts, members: new AskMembers(parts) };
+  }
+
+  /** Which nodes a flight is between. @throws as `whereabouts` does */
+  whereabouts(argument: string): Promise<FoundFlight> {
+    return whereabouts(this.#parts, argument);
   }
 
   trace(argument: string): Promise<TraceView> {

@@ -4,7 +4,8 @@
  */
 import { parseAddress, shellAddress } from '../domain/address.ts';
 import type { PatternTarget } from '../domain/agent-pattern.ts';
-import { BrokerError, denied } from '../domain/errors.ts';
+import { denied } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
 import { nameHolders } from '../domain/name-holder.ts';

@@ -202,3 +202,16 @@ export function isOfAudit(kind: AuditKind): boolean {
 export function auditFieldsOf(kind: AuditKind): readonly string[] {
   return auditKinds[kind];
 }
+
+/** What a look at the chain has found. */
+export interface AuditFinding {
+  readonly rows: number;
+  /** The first row that was looked at; 0 where there is none. */
+  readonly from: number;
+  /** In their order, a sentence each, the first of them where it begins to be wrong. */
+  readonly flaws: readonly AuditFlaw[];
+  /** Those that a person has seen. */
+  readonly noted: readonly AuditFlaw[];
+  /** When the store was put back to an older state. */
+  readonly putBackMs: readonly number[];
+}

@@ -8,11 +8,11 @@ import type { Registration } from './registration.ts';
 
 export interface ProjectWrites {
   /** Approved, for the first time or anew; `leftOut` begins empty. */
-  saveProject(input: { stamp: Stamp; act?: Act; project: Omit<Project, 'leftOut' | 'approvedAtMs'> }): Promise<void>;
+  saveProject(input: { stamp: Stamp; act?: Act | undefined; project: Omit<Project, 'leftOut' | 'approvedAtMs'> }): Promise<void>;
   /** The agent of that worktree, new or run otherwise from now on. @throws `not_found` for an unknown project, `conflict` when the address is not this worktree's */
   putInstance(input: { stamp: Stamp; root: string; top: string; endpoint: Endpoint; registration: Registration }): Promise<void>;
   /** The project and its instances, as `removeAgent` does. @throws `not_found` */
-  forgetProject(input: { stamp: Stamp; act?: Act; root: string; why: string }): Promise<{ removed: readonly { readonly address: string; readonly held: readonly FlightId[] }[] }>;
+  forgetProject(input: { stamp: Stamp; act?: Act | undefined; root: string; why: string }): Promise<{ removed: readonly { readonly address: string; readonly held: readonly FlightId[] }[] }>;
 }
 
 export interface ProjectReads {

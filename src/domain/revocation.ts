@@ -36,7 +36,7 @@ export interface RevocationWrites {
    * Already verified; of nodes known here or not. `with`: members that such a node certified and that do not stay. Their addresses,
    * registrations and heads go; work of theirs is the caller's to end. Returns the nodes for which something is new.
    */
-  saveRevocations(input: { stamp: Stamp; act?: Act; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[] })[] }): Promise<readonly NodeId[]>;
+  saveRevocations(input: { stamp: Stamp; act?: Act | undefined; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[] })[] }): Promise<readonly NodeId[]>;
 }
 
 export interface RevocationReads {

@@ -82,7 +82,7 @@ export class EnrolmentTable {
   entered({ stamp, act, member: { nodeId, name }, issuerDer }: Input<'admitMember'>): void {
     const node = this.#nodes.of(nodeId);
     this.#dropApplicant.run(node);
-    if (issuerDer !== undefined) this.addIssuer({ stamp, nodeId, certificate: issuerDer, ...(act === undefined ? {} : { act }) }, name);
+    if (issuerDer !== undefined) this.addIssuer({ stamp, act, nodeId, certificate: issuerDer }, name);
   }
 
   addIssuer({ stamp, act, nodeId, certificate }: Input<'addIssuer'>, name?: string): void {

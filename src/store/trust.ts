@@ -117,7 +117,7 @@ export class TrustTable {
     this.#useInvite = db.prepare('UPDATE invites SET used_at_ms = ?, used_by = ? WHERE secret_hash = ?');
   }
 
-  saveMembership(input: { stamp: Stamp; act?: Act; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): void {
+  saveMembership(input: Input<'saveMembership'>): void {
     const { stamp, act, membership, members, what } = input;
     const known = this.#mesh.get();
     if (known !== undefined) throw conflict(`this node is in the mesh ${known.mesh_name} already`, 'leave it first: beckon mesh leave');
@@ -136,6 +136,10 @@ export class TrustTable {
 
   replaceOwnChain({ name, chain }: { name: string; chain: CertificateChain }): void {
     if (this.#replaceChain.run(name, chain.leaf, chain.issuer).changes === 0) throw notFound('this node is in no mesh');
+  }
+
+  nameOf(nodeId: NodeId): string | undefined {
+    return this.#member.get(this.#nodes.of(nodeId))?.name;
   }
 
   own(): { readonly meshId: MeshId; readonly meshName: string } | undefined {
@@ -206,7 +210,7 @@ export class TrustTable {
     const { nodeId, name, owner } = member;
     const named = inviteOf(secretHash);
     this.#audit.append(stamp, { kind: 'invite.used', about: { invite: named, nodeId, name, owner } }, act);
-    this.admit({ stamp, member, why: `invite ${named}`, ...(act === undefined ? {} : { act }) });
+    this.admit({ stamp, act, member, why: `invite ${named}` });
   }
 
   /** @throws BrokerError `denied` for a node that was removed: its key is nobody's any more */

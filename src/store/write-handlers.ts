@@ -38,7 +38,8 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     rolledBack: (input) => rollback.rolledBack(input),
     settleQuarantined: (input) => rollback.settleQuarantined(input),
     prune: (input) => pruning.prune(input),
-    note: ({ stamp, what, invocationId, peerNodeId, detail }) => {
+    note: ({ stamp, audit: entry, what, invocationId, peerNodeId, detail }) => {
+      if (entry !== undefined) audit.record({ stamp, entries: [entry] });
       facts.append(stamp, what, {
         ...(invocationId === undefined ? {} : { invocation: invocationId }),
         ...(peerNodeId === undefined ? {} : { peer: nodes.of(peerNodeId) }),
@@ -147,7 +148,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     renewMember: (input) => trust.renewMember(input),
     addIssuer: (input) => {
       revocations.check(nodes.of(input.nodeId), 'denied');
-      enrolment.addIssuer(input);
+      enrolment.addIssuer(input, trust.nameOf(input.nodeId));
       trust.saveIssuer(input);
     },
     becomeIssuer: (input) => trust.becomeIssuer(input),

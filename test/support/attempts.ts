@@ -125,6 +125,7 @@ export const attempts: readonly Attempt[] = [
   own('config path', ['config', 'path'], { says: /studio/ }),
   own('config show', ['config', 'show'], { says: /studio/ }),
   own('config check', ['config', 'check'], { says: /"ok":true/ }),
+  own('audit', ['audit'], { says: /mesh\.joined/, neverSays: theirs }),
   own('setup', ['setup'], { says: /studio/ }),
   own('backup', ({ cluster }) => ['backup', cluster.path('studio.db')], { says: /"agents":[12]/ }),
   own('service install', ['service', 'install', '--dry-run'], { says: /studio/ }),
