@@ -12,6 +12,7 @@ import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trus
 import type { Wishes } from '../domain/wishes.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
 import type { BrokerApi, NodeStatus } from './api.ts';
+import type { AuthorityApi } from './issuer-api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { FlightTraces } from './flight-traces.ts';
 import type { Chore } from './housekeeping.ts';
@@ -47,6 +48,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
   readonly recovery: Pick<BrokerApi, 'exportRecovery' | 'importRecovery'>;
+  /** @param find a member, by name or id */
+  readonly authority: (find: (text: string) => NodeId) => AuthorityApi;
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** When the certificate with these bytes ends, ms, whoever signed it. @throws BrokerError `invalid` for one that can't be read */
   readonly certificateEnd: (leaf: Uint8Array) => number;

@@ -64,6 +64,7 @@ export class Broker implements BrokerApi, Startable {
   readonly admission: Admission;
   readonly registry: Registry;
   readonly membership: MembershipSides;
+  readonly authority: BrokerApi['authority'];
   readonly #parts: BrokerParts;
   readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
   readonly #notifications: Notifications;
@@ -130,7 +131,7 @@ export class Broker implements BrokerApi, Startable {
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
     const revocations = revocationsOf(store.read, () => this.membership.removal);
-    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.membership.roster, onPresence: (record, from) => this.#presence.heard(record, from) });
+    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.membership.roster, onAuthorities: (bytes, from) => void this.membership.authorities.heard(bytes, from), onPresence: (record, from) => this.#presence.heard(record, from) });
     const { state, spread } = this.registry;
     this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log, isMember: (nodeId) => state.isMember(nodeId) });
     this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence, noteOf: (address) => this.#projects.noteOf(address), sharesOf: (address) => this.#sharing.of(address) });
@@ -168,12 +169,14 @@ export class Broker implements BrokerApi, Startable {
     this.membership = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
+      onChanged: () => this.membership.renewal.look(),
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
         this.#isLeaving = isLeaving;
         if (!isLeaving && !this.#isDraining) this.#runner.resume();
       },
     });
+    this.authority = parts.authority((text) => this.#nodes.find(text));
     const { roster, renewal, appointing } = this.membership;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust, onMembers: (members) => roster.announce(members) });
     this.#housekeeping = new Housekeeping({

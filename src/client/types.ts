@@ -52,6 +52,7 @@ type Same = Pick<
   | 'createInvite'
   | 'joinMesh'
   | 'addIssuer'
+  | 'authority'
   | 'exportRecovery'
   | 'importRecovery'
   | 'renameNode'

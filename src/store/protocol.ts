@@ -84,6 +84,8 @@ const writes: Readonly<Record<WriteName, true>> = {
   saveIssuer: true,
   addIssuer: true,
   becomeIssuer: true,
+  saveAuthorities: true,
+  ceaseIssuing: true,
   saveDepartures: true,
   saveRevocations: true,
   saw: true,

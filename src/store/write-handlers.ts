@@ -142,6 +142,8 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       trust.saveIssuer(input);
     },
     becomeIssuer: (input) => trust.becomeIssuer(input),
+    saveAuthorities: (input) => trust.saveAuthorities(input),
+    ceaseIssuing: (input) => trust.ceaseIssuing(input),
     saveIssuer: (input) => {
       trust.saveIssuer(input);
     },

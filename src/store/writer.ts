@@ -138,6 +138,8 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     saveIssuer: plain('saveIssuer'),
     addIssuer: plain('addIssuer'),
     becomeIssuer: plain('becomeIssuer'),
+    saveAuthorities: plain('saveAuthorities'),
+    ceaseIssuing: plain('ceaseIssuing'),
     saveDepartures: plain('saveDepartures'),
     saveRevocations: plain('saveRevocations'),
     addInvite: plain('addInvite'),

@@ -1,0 +1,7 @@
+/** More than one root, and by whom a member was let in. */
+export const schema0032 = `
+-- Later roots, certificates of issuers by them, and what they say of issuers, as it travels: trust/authorities.ts. Null: there is the first root alone.
+ALTER TABLE mesh ADD COLUMN authorities BLOB;
+-- Who signed the first certificate of this member that was seen here, by the name of that issuer. Null: it was known before this was kept.
+ALTER TABLE members ADD COLUMN let_in_by TEXT;
+`;
