@@ -12,7 +12,7 @@ const known: readonly (readonly [name: RegExp, what: string])[] = [
   [/^beckon\.lock(-.*)?$/, 'lock'],
   [/^beckon\.db\.v\d+(-\d+)?\.backup$/, 'copy of the database from before an upgrade'],
   [/^beckon\.db(-wal|-shm|-journal)?$/, 'database'],
-  [/^(beckon\.epoch|beckon\.traces|clone\.json|probe-\d+)(\..*)?$/, 'state'],
+  [/^(beckon\.epoch|beckon\.audit|beckon\.traces|clone\.json|probe-\d+)(\..*)?$/, 'state'],
   [/^trust$/, 'keys'],
   [/^(set-aside|rekey|rekey\.json|rekey\.wanted)$/, 'earlier keys and database'],
   [/^up\.json(\.new)?$/, 'flags of up'],

@@ -10,6 +10,7 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import { acquireLock } from '../store/lock.ts';
 import { examine } from '../store/look.ts';
 import { schemaVersion } from '../store/migrations.ts';
+import { auditAtRest } from './audit-at-rest.ts';
 import { cloneCheck, readCloneMark } from './clone-mark.ts';
 import { configHere, flagsHere } from './config-view.ts';
 import { silentLog } from './open-log.ts';
@@ -49,7 +50,7 @@ export async function examineHere(parts: ExamineParts): Promise<readonly Check[]
     return [...about, { id: 'node', ok: false, detail, hint: isBusy ? 'wait a moment, then: beckon status; its log says what it does' : (lock.hint ?? '') }];
   }
   try {
-    return [...about, await socket(parts), absent, database(paths), await tailscale(parts)];
+    return [...about, await socket(parts), absent, database(paths), ...(await auditAtRest(paths)), await tailscale(parts)];
   } finally {
     lock.release();
   }

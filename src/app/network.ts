@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Admission } from '../broker/admission.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
+import type { Audit } from '../domain/audit.ts';
 import type { DiscoverySource } from '../domain/discovery-port.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import type { GossipHandler } from '../domain/gossip-port.ts';
@@ -35,6 +36,7 @@ import { Gossiping } from './gossiping.ts';
 import { identifyCaller } from './identify.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
+import { entranceRefused, frontRefused, peerRefused } from './refusal-audit.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { Standing } from './standing.ts';
 import { tailnetRoute } from './tailnet.ts';
@@ -68,6 +70,7 @@ export interface NetworkParts {
   readonly renew: RenewalDesk;
   readonly links: LinkHandler;
   readonly health: Health;
+  readonly audit: Audit;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
   readonly random: Random;
@@ -94,10 +97,14 @@ export class Network implements Startable {
     const onRefused = (refusal: Refusal): void => {
       refusals.refused(refusal);
       if (refusal.why === inNoMesh) parts.onKnock();
+      frontRefused(parts.audit, refusal);
     };
     this.#entrance = new Entrance({
       clock,
-      onRefused,
+      onRefused: (refusal) => {
+        refusals.refused(refusal);
+        entranceRefused(parts.audit, refusal);
+      },
       handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), renew: parts.renew, identify: (ends) => this.#identify(ends) }),
     });
     const judge: Judge = (peer) => this.#standing.judge(peer);
@@ -140,7 +147,11 @@ export class Network implements Startable {
         },
       },
       tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
-      removed: (peer) => this.#standing.tell(peer),
+      removed: (peer) => {
+        const removed = this.#standing.tell(peer);
+        if (removed !== undefined) peerRefused(parts.audit, peer, removed.why, { via: 'session' });
+        return removed;
+      },
       refusal: (peer) => this.#standing.refusal(peer),
       health: parts.health,
       // One that was removed is let in to be told so, and not to tell: it may have been an issuer, and sign what it likes.

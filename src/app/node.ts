@@ -1,6 +1,7 @@
 /** One node: all parts, made and joined here, started in order and stopped in reverse. */
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { AuditBook } from '../broker/audit-book.ts';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
 import { BrokerMeasures } from '../broker/measures.ts';
@@ -17,15 +18,16 @@ import { asMeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
-import type { Store } from '../domain/store-port.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
 import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
-import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
+import { readEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
+import { auditKeyOf } from '../trust/audit-key.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { AtRest } from './at-rest.ts';
+import { AuditAnchor } from './audit-anchor.ts';
 import { CertificateEnds } from './certificate-ends.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
@@ -54,6 +56,7 @@ import { renameNode } from './rename.ts';
 import { authorityPorts, MeshRoots } from './roots.ts';
 import { endedNote, renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
+import { markKeeper } from './store-mark.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { collectAll, createUtilization } from './system-memory.ts';
@@ -127,9 +130,11 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   logControl?.setNode(nodeKey.nodeId);
   const refusals = await CloneMarkKeeper.open(paths.cloneFile, nodeKey.nodeId, log);
   undo.defer(() => refusals.settled());
+  const anchor = await AuditAnchor.open({ path: paths.auditFile, key: auditKeyOf(nodeKey), log });
+  undo.defer(() => anchor.settled());
   let migrated: string | undefined;
   const tell = (text: string): void => log.info({}, (migrated = text));
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, clock, tell, ...(crashAt === undefined ? {} : { crashAt }) });
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, auditKey: auditKeyOf(nodeKey), onAudit: (head) => anchor.heard(head), log, clock, tell, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
   const newest = await readEpochFile(paths.epochFile);
@@ -138,7 +143,11 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     nodeId: nodeKey.nodeId,
     version,
     ...(newest === undefined ? {} : { newest }),
+    audit: { known: anchor.known?.head },
   });
+  anchor.heard(store.read.auditHead());
+  const audit = new AuditBook({ write: store.write, chronicler, clock, log });
+  undo.defer(() => audit.stop());
   const keepMark = markKeeper(paths.epochFile, store, epoch);
   await keepMark();
   undo.defer(keepMark);
@@ -188,6 +197,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     standing,
     health,
+    audit,
     onRevoked: (record) => void revoked(record),
     version,
     listen,
@@ -242,7 +252,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const spans = await openSpanExport({ plan: offline ? undefined : tracesPlan, paths, store, nodeId: nodeKey.nodeId, nodeName: self.name(), version, clock, log });
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
   const measures = new BrokerMeasures();
-  let roots: MeshRoots | undefined;
+  const roots: MeshRoots = new MeshRoots({ store, trustDir: paths.trustDir, nodeId: nodeKey.nodeId, clock, log, by: () => `${self.owner()} on ${self.name()}`, find: (text) => broker.membership.find(text), authorities: () => broker.membership.authorities });
   const broker: Broker = new Broker({
     self,
     store,
@@ -258,10 +268,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
     projects: await projectParts({ paths, env, clock, log, probe, config }),
-    ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
+    ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, learned: (bytes) => broker.membership.authorities.add(bytes, { what: 'root.learned' }), announce: () => broker.membership.roster.rulesChanged() }),
-    authority: (find) => (roots = new MeshRoots({ store, trustDir: paths.trustDir, nodeId: nodeKey.nodeId, clock, log, by: () => `${self.owner()} on ${self.name()}`, find, authorities: () => broker.membership.authorities })),
+    authority: roots,
     ...authorityPorts({ store, membership, network: () => network, standing, clock }),
     isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
     ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
@@ -292,16 +302,16 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifier,
     wishes: config,
     measures,
-    chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'certify issuers by later roots', run: () => roots?.look() }, { name: 'write down how far the store is', run: keepMark }],
+    chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'certify issuers by later roots', run: () => roots.look() }, { name: 'write down how far the store is', run: keepMark }],
     checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans })),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
+  const control = new ControlServer({ api: broker, audit, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
 
   undo.defer(() => spans?.stop());
   await spans?.start();
-  undo.defer(() => roots?.stop());
+  undo.defer(() => roots.stop());
   undo.defer(() => broker.stop());
   if (!offline) {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
@@ -384,15 +394,4 @@ async function addressesWhenUp(fixed: readonly HostPort[] | undefined, tailnet: 
   if (fixed !== undefined) return reachableAddresses(fixed.filter((each) => each.port !== 0));
   const { reachable, bind } = planListening(await viewNow(tailnet));
   return reachable ?? bind;
-}
-
-/** Writes how far the store has come, when it has come further. */
-function markKeeper(path: string, store: Store, epoch: number): () => Promise<void> {
-  let written = 0;
-  return async () => {
-    const fact = store.read.newestFact();
-    if (fact === written) return;
-    await writeEpochFile(path, { epoch, fact });
-    written = fact;
-  };
 }

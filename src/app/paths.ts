@@ -14,6 +14,8 @@ export interface Paths {
   readonly dbFile: string;
   /** How far the database has come, kept outside it. */
   readonly epochFile: string;
+  /** How far the audit has come. */
+  readonly auditFile: string;
   /** Up to which fact its spans were told. */
   readonly tracesFile: string;
   /** That other nodes refuse this one as a copy; there while they do. */
@@ -43,6 +45,7 @@ export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory
     environmentFile: join(stateDir, 'service.env'),
     dbFile: join(stateDir, 'beckon.db'),
     epochFile: join(stateDir, 'beckon.epoch'),
+    auditFile: join(stateDir, 'beckon.audit'),
     tracesFile: join(stateDir, 'beckon.traces'),
     cloneFile: join(stateDir, 'clone.json'),
     lockFile: join(stateDir, 'beckon.lock'),

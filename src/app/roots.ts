@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { Authorities, AuthorityPorts } from '../broker/authorities.ts';
 import type { AuthorityApi, RemovedIssuer } from '../broker/issuer-api.ts';
+import type { Act } from '../domain/audit.ts';
 import { BrokerError, conflict, denied, toBrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
@@ -33,12 +34,22 @@ export interface RootsParts {
   readonly authorities: () => Pick<Authorities, 'add'>;
 }
 
-export class MeshRoots implements AuthorityApi {
+/** As `AuthorityApi`, and told whose act it is. */
+export class MeshRoots {
   readonly #parts: RootsParts;
   #working: Promise<void> | undefined;
 
   constructor(parts: RootsParts) {
     this.#parts = parts;
+  }
+
+  as(act: Act | undefined): AuthorityApi {
+    return {
+      roots: () => this.roots(),
+      renewRoot: () => this.renewRoot(act),
+      retireRoot: (input) => this.retireRoot(input, act),
+      removeIssuer: (input) => this.removeIssuer(input, act),
+    };
   }
 
   async roots(): Promise<readonly RootView[]> {
@@ -61,7 +72,7 @@ export class MeshRoots implements AuthorityApi {
     });
   }
 
-  async renewRoot(): ReturnType<AuthorityApi['renewRoot']> {
+  async renewRoot(act?: Act): ReturnType<AuthorityApi['renewRoot']> {
     const { store, trustDir, clock, authorities } = this.#parts;
     const roots = rootsOf(store);
     const signer = await this.#signer(roots);
@@ -72,13 +83,13 @@ export class MeshRoots implements AuthorityApi {
     await keepKeyOfRoot(trustDir, roots, root, key);
     const issuers = await this.#missing({ certificate: root, key }, []);
     const fingerprint = fingerprintText(root);
-    await authorities().add(encodeAuthorities({ roots: [{ root, cross }], issuers }), { what: 'root.renewed', detail: { root: fingerprint } });
+    await authorities().add(encodeAuthorities({ roots: [{ root, cross }], issuers }), { what: 'root.renewed', detail: { root: fingerprint }, ...(act === undefined ? {} : { act }) });
     const made = (await this.roots()).find((each) => each.fingerprint === fingerprint);
     if (made === undefined) throw new BrokerError('internal', 'the new root does not prove itself');
     return { root: made, signedBy: fingerprintText(signer.certificate) };
   }
 
-  async retireRoot({ force }: { readonly force: boolean }): ReturnType<AuthorityApi['retireRoot']> {
+  async retireRoot({ force }: { readonly force: boolean }, act?: Act): ReturnType<AuthorityApi['retireRoot']> {
     const { store, trustDir, clock, by, authorities } = this.#parts;
     await this.#certifyMissing();
     const roots = rootsOf(store);
@@ -90,12 +101,12 @@ export class MeshRoots implements AuthorityApi {
     const known = [...this.#issuers(), ...this.#spoke()];
     const words = others.map((root) => signRetirement(roots, { root: signer.certificate, key: signer.key }, { root, kept: [], issuers: known.filter((each) => isBy(each, root)), by: by(), atMs: clock.now() }));
     const retired = others.map(fingerprintText);
-    await authorities().add(encodeAuthorities({ words }), { what: 'root.retired', detail: { roots: retired.join(', ') } });
+    await authorities().add(encodeAuthorities({ words }), { what: 'root.retired', detail: { roots: retired.join(', ') }, ...(act === undefined ? {} : { act }) });
     for (const root of others) await dropKeyOfRoot(trustDir, roots, root);
     return { kept: fingerprintText(signer.certificate), retired, lost };
   }
 
-  async removeIssuer({ node, compromised }: { readonly node: string; readonly compromised: boolean }): Promise<RemovedIssuer> {
+  async removeIssuer({ node, compromised }: { readonly node: string; readonly compromised: boolean }, act?: Act): Promise<RemovedIssuer> {
     const { store, nodeId: self, clock, by, find, authorities } = this.#parts;
     const roots = rootsOf(store);
     const nodeId = find(node);
@@ -112,7 +123,7 @@ export class MeshRoots implements AuthorityApi {
     const own = membership === undefined ? [] : [{ nodeId: self, name: membership.name, chain: membership.chain }];
     const signed = [...own, ...store.read.members().filter((each) => each.nodeId !== self && belongs(each))].filter(({ chain }) => keyOf(chain.issuer) === keyOf(certificate));
     const word = signWithdrawal(roots, { root: signer.certificate, key: signer.key }, { nodeId, name, issuer: certificate, kept: signed.map(({ chain }) => chain.leaf), isCompromised: compromised, by: by(), atMs: clock.now() });
-    await authorities().add(encodeAuthorities({ words: [word] }), { what: 'issuer.removed', detail: { name } });
+    await authorities().add(encodeAuthorities({ words: [word] }), { what: 'issuer.removed', detail: { name }, ...(act === undefined ? {} : { act }) });
     return { nodeId, name, already: false, renewedByOthers: signed.map((each) => each.name) };
   }
 
@@ -211,6 +222,10 @@ export function authorityPorts({ store, membership, network, standing, clock }: 
     withdrawnIssuers: (bytes) => {
       const own = membershipNow();
       return own === undefined ? [] : authoritiesOf(own.rootDer, bytes ?? own.authorities).withdrawn;
+    },
+    trustedRoots: (bytes) => {
+      const own = membershipNow();
+      return own === undefined ? [] : authoritiesOf(own.rootDer, bytes ?? own.authorities).trusted.map(fingerprintText);
     },
     issuesAs: () => {
       const own = membershipNow();

@@ -2,6 +2,7 @@
  * Which roots count and which issuers do not, as every node comes to know it: told at the start of each link and when it changes, and in the
  * heads of issuers, which nodes pass on that know nothing of it. Each part proves itself: who passed it on is nobody's proof.
  */
+import type { Act, AuditWhat } from '../domain/audit.ts';
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { EventKind } from '../domain/event.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -9,6 +10,7 @@ import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { WithdrawnIssuer } from '../domain/trust.ts';
+import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Self } from './self.ts';
 
@@ -17,6 +19,8 @@ export interface AuthorityPorts {
   readonly mergeAuthorities: (received: Uint8Array) => Uint8Array | undefined;
   /** By what is stored, or by that. */
   readonly withdrawnIssuers: (authorities?: Uint8Array) => readonly WithdrawnIssuer[];
+  /** Fingerprints of the roots that count, by what is stored, or by that. */
+  readonly trustedRoots: (authorities?: Uint8Array) => readonly string[];
   /** The name of the issuer that this node is by its certificate; undefined when it is none. */
   readonly issuesAs: () => string | undefined;
   /** This node is to speak and to judge by what is stored now. With `ceased` its key to issue with is to be forgotten. */
@@ -38,6 +42,8 @@ export interface AuthoritiesParts extends AuthorityPorts {
 export interface AuthorityFact {
   readonly what: EventKind;
   readonly detail?: Readonly<Record<string, string>>;
+  /** Whose wish it is; left out for what others told. */
+  readonly act?: Act;
 }
 
 export class Authorities {
@@ -84,8 +90,8 @@ export class Authorities {
     await this.#last;
   }
 
-  async #add(bytes: Uint8Array, { what, detail }: AuthorityFact, from: NodeId | undefined): Promise<boolean> {
-    const { store, self, chronicler, mergeAuthorities, withdrawnIssuers, issuesAs, onAuthorities, mesh, onTold, onChanged, log } = this.#parts;
+  async #add(bytes: Uint8Array, { what, detail, act }: AuthorityFact, from: NodeId | undefined): Promise<boolean> {
+    const { store, self, chronicler, mergeAuthorities, withdrawnIssuers, trustedRoots, issuesAs, onAuthorities, mesh, onTold, onChanged, log } = this.#parts;
     if (store.read.membership() === undefined) throw new BrokerError('conflict', 'this node is in no mesh');
     const merged = mergeAuthorities(bytes);
     if (merged === undefined) return false;
@@ -93,7 +99,14 @@ export class Authorities {
     const fresh = withdrawnIssuers(merged).filter(({ certifies }) => !before.has(certifies));
     const names = fresh.map(({ name }) => name).join(', ');
     const told = fresh.length === 0 ? { what, ...(detail === undefined ? {} : { detail }) } : ({ what: 'issuer.removed', detail: { name: names, by: fresh[0]?.by ?? '' } } as const);
-    await store.write.saveAuthorities({ stamp: chronicler.stamp(), authorities: merged, ...told, noIssuers: fresh.map(({ nodeId }) => nodeId) });
+    const [roots, was] = [trustedRoots(merged).join(' '), trustedRoots().join(' ')];
+    const audit: AuditWhat[] = [
+      ...fresh.map(({ nodeId, name, by }): AuditWhat => ({ kind: 'issuer.removed', about: { nodeId, name, by } })),
+      ...(roots === was ? [] : [{ kind: 'root.changed', about: { root: roots, was } } as const]),
+    ];
+    const link = from === undefined ? undefined : mesh().link(from);
+    const by = act ?? (link === undefined ? undefined : actOfPeer(link));
+    await store.write.saveAuthorities({ stamp: chronicler.stamp(), act: by, authorities: merged, ...told, audit, noIssuers: fresh.map(({ nodeId }) => nodeId) });
     for (const { name, by } of fresh) log.warn({ name, by }, `${name} lets nobody into the mesh any more`);
     const ceased = fresh.some(({ nodeId, certifies }) => nodeId === self.nodeId && certifies === issuesAs());
     if (ceased) await store.write.ceaseIssuing({ stamp: chronicler.stamp() });

@@ -1,4 +1,5 @@
 /** What a node's core is given from outside. */
+import type { Audit } from '../domain/audit.ts';
 import type { Check } from '../domain/checks.ts';
 import type { FlightTokens } from '../domain/flight-token.ts';
 import type { Gossip } from '../domain/gossip-port.ts';
@@ -11,8 +12,9 @@ import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Wishes } from '../domain/wishes.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
-import type { BrokerApi, NodeStatus } from './api.ts';
-import type { AuthorityApi } from './issuer-api.ts';
+import type { ActingParts } from './acting.ts';
+import type { KnownEnd } from './audit-check.ts';
+import type { NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { FlightTraces } from './flight-traces.ts';
 import type { Chore } from './housekeeping.ts';
@@ -23,7 +25,7 @@ import type { Retention } from './pruning.ts';
 import type { Self } from './self.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
-export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
+export type MeshUseCases = ActingParts['mesh'];
 
 export interface BrokerParts extends MembershipPorts {
   readonly self: Self;
@@ -40,6 +42,9 @@ export interface BrokerParts extends MembershipPorts {
   readonly probe: ProjectProbe;
   readonly projects: Pick<ProjectsParts, 'ports' | 'config' | 'onConfigChanged'>;
   readonly chronicler: Chronicler;
+  readonly audit: Audit;
+  /** How far the audit has come, as it is written down apart from the store. */
+  readonly knownEnd?: () => KnownEnd | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly ulids: UlidSource;
@@ -47,9 +52,8 @@ export interface BrokerParts extends MembershipPorts {
   readonly traces: FlightTraces;
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
-  readonly recovery: Pick<BrokerApi, 'exportRecovery' | 'importRecovery'>;
-  /** @param find a member, by name or id */
-  readonly authority: (find: (text: string) => NodeId) => AuthorityApi;
+  readonly recovery: ActingParts['recovery'];
+  readonly authority: ActingParts['authority'];
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** When the certificate with these bytes ends, ms, whoever signed it. @throws BrokerError `invalid` for one that can't be read */
   readonly certificateEnd: (leaf: Uint8Array) => number;

@@ -1,4 +1,6 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import { ownAct } from '../domain/audit.ts';
+import { auditCheck } from '../domain/audit-words.ts';
 import type { Check } from '../domain/checks.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
@@ -10,7 +12,9 @@ import type { Startable } from '../domain/ports.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
 import type { Member } from '../domain/store-port.ts';
 import { Acceptance } from './acceptance.ts';
+import { actingAs } from './acting.ts';
 import { Admission } from './admission.ts';
+import { AuditDesk } from './audit-desk.ts';
 import { AgentChecks } from './agent-checks.ts';
 import { AgentViews } from './agent-views.ts';
 import { Agents } from './agents.ts';
@@ -25,6 +29,7 @@ import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
 import { GroupAcceptance } from './group-acceptance.ts';
 import { heldSince } from './held.ts';
+import { closeHarnesses } from './harness-choice.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
@@ -64,7 +69,6 @@ export class Broker implements BrokerApi, Startable {
   readonly admission: Admission;
   readonly registry: Registry;
   readonly membership: MembershipSides;
-  readonly authority: BrokerApi['authority'];
   readonly #parts: BrokerParts;
   readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
   readonly #notifications: Notifications;
@@ -123,7 +127,7 @@ export class Broker implements BrokerApi, Startable {
       onDoubt: (address) => this.#agents.doubt(address),
       onLoad: (address) => this.#presence.changed(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, traces, runner: this.#runner, measures: parts.measures, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
+    const inbox = new Inbox({ store, self, chronicler, traces, runner: this.#runner, measures: parts.measures, audit: parts.audit, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
@@ -168,15 +172,13 @@ export class Broker implements BrokerApi, Startable {
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     this.membership = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
-      ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
-      onChanged: () => this.membership.renewal.look(),
+      ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, onChanged: () => this.membership.renewal.look() },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
         this.#isLeaving = isLeaving;
         if (!isLeaving && !this.#isDraining) this.#runner.resume();
       },
     });
-    this.authority = parts.authority((text) => this.#nodes.find(text));
     const { roster, renewal, appointing } = this.membership;
     this.admission = new Admission({ store, self, clock, chronicler, tailnetUser: parts.tailnetUser, onRules: () => roster.rulesChanged(), ...trust, onMembers: (members) => roster.announce(members) });
     this.#housekeeping = new Housekeeping({
@@ -248,7 +250,7 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = true;
     this.force();
     await this.#runner.drain(this.#forced.signal);
-    await this.#closeHarnesses();
+    await closeHarnesses(this.#parts);
     await this.#notifications.stop();
     await this.#presence.stop();
     await this.#housekeeping.stop();
@@ -270,15 +272,7 @@ export class Broker implements BrokerApi, Startable {
   }
 
   /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
-  processEnded(flightId: FlightId): void {
-    this.#runner.processEnded(flightId);
-  }
-
-  /** What is kept warm ends with the node. */
-  async #closeHarnesses(): Promise<void> {
-    const { harnesses, log } = this.#parts;
-    await Promise.all([...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended'))));
-  }
+  readonly processEnded = (flightId: FlightId): void => this.#runner.processEnded(flightId);
 
   status(): Promise<NodeStatus> {
     return statusOf(this.#parts, this.#isDraining || this.#isLeaving);
@@ -321,12 +315,19 @@ export class Broker implements BrokerApi, Startable {
   readonly export: BrokerApi['export'] = (input, signal) => this.#operator.export(input, signal);
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);
   readonly backup: BrokerApi['backup'] = (path, tell) => this.#parts.store.backup(path, tell);
-  readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
-  readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
-  readonly addIssuer: BrokerApi['addIssuer'] = (node) => this.membership.appointing.add(node);
-  readonly exportRecovery: BrokerApi['exportRecovery'] = (input) => this.#parts.recovery.exportRecovery(input);
-  readonly importRecovery: BrokerApi['importRecovery'] = (input) => this.#parts.recovery.importRecovery(input);
-  readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);
+  readonly as: BrokerApi['as'] = (act) =>
+    actingAs(act, { agents: this.#agents, sharing: this.#sharing, projects: this.#projects, relay: this.#relay, admission: this.admission, membership: this.membership, mesh: this.#parts.meshUseCases, recovery: this.#parts.recovery, authority: this.#parts.authority, judging: (work) => this.#judging(work) });
+  readonly createMesh: BrokerApi['createMesh'] = (input) => this.as(ownAct).createMesh(input);
+  readonly createInvite: BrokerApi['createInvite'] = (input) => this.as(ownAct).createInvite(input);
+  readonly addIssuer: BrokerApi['addIssuer'] = (node) => this.as(ownAct).addIssuer(node);
+  get authority(): BrokerApi['authority'] { return this.as(ownAct).authority; }
+  readonly exportRecovery: BrokerApi['exportRecovery'] = (input) => this.as(ownAct).exportRecovery(input);
+  readonly importRecovery: BrokerApi['importRecovery'] = (input) => this.as(ownAct).importRecovery(input);
+  readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.as(ownAct).joinMesh(token);
+  readonly #audit = (): AuditDesk => new AuditDesk({ ...this.#parts, knownEnd: this.#parts.knownEnd ?? (() => undefined) });
+  readonly listAudit: BrokerApi['listAudit'] = (filter, page) => this.#audit().listAudit(filter, page);
+  readonly checkAudit: BrokerApi['checkAudit'] = (input) => this.#audit().checkAudit(input);
+  readonly noteAudit: BrokerApi['noteAudit'] = (act) => this.#audit().noteAudit(act);
 
   readonly pending: BrokerApi['pending'] = async () => Promise.resolve().then(() => this.admission.pending());
   readonly renameNode: BrokerApi['renameNode'] = (name) => this.membership.renaming.rename(name);
@@ -382,7 +383,7 @@ export class Broker implements BrokerApi, Startable {
 
   diagnose(): Promise<readonly Check[]> {
     const { store, self, mesh, clock, checks } = this.#parts;
-    return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
+    return examineNode({ store, self, mesh, clock, outside: async () => [auditCheck(await this.checkAudit({ whole: false })), ...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
   /** Why it takes no new work. */

@@ -1,5 +1,6 @@
 /** Being a member: who else is, under which names, and leaving. Puts together the parts that speak of it. */
 import type { Harness } from '../domain/harness-port.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { RevocationSeal } from '../domain/ports.ts';
 import type { Membership, Member, RemovedFrom } from '../domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
@@ -68,6 +69,8 @@ export interface MembershipSides {
   readonly leaving: Leaving;
   readonly removal: Removal;
   readonly authorities: Authorities;
+  /** A member, by name or id. @throws `not_found` with the nearest names */
+  readonly find: (text: string) => NodeId;
 }
 
 export function makeMembership(parts: Parts): MembershipSides {
@@ -79,8 +82,8 @@ export function makeMembership(parts: Parts): MembershipSides {
     onOwnChain: (chain, identity) => renaming.adopt(chain, identity),
     onLeft: (nodeId) => leaving.memberLeft(nodeId),
   });
-  const { mergeAuthorities, withdrawnIssuers, issuesAs, onAuthorities } = ports;
-  const authorities = new Authorities({ ...shared, mergeAuthorities, withdrawnIssuers, issuesAs, onAuthorities, onTold: onAddresses });
+  const { mergeAuthorities, withdrawnIssuers, trustedRoots, issuesAs, onAuthorities } = ports;
+  const authorities = new Authorities({ ...shared, mergeAuthorities, withdrawnIssuers, trustedRoots, issuesAs, onAuthorities, onTold: onAddresses });
   const renaming = new Renaming({
     ...shared,
     certify: ports.certify,
@@ -118,5 +121,5 @@ export function makeMembership(parts: Parts): MembershipSides {
     onSelfRemoved: ports.onSelfRemoved,
     spread: (revocation, from) => shared.spread.tell({ type: 'registry_entry', entry: { revocation } }, from),
   });
-  return { roster, renaming, appointing, renewal, renewals, leaving, removal, authorities };
+  return { roster, renaming, appointing, renewal, renewals, leaving, removal, authorities, find: shared.find };
 }

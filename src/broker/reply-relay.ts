@@ -2,12 +2,14 @@
  * Replies to flights that this node has no part in: put to the owner or the origin of the flight, whichever is a node of
  * the same owner identity. Nothing is stored here, so what is not confirmed is to be said again; the same reply twice is one.
  */
+import type { Act } from '../domain/audit.ts';
 import { BrokerError, notFound, unavailable } from '../domain/errors.ts';
 import { flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
 import type { AnswerTo, RelayedReply } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Flight } from '../domain/records.ts';
 import { checkReply } from '../domain/request.ts';
+import { actOfPeer } from './acts.ts';
 import type { ReplyInput, WaitingView } from './api.ts';
 import { mayControl } from './policy.ts';
 import type { Replies, ReplyResult } from './replies.ts';
@@ -33,8 +35,8 @@ export class ReplyRelay {
   }
 
   /** @throws as `Replies.give` does, `not_found` when no node of this owner identity that can be asked knows it as waiting */
-  async give(input: ReplyInput): Promise<ReplyResult> {
-    if (this.#isKnown(input.id)) return this.#parts.replies.give(input);
+  async give(input: ReplyInput, act?: Act): Promise<ReplyResult> {
+    if (this.#isKnown(input.id)) return this.#parts.replies.give(input, act);
     checkReply(input.reply);
     const flight = await this.#elsewhere(input.id);
     const link = await this.#linkFor(flight);
@@ -50,7 +52,8 @@ export class ReplyRelay {
   }
 
   /** A peer's person replies by way of this node. */
-  async answer({ peer }: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
+  async answer(link: Link, { invocationId, request, reply, by, waitMs }: RelayedReply): Promise<AnswerTo<RelayedReply>> {
+    const { peer } = link;
     const refusal = mayControl(peer, this.#parts.self);
     if (refusal !== undefined) throw refusal;
     const given = await this.#parts.replies.give({
@@ -59,7 +62,7 @@ export class ReplyRelay {
       reply,
       by: `${by} on ${peer.name}`,
       waitMs: Math.min(waitMs, longestWaitMs),
-    });
+    }, actOfPeer(link, by));
     return { type: 'reply', ...given };
   }
 

@@ -1,5 +1,6 @@
 /** Who belongs, as every node comes to know it: certificates that prove themselves, passed on over every link. */
 import { flawOfRule } from '../domain/admit-rule.ts';
+import type { Act } from '../domain/audit.ts';
 import type { Departure } from '../domain/departure.ts';
 import { publicKeyOfNodeId } from '../domain/ids.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
@@ -13,6 +14,7 @@ import type { Member, Store } from '../domain/store-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
+import { actOfPeer } from './acts.ts';
 import type { Authorities } from './authorities.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { RegistrySpread } from './registry-spread.ts';
@@ -97,7 +99,7 @@ export class Roster {
   async departed(departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[], from?: NodeId): Promise<number> {
     const { store, chronicler, log, spread, onMembers, onLeft } = this.#parts;
     if (departures.length === 0) return 0;
-    const gone = new Set(await store.write.saveDepartures({ stamp: chronicler.stamp(), departures }));
+    const gone = new Set(await store.write.saveDepartures({ stamp: chronicler.stamp(), act: this.#actOf(from), departures }));
     onMembers(departures.map(({ departure }) => store.read.member(departure.nodeId)).filter((each) => each !== undefined));
     for (const { departure, record } of departures) {
       const { nodeId } = departure;
@@ -150,7 +152,7 @@ export class Roster {
     for (const { revocation } of entries) {
       if (revocation === undefined || revocations === undefined) continue;
       try {
-        if (!(await revocations.received(revocation))) continue;
+        if (!(await revocations.received(revocation, this.#actOf(from)))) continue;
         fresh += 1;
         spread.tell({ type: 'registry_entry', entry: { revocation } }, from);
       } catch (error) {
@@ -172,6 +174,12 @@ export class Roster {
       await this.#cards(message.members, link.peer.nodeId);
       if (message.admission !== undefined) await this.#rules(link, message.admission);
     });
+  }
+
+  /** Of who brought it; what it brought proves itself. */
+  #actOf(from: NodeId | undefined): Act | undefined {
+    const link = from === undefined ? undefined : this.#parts.mesh().link(from);
+    return link === undefined ? undefined : actOfPeer(link);
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -197,7 +205,7 @@ export class Roster {
     }
     if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
     if (rules.length === 0) return;
-    const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
+    const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), act: actOfPeer(link), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
     if (added.length > 0) log.info({ ...peerFields(link.peer), rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
   }
 
@@ -250,7 +258,7 @@ export class Roster {
 
   async #learn(learned: readonly Member[], from: NodeId, meshId: MeshId | undefined): Promise<number> {
     const { store, chronicler, spread, onMembers } = this.#parts;
-    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), members: learned, ...(meshId === undefined ? {} : { meshId }) }));
+    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), act: this.#actOf(from), members: learned, ...(meshId === undefined ? {} : { meshId }) }));
     const news = learned.filter((each) => fresh.has(each.nodeId));
     const stored = news.map((each) => store.read.member(each.nodeId)).filter((each) => each !== undefined);
     if (stored.length > 0) onMembers(stored);

@@ -1,5 +1,6 @@
 /** Whom agents of this node are shared with, and what becomes of queued work when that is taken back. */
 import { parseAddress, shellAddress } from '../domain/address.ts';
+import type { Act } from '../domain/audit.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import { BrokerError, conflict, notFound } from '../domain/errors.ts';
 import type { FlightId } from '../domain/ids.ts';
@@ -50,23 +51,23 @@ export class Sharing {
     return store.read.shares(address).map((share): ShareView => (share.with === 'node' ? { ...share, name: nodes.nameOf(share.nodeId) } : share));
   }
 
-  async share({ address: text, parties, by }: ShareInput): Promise<ShareResult> {
+  async share({ address: text, parties, by }: ShareInput, act?: Act): Promise<ShareResult> {
     const { store, chronicler } = this.#parts;
     const address = this.#own(text, 'share');
     const registered = store.read.ownRegistrations().find((each) => each.address === address);
     if (registered?.visibility === 'node') throw conflict(`${address} is seen on this node only: nobody else could invoke it`, 'add it with --visibility mesh to share it');
     const known = this.#known();
     const shares: readonly Share[] = parties.length === 0 ? [{ with: 'all' }] : parties.map((each) => partyOf(each, known));
-    const added = await store.write.shareAgent({ stamp: chronicler.stamp(), address, shares, by });
+    const added = await store.write.shareAgent({ stamp: chronicler.stamp(), act, address, shares, by });
     return { address, shares: this.of(address), changed: added.length > 0 };
   }
 
   /** Resolves when what was queued and may not be done any more has ended. What runs goes on. */
-  async unshare({ address: text, parties, by }: ShareInput): Promise<UnshareResult> {
+  async unshare({ address: text, parties, by }: ShareInput, act?: Act): Promise<UnshareResult> {
     const { store, chronicler, isLive } = this.#parts;
     const address = this.#own(text, 'unshare');
     const shares = parties.map((each) => this.#shared(address, each));
-    const gone = await store.write.unshareAgent({ stamp: chronicler.stamp(), address, by, ...(shares.length === 0 ? {} : { shares }) });
+    const gone = await store.write.unshareAgent({ stamp: chronicler.stamp(), act, address, by, ...(shares.length === 0 ? {} : { shares }) });
     const settled = isLive() && gone.length > 0 ? await this.#settle(address) : { ended: 0, running: 0 };
     return { address, shares: this.of(address), changed: gone.length > 0, ...settled };
   }

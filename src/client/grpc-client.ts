@@ -18,6 +18,7 @@ import { isServiceError } from '../rpc/status.ts';
 import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
 import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList, readBackup } from './answers.ts';
+import { decodeAuditRow, decodeFinding } from './audit.ts';
 import { decodeConfig } from './config.ts';
 import { authorityCalls, decodeAddedIssuer, decodeImportedRecovery } from './issuers.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
@@ -91,9 +92,7 @@ export class GrpcNodeClient implements NodeClient {
     return this.#client.calls();
   }
 
-  async status(): ReturnType<NodeClient['status']> {
-    return decodeStatus(await this.#ask(calls.getStatus, {}));
-  }
+  readonly status: NodeClient['status'] = async () => decodeStatus(await this.#ask(calls.getStatus, {}));
 
   async shutdown(force: boolean): ReturnType<NodeClient['shutdown']> {
     const { pid, running } = await this.#ask(calls.shutdown, { force });
@@ -264,9 +263,7 @@ export class GrpcNodeClient implements NodeClient {
     for await (const message of stream(this.#client.export({ sinceMs, untilMs }), signal)) yield decodeExportLine(message);
   }
 
-  async peers(): ReturnType<NodeClient['peers']> {
-    return (await this.#ask(calls.listPeers, {})).peers.map(decodePeer);
-  }
+  readonly peers: NodeClient['peers'] = async () => (await this.#ask(calls.listPeers, {})).peers.map(decodePeer);
 
   async *watchPeers({ signal }: StreamOptions = {}): ReturnType<NodeClient['watchPeers']> {
     for await (const update of stream(this.#client.watchPeers({}), signal)) yield decodePeersUpdate(update);
@@ -277,12 +274,14 @@ export class GrpcNodeClient implements NodeClient {
     return { nodeId: asNodeId(nodeId), name, address, rttMs };
   }
 
-  async showConfig(): ReturnType<NodeClient['showConfig']> {
-    return decodeConfig(await this.#ask(calls.showConfig, {}));
-  }
+  readonly showConfig: NodeClient['showConfig'] = async () => decodeConfig(await this.#ask(calls.showConfig, {}));
+  readonly diagnose: NodeClient['diagnose'] = async () => (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
+  readonly checkAudit: NodeClient['checkAudit'] = async (input) => decodeFinding(await this.#ask(calls.checkAudit, input, backupMs));
+  readonly noteAudit: NodeClient['noteAudit'] = async () => (await this.#ask(calls.noteAudit, {}, remoteMs)).flaws;
 
-  async diagnose(): ReturnType<NodeClient['diagnose']> {
-    return (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
+  async listAudit(...[{ sinceMs }, { limit, after = '' }]: Parameters<NodeClient['listAudit']>): ReturnType<NodeClient['listAudit']> {
+    const { rows, next } = await this.#ask(calls.listAudit, { sinceMs, limit, after });
+    return pageOf(rows.map(decodeAuditRow), next);
   }
 
   async backup(...[path, tell]: Parameters<NodeClient['backup']>): ReturnType<NodeClient['backup']> {

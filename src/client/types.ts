@@ -40,6 +40,8 @@ type Same = Pick<
   | 'getFlight'
   | 'cancelFlight'
   | 'listWaiting'
+  | 'listAudit'
+  | 'checkAudit'
   | 'listDeliveries'
   | 'getDelivery'
   | 'trace'
@@ -69,6 +71,8 @@ type Same = Pick<
 export interface NodeClient extends Same {
   /** What is set for the node, by whom, and what waits. */
   showConfig(): Promise<ConfigView>;
+  /** What is wrong with the audit has been seen. Returns the flaws. */
+  noteAudit(): Promise<readonly string[]>;
   status(): Promise<NodeStatus>;
   /** Of what a scan showed. @throws as `BrokerApi.approveProjects` does */
   approveProjects(request: Omit<ApproveInput, 'by'>): Promise<ApproveResult>;

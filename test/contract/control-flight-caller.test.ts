@@ -97,6 +97,9 @@ describe('calls that change the node, or tell of others', () => {
     joinMesh: (client) => client.joinMesh('token'),
     listMembers: (client) => client.members(),
     listPending: (client) => client.pending(),
+    listAudit: (client) => client.listAudit({}, page),
+    checkAudit: (client) => client.checkAudit({ whole: true }),
+    noteAudit: (client) => client.noteAudit(),
     admit: (client) => client.admit({ rules: [{ kind: 'tag', value: 'tag:x' }] }),
   };
 

@@ -48,7 +48,7 @@ export function storeStory(): readonly StoryStep[] {
   add('addIssuer', { stamp: stamp(), nodeId: peer, certificate: bytes });
   add('becomeIssuer', { stamp: stamp(), certificate: bytes });
   add('saveIssuer', { nodeId: peer, certificate: new Uint8Array([6]) });
-  add('saveAuthorities', { stamp: stamp(), authorities: bytes, what: 'root.learned', detail: { roots: '2' }, noIssuers: [peer] });
+  add('saveAuthorities', { stamp: stamp(), authorities: bytes, what: 'root.learned', detail: { roots: '2' }, audit: [{ kind: 'root.changed', about: { root: 'ab', was: 'cd' } }], noIssuers: [peer] });
   add('ceaseIssuing', { stamp: stamp() });
   add('saveDepartures', { stamp: stamp(), departures: [{ departure: { nodeId: nodeIdFor(3), certifiedAtMs: 2, leftAtMs: story.nowMs }, record: { payload: bytes, signature: bytes } }] });
   const revoked = { revocation: { nodeId: nodeIdFor(6), name: 'lost', by: 'ada on laptop', revokedAtMs: story.nowMs, fallen: { issuer: bytes, kept: [peer] } }, record: { payload: bytes, signature: bytes } };
@@ -66,6 +66,8 @@ export function storeStory(): readonly StoryStep[] {
     head: { nodeId: peer, epoch: 1, version: 1, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: { payload: bytes, signature: bytes },
     base: undefined, records: [{ registration: { ...registration, nodeId: peer, address: '@fabric@desktop#main' }, record: { payload: bytes, signature: bytes }, hash: 'ab' }], gone: ['cd'], atMs: 1,
   });
+  const act = { who: { is: 'user', id: 'uid:501' }, from: { via: 'socket' } } as const;
+  add('audit', { stamp: stamp(), entries: [{ kind: 'recovery.exported', about: { moved: 'false' }, ...act }, { kind: 'policy.denied', about: { verb: 'invoke', agent: address }, who: { is: 'member', nodeId: peer, name: 'desktop', owner: 'bob' }, from: { via: 'session', address: '10.0.0.2:7423' }, times: 12 }] });
   add('note', { stamp: stamp(), what: 'invocation.refused', detail: { why: 'x' } });
 
   const [local, remote, refused, given] = [own(), sent(), sent(), foreign()];

@@ -11,6 +11,7 @@ describe('where a node keeps what it has', () => {
       stateDir: '/srv/b',
       dbFile: '/srv/b/beckon.db',
       epochFile: '/srv/b/beckon.epoch',
+      auditFile: '/srv/b/beckon.audit',
       tracesFile: '/srv/b/beckon.traces',
       cloneFile: '/srv/b/clone.json',
       lockFile: '/srv/b/beckon.lock',

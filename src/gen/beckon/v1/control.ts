@@ -37,6 +37,14 @@ import {
   WatchAgentsRequest,
   WatchAgentsResponse,
 } from "./agent.ts";
+import {
+  CheckAuditRequest,
+  CheckAuditResponse,
+  ListAuditRequest,
+  ListAuditResponse,
+  NoteAuditRequest,
+  NoteAuditResponse,
+} from "./audit.ts";
 import { BackupInStepsRequest, BackupProgress } from "./backup.ts";
 import { ShowConfigRequest, ShowConfigResponse } from "./config.ts";
 import {
@@ -2226,6 +2234,34 @@ export const ControlServiceService = {
     responseSerialize: (value: LeaveMeshResponse): Buffer => Buffer.from(LeaveMeshResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LeaveMeshResponse => LeaveMeshResponse.decode(value),
   },
+  /** Who was let in, put out, trusted and denied here, and by whom: kept for ever, in one chain. */
+  listAudit: {
+    path: "/beckon.v1.ControlService/ListAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAuditRequest): Buffer => Buffer.from(ListAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAuditRequest => ListAuditRequest.decode(value),
+    responseSerialize: (value: ListAuditResponse): Buffer => Buffer.from(ListAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
+  },
+  checkAudit: {
+    path: "/beckon.v1.ControlService/CheckAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckAuditRequest): Buffer => Buffer.from(CheckAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckAuditRequest => CheckAuditRequest.decode(value),
+    responseSerialize: (value: CheckAuditResponse): Buffer => Buffer.from(CheckAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckAuditResponse => CheckAuditResponse.decode(value),
+  },
+  noteAudit: {
+    path: "/beckon.v1.ControlService/NoteAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: NoteAuditRequest): Buffer => Buffer.from(NoteAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): NoteAuditRequest => NoteAuditRequest.decode(value),
+    responseSerialize: (value: NoteAuditResponse): Buffer => Buffer.from(NoteAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): NoteAuditResponse => NoteAuditResponse.decode(value),
+  },
 } as const;
 
 export interface ControlServiceServer extends UntypedServiceImplementation {
@@ -2322,6 +2358,10 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   removeMember: handleUnaryCall<RemoveMemberRequest, RemoveMemberResponse>;
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
   leaveMesh: handleUnaryCall<LeaveMeshRequest, LeaveMeshResponse>;
+  /** Who was let in, put out, trusted and denied here, and by whom: kept for ever, in one chain. */
+  listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
+  checkAudit: handleUnaryCall<CheckAuditRequest, CheckAuditResponse>;
+  noteAudit: handleUnaryCall<NoteAuditRequest, NoteAuditResponse>;
 }
 
 export interface ControlServiceClient extends Client {
@@ -3111,6 +3151,52 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LeaveMeshResponse) => void,
+  ): ClientUnaryCall;
+  /** Who was let in, put out, trusted and denied here, and by whom: kept for ever, in one chain. */
+  listAudit(
+    request: ListAuditRequest,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  checkAudit(
+    request: CheckAuditRequest,
+    callback: (error: ServiceError | null, response: CheckAuditResponse) => void,
+  ): ClientUnaryCall;
+  checkAudit(
+    request: CheckAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckAuditResponse) => void,
+  ): ClientUnaryCall;
+  checkAudit(
+    request: CheckAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckAuditResponse) => void,
+  ): ClientUnaryCall;
+  noteAudit(
+    request: NoteAuditRequest,
+    callback: (error: ServiceError | null, response: NoteAuditResponse) => void,
+  ): ClientUnaryCall;
+  noteAudit(
+    request: NoteAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: NoteAuditResponse) => void,
+  ): ClientUnaryCall;
+  noteAudit(
+    request: NoteAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: NoteAuditResponse) => void,
   ): ClientUnaryCall;
 }
 
