@@ -303,7 +303,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     wishes: config,
     measures,
     chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'certify issuers by later roots', run: () => roots.look() }, { name: 'write down how far the store is', run: keepMark }],
-    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans })),
+    checks: () => nodeChecks({ store, trustDir: paths.trustDir, links: () => network.mesh.links(), clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans }),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });

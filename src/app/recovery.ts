@@ -61,7 +61,7 @@ export class MeshRecovery implements Recovering {
     const { meshName, owner, rootDer: first, authorities } = membership;
     const later = authorities === undefined ? {} : { later: { first, authorities, keys: keys.slice(0, -1) } };
     await writeRecoveryFile(path, { meshName, owner, rootKey: oldest.key, root: oldest.certificate, ...later, members, revocations }, passphrase, clock.now());
-    await store.write.note({ stamp: chronicler.stamp(), what: 'recovery.exported', detail: { moved: String(move) }, audit: { kind: 'recovery.exported', about: { moved: String(move) }, ...act } });
+    await store.write.recovered({ stamp: chronicler.stamp(), what: 'recovery.exported', detail: { moved: String(move) }, audit: { kind: 'recovery.exported', about: { moved: String(move) }, ...act } });
     if (move) for (const { certificate } of keys) await dropKeyOfRoot(trustDir, roots, certificate);
     return { path, meshName, members: members.length };
   }
@@ -98,7 +98,7 @@ export class MeshRecovery implements Recovering {
         for (const record of recovery.revocations) await this.#parts.revoked(record);
       } });
     } else await store.write.becomeIssuer({ stamp: chronicler.stamp(), act, certificate });
-    await store.write.note({ stamp: chronicler.stamp(), what: 'recovery.imported', audit: { kind: 'recovery.imported', about: { mesh: meshName, meshId }, ...act } });
+    await store.write.recovered({ stamp: chronicler.stamp(), what: 'recovery.imported', audit: { kind: 'recovery.imported', about: { mesh: meshName, meshId }, ...act } });
     await this.#parts.membership.load();
     this.#parts.announce();
     const { name: nodeName, owner } = own ?? entering ?? { name: '', owner: '' };

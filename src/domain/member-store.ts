@@ -1,6 +1,6 @@
 /** What the store keeps of the mesh that this node is in, and of who else is. The general promises of store-port.ts hold. */
 import type { AdmitRule, Applicant } from './admit-rule.ts';
-import type { Act, AuditWhat } from './audit.ts';
+import type { Act, AuditEntry, AuditWhat } from './audit.ts';
 import type { Departure } from './departure.ts';
 import type { EventKind, Stamp } from './event.ts';
 import type { MeshId, NodeId } from './ids.ts';
@@ -50,6 +50,8 @@ export interface MemberWrites {
   becomeIssuer(input: { stamp: Stamp; act?: Act | undefined; certificate: Uint8Array }): Promise<void>;
   /** What is known of roots and issuers besides the first root: already verified, all of it. `noIssuers`: members that let nobody in any more. @throws `not_found` outside of a mesh */
   saveAuthorities(input: { stamp: Stamp; act?: Act | undefined; audit: readonly AuditWhat[]; authorities: Uint8Array; what: EventKind; detail?: Readonly<Record<string, string>>; noIssuers: readonly NodeId[] }): Promise<void>;
+  /** The key of the mesh was written to a recovery file, or read from one. */
+  recovered(input: { stamp: Stamp; what: 'recovery.exported' | 'recovery.imported'; detail?: Readonly<Record<string, string>>; audit: AuditEntry }): Promise<void>;
   /** This node lets nobody in any more. */
   ceaseIssuing(input: { stamp: Stamp }): Promise<void>;
   /** Already verified. Returns those that were members until now. */

@@ -88,6 +88,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   becomeIssuer: true,
   saveAuthorities: true,
   ceaseIssuing: true,
+  recovered: true,
   saveDepartures: true,
   saveRevocations: true,
   saw: true,

@@ -2,6 +2,8 @@
 export const schema0032 = `
 -- Later roots, certificates of issuers by them, and what they say of issuers, as it travels: trust/authorities.ts. Null: there is the first root alone.
 ALTER TABLE mesh ADD COLUMN authorities BLOB;
+-- When the key of the mesh was last written to a recovery file here, or read from one. Null: never, or before this was kept.
+ALTER TABLE mesh ADD COLUMN recovery_at_ms INTEGER;
 -- Who signed the first certificate of this member that was seen here, by the name of that issuer. Null: it was known before this was kept.
 ALTER TABLE members ADD COLUMN let_in_by TEXT;
 `;

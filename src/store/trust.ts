@@ -28,6 +28,7 @@ interface MeshRow {
   readonly is_issuer: 0 | 1;
   readonly own_issuer: Uint8Array | null;
   readonly authorities: Uint8Array | null;
+  readonly recovery_at_ms: number | null;
   readonly removed_at_ms: number | null;
   readonly removed_by: string | null;
 }
@@ -84,6 +85,7 @@ export class TrustTable {
   readonly #becomeIssuer;
   readonly #saveAuthorities;
   readonly #ceaseIssuing;
+  readonly #recovered;
   readonly #noIssuer;
   readonly #setLeft;
   readonly #insertInvite;
@@ -116,6 +118,7 @@ export class TrustTable {
     this.#setIssuer = db.prepare<[Uint8Array, number]>('UPDATE members SET is_issuer = 1, issuer_certificate = ? WHERE node = ?');
     this.#becomeIssuer = db.prepare<[Uint8Array]>('UPDATE mesh SET is_issuer = 1, own_issuer = ? WHERE removed_at_ms IS NULL');
     this.#saveAuthorities = db.prepare<[Uint8Array]>('UPDATE mesh SET authorities = ?');
+    this.#recovered = db.prepare<[number]>('UPDATE mesh SET recovery_at_ms = ?');
     this.#ceaseIssuing = db.prepare('UPDATE mesh SET is_issuer = 0, own_issuer = NULL');
     this.#noIssuer = ['UPDATE members SET is_issuer = 0, issuer_certificate = NULL WHERE node = ?', 'DELETE FROM issuers WHERE node = ?'].map((sql) => db.prepare<[number]>(sql));
     this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, left_certified_at_ms = ?, addresses = ? WHERE node = ?');
@@ -187,6 +190,13 @@ export class TrustTable {
     }
     this.#facts.append(stamp, what, detail === undefined ? {} : { detail });
     for (const entry of audit) this.#audit.append(stamp, entry, act);
+  }
+
+  /** The key of the mesh is in a file. */
+  recovered({ stamp, what, detail, audit }: Input<'recovered'>): void {
+    this.#recovered.run(stamp.atMs);
+    this.#facts.append(stamp, what, detail === undefined ? {} : { detail });
+    this.#audit.record({ stamp, entries: [audit] });
   }
 
   ceaseIssuing({ stamp }: { stamp: Stamp }): void {
@@ -359,6 +369,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
         isIssuer: row.is_issuer === 1,
         ...optional('issuerDer', row.own_issuer),
         ...optional('authorities', row.authorities),
+        ...optional('recoveryMs', row.recovery_at_ms),
       };
     },
     mesh: (): { readonly id: MeshId; readonly name: string } | undefined => ownMesh.get(),

@@ -154,6 +154,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     becomeIssuer: (input) => trust.becomeIssuer(input),
     saveAuthorities: (input) => trust.saveAuthorities(input),
     ceaseIssuing: (input) => trust.ceaseIssuing(input),
+    recovered: (input) => trust.recovered(input),
     saveIssuer: (input) => {
       trust.saveIssuer(input);
     },

@@ -141,6 +141,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     becomeIssuer: plain('becomeIssuer'),
     saveAuthorities: plain('saveAuthorities'),
     ceaseIssuing: plain('ceaseIssuing'),
+    recovered: plain('recovered'),
     saveDepartures: plain('saveDepartures'),
     saveRevocations: plain('saveRevocations'),
     addInvite: plain('addInvite'),
