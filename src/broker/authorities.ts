@@ -7,12 +7,15 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import type { EventKind } from '../domain/event.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { WithdrawnIssuer } from '../domain/trust.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Self } from './self.ts';
+
+/** So long nothing more is heard of a member that said what proves nothing. */
+const refusedMs = 10_000;
 
 export interface AuthorityPorts {
   /** What is known and what came, as far as it proves itself; undefined when nothing is new. @throws BrokerError `unauthenticated`, `invalid`, `overload` */
@@ -32,6 +35,7 @@ export interface AuthoritiesParts extends AuthorityPorts {
   readonly self: Self;
   readonly chronicler: Chronicler;
   readonly mesh: () => Mesh;
+  readonly clock: Clock;
   readonly log: Log;
   /** What this node says in its head has changed. */
   readonly onTold: () => void;
@@ -50,6 +54,8 @@ export class Authorities {
   readonly #parts: AuthoritiesParts;
   /** One after the other: what one adds the next has to see. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Members that said what proves nothing, and when. */
+  readonly #refused = new Map<NodeId, number>();
 
   constructor(parts: AuthoritiesParts) {
     this.#parts = parts;
@@ -68,10 +74,14 @@ export class Authorities {
   /** Never rejects: what proves nothing changes nothing. */
   async heard(bytes: Uint8Array, from: NodeId): Promise<void> {
     const { told } = this;
+    const { clock } = this.#parts;
     if (told !== undefined && isSame(told, bytes)) return;
+    // To judge it takes milliseconds, and it comes for nothing.
+    if (clock.monotonic() - (this.#refused.get(from) ?? Number.NEGATIVE_INFINITY) < refusedMs) return;
     try {
       await this.add(bytes, { what: 'root.learned' }, from);
     } catch (error) {
+      this.#refused.set(from, clock.monotonic());
       this.#parts.log.warn({ peerId: from, why: toBrokerError(error).message }, 'what a node says of the roots of the mesh was not believed');
     }
   }

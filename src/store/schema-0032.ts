@@ -4,6 +4,7 @@ export const schema0032 = `
 ALTER TABLE mesh ADD COLUMN authorities BLOB;
 -- When the key of the mesh was last written to a recovery file here, or read from one. Null: never, or before this was kept.
 ALTER TABLE mesh ADD COLUMN recovery_at_ms INTEGER;
--- Who signed the first certificate of this member that was seen here, by the name of that issuer. Null: it was known before this was kept.
-ALTER TABLE members ADD COLUMN let_in_by TEXT;
+-- DER, of the issuer that signed the first certificate of this member that was seen here.
+ALTER TABLE members ADD COLUMN let_in_by BLOB;
+UPDATE members SET let_in_by = issuer;
 `;

@@ -103,7 +103,7 @@ export class TrustTable {
     this.#replaceChain = db.prepare('UPDATE mesh SET name = ?, leaf = ?, issuer = ?');
     this.#member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE members.node = ?`);
     this.#saveMember = db.prepare(`
-      INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, named_since_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, named_since_ms, addresses, last_seen_ms, let_in_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (node) DO UPDATE SET name = excluded.name, owner = excluded.owner, leaf = excluded.leaf, issuer = excluded.issuer,
         not_before_ms = excluded.not_before_ms, named_since_ms = excluded.named_since_ms, addresses = excluded.addresses, removed_with = NULL,
         last_seen_ms = coalesce(excluded.last_seen_ms, last_seen_ms)`);
@@ -292,7 +292,7 @@ export class TrustTable {
     const { chain, addresses } = member;
     this.#saveMember.run(
       this.#nodes.of(member.nodeId), member.name, member.owner, chain.leaf, chain.issuer, member.notBeforeMs, member.namedSinceMs ?? null,
-      JSON.stringify(addresses), member.lastSeenMs ?? null,
+      JSON.stringify(addresses), member.lastSeenMs ?? null, chain.issuer,
     );
     this.#backAgain.run(this.#nodes.of(member.nodeId), member.notBeforeMs);
   }

@@ -6,8 +6,7 @@ import { toBrokerError } from '../../src/domain/errors.ts';
 import type { CertificateChain } from '../../src/domain/trust.ts';
 import { fingerprintText, lifeOf, verifyChain } from '../../src/trust/certificate.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
-import { TrustMesh } from '../support/trust-mesh.ts';
-import type { TrustNode } from '../support/trust-mesh.ts';
+import { TrustMesh, TrustNode } from '../support/trust-mesh.ts';
 
 vi.setConfig({ testTimeout: 170_000 });
 
@@ -300,4 +299,36 @@ test('the key of an issuer is in other hands: what it signed counts for those th
   for (const node of [server, attic]) await node.boot();
   for (let count = 0; count < 3; count += 1) await mesh.pass(60_000);
   for (const node of [laptop, server, attic, guest]) expect([node.name, node.links.size, node.standing.isForsaken(node.own?.certifiedBy)]).toEqual([node.name, 4, false]);
+});
+
+test('where nobody ever brings the word of its removal a machine is out when its certificate ends, and not a day later', async () => {
+  await using mesh = await TrustMesh.start(['laptop', 'desktop', 'server', 'attic']);
+  const [laptop, server, attic] = [mesh.node('laptop'), mesh.node('server'), mesh.node('attic')];
+  const isAway = (node: TrustNode): boolean => node === server || node === attic;
+  mesh.mayMeet = (a, b) => isAway(a) === isAway(b);
+  await mesh.pass(60_000);
+  expect(await laptop.sides.removal.remove('server', 'ada')).toMatchObject({ already: false });
+  const endMs = server.own?.notAfterMs ?? 0;
+  for (; mesh.clock.now() + stepMs < endMs; await mesh.pass(stepMs)) expect(attic.links.has(server.nodeId)).toBe(true);
+  await mesh.pass(dayMs);
+  expect([attic.links.size, server.links.size]).toEqual([0, 0]);
+  mesh.mayMeet = () => true;
+  await mesh.pass(60_000);
+  expect([attic.links.has(laptop.nodeId), attic.links.has(server.nodeId), attic.sides.removal.isRemoved(server.nodeId)]).toEqual([true, false, true]);
+});
+
+test('whom a stolen issuer let in is named when that is removed, also when an honest one has renewed it since', async () => {
+  await using mesh = await TrustMesh.start(['laptop', 'desktop', 'server']);
+  const [laptop, desktop] = [mesh.node('laptop'), mesh.node('desktop')];
+  const stranger = new TrustNode(mesh, 'stranger');
+  mesh.nodes.push(stranger);
+  await stranger.boot();
+  await stranger.join(desktop);
+  await mesh.pass(60_000);
+  desktop.down();
+  await mesh.pass(65 * dayMs);
+  await mesh.pass(dayMs);
+  expect(stranger.own?.certifiedBy).toBe(laptop.own?.certifiedBy);
+  const { letIn } = await laptop.sides.removal.remove('desktop', 'ada');
+  expect(letIn).toEqual(['stranger']);
 });
