@@ -57,6 +57,7 @@ import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
+import { authorityPorts, MeshRoots } from './roots.ts';
 import { endedNote, renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
 import { markKeeper } from './store-mark.ts';
@@ -259,6 +260,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const tracesPlan = planTraces(config.now, env, log);
   const spans = await openSpanExport({ plan: offline ? undefined : tracesPlan, paths, store, nodeId: nodeKey.nodeId, nodeName: self.name(), version, clock, log });
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
+  const roots: MeshRoots = new MeshRoots({ store, trustDir: paths.trustDir, nodeId: nodeKey.nodeId, clock, log, by: () => `${self.owner()} on ${self.name()}`, find: (text) => broker.membership.find(text), authorities: () => broker.membership.authorities });
   const broker: Broker = new Broker({
     self,
     store,
@@ -276,10 +278,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     projects: await projectParts({ paths, env, clock, log, probe, config }),
     ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
-    recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
+    recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, learned: (bytes) => broker.membership.authorities.add(bytes, { what: 'root.learned' }), announce: () => broker.membership.roster.rulesChanged() }),
+    authority: roots,
+    ...authorityPorts({ store, membership, network: () => network, standing, clock }),
+    isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
     ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
     ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
-    renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain, signal),
+    renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked, onAuthorities: (bytes, from) => broker.membership.authorities.heard(bytes, from) }, chain, signal),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
@@ -307,8 +312,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifier,
     wishes: config,
     measures,
-    chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'write down how far the store is', run: keepMark }],
-    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans })),
+    chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'certify issuers by later roots', run: () => roots.look() }, { name: 'write down how far the store is', run: keepMark }],
+    checks: () => nodeChecks({ store, trustDir: paths.trustDir, links: () => network.mesh.links(), clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans }),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
@@ -316,6 +321,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 
   undo.defer(() => spans?.stop());
   await spans?.start();
+  undo.defer(() => roots.stop());
   undo.defer(() => broker.stop());
   if (!offline) {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
