@@ -53,9 +53,9 @@ async function settled(cluster: Cluster): Promise<TwoPeople> {
     [['ledger', 'books'], ['ledger', 'fail'], ['ledger', 'hold'], ['asks', 'ask'], ['tree', 'change']].map(([agent = '', task = '']) => accepted(laptop, agent, `${secret}-task ${task}`)),
   ) as [string, string, string, string, string];
   const bob = { done: await accepted(studio, 'open@laptop/main', 'bobs task'), running: await accepted(studio, 'open@laptop/main', 'bobs hold') };
-  await Promise.all([[laptop, done, 'completed'], [laptop, failed, 'failed'], [laptop, running, 'running'], [laptop, waiting, 'waiting'], [laptop, tree, 'completed'], [studio, bob.done, 'completed'], [studio, bob.running, 'running']].map(
-    ([node, id, state]) => waitFor(`${String(id)} to be ${String(state)}`, async () => (await flightAt(node as TestNode, String(id)))['state'] === state, { timeoutMs: 20_000 }),
-  ));
+  const become = (node: TestNode, id: string, state: string): Promise<unknown> => waitFor(`${id} to be ${state}`, async () => (await flightAt(node, id))['state'] === state, { timeoutMs: 20_000 });
+  const ofAda = [[done, 'completed'], [failed, 'failed'], [running, 'running'], [waiting, 'waiting'], [tree, 'completed']] as const;
+  await Promise.all([...ofAda.map(([id, state]) => become(laptop, id, state)), become(studio, bob.done, 'completed'), become(studio, bob.running, 'running')]);
   const request = String(((await laptop.json(['inbox']))['waiting'] as Json[])[0]?.['request']);
   return { cluster, laptop, studio, ada: { done, failed, running, waiting, request, tree }, bob };
 }
