@@ -189,10 +189,12 @@ export class NodePresence implements Startable {
   }
 
   #loads(): { readonly running: number; readonly queued: number; readonly agents: readonly AgentLoad[] } {
-    const all = [...this.#own].map(([address, load]) => ({ address, ...load }));
-    const sum = (of: (each: AgentLoad) => number): number => all.reduce((total, each) => total + of(each), 0);
-    const seen = new Set(all.length === 0 ? [] : this.#parts.store.read.ownRegistrations().filter(({ visibility }) => visibility === 'mesh').map(({ address }) => localPart(address)));
-    const agents = all.filter((each) => seen.has(localPart(each.address))).toSorted((a, b) => b.running + b.queued - a.running - a.queued || (a.address < b.address ? -1 : 1));
+    const busy = [...this.#own].map(([address, load]) => ({ address, ...load }));
+    const seen = new Set(busy.length === 0 ? [] : this.#parts.store.read.ownRegistrations().filter(({ visibility }) => visibility === 'mesh').map(({ address }) => localPart(address)));
+    // What others do not see is not in the sum either: it would tell them that it is there.
+    const told = busy.filter((each) => seen.has(localPart(each.address)));
+    const sum = (of: (each: AgentLoad) => number): number => told.reduce((total, each) => total + of(each), 0);
+    const agents = told.toSorted((a, b) => b.running + b.queued - a.running - a.queued || (a.address < b.address ? -1 : 1));
     return { running: sum((each) => each.running), queued: sum((each) => each.queued), agents: agents.slice(0, mostLoads) };
   }
 }

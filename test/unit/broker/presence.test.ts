@@ -151,11 +151,14 @@ test('its own load is exact at any moment', () => {
   expect(desktop.presence.load(desktop.nodeId, '@idle@desktop#main')).toEqual({ running: 0, queued: 0, ageMs: 0 });
 });
 
-test('an agent that others do not see is counted and not named', async () => {
+test('an agent that others do not see is neither named nor counted', async () => {
   desktop.running.set('@hidden@desktop#main', 2);
   desktop.presence.changed('@hidden@desktop#main');
   await clock.advance(2000);
-  expect(desktop.seal.readPresence(desktop.last)).toMatchObject({ running: 2, agents: [] });
+  expect(desktop.seal.readPresence(desktop.last)).toMatchObject({ running: 0, queued: 0, agents: [] });
+  works(1);
+  await clock.advance(2000);
+  expect(desktop.seal.readPresence(desktop.last)).toMatchObject({ running: 1, queued: 0, agents: [{ running: 1 }] });
 });
 
 test('a load that was heard is passed on once, with who told it, and ages out', async () => {
