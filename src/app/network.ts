@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Admission } from '../broker/admission.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
-import type { Audit } from '../domain/audit.ts';
+import type { Act, Audit } from '../domain/audit.ts';
 import type { DiscoverySource } from '../domain/discovery-port.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import type { GossipHandler } from '../domain/gossip-port.ts';
@@ -38,7 +38,7 @@ import { identifyCaller } from './identify.ts';
 import { InboundEnds } from './inbound-ends.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
-import { entranceRefused, frontRefused, peerRefused } from './refusal-audit.ts';
+import { entranceRefused, frontRefused, memberOf, peerRefused } from './refusal-audit.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { Standing } from './standing.ts';
 import { tailnetRoute } from './tailnet.ts';
@@ -52,7 +52,7 @@ export interface NetworkParts {
   readonly seenEpochs: (nodeId: NodeId) => readonly number[];
   readonly standing: Standing;
   /** A member said that this node was removed, by that word of an issuer, which is not checked yet. */
-  readonly onRevoked: (revocation: SignedRecord) => void;
+  readonly onRevoked: (revocation: SignedRecord, act: Act) => void;
   readonly version: string;
   /** Undefined: on the tailnet, or on this machine alone. */
   readonly listen: readonly HostPort[] | undefined;
@@ -165,7 +165,7 @@ export class Network implements Startable {
       refusal: (peer) => this.#standing.refusal(peer),
       health: parts.health,
       // One that was removed is let in to be told so, and not to tell: it may have been an issuer, and sign what it likes.
-      onRevoked: (revocation, from) => this.#standing.revocationOf(from) === undefined && parts.onRevoked(revocation),
+      onRevoked: (revocation, from) => this.#standing.revocationOf(from) === undefined && parts.onRevoked(revocation, { who: memberOf(from), from: { via: 'session' } }),
       hello: {
         epoch: parts.epoch,
         previousEpoch: parts.previousEpoch,

@@ -11,6 +11,7 @@ import { createProjectProbe } from '../discovery/project.ts';
 import { readSeeds, SeedSource } from '../discovery/seeds.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { nameFrom, parseName } from '../domain/address.ts';
+import type { Act } from '../domain/audit.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
@@ -181,15 +182,16 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   });
   let unjoinedName: string = wishedName ?? nameFrom(hostname().split('.')[0] ?? '') ?? 'node';
   const self = selfOf({ store, nodeId: nodeKey.nodeId, epoch, previousEpoch, version, unjoinedName: () => unjoinedName });
-  const isNamed = wishedName === undefined || (await renameNode({ store, membership, nodeKey, chronicler, to: wishedName }));
+  const starter: Act = { who: { is: 'user', id: `uid:${process.getuid?.() ?? 0}` }, from: { via: 'start' } };
+  const isNamed = wishedName === undefined || (await renameNode({ store, membership, nodeKey, chronicler, to: wishedName, act: starter }));
   const identity = await membership.load();
 
   const standing = new Standing(store);
   const unreachable = (): string | undefined => (self.mesh() === undefined ? 'this node is in no mesh' : network.addresses().length === 0 ? 'this node listens nowhere' : undefined);
   const health = await NodeHealth.open({ store, dbFile: paths.dbFile, refusal: () => broker.refusal(), unreachable, clock, log });
   const ends: CertificateEnds = new CertificateEnds({ store, clock, log, sessions: () => network.mesh.sessions(), onEnded: () => network.gossip.membersChanged() });
-  const revoked = (record: SignedRecord): Promise<unknown> =>
-    broker.membership.removal.received(record).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
+  const revoked = (record: SignedRecord, act?: Act): Promise<unknown> =>
+    broker.membership.removal.received(record, act).catch((error: unknown) => log.warn({ err: error }, 'a peer says that this node was removed, and can not prove it'));
   const network: Network = new Network({
     nodeId: nodeKey.nodeId,
     nodeKey,
@@ -200,7 +202,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     standing,
     health,
     audit,
-    onRevoked: (record) => void revoked(record),
+    onRevoked: (record, act) => void revoked(record, act),
     version,
     listen,
     tailnet,
@@ -323,7 +325,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   }
   await control.start();
   undo.defer(() => control.stop());
-  if (join !== undefined) await membership.joinMesh(join);
+  if (join !== undefined) await membership.joinMesh(join, starter);
   // Of a mesh that removed it a node remains until it leaves.
   const isMember = (): boolean => (store.read.membership() ?? store.read.removedFrom()) !== undefined;
   const search = offline || lookParts === undefined || isMember() ? undefined : new MeshSearch({ ...lookParts, sources, random: systemRandom, isMember, hasLeft: (meshId) => store.read.hasLeft(asMeshId(meshId)), enter: (known, call) => membership.enter(known, call) });
@@ -333,7 +335,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   if (!offline) await writeRemembered(flagsFile, kept);
   let nameNote: string | undefined;
   if (!isNamed && !offline) {
-    await broker.renameNode(wishedName ?? '').catch((error: unknown) => {
+    await broker.as(starter).renameNode(wishedName ?? '').catch((error: unknown) => {
       const { message, hint } = toBrokerError(error);
       nameNote = `the name ${wishedName} was not given: ${message}${hint === undefined ? '' : `; ${hint}`}`;
       log.warn({}, nameNote);

@@ -15,9 +15,13 @@ export function frontRefused(audit: Audit, { remoteAddress, why, peer }: Refusal
   else peerRefused(audit, peer, why, { via: 'network', address: remoteAddress });
 }
 
+export function memberOf({ nodeId, name, owner }: PeerIdentity): Who {
+  return { is: 'member', nodeId, name, owner };
+}
+
 /** Its certificate is good, and it is no member all the same. */
-export function peerRefused(audit: Audit, { nodeId, name, owner }: PeerIdentity, why: string, from: Whence): void {
-  audit.refused({ kind: 'session.refused', about: { nodeId, name, why } }, { who: { is: 'member', nodeId, name, owner }, from });
+export function peerRefused(audit: Audit, peer: PeerIdentity, why: string, from: Whence): void {
+  audit.refused({ kind: 'session.refused', about: { nodeId: peer.nodeId, name: peer.name, why } }, { who: memberOf(peer), from });
 }
 
 /** At the entrance for those without a certificate. */

@@ -1,6 +1,7 @@
 /** `up --name OTHER` on a node that has a name already: what can be done before the network is up. */
 import type { Chronicler } from '../broker/chronicler.ts';
 import { parseAddress } from '../domain/address.ts';
+import type { Act } from '../domain/audit.ts';
 import { conflict } from '../domain/errors.ts';
 import { belongs } from '../domain/membership.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -14,6 +15,8 @@ export interface RenameParts {
   readonly nodeKey: NodeKey;
   readonly chronicler: Chronicler;
   readonly to: string;
+  /** Whose wish it is. */
+  readonly act?: Act;
 }
 
 /**
@@ -21,7 +24,7 @@ export interface RenameParts {
  * @returns false when an issuer has to be asked first, and nothing was done
  * @throws BrokerError `conflict` when another member has the name
  */
-export async function renameNode({ store, membership, nodeKey, chronicler, to }: RenameParts): Promise<boolean> {
+export async function renameNode({ store, membership, nodeKey, chronicler, to, act }: RenameParts): Promise<boolean> {
   const current = store.read.membership();
   if (current !== undefined && current.name !== to) {
     if (store.read.members().some((each) => each.name === to && each.nodeId !== nodeKey.nodeId && belongs(each))) {
@@ -31,10 +34,10 @@ export async function renameNode({ store, membership, nodeKey, chronicler, to }:
     const { notBeforeMs } = parseLeaf(current.chain.leaf);
     const chain = await membership.certify({ publicKey: nodeKey.publicKey, name: to, owner: current.owner, laterThanMs: notBeforeMs });
     if (chain === undefined) return false;
-    await store.write.renameNode({ stamp: chronicler.stamp(), name: to, chain });
+    await store.write.renameNode({ stamp: chronicler.stamp(), act, name: to, chain });
     return true;
   }
   const isMisnamed = store.read.ownRegistrations().some((each) => parseAddress(each.address).node !== to);
-  if (isMisnamed) await store.write.renameNode({ stamp: chronicler.stamp(), name: to, chain: undefined });
+  if (isMisnamed) await store.write.renameNode({ stamp: chronicler.stamp(), act, name: to, chain: undefined });
   return true;
 }

@@ -173,7 +173,7 @@ export class Broker implements BrokerApi, Startable {
     this.#relay = new ReplyRelay({ self, mesh, policy, sight, targetOf: (id) => store.read.flight(id)?.target, whereabouts: (id) => this.#operator.whereabouts(id), replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     this.membership = makeMembership({
-      ...{ store, self, chronicler, mesh, clock, log, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
+      ...{ store, self, chronicler, mesh, clock, log, audit: parts.audit, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
       ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {

@@ -4,7 +4,7 @@
  */
 import { parseName } from '../domain/address.ts';
 import type { Act } from '../domain/audit.ts';
-import { BrokerError, conflict, denied, toBrokerError, unavailable } from '../domain/errors.ts';
+import { BrokerError, conflict, denied, overload, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import { belongs } from '../domain/membership.ts';
@@ -21,6 +21,9 @@ import type { Self } from './self.ts';
 
 const dialMs = 4_000;
 const askMs = 5_000;
+/** Names that a member is given in so long. */
+const mostNames = 20;
+const paceMs = 3_600_000;
 
 /** What a certificate is made for, and after which other one of the same node it has to come. */
 export interface CertificateWish {
@@ -55,6 +58,10 @@ export class Renaming {
   readonly #parts: RenamingParts;
   /** A certificate may come back in the answer and, passed on by others, at the same moment. */
   #last: Promise<unknown> = Promise.resolve();
+  /** When each member asked lately, monotonic. */
+  readonly #given = new Map<NodeId, readonly number[]>();
+  /** What was asked for here last, and by whom, whichever way the certificate comes back. */
+  #wish: { readonly name: string; readonly act: Act | undefined } | undefined;
 
   constructor(parts: RenamingParts) {
     this.#parts = parts;
@@ -69,9 +76,10 @@ export class Renaming {
     const was = membership.name;
     if (name === was) return { name, was };
     if (store.read.members().some((each) => each.name === name && each.nodeId !== self.nodeId && belongs(each))) throw taken(name);
+    this.#wish = { name, act };
     const { publicKey, notBeforeMs } = this.#parts.verify(membership.chain);
     const chain = (await this.#parts.certify({ publicKey, name, owner: membership.owner, laterThanMs: notBeforeMs })) ?? (await this.#ask(name));
-    await this.#take(chain, name, act);
+    await this.#take(chain, name);
     return { name, was };
   }
 
@@ -98,6 +106,7 @@ export class Renaming {
 
   /** To a member that wants another name. @throws `denied` when this node is no issuer, `conflict` when the name is another's */
   async answer(link: Link, { name: text }: Extract<MemberQuery, { type: 'rename' }>): Promise<PeerAnswer> {
+    this.#checkPace(link.peer);
     const { store, self, chronicler, certify, verify, announce, log } = this.#parts;
     const { peer } = link;
     const name = parseName(text);
@@ -144,13 +153,21 @@ export class Renaming {
     );
   }
 
-  #take(chain: CertificateChain, name: string, act?: Act): Promise<void> {
-    const taken = this.#last.then(() => this.#store(chain, name, act));
+  /** Each name stays in the audit for ever. @throws BrokerError `overload` */
+  #checkPace({ nodeId, name }: PeerIdentity): void {
+    const nowMs = this.#parts.clock.monotonic();
+    const lately = (this.#given.get(nodeId) ?? []).filter((atMs) => nowMs - atMs < paceMs);
+    if (lately.length >= mostNames) throw overload(`${name} was given ${mostNames} names in the last hour`, paceMs);
+    this.#given.set(nodeId, [...lately, nowMs]);
+  }
+
+  #take(chain: CertificateChain, name: string): Promise<void> {
+    const taken = this.#last.then(() => this.#store(chain, name));
     this.#last = Promise.allSettled([taken]);
     return taken;
   }
 
-  async #store(chain: CertificateChain, name: string, act: Act | undefined): Promise<void> {
+  async #store(chain: CertificateChain, name: string): Promise<void> {
     const { store, self, chronicler, verify, onRenamed, onRenewed } = this.#parts;
     const identity = verify(chain);
     if (identity.nodeId !== self.nodeId || identity.name !== name || identity.owner !== self.owner()) {
@@ -159,9 +176,12 @@ export class Renaming {
     const own = store.read.membership()?.chain.leaf;
     if (own !== undefined && isSameCertificate(own, chain.leaf)) return;
     if (name === self.name()) {
-      await store.write.replaceOwnChain({ stamp: chronicler.stamp(), act, name, chain, untilMs: identity.notAfterMs });
+      await store.write.replaceOwnChain({ stamp: chronicler.stamp(), name, chain, untilMs: identity.notAfterMs });
       await onRenewed();
-    } else await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), act, name, chain }));
+    } else {
+      const act = this.#wish?.name === name ? this.#wish.act : undefined;
+      await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), act, name, chain }));
+    }
   }
 }
 

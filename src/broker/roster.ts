@@ -1,6 +1,6 @@
 /** Who belongs, as every node comes to know it: certificates that prove themselves, passed on over every link. */
 import { flawOfRule } from '../domain/admit-rule.ts';
-import type { Act } from '../domain/audit.ts';
+import type { Act, Audit } from '../domain/audit.ts';
 import type { Departure } from '../domain/departure.ts';
 import { publicKeyOfNodeId } from '../domain/ids.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
@@ -39,6 +39,8 @@ export interface RosterParts {
   readonly revocations: Revocations | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Undefined: what is not believed is recorded nowhere. */
+  readonly audit?: Audit;
   /** Against this mesh's root, as of now or, when it has ended, of its end. @throws BrokerError `unauthenticated` */
   readonly recognise: (chain: CertificateChain) => PeerIdentity;
   readonly seal: RecordSeal;
@@ -130,6 +132,7 @@ export class Roster {
         const departure = seal.openDeparture(record, keyOf);
         return departure.nodeId === self.nodeId || this.#isKnown(departure, record) ? [] : [{ departure, record }];
       } catch (error) {
+        this.#refused('departure', error, from);
         log.debug({ peerId: from, why: toBrokerError(error).message }, 'a departure was not believed');
         return [];
       }
@@ -152,6 +155,7 @@ export class Roster {
         fresh += 1;
         spread.tell({ type: 'registry_entry', entry: { revocation } }, from);
       } catch (error) {
+        this.#refused('revocation', error, from);
         log.debug({ peerId: from, why: toBrokerError(error).message }, 'a revocation was not believed');
       }
     }
@@ -174,6 +178,11 @@ export class Roster {
   #actOf(from: NodeId | undefined): Act | undefined {
     const link = from === undefined ? undefined : this.#parts.mesh().link(from);
     return link === undefined ? undefined : actOfPeer(link);
+  }
+
+  #refused(what: string, error: unknown, from: NodeId): void {
+    const act = this.#actOf(from);
+    if (act !== undefined) this.#parts.audit?.refused({ kind: 'record.refused', about: { what, why: toBrokerError(error).message } }, act);
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -25,6 +25,8 @@ export type Who =
 /** Which way it came; addresses are host:port. */
 export type Whence =
   | { readonly via: 'inside' }
+  /** With the command that started the node. */
+  | { readonly via: 'start' }
   | { readonly via: 'socket' }
   | { readonly via: 'session'; readonly address?: string }
   | { readonly via: 'entrance'; readonly address: string }
@@ -70,15 +72,13 @@ export const auditKinds = {
   'agent.unshared': ['agent', 'with'],
   'project.approved': ['root', 'name', 'harness', 'permissions'],
   'project.forgotten': ['root', 'why'],
-  /** What was said to a request of an agent: at the node where it was said, and at the owner of the flight. */
+  /** What a person said to a request of an agent: at the node where it was said, and at the owner of the flight. One that nobody answered is nobody's act. */
   'request.approved': ['flight', 'agent', 'request'],
   'request.denied': ['flight', 'agent', 'request'],
   'request.answered': ['flight', 'agent', 'request'],
-  'request.timed_out': ['flight', 'agent', 'request'],
   'policy.changed': ['file', 'hash', 'was', 'rules'],
   /** A file that is not understood: what counted before goes on counting. */
   'policy.refused': ['file', 'why'],
-  'config.changed': ['settings'],
   /** The store was put back to an older state: what had been recorded since is not here. */
   'store.put_back': ['evidence', 'rows', 'had'],
   /** The node found its audit other than it had left it. */

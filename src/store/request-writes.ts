@@ -16,7 +16,7 @@ import { replyOf } from './replies.ts';
 import type { ReplyRow } from './replies.ts';
 import type { Tables } from './tables.ts';
 
-const kinds = { approved: 'request.approved', denied: 'request.denied', text: 'request.answered', timeout: 'request.timed_out' } as const;
+const kinds = { approved: 'request.approved', denied: 'request.denied', text: 'request.answered' } as const;
 
 /** Who says it: a person, at this node or at another one. */
 interface Word {
@@ -116,7 +116,7 @@ export class RequestWrites {
 
   /** What was asked, and what was said to it in words, is the flight's. */
   #record(row: FlightRow, stamp: Stamp, { request, reply, act }: Word): void {
-    this.#tables.audit.append(stamp, { kind: kinds[reply === 'timeout' ? reply : reply.kind], about: { flight: flightOfInvocation(row.invocation_id), agent: row.target, request } }, act);
+    if (reply !== 'timeout') this.#tables.audit.append(stamp, { kind: kinds[reply.kind], about: { flight: flightOfInvocation(row.invocation_id), agent: row.target, request } }, act);
   }
 
   #report(row: FlightRow, stamp: Stamp, body: FlightEventBody, detail: FactDetail = {}): NonNullable<Wire<'ask'>> {

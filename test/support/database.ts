@@ -11,10 +11,10 @@ function read<T>(path: string, use: (db: Database.Database) => T): T {
   }
 }
 
-/** Rows of each table, by name. */
+/** Rows of each table, by name; without the audit, which is where it stands that something was refused and nothing stored. */
 export function rowCounts(path: string): Readonly<Record<string, number>> {
   return read(path, (db) => {
-    const tables = db.prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name").all();
+    const tables = db.prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'audit' ORDER BY name").all();
     return Object.fromEntries(tables.map(({ name }) => [name, db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM "${name}"`).get()?.n ?? -1]));
   });
 }

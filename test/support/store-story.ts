@@ -30,6 +30,7 @@ export function storeStory(): readonly StoryStep[] {
   const wait = { kind: 'defer', reason: 'peer_unreachable', detail: 'away' } as const;
   const flightOf = ({ id }: Invocation) => flightOfInvocation(id);
   const stamp = () => story.stamp();
+  const act = { who: { is: 'user', id: 'uid:501' }, from: { via: 'socket' } } as const;
 
   add('boot', { stamp: stamp(), nodeId: storyNode, version: '1' });
   add('saveMembership', {
@@ -54,17 +55,16 @@ export function storeStory(): readonly StoryStep[] {
   add('saw', { nodeId: peer, atMs: story.nowMs, epoch: 7 });
   add('probe', undefined);
   add('addAgent', {
-    stamp: stamp(), registration,
+    stamp: stamp(), act, registration,
     endpoint: { agentId: `agt_${story.ulid()}` as never, address, harness: 'command', cwd: '/', argv: ['cat'], env: [], path: '/bin', permissions: 'ask', isolate: true, checkout: { top: '/feature', entry: '/shop/.git/worktrees/feature', repository: '/shop/.git', device: 2 ** 40 } },
   });
-  add('shareAgent', { stamp: stamp(), address, shares: [{ with: 'all' }, { with: 'person', name: 'bob' }, { with: 'node', nodeId: peer }], by: 'uid:501' });
-  add('unshareAgent', { stamp: stamp(), address, shares: [{ with: 'person', name: 'bob' }], by: 'uid:501' });
+  add('shareAgent', { stamp: stamp(), act, address, shares: [{ with: 'all' }, { with: 'person', name: 'bob' }, { with: 'node', nodeId: peer }], by: 'uid:501' });
+  add('unshareAgent', { stamp: stamp(), act, address, shares: [{ with: 'person', name: 'bob' }], by: 'uid:501' });
   add('setAvailability', { address, available: false, why: 'gone' });
   add('saveRegistry', {
     head: { nodeId: peer, epoch: 1, version: 1, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: { payload: bytes, signature: bytes },
     base: undefined, records: [{ registration: { ...registration, nodeId: peer, address: '@fabric@desktop#main' }, record: { payload: bytes, signature: bytes }, hash: 'ab' }], gone: ['cd'], atMs: 1,
   });
-  const act = { who: { is: 'user', id: 'uid:501' }, from: { via: 'socket' } } as const;
   add('audit', { stamp: stamp(), entries: [{ kind: 'recovery.exported', about: { moved: 'false' }, ...act }, { kind: 'policy.denied', about: { verb: 'invoke', agent: address }, who: { is: 'member', nodeId: peer, name: 'desktop', owner: 'bob' }, from: { via: 'session', address: '10.0.0.2:7423' }, times: 12 }] });
   add('note', { stamp: stamp(), what: 'invocation.refused', detail: { why: 'x' } });
 
@@ -81,7 +81,7 @@ export function storeStory(): readonly StoryStep[] {
   const request = (): string => `req_${story.ulid()}`;
   const [answered, late, brought, kept] = [request(), request(), request(), request()];
   add('ask', { stamp: stamp(), flightId: flightOf(local), request: answered, ask: question, untilMs: 2e15 });
-  add('giveReply', { stamp: stamp(), flightId: flightOf(local), request: answered, reply: { kind: 'approved' }, by: 'uid:501' });
+  add('giveReply', { stamp: stamp(), act, flightId: flightOf(local), request: answered, reply: { kind: 'approved' }, by: 'uid:501' });
   add('ask', { stamp: stamp(), flightId: flightOf(local), request: late, ask: question, untilMs: 2e15 });
   add('timeOutRequest', { stamp: stamp(), flightId: flightOf(local), request: late });
   add('finish', { stamp: stamp(), flightId: flightOf(local), outcome: { state: 'completed', exitCode: 0 }, last: [{ stream: 'stdout', bytes: utf8('last'), stamp: stamp() }] });
@@ -102,7 +102,7 @@ export function storeStory(): readonly StoryStep[] {
     stamp: stamp(), invocationId: asked.id, fromNodeId: peer, receivedAtMs: 5,
     events: [{ seq: 1, ...stamp(), body: { kind: 'started', run: 1 } }, { seq: 2, ...stamp(), body: { kind: 'waiting', request: kept, ...question, untilMs: 2e15 } }],
   });
-  add('giveReply', { stamp: stamp(), flightId: flightOf(asked), request: kept, reply: { kind: 'approved' }, by: 'uid:501' });
+  add('giveReply', { stamp: stamp(), act, flightId: flightOf(asked), request: kept, reply: { kind: 'approved' }, by: 'uid:501' });
   add('settleReply', { stamp: stamp(), invocationId: asked.id, fromNodeId: peer, request: kept });
 
   add('accept', story.accept(remote, wait));
@@ -148,7 +148,7 @@ export function storeStory(): readonly StoryStep[] {
   add('boot', { stamp: stamp(), nodeId: storyNode, version: '2' });
   add('rolledBack', { stamp: stamp(), evidence: 'a peer has seen more', peerNodeId: peer });
   add('settleQuarantined', { stamp: stamp(), flightId: flightOf(held), origin: { lastSeq: 0, terminal: false } });
-  add('removeAgent', { stamp: stamp(), address, why: 'its worktree is gone' });
+  add('removeAgent', { stamp: stamp(), act, address, why: 'its worktree is gone' });
   const definition = { name: 'shop', description: '', harness: 'command', argv: ['./agent.sh'], env: [], permissions: 'ask', isolate: false, capabilities: [], labels: {}, visibility: 'mesh' } as const;
   add('saveProject', { stamp: stamp(), project: { root: '/shop', definition, words: { command: ['./agent.sh'] }, wordsHash: 'ab', isRepository: true, path: '/bin', approvedBy: 'uid:501' } });
   const worktree = { root: '/shop', top: '/shop' } as const;

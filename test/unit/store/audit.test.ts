@@ -7,6 +7,7 @@ import { beginningOf, flawOfEnd } from '../../../src/domain/audit-chain.ts';
 import { auditReads, AuditTable } from '../../../src/store/audit.ts';
 import type { Connection } from '../../../src/store/connection.ts';
 import { schema0030 } from '../../../src/store/schema-0030.ts';
+import { storeStory, storyNode } from '../../support/store-story.ts';
 import { auditSealOf, nodeIdFor, Story } from '../../support/temp-store.ts';
 import { codeOf, request, scratchWriter } from './scratch.ts';
 
@@ -208,6 +209,18 @@ describe('whoever changes the file behind the node’s back', () => {
     expect(beginningOf(me, hash)).not.toEqual(beginningOf(peer, hash));
     expect(story.nowMs).toBeGreaterThan(0);
   });
+});
+
+test('whatever a store is told, its chain is whole, and the act is in it with who and from where', () => {
+  const { db, commit } = scratchWriter(storyNode);
+  const steps = storeStory();
+  for (const { name, input } of steps) expect([name, codeOf(commit(request(name, input as never))[0])]).toEqual([name, 'ok']);
+  const reads = auditReads(db, auditSealOf(storyNode));
+  expect(reads.checkAudit({ most: 1000 }).flaws).toEqual([]);
+  const { rows } = reads.auditRows({}, 1000);
+  const ofStore = ['mesh.created', 'node.renewed', 'node.renamed', 'invite.made', 'invite.used', 'member.admitted', 'admission.ruled', 'member.renewed', 'member.renamed', 'issuer.added', 'member.left', 'member.removed', 'agent.added', 'agent.removed', 'agent.shared', 'agent.unshared', 'project.approved', 'project.forgotten', 'request.approved', 'request.denied', 'store.put_back', 'mesh.left'];
+  expect([...new Set(rows.map(({ kind }) => kind))].toSorted()).toEqual([...ofStore, 'policy.denied', 'recovery.exported'].toSorted());
+  expect(rows.filter(({ kind }) => kind === 'agent.shared' || kind === 'request.approved')).toEqual(expect.arrayContaining([expect.objectContaining(user)]));
 });
 
 test('a check in stretches finds what a whole one finds', () => {
