@@ -121,6 +121,7 @@ export class CallerStandings implements Standings, Startable {
       try {
         const identity = await (entry.session === undefined ? this.#later(entry) : this.#identify(entry.session));
         if (typeof identity === 'string') return standing({ kind: 'none', why: identity });
+        if (entry.identity !== undefined && identity.id !== entry.identity.id) return standing({ kind: 'none', why: `its address in the tailnet is that of another machine now: ${identity.name}` });
         entry.identity = identity;
         return { tailnet: { kind: 'known', tags: identity.tags, capabilities: new Set(identity.capabilities.keys()) }, rules: rulesOfCapability(identity) };
       } catch (error) {
@@ -157,8 +158,7 @@ export class CallerStandings implements Standings, Startable {
   async #later({ identity, standing: { tailnet: last } }: Entry): Promise<TailnetIdentity | string> {
     const [host] = identity?.addresses ?? [];
     if (identity === undefined || host === undefined) return last.kind === 'none' ? last.why : 'its session ended before the tailnet could be asked';
-    const now = await identifyListener(this.#parts.tailnet, { host, port: 1 });
-    return now.id === identity.id ? now : `its address in the tailnet is that of another machine now: ${now.name}`;
+    return await identifyListener(this.#parts.tailnet, { host, port: 1 });
   }
 }
 

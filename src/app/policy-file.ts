@@ -4,7 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
+import { examplesOfPatterns } from '../domain/agent-pattern.ts';
 import type { ConfigFlaw } from '../domain/config-view.ts';
+import { howToNameCallers } from '../domain/policy-caller.ts';
 import type { Rule } from '../domain/policy.ts';
 import { compile, policySchema, ruleInFile } from './policy-schema.ts';
 import { flawsOfIssues } from './toml-flaws.ts';
@@ -23,7 +25,8 @@ export interface ReadPolicy {
 }
 
 const writableByOthers = 0o022;
-const example = 'for example:\n[[allow]]\nfrom = ["person:bob"]\nagents = ["deploy"]\nverbs = ["invoke"]';
+const example = 'for example: [[allow]] and below it, a line each, from = ["person:bob"] agents = ["deploy"] verbs = ["invoke"]';
+const hints: Readonly<Record<string, string>> = { from: howToNameCallers, agents: examplesOfPatterns, verbs: `for example: verbs = ["invoke"]` };
 
 /** Never rejects: a file that is not there has no rules, one that can't be read or that others can change is a flaw. */
 export async function readPolicyFile(path: string, uid: number): Promise<ReadPolicy> {
@@ -50,7 +53,7 @@ function policyOf(path: string, file: TomlFile): ReadPolicy {
   }
   const flaws = flawsOfIssues(read.error.issues, table, places, {
     knownAt: (at) => Object.keys(at.length === 0 ? policySchema.shape : ruleInFile.shape),
-    hintAt: () => example,
+    hintAt: ([, , key]) => hints[String(key)] ?? example,
   });
   return { path, exists: true, hash, rules: [], flaws: flaws.map((each) => ({ source: path, ...each })) };
 }

@@ -13,8 +13,7 @@ function read<Value>(parse: (text: string) => Value): z.ZodType<Value, string> {
     try {
       return parse(text);
     } catch (error) {
-      const { message, hint } = toBrokerError(error);
-      context.addIssue(hint === undefined ? message : `${message} (${hint})`);
+      context.addIssue(toBrokerError(error).message);
       return z.NEVER;
     }
   });

@@ -83,12 +83,14 @@ class Scan {
   #header(root: Spot): Spot {
     const isArray = this.#text.startsWith('[[', this.#at);
     this.#at += isArray ? 2 : 1;
-    const spot = enter(root, this.#key());
+    const key = this.#key();
+    const spot = enter(root, key);
     this.#at += isArray ? 2 : 1;
     spot.value ??= spot.key;
     if (!isArray) return spot;
     const element = newSpot();
-    element.value = spot.key;
+    // Of this header: the key of the list is in the first of them.
+    element.value = key.at(-1)?.at;
     spot.inside.set(String(spot.inside.size), element);
     spot.last = element;
     return element;

@@ -2,7 +2,7 @@
 import { parseAddress, shellAddress } from '../domain/address.ts';
 import type { Audit } from '../domain/audit.ts';
 import type { Candidate } from '../domain/candidate.ts';
-import { conflict } from '../domain/errors.ts';
+import { BrokerError, conflict } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
@@ -14,7 +14,7 @@ import { noPolicyFile, noStandings } from '../domain/policy-port.ts';
 import type { CallerStanding, CallerStandings, PolicyFile } from '../domain/policy-port.ts';
 import type { Log } from '../domain/ports.ts';
 import { partyOf } from '../domain/sharing.ts';
-import type { ShareView } from '../domain/sharing.ts';
+import type { Share, ShareView } from '../domain/sharing.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Nodes } from './nodes.ts';
 import type { PolicyApi, PolicyCheck, PolicyCheckInput, PolicyView, RuleView, StandingView } from './policy-api.ts';
@@ -145,7 +145,7 @@ export class PolicyDesk implements PolicyApi {
       return { ...hypothetical('', `whoever has the capability ${[...capabilities].join('')}, and nothing else`), standing: { tailnet: { kind: 'known', tags: [], capabilities }, rules: [] } };
     }
     const known = members.flatMap(({ nodeId, name, owner }): ShareView[] => [{ with: 'node', name, nodeId }, { with: 'person', name: owner }]);
-    const party = partyOf(text, known);
+    const party = partyNamed(text, known);
     if (party.with !== 'node') return hypothetical(party.with === 'person' ? party.name : '', `a machine of ${text}`);
     const found = members.find(({ nodeId }) => nodeId === party.nodeId);
     const { name, owner } = found ?? { name: party.nodeId, owner: '' };
@@ -179,6 +179,17 @@ export class PolicyDesk implements PolicyApi {
     const { tailnet } = this.#standings.standingOf(nodeId);
     const view = { nodeId, name: this.#parts.nodes.nameOf(nodeId), kind: tailnet.kind };
     return tailnet.kind === 'known' ? { ...view, why: '', tags: tailnet.tags, capabilities: [...tailnet.capabilities].toSorted() } : { ...view, why: tailnet.why, tags: [], capabilities: [] };
+  }
+}
+
+/** @throws as `partyOf` does, in the words of this command */
+function partyNamed(text: string, known: readonly ShareView[]): Share {
+  try {
+    return partyOf(text, known);
+  } catch (thrown) {
+    if (!(thrown instanceof BrokerError)) throw thrown;
+    const { code, message, hint, detail } = thrown;
+    throw new BrokerError(code, message.replace('--with', 'the caller'), { ...(hint === undefined ? {} : { hint: hint.replaceAll('--with ', '') }), ...(detail === undefined ? {} : { detail }) });
   }
 }
 

@@ -26,7 +26,7 @@ export interface PolicyParts {
   readonly standings?: CallerStandings | undefined;
   /** Counts up with every change of who is a member, under which name. */
   readonly membersRevision?: (() => number) | undefined;
-  /** Told of each denial that a caller is given. */
+  /** Told of each denial that a caller is given, but for that of work which is handed over. */
   readonly onDenied?: ((denial: Denial) => void) | undefined;
 }
 
@@ -70,12 +70,10 @@ export class Policy {
     return decide(question, rulesOfShares(address, store.read.shares(address)));
   }
 
-  /** Of work that is handed over. @returns undefined when allowed, else the error that the caller is to see */
+  /** Of work that is handed over. Recorded by whoever refuses it, who knows from where it came. @returns undefined when allowed, else the error that the caller is to see */
   refusalOf(caller: PolicyCaller, target: string): BrokerError | undefined {
     const verdict = this.judge(caller, 'invoke', target);
-    if (verdict.isAllowed) return undefined;
-    this.#parts.onDenied?.({ caller, verb: 'invoke', address: target, verdict });
-    return this.#refusal(caller, target, verdict);
+    return verdict.isAllowed ? undefined : this.#refusal(caller, target, verdict);
   }
 
   /** Of a question about what others have here, or a word in it. @param address of the agent that it is about; undefined: the whole node */

@@ -90,6 +90,7 @@ export class Replies {
       // Who may not have it done any more has nothing to say in it but its end.
       const asked = this.#parts.store.read.flight(flightOfInvocation(invocationId));
       const refusal = asked?.originNodeId === link.peer.nodeId ? this.#parts.policy.refusalOf(link.peer, asked.target) : undefined;
+      if (refusal !== undefined && asked !== undefined) this.#parts.policy.refused(asked);
       if (refusal !== undefined) throw refusal;
       const { flight, isTaken } = await this.#parts.store.write.receiveReply({ stamp, act: actOfPeer(link, by), invocationId, originNodeId: link.peer.nodeId, request, reply, by: said });
       if (isTaken) this.#parts.onTaken(flight, request, { ...reply, by: said });

@@ -83,16 +83,19 @@ function placeOf({ source, where }: RuleView): string {
   }
 }
 
+function wordsOfStanding({ kind, why, tags, capabilities }: PolicyView['callers'][number]): string {
+  const has = [...tags, ...capabilities.map((each) => `cap:${each}`)];
+  if (kind === 'known') return has.length === 0 ? 'no tags and no capabilities' : has.join(', ');
+  return `tags and capabilities are ${kind === 'none' ? 'not asked for' : 'not known'}: ${why}`;
+}
+
 async function tell({ out }: Context, { owner, file, rules, moreShares, callers }: PolicyView): Promise<void> {
   const { green, red } = out.colours;
   const rows = rules.map((rule) => [{ text: rule.effect, paint: rule.effect === 'allow' ? green : red }, rule.from.join(', '), rule.verbs.join(', '), rule.agents.join(', '), rule.source === 'default' ? 'default' : placeOf(rule)]);
   await table(out, ['rule', 'from', 'verbs', 'agents', 'because of'], rows);
-  for (const [index, { notes }] of rules.entries()) for (const note of notes) out.note(out.dim(neutralise(`rule ${index + 1}: ${note}`)));
+  for (const note of new Set(rules.flatMap(({ notes }) => notes))) out.note(out.dim(neutralise(note)));
   if (moreShares > 0) out.note(`${moreShares} more shares are not listed: beckon agent show ADDRESS has those of one agent`);
-  for (const { name, kind, why, tags, capabilities } of callers) {
-    const has = [...tags, ...capabilities.map((each) => `cap:${each}`)];
-    out.note(out.dim(neutralise(`${name}: ${kind === 'known' ? (has.length === 0 ? 'no tags and no capabilities' : has.join(', ')) : `its tags and capabilities are ${kind === 'none' ? 'not asked for' : 'not known'}: ${why}`}`)));
-  }
+  for (const [words, names] of Map.groupBy(callers, wordsOfStanding)) out.note(out.dim(neutralise(`${names.map(({ name }) => name).join(', ')}: ${words}`)));
   out.note(out.dim(neutralise(`a denial wins, and what no rule allows is denied; this node belongs to ${owner}; its own calls are not judged`)));
   for (const flaw of file.flaws) out.error(new BrokerError('invalid', flawWords(flaw), { hint: flaw.hint }));
   if (file.flaws.length > 0) out.note('the node goes on with the rules that it read before; it would not start with this');

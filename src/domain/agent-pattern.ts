@@ -27,7 +27,7 @@ export interface PatternTarget {
   readonly workspace: string;
 }
 
-const example = 'for example deploy, release-*, fabric@laptop or deploy/hotfix/*';
+export const examplesOfPatterns = 'for example deploy, release-*, fabric@laptop or deploy/hotfix/*';
 
 /** @throws BrokerError `invalid` with the reason */
 export function parseAgentPattern(text: string): AgentPattern {
@@ -95,5 +95,5 @@ function workspacePattern(text: string, part: string): string {
 }
 
 function wrong(text: string, why: string): BrokerError {
-  return new BrokerError('invalid', `${quoted(text)} is no pattern of agents: ${why}`, { hint: example });
+  return new BrokerError('invalid', `${quoted(text)} is no pattern of agents: ${why}`, { hint: examplesOfPatterns });
 }

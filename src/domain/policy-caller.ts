@@ -49,7 +49,7 @@ export const howToNameCallers = 'one of person:NAME, node:NAME (or its id), tag:
 export function parseCaller(text: string): CallerPattern {
   if (text === '*') return { kind: 'all' };
   const [, kind, value = ''] = /^(person|node|tag|cap):(.*)$/s.exec(text) ?? [];
-  if (kind === undefined) throw wrong(text, 'it does not say what it names');
+  if (kind === undefined) throw wrong(text, `it does not say what it names${suggestion(text)}`);
   if (value === '') throw wrong(text, 'it names nobody');
   switch (kind) {
     case 'person':
@@ -114,8 +114,12 @@ export function asksTailnet({ kind }: CallerPattern): boolean {
   return kind === 'tag' || kind === 'capability';
 }
 
+/** For the words that people write first. */
+function suggestion(text: string): string {
+  if (isNodeId(text)) return `: node:${text}?`;
+  return /^(?![*@])[A-Za-z0-9._@+-]+$/.test(text) ? `: person:${text} or node:${text}?` : '';
+}
+
 function wrong(text: string, why: string): BrokerError {
-  const bare = /^(?![*@])[A-Za-z0-9._@+-]+$/.test(text) && !isNodeId(text);
-  const hint = bare ? `person:${text} or node:${text}? ${howToNameCallers}` : isNodeId(text) ? `write node:${text}` : howToNameCallers;
-  return new BrokerError('invalid', `${quoted(text)} is no caller: ${why}`, { hint });
+  return new BrokerError('invalid', `${quoted(text)} is no caller: ${why}`, { hint: howToNameCallers });
 }

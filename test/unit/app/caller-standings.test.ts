@@ -128,6 +128,14 @@ test('what is withdrawn there is withdrawn here with the next notice, in the ses
   expect(told).toEqual([bob, bob]);
 });
 
+test('of a session whose address another machine has now nothing is believed any more', async () => {
+  await begins();
+  whois = () => Promise.resolve(identity({ id: 'n9', name: 'tower', caps: { [cap]: [] } }));
+  look();
+  await waitFor('the second answer', () => told.length === 2);
+  expect(standings.standingOf(bob).tailnet).toEqual({ kind: 'none', why: 'its address in the tailnet is that of another machine now: tower' });
+});
+
 test('when tailscaled does not answer, what was known counts no more; when it does again, it does', async () => {
   await begins();
   whois = () => Promise.reject(unavailable('no answer'));

@@ -14,12 +14,13 @@ const uid = process.getuid?.() ?? 0;
 const bob = '[[allow]]\nfrom = ["person:bob"]\nagents = ["deploy"]\nverbs = ["invoke"]\n';
 
 test('rules are read with the place of each, and keys in any order', () => {
-  const text = `# who may what\n\n${bob}\n[[deny]]\nverbs = ["invoke", "control"]\nfrom = ["*", "node:Studio"]\n`;
+  const text = `# who may what\n\n${bob}\n[[deny]]\nverbs = ["invoke", "control"]\nfrom = ["*", "node:Studio"]\n[[  allow ]]\nfrom = ["tag:ci"]\nverbs = ["inspect"]\n`;
   const { rules, flaws, exists } = parsePolicyFile(text, '/home/ada/policy.toml');
   expect([flaws, exists]).toEqual([[], true]);
   expect(rules.map(({ effect, from, agents, verbs, source }) => [effect, from.map(textOfCaller), agents?.map((each) => each.text), verbs, source])).toEqual([
     ['deny', ['*', 'node:studio'], undefined, ['invoke', 'control'], { kind: 'file', where: 'policy.toml:8:3' }],
     ['allow', ['person:bob'], ['deploy'], ['invoke'], { kind: 'file', where: 'policy.toml:3:3' }],
+    ['allow', ['tag:ci'], undefined, ['inspect'], { kind: 'file', where: 'policy.toml:11:5' }],
   ]);
   expect(parsePolicyFile('', 'policy.toml')).toMatchObject({ rules: [], flaws: [] });
 });
@@ -30,6 +31,7 @@ describe('a file with one flaw has no rule at all, and says where it is', () => 
     ['an unknown table', `${bob}[[alow]]\nfrom = ["*"]\n`, '5:3: unknown key "alow"'],
     ['an unknown key', `${bob}agent = ["x"]\n`, '5:1: allow[0].unknown key "agent"'],
     ['no caller', '[[deny]]\nverbs = ["invoke"]\n', '1:3: deny[0].from: must be a list, and is missing'],
+    ['no verb in the second of them', `${bob}[[allow]]\nfrom = ["*"]\n`, '5:3: allow[1].verbs: must be a list, and is missing'],
     ['no verb', '[[deny]]\nfrom = ["*"]\n', '1:3: deny[0].verbs: must be a list, and is missing'],
     ['a caller of no kind', '[[allow]]\nfrom = ["bob"]\nverbs = ["invoke"]\n', '2:9: allow[0].from[0]: "bob" is no caller'],
     ['an empty list', '[[allow]]\nfrom = []\nverbs = ["invoke"]\n', '2:8: allow[0].from: is empty'],

@@ -17,9 +17,9 @@ test.each([
 
 describe('refused is', () => {
   test.each([
-    ['bob', 'does not say what it names', 'person:bob or node:bob?'],
-    ['ann@example.com', 'does not say what it names', 'person:ann@example.com or node:ann@example.com?'],
-    [nodeIdFor(2), 'does not say what it names', `write node:${nodeIdFor(2)}`],
+    ['bob', 'does not say what it names: person:bob or node:bob?', 'one of person:NAME'],
+    ['ann@example.com', 'does not say what it names: person:ann@example.com or node:ann@example.com?', 'one of'],
+    [nodeIdFor(2), `does not say what it names: node:${nodeIdFor(2)}?`, 'one of'],
     ['Person:bob', 'does not say what it names', 'one of person:NAME'],
     ['', 'does not say what it names', 'one of'],
     ['**', 'does not say what it names', 'one of'],
