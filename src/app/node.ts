@@ -34,6 +34,7 @@ import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
+import { LivePolicy } from './live-policy.ts';
 import { issuerPorts } from './issuing.ts';
 import { Measuring } from './measuring.ts';
 import { MeshMembership } from './membership.ts';
@@ -115,6 +116,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   // What is kept for a bare `up` later; what counts now is what the config makes of it.
   let kept = mergeFlags(remembered, givenFlags);
   const config = await LiveConfig.open({ paths, env, given: givenFlags, remembered, log });
+  const policy = offline ? undefined : await LivePolicy.open({ path: paths.policyFile, seenPath: paths.policySeenFile, uid: process.getuid?.() ?? 0, log });
   logControl?.apply(config.now);
   config.onChange(() => logControl?.apply(config.now));
   const { flags } = config;
@@ -148,6 +150,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   anchor.heard(store.read.auditHead());
   const audit = new AuditBook({ write: store.write, chronicler, clock, log });
   undo.defer(() => audit.stop());
+  await policy?.recordIn(audit);
   const keepMark = markKeeper(paths.epochFile, store, epoch);
   await keepMark();
   undo.defer(keepMark);
@@ -271,9 +274,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, learned: (bytes) => broker.membership.authorities.add(bytes, { what: 'root.learned' }), announce: () => broker.membership.roster.rulesChanged() }),
-    authority: roots,
     ...authorityPorts({ store, membership, network: () => network, standing, clock }),
-    isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
     ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
     ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
     renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked, onAuthorities: (bytes, from) => broker.membership.authorities.heard(bytes, from) }, chain, signal),
@@ -299,6 +300,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       await rememberName(mesh.name);
     },
     pid,
+    ...(policy === undefined ? {} : { policyFile: policy }),
+    standings: network.callers,
     notifier,
     wishes: config,
     measures,
@@ -385,6 +388,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     reload: async () => {
       logControl?.reopen();
       await config.reload();
+      await policy?.reload();
     },
   };
 }

@@ -8,6 +8,7 @@ import { agentIdOf } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
+import { checkPassedOn } from '../domain/node-keys.ts';
 import { checkDescribed } from '../domain/registration.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Candidate } from '../domain/candidate.ts';
@@ -60,6 +61,7 @@ export class Agents {
   async add(spec: AgentSpec, act?: Act): Promise<{ agent: AgentView; added: boolean }> {
     const { store, self, chronicler, registry } = this.#parts;
     checkDescribed(spec);
+    checkPassedOn(spec.env);
     const cwd = await this.#parts.probe.directory(spec.cwd);
     const address = await this.#addressOf(spec, cwd);
     const agentId = agentIdOf(this.#parts.ulids.next());

@@ -7,6 +7,7 @@ import type { Harness, Orphans } from '../domain/harness-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
+import type { CallerStandings, PolicyFile } from '../domain/policy-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, Random, RecordSeal, UlidSource } from '../domain/ports.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
@@ -75,6 +76,10 @@ export interface BrokerParts extends MembershipPorts {
   readonly standing?: () => Pick<NodeStatus, 'refused'>;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
+  /** Rules of this node's file; none when left out. */
+  readonly policyFile?: PolicyFile;
+  /** What the tailnet says of callers; nothing when left out. */
+  readonly standings?: CallerStandings | undefined;
   readonly notifier: Notifier;
   readonly wishes?: Wishes;
   /** Where it counts; undefined: nowhere. */

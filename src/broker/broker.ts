@@ -45,7 +45,7 @@ import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { wantOwed } from './owed.ts';
 import { NodePresence } from './presence.ts';
-import { Policy } from './policy.ts';
+import { judgementOf, PolicyDesk } from './policy-desk.ts';
 import { Projects } from './projects.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
@@ -69,6 +69,7 @@ export class Broker implements BrokerApi, Startable {
   readonly admission: Admission;
   readonly registry: Registry;
   readonly membership: MembershipSides;
+  readonly policy: PolicyDesk;
   readonly #parts: BrokerParts;
   readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
   readonly #notifications: Notifications;
@@ -112,7 +113,7 @@ export class Broker implements BrokerApi, Startable {
     this.#nodes = new Nodes({ store, self });
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
-    const policy = new Policy({ store, self });
+    const { policy, sight } = judgementOf(parts, () => this.registry.state.revision);
     this.#callers = new FlightCallers({ store, self, traces, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run), traces });
@@ -123,7 +124,7 @@ export class Broker implements BrokerApi, Startable {
       ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, wishes: parts.wishes },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight) && !this.#projects.hasLeft(flight.target),
-      refusalOf: (flight) => policy.refusalOfQueued(flight),
+      ...{ refusalOf: (flight) => policy.refusalOfQueued(flight), isUnknown: (flight) => policy.judgeQueued(flight) === 'unknown' },
       onDoubt: (address) => this.#agents.doubt(address),
       onLoad: (address) => this.#presence.changed(address),
     });
@@ -146,6 +147,7 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
+    this.policy = new PolicyDesk({ ...{ ...parts, policy, sharing: this.#sharing, nodes: this.#nodes }, find: (address) => this.#resolver.find(address), wake: () => this.#runner.wakeAll(), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
       ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, traces, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
@@ -156,10 +158,10 @@ export class Broker implements BrokerApi, Startable {
     this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
     this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
-    this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
-    this.#operator = new Operator({ ...{ store, self, mesh, chronicler, clock, isDraining, certificateEnd: parts.certificateEnd, standing: parts.standing }, nodes: this.#nodes, flights: this.#flights });
+    this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock, sight });
+    this.#operator = new Operator({ ...{ store, self, mesh, sight, chronicler, clock, isDraining, certificateEnd: parts.certificateEnd, standing: parts.standing }, nodes: this.#nodes, flights: this.#flights });
     this.#replies = new Replies({
-      ...{ store, self, mesh, feed, chronicler, clock },
+      ...{ store, self, mesh, feed, chronicler, clock, policy },
       find: (id) => this.#flights.find(id),
       onTaken: (flight, request, answer) => {
         feed.changed(flight.id);
@@ -168,7 +170,7 @@ export class Broker implements BrokerApi, Startable {
       },
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
-    this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
+    this.#relay = new ReplyRelay({ self, mesh, policy, sight, targetOf: (id) => store.read.flight(id)?.target, whereabouts: (id) => this.#operator.whereabouts(id), replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     this.membership = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
@@ -254,7 +256,7 @@ export class Broker implements BrokerApi, Startable {
     await this.#notifications.stop();
     await this.#presence.stop();
     await this.#housekeeping.stop();
-    await Promise.all([this.membership.renewal.stop(), this.membership.appointing.stop()]);
+    await Promise.all([this.membership.renewal.stop(), this.membership.appointing.stop(), this.policy.stop()]);
     await this.#projects.stop();
     await this.registry.stop();
     await this.#rollback.stop();
@@ -292,6 +294,8 @@ export class Broker implements BrokerApi, Startable {
   readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.#projects.approveProjects(input);
   readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.#projects.forgetProject(root);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
+  readonly showPolicy: BrokerApi['showPolicy'] = () => this.policy.showPolicy();
+  readonly checkPolicy: BrokerApi['checkPolicy'] = (input) => this.policy.checkPolicy(input);
   readonly shareAgent: BrokerApi['shareAgent'] = (input) => this.#sharing.share(input);
   readonly unshareAgent: BrokerApi['unshareAgent'] = (input) => this.#sharing.unshare(input);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
@@ -337,20 +341,14 @@ export class Broker implements BrokerApi, Startable {
 
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
-  async getAgent(address: string): ReturnType<BrokerApi['getAgent']> {
-    return Promise.resolve().then(() => this.#agents.get(address));
-  }
-
+  readonly getAgent: BrokerApi['getAgent'] = async (address) => Promise.resolve().then(() => this.#agents.get(address));
   readonly listAgents: BrokerApi['listAgents'] = async (filter, page) => Promise.resolve().then(() => this.#views.list(filter, page));
 
   watchAgents(...[filter, signal]: Parameters<BrokerApi['watchAgents']>): ReturnType<BrokerApi['watchAgents']> {
     return watchAgents({ views: this.#views, registry: this.registry, mesh: this.#parts.mesh(), clock: this.#parts.clock }, filter, signal);
   }
 
-  async findFlight(id: string): Promise<Flight> {
-    return Promise.resolve().then(() => this.#flights.find(id));
-  }
-
+  readonly findFlight: BrokerApi['findFlight'] = async (id) => Promise.resolve().then(() => this.#flights.find(id));
   readonly flightCaller: BrokerApi['flightCaller'] = (token) => this.#callers.callerOf(token);
 
   async checkFamily(...[caller, id]: Parameters<BrokerApi['checkFamily']>): Promise<void> {
@@ -373,10 +371,7 @@ export class Broker implements BrokerApi, Startable {
     return this.#flights.output(flightId, stream);
   }
 
-  peers(): ReturnType<BrokerApi['peers']> {
-    return Promise.resolve(this.#parts.mesh().peers());
-  }
-
+  readonly peers: BrokerApi['peers'] = () => Promise.resolve(this.#parts.mesh().peers());
   watchPeers(signal: AbortSignal): ReturnType<BrokerApi['watchPeers']> {
     return watchPeers({ mesh: this.#parts.mesh(), clock: this.#parts.clock }, signal);
   }

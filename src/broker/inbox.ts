@@ -103,6 +103,8 @@ export class Inbox {
       this.#putOff(link, message);
       return;
     }
+    const unsettled = this.#parts.policy.settled(link.peer);
+    if (unsettled !== undefined) await unsettled;
     const refusal = this.#judge(link, invocation);
     if (refusal !== undefined) {
       if (refusal.reason === 'denied') this.#parts.audit?.refused({ kind: 'policy.denied', about: { verb: 'invoke', agent: invocation.target, rule: refusal.error.message } }, actOfPeer(link));

@@ -17,6 +17,7 @@ import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { readFlight } from './follow.ts';
+import type { Policy } from './policy.ts';
 import type { Self } from './self.ts';
 import { until } from './until.ts';
 
@@ -24,6 +25,7 @@ import { until } from './until.ts';
 const batch = 500;
 
 export interface RepliesParts {
+  readonly policy: Policy;
   readonly store: Store;
   readonly self: Self;
   readonly mesh: () => Mesh;
@@ -84,6 +86,11 @@ export class Replies {
     const stamp = this.#parts.chronicler.stampAfter(hlc);
     const said = `${by} on ${link.peer.name}`;
     try {
+      await this.#parts.policy.settled(link.peer);
+      // Who may not have it done any more has nothing to say in it but its end.
+      const asked = this.#parts.store.read.flight(flightOfInvocation(invocationId));
+      const refusal = asked?.originNodeId === link.peer.nodeId ? this.#parts.policy.refusalOf(link.peer, asked.target) : undefined;
+      if (refusal !== undefined) throw refusal;
       const { flight, isTaken } = await this.#parts.store.write.receiveReply({ stamp, act: actOfPeer(link, by), invocationId, originNodeId: link.peer.nodeId, request, reply, by: said });
       if (isTaken) this.#parts.onTaken(flight, request, { ...reply, by: said });
       link.send({ type: 'reply_outcome', invocationId, request, hlc: stamp.hlc });

@@ -82,7 +82,7 @@ export class Roster {
     if (membership === undefined) return;
     // First: who knows of no other root may not believe what follows.
     this.#parts.authorities().linkUp(link);
-    link.send({ type: 'roster', members: [{ chain: membership.chain, addresses: this.#parts.ownAddresses() }], ...this.#admission() });
+    link.send({ type: 'roster', members: [{ chain: membership.chain, addresses: this.#parts.ownAddresses() }], ...this.#admission(link) });
   }
 
   /** This node has a new certificate, or gave members theirs. */
@@ -164,8 +164,7 @@ export class Roster {
 
   /** Other issuers are to know the rules of admission too. */
   rulesChanged(): void {
-    const admission = this.#admission();
-    if (admission !== undefined) for (const link of this.#parts.mesh().links()) link.send({ type: 'roster', members: [], ...admission });
+    for (const link of this.#parts.mesh().links()) this.#tellRules(link);
   }
 
   received(link: Link, message: RosterMessage): Promise<void> {
@@ -189,11 +188,21 @@ export class Roster {
     return taken;
   }
 
-  /** Undefined on a node that lets nobody in. */
-  #admission(): Pick<RosterMessage, 'admission'> | undefined {
-    const proof = this.#parts.issuerProof();
-    const rules = this.#parts.store.read.admitRules();
-    return proof === undefined ? undefined : { admission: { rules, proof } };
+  #tellRules(link: Link): void {
+    const admission = this.#admission(link);
+    if (admission !== undefined) link.send({ type: 'roster', members: [], ...admission });
+  }
+
+  /**
+   * Undefined on a node that lets nobody in. All may know that this one does; whom it lets in is for those who let in too, and for its own
+   * person: rules have people's names in them.
+   */
+  #admission({ peer }: Link): Pick<RosterMessage, 'admission'> | undefined {
+    const { store, self, issuerProof } = this.#parts;
+    const proof = issuerProof();
+    if (proof === undefined) return undefined;
+    const mayKnow = peer.owner === self.owner() || store.read.member(peer.nodeId)?.issuerDer !== undefined;
+    return { admission: { rules: mayKnow ? store.read.admitRules() : [], proof } };
   }
 
   /** Whoever can let nodes in by itself may as well say whom others let in. */
@@ -203,7 +212,11 @@ export class Roster {
       log.warn(peerFields(link.peer), 'a node that is no issuer sent rules of admission: not believed');
       return;
     }
-    if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
+    if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) {
+      await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
+      // It is one of those who may know them, from now on.
+      this.#tellRules(link);
+    }
     if (rules.length === 0) return;
     const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), act: actOfPeer(link), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
     if (added.length > 0) log.info({ ...peerFields(link.peer), rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');

@@ -19,6 +19,8 @@ import type { Self } from './self.ts';
 /** Looked at, and ended, at a time. */
 const batch = 500;
 
+type Settled = Pick<UnshareResult, 'ended' | 'running'>;
+
 export interface SharingParts {
   readonly store: Store;
   readonly self: Self;
@@ -42,7 +44,18 @@ export class Sharing {
 
   /** What a crash kept from ending: queued work of callers whose right was taken back. Before anything is woken. */
   async start(): Promise<void> {
-    for (const address of this.#parts.store.read.queuedTargets()) await this.#settle(address);
+    await this.settleAll();
+  }
+
+  /** Rules are others than before: ends what is queued and may not be done any more. What runs goes on. */
+  async settleAll(): Promise<Settled> {
+    const all = { ended: 0, running: 0 };
+    for (const address of this.#parts.store.read.queuedTargets()) {
+      const { ended, running } = await this.#settle(address);
+      all.ended += ended;
+      all.running += running;
+    }
+    return all;
   }
 
   /** Of an agent here. */
@@ -96,7 +109,7 @@ export class Sharing {
     throw notFound(`${address} is not shared with ${text}: ${what}`, views.length === 0 ? undefined : `to take everything back: beckon agent unshare ${shellAddress(parseAddress(address))}`);
   }
 
-  async #settle(address: string): Promise<Pick<UnshareResult, 'ended' | 'running'>> {
+  async #settle(address: string): Promise<Settled> {
     const { store, policy, runner, log } = this.#parts;
     let ended = 0;
     let after: FlightId | undefined;
@@ -104,8 +117,10 @@ export class Sharing {
       const queued = store.read.queuedOfOthers(address, after, batch);
       const endings = queued.map(async (flight) => {
         // Held back, it may have run: its origin is asked first.
-        const refusal = flight.quarantinedAtMs === undefined ? policy.refusalOfQueued(flight) : undefined;
-        return refusal !== undefined && (await runner.refuse(flight.id, refusal));
+        const refusal = flight.quarantinedAtMs === undefined ? policy.judgeQueued(flight) : undefined;
+        if (!(refusal instanceof BrokerError) || !(await runner.refuse(flight.id, refusal))) return false;
+        policy.refused(flight);
+        return true;
       });
       for (const settled of await Promise.allSettled(endings)) {
         if (settled.status === 'fulfilled') ended += settled.value ? 1 : 0;
@@ -114,7 +129,7 @@ export class Sharing {
       after = queued.at(-1)?.id;
       if (queued.length < batch) break;
     }
-    return { ended, running: runner.runningFor(address).filter((flight) => policy.refusalOfQueued(flight) !== undefined).length };
+    return { ended, running: runner.runningFor(address).filter((flight) => policy.judgeQueued(flight) instanceof BrokerError).length };
   }
 }
 

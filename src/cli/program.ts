@@ -21,6 +21,7 @@ import { defineScan } from './scan.ts';
 import { defineUninstall } from './uninstall.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
+import { definePolicy } from './policy.ts';
 import { defineReport } from './report.ts';
 import { defineSetup } from './setup.ts';
 import { defineSupervision } from './supervision.ts';
@@ -48,7 +49,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineAudit, defineBackup, defineDoctor, defineLogs, defineConfig, defineSetup, defineSupervision, defineUninstall, defineCompletion]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineAudit, defineBackup, defineDoctor, defineLogs, defineConfig, definePolicy, defineSetup, defineSupervision, defineUninstall, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

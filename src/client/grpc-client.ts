@@ -22,6 +22,7 @@ import { decodeAuditRow, decodeFinding } from './audit.ts';
 import { decodeConfig } from './config.ts';
 import { authorityCalls, decodeAddedIssuer, decodeImportedRecovery } from './issuers.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
+import { decodePolicy, decodePolicyCheck } from './policy.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { AgentFilter, FlightUpdate, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
@@ -255,9 +256,7 @@ export class GrpcNodeClient implements NodeClient {
     }
   }
 
-  async report(sinceMs: number): ReturnType<NodeClient['report']> {
-    return decodeReport(await this.#ask(calls.report, { sinceMs }, remoteMs));
-  }
+  readonly report: NodeClient['report'] = async (sinceMs) => decodeReport(await this.#ask(calls.report, { sinceMs }, remoteMs));
 
   async *export({ sinceMs, untilMs }: Parameters<NodeClient['export']>[0], { signal }: StreamOptions = {}): ReturnType<NodeClient['export']> {
     for await (const message of stream(this.#client.export({ sinceMs, untilMs }), signal)) yield decodeExportLine(message);
@@ -305,6 +304,8 @@ export class GrpcNodeClient implements NodeClient {
     return { meshId: asMeshId(meshId), meshName, nodeName, owner };
   }
 
+  readonly showPolicy: NodeClient['showPolicy'] = async () => decodePolicy(await this.#ask(calls.showPolicy, {}));
+  readonly checkPolicy: NodeClient['checkPolicy'] = async (input) => decodePolicyCheck(await this.#ask(calls.checkPolicy, input));
   readonly addIssuer: NodeClient['addIssuer'] = async (node) => decodeAddedIssuer(await this.#ask(calls.addIssuer, { node }, remoteMs));
   readonly authority: NodeClient['authority'] = authorityCalls((call, request) => this.#ask(call, request, remoteMs));
   readonly exportRecovery: NodeClient['exportRecovery'] = (input) => this.#ask(calls.exportRecovery, input, remoteMs);

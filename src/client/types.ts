@@ -8,6 +8,7 @@ import type { OutputStream } from '../domain/flight-event.ts';
 
 export type { AgentFilter } from '../domain/agent-filter.ts';
 export type { AcceptedGroup, AgentSpec, AgentsUpdate, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, ShareResult, TraceView, UnshareResult, WaitingView } from '../broker/api.ts';
+export type { PolicyCheck, PolicyView, RuleView } from '../broker/policy-api.ts';
 export type { ExportLine, MeshReport, TailUpdate, TraceParty } from '../broker/operator-api.ts';
 
 export type { BackupProgress, BackupReport } from '../domain/backup-report.ts';
@@ -55,6 +56,8 @@ type Same = Pick<
   | 'joinMesh'
   | 'addIssuer'
   | 'authority'
+  | 'showPolicy'
+  | 'checkPolicy'
   | 'exportRecovery'
   | 'importRecovery'
   | 'renameNode'

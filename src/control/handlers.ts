@@ -19,6 +19,7 @@ import { callsHandler } from './calls.ts';
 import { encodeConfig } from './config.ts';
 import { issuerHandlers } from './issuers.ts';
 import { encodeTrace, operatorHandlers } from './operator.ts';
+import { policyHandlers } from './policy.ts';
 import { projectHandlers } from './projects.ts';
 import { together } from './together.ts';
 import { serveHandler } from './serve.ts';
@@ -65,6 +66,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
     ...projectHandlers(api, edge),
     ...operatorHandlers(api, edge),
     ...issuerHandlers(api, edge),
+    ...policyHandlers(api, edge),
     ...auditHandlers(api, edge),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {

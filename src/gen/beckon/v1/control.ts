@@ -110,6 +110,7 @@ import {
   RetireRootResponse,
 } from "./membership.ts";
 import { ExportRequest, ExportResponse, ReportRequest, ReportResponse, TailRequest, TailResponse } from "./operator.ts";
+import { CheckPolicyRequest, CheckPolicyResponse, ShowPolicyRequest, ShowPolicyResponse } from "./policy.ts";
 import {
   ApproveProjectsRequest,
   ApproveProjectsResponse,
@@ -2055,6 +2056,26 @@ export const ControlServiceService = {
     responseSerialize: (value: ShowConfigResponse): Buffer => Buffer.from(ShowConfigResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ShowConfigResponse => ShowConfigResponse.decode(value),
   },
+  /** Who may do what here: every rule in force, and where it comes from. */
+  showPolicy: {
+    path: "/beckon.v1.ControlService/ShowPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ShowPolicyRequest): Buffer => Buffer.from(ShowPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShowPolicyRequest => ShowPolicyRequest.decode(value),
+    responseSerialize: (value: ShowPolicyResponse): Buffer => Buffer.from(ShowPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShowPolicyResponse => ShowPolicyResponse.decode(value),
+  },
+  /** What would be decided now, and by which rule. Nothing is asked for by it. */
+  checkPolicy: {
+    path: "/beckon.v1.ControlService/CheckPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckPolicyRequest): Buffer => Buffer.from(CheckPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckPolicyRequest => CheckPolicyRequest.decode(value),
+    responseSerialize: (value: CheckPolicyResponse): Buffer => Buffer.from(CheckPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckPolicyResponse => CheckPolicyResponse.decode(value),
+  },
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: {
     path: "/beckon.v1.ControlService/Backup" as const,
@@ -2331,6 +2352,10 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   diagnose: handleUnaryCall<DiagnoseRequest, DiagnoseResponse>;
   /** What is in force, and what waits: for a restart, or for the config to be read again. */
   showConfig: handleUnaryCall<ShowConfigRequest, ShowConfigResponse>;
+  /** Who may do what here: every rule in force, and where it comes from. */
+  showPolicy: handleUnaryCall<ShowPolicyRequest, ShowPolicyResponse>;
+  /** What would be decided now, and by which rule. Nothing is asked for by it. */
+  checkPolicy: handleUnaryCall<CheckPolicyRequest, CheckPolicyResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
   /** The same, telling how far it is; the last message is what it holds. Who lets go of it does not end it. */
@@ -2878,6 +2903,38 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ShowConfigResponse) => void,
+  ): ClientUnaryCall;
+  /** Who may do what here: every rule in force, and where it comes from. */
+  showPolicy(
+    request: ShowPolicyRequest,
+    callback: (error: ServiceError | null, response: ShowPolicyResponse) => void,
+  ): ClientUnaryCall;
+  showPolicy(
+    request: ShowPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ShowPolicyResponse) => void,
+  ): ClientUnaryCall;
+  showPolicy(
+    request: ShowPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ShowPolicyResponse) => void,
+  ): ClientUnaryCall;
+  /** What would be decided now, and by which rule. Nothing is asked for by it. */
+  checkPolicy(
+    request: CheckPolicyRequest,
+    callback: (error: ServiceError | null, response: CheckPolicyResponse) => void,
+  ): ClientUnaryCall;
+  checkPolicy(
+    request: CheckPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckPolicyResponse) => void,
+  ): ClientUnaryCall;
+  checkPolicy(
+    request: CheckPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckPolicyResponse) => void,
   ): ClientUnaryCall;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup(
