@@ -303,7 +303,7 @@ export class TrustMesh implements AsyncDisposable {
   }
 
   track(work: Promise<unknown>): void {
-    const tracked = work.catch(() => undefined).then(() => void this.#working.delete(tracked));
+    const tracked = Promise.allSettled([work]).then(() => void this.#working.delete(tracked));
     this.#working.add(tracked);
   }
 
