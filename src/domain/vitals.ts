@@ -44,6 +44,7 @@ export interface NodeVitals {
   readonly accepts: Counted;
   readonly acceptSeconds: DistributionReading;
   readonly forwards: Counted;
+  readonly registryNews: Counted;
   /** Stored now. */
   readonly flights: Readonly<Partial<Record<FlightState, number>>>;
   readonly store: StoreMeasures;
