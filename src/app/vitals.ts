@@ -53,6 +53,7 @@ export async function vitalsOf({ broker, measures, store, dbFile, network, clock
     acceptSeconds: measures.acceptSeconds.read(),
     forwards: measures.forwards.entries(),
     registryNews: measures.registryNews.entries(),
+    refused: measures.refused.entries(),
     flights: status.flights,
     store: store.measured(),
     troubles: backlog,

@@ -11,7 +11,7 @@ import { by, counter, gauge, gauges, histogram } from './exposition.ts';
 import type { Family, Labels } from './exposition.ts';
 
 export function familiesOf(vitals: NodeVitals): readonly Family[] {
-  return [...ofNode(vitals), ...ofWork(vitals), ...ofBacklog(vitals), ...ofAgents(vitals), ...ofStore(vitals), ...ofMesh(vitals), ...ofGossip(vitals), ...ofProcess(vitals)];
+  return [...ofNode(vitals), ...ofLimits(vitals), ...ofWork(vitals), ...ofBacklog(vitals), ...ofAgents(vitals), ...ofStore(vitals), ...ofMesh(vitals), ...ofGossip(vitals), ...ofProcess(vitals)];
 }
 
 function ofNode({ version, process, name, nodeId, meshName, isDraining, isRefused, certificateEndsAtMs, tookSeconds, troubles }: NodeVitals): Family[] {
@@ -24,6 +24,10 @@ function ofNode({ version, process, name, nodeId, meshName, isDraining, isRefuse
     gauge('beckon_scrape_gather_seconds', 'What it took to gather what this scrape tells.', tookSeconds),
     gauge('beckon_scrape_incomplete', '1 when what waits could not be read from the store this time, and is not told.', Number(troubles === undefined)),
   ];
+}
+
+function ofLimits({ refused }: NodeVitals): Family[] {
+  return [by('counter', 'beckon_refused_total', 'What was refused because a limit was reached, by limit.', 'limit', refused)];
 }
 
 function ofWork({ accepts, acceptSeconds, forwards, flights, store }: NodeVitals): Family[] {
