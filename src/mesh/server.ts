@@ -221,7 +221,7 @@ export class MeshServer {
     const stream = streamOf(call);
     stream?.once('close', () => {
       const { 'grpc-status': status, 'grpc-message': message } = { ...stream.sentHeaders, ...stream.sentTrailers };
-      if (Number(status) === gRpcStatus.RESOURCE_EXHAUSTED) this.#parts.log.warn({ ...peerFields(peer), address, why: String(message) }, 'a message of a peer was larger than any may be');
+      if (Number(status) === gRpcStatus.RESOURCE_EXHAUSTED) this.#parts.log.warn({ ...peerFields(peer), address, why: decodeURI(String(message)) }, 'a message of a peer was larger than any may be');
     });
   }
 
