@@ -47,7 +47,7 @@ export interface RegistryParts {
   /** Members became known, or known by other addresses: they may be dialled. */
   readonly onMembers: (members: readonly Member[]) => void;
   readonly roster: () => Roster;
-  readonly measures?: BrokerMeasures;
+  readonly measures?: BrokerMeasures | undefined;
   /** What the head of an issuer says of roots and issuers; it proves itself, or nothing. */
   readonly onAuthorities?: (authorities: Uint8Array, from: NodeId) => void;
 }
@@ -169,7 +169,10 @@ export class Registry implements Startable {
   }
 
   async #heard(news: GossipNews, from: NodeId): Promise<GossipVerdict> {
-    if (!this.#limits.take(from)) return 'ignore';
+    if (!this.#limits.take(from)) {
+      this.#parts.measures?.registryNews.add('limited');
+      return 'ignore';
+    }
     switch (news.type) {
       case 'registry_change':
         return this.#change(news.change, from);
@@ -186,6 +189,7 @@ export class Registry implements Startable {
 
   async #change(change: Parameters<RegistryIntake['heard']>[0], from: NodeId): Promise<GossipVerdict> {
     const taken = await this.#intake.heard(change, from);
+    this.#parts.measures?.registryNews.add(taken);
     const link = taken === 'unknown' ? this.#parts.mesh().link(from) : undefined;
     // Who told of it knows more of who is a member.
     if (link !== undefined) this.#rounds.want(link);
@@ -195,6 +199,7 @@ export class Registry implements Startable {
   #refused(error: unknown, from: NodeId): GossipVerdict {
     const known = toBrokerError(error);
     this.#limits.complain(from, known.message);
+    this.#parts.measures?.registryNews.add('refused');
     return known.code === 'unauthenticated' || known.code === 'invalid' ? 'reject' : 'ignore';
   }
 }

@@ -44,6 +44,7 @@ export interface NodeVitals {
   readonly accepts: Counted;
   readonly acceptSeconds: DistributionReading;
   readonly forwards: Counted;
+  readonly registryNews: Counted;
   /** Refused because a limit was reached. */
   readonly refused: Counted;
   /** Stored now. */

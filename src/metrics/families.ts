@@ -84,7 +84,7 @@ function ofStore({ store, disk }: NodeVitals): Family[] {
   ];
 }
 
-function ofMesh({ peers, links, tickLateSeconds }: NodeVitals): Family[] {
+function ofMesh({ peers, links, tickLateSeconds, registryNews }: NodeVitals): Family[] {
   const states = new Map(peerStates.map((state) => [state as string, 0]));
   for (const { state } of peers) states.set(state, (states.get(state) ?? 0) + 1);
   const members = peers.filter(({ nodeId, state }) => nodeId !== '' && state !== 'left' && state !== 'removed');
@@ -100,6 +100,7 @@ function ofMesh({ peers, links, tickLateSeconds }: NodeVitals): Family[] {
     gauges('beckon_peer_up', '1 for a member that is alive or at rest as far as this node knows, 0 for one that is suspect, unreachable or incompatible.', each(({ state, why }) => Number(isUp(state, why)))),
     gauges('beckon_peer_round_trip_seconds', 'Round trip of heartbeats, smoothed, of members that there is a session with.', each(({ state, rttMs }) => (state === 'alive' ? inSeconds(rttMs) : undefined))),
     gauges('beckon_peer_last_heard_timestamp_seconds', 'When this node heard a member last.', each(({ lastSeenMs }) => inSeconds(lastSeenMs))),
+    by('counter', 'beckon_registry_news_total', 'Lists of agents of other nodes that came over sessions and by gossip, by outcome: applied, known, stale when this node knows later ones, behind when the rest was fetched, unknown for no member, limited, or refused as untrue.', 'outcome', registryNews),
     histogram('beckon_heartbeat_lateness_seconds', 'How late the look at all sessions came that is due each second, and that sends heartbeats: a node that is late seems dead to others.', tickLateSeconds),
   ];
 }
