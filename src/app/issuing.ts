@@ -9,12 +9,12 @@ import type { Store } from '../domain/store-port.ts';
 import { lifeOf, readCertificate, verifyIssuer } from '../trust/certificate.ts';
 import { issuerKeyOffer } from '../trust/enrolment-proofs.ts';
 import { makeIssuer } from '../trust/issue.ts';
-import { holdsRootKey, issuerKeyPath, keepIssuerKey, rootKeyPath, wishIssuerKey } from '../trust/mesh-authority.ts';
+import { issuerKeyPath, keepIssuerKey, rootKeysHere, wishIssuerKey } from '../trust/mesh-authority.ts';
 import { readKeyFile } from '../trust/key-file.ts';
 import { publicKeyObject, rawPublicKey, signWith, verifySignature } from '../trust/node-key.ts';
 import type { NodeKey } from '../trust/node-key.ts';
 import type { MeshMembership } from './membership.ts';
-import { rootOf } from './node-self.ts';
+import { rootsOf } from './node-self.ts';
 
 export interface IssuingParts {
   readonly store: Store;
@@ -33,10 +33,11 @@ export function issuerPorts({ store, trustDir, nodeKey, clock, chronicler, membe
   };
   const sameKey = (a: Uint8Array, b: Uint8Array): boolean => Buffer.from(a).equals(b);
   return {
-    holdsRootKey: () => holdsRootKey(trustDir, meshId()),
+    holdsRootKey: async () => (await rootKeysHere(trustDir, rootsOf(store))).length > 0,
     certifyIssuer: async (publicKey) => {
-      const key = await readKeyFile(rootKeyPath(trustDir, meshId()));
-      return key === undefined ? undefined : makeIssuer(publicKeyObject(publicKey), { certificate: rootOf(store), key }, clock.now());
+      // Of the oldest that is here: nodes that know no other root know that one.
+      const root = (await rootKeysHere(trustDir, rootsOf(store))).at(-1);
+      return root === undefined ? undefined : makeIssuer(publicKeyObject(publicKey), root, clock.now());
     },
     offerIssuerKey: async () => {
       const key = await wishIssuerKey(trustDir, meshId());
@@ -46,7 +47,7 @@ export function issuerPorts({ store, trustDir, nodeKey, clock, chronicler, membe
     },
     isOffered: (nodeId, { publicKey, proof }) => verifySignature(publicKey, issuerKeyOffer(meshId(), nodeId, publicKey), proof),
     becomeIssuer: async (certificate, act) => {
-      const certified = verifyIssuer(certificate, rootOf(store), clock.now());
+      const certified = verifyIssuer(certificate, rootsOf(store), clock.now());
       const key = await readKeyFile(issuerKeyPath(trustDir, meshId()));
       if (key === undefined || !sameKey(certified, rawPublicKey(key))) throw new BrokerError('unauthenticated', 'that certificate is not for the key that this node would issue with');
       const known = store.read.membership();

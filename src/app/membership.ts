@@ -1,10 +1,12 @@
 /** Making, opening and entering a mesh: keys and certificates meet the store and the network port here. */
-import { createMesh, forgetMeshKeys, holdsRootKey, keepIssuerKey, meshIdentityOf, openIssuer, wishIssuerKey } from '../trust/mesh-authority.ts';
+import { createMesh, dropIssuerKey, forgetMeshKeys, rootKeysHere, keepIssuerKey, meshIdentityOf, openIssuer, wishIssuerKey } from '../trust/mesh-authority.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
 import { enrol } from '../trust/enrol.ts';
 import { askToJoin } from '../trust/issuer-call.ts';
 import type { Admission as Entrance, IssuerCall, KnownIssuer, Wish } from '../trust/issuer-call.ts';
 import { after } from '../trust/issue.ts';
+import { authoritiesOf } from '../trust/authorities.ts';
+import { rootsOf } from './node-self.ts';
 import { describeMesh } from './mesh-choice.ts';
 import type { FoundMesh } from './mesh-choice.ts';
 import type { Detour } from '../trust/https-call.ts';
@@ -77,18 +79,25 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   /** What of this mesh only the keys on this machine can do. */
-  async lossesOfKeys({ meshId, meshName, isIssuer }: Membership, others: readonly Member[]): Promise<readonly string[]> {
+  async lossesOfKeys({ meshName, isIssuer }: Membership, others: readonly Member[]): Promise<readonly string[]> {
     if (!isIssuer) return [];
     if (!others.some((each) => each.isIssuer === true)) {
       return [`no other node lets others into ${meshName}: without this one nobody can enter it, be renamed or have a certificate renewed`];
     }
-    const isFounder = await holdsRootKey(this.#parts.trustDir, asMeshId(meshId));
+    const isFounder = (await rootKeysHere(this.#parts.trustDir, rootsOf(this.#parts.store))).length > 0;
     return isFounder ? [`the root key of ${meshName} is on this machine alone: the issuers that it has go on, and there will never be another`] : [];
   }
 
   /** This node lets nobody in any more. */
   close(): void {
     this.#issuer = undefined;
+  }
+
+  /** Its key to issue with is nobody's any more: to let others in again it has to be made an issuer with another. */
+  async cease(): Promise<void> {
+    this.close();
+    const membership = this.#parts.store.read.membership();
+    if (membership !== undefined) await dropIssuerKey(this.#parts.trustDir, asMeshId(membership.meshId));
   }
 
   /** The keys of a mesh that this node is not in any more. */
@@ -127,7 +136,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     if (addresses.length === 0) throw unavailable('nobody could reach this node with a token: it listens nowhere', 'start it first: beckon up --listen ADDRESS:7423');
     const secret = newSecret();
     const expiresAtMs = clock.now() + ttlMs;
-    const token = encodeToken({ rootFingerprint: fingerprintOf(membership.rootDer), secret, addresses });
+    const token = encodeToken({ rootFingerprint: fingerprintOf(this.#issuer.root), secret, addresses });
     await store.write.addInvite({ stamp: chronicler.stamp(), act, invite: { secretHash: hashOfSecret(secret), owner, expiresAtMs } });
     return { token, expiresAtMs, addresses: addresses.map(formatHostPort) };
   }
@@ -168,6 +177,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
       name: identity.name,
       owner: identity.owner,
       rootDer: admission.root,
+      ...(admission.authorities === undefined ? {} : { authorities: admission.authorities }),
       chain: admission.chain,
       isIssuer: issuer !== undefined,
       ...(issuer === undefined ? {} : { issuerDer: issuer.certificate }),
@@ -201,11 +211,12 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
 
   async #take(membership: Membership): Promise<MeshIdentity> {
     const { trustDir, nodeKey } = this.#parts;
-    this.#issuer = membership.isIssuer ? await openIssuer(trustDir, membership.rootDer, membership.issuerDer ?? membership.chain.issuer) : undefined;
+    const roots = authoritiesOf(membership.rootDer, membership.authorities);
+    this.#issuer = membership.isIssuer ? await openIssuer(trustDir, roots, membership.issuerDer ?? membership.chain.issuer, this.#parts.clock.now(), membership.authorities) : undefined;
     if (membership.isIssuer && this.#issuer === undefined) {
       this.#parts.log.warn({ meshId: membership.meshId }, 'the issuer key is gone: this node can admit nobody');
     }
-    return meshIdentityOf(nodeKey, { name: membership.meshName, root: membership.rootDer, chain: membership.chain });
+    return meshIdentityOf(nodeKey, { name: membership.meshName, root: roots, chain: membership.chain });
   }
 }
 

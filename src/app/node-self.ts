@@ -1,8 +1,11 @@
 /** Who this node is, from what is stored. */
 import { selfRemovedWords } from '../broker/removal.ts';
 import type { Self } from '../broker/self.ts';
+import { outsideError } from '../domain/membership.ts';
 import { namedSince } from '../domain/name-holder.ts';
 import type { Store } from '../domain/store-port.ts';
+import { authoritiesOf } from '../trust/authorities.ts';
+import type { Authorities } from '../trust/authorities.ts';
 import { parseLeaf } from '../trust/certificate.ts';
 import { personHere } from './person.ts';
 
@@ -45,6 +48,9 @@ export function removedNote(store: Store): string | undefined {
   return from === undefined ? undefined : selfRemovedWords(from);
 }
 
-export function rootOf(store: Pick<Store, 'read'>): Uint8Array {
-  return store.read.membership()?.rootDer ?? new Uint8Array();
+/** What certificates of this node's mesh may lead to. @throws BrokerError `conflict` outside of a mesh */
+export function rootsOf(store: Pick<Store, 'read'>): Authorities {
+  const membership = store.read.membership();
+  if (membership === undefined) throw outsideError(store.read.removedFrom());
+  return authoritiesOf(membership.rootDer, membership.authorities);
 }

@@ -9,7 +9,6 @@ import { rolledBackWords } from '../broker/rollback.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
 import { readSeeds, SeedSource } from '../discovery/seeds.ts';
-import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { nameFrom, parseName } from '../domain/address.ts';
 import type { Act } from '../domain/audit.ts';
 import { formatHostPort } from '../domain/host-port.ts';
@@ -27,12 +26,13 @@ import { openStore } from '../store/open.ts';
 import { auditKeyOf } from '../trust/audit-key.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
+import { addressesWhenUp } from './addresses-when-up.ts';
 import { AtRest } from './at-rest.ts';
 import { AuditAnchor } from './audit-anchor.ts';
 import { CertificateEnds } from './certificate-ends.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
-import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
+import { listenAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
 import { LivePolicy } from './live-policy.ts';
@@ -55,6 +55,7 @@ import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
+import { authorityPorts, MeshRoots } from './roots.ts';
 import { endedNote, renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
 import { markKeeper } from './store-mark.ts';
@@ -256,6 +257,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const spans = await openSpanExport({ plan: offline ? undefined : tracesPlan, paths, store, nodeId: nodeKey.nodeId, nodeName: self.name(), version, clock, log });
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
   const measures = new BrokerMeasures();
+  const roots: MeshRoots = new MeshRoots({ store, trustDir: paths.trustDir, nodeId: nodeKey.nodeId, clock, log, by: () => `${self.owner()} on ${self.name()}`, find: (text) => broker.membership.find(text), authorities: () => broker.membership.authorities });
   const broker: Broker = new Broker({
     self,
     store,
@@ -273,10 +275,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     projects: await projectParts({ paths, env, clock, log, probe, config }),
     ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
-    recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
+    recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, learned: (bytes) => broker.membership.authorities.add(bytes, { what: 'root.learned' }), announce: () => broker.membership.roster.rulesChanged() }),
+    authority: roots,
+    ...authorityPorts({ store, membership, network: () => network, standing, clock }),
+    isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
     ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
     ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
-    renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked }, chain, signal),
+    renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked, onAuthorities: (bytes, from) => broker.membership.authorities.heard(bytes, from) }, chain, signal),
     ownAddresses: () => network.addresses().map(formatHostPort),
     onMembers: (members) => network.addMembers(members),
     tailnetUser: () => (tailnet?.view.kind === 'up' ? tailnet.view.status.self?.user : undefined),
@@ -304,8 +309,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     notifier,
     wishes: config,
     measures,
-    chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'write down how far the store is', run: keepMark }],
-    checks: () => Promise.resolve(nodeChecks({ store, clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans })),
+    chores: [{ name: 'end what certificates have ended for', run: () => ends.look() }, { name: 'certify issuers by later roots', run: () => roots.look() }, { name: 'write down how far the store is', run: keepMark }],
+    checks: () => nodeChecks({ store, trustDir: paths.trustDir, links: () => network.mesh.links(), clock, tailnet: () => tailnet?.view, isFixed: listen !== undefined, network, gossip: network.gossip, renewal: () => broker.membership.renewal.last, spans }),
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
@@ -313,6 +318,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 
   undo.defer(() => spans?.stop());
   await spans?.start();
+  undo.defer(() => roots.stop());
   undo.defer(() => broker.stop());
   if (!offline) {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
@@ -389,11 +395,4 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       await policy?.reload();
     },
   };
-}
-
-/** Where this node will listen when it is up, as far as that is known now. */
-async function addressesWhenUp(fixed: readonly HostPort[] | undefined, tailnet: Tailnet | undefined): Promise<readonly HostPort[]> {
-  if (fixed !== undefined) return reachableAddresses(fixed.filter((each) => each.port !== 0));
-  const { reachable, bind } = planListening(await viewNow(tailnet));
-  return reachable ?? bind;
 }

@@ -4,19 +4,21 @@ import type { DiscoverySource } from '../domain/discovery-port.ts';
 import { BrokerError, denied, toBrokerError, unavailable } from '../domain/errors.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import type { NodeId } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { CertificateChain } from '../domain/trust.ts';
+import { authoritiesOf, mergeAuthorities } from '../trust/authorities.ts';
 import { parseLeaf, recogniseChain } from '../trust/certificate.ts';
 import type { Detour } from '../trust/https-call.ts';
 import { IssuerRefusal, meetIssuer } from '../trust/issuer-call.ts';
-import type { KnownIssuer } from '../trust/issuer-call.ts';
+import type { KnownIssuer, ShownRoots } from '../trust/issuer-call.ts';
 import type { NodeKey } from '../trust/node-key.ts';
 import { askToRenew } from '../trust/renewal.ts';
 import type { RenewalDesk } from '../trust/renewal.ts';
-import { rootOf } from './node-self.ts';
+import { rootsOf } from './node-self.ts';
 import type { Standing } from './standing.ts';
 
 export interface RenewalDeskParts {
@@ -29,7 +31,7 @@ export interface RenewalDeskParts {
 /** One that was removed is told so with proof: nobody else of its mesh could tell it any more. */
 export function renewalDesk({ store, standing, clock, renewals }: RenewalDeskParts): RenewalDesk {
   return async (chain, askerNowMs, address) => {
-    const known = standing.revocationOf(recogniseChain(chain, rootOf(store), clock.now()));
+    const known = standing.revocationOf(recogniseChain(chain, rootsOf(store), clock.now()));
     return known === undefined ? { chain: await renewals().renew(chain, askerNowMs, address === undefined ? undefined : { via: 'entrance', address }) } : { revocation: known.record };
   };
 }
@@ -49,6 +51,8 @@ export interface RenewAtEntranceParts {
   readonly detour: Detour;
   readonly seeds: readonly string[];
   readonly sources: readonly Pick<DiscoverySource, 'candidates'>[];
+  /** What an issuer shows of the roots of its mesh, which is not checked yet. */
+  readonly onAuthorities: (authorities: Uint8Array, from: NodeId) => Promise<void>;
   /** This node was removed, by that word of an issuer, which is not checked yet. */
   readonly onRevoked: (revocation: SignedRecord) => Promise<unknown>;
 }
@@ -67,6 +71,8 @@ export async function renewAtEntrance(parts: RenewAtEntranceParts, chain: Certif
     for (const known of met) {
       if (known === undefined) continue;
       try {
+        // What it certifies may lead to a root that came while this node was away.
+        if (known.authorities !== undefined) await parts.onAuthorities(known.authorities, known.nodeId);
         const verdict = await askToRenew(known, { nodeKey, chain }, { clock, detour, signal });
         if ('chain' in verdict) return verdict.chain;
         await parts.onRevoked(verdict.revocation);
@@ -85,10 +91,18 @@ export async function renewAtEntrance(parts: RenewAtEntranceParts, chain: Certif
   );
 }
 
+/** A root that this node trusts, or would by what is shown: it may have been away while another came. */
+function isOwnMesh({ read }: Pick<Store, 'read'>, root: Uint8Array, { first, authorities }: ShownRoots): boolean {
+  const own = read.membership();
+  if (own === undefined || !Buffer.from(own.rootDer).equals(first)) return false;
+  const known = authorities === undefined ? own.authorities : (mergeAuthorities(first, own.authorities, authorities) ?? own.authorities);
+  return authoritiesOf(first, known).trusted.some((each) => Buffer.from(each).equals(root));
+}
+
 /** Undefined for whoever is not an issuer of this very mesh. */
 async function meet({ store, clock, detour }: RenewAtEntranceParts, address: HostPort, signal: AbortSignal): Promise<KnownIssuer | undefined> {
   try {
-    return await meetIssuer(address, { clock, detour, signal }, (root) => Buffer.from(root).equals(rootOf(store)));
+    return await meetIssuer(address, { clock, detour, signal }, (root, shown) => isOwnMesh(store, root, shown));
   } catch {
     return undefined;
   }

@@ -9,7 +9,9 @@ import type { StoredRevocation } from '../domain/revocation.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import type { RemovedPeer } from '../mesh/gone.ts';
+import { withdrawalIn } from '../domain/trust.ts';
 import { authorityName } from '../trust/certificate.ts';
+import { rootsOf } from './node-self.ts';
 
 /** Nodes that are remembered as told: more than were ever removed, unless an issuer that fell has made them. */
 const mostTold = 1_000;
@@ -29,23 +31,45 @@ export class Standing {
     return this.#store.read.fallenIssuers().find(({ revocation: { fallen } }) => fallen !== undefined && authorityName(fallen.issuer) === peer.certifiedBy && !fallen.kept.includes(peer.nodeId));
   }
 
+  /** Why that certificate counts no more although its node was not removed; undefined when it counts. @param peer from a verified certificate */
+  withdrawalOf(peer: PeerIdentity): string | undefined {
+    const { read } = this.#store;
+    if (peer.certifiedBy === undefined || read.membership()?.authorities === undefined) return undefined;
+    const word = withdrawalIn(rootsOf(this.#store).withdrawn, peer.certifiedBy);
+    if (word === undefined || word.kept.has(peer.fingerprint ?? '')) return undefined;
+    const words = `its certificate is by ${word.name}, which lets nobody in any more by the word of ${word.by}`;
+    if (word.isCompromised) return words;
+    // The machine is trusted, and may not have heard of it: whom it renewed is who it was, and newcomers are somebody else's to let in.
+    const known = read.member(peer.nodeId) ?? (read.membership()?.name === peer.name ? read.membership() : undefined);
+    return peer.notBeforeMs <= word.atMs || known?.owner === peer.owner ? undefined : words;
+  }
+
+  /** Whether whoever has a certificate by that issuer is to get another, at once. */
+  isForsaken(certifiedBy: string | undefined): boolean {
+    if (certifiedBy === undefined || this.#store.read.membership() === undefined) return false;
+    if (withdrawalIn(rootsOf(this.#store).withdrawn, certifiedBy) !== undefined) return true;
+    return this.#store.read.fallenIssuers().some(({ revocation: { fallen } }) => fallen !== undefined && authorityName(fallen.issuer) === certifiedBy);
+  }
+
   /** Verified already, as far as certificates go. @throws BrokerError `unauthenticated` for one that is no member */
   member(peer: PeerIdentity): PeerIdentity {
     const known = this.revocationOf(peer);
-    if (known !== undefined) throw new BrokerError('unauthenticated', `${peer.name}: ${wordsOf(peer, known)}`);
+    const why = known === undefined ? this.withdrawalOf(peer) : wordsOf(peer, known);
+    if (why !== undefined) throw new BrokerError('unauthenticated', `${peer.name}: ${why}`);
     return peer;
   }
 
   /** For handshakes. Lets one that was not told yet through to be told. */
   judge(peer: PeerIdentity): string | undefined {
     const known = this.revocationOf(peer);
-    return known === undefined || !this.#isTold(peer.nodeId) ? undefined : wordsOf(peer, known);
+    if (known === undefined) return this.withdrawalOf(peer);
+    return this.#isTold(peer.nodeId) ? wordsOf(peer, known) : undefined;
   }
 
   /** Why it is none; it need not have been told. */
   refusal(peer: PeerIdentity): string | undefined {
     const known = this.revocationOf(peer);
-    return known === undefined ? undefined : wordsOf(peer, known);
+    return known === undefined ? this.withdrawalOf(peer) : wordsOf(peer, known);
   }
 
   /** What to say to one that is none; it counts as told from now on. Undefined for a member. */

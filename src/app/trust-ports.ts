@@ -7,7 +7,7 @@ import { parseLeaf, recogniseChain, verifyChain } from '../trust/certificate.ts'
 import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
 import type { MeshMembership } from './membership.ts';
-import { rootOf } from './node-self.ts';
+import { rootsOf } from './node-self.ts';
 import type { Standing } from './standing.ts';
 
 export type TrustPorts = Pick<BrokerParts, 'certificateEnd' | 'verify' | 'recognise' | 'readLeaf' | 'issuerProof' | 'isIssuer' | 'certify' | 'revocations'>;
@@ -23,12 +23,12 @@ export interface TrustPortsParts {
 export function trustPorts({ store, standing, membership, nodeId, clock }: TrustPortsParts): TrustPorts {
   return {
     certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
-    verify: (chain) => standing.member(verifyChain(chain, rootOf(store), clock.now())),
-    recognise: (chain) => standing.member(recogniseChain(chain, rootOf(store), clock.now())),
+    verify: (chain) => standing.member(verifyChain(chain, rootsOf(store), clock.now())),
+    recognise: (chain) => standing.member(recogniseChain(chain, rootsOf(store), clock.now())),
     readLeaf: parseLeaf,
     issuerProof: () => issuerProofOf(membership.issuer, nodeId),
-    isIssuer: (other, proof) => provesIssuer(other, proof, rootOf(store), clock.now()),
+    isIssuer: (other, proof) => provesIssuer(other, proof, rootsOf(store), clock.now()),
     certify: (wish) => membership.certify(wish),
-    revocations: createRevocationSeal({ issuer: () => membership.issuer, root: () => store.read.membership()?.rootDer, clock }),
+    revocations: createRevocationSeal({ issuer: () => membership.issuer, roots: () => (store.read.membership() === undefined ? undefined : rootsOf(store)), clock }),
   };
 }

@@ -21,6 +21,7 @@ type Acting =
   | 'joinMesh'
   | 'admit'
   | 'addIssuer'
+  | 'authority'
   | 'exportRecovery'
   | 'importRecovery'
   | 'renameNode'
@@ -30,7 +31,7 @@ type Acting =
 export type Acts = Pick<BrokerApi, Acting>;
 
 /** As the use case, and told whose act it is. */
-type Told<Name extends Acting> = (...args: [...Parameters<BrokerApi[Name]>, act: Act]) => ReturnType<BrokerApi[Name]>;
+type Told<Name extends Exclude<Acting, 'authority'>> = (...args: [...Parameters<BrokerApi[Name]>, act: Act]) => ReturnType<BrokerApi[Name]>;
 
 export interface ActingParts {
   readonly agents: Agents;
@@ -41,11 +42,12 @@ export interface ActingParts {
   readonly membership: MembershipSides;
   readonly mesh: { readonly [Name in 'createMesh' | 'createInvite' | 'joinMesh']: Told<Name> };
   readonly recovery: { readonly [Name in 'exportRecovery' | 'importRecovery']: Told<Name> };
+  readonly authority: { as(act: Act): BrokerApi['authority'] };
   /** @throws what keeps it from judging flights now */
   readonly judging: <Result>(work: () => Promise<Result>) => Promise<Result>;
 }
 
-export function actingAs(act: Act, { agents, sharing, projects, relay, admission, membership, mesh, recovery, judging }: ActingParts): Acts {
+export function actingAs(act: Act, { agents, sharing, projects, relay, admission, membership, mesh, recovery, authority, judging }: ActingParts): Acts {
   return {
     addAgent: (spec) => agents.add(spec, act),
     removeAgent: (address) => agents.remove(address, act),
@@ -59,6 +61,7 @@ export function actingAs(act: Act, { agents, sharing, projects, relay, admission
     joinMesh: (token) => mesh.joinMesh(token, act),
     admit: (input) => admission.rule(input, act),
     addIssuer: (node) => membership.appointing.add(node, act),
+    authority: authority.as(act),
     exportRecovery: (input) => recovery.exportRecovery(input, act),
     importRecovery: (input) => recovery.importRecovery(input, act),
     renameNode: (name) => membership.renaming.rename(name, act),

@@ -54,6 +54,7 @@ export interface BrokerParts extends MembershipPorts {
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
   readonly recovery: ActingParts['recovery'];
+  readonly authority: ActingParts['authority'];
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** When the certificate with these bytes ends, ms, whoever signed it. @throws BrokerError `invalid` for one that can't be read */
   readonly certificateEnd: (leaf: Uint8Array) => number;

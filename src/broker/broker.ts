@@ -136,7 +136,7 @@ export class Broker implements BrokerApi, Startable {
     this.#deadlines = new Deadlines({ store, self, runner: this.#runner, chronicler, feed, clock, log });
     const onMembers = (members: readonly Member[]): void => (this.registry.membersChanged(members), parts.onMembers(members));
     const revocations = revocationsOf(store.read, () => this.membership.removal);
-    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.membership.roster, onPresence: (record, from) => this.#presence.heard(record, from) });
+    this.registry = new Registry({ ...parts, onMembers, revocations, roster: () => this.membership.roster, onAuthorities: (bytes, from) => void this.membership.authorities.heard(bytes, from), onPresence: (record, from) => this.#presence.heard(record, from) });
     const { state, spread } = this.registry;
     this.#presence = new NodePresence({ store, self, seal: parts.seal, mesh, runner: this.#runner, spread, clock, log, isMember: (nodeId) => state.isMember(nodeId) });
     this.#views = new AgentViews({ store, self, registry: this.registry, nodes: this.#nodes, presence: this.#presence, noteOf: (address) => this.#projects.noteOf(address), sharesOf: (address) => this.#sharing.of(address) });
@@ -174,7 +174,7 @@ export class Broker implements BrokerApi, Startable {
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     this.membership = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, audit: parts.audit, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
-      ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer },
+      ...{ issuerProof: parts.issuerProof, isIssuer: parts.isIssuer, onChanged: () => this.membership.renewal.look() },
       onAddresses: () => this.registry.changed(),
       setLeaving: (isLeaving) => {
         this.#isLeaving = isLeaving;
@@ -320,10 +320,11 @@ export class Broker implements BrokerApi, Startable {
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);
   readonly backup: BrokerApi['backup'] = (path, tell) => this.#parts.store.backup(path, tell);
   readonly as: BrokerApi['as'] = (act) =>
-    actingAs(act, { agents: this.#agents, sharing: this.#sharing, projects: this.#projects, relay: this.#relay, admission: this.admission, membership: this.membership, mesh: this.#parts.meshUseCases, recovery: this.#parts.recovery, judging: (work) => this.#judging(work) });
+    actingAs(act, { agents: this.#agents, sharing: this.#sharing, projects: this.#projects, relay: this.#relay, admission: this.admission, membership: this.membership, mesh: this.#parts.meshUseCases, recovery: this.#parts.recovery, authority: this.#parts.authority, judging: (work) => this.#judging(work) });
   readonly createMesh: BrokerApi['createMesh'] = (input) => this.as(ownAct).createMesh(input);
   readonly createInvite: BrokerApi['createInvite'] = (input) => this.as(ownAct).createInvite(input);
   readonly addIssuer: BrokerApi['addIssuer'] = (node) => this.as(ownAct).addIssuer(node);
+  get authority(): BrokerApi['authority'] { return this.as(ownAct).authority; }
   readonly exportRecovery: BrokerApi['exportRecovery'] = (input) => this.as(ownAct).exportRecovery(input);
   readonly importRecovery: BrokerApi['importRecovery'] = (input) => this.as(ownAct).importRecovery(input);
   readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.as(ownAct).joinMesh(token);

@@ -1,8 +1,11 @@
 /** Being a member: who else is, under which names, and leaving. Puts together the parts that speak of it. */
 import type { Harness } from '../domain/harness-port.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { RevocationSeal } from '../domain/ports.ts';
 import type { Membership, Member, RemovedFrom } from '../domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import { Authorities } from './authorities.ts';
+import type { AuthoritiesParts, AuthorityPorts } from './authorities.ts';
 import { Appointing } from './appointing.ts';
 import type { IssuerPorts } from './appointing.ts';
 import { Leaving } from './leaving.ts';
@@ -18,7 +21,7 @@ import { Roster } from './roster.ts';
 import type { RosterParts } from './roster.ts';
 
 /** What the core needs done outside of it: keys, certificates, the network port. */
-export interface MembershipPorts extends IssuerPorts {
+export interface MembershipPorts extends IssuerPorts, AuthorityPorts {
   /** Undefined: this node is no issuer. */
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
   /** This node's own chain and name were replaced. */
@@ -30,6 +33,7 @@ export interface MembershipPorts extends IssuerPorts {
   /** Against this mesh's root, as of now or, when it has ended, of its end: who that node is, and no more. @throws BrokerError `unauthenticated` */
   readonly recognise: (chain: CertificateChain) => PeerIdentity;
   readonly renewAtEntrance: RenewalParts['renewAtEntrance'];
+  readonly isForsaken: RenewalParts['isForsaken'];
   /** What is lost with this node's keys, a sentence each. */
   readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
   /** This node was removed from its mesh: it speaks to nobody there any more. */
@@ -41,7 +45,8 @@ export interface MembershipPorts extends IssuerPorts {
   readonly onLeft: (membership: Pick<Membership, 'meshId' | 'name'>) => Promise<void>;
 }
 
-type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft' | 'recognise'> &
+type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft' | 'recognise' | 'authorities'> &
+  Pick<AuthoritiesParts, 'onChanged'> &
   Omit<RenamingParts, 'announce' | keyof MembershipPorts> &
   Omit<RenewalParts, 'take' | keyof MembershipPorts> &
   Omit<LeavingParts, 'roster' | keyof MembershipPorts> &
@@ -63,6 +68,9 @@ export interface MembershipSides {
   readonly renewals: Renewals;
   readonly leaving: Leaving;
   readonly removal: Removal;
+  readonly authorities: Authorities;
+  /** A member, by name or id. @throws `not_found` with the nearest names */
+  readonly find: (text: string) => NodeId;
 }
 
 export function makeMembership(parts: Parts): MembershipSides {
@@ -70,9 +78,12 @@ export function makeMembership(parts: Parts): MembershipSides {
   const roster: Roster = new Roster({
     ...shared,
     recognise: ports.recognise,
+    authorities: () => authorities,
     onOwnChain: (chain, identity) => renaming.adopt(chain, identity),
     onLeft: (nodeId) => leaving.memberLeft(nodeId),
   });
+  const { mergeAuthorities, withdrawnIssuers, trustedRoots, issuesAs, onAuthorities } = ports;
+  const authorities = new Authorities({ ...shared, mergeAuthorities, withdrawnIssuers, trustedRoots, issuesAs, onAuthorities, onTold: onAddresses });
   const renaming = new Renaming({
     ...shared,
     certify: ports.certify,
@@ -89,9 +100,9 @@ export function makeMembership(parts: Parts): MembershipSides {
       onAddresses();
     },
   });
-  const { certify, readLeaf, recognise, renewAtEntrance } = ports;
-  const renewal = new Renewal({ ...shared, certify, readLeaf, renewAtEntrance, take: (chain) => renaming.renewed(chain) });
-  const renewals = new Renewals({ ...shared, certify, recognise, announce: (members) => roster.announce(members) });
+  const { certify, readLeaf, recognise, renewAtEntrance, isForsaken } = ports;
+  const renewal = new Renewal({ ...shared, certify, readLeaf, renewAtEntrance, isForsaken, take: (chain) => renaming.renewed(chain) });
+  const renewals = new Renewals({ ...shared, certify, recognise, isForsaken, announce: (members) => roster.announce(members) });
   const { holdsRootKey, certifyIssuer, offerIssuerKey, isOffered, becomeIssuer, lifeOf, isOfKey } = ports;
   const appointing = new Appointing({ ...shared, holdsRootKey, certifyIssuer, offerIssuerKey, isOffered, becomeIssuer, lifeOf, isOfKey, announce: () => roster.rulesChanged() });
   const leaving = new Leaving({
@@ -110,5 +121,5 @@ export function makeMembership(parts: Parts): MembershipSides {
     onSelfRemoved: ports.onSelfRemoved,
     spread: (revocation, from) => shared.spread.tell({ type: 'registry_entry', entry: { revocation } }, from),
   });
-  return { roster, renaming, appointing, renewal, renewals, leaving, removal };
+  return { roster, renaming, appointing, renewal, renewals, leaving, removal, authorities, find: shared.find };
 }

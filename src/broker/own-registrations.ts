@@ -25,6 +25,8 @@ export interface OwnRegistrationsParts {
   readonly spread: RegistrySpread;
   readonly ownAddresses: () => readonly string[];
   readonly gossipAddresses: () => readonly string[];
+  /** What issuers say in their heads. */
+  readonly authorities: () => Uint8Array | undefined;
 }
 
 export class OwnRegistrations {
@@ -118,12 +120,13 @@ export class OwnRegistrations {
     }
     const root = rootHash(hashes, (content) => seal.hash(content));
     const [addresses, gossipAddresses] = [this.#parts.ownAddresses().slice(0, addressLimit), this.#parts.gossipAddresses().slice(0, addressLimit)];
+    const authorities = this.#parts.authorities();
     const foreign = this.#foreign;
     const isRaised = foreign !== undefined && supersedes(foreign, known);
-    const isSame = known !== undefined && known.head.rootHash === root && String(known.head.addresses) === String(addresses) && String(known.head.gossipAddresses) === String(gossipAddresses);
+    const isSame = known !== undefined && known.head.rootHash === root && String(known.head.addresses) === String(addresses) && String(known.head.gossipAddresses) === String(gossipAddresses) && String(known.head.authorities) === String(authorities);
     if (isSame && !isRaised) return;
     const next = isRaised ? { epoch: Math.max(self.epoch, foreign.head.epoch + 1), version: 1 } : following(known?.head, self.epoch, clock.now());
-    const head: RegistryHead = { nodeId: self.nodeId, ...next, count: hashes.length, rootHash: root, addresses, gossipAddresses };
+    const head: RegistryHead = { nodeId: self.nodeId, ...next, count: hashes.length, rootHash: root, addresses, gossipAddresses, ...(authorities === undefined ? {} : { authorities }) };
     const signed = seal.sealHead(head);
     const kept = new Set(hashes);
     const gone = [...have.keys()].filter((hash) => !kept.has(hash));

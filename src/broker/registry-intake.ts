@@ -41,6 +41,8 @@ export interface RegistryIntakeParts {
   readonly spread: RegistrySpread;
   /** Known by other addresses than before. */
   readonly onMembers: (members: readonly Member[]) => void;
+  /** A head that was believed says so. */
+  readonly onAuthorities: (authorities: Uint8Array, from: NodeId) => void;
 }
 
 export class RegistryIntake {
@@ -149,6 +151,7 @@ export class RegistryIntake {
     const isSaved = await store.write.saveRegistry({ head, signedHead: signed, base, records: added, gone: result.removed, atMs: clock.now() });
     if (!isSaved) return 'stale';
     state.applied(claimed, added, result.removed);
+    if (head.authorities !== undefined) this.#parts.onAuthorities(head.authorities, nodeId);
     if (String(head.addresses) !== String(known?.head.addresses ?? [])) onMembers([store.read.member(nodeId)].filter((each) => each !== undefined));
     return 'applied';
   }

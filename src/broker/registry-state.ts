@@ -80,7 +80,7 @@ export class RegistryState {
     this.#digest = new RegistryDigest(digest);
     // What a mesh told that this node was removed from is nobody's word any more.
     if (meshId === 'none') return this.#changed();
-    for (const { head, signedHead: signed } of store.read.registryHeads()) this.#heads.set(head.nodeId, { head, signed, hash: seal.hash(signed.payload) });
+    for (const { head, signedHead: signed } of store.read.registryHeads()) this.#heads.set(head.nodeId, { head: seal.readHead(signed), signed, hash: seal.hash(signed.payload) });
     for (const { registration, hash } of store.read.registrations()) this.index.add(registration, hash);
     this.#changed();
     for (const member of store.read.members()) this.#enter(member.nodeId, member);

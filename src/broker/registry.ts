@@ -46,6 +46,8 @@ export interface RegistryParts {
   /** Members became known, or known by other addresses: they may be dialled. */
   readonly onMembers: (members: readonly Member[]) => void;
   readonly roster: () => Roster;
+  /** What the head of an issuer says of roots and issuers; it proves itself, or nothing. */
+  readonly onAuthorities?: (authorities: Uint8Array, from: NodeId) => void;
 }
 
 /** What gossip is to do with news of which this became. */
@@ -70,8 +72,8 @@ export class Registry implements Startable {
     this.state = new RegistryState({ store, self, seal, digest, revocations: parts.revocations });
     this.spread = new RegistrySpread({ mesh, gossip });
     const shared = { store, self, seal, mesh, clock, log, limits: this.#limits, state: this.state, spread: this.spread };
-    this.#own = new OwnRegistrations({ ...shared, chronicler, ownAddresses, gossipAddresses: parts.gossipAddresses ?? (() => []) });
-    this.#intake = new RegistryIntake({ ...shared, own: this.#own, onMembers: parts.onMembers });
+    this.#own = new OwnRegistrations({ ...shared, chronicler, ownAddresses, gossipAddresses: parts.gossipAddresses ?? (() => []), authorities: () => (store.read.membership()?.isIssuer === true ? store.read.membership()?.authorities : undefined) });
+    this.#intake = new RegistryIntake({ ...shared, own: this.#own, onMembers: parts.onMembers, onAuthorities: (bytes, from) => parts.onAuthorities?.(bytes, from) });
     this.#rounds = new ReconciliationRounds({ ...shared, random, roster, intake: this.#intake });
     this.#answers = new RegistryAnswers(shared);
     this.#candidates = new Candidates(shared);
@@ -80,6 +82,8 @@ export class Registry implements Startable {
   start(): Promise<void> {
     this.#own.start();
     this.#rounds.start();
+    // Heads that were stored by a version which knew nothing of it.
+    for (const { head } of this.state.heads()) if (head.authorities !== undefined && head.nodeId !== this.#parts.self.nodeId) this.#parts.onAuthorities?.(head.authorities, head.nodeId);
     return Promise.resolve();
   }
 

@@ -219,8 +219,19 @@ export class Removal {
     const known = store.read.revocation(nodeId);
     if (known === undefined) throw notFound(`${nodeId} was not removed`);
     const { name, by, revokedAtMs, fallen } = known.revocation;
-    const letIn = (fallen?.kept ?? []).map((each) => this.#nameOf(each));
+    const letIn = this.#letInBy(fallen).map((each) => this.#nameOf(each));
     return { nodeId, name: store.read.member(nodeId)?.name ?? name, by, atMs: revokedAtMs, letIn, ...how };
+  }
+
+  /** Members that stay, and whom that issuer has certified, or had before another renewed them. */
+  #letInBy(fallen: FallenIssuer | undefined): NodeId[] {
+    const { store, seal } = this.#parts;
+    if (fallen === undefined) return [];
+    const first = store.read.firstIssuers().filter(({ nodeId, issuer }) => {
+      const member = store.read.member(nodeId);
+      return member !== undefined && belongs(member) && seal.isBy({ leaf: member.chain.leaf, issuer }, fallen.issuer);
+    });
+    return [...new Set([...fallen.kept, ...first.map(({ nodeId }) => nodeId)])];
   }
 
   #nameOf(nodeId: NodeId): string {

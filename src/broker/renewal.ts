@@ -37,6 +37,8 @@ export interface RenewalParts {
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** Undefined: this node is no issuer. @throws BrokerError when what it signs now holds nowhere */
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
+  /** What that issuer signs counts no more, or not for long. */
+  readonly isForsaken: (certifiedBy: string | undefined) => boolean;
   /** From any issuer that can be reached, with a certificate that has ended. @throws BrokerError naming who was asked and why not */
   readonly renewAtEntrance: (chain: CertificateChain, signal: AbortSignal) => Promise<CertificateChain>;
   /** Makes it this node's own, and speaks under it from now on. */
@@ -76,7 +78,7 @@ export class Renewal {
     if (own === undefined || this.#working !== undefined || this.#stopping.signal.aborted) return;
     const { identity, spread } = own;
     const nowMs = clock.now();
-    if (isInForce(identity, nowMs) && nowMs < renewalDueMs(identity, spread)) return;
+    if (isInForce(identity, nowMs) && nowMs < renewalDueMs(identity, spread) && !this.#parts.isForsaken(identity.certifiedBy)) return;
     if (clock.monotonic() < this.#nextMs) return;
     this.#working = this.#try(own.identity).finally(() => (this.#working = undefined));
   }
@@ -186,7 +188,8 @@ export class Renewal {
     const made = verify(chain);
     const membership = store.read.membership();
     const isLater = membership !== undefined && isLaterCertificate({ notBeforeMs: made.notBeforeMs, leaf: chain.leaf }, { notBeforeMs: own.notBeforeMs, leaf: membership.chain.leaf });
-    if (own.notBeforeMs <= clock.now() && (!isLater || made.notAfterMs <= own.notAfterMs)) throw unavailable('what could be had ends no later than what this node has: who signed it must be renewed itself');
+    const isOtherIssuer = isLater && this.#parts.isForsaken(own.certifiedBy) && !this.#parts.isForsaken(made.certifiedBy);
+    if (own.notBeforeMs <= clock.now() && !isOtherIssuer && (!isLater || made.notAfterMs <= own.notAfterMs)) throw unavailable('what could be had ends no later than what this node has: who signed it must be renewed itself');
     return chain;
   }
 }

@@ -26,6 +26,7 @@ export interface RenewalsParts {
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** The same of one that may have ended, as of its end. */
   readonly recognise: (chain: CertificateChain) => PeerIdentity;
+  readonly isForsaken: (certifiedBy: string | undefined) => boolean;
   /** Undefined: this node is no issuer. */
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
   /** That member's new certificate is to be told. */
@@ -76,7 +77,8 @@ export class Renewals {
     if (known?.removed !== undefined) throw removedKey(known.name, known.removed.by);
     if (known?.left !== undefined) throw denied(`${shown.name} has left the mesh`, 'it needs an invitation: beckon mesh invite');
     const newest = known !== undefined && known.notBeforeMs > shown.notBeforeMs && known.notBeforeMs <= nowMs ? this.#known(known.chain, shown) : shown;
-    switch (judgeRenewal(newest, nowMs)) {
+    const verdict = judgeRenewal(newest, nowMs);
+    switch (verdict === 'early' && this.#parts.isForsaken(newest.certifiedBy) ? 'sign' : verdict) {
       case 'late':
         throw denied(`the certificate of ${newest.name} ended ${formatDuration(nowMs - newest.notAfterMs)} ago, and it can be renewed for 90d`, 'it needs an invitation: beckon mesh invite');
       case 'early':
@@ -100,7 +102,7 @@ export class Renewals {
     const chain = await certify({ publicKey, name, owner, laterThanMs: notBeforeMs, namedSinceMs: namedSince(newest) });
     if (chain === undefined) throw denied(`${self.name()} can’t renew certificates: it is no issuer`);
     const made = verify(chain);
-    if (made.notAfterMs <= newest.notAfterMs) throw unavailable(`${self.name()} could not make one that ends later: its own certificate as an issuer ends`);
+    if (made.notAfterMs <= newest.notAfterMs && !this.#parts.isForsaken(newest.certifiedBy)) throw unavailable(`${self.name()} could not make one that ends later: its own certificate as an issuer ends`);
     const since = made.namedSinceMs === undefined ? {} : { namedSinceMs: made.namedSinceMs };
     const member: Member = { nodeId, name, owner, chain, notBeforeMs: made.notBeforeMs, ...since, addresses: known?.addresses ?? [] };
     await store.write.renewMember({ stamp: chronicler.stamp(), act, member, untilMs: made.notAfterMs });

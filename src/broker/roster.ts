@@ -15,6 +15,7 @@ import { toBrokerError } from '../domain/errors.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import { actOfPeer } from './acts.ts';
+import type { Authorities } from './authorities.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { RegistrySpread } from './registry-spread.ts';
 import type { RegistryState, Revocations } from './registry-state.ts';
@@ -53,6 +54,7 @@ export interface RosterParts {
   readonly onLeft: (nodeId: NodeId) => Promise<void>;
   /** What proves this node to be an issuer; undefined when it is none. */
   readonly issuerProof: () => IssuerProof | undefined;
+  readonly authorities: () => Pick<Authorities, 'linkUp' | 'heard'>;
   /** Whether that proves the node to be an issuer of this mesh. */
   readonly isIssuer: (nodeId: NodeId, proof: IssuerProof) => boolean;
 }
@@ -80,6 +82,8 @@ export class Roster {
   linkUp(link: Link): void {
     const membership = this.#parts.store.read.membership();
     if (membership === undefined) return;
+    // First: who knows of no other root may not believe what follows.
+    this.#parts.authorities().linkUp(link);
     link.send({ type: 'roster', members: [{ chain: membership.chain, addresses: this.#parts.ownAddresses() }], ...this.#admission(link) });
   }
 
@@ -169,6 +173,7 @@ export class Roster {
 
   received(link: Link, message: RosterMessage): Promise<void> {
     return this.#inTurn(async () => {
+      if (message.authorities !== undefined) await this.#parts.authorities().heard(message.authorities, link.peer.nodeId);
       await this.#cards(message.members, link.peer.nodeId);
       if (message.admission !== undefined) await this.#rules(link, message.admission);
     });

@@ -4,12 +4,13 @@ import type { Command } from 'commander';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
+import { defineMeshRoots } from './mesh-roots.ts';
 import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { readPassphrase } from './secret.ts';
 
 export function defineMeshIssuers(mesh: Command, on: Register): void {
-  const issuer = mesh.command('issuer').description('The machines that let others in and renew their certificates.').addHelpText('after', examples('beckon mesh issuer add server'));
+  const issuer = mesh.command('issuer').description('The machines that let others in and renew their certificates.').addHelpText('after', examples('beckon mesh issuer add server', 'beckon mesh issuer rm server'));
   on(
     issuer
       .command('add')
@@ -18,6 +19,16 @@ export function defineMeshIssuers(mesh: Command, on: Register): void {
       .addHelpText('after', examples('beckon mesh issuer add server')),
     add,
   );
+  on(
+    issuer
+      .command('rm')
+      .argument('<node>', 'its name or id')
+      .description('Have a machine let nobody in any more. It stays a member; whom it certified is renewed by others. On a machine with the key of the mesh.')
+      .option('--compromised', 'its key may be in other hands: of what it signed only what is known here counts')
+      .addHelpText('after', examples('beckon mesh issuer rm server', 'beckon mesh issuer rm server --compromised')),
+    removeIssuer,
+  );
+  defineMeshRoots(mesh, on);
   const recovery = mesh.command('recovery').description('A file with the key of the mesh, behind a passphrase, for the day when all machines that let others in are lost.').addHelpText('after', examples('beckon mesh recovery export home.recovery', 'beckon mesh recovery import home.recovery'));
   on(
     recovery
@@ -45,6 +56,23 @@ async function add(context: Context, [node = '']: readonly string[]): Promise<nu
   else {
     await out.line(added.already ? `${added.name} lets others in already; its certificate for that was renewed` : `${added.name}, of ${added.owner}, lets others in from now on`);
     if (!added.already) out.note('it can admit machines of anybody, renew certificates, and remove members; it loses that when it is removed');
+  }
+  return exitOk;
+}
+
+async function removeIssuer(context: Context, [node = '']: readonly string[], options: OptionValues): Promise<number> {
+  const { out } = context;
+  const compromised = flag(options, 'compromised');
+  const removed = await withNode(context, (client) => client.authority.removeIssuer({ node, compromised }));
+  if (out.isJson) {
+    await out.json({ ...removed, compromised });
+    return exitOk;
+  }
+  if (removed.already) await out.line(`${removed.name} lets nobody in`);
+  else {
+    await out.line(`${removed.name} lets nobody in any more, and stays a member`);
+    if (removed.renewedByOthers.length > 0) out.note(`others renew now what it certified: ${removed.renewedByOthers.join(', ')}`);
+    if (compromised) out.note('machines that it let in and that this one has not heard of are out; was the key of the mesh on it, too? beckon mesh root renew, then beckon mesh root retire');
   }
   return exitOk;
 }

@@ -10,6 +10,7 @@ import type { CallsRequest, CallsResponse, InvokeResponse, SubmitRequest, Submit
 import type { ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
 import { deliveryState, flightState, outputStream, worktreeState } from '../rpc/enums.ts';
 import { callUnary, readStream } from '../rpc/call.ts';
+import type { UnaryCall } from '../rpc/call.ts';
 import { showFlightToken } from '../rpc/flight-token.ts';
 import { bytes, present, required } from '../rpc/fields.ts';
 import { decodeDelivery, decodeFlight } from '../rpc/records.ts';
@@ -19,7 +20,7 @@ import { encodeReply } from '../rpc/work.ts';
 import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList, readBackup } from './answers.ts';
 import { decodeAuditRow, decodeFinding } from './audit.ts';
 import { decodeConfig } from './config.ts';
-import { decodeAddedIssuer, decodeImportedRecovery } from './issuers.ts';
+import { authorityCalls, decodeAddedIssuer, decodeImportedRecovery } from './issuers.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
 import { decodePolicy, decodePolicyCheck } from './policy.ts';
 import { decodeScan } from './projects.ts';
@@ -37,12 +38,6 @@ const remoteMs = 120_000;
 const settleMs = 720_000;
 /** Copying and checking a few gigabytes on a slow disk. */
 const backupMs = 3_600_000;
-
-interface UnaryCall<Request, Response> {
-  readonly path: string;
-  readonly requestSerialize: (request: Request) => Buffer;
-  readonly responseDeserialize: (content: Buffer) => Response;
-}
 
 export class GrpcNodeClient implements NodeClient {
   readonly #client: ControlServiceClient;
@@ -312,6 +307,7 @@ export class GrpcNodeClient implements NodeClient {
   readonly showPolicy: NodeClient['showPolicy'] = async () => decodePolicy(await this.#ask(calls.showPolicy, {}));
   readonly checkPolicy: NodeClient['checkPolicy'] = async (input) => decodePolicyCheck(await this.#ask(calls.checkPolicy, input));
   readonly addIssuer: NodeClient['addIssuer'] = async (node) => decodeAddedIssuer(await this.#ask(calls.addIssuer, { node }, remoteMs));
+  readonly authority: NodeClient['authority'] = authorityCalls((call, request) => this.#ask(call, request, remoteMs));
   readonly exportRecovery: NodeClient['exportRecovery'] = (input) => this.#ask(calls.exportRecovery, input, remoteMs);
   readonly importRecovery: NodeClient['importRecovery'] = async (input) => decodeImportedRecovery(await this.#ask(calls.importRecovery, input, remoteMs));
 

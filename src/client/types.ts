@@ -57,6 +57,7 @@ type Same = Pick<
   | 'addIssuer'
   | 'showPolicy'
   | 'checkPolicy'
+  | 'authority'
   | 'exportRecovery'
   | 'importRecovery'
   | 'renameNode'

@@ -24,6 +24,9 @@ export interface Check {
 const dayMs = 86_400_000;
 /** Two thirds of its 90 days are over long before: nobody renewed it. */
 const certificateShortMs = 15 * dayMs;
+const certificateFailingMs = 20 * dayMs;
+/** Of 90: whoever met none for so long is renewed by none. */
+const issuerUnseenMs = 30 * dayMs;
 /** Hybrid clocks refuse 5 minutes; long before that orders in a timeline look odd. */
 export const skewLimitMs = 60_000;
 
@@ -117,7 +120,9 @@ export function certificateCheck({ notBeforeMs, notAfterMs }: Life, nowMs: numbe
   }
   const leftMs = notAfterMs - nowMs;
   const detail = `in force until ${day(notAfterMs)}, ${formatDuration(Math.floor(leftMs / dayMs) * dayMs || leftMs)} from now`;
-  const isShort = leftMs < Math.min(certificateShortMs, (notAfterMs - notBeforeMs) / 6);
+  // One that fails has failed since two thirds of its life: a person should know sooner.
+  const shortMs = failed === undefined ? certificateShortMs : certificateFailingMs;
+  const isShort = leftMs < Math.min(shortMs, ((notAfterMs - notBeforeMs) / 90) * (shortMs / dayMs));
   return isShort ? bad(id, `${detail}${tried}`, 'no node that lets others in has renewed it: one of them has to be up and reachable by then: beckon peers') : good(id, `${detail}${tried}`);
 }
 
@@ -130,16 +135,44 @@ export interface IssuerFacts {
   readonly life?: Life;
   /** Other members that are known to be issuers. */
   readonly others: number;
+  /** When one of those was last met; now for one that is linked, undefined for none that ever was. */
+  readonly seenMs?: number;
+  /** When the key of the mesh was last written to a recovery file here, or read from one. */
+  readonly recoveryMs?: number;
 }
 
-export function issuersCheck({ isIssuer, known, members, life, others }: IssuerFacts, nowMs: number): Check {
+export function issuersCheck({ isIssuer, known, members, life, others, seenMs, recoveryMs }: IssuerFacts, nowMs: number): Check {
   const all = `${known} ${known === 1 ? 'issuer has' : 'issuers have'} signed the ${members} ${members === 1 ? 'certificate' : 'certificates'} known here`;
+  if (!isIssuer && seenMs !== undefined && nowMs - seenMs > issuerUnseenMs) {
+    return bad('issuers', `no machine that lets others in was met for ${formatDuration(Math.floor((nowMs - seenMs) / dayMs) * dayMs)}; ${all}`, 'one of them has to be up and linked before certificates end: beckon mesh members; are they lost? beckon mesh recovery import FILE');
+  }
   if (!isIssuer) return good('issuers', `this node lets nobody in; ${all}`);
   if (life !== undefined && nowMs > life.notAfterMs - (life.notAfterMs - life.notBeforeMs) / 6) {
     return bad('issuers', `this node lets others in until ${new Date(life.notAfterMs).toISOString().slice(0, 10)} only; ${all}`, 'the machine with the key of the mesh renews that: it has to be up and linked; or there, beckon mesh issuer add NODE');
   }
-  const alone = others === 0 && members > 1;
+  const alone = others === 0 && members > 1 && recoveryMs === undefined;
   return { ...good('issuers', `this node lets others in; ${all}`), hint: alone ? 'no other node does: should this machine be lost, only a recovery file makes another (beckon mesh recovery export), or have a second one: beckon mesh issuer add NODE' : '' };
+}
+
+export interface RootFacts {
+  /** When the newest that counts ends. */
+  readonly endMs: number;
+  /** When it was made, when it is not the first. */
+  readonly madeMs?: number;
+  readonly count: number;
+  readonly isKeyHere: boolean;
+  readonly recoveryMs?: number;
+}
+
+/** Of 20 years: to make another, and to let the old one end, takes as long as the longest absence. */
+const rootShortMs = 2 * 365 * dayMs;
+
+export function rootCheck({ endMs, madeMs, count, isKeyHere, recoveryMs }: RootFacts, nowMs: number): Check {
+  const id = 'root';
+  const until = `the key of the mesh holds until ${new Date(endMs).toISOString().slice(0, 10)}${count > 1 ? `; ${count} roots count` : ''}${isKeyHere ? '; it is on this machine' : ''}`;
+  if (endMs - nowMs < rootShortMs) return bad(id, until, 'make another while all can still take it: beckon mesh root renew, on the machine with the key of the mesh');
+  if (isKeyHere && madeMs !== undefined && (recoveryMs === undefined || recoveryMs < madeMs)) return bad(id, `${until}, and in no recovery file`, 'a file from before is of an older root: beckon mesh recovery export FILE');
+  return good(id, until);
 }
 
 export function peersCheck(peers: readonly PeerView[]): Check {

@@ -1,8 +1,8 @@
 /** What the store keeps of the mesh that this node is in, and of who else is. The general promises of store-port.ts hold. */
 import type { AdmitRule, Applicant } from './admit-rule.ts';
-import type { Act } from './audit.ts';
+import type { Act, AuditEntry, AuditWhat } from './audit.ts';
 import type { Departure } from './departure.ts';
-import type { Stamp } from './event.ts';
+import type { EventKind, Stamp } from './event.ts';
 import type { MeshId, NodeId } from './ids.ts';
 import type { Invite, Member, Membership } from './membership.ts';
 import type { SignedRecord } from './registration.ts';
@@ -48,6 +48,12 @@ export interface MemberWrites {
   addIssuer(input: { stamp: Stamp; act?: Act | undefined; nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
   /** This node lets others in by that certificate. @throws `not_found` outside of a mesh */
   becomeIssuer(input: { stamp: Stamp; act?: Act | undefined; certificate: Uint8Array }): Promise<void>;
+  /** What is known of roots and issuers besides the first root: already verified, all of it. `noIssuers`: members that let nobody in any more. @throws `not_found` outside of a mesh */
+  saveAuthorities(input: { stamp: Stamp; act?: Act | undefined; audit: readonly AuditWhat[]; authorities: Uint8Array; what: EventKind; detail?: Readonly<Record<string, string>>; noIssuers: readonly NodeId[] }): Promise<void>;
+  /** The key of the mesh was written to a recovery file, or read from one. */
+  recovered(input: { stamp: Stamp; what: 'recovery.exported' | 'recovery.imported'; detail?: Readonly<Record<string, string>>; audit: AuditEntry }): Promise<void>;
+  /** This node lets nobody in any more. */
+  ceaseIssuing(input: { stamp: Stamp }): Promise<void>;
   /** Already verified. Returns those that were members until now. */
   saveDepartures(input: { stamp: Stamp; act?: Act | undefined; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
 }

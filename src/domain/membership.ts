@@ -17,7 +17,12 @@ export interface Membership {
   /** This node's name and owner identity as its certificate has them. */
   readonly name: string;
   readonly owner: string;
+  /** The first root, which the mesh's id is made of. */
   readonly rootDer: Uint8Array;
+  /** Later roots, and what they say of issuers, as it travels; left out while there is nothing of that. */
+  readonly authorities?: Uint8Array;
+  /** When the root's key was last written to a recovery file here, or read from one. */
+  readonly recoveryMs?: number;
   readonly chain: CertificateChain;
   /** Whether this node can admit others. */
   readonly isIssuer: boolean;

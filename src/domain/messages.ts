@@ -145,6 +145,8 @@ export interface Roster {
   readonly members: readonly { readonly chain: CertificateChain; readonly addresses: readonly string[] }[];
   /** Of an issuer, for issuers. */
   readonly admission?: { readonly rules: readonly AdmitRule[]; readonly proof: IssuerProof };
+  /** Roots besides the first, and what they say of issuers: as they travel. */
+  readonly authorities?: Uint8Array;
 }
 
 export type ControlMessage = Forward | Receipt | Reject | Draining | Sync | SyncReply | Cancel | CancelledUnknown | GivenReply | ReplyOutcome | EventAck | RegistryNews | EntryNews | PresenceNews | Roster;

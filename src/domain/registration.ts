@@ -47,6 +47,8 @@ export interface RegistryHead {
   /** Where the node listens for sessions and for gossip, host:port. */
   readonly addresses: readonly string[];
   readonly gossipAddresses: readonly string[];
+  /** Of a node that lets others in: as in `Roster`. */
+  readonly authorities?: Uint8Array;
 }
 
 /** An owner's set as it is now, told as a difference: what the receiver has, without `gone` and with `records`, is the set that the head names, or the receiver had another one before. */

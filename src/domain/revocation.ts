@@ -45,6 +45,8 @@ export interface RevocationReads {
   revocations(): readonly StoredRevocation[];
   /** Those of nodes that let others in. */
   fallenIssuers(): readonly StoredRevocation[];
+  /** Of each member, the issuer that signed the first certificate of it that was seen here: others may have renewed it since. */
+  firstIssuers(): readonly { readonly nodeId: NodeId; readonly issuer: Uint8Array }[];
   /** Undefined for a node that was not removed, or has left since. */
   removedFrom(): RemovedFrom | undefined;
 }

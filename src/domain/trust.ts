@@ -20,6 +20,43 @@ export interface PeerIdentity {
   readonly publicKey: Uint8Array;
   /** The issuer that signed the certificate, by a name that holds half of its key. */
   readonly certifiedBy?: string;
+  /** Of that certificate: lower-case hex sha256. */
+  readonly fingerprint?: string;
+}
+
+/** An issuer that lets nobody in any more, by the word of a root. Its machine may go on as a member. */
+export interface WithdrawnIssuer {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly by: string;
+  readonly atMs: number;
+  /** As `PeerIdentity.certifiedBy`. */
+  readonly certifies: string;
+  /** Fingerprints of certificates that it signed and that were known then. */
+  readonly kept: ReadonlySet<string>;
+  /** Its key may be in other hands: nothing else that it signed counts. */
+  readonly isCompromised: boolean;
+}
+
+/** What counts of an issuer on which there is more than one word: that its key is in other hands, if any says so; else the first. */
+export function withdrawalIn(withdrawn: readonly WithdrawnIssuer[], certifies: string): WithdrawnIssuer | undefined {
+  const words = withdrawn.filter((each) => each.certifies === certifies);
+  return words.find(({ isCompromised }) => isCompromised) ?? words[0];
+}
+
+/** A root of the mesh, as people are shown it. */
+export interface RootView {
+  /** Lower-case hex sha256 of its certificate. */
+  readonly fingerprint: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** `in_use`: new certificates lead to it; `accepted`: certificates that lead to it hold, too. */
+  readonly state: 'in_use' | 'accepted' | 'retired';
+  /** The one that vouched for it; none for the first. */
+  readonly signedBy?: string;
+  readonly isKeyHere: boolean;
+  /** Issuers that are certified by it. */
+  readonly issuers: number;
 }
 
 /** What a member needs to speak for itself: its key, its chain, and the root that it judges others by. */

@@ -122,6 +122,7 @@ export function encodeControl(message: Exclude<ControlMessage, Forward>): Frame 
             addresses: [...addresses],
           })),
           rules: message.admission === undefined ? undefined : encodeAdmission(message.admission),
+          authorities: buffer(message.authorities ?? new Uint8Array()),
         },
       };
   }
@@ -207,6 +208,7 @@ export function decodeControl(frame: Exclude<MessageFrame, { $case: 'forward' }>
         type: 'roster',
         members: list(frame.value.members, 'roster.members', mostMembers).map(decodeMember),
         ...(frame.value.rules === undefined ? {} : { admission: decodeAdmission(frame.value.rules) }),
+        ...(frame.value.authorities.length === 0 ? {} : { authorities: bytes(frame.value.authorities) }),
       };
   }
 }

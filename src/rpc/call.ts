@@ -18,6 +18,13 @@ export type UnaryMethod<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
+/** As generated code describes a method of one question and one answer. */
+export interface UnaryCall<Request, Response> {
+  readonly path: string;
+  readonly requestSerialize: (request: Request) => Buffer;
+  readonly responseDeserialize: (content: Buffer) => Response;
+}
+
 /** `callUnary((...args) => client.getStatus(...args), request)`. @throws BrokerError */
 export function callUnary<Request, Response>(
   method: UnaryMethod<Request, Response>,

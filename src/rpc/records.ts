@@ -209,7 +209,7 @@ export function decodeRegistration(message: wire.Registration): Registration {
 const mostAddresses = 32;
 
 export function encodeRegistryHead(head: RegistryHead): wire.RegistryHead {
-  return { ...head, addresses: [...head.addresses], gossipAddresses: [...head.gossipAddresses] };
+  return { ...head, addresses: [...head.addresses], gossipAddresses: [...head.gossipAddresses], authorities: buffer(head.authorities ?? new Uint8Array()) };
 }
 
 export function decodeRegistryHead(message: wire.RegistryHead): RegistryHead {
@@ -222,6 +222,7 @@ export function decodeRegistryHead(message: wire.RegistryHead): RegistryHead {
     rootHash: message.rootHash,
     addresses: list(message.addresses, 'head.addresses', mostAddresses).map((each) => name(each, 'head.address')),
     gossipAddresses: list(message.gossipAddresses, 'head.gossip_addresses', mostAddresses).map((each) => name(each, 'head.gossip_address')),
+    ...(message.authorities.length === 0 ? {} : { authorities: bytes(message.authorities) }),
   };
 }
 

@@ -24,7 +24,7 @@ const effects: Readonly<Record<WriteName, Effect>> = {
   acknowledged: 'none', recover: 'all', giveUp: 'one',
   addAgent: 'none', removeAgent: 'all', shareAgent: 'none', unshareAgent: 'none', setAvailability: 'none', saveProject: 'none', putInstance: 'none', forgetProject: 'all',
   saveRegistry: 'none', saveMembership: 'all', replaceOwnChain: 'none', renameNode: 'all', leaveMesh: 'all', addInvite: 'none', redeemInvite: 'none', admitMember: 'none',
-  recordApplicant: 'none', addAdmitRules: 'none', saveMembers: 'none', renameMember: 'none', renewMember: 'none', saveIssuer: 'none', addIssuer: 'none', becomeIssuer: 'none', saveDepartures: 'none', saveRevocations: 'all', saw: 'none', probe: 'none',
+  recordApplicant: 'none', addAdmitRules: 'none', saveMembers: 'none', renameMember: 'none', renewMember: 'none', saveIssuer: 'none', addIssuer: 'none', becomeIssuer: 'none', saveAuthorities: 'none', ceaseIssuing: 'none', recovered: 'none', saveDepartures: 'none', saveRevocations: 'all', saw: 'none', probe: 'none',
 };
 
 /** Work comes and goes without changing who and what there is. */

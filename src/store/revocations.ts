@@ -93,6 +93,7 @@ export function revocationReads(db: Connection, nodes: NodeNumbers) {
   const one = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE node = ?');
   const all = db.prepare<[], RevocationRow>('SELECT * FROM revocations ORDER BY node');
   const fallen = db.prepare<[], RevocationRow>('SELECT * FROM revocations WHERE fallen_issuer IS NOT NULL ORDER BY node');
+  const first = db.prepare<[], { node: number; issuer: Uint8Array }>('SELECT node, let_in_by AS issuer FROM members WHERE let_in_by IS NOT NULL ORDER BY node');
   const revocationOf = (row: RevocationRow): StoredRevocation => ({
     revocation: {
       nodeId: nodes.idOf(row.node),
@@ -110,6 +111,7 @@ export function revocationReads(db: Connection, nodes: NodeNumbers) {
       return row === undefined ? undefined : revocationOf(row);
     },
     revocations: (): StoredRevocation[] => all.all().map(revocationOf),
+    firstIssuers: () => first.all().map(({ node, issuer }) => ({ nodeId: nodes.idOf(node), issuer })),
     fallenIssuers: (): StoredRevocation[] => fallen.all().map(revocationOf),
   };
 }

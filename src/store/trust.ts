@@ -27,6 +27,8 @@ interface MeshRow {
   readonly issuer: Uint8Array;
   readonly is_issuer: 0 | 1;
   readonly own_issuer: Uint8Array | null;
+  readonly authorities: Uint8Array | null;
+  readonly recovery_at_ms: number | null;
   readonly removed_at_ms: number | null;
   readonly removed_by: string | null;
 }
@@ -81,6 +83,10 @@ export class TrustTable {
   readonly #holder;
   readonly #setIssuer;
   readonly #becomeIssuer;
+  readonly #saveAuthorities;
+  readonly #ceaseIssuing;
+  readonly #recovered;
+  readonly #noIssuer;
   readonly #setLeft;
   readonly #insertInvite;
   readonly #invite;
@@ -93,11 +99,11 @@ export class TrustTable {
     this.#revocations = revocations;
     this.#mesh = db.prepare<[], MeshRow>('SELECT * FROM mesh');
     this.#insertMesh = db.prepare(`
-      INSERT INTO mesh (one, id, mesh_name, name, owner, root, leaf, issuer, is_issuer, own_issuer, since_ms) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+      INSERT INTO mesh (one, id, mesh_name, name, owner, root, leaf, issuer, is_issuer, own_issuer, authorities, since_ms) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#replaceChain = db.prepare('UPDATE mesh SET name = ?, leaf = ?, issuer = ?');
     this.#member = db.prepare<[number], MemberRow>(`${selectMembers} WHERE members.node = ?`);
     this.#saveMember = db.prepare(`
-      INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, named_since_ms, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO members (node, name, owner, leaf, issuer, not_before_ms, named_since_ms, addresses, last_seen_ms, let_in_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (node) DO UPDATE SET name = excluded.name, owner = excluded.owner, leaf = excluded.leaf, issuer = excluded.issuer,
         not_before_ms = excluded.not_before_ms, named_since_ms = excluded.named_since_ms, addresses = excluded.addresses, removed_with = NULL,
         last_seen_ms = coalesce(excluded.last_seen_ms, last_seen_ms)`);
@@ -111,6 +117,10 @@ export class TrustTable {
       SELECT node FROM members WHERE name = ? AND node <> ? AND left_at_ms IS NULL AND removed_with IS NULL AND node NOT IN (SELECT node FROM revocations) UNION ALL SELECT 0 FROM mesh WHERE name = ? LIMIT 1`);
     this.#setIssuer = db.prepare<[Uint8Array, number]>('UPDATE members SET is_issuer = 1, issuer_certificate = ? WHERE node = ?');
     this.#becomeIssuer = db.prepare<[Uint8Array]>('UPDATE mesh SET is_issuer = 1, own_issuer = ? WHERE removed_at_ms IS NULL');
+    this.#saveAuthorities = db.prepare<[Uint8Array]>('UPDATE mesh SET authorities = ?');
+    this.#recovered = db.prepare<[number]>('UPDATE mesh SET recovery_at_ms = ?');
+    this.#ceaseIssuing = db.prepare('UPDATE mesh SET is_issuer = 0, own_issuer = NULL');
+    this.#noIssuer = ['UPDATE members SET is_issuer = 0, issuer_certificate = NULL WHERE node = ?', 'DELETE FROM issuers WHERE node = ?'].map((sql) => db.prepare<[number]>(sql));
     this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, left_certified_at_ms = ?, addresses = ? WHERE node = ?');
     this.#insertInvite = db.prepare('INSERT INTO invites (secret_hash, owner, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)');
     this.#invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
@@ -121,8 +131,8 @@ export class TrustTable {
     const { stamp, act, membership, members, what } = input;
     const known = this.#mesh.get();
     if (known !== undefined) throw conflict(`this node is in the mesh ${known.mesh_name} already`, 'leave it first: beckon mesh leave');
-    const { meshId, meshName, name, owner, rootDer, chain, isIssuer, issuerDer } = membership;
-    this.#insertMesh.run(meshId, meshName, name, owner, rootDer, chain.leaf, chain.issuer, isIssuer ? 1 : 0, issuerDer ?? null, stamp.atMs);
+    const { meshId, meshName, name, owner, rootDer, chain, isIssuer, issuerDer, authorities } = membership;
+    this.#insertMesh.run(meshId, meshName, name, owner, rootDer, chain.leaf, chain.issuer, isIssuer ? 1 : 0, issuerDer ?? null, authorities ?? null, stamp.atMs);
     for (const member of members) this.#save(member);
     this.#facts.append(stamp, what, { detail: { mesh: meshName, meshId } });
     this.#audit.append(stamp, { kind: what, about: { mesh: meshName, meshId, owner } }, act);
@@ -170,6 +180,27 @@ export class TrustTable {
     if (this.#becomeIssuer.run(certificate).changes === 0) throw notFound('this node is in no mesh');
     this.#facts.append(stamp, 'issuer.added');
     this.#audit.append(stamp, { kind: 'issuer.added', about: {} }, act);
+  }
+
+  saveAuthorities({ stamp, act, authorities, what, detail, audit, noIssuers }: Input<'saveAuthorities'>): void {
+    if (this.#saveAuthorities.run(authorities).changes === 0) throw notFound('this node is in no mesh');
+    for (const nodeId of noIssuers) {
+      const node = this.#nodes.find(nodeId);
+      if (node !== undefined) for (const forget of this.#noIssuer) forget.run(node);
+    }
+    this.#facts.append(stamp, what, detail === undefined ? {} : { detail });
+    for (const entry of audit) this.#audit.append(stamp, entry, act);
+  }
+
+  /** The key of the mesh is in a file. */
+  recovered({ stamp, what, detail, audit }: Input<'recovered'>): void {
+    this.#recovered.run(stamp.atMs);
+    this.#facts.append(stamp, what, detail === undefined ? {} : { detail });
+    this.#audit.record({ stamp, entries: [audit] });
+  }
+
+  ceaseIssuing({ stamp }: { stamp: Stamp }): void {
+    if (this.#ceaseIssuing.run().changes > 0) this.#facts.append(stamp, 'issuer.ceased');
   }
 
   saveIssuer({ nodeId, certificate }: { nodeId: NodeId; certificate: Uint8Array }): void {
@@ -261,7 +292,7 @@ export class TrustTable {
     const { chain, addresses } = member;
     this.#saveMember.run(
       this.#nodes.of(member.nodeId), member.name, member.owner, chain.leaf, chain.issuer, member.notBeforeMs, member.namedSinceMs ?? null,
-      JSON.stringify(addresses), member.lastSeenMs ?? null,
+      JSON.stringify(addresses), member.lastSeenMs ?? null, chain.issuer,
     );
     this.#backAgain.run(this.#nodes.of(member.nodeId), member.notBeforeMs);
   }
@@ -337,6 +368,8 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
         chain: { leaf: row.leaf, issuer: row.issuer },
         isIssuer: row.is_issuer === 1,
         ...optional('issuerDer', row.own_issuer),
+        ...optional('authorities', row.authorities),
+        ...optional('recoveryMs', row.recovery_at_ms),
       };
     },
     mesh: (): { readonly id: MeshId; readonly name: string } | undefined => ownMesh.get(),

@@ -152,6 +152,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
       trust.saveIssuer(input);
     },
     becomeIssuer: (input) => trust.becomeIssuer(input),
+    saveAuthorities: (input) => trust.saveAuthorities(input),
+    ceaseIssuing: (input) => trust.ceaseIssuing(input),
+    recovered: (input) => trust.recovered(input),
     saveIssuer: (input) => {
       trust.saveIssuer(input);
     },

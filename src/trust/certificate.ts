@@ -7,8 +7,43 @@ import { base32 } from 'multiformats/bases/base32';
 import { BrokerError } from '../domain/errors.ts';
 import { isNodeId, nodeIdOfPublicKey, type MeshId } from '../domain/ids.ts';
 import { readName } from '../domain/name.ts';
-import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
-import { publicKeyObject, rawPublicKey } from './node-key.ts';
+import type { CertificateChain, PeerIdentity, WithdrawnIssuer } from '../domain/trust.ts';
+import { rawPublicKey } from './node-key.ts';
+
+/** What the certificates of one mesh may lead to. Made by `authorities.ts`; a mesh that has had one root only is that root. */
+export interface RootSet {
+  readonly meshId: MeshId;
+  /** The one that made the mesh, and its id. It need not be trusted any more. */
+  readonly first: Uint8Array;
+  /** DER, the oldest first: that is the one that is spoken of, since all know it. */
+  readonly trusted: readonly Uint8Array[];
+  /** DER, of issuers, by any of these: a leaf is as good by one certificate of its issuer's key as by another. */
+  readonly issuers: readonly Uint8Array[];
+  /** DER, the later roots, each signed by one before it. */
+  readonly crosses: readonly Uint8Array[];
+  /** Roots that were retired, and the fingerprints of the issuers that each had certified: what those signed until then counts. */
+  readonly retired: readonly { readonly root: Uint8Array; readonly issuers: ReadonlySet<string> }[];
+  readonly withdrawn: readonly WithdrawnIssuer[];
+}
+
+export type Roots = Uint8Array | RootSet;
+
+const alone = new WeakMap<Uint8Array, RootSet>();
+
+/** @throws BrokerError `invalid` for bytes that are no certificate */
+export function rootSet(roots: Roots): RootSet {
+  if (!(roots instanceof Uint8Array)) return roots;
+  const known = alone.get(roots) ?? { meshId: meshIdOf(readCertificate(roots)), first: roots, trusted: [roots], issuers: [], crosses: [], retired: [], withdrawn: [] };
+  alone.set(roots, known);
+  return known;
+}
+
+/** The root that is spoken of to those who know nothing yet. @throws BrokerError `unauthenticated` when none is trusted */
+export function spokenRoot(roots: Roots): Uint8Array {
+  const [root] = rootSet(roots).trusted;
+  if (root === undefined) throw refused('no root of this mesh is trusted');
+  return root;
+}
 
 const meshIdLength = 26;
 const subjectForm = /^URI:beckon:\/\/([a-z2-7]{26})\/(k[0-9a-z]+)$/;
@@ -40,6 +75,11 @@ export function meshIdOf(root: X509Certificate): MeshId {
   const spki = root.publicKey.export({ type: 'spki', format: 'der' });
   const digest = createHash('sha256').update(spki).digest();
   return base32.encode(digest).slice(1, 1 + meshIdLength) as MeshId;
+}
+
+/** The same as text: lower-case hex. */
+export function fingerprintText(der: Uint8Array): string {
+  return createHash('sha256').update(der).digest('hex');
 }
 
 /** SHA-256 of the whole certificate, 32 bytes: what an invitation pins. */
@@ -79,6 +119,7 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
     ...(typeof dnQualifier === 'string' && /^\d{1,15}$/.test(dnQualifier) ? { namedSinceMs: Number(dnQualifier) } : {}),
     publicKey,
     certifiedBy: leaf.issuer,
+    fingerprint: fingerprintText(der),
   };
 }
 
@@ -94,17 +135,18 @@ export function authorityName(issuer: Uint8Array): string {
 }
 
 /**
- * The identity of a leaf that its issuer signed, whom the root signed, all three in force at `nowMs`, the mesh being
- * that of the root.
+ * The identity of a leaf that its issuer signed, whom a root signed that is trusted, all three in force at `nowMs`, the mesh being
+ * that of the roots.
  * @throws BrokerError `unauthenticated` with the reason, `invalid` for bytes that are no certificate.
  */
-export function verifyChain(chain: CertificateChain, rootDer: Uint8Array, nowMs: number): PeerIdentity {
-  const issuerKey = publicKeyObject(verifyIssuer(chain.issuer, rootDer, nowMs));
+export function verifyChain(chain: CertificateChain, roots: Roots, nowMs: number): PeerIdentity {
+  const set = rootSet(roots);
+  const issuer = trustedIssuer(chain.issuer, set, nowMs);
   const leaf = readCertificate(chain.leaf);
-  if (!leaf.checkIssued(readCertificate(chain.issuer)) || !leaf.verify(issuerKey)) throw refused('its issuer did not sign the certificate');
+  if (!leaf.checkIssued(issuer) || !leaf.verify(issuer.publicKey)) throw refused('its issuer did not sign the certificate');
   const identity = parseLeaf(chain.leaf);
   checkInForce(leaf, 'certificate', nowMs);
-  if (identity.meshId !== meshIdOf(readCertificate(rootDer))) throw refused('the certificate is of another mesh');
+  if (identity.meshId !== set.meshId) throw refused('the certificate is of another mesh');
   return identity;
 }
 
@@ -113,20 +155,65 @@ export function verifyChain(chain: CertificateChain, rootDer: Uint8Array, nowMs:
  * that, and nothing is opened to it: handshakes judge by the time at which they are.
  * @throws BrokerError as `verifyChain` does
  */
-export function recogniseChain(chain: CertificateChain, rootDer: Uint8Array, nowMs: number): PeerIdentity {
-  return verifyChain(chain, rootDer, Math.min(nowMs, readCertificate(chain.leaf).validToDate.getTime()));
+export function recogniseChain(chain: CertificateChain, roots: Roots, nowMs: number): PeerIdentity {
+  return verifyChain(chain, roots, Math.min(nowMs, readCertificate(chain.leaf).validToDate.getTime()));
 }
 
 /**
- * The raw key of an issuer that the root signed, both in force at `nowMs`.
+ * The raw key of an issuer that a root signed which is trusted, both in force at `nowMs`.
  * @throws BrokerError as `verifyChain` does.
  */
-export function verifyIssuer(issuerDer: Uint8Array, rootDer: Uint8Array, nowMs: number): Uint8Array {
-  const root = readCertificate(rootDer);
-  const issuer = readCertificate(issuerDer);
-  verifyAuthority(root, root, 'root', nowMs);
-  verifyAuthority(issuer, root, 'issuer', nowMs);
-  return rawPublicKey(issuer.publicKey);
+export function verifyIssuer(issuerDer: Uint8Array, roots: Roots, nowMs: number): Uint8Array {
+  return rawPublicKey(trustedIssuer(issuerDer, rootSet(roots), nowMs).publicKey);
+}
+
+/** The same for what it signed at that time, for ever: also by a root that was retired since, when it was known to have certified it. */
+export function verifyIssuerOnce(issuerDer: Uint8Array, roots: Roots, atMs: number): Uint8Array {
+  const set = rootSet(roots);
+  const former = set.retired.find(({ issuers }) => issuers.has(fingerprintText(issuerDer)));
+  return verifyIssuer(issuerDer, former === undefined ? set : { ...set, trusted: [...set.trusted, former.root] }, atMs);
+}
+
+/** Its certificates of those here that are in force and lead to a trusted root, the given one first. */
+export function goodIssuers(issuerDer: Uint8Array, roots: Roots, nowMs: number): readonly Uint8Array[] {
+  const set = rootSet(roots);
+  return certificatesOf(issuerDer, set).filter((each) => signedBy(readCertificate(each), set, nowMs) === undefined);
+}
+
+function trustedIssuer(issuerDer: Uint8Array, set: RootSet, nowMs: number): X509Certificate {
+  let first: BrokerError | undefined;
+  for (const each of certificatesOf(issuerDer, set)) {
+    const issuer = readCertificate(each);
+    const why = signedBy(issuer, set, nowMs);
+    if (why === undefined) return issuer;
+    first ??= why;
+  }
+  throw first ?? refused('the root did not sign the issuer');
+}
+
+/** All of that issuer's key. */
+function certificatesOf(issuerDer: Uint8Array, { issuers }: RootSet): readonly Uint8Array[] {
+  if (issuers.length === 0) return [issuerDer];
+  const key = rawPublicKey(readCertificate(issuerDer).publicKey);
+  const others = issuers.filter((each) => Buffer.from(rawPublicKey(readCertificate(each).publicKey)).equals(key));
+  return [issuerDer, ...others.filter((each) => !Buffer.from(each).equals(issuerDer))];
+}
+
+/** Why no trusted root vouches for it; undefined when one does. */
+function signedBy(issuer: X509Certificate, { trusted }: RootSet, nowMs: number): BrokerError | undefined {
+  let first: BrokerError | undefined;
+  for (const der of trusted) {
+    try {
+      const root = readCertificate(der);
+      verifyAuthority(root, root, 'root', nowMs);
+      verifyAuthority(issuer, root, 'issuer', nowMs);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      first ??= error;
+    }
+  }
+  return first ?? refused('no root of this mesh is trusted');
 }
 
 function verifyAuthority(authority: X509Certificate, signer: X509Certificate, what: string, nowMs: number): void {

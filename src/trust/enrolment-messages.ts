@@ -1,5 +1,6 @@
 /** What goes over the wire when a node joins: JSON, bytes as base64url. Both sides check what they read. */
 import { z } from 'zod';
+import { longestAuthorities } from './authorities.ts';
 import { BrokerError, type ErrorInfo } from '../domain/errors.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { isNodeId } from '../domain/ids.ts';
@@ -35,6 +36,9 @@ const introduction = z.object({
   nodeId: z.string().max(100).refine(isNodeId, { error: 'must be a node id' }),
   /** Ed25519 by the issuer's key over `issuerStatement`. */
   attestation: bytes(64, 64),
+  /** The root that the mesh's id is made of, when that is another; and what proves that this one follows it. */
+  first: certificate.optional(),
+  authorities: bytes(1, longestAuthorities).optional(),
 });
 /** How an issuer answers before anybody trusts it; all of it can be checked by who knows the root's fingerprint. */
 export type Introduction = z.infer<typeof introduction>;

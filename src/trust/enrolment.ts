@@ -10,6 +10,7 @@ import { parseName } from '../domain/name.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { CertificateChain } from '../domain/trust.ts';
+import { rootSet } from './certificate.ts';
 import { decodeApplication, decodeEnrolRequest, encodeMessage, enrolmentPaths, type Advice, type Application, type MemberCard } from './enrolment-messages.ts';
 import { exporterLabel, issuerStatement, proofOfIssuerKey, proofOfKey } from './enrolment-proofs.ts';
 import type { EntranceHandler, EntranceReply, EntranceRequest } from './entrance.ts';
@@ -114,9 +115,9 @@ export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
 }
 
 function introduce(issuer: Issuer, nodeId: NodeId): EntranceReply {
-  const { root, certificate, meshId } = issuer;
+  const { root, certificate, meshId, roots, authorities } = issuer;
   const attestation = issuer.sign(issuerStatement(meshId, nodeId));
-  return json({ root, issuer: certificate, nodeId, attestation });
+  return json({ root, issuer: certificate, nodeId, attestation, ...(authorities === undefined ? {} : { first: rootSet(roots).first, authorities }) });
 }
 
 function json(message: object): EntranceReply {

@@ -7,7 +7,7 @@ import { createPublicKey, randomBytes, webcrypto, type KeyObject } from 'node:cr
 import { BrokerError } from '../domain/errors.ts';
 import { nodeIdOfPublicKey } from '../domain/ids.ts';
 import { parseName } from '../domain/name.ts';
-import { flawOfOwner, meshIdOf, readCertificate } from './certificate.ts';
+import { flawOfOwner, readCertificate, rootSet, type Roots } from './certificate.ts';
 import { publicKeyObject } from './node-key.ts';
 
 const hourMs = 3_600_000;
@@ -41,9 +41,19 @@ export async function makeRoot(key: KeyObject, nowMs: number): Promise<Uint8Arra
   return make({ subject: name, publicKey: createPublicKey(key), pathLength: 1 }, { name, key }, nowMs, nowMs + rootLifeMs);
 }
 
+/**
+ * A root that follows another. It has its name: so the certificate by which the one before vouches for it is self-issued (RFC 5280, 3.2), and
+ * counts for no length of a path that nodes check which know the first root only. OpenSSL tells the two apart by their keys' ids.
+ */
+export async function makeNextRoot(key: KeyObject, before: Authority, nowMs: number): Promise<{ readonly root: Uint8Array; readonly cross: Uint8Array }> {
+  const name = nameOf(before.certificate);
+  const subject = { subject: name, publicKey: createPublicKey(key), pathLength: 1 };
+  return { root: await make(subject, { name, key }, nowMs, nowMs + rootLifeMs), cross: await make(subject, { name, key: before.key }, nowMs, nowMs + rootLifeMs) };
+}
+
 /** An issuer: may sign leaves and no further authority. @param key its key, or the public half of it */
 export async function makeIssuer(key: KeyObject, root: Authority, nowMs: number): Promise<Uint8Array> {
-  const signer = { name: authorityName('root', root.key), key: root.key };
+  const signer = { name: nameOf(root.certificate), key: root.key };
   const subject = { subject: authorityName('issuer', key), publicKey: publicOf(key), pathLength: 0 };
   return make(subject, signer, nowMs, nowMs + issuerLifeMs);
 }
@@ -64,14 +74,14 @@ export interface LeafSubject {
 export async function makeLeaf(
   subject: LeafSubject,
   issuer: Authority,
-  root: Uint8Array,
+  roots: Roots,
   nowMs: number,
   lifeMs: number = leafLifeMs,
 ): Promise<Uint8Array> {
   const name = parseName(subject.name);
   const flaw = flawOfOwner(subject.owner);
   if (flaw !== undefined) throw new BrokerError('invalid', `that owner identity can't stand in a certificate: ${flaw}`);
-  const uri = `beckon://${meshIdOf(readCertificate(root))}/${nodeIdOfPublicKey(subject.publicKey)}`;
+  const uri = `beckon://${rootSet(roots).meshId}/${nodeIdOfPublicKey(subject.publicKey)}`;
   const since = subject.namedSinceMs;
   // X.520 dnQualifier: what tells entries of one name apart.
   const subjectName: DistinguishedName = [{ CN: [{ utf8String: name }] }, { O: [{ utf8String: subject.owner }] }, ...(since === undefined ? [] : [{ '2.5.4.46': [{ printableString: String(since) }] }])];
@@ -90,6 +100,12 @@ type DistinguishedName = Record<string, ({ utf8String: string } | { printableStr
 function authorityName(kind: 'root' | 'issuer', key: KeyObject): DistinguishedName {
   const id = publicOf(key).export({ type: 'spki', format: 'der' }).subarray(-32, -16).toString('hex');
   return [{ CN: [{ utf8String: `Beckon ${kind} ${id}` }] }];
+}
+
+/** Of an authority: its common name is all of it. */
+function nameOf(certificate: Uint8Array): DistinguishedName {
+  const { CN } = readCertificate(certificate).toLegacyObject().subject as unknown as { readonly CN: string };
+  return [{ CN: [{ utf8String: CN }] }];
 }
 
 function publicOf(key: KeyObject): KeyObject {

@@ -10,7 +10,8 @@ import type { HostPort } from '../domain/host-port.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
-import { meshIdOf, readCertificate, toPem, verifyChain, verifyIssuer } from './certificate.ts';
+import { rootsShown } from './authorities.ts';
+import { toPem, verifyChain, verifyIssuer, type RootSet } from './certificate.ts';
 import { serverCheck } from './client-tls.ts';
 import { decodeAdmission, decodeAdvice, decodeIntroduction, decodeProblem, encodeMessage, enrolmentPaths, type AdmissionAnswer, type Advice, type MemberCard } from './enrolment-messages.ts';
 import { exporterLabel, issuerStatement, proofOfIssuerKey, proofOfKey } from './enrolment-proofs.ts';
@@ -18,7 +19,7 @@ import { exportKey } from './entrance.ts';
 import { exchange, type Answer, type Detour, type Exchange } from './https-call.ts';
 import { rawPublicKey, verifySignature, type NodeKey } from './node-key.ts';
 
-const mostIntroductionBytes = 32 * 1024;
+const mostIntroductionBytes = 128 * 1024;
 const mostAnswerBytes = 16 * 1024 * 1024;
 const defaultTimeoutMs = 5000;
 
@@ -37,12 +38,23 @@ export interface IssuerCall {
 export interface KnownIssuer {
   readonly address: HostPort;
   readonly meshId: MeshId;
+  /** That it is spoken to by. */
   readonly root: Uint8Array;
+  /** Of its mesh, as it shows them. */
+  readonly roots: RootSet;
+  /** What proves them, where there is more than one. */
+  readonly authorities?: Uint8Array;
   readonly nodeId: NodeId;
 }
 
+/** What one that answers shows of its mesh: nothing of it is judged yet. */
+export interface ShownRoots {
+  readonly first: Uint8Array;
+  readonly authorities: Uint8Array | undefined;
+}
+
 /** @throws BrokerError `unauthenticated` when it is no issuer; any error of the connection */
-export async function meetIssuer(address: HostPort, call: IssuerCall, isWanted: (root: Uint8Array) => boolean = () => true): Promise<KnownIssuer> {
+export async function meetIssuer(address: HostPort, call: IssuerCall, isWanted: (root: Uint8Array, shown: ShownRoots) => boolean = () => true): Promise<KnownIssuer> {
   const { status, body } = await send(address, call, {
     // Nothing is believed and nothing is told here: fingerprint and signatures decide.
     tls: { rejectUnauthorized: false, checkServerIdentity: () => undefined },
@@ -52,14 +64,15 @@ export async function meetIssuer(address: HostPort, call: IssuerCall, isWanted: 
   });
   // Whoever answers is a stranger still: of what it says only the status is repeated.
   if (status !== 200) throw new Error(`asked who it is, it answered with HTTP status ${status}`);
-  const { root, issuer, nodeId, attestation } = decodeIntroduction(body);
-  if (!isWanted(root)) throw new BrokerError('unauthenticated', 'who answers there is not the mesh of this token');
-  const meshId = meshIdOf(readCertificate(root));
+  const { root, issuer, nodeId, attestation, first = root, authorities } = decodeIntroduction(body);
+  if (!isWanted(root, { first, authorities })) throw new BrokerError('unauthenticated', 'who answers there is not the mesh of this token');
+  const roots = rootsShown(first, authorities, root);
+  const { meshId } = roots;
   const issuerKey = verifyIssuer(issuer, root, call.clock.now());
   if (!verifySignature(issuerKey, issuerStatement(meshId, nodeId), attestation)) {
     throw new BrokerError('unauthenticated', 'the node that answers there is no issuer of the mesh');
   }
-  return { address, meshId, root, nodeId };
+  return { address, meshId, root, roots, nodeId, ...(authorities === undefined ? {} : { authorities }) };
 }
 
 /** What it would say to this machine. @throws IssuerRefusal with its own words; any error of the connection */
@@ -89,7 +102,9 @@ export interface EnrolledMember extends MemberCard {
 export interface Admission {
   readonly meshId: MeshId;
   readonly meshName: string;
+  /** The first, which the mesh's id is made of. */
   readonly root: Uint8Array;
+  readonly authorities?: Uint8Array;
   readonly chain: CertificateChain;
   readonly identity: PeerIdentity;
   /** This node may let others in, with this key. */
@@ -141,19 +156,19 @@ function issuerWish(key: KeyObject, meshId: MeshId, nodeKey: Uint8Array, channel
   return { publicKey, proof: new Uint8Array(sign(null, proofOfIssuerKey({ meshId, nodeKey, publicKey, channel }), key)) };
 }
 
-function admissionOf(answer: AdmissionAnswer, { root }: KnownIssuer, nodeKey: NodeKey, issuerKey: KeyObject | undefined, nowMs: number): Admission {
+function admissionOf(answer: AdmissionAnswer, { root, roots, authorities }: KnownIssuer, nodeKey: NodeKey, issuerKey: KeyObject | undefined, nowMs: number): Admission {
   if (!Buffer.from(answer.root).equals(root)) throw new BrokerError('unauthenticated', 'it answered with another root');
-  const identity = verifyChain(answer.chain, root, nowMs);
+  const identity = verifyChain(answer.chain, roots, nowMs);
   if (identity.nodeId !== nodeKey.nodeId) throw new BrokerError('unauthenticated', 'it certified another key');
   const { issuerCertificate: certificate } = answer;
   if (certificate !== undefined) {
-    const certified = verifyIssuer(certificate, root, nowMs);
+    const certified = verifyIssuer(certificate, roots, nowMs);
     if (issuerKey === undefined || !Buffer.from(certified).equals(rawPublicKey(issuerKey))) throw new BrokerError('unauthenticated', 'it certified another key to issue with');
   }
   const issuer = certificate === undefined || issuerKey === undefined ? {} : { issuer: { certificate, key: issuerKey } };
   const members = answer.members.flatMap((card): EnrolledMember[] => {
     try {
-      return [{ ...card, identity: verifyChain(card.chain, root, nowMs) }];
+      return [{ ...card, identity: verifyChain(card.chain, roots, nowMs) }];
     } catch (error) {
       // One member whose certificate ended must not keep this node out: it is not believed, that is all.
       if (error instanceof BrokerError) return [];
@@ -161,7 +176,7 @@ function admissionOf(answer: AdmissionAnswer, { root }: KnownIssuer, nodeKey: No
     }
   });
   const { meshName, chain } = answer;
-  return { meshId: identity.meshId, meshName, root, chain, identity, ...issuer, members };
+  return { meshId: identity.meshId, meshName, root: roots.first, ...(authorities === undefined ? {} : { authorities }), chain, identity, ...issuer, members };
 }
 
 /** Over a connection that verifies up to its root and is with that issuer. */

@@ -1,8 +1,9 @@
 /** That a node lets others in, for other members to check. */
 import { BrokerError } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { withdrawalIn } from '../domain/trust.ts';
 import type { IssuerProof } from '../domain/trust.ts';
-import { meshIdOf, readCertificate, verifyIssuer } from './certificate.ts';
+import { authorityName, rootSet, verifyIssuer, type Roots } from './certificate.ts';
 import { issuerStatement } from './enrolment-proofs.ts';
 import type { Issuer } from './mesh-authority.ts';
 import { verifySignature } from './node-key.ts';
@@ -13,9 +14,10 @@ export function issuerProofOf(issuer: Issuer | undefined, nodeId: NodeId): Issue
 }
 
 /** Never throws: what proves nothing is false. */
-export function provesIssuer(nodeId: NodeId, { certificate, attestation }: IssuerProof, root: Uint8Array, nowMs: number): boolean {
+export function provesIssuer(nodeId: NodeId, { certificate, attestation }: IssuerProof, roots: Roots, nowMs: number): boolean {
   try {
-    return verifySignature(verifyIssuer(certificate, root, nowMs), issuerStatement(meshIdOf(readCertificate(root)), nodeId), attestation);
+    if (withdrawalIn(rootSet(roots).withdrawn, authorityName(certificate)) !== undefined) return false;
+    return verifySignature(verifyIssuer(certificate, roots, nowMs), issuerStatement(rootSet(roots).meshId, nodeId), attestation);
   } catch (error) {
     if (error instanceof BrokerError) return false;
     throw error;

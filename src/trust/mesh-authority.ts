@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { CertificateChain, MeshIdentity } from '../domain/trust.ts';
-import { meshIdOf, parseLeaf, readCertificate, toPem, verifyChain } from './certificate.ts';
+import { fingerprintText, goodIssuers, meshIdOf, parseLeaf, readCertificate, rootSet, spokenRoot, toPem, verifyChain, type Roots, type RootSet } from './certificate.ts';
 import { makeIssuer, makeLeaf, makeRoot, type Authority, type LeafSubject } from './issue.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
 import { publicKeyObject, rawPublicKey, type NodeKey } from './node-key.ts';
@@ -53,6 +53,34 @@ export function rootKeyPath(directory: string, meshId: MeshId): string {
   return join(directory, meshId, 'root.key');
 }
 
+/** Of a root that followed the first. */
+export function laterRootKeyPath(directory: string, meshId: MeshId, root: Uint8Array): string {
+  return join(directory, meshId, `root-${fingerprintText(root).slice(0, 16)}.key`);
+}
+
+/** The keys of those trusted roots that are on this machine, the newest root first. @throws BrokerError as `readKeyFile` does */
+export async function rootKeysHere(directory: string, roots: RootSet): Promise<readonly Authority[]> {
+  const found = await Promise.all(roots.trusted.map(async (certificate): Promise<Authority | undefined> => {
+    const key = await readKeyFile(pathOfRootKey(directory, roots, certificate));
+    return key === undefined ? undefined : { certificate, key };
+  }));
+  return found.filter((each) => each !== undefined).toReversed();
+}
+
+/** Durable when it resolves; does nothing when it is there. @throws BrokerError as `writeKeyFile` does */
+export async function keepKeyOfRoot(directory: string, roots: Pick<RootSet, 'meshId' | 'first'>, root: Uint8Array, key: KeyObject): Promise<void> {
+  const path = pathOfRootKey(directory, roots, root);
+  if ((await readKeyFile(path)) === undefined) await writeKeyFile(path, key);
+}
+
+export async function dropKeyOfRoot(directory: string, roots: Pick<RootSet, 'meshId' | 'first'>, root: Uint8Array): Promise<void> {
+  await rm(pathOfRootKey(directory, roots, root), { force: true });
+}
+
+function pathOfRootKey(directory: string, { meshId, first }: Pick<RootSet, 'meshId' | 'first'>, root: Uint8Array): string {
+  return Buffer.from(root).equals(first) ? rootKeyPath(directory, meshId) : laterRootKeyPath(directory, meshId, root);
+}
+
 export function issuerKeyPath(directory: string, meshId: MeshId): string {
   return join(directory, meshId, 'issuer.key');
 }
@@ -67,17 +95,9 @@ export async function keepIssuerKey(directory: string, meshId: MeshId, key: KeyO
   if ((await readKeyFile(issuerKeyPath(directory, meshId))) === undefined) await writeKeyFile(issuerKeyPath(directory, meshId), key);
 }
 
-export async function holdsRootKey(directory: string, meshId: MeshId): Promise<boolean> {
-  return (await readKeyFile(rootKeyPath(directory, meshId))) !== undefined;
-}
-
-/** Durable when it resolves; does nothing when it is there. @throws BrokerError as `writeKeyFile` does */
-export async function keepRootKey(directory: string, meshId: MeshId, key: KeyObject): Promise<void> {
-  if (!(await holdsRootKey(directory, meshId))) await writeKeyFile(rootKeyPath(directory, meshId), key);
-}
-
-export async function dropRootKey(directory: string, meshId: MeshId): Promise<void> {
-  await rm(rootKeyPath(directory, meshId), { force: true });
+/** This node lets nobody in any more: to do so again it needs another key. */
+export async function dropIssuerKey(directory: string, meshId: MeshId): Promise<void> {
+  await rm(issuerKeyPath(directory, meshId), { force: true });
 }
 
 /** Removes all keys of a mesh but the node's own, which belongs to none. Does nothing when there are none. */
@@ -88,6 +108,10 @@ export async function forgetMeshKeys(directory: string, meshId: MeshId): Promise
 /** What lets nodes in. Holds a key: made by `openIssuer`, kept by the node alone. */
 export interface Issuer {
   readonly meshId: MeshId;
+  readonly roots: Roots;
+  /** As they travel, where there is more than the first root. */
+  readonly authorities?: Uint8Array;
+  /** The one that newcomers are shown, and this issuer's certificate by it. */
   readonly root: Uint8Array;
   readonly certificate: Uint8Array;
   /** A leaf for that node, signed, checked as any member would check it; nothing is stored. */
@@ -105,31 +129,40 @@ export interface Issuer {
  */
 export async function openIssuer(
   directory: string,
-  root: Uint8Array,
-  certificate: Uint8Array,
+  roots: Roots,
+  stored: Uint8Array,
+  nowMs: number = readCertificate(stored).validToDate.getTime(),
+  authorities?: Uint8Array,
 ): Promise<Issuer | undefined> {
-  const meshId = meshIdOf(readCertificate(root));
+  const { meshId } = rootSet(roots);
   const path = issuerKeyPath(directory, meshId);
   const key = await readKeyFile(path);
   if (key === undefined) return undefined;
-  if (!Buffer.from(rawPublicKey(readCertificate(certificate).publicKey)).equals(rawPublicKey(key))) {
+  if (!Buffer.from(rawPublicKey(readCertificate(stored).publicKey)).equals(rawPublicKey(key))) {
     throw new BrokerError('invalid', `the key file ${path} is not the key of this node's issuer certificate`, {
       hint: 'restore trust/ and the database from the same backup',
     });
   }
+  // Where none is in force now, that is for whoever it is shown to to say.
+  const [certificate = stored] = goodIssuers(stored, roots, nowMs);
   const authority: Authority = { certificate, key };
+  const issuedBy = readCertificate(certificate);
   return {
     meshId,
-    root,
+    roots,
+    ...(authorities === undefined ? {} : { authorities }),
+    root: rootSet(roots).trusted.find((each) => issuedBy.checkIssued(readCertificate(each))) ?? spokenRoot(roots),
     certificate,
     issue: async (subject, nowMs) => {
-      const chain = { leaf: await makeLeaf(subject, authority, root, nowMs), issuer: certificate };
-      verifyChain(chain, root, nowMs);
+      const chain = { leaf: await makeLeaf(subject, authority, roots, nowMs), issuer: certificate };
+      verifyChain(chain, roots, nowMs);
       return chain;
     },
     certifyIssuer: async (publicKey, nowMs) => {
-      const rootKey = await readKeyFile(rootKeyPath(directory, meshId));
-      return rootKey === undefined ? undefined : makeIssuer(publicKeyObject(publicKey), { certificate: root, key: rootKey }, nowMs);
+      const keys = await rootKeysHere(directory, rootSet(roots));
+      // Of the oldest that is here: nodes that know no other root know that one.
+      const root = keys.at(-1);
+      return root === undefined ? undefined : makeIssuer(publicKeyObject(publicKey), root, nowMs);
     },
     sign: (statement) => new Uint8Array(sign(null, statement, key)),
   };
@@ -141,8 +174,12 @@ export async function openIssuer(
  * run to have that mended.
  * @throws BrokerError `unauthenticated` when they do not fit
  */
-export function meshIdentityOf(nodeKey: NodeKey, mesh: { readonly name: string; readonly root: Uint8Array; readonly chain: CertificateChain }): MeshIdentity {
-  const { meshId, nodeId, name, owner } = verifyChain(mesh.chain, mesh.root, parseLeaf(mesh.chain.leaf).notAfterMs);
+export function meshIdentityOf(nodeKey: NodeKey, mesh: { readonly name: string; readonly root: Roots; readonly chain: CertificateChain }): MeshIdentity {
+  const roots = rootSet(mesh.root);
+  const { notAfterMs } = parseLeaf(mesh.chain.leaf);
+  const { meshId, nodeId, name, owner } = verifyChain(mesh.chain, { ...roots, trusted: [...roots.trusted, ...roots.retired.map(({ root }) => root)] }, notAfterMs);
+  const good = goodIssuers(mesh.chain.issuer, roots, notAfterMs);
+  const issuers = good.length === 0 ? [mesh.chain.issuer] : good;
   if (nodeId !== nodeKey.nodeId) {
     throw new BrokerError('unauthenticated', `the stored certificate is of node ${nodeId}, this node's key makes ${nodeKey.nodeId}`, {
       hint: 'the key file or the database was replaced; restore both, or join again',
@@ -155,7 +192,9 @@ export function meshIdentityOf(nodeKey: NodeKey, mesh: { readonly name: string; 
     name,
     owner,
     keyPem: nodeKey.toPem(),
-    chainPem: toPem(mesh.chain.leaf, mesh.chain.issuer),
-    rootPem: toPem(mesh.root),
+    // Whoever knows an older root finds its way to that, whoever knows the newest to this.
+    chainPem: toPem(mesh.chain.leaf, ...issuers, ...roots.crosses),
+    // A peer may show an older certificate of its issuer than the one that leads to a root which is trusted now.
+    rootPem: toPem(...roots.trusted, ...roots.issuers),
   };
 }

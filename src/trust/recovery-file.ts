@@ -14,6 +14,7 @@ import { asMeshId, type MeshId } from '../domain/ids.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import { meshIdOf, readCertificate } from './certificate.ts';
+import type { Authority } from './issue.ts';
 import { codeOf, writeNewFile } from './new-file.ts';
 import { rawPublicKey } from './node-key.ts';
 
@@ -27,6 +28,7 @@ export interface GuessCost {
 export const usualCost: GuessCost = { n: 2 ** 17, r: 8, p: 1 };
 /** What a file may ask for. */
 const mostN = 2 ** 18;
+const newestVersion = 2;
 const largestFile = 64 * 1024 * 1024;
 export const shortestPassphrase = 12;
 
@@ -43,9 +45,21 @@ export interface Recovery {
   /** The owner identity of the machine that wrote it. */
   readonly owner: string;
   readonly rootKey: KeyObject;
+  /** The oldest that its machine had the key of. */
   readonly root: Uint8Array;
+  /** Of a mesh that has had more than one root. */
+  readonly later?: LaterRoots;
   readonly members: readonly RecoveryMember[];
   readonly revocations: readonly SignedRecord[];
+}
+
+export interface LaterRoots {
+  /** The one that the mesh's id is made of. */
+  readonly first: Uint8Array;
+  /** As they travel. */
+  readonly authorities: Uint8Array;
+  /** Of the other roots whose keys that machine had. */
+  readonly keys: readonly Authority[];
 }
 
 const bytes = z
@@ -68,6 +82,7 @@ const content = z.object({
   owner: z.string().max(200),
   rootKey: z.string().max(4096),
   root: bytes,
+  later: z.object({ first: bytes, authorities: bytes, keys: z.array(z.object({ root: bytes, key: z.string().max(4096) })).max(16) }).optional(),
   members: z.array(z.object({ leaf: bytes, issuer: bytes, issues: bytes.optional(), addresses: z.array(z.string().max(300)).max(64) })).max(10_000),
   revocations: z.array(z.object({ payload: bytes, signature: bytes })).max(10_000),
 });
@@ -104,16 +119,18 @@ export async function readRecoveryFile(path: string, passphrase: string): Promis
   return inside;
 }
 
-async function seal({ rootKey, root, members, revocations, meshName, owner }: Recovery, passphrase: string, nowMs: number, cost: GuessCost): Promise<string> {
+async function seal({ rootKey, root, later, members, revocations, meshName, owner }: Recovery, passphrase: string, nowMs: number, cost: GuessCost): Promise<string> {
   const plain = encode({
     ...{ meshName, owner, root },
-    rootKey: rootKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    rootKey: pemOf(rootKey),
+    later: later === undefined ? undefined : { ...later, keys: later.keys.map(({ certificate, key }) => ({ root: certificate, key: pemOf(key) })) },
     members: members.map(({ chain, addresses, issuerDer }) => ({ leaf: chain.leaf, issuer: chain.issuer, issues: issuerDer, addresses })),
     revocations: revocations.map(({ payload, signature }) => ({ payload, signature })),
   });
   const head: Header = {
-    beckonRecovery: 1,
-    mesh: { id: meshIdOf(readCertificate(root)), name: meshName },
+    // Versions that know of one root only take that of the first, with its key, for what it is.
+    beckonRecovery: later === undefined || Buffer.from(later.first).equals(root) ? 1 : 2,
+    mesh: { id: meshIdOf(readCertificate(later?.first ?? root)), name: meshName },
     madeAt: new Date(nowMs).toISOString(),
     key: { by: 'scrypt', ...cost, salt: new Uint8Array(randomBytes(32)) },
     cipher: 'aes-256-gcm',
@@ -123,6 +140,8 @@ async function seal({ rootKey, root, members, revocations, meshName, owner }: Re
   const sealed = new Uint8Array(Buffer.concat([cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]));
   return `${encode({ ...head, sealed, sha256: sumOf({ ...head, sealed }) }, 2)}\n`;
 }
+
+const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
 
 type Header = z.infer<typeof header>;
 type Sealed = Header & { readonly sealed: Uint8Array };
@@ -151,7 +170,7 @@ function parse(path: string, text: string): Sealed {
     throw damaged(path, 'it is not whole, or not a recovery file', error);
   }
   const version = (value as { beckonRecovery?: unknown } | null)?.beckonRecovery;
-  if (typeof version === 'number' && version > 1) throw new BrokerError('incompatible', `the recovery file ${path} was written by a newer Beckon`, { hint: 'update Beckon on this machine' });
+  if (typeof version === 'number' && version > newestVersion) throw new BrokerError('incompatible', `the recovery file ${path} was written by a newer Beckon`, { hint: 'update Beckon on this machine' });
   const read = document.safeParse(value);
   if (!read.success) throw damaged(path, `${read.error.issues[0]?.path.join('.') ?? 'it'} is not as it was written`);
   const { sha256, ...rest } = read.data;
@@ -163,10 +182,17 @@ function parse(path: string, text: string): Sealed {
 function contentOf(path: string, plain: string): Recovery & { readonly meshId: MeshId } {
   const read = content.safeParse(JSON.parse(plain));
   if (!read.success) throw damaged(path, 'what is sealed in it can’t be understood');
-  const { rootKey: pem, root, members, ...rest } = read.data;
-  const rootKey = createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' });
-  if (!Buffer.from(rawPublicKey(readCertificate(root).publicKey)).equals(rawPublicKey(rootKey))) throw damaged(path, 'key and root do not belong together');
-  return { ...rest, rootKey, root, meshId: asMeshId(meshIdOf(readCertificate(root))), members: members.map(({ leaf, issuer, issues, addresses }) => ({ chain: { leaf, issuer }, addresses, ...(issues === undefined ? {} : { issuerDer: issues }) })) };
+  const { rootKey: pem, root, members, later: more, ...rest } = read.data;
+  const rootKey = keyFor(path, root, pem);
+  const keys = more?.keys.map((each) => ({ certificate: each.root, key: keyFor(path, each.root, each.key) })) ?? [];
+  const later = more === undefined ? {} : { later: { first: more.first, authorities: more.authorities, keys } };
+  return { ...rest, rootKey, root, ...later, meshId: asMeshId(meshIdOf(readCertificate(more?.first ?? root))), members: members.map(({ leaf, issuer, issues, addresses }) => ({ chain: { leaf, issuer }, addresses, ...(issues === undefined ? {} : { issuerDer: issues }) })) };
+}
+
+function keyFor(path: string, root: Uint8Array, pem: string): KeyObject {
+  const key = createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' });
+  if (!Buffer.from(rawPublicKey(readCertificate(root).publicKey)).equals(rawPublicKey(key))) throw damaged(path, 'key and root do not belong together');
+  return key;
 }
 
 function sumOf(part: object): string {

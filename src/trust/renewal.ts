@@ -48,6 +48,6 @@ export async function askToRenew(known: KnownIssuer, { nodeKey, chain }: { reado
   if (status !== 200) throw problemOf(status, body);
   const verdict = decodeRenewalAnswer(body);
   if ('revocation' in verdict) return verdict;
-  if (verifyChain(verdict.chain, known.root, call.clock.now()).nodeId !== nodeKey.nodeId) throw new BrokerError('unauthenticated', 'it certified another key');
+  if (verifyChain(verdict.chain, known.roots, call.clock.now()).nodeId !== nodeKey.nodeId) throw new BrokerError('unauthenticated', 'it certified another key');
   return verdict;
 }

@@ -5,9 +5,10 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Clock, RevocationSeal } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
+import { withdrawalIn } from '../domain/trust.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import { Revocation as Wire } from '../gen/beckon/v1/membership.ts';
-import { authorityName, meshIdOf, readCertificate, verifyIssuer } from './certificate.ts';
+import { authorityName, readCertificate, rootSet, verifyIssuerOnce, type Roots } from './certificate.ts';
 import type { Issuer } from './mesh-authority.ts';
 import { rawPublicKey, verifySignature } from './node-key.ts';
 
@@ -19,15 +20,15 @@ export interface RevocationSealParts {
   /** Undefined: this node is none. */
   readonly issuer: () => Issuer | undefined;
   /** Undefined: this node is in no mesh. */
-  readonly root: () => Uint8Array | undefined;
+  readonly roots: () => Roots | undefined;
   readonly clock: Clock;
 }
 
-export function createRevocationSeal({ issuer, root, clock }: RevocationSealParts): RevocationSeal {
+export function createRevocationSeal({ issuer, roots, clock }: RevocationSealParts): RevocationSeal {
   const open = (record: SignedRecord): Revocation => {
-    const der = root();
-    if (der === undefined) throw refused('this node is in no mesh');
-    return openRevocation(record, der);
+    const known = roots();
+    if (known === undefined) throw refused('this node is in no mesh');
+    return openRevocation(record, known);
   };
   return {
     seal: (revocation) => {
@@ -52,14 +53,14 @@ export function signRevocation(issuer: Issuer, { nodeId, name, by, revokedAtMs, 
     fallenIssuer: Buffer.from(fallen?.issuer ?? []),
     kept: [...(fallen?.kept ?? [])],
   }).finish();
-  return { payload, signature: issuer.sign(statement(issuer.root, payload)) };
+  return { payload, signature: issuer.sign(statement(issuer.roots, payload)) };
 }
 
 /**
  * Its issuer has to have been one when it signed, and need not be one now: what was revoked stays so for ever.
  * @throws BrokerError as `RevocationSeal.open` does
  */
-export function openRevocation({ payload, signature }: SignedRecord, root: Uint8Array): Revocation {
+export function openRevocation({ payload, signature }: SignedRecord, roots: Roots): Revocation {
   if (payload.length > longestRecord) throw malformed(`it has ${payload.length} bytes`);
   const wire = decode(payload);
   const { nodeId, revokedAtMs, name, by } = wire;
@@ -67,23 +68,25 @@ export function openRevocation({ payload, signature }: SignedRecord, root: Uint8
   if (!Number.isSafeInteger(revokedAtMs) || revokedAtMs < 0) throw malformed('it has no time');
   if (!isPlain(name) || !isPlain(by)) throw malformed('its words cannot be shown');
   const issuer = new Uint8Array(wire.issuer);
-  const key = certificate(() => verifyIssuer(issuer, root, revokedAtMs));
-  if (!verifySignature(key, statement(root, payload), signature)) throw refused("the signature of a revocation is not its issuer's");
-  const fallen = fallenOf(wire, root, revokedAtMs, key);
+  const key = certificate(() => verifyIssuerOnce(issuer, roots, revokedAtMs));
+  if (!verifySignature(key, statement(roots, payload), signature)) throw refused("the signature of a revocation is not its issuer's");
+  const withdrawn = withdrawalIn(rootSet(roots).withdrawn, authorityName(issuer));
+  if (withdrawn !== undefined && revokedAtMs > withdrawn.atMs) throw refused(`a revocation is by ${withdrawn.name}, which was no issuer any more`);
+  const fallen = fallenOf(wire, roots, revokedAtMs, key);
   return { nodeId, name, by, revokedAtMs, issuer, ...(fallen === undefined ? {} : { fallen }) };
 }
 
-function fallenOf({ fallenIssuer, kept }: Wire, root: Uint8Array, atMs: number, signer: Uint8Array): FallenIssuer | undefined {
+function fallenOf({ fallenIssuer, kept }: Wire, roots: Roots, atMs: number, signer: Uint8Array): FallenIssuer | undefined {
   if (fallenIssuer.length === 0) return undefined;
   const issuer = new Uint8Array(fallenIssuer);
-  certificate(() => verifyIssuer(issuer, root, atMs));
+  certificate(() => verifyIssuerOnce(issuer, roots, atMs));
   if (Buffer.from(rawPublicKey(readCertificate(issuer).publicKey)).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
   if (kept.length > mostKept || !kept.every((each): each is NodeId => isNodeId(each))) throw malformed('it keeps what are no nodes, or too many');
   return { issuer, kept: kept as NodeId[] };
 }
 
-function statement(root: Uint8Array, payload: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.from(`beckon-revocation-v1\0${meshIdOf(readCertificate(root))}\0`), payload]);
+function statement(roots: Roots, payload: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(`beckon-revocation-v1\0${rootSet(roots).meshId}\0`), payload]);
 }
 
 function decode(payload: Uint8Array): Wire {

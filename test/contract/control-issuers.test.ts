@@ -59,3 +59,35 @@ test.each([[denied('the passphrase is not that of this recovery file'), 5], [con
   const ran = await node.run(['mesh', 'recovery', 'import', '/x'], { stdin: 'correct horse battery' });
   expect([ran.code, ran.stderr.includes('horse')]).toEqual([code, false]);
 });
+
+test('issuer rm says that it stays a member, who is renewed by others, and what else there is to do when its key is in other hands', async () => {
+  const ran = await node.run(['mesh', 'issuer', 'rm', 'desktop']);
+  expect([ran.code, ran.stdout]).toEqual([0, 'desktop lets nobody in any more, and stays a member\n']);
+  expect(ran.stderr).toContain('server');
+  const compromised = await node.run(['mesh', 'issuer', 'rm', 'desktop', '--compromised']);
+  expect(compromised.stderr).toContain('beckon mesh root renew');
+  expect(JSON.parse((await node.run(['mesh', 'issuer', 'rm', 'desktop', '--json'])).stdout)).toEqual({ name: 'desktop', nodeId: expect.any(String), already: false, renewedByOthers: ['server'], compromised: false });
+  expect(node.broker.rootCalls).toEqual(['desktop', 'desktop compromised', 'desktop']);
+  node.broker.failure = denied('the key of the mesh is not on this machine');
+  expect((await node.run(['mesh', 'issuer', 'rm', 'desktop'])).code).toBe(5);
+});
+
+test('root list, renew and retire say which root counts, until when, and where its key is', async () => {
+  const one = await node.run(['mesh', 'root', 'list']);
+  expect(one.stdout).toMatch(/ROOT +STATE +UNTIL +ISSUERS +SIGNED BY +KEY\na1a1a1a1a1a1a1a1 +in use +2046-01-01 +2 +the first/);
+  const made = await node.run(['mesh', 'root', 'renew']);
+  expect([made.code, made.stdout]).toEqual([0, 'b2b2b2b2b2b2b2b2 follows a1a1a1a1a1a1a1a1: both count, and members take it as they hear of it\n']);
+  expect(made.stderr).toContain('beckon mesh recovery export');
+  expect(JSON.parse((await node.run(['mesh', 'root', 'list', '--json'])).stdout)).toEqual({
+    roots: [
+      { fingerprint: 'a1'.repeat(32), state: 'in_use', notBefore: '2026-01-01T00:00:00.000Z', notAfter: '2046-01-01T00:00:00.000Z', issuers: 2, keyHere: true },
+      { fingerprint: 'b2'.repeat(32), state: 'accepted', signedBy: 'a1'.repeat(32), notBefore: '2036-01-01T00:00:00.000Z', notAfter: '2056-01-01T00:00:00.000Z', issuers: 2, keyHere: true },
+    ],
+  });
+  expect(JSON.parse((await node.run(['mesh', 'root', 'renew', '--json'])).stdout)).toMatchObject({ root: { state: 'accepted' }, signedBy: 'a1'.repeat(32) });
+  const retired = await node.run(['mesh', 'root', 'retire']);
+  expect([retired.code, retired.stdout]).toEqual([0, 'a1a1a1a1a1a1a1a1 counts no more: all leads to b2b2b2b2b2b2b2b2\n']);
+  expect((await node.run(['mesh', 'root', 'retire', '--force'])).stderr).toContain('attic');
+  expect(JSON.parse((await node.run(['mesh', 'root', 'retire', '--json'])).stdout)).toEqual({ kept: 'b2'.repeat(32), retired: ['a1'.repeat(32)], lost: [] });
+  expect(node.broker.rootCalls).toEqual(['retire', 'retire by force', 'retire']);
+});

@@ -1,4 +1,5 @@
 /** The part of a fake broker that speaks of other nodes. */
+import type { RootView } from '../../src/domain/trust.ts';
 import type { AgentsUpdate, BrokerApi, LeaveInput, NodeStatus, PeersUpdate } from '../../src/broker/api.ts';
 import type { PolicyCheck, PolicyCheckInput, PolicyView } from '../../src/broker/policy-api.ts';
 import type { AgentFilter } from '../../src/domain/agent-filter.ts';
@@ -7,6 +8,9 @@ import { notFound } from '../../src/domain/errors.ts';
 import type { BrokerError } from '../../src/domain/errors.ts';
 import { asMeshId } from '../../src/domain/ids.ts';
 import { desktop, fakePeers, startMs } from './fake-records.ts';
+
+const firstRoot: RootView = { fingerprint: 'a1'.repeat(32), notBeforeMs: Date.UTC(2026, 0, 1), notAfterMs: Date.UTC(2046, 0, 1), state: 'in_use', isKeyHere: false, issuers: 2 };
+const laterRoot: RootView = { fingerprint: 'b2'.repeat(32), notBeforeMs: Date.UTC(2036, 0, 1), notAfterMs: Date.UTC(2056, 0, 1), state: 'accepted', signedBy: firstRoot.fingerprint, isKeyHere: true, issuers: 2 };
 
 export class FakeNetwork {
   /** The next call of any use case throws this. */
@@ -104,6 +108,31 @@ export class FakeNetwork {
     this.appointed.push(node);
     return { nodeId: desktop, name: 'desktop', owner: 'ada', already: this.appointed.length > 1 };
   }
+
+  readonly rootCalls: string[] = [];
+  isFollowed = false;
+
+  readonly authority: BrokerApi['authority'] = {
+    removeIssuer: async ({ node, compromised }) => {
+      this.check();
+      this.rootCalls.push(`${node}${compromised ? ' compromised' : ''}`);
+      return { nodeId: desktop, name: 'desktop', already: false, renewedByOthers: ['server'] };
+    },
+    roots: async () => {
+      this.check();
+      return this.isFollowed ? [{ ...firstRoot, isKeyHere: true }, laterRoot] : [firstRoot];
+    },
+    renewRoot: async () => {
+      this.check();
+      this.isFollowed = true;
+      return { root: laterRoot, signedBy: firstRoot.fingerprint };
+    },
+    retireRoot: async ({ force }) => {
+      this.check();
+      this.rootCalls.push(force ? 'retire by force' : 'retire');
+      return { kept: laterRoot.fingerprint, retired: [firstRoot.fingerprint], lost: force ? ['attic'] : [] };
+    },
+  };
 
   async exportRecovery(input: Parameters<BrokerApi['exportRecovery']>[0]): ReturnType<BrokerApi['exportRecovery']> {
     this.check();

@@ -49,6 +49,9 @@ export function storeStory(): readonly StoryStep[] {
   add('addIssuer', { stamp: stamp(), nodeId: peer, certificate: bytes });
   add('becomeIssuer', { stamp: stamp(), certificate: bytes });
   add('saveIssuer', { nodeId: peer, certificate: new Uint8Array([6]) });
+  add('saveAuthorities', { stamp: stamp(), authorities: bytes, what: 'root.learned', detail: { roots: '2' }, audit: [{ kind: 'root.changed', about: { root: 'ab', was: 'cd' } }], noIssuers: [peer] });
+  add('ceaseIssuing', { stamp: stamp() });
+  add('recovered', { stamp: stamp(), what: 'recovery.exported', detail: { moved: 'false' }, audit: { kind: 'recovery.exported', about: { moved: 'false' } } });
   add('saveDepartures', { stamp: stamp(), departures: [{ departure: { nodeId: nodeIdFor(3), certifiedAtMs: 2, leftAtMs: story.nowMs }, record: { payload: bytes, signature: bytes } }] });
   const revoked = { revocation: { nodeId: nodeIdFor(6), name: 'lost', by: 'ada on laptop', revokedAtMs: story.nowMs, fallen: { issuer: bytes, kept: [peer] } }, record: { payload: bytes, signature: bytes } };
   add('saveRevocations', { stamp: stamp(), revocations: [{ ...revoked, with: [nodeIdFor(3)] }] });

@@ -10,7 +10,8 @@ import { setImmediate as nextTurn, setTimeout as realTime } from 'node:timers/pr
 import { CertificateEnds } from '../../src/app/certificate-ends.ts';
 import { issuerPorts } from '../../src/app/issuing.ts';
 import { MeshMembership } from '../../src/app/membership.ts';
-import { rootOf, selfOf } from '../../src/app/node-self.ts';
+import { authorityPorts, MeshRoots } from '../../src/app/roots.ts';
+import { rootsOf, selfOf } from '../../src/app/node-self.ts';
 import { createRecordSeal } from '../../src/app/record-seal.ts';
 import { renewalDesk } from '../../src/app/renewal.ts';
 import { Standing } from '../../src/app/standing.ts';
@@ -26,11 +27,10 @@ import type { Runner } from '../../src/broker/runner.ts';
 import { BrokerError, denied, notFound, toBrokerError, unavailable } from '../../src/domain/errors.ts';
 import { asNodeId } from '../../src/domain/ids.ts';
 import type { NodeId } from '../../src/domain/ids.ts';
-import type { Membership } from '../../src/domain/membership.ts';
-import type { Link, Mesh } from '../../src/domain/mesh-port.ts';
-import type { AnswerTo, ControlMessage, PeerAnswer, PeerQuery } from '../../src/domain/messages.ts';
+import type { Mesh } from '../../src/domain/mesh-port.ts';
+import type { ControlMessage, PeerAnswer, PeerQuery } from '../../src/domain/messages.ts';
 import type { CertificateChain, PeerIdentity } from '../../src/domain/trust.ts';
-import { decodeAnswer, decodeQuery, encodeAnswer, encodeQuery } from '../../src/mesh/queries.ts';
+import type { LiveSession } from '../../src/mesh/node-mesh.ts';
 import type { Connection } from '../../src/store/connection.ts';
 import { parseLeaf, recogniseChain, verifyChain } from '../../src/trust/certificate.ts';
 import { after } from '../../src/trust/issue.ts';
@@ -39,42 +39,10 @@ import { keepIssuerKey, wishIssuerKey } from '../../src/trust/mesh-authority.ts'
 import { generateNodeKey, rawPublicKey } from '../../src/trust/node-key.ts';
 import { createRevocationSeal } from '../../src/trust/revocation.ts';
 import { FakeClock } from './fake-clock.ts';
+import { believed } from './handshake.ts';
 import { memoryDatabase, storeOver } from './memory-store.ts';
+import { TrustLink } from './trust-link.ts';
 import { silentLog } from './temp-store.ts';
-
-class TrustLink implements Link {
-  readonly epoch = 1;
-  readonly previousEpoch = undefined;
-  readonly seenEpochs = [];
-  isUp = true;
-  readonly from: TrustNode;
-  readonly to: TrustNode;
-  readonly peer: PeerIdentity;
-
-  constructor(from: TrustNode, to: TrustNode, peer: PeerIdentity) {
-    this.from = from;
-    this.to = to;
-    this.peer = peer;
-  }
-
-  send(message: ControlMessage): void {
-    const back = this.to.links.get(this.from.nodeId);
-    if (!this.isUp || back === undefined) return;
-    this.to.net.track(this.to.received(back, message));
-  }
-
-  sendEvents(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  async ask<Q extends PeerQuery>(query: Q): Promise<AnswerTo<Q>> {
-    const back = this.to.links.get(this.from.nodeId);
-    if (!this.isUp || back === undefined) throw unavailable('the link is down');
-    const answer = await this.to.asked(back, decodeQuery(encodeQuery(query)));
-    if (!this.isUp) throw unavailable('the link went down');
-    return decodeAnswer(encodeAnswer(answer)) as AnswerTo<Q>;
-  }
-}
 
 export class TrustNode {
   readonly net: TrustMesh;
@@ -87,6 +55,7 @@ export class TrustNode {
   standing!: Standing;
   state!: RegistryState;
   ends!: CertificateEnds;
+  roots!: MeshRoots;
   readonly #db: Connection = memoryDatabase();
   readonly store: ReturnType<typeof storeOver>;
   readonly trustDir: string;
@@ -130,7 +99,7 @@ export class TrustNode {
     const state = new RegistryState({ store, self, seal, digest: systemDigest, revocations });
     const spread = new RegistrySpread({ mesh: () => mesh, gossip: () => ({ publish: () => undefined, neighbours: () => new Set() }) });
     const runner = { callerRemoved: () => Promise.resolve(), renamed: () => undefined } as unknown as Runner;
-    const verify = (chain: CertificateChain): PeerIdentity => standing.member(verifyChain(chain, rootOf(store), clock.now()));
+    const verify = (chain: CertificateChain): PeerIdentity => standing.member(verifyChain(chain, rootsOf(store), clock.now()));
     this.sides = makeMembership({
       ...{ store, self, chronicler, mesh: () => mesh, clock, log, random: () => net.random(), seal, runner, feed: new Feed(), harnesses: new Map(), state, spread, revocations, verify },
       find: (text) => net.nodes.find((each) => each.name === text)?.nodeId ?? (() => { throw notFound(`no node ${text}`); })(),
@@ -142,16 +111,19 @@ export class TrustNode {
         }
       },
       issuerProof: () => issuerProofOf(membership.issuer, nodeId),
-      isIssuer: (id, proof) => provesIssuer(id, proof, rootOf(store), clock.now()),
+      isIssuer: (id, proof) => provesIssuer(id, proof, rootsOf(store), clock.now()),
       onAddresses: () => undefined,
+      onChanged: () => this.sides.renewal.look(),
       setLeaving: () => undefined,
       ports: net.waitedFor({
         certify: (wish) => membership.certify(wish),
         onRenamed: async () => void (await membership.load()),
         onRenewed: async () => void (await membership.load()),
         readLeaf: parseLeaf,
-        recognise: (chain) => standing.member(recogniseChain(chain, rootOf(store), clock.now())),
+        recognise: (chain) => standing.member(recogniseChain(chain, rootsOf(store), clock.now())),
         renewAtEntrance: (chain) => this.#renewAtEntrance(chain),
+        isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
+        ...authorityPorts({ store, membership, standing, clock, network: () => ({ setIdentity: () => undefined, mesh: { sessions: () => this.#sessions() } }) }),
         lossesOfKeys: () => Promise.resolve([]),
         onSelfRemoved: () => {
           membership.close();
@@ -159,7 +131,7 @@ export class TrustNode {
           return Promise.resolve();
         },
         renewKey: () => Promise.resolve(),
-        revocations: createRevocationSeal({ issuer: () => membership.issuer, root: () => store.read.membership()?.rootDer, clock }),
+        revocations: createRevocationSeal({ issuer: () => membership.issuer, roots: () => (store.read.membership() === undefined ? undefined : rootsOf(store)), clock }),
         onLeft: () => Promise.resolve(),
         ...issuerPorts({ store, trustDir, nodeKey: key, clock, chronicler, membership }),
       }),
@@ -167,11 +139,16 @@ export class TrustNode {
     Object.assign(this, { membership, standing, state });
     this.ends = new CertificateEnds({
       store, clock, log, onEnded: () => undefined,
-      sessions: () => [...this.links.values()].map((link) => ({ peer: link.peer, address: '', path: 'outbound', cut: () => net.disconnect(this, link.to) })),
+      sessions: () => this.#sessions(),
     });
     await membership.load();
+    this.roots = new MeshRoots({ store, trustDir, nodeId, clock, log, by: () => `ada on ${this.name}`, find: (text) => net.node(text).nodeId, authorities: () => this.sides.authorities });
     state.load();
     this.isUp = true;
+  }
+
+  #sessions(): LiveSession[] {
+    return [...this.links.values()].map((link) => ({ peer: link.peer, address: '', path: 'outbound', cut: () => this.net.disconnect(this, link.to) }));
   }
 
   down(): void {
@@ -228,6 +205,8 @@ export class TrustNode {
     for (const issuer of net.nodes) {
       const isServing = issuer !== this && issuer.isUp && issuer.membership.issuer !== undefined && net.isInForce(issuer);
       if (!isServing || !net.mayMeet(this, issuer)) continue;
+      const shown = issuer.store.read.membership()?.authorities;
+      if (shown !== undefined) await this.sides.authorities.heard(shown, issuer.nodeId);
       const desk = renewalDesk({ store: issuer.store, standing: issuer.standing, clock: net.clock, renewals: () => issuer.sides.renewals });
       const verdict = await desk(chain, net.clock.now()).catch((error: unknown) => toBrokerError(error));
       if (verdict instanceof BrokerError) continue;
@@ -297,7 +276,8 @@ export class TrustMesh implements AsyncDisposable {
   /** As a handshake goes: each judges the other's certificate, as of now. */
   connect(a: TrustNode, b: TrustNode | undefined): void {
     if (b === undefined || a === b || a.links.has(b.nodeId) || !a.isUp || !b.isUp || !this.mayMeet(a, b)) return;
-    const [ofA, ofB] = [this.#shown(a), this.#shown(b)];
+    // A handshake, as node:tls has it: each shows its chain, and believes the other's or not.
+    const [ofA, ofB] = [this.#believed(a, b), this.#believed(b, a)];
     if (ofA === undefined || ofB === undefined) return;
     if (this.#tellsRemoval(a, ofB, b) || this.#tellsRemoval(b, ofA, a)) return;
     for (const [from, to, peer] of [[a, b, ofB], [b, a, ofA]] as const) from.links.set(to.nodeId, new TrustLink(from, to, peer));
@@ -352,6 +332,7 @@ export class TrustMesh implements AsyncDisposable {
       for (const node of up) {
         node.sides.renewal.look();
         node.sides.appointing.look();
+        node.roots.look();
       }
       await this.settle();
     }
@@ -379,26 +360,19 @@ export class TrustMesh implements AsyncDisposable {
     await asker.sides.roster.entries(entries, other.nodeId);
   }
 
-  #shown(node: TrustNode): PeerIdentity | undefined {
-    const membership = node.store.read.membership();
-    if (membership === undefined) return undefined;
-    const key = Buffer.from(membership.chain.leaf).toString('latin1');
-    if (!this.#verified.has(key)) this.#verified.set(key, this.#verify(membership));
+  /** Who `shows` is to `judge`. */
+  #believed(shows: TrustNode, judge: TrustNode): PeerIdentity | undefined {
+    const [own, theirs] = [shows.store.read.membership(), judge.store.read.membership()];
+    if (own === undefined || theirs === undefined) return undefined;
+    const key = Buffer.concat([own.chain.leaf, own.chain.issuer, own.authorities ?? Buffer.of(0), Buffer.of(1), theirs.authorities ?? Buffer.of(0)]).toString('latin1');
+    if (!this.#verified.has(key)) this.#verified.set(key, believed(own, theirs, this.clock.now()));
     const identity = this.#verified.get(key);
     return identity === undefined || identity.notBeforeMs > this.clock.now() || identity.notAfterMs < this.clock.now() ? undefined : identity;
   }
 
-  /** Whether it is in force is asked each time. */
-  #verify({ chain, rootDer }: Membership): PeerIdentity | undefined {
-    try {
-      return recogniseChain(chain, rootDer, this.clock.now());
-    } catch {
-      return undefined;
-    }
-  }
-
   /** One that was removed is told so with proof, and gets no link. */
   #tellsRemoval(judge: TrustNode, shown: PeerIdentity, of: TrustNode): boolean {
+    if (judge.standing.withdrawalOf(shown) !== undefined) return true;
     const known = judge.standing.revocationOf(shown);
     if (known === undefined) return false;
     this.track(of.sides.removal.received(known.record).then(() => undefined));

@@ -3,7 +3,7 @@ import { chooseMesh, describeMesh, groupByMesh } from '../../../src/app/mesh-cho
 import type { FoundIssuer } from '../../../src/app/mesh-choice.ts';
 
 const issuer = (meshId: string, machine: string, isAdmissible: boolean, meshName = `${meshId}-name`): FoundIssuer & { readonly meshName: string } => ({
-  known: { address: { host: '100.64.0.1', port: 7423 }, meshId: meshId as never, root: new Uint8Array(), nodeId: machine as never },
+  known: { address: { host: '100.64.0.1', port: 7423 }, meshId: meshId as never, root: new Uint8Array(), roots: undefined as never, nodeId: machine as never },
   machine: { id: machine, name: machine, user: 'ann', tags: [], addresses: [], isExpired: false, isShared: false, isRouter: false, capabilities: new Map() },
   isAdmissible,
   why: '',

@@ -42,6 +42,7 @@ beforeEach(async () => {
     self: { ...self, mesh: () => undefined },
     chronicler: new Chronicler(new FakeClock()),
     mesh: () => ({ links: () => [link], link: () => undefined }) as unknown as Mesh,
+    authorities: () => ({ linkUp: () => undefined, heard: () => Promise.resolve() }),
     clock,
     log: silentLog,
     recognise: verify,

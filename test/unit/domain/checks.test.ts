@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { agentsCheck, certificateCheck, gossipCheck, clockCheck, databaseCheck, issuersCheck, listeningCheck, meshCheck, peersCheck, reachableCheck, tailnetCheck } from '../../../src/domain/checks.ts';
+import { agentsCheck, certificateCheck, gossipCheck, clockCheck, databaseCheck, issuersCheck, listeningCheck, meshCheck, peersCheck, reachableCheck, rootCheck, tailnetCheck } from '../../../src/domain/checks.ts';
 import type { Check, DialledBack } from '../../../src/domain/checks.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { PeerView } from '../../../src/domain/mesh-port.ts';
@@ -35,6 +35,14 @@ describe('a check says what is so, and what to do when it is not well', () => {
     ['one whose renewal fails', certificateCheck({ notBeforeMs: nowMs - 70 * dayMs, notAfterMs: nowMs + 20 * dayMs }, nowMs, 'nobody is there'), true, /20d from now; renewing it failed: nobody is there/, /^$/],
     ['one that has not begun', certificate(1, 90), false, /from 2026-01-02 on only/, /clock/],
 
+    ['one whose renewal has failed for ten days', certificateCheck({ notBeforeMs: nowMs - 71 * dayMs, notAfterMs: nowMs + 19 * dayMs }, nowMs, 'nobody is there'), false, /renewing it failed: nobody is there/, /has to be up/],
+    ['no issuer met for long', issuersCheck({ isIssuer: false, known: 2, members: 3, others: 1, seenMs: nowMs - 31 * dayMs }, nowMs), false, /met for 31d/, /recovery import/],
+    ['no issuer met for a while', issuersCheck({ isIssuer: false, known: 2, members: 3, others: 1, seenMs: nowMs - 30 * dayMs }, nowMs), true, /lets nobody in/, /^$/],
+    ['the only issuer, with a recovery file', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 0, recoveryMs: nowMs - dayMs }, nowMs), true, /lets others in/, /^$/],
+    ['the root', rootCheck({ endMs: nowMs + 800 * dayMs, count: 1, isKeyHere: false }, nowMs), true, /^the key of the mesh holds until 2028-\d\d-\d\d$/, /^$/],
+    ['a root near its end', rootCheck({ endMs: nowMs + 700 * dayMs, count: 1, isKeyHere: true }, nowMs), false, /it is on this machine/, /mesh root renew/],
+    ['a new root in no recovery file', rootCheck({ endMs: nowMs + 7_000 * dayMs, madeMs: nowMs - dayMs, count: 2, isKeyHere: true, recoveryMs: nowMs - 2 * dayMs }, nowMs), false, /2 roots count; it is on this machine, and in no recovery file/, /mesh recovery export/],
+    ['a new root in a recovery file', rootCheck({ endMs: nowMs + 7_000 * dayMs, madeMs: nowMs - 2 * dayMs, count: 2, isKeyHere: true, recoveryMs: nowMs - dayMs }, nowMs), true, /2 roots count/, /^$/],
     ['an issuer', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 1 }, nowMs), true, /lets others in; 1 issuer has signed the 3 certificates/, /^$/],
     ['the only issuer', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 0 }, nowMs), true, /lets others in/, /mesh recovery export/],
     ['an issuer whose certificate as one ends', issuersCheck({ isIssuer: true, known: 1, members: 3, others: 1, life: { notBeforeMs: nowMs - 1700 * dayMs, notAfterMs: nowMs + 100 * dayMs } }, nowMs), false, /until 2026-04-11 only/, /mesh issuer add/],

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { CertificateChain } from '../../../src/domain/trust.ts';
-import { authorityName, flawOfOwner, meshIdOf, parseLeaf, readCertificate, toPem, verifyChain, verifyIssuer } from '../../../src/trust/certificate.ts';
+import { authorityName, fingerprintOf, flawOfOwner, meshIdOf, parseLeaf, readCertificate, toPem, verifyChain, verifyIssuer } from '../../../src/trust/certificate.ts';
 import { backdatedMs, issuerLifeMs, leafLifeMs, makeIssuer, makeLeaf, makeRoot, rootLifeMs, type Authority } from '../../../src/trust/issue.ts';
 import { generateNodeKey } from '../../../src/trust/node-key.ts';
 
@@ -36,6 +36,7 @@ beforeAll(async () => {
 describe('a leaf', () => {
   test('says who the node is, for 90 days, backdated by one', () => {
     expect(verifyChain(chain, mine.root, nowMs)).toEqual({
+      fingerprint: Buffer.from(fingerprintOf(chain.leaf)).toString('hex'),
       meshId: meshIdOf(readCertificate(mine.root)),
       nodeId: key.nodeId,
       certifiedBy: authorityName(chain.issuer),

@@ -89,6 +89,6 @@ test('one that is not there, a directory, and one of a newer version are told ap
   await expect(readRecoveryFile(join(directory, 'none'), passphrase)).rejects.toMatchObject({ code: 'not_found' });
   await expect(readRecoveryFile(directory, passphrase)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('not a file') });
   const newer = join(directory, 'newer');
-  writeFileSync(newer, text.replace('"beckonRecovery": 1', '"beckonRecovery": 2'));
+  writeFileSync(newer, text.replace('"beckonRecovery": 1', '"beckonRecovery": 3'));
   await expect(readRecoveryFile(newer, passphrase)).rejects.toMatchObject({ code: 'incompatible', hint: expect.stringContaining('update') });
 });

@@ -77,7 +77,7 @@ describe('nothing is believed of', () => {
   test('another mesh: its root is another, and the same words of it are another statement', () => {
     expect(() => open(signRevocation(other.issuer, word))).toThrow(expect.objectContaining(refused));
     // Signed by the right key, for the other mesh.
-    expect(() => open(signRevocation({ ...home.issuer, root: other.mesh.root }, word))).toThrow(expect.objectContaining(refused));
+    expect(() => open(signRevocation({ ...home.issuer, roots: other.mesh.root }, word))).toThrow(expect.objectContaining(refused));
   });
 
   test('a record that was altered anywhere', () => {
@@ -126,10 +126,10 @@ test('of an issuer that is removed its certificate goes along, and who stays of 
 
 test('a node signs only what others would believe, and nothing when it is no issuer', () => {
   const clock = new FakeClock();
-  const seal = createRevocationSeal({ issuer: () => home.issuer, root: () => home.mesh.root, clock });
+  const seal = createRevocationSeal({ issuer: () => home.issuer, roots: () => home.mesh.root, clock });
   expect(seal.open(seal.seal(word) ?? { payload: new Uint8Array(), signature: new Uint8Array() })).toMatchObject(word);
   expect(() => seal.seal({ ...word, revokedAtMs: 0 })).toThrow(expect.objectContaining({ code: 'unavailable', hint: expect.stringContaining('clock') }));
-  expect(createRevocationSeal({ issuer: () => undefined, root: () => home.mesh.root, clock }).seal(word)).toBeUndefined();
+  expect(createRevocationSeal({ issuer: () => undefined, roots: () => home.mesh.root, clock }).seal(word)).toBeUndefined();
   expect([seal.isBy(home.mesh.chain, home.issuer.certificate), seal.isBy(home.mesh.chain, second.certificate)]).toEqual([true, false]);
 });
 

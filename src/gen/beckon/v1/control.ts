@@ -95,11 +95,19 @@ import {
   LeaveMeshResponse,
   ListMembersRequest,
   ListMembersResponse,
+  ListRootsRequest,
+  ListRootsResponse,
   RemovedFrom,
+  RemoveIssuerRequest,
+  RemoveIssuerResponse,
   RemoveMemberRequest,
   RemoveMemberResponse,
   RenameNodeRequest,
   RenameNodeResponse,
+  RenewRootRequest,
+  RenewRootResponse,
+  RetireRootRequest,
+  RetireRootResponse,
 } from "./membership.ts";
 import { ExportRequest, ExportResponse, ReportRequest, ReportResponse, TailRequest, TailResponse } from "./operator.ts";
 import { CheckPolicyRequest, CheckPolicyResponse, ShowPolicyRequest, ShowPolicyResponse } from "./policy.ts";
@@ -2166,6 +2174,43 @@ export const ControlServiceService = {
     responseSerialize: (value: AddIssuerResponse): Buffer => Buffer.from(AddIssuerResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AddIssuerResponse => AddIssuerResponse.decode(value),
   },
+  removeIssuer: {
+    path: "/beckon.v1.ControlService/RemoveIssuer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveIssuerRequest): Buffer => Buffer.from(RemoveIssuerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveIssuerRequest => RemoveIssuerRequest.decode(value),
+    responseSerialize: (value: RemoveIssuerResponse): Buffer =>
+      Buffer.from(RemoveIssuerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RemoveIssuerResponse => RemoveIssuerResponse.decode(value),
+  },
+  listRoots: {
+    path: "/beckon.v1.ControlService/ListRoots" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListRootsRequest): Buffer => Buffer.from(ListRootsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListRootsRequest => ListRootsRequest.decode(value),
+    responseSerialize: (value: ListRootsResponse): Buffer => Buffer.from(ListRootsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListRootsResponse => ListRootsResponse.decode(value),
+  },
+  renewRoot: {
+    path: "/beckon.v1.ControlService/RenewRoot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RenewRootRequest): Buffer => Buffer.from(RenewRootRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RenewRootRequest => RenewRootRequest.decode(value),
+    responseSerialize: (value: RenewRootResponse): Buffer => Buffer.from(RenewRootResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RenewRootResponse => RenewRootResponse.decode(value),
+  },
+  retireRoot: {
+    path: "/beckon.v1.ControlService/RetireRoot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RetireRootRequest): Buffer => Buffer.from(RetireRootRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RetireRootRequest => RetireRootRequest.decode(value),
+    responseSerialize: (value: RetireRootResponse): Buffer => Buffer.from(RetireRootResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RetireRootResponse => RetireRootResponse.decode(value),
+  },
   /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
   exportRecovery: {
     path: "/beckon.v1.ControlService/ExportRecovery" as const,
@@ -2327,6 +2372,10 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   renameNode: handleUnaryCall<RenameNodeRequest, RenameNodeResponse>;
   /** That member lets others in, too. Where the root's key is. */
   addIssuer: handleUnaryCall<AddIssuerRequest, AddIssuerResponse>;
+  removeIssuer: handleUnaryCall<RemoveIssuerRequest, RemoveIssuerResponse>;
+  listRoots: handleUnaryCall<ListRootsRequest, ListRootsResponse>;
+  renewRoot: handleUnaryCall<RenewRootRequest, RenewRootResponse>;
+  retireRoot: handleUnaryCall<RetireRootRequest, RetireRootResponse>;
   /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
   exportRecovery: handleUnaryCall<ExportRecoveryRequest, ExportRecoveryResponse>;
   importRecovery: handleUnaryCall<ImportRecoveryRequest, ImportRecoveryResponse>;
@@ -3036,6 +3085,66 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AddIssuerResponse) => void,
+  ): ClientUnaryCall;
+  removeIssuer(
+    request: RemoveIssuerRequest,
+    callback: (error: ServiceError | null, response: RemoveIssuerResponse) => void,
+  ): ClientUnaryCall;
+  removeIssuer(
+    request: RemoveIssuerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RemoveIssuerResponse) => void,
+  ): ClientUnaryCall;
+  removeIssuer(
+    request: RemoveIssuerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RemoveIssuerResponse) => void,
+  ): ClientUnaryCall;
+  listRoots(
+    request: ListRootsRequest,
+    callback: (error: ServiceError | null, response: ListRootsResponse) => void,
+  ): ClientUnaryCall;
+  listRoots(
+    request: ListRootsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListRootsResponse) => void,
+  ): ClientUnaryCall;
+  listRoots(
+    request: ListRootsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListRootsResponse) => void,
+  ): ClientUnaryCall;
+  renewRoot(
+    request: RenewRootRequest,
+    callback: (error: ServiceError | null, response: RenewRootResponse) => void,
+  ): ClientUnaryCall;
+  renewRoot(
+    request: RenewRootRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RenewRootResponse) => void,
+  ): ClientUnaryCall;
+  renewRoot(
+    request: RenewRootRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RenewRootResponse) => void,
+  ): ClientUnaryCall;
+  retireRoot(
+    request: RetireRootRequest,
+    callback: (error: ServiceError | null, response: RetireRootResponse) => void,
+  ): ClientUnaryCall;
+  retireRoot(
+    request: RetireRootRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RetireRootResponse) => void,
+  ): ClientUnaryCall;
+  retireRoot(
+    request: RetireRootRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RetireRootResponse) => void,
   ): ClientUnaryCall;
   /** The root's key in a file that a passphrase opens, and back: this node becomes an issuer of that mesh. */
   exportRecovery(

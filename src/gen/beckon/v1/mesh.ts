@@ -305,7 +305,11 @@ export interface EventAck {
 export interface Roster {
   members: RosterMember[];
   /** Only from issuers. */
-  rules: AdmitRules | undefined;
+  rules:
+    | AdmitRules
+    | undefined;
+  /** `Authorities`, where there is more than the first root. */
+  authorities: Buffer;
 }
 
 export interface RosterMember {
@@ -2418,7 +2422,7 @@ export const EventAck: MessageFns<EventAck> = {
 };
 
 function createBaseRoster(): Roster {
-  return { members: [], rules: undefined };
+  return { members: [], rules: undefined, authorities: Buffer.alloc(0) };
 }
 
 export const Roster: MessageFns<Roster> = {
@@ -2428,6 +2432,9 @@ export const Roster: MessageFns<Roster> = {
     }
     if (message.rules !== undefined) {
       AdmitRules.encode(message.rules, writer.uint32(162).fork()).join();
+    }
+    if (message.authorities.length !== 0) {
+      writer.uint32(2082).bytes(message.authorities);
     }
     return writer;
   },
@@ -2459,6 +2466,14 @@ export const Roster: MessageFns<Roster> = {
             }
 
             message.rules = AdmitRules.decode(reader, reader.uint32());
+            continue;
+          }
+          case 260: {
+            if (tag !== 2082) {
+              break;
+            }
+
+            message.authorities = Buffer.from(reader.bytes());
             continue;
           }
         }

@@ -289,6 +289,8 @@ export interface RegistryHead {
   /** Where the node listens for sessions and for gossip, host:port. */
   addresses: string[];
   gossipAddresses: string[];
+  /** Of a node that lets others in: `Authorities`, as nodes pass on that do not know of them. */
+  authorities: Buffer;
 }
 
 /** Payload bytes exactly as their owner signed them. The signature covers a domain string, the mesh id and the payload. */
@@ -982,7 +984,16 @@ export const Registration_LabelsEntry: MessageFns<Registration_LabelsEntry> = {
 };
 
 function createBaseRegistryHead(): RegistryHead {
-  return { nodeId: "", epoch: 0, version: 0, count: 0, rootHash: "", addresses: [], gossipAddresses: [] };
+  return {
+    nodeId: "",
+    epoch: 0,
+    version: 0,
+    count: 0,
+    rootHash: "",
+    addresses: [],
+    gossipAddresses: [],
+    authorities: Buffer.alloc(0),
+  };
 }
 
 export const RegistryHead: MessageFns<RegistryHead> = {
@@ -1007,6 +1018,9 @@ export const RegistryHead: MessageFns<RegistryHead> = {
     }
     for (const v of message.gossipAddresses) {
       writer.uint32(58).string(v!);
+    }
+    if (message.authorities.length !== 0) {
+      writer.uint32(2082).bytes(message.authorities);
     }
     return writer;
   },
@@ -1078,6 +1092,14 @@ export const RegistryHead: MessageFns<RegistryHead> = {
             }
 
             message.gossipAddresses.push(reader.string());
+            continue;
+          }
+          case 260: {
+            if (tag !== 2082) {
+              break;
+            }
+
+            message.authorities = Buffer.from(reader.bytes());
             continue;
           }
         }
