@@ -9,7 +9,6 @@ import { rolledBackWords } from '../broker/rollback.ts';
 import { ControlServer } from '../control/server.ts';
 import { createProjectProbe } from '../discovery/project.ts';
 import { readSeeds, SeedSource } from '../discovery/seeds.ts';
-import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { nameFrom, parseName } from '../domain/address.ts';
 import type { Act } from '../domain/audit.ts';
 import { formatHostPort } from '../domain/host-port.ts';
@@ -27,12 +26,13 @@ import { openStore } from '../store/open.ts';
 import { auditKeyOf } from '../trust/audit-key.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
+import { addressesWhenUp } from './addresses-when-up.ts';
 import { AtRest } from './at-rest.ts';
 import { AuditAnchor } from './audit-anchor.ts';
 import { CertificateEnds } from './certificate-ends.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
-import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
+import { listenAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
 import { LivePolicy } from './live-policy.ts';
@@ -395,11 +395,4 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       await policy?.reload();
     },
   };
-}
-
-/** Where this node will listen when it is up, as far as that is known now. */
-async function addressesWhenUp(fixed: readonly HostPort[] | undefined, tailnet: Tailnet | undefined): Promise<readonly HostPort[]> {
-  if (fixed !== undefined) return reachableAddresses(fixed.filter((each) => each.port !== 0));
-  const { reachable, bind } = planListening(await viewNow(tailnet));
-  return reachable ?? bind;
 }

@@ -35,7 +35,7 @@ export interface AuditRow {
   who:
     | AuditWho
     | undefined;
-  /** Which way it came: inside, socket, session, entrance, network. */
+  /** Which way it came: inside, start, socket, session, entrance, network. */
   via: string;
   /** host:port, where there is one. */
   address: string;
