@@ -142,7 +142,7 @@ export class Broker implements BrokerApi, Startable {
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
-      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, traces, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
+      ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, traces, log, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
       onDoubt: (address) => this.#agents.doubt(address),
       ...{ wishes: parts.wishes, notifier: parts.notifier, measures: parts.measures },
