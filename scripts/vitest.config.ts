@@ -37,6 +37,7 @@ export default defineConfig({
       project('integration', 30_000),
       project('system', 90_000),
       project('agents', 120_000, { serial: true }),
+      project('attack', 60_000),
       project('slow', 180_000, { include: [slow, 'test/chaos/**/*.test.ts'], exclude: [] }),
     ],
   },

@@ -15,6 +15,8 @@ import { someHlc } from './session-fixture.ts';
 export class HandMade implements Disposable {
   readonly frames: NonNullable<ControlFrame['frame']>[] = [];
   isOver = false;
+  /** Why it is, in the words of the transport. */
+  fault: string | undefined;
   readonly #client: InstanceType<typeof RawClient>;
   readonly control: ClientDuplexStream<Buffer, Buffer>;
 
@@ -33,7 +35,10 @@ export class HandMade implements Disposable {
 
   open(method: 'control' | 'data'): ClientDuplexStream<Buffer, Buffer> {
     const call = (this.#client[method] as () => ClientDuplexStream<Buffer, Buffer>).call(this.#client);
-    call.on('error', () => (this.isOver = true));
+    call.on('error', ({ message }) => {
+      this.fault ??= message;
+      this.isOver = true;
+    });
     return call;
   }
 

@@ -1,0 +1,139 @@
+/** Two real nodes of one person's mesh, one of which is attacked while the other goes on calling it; and the keys of an attacker. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { connect } from '../../src/client/connect.ts';
+import type { NodeClient } from '../../src/client/types.ts';
+import type { FlightId, NodeId } from '../../src/domain/ids.ts';
+import { createPrivateKey } from 'node:crypto';
+import { issuerKeyPath, meshIdentityOf, openIssuer } from '../../src/trust/mesh-authority.ts';
+import type { Issuer } from '../../src/trust/mesh-authority.ts';
+import { meshIdOf, readCertificate } from '../../src/trust/certificate.ts';
+import type { Authority } from '../../src/trust/issue.ts';
+import { nodeKeyOf } from '../../src/trust/node-key.ts';
+import { Cluster, freePort } from './cluster.ts';
+import { FalseMember } from './false-member.ts';
+import { withMetrics } from './attack.ts';
+import type { Victim } from './attack.ts';
+import type { TestNode } from './node-process.ts';
+import { waitFor } from './wait-for.ts';
+
+const task = 'what a friend asks of the victim';
+
+export class AttackedMesh implements AsyncDisposable {
+  readonly cluster: Cluster;
+  /** It made the mesh, lets others in, and has `@echo@victim#main`. */
+  readonly victim: TestNode;
+  /** Of the same person; a member that does as it should. */
+  readonly friend: TestNode;
+  readonly victimId: NodeId;
+  readonly friendId: NodeId;
+  readonly echo: string;
+  readonly #clients = new Map<TestNode, NodeClient>();
+
+  private constructor(cluster: Cluster, victim: TestNode, friend: TestNode, ids: readonly [NodeId, NodeId], echo: string) {
+    this.cluster = cluster;
+    this.victim = victim;
+    this.friend = friend;
+    [this.victimId, this.friendId] = ids;
+    this.echo = echo;
+  }
+
+  static async start(): Promise<AttackedMesh> {
+    const cluster = await Cluster.create();
+    try {
+      const [victim, friend] = [await cluster.node('victim'), await cluster.node('friend')];
+      withMetrics(victim, await freePort());
+      await cluster.join([victim, friend]);
+      const echo = await victim.addAgent('echo', ['cat']);
+      const id = async (node: TestNode): Promise<NodeId> => ((await node.json(['status']))['node'] as { id: NodeId }).id;
+      const mesh = new AttackedMesh(cluster, victim, friend, [await id(victim), await id(friend)], echo);
+      const client = await mesh.client(friend);
+      await waitFor('the friend to know the agent', async () => (await client.listAgents({}, { limit: 100 })).items.some((each) => each.registration.address === echo));
+      return mesh;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Served by the network: a friend's call of its agent comes back. */
+  readonly attacked = (): Victim => ({ node: this.victim, serves: () => this.call(this.friend, this.echo) });
+
+  /** As the user of that node has it: no process of its own. */
+  async client(node: TestNode): Promise<NodeClient> {
+    const known = this.#clients.get(node) ?? (await connect({ socketPath: node.socketPath }));
+    this.#clients.set(node, known);
+    return known;
+  }
+
+  /** @throws unless it completes with what it was given */
+  async call(from: TestNode, address: string): Promise<void> {
+    for await (const update of (await this.client(from)).invoke(request(address, task))) {
+      if (update.type !== 'finished') continue;
+      const output = new TextDecoder().decode(update.output);
+      if (update.flight.state !== 'completed' || output !== task) throw new Error(`the call ended ${update.flight.state}: ${JSON.stringify(update.flight.error)} ${output.slice(0, 100)}`);
+      return;
+    }
+    throw new Error('the call had no end');
+  }
+
+  /** Accepted, and left to itself. */
+  async begin(from: TestNode, address: string, text = task): Promise<FlightId> {
+    for await (const update of (await this.client(from)).invoke({ ...request(address, text), detach: true })) if (update.type === 'accepted') return update.flightId;
+    throw new Error('nothing was accepted');
+  }
+
+  async becomes(node: TestNode, flight: FlightId, state: string): Promise<void> {
+    const client = await this.client(node);
+    await waitFor(`${flight} to be ${state}`, async () => (await client.getFlight(flight)).flight.state === state, { timeoutMs: 10_000 });
+  }
+
+  /** The agents that it knows, by address. */
+  async agentsAt(node: TestNode): Promise<readonly string[]> {
+    return (await (await this.client(node)).listAgents({}, { limit: 1000 })).items.map((each) => each.registration.address);
+  }
+
+  /** A node's own key and certificate, as whoever copied its disk has them. */
+  copyOf(node: TestNode): FalseMember {
+    const { leaf, issuer, root, mesh_name: name } = this.#membership(node);
+    const key = nodeKeyOf(createPrivateKey(readFileSync(join(node.home, 'trust', 'node.key'))));
+    const chain = { leaf, issuer };
+    return new FalseMember({ key, chain, root, identity: meshIdentityOf(key, { name, root, chain }) });
+  }
+
+  /** The key that lets nodes in, for certificates that nobody honest would make. */
+  authority(): Authority & { readonly root: Uint8Array } {
+    const { issuer, root } = this.#membership(this.victim);
+    const path = issuerKeyPath(join(this.victim.home, 'trust'), meshIdOf(readCertificate(root)));
+    return { certificate: issuer, key: createPrivateKey(readFileSync(path)), root };
+  }
+
+  async issuer(): Promise<Issuer> {
+    const { issuer, root } = this.#membership(this.victim);
+    const opened = await openIssuer(join(this.victim.home, 'trust'), root, issuer);
+    if (opened === undefined) throw new Error('the victim is no issuer');
+    return opened;
+  }
+
+  #membership(node: TestNode): { leaf: Uint8Array; issuer: Uint8Array; root: Uint8Array; mesh_name: string } {
+    const db = new Database(node.databasePath, { readonly: true, timeout: 5000 });
+    try {
+      const row = db.prepare<[], { leaf: Buffer; issuer: Buffer; root: Buffer; mesh_name: string }>('SELECT leaf, issuer, root, mesh_name FROM mesh').get();
+      if (row === undefined) throw new Error(`${node.name} is in no mesh`);
+      return row;
+    } finally {
+      db.close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients.values()) client.close();
+    await this.cluster[Symbol.asyncDispose]();
+  }
+}
+
+function request(address: string, text: string): Parameters<NodeClient['invoke']>[0] {
+  const selector = { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
+  return { selector, task: { text: new TextEncoder().encode(text), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false };
+}
