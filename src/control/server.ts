@@ -15,6 +15,7 @@ import { controlHandlers } from './handlers.ts';
 import { TaskRoom } from '../rpc/task-room.ts';
 import { largeTasks } from './large-tasks.ts';
 import { serveService } from './serve.ts';
+import { tellingOf } from './refused-callers.ts';
 import { claimSocketPath, removeSocket } from './socket-path.ts';
 
 /** A task of 16 MiB and all that goes with it. */
@@ -58,7 +59,7 @@ export class ControlServer implements Startable {
       interceptors: [largeTasks(new TaskRoom(), maxMessageBytes)],
     });
     const edge: Edge<LocalCaller> = {
-      authenticate: authenticate(uid, api),
+      authenticate: tellingOf({ clock: this.#parts.clock, log }, authenticate(uid, api)),
       onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
     };
     server.addService({ ...ControlServiceService, serve: serveService }, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));

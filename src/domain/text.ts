@@ -92,6 +92,11 @@ function visible(character: string): string {
   return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
 }
 
+/** A JSON document, without line breaks between its parts, that means the same and drives no terminal: what `neutralise` would show is escaped. */
+export function harmlessJson(json: string): string {
+  return json.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** Foreign text in double quotes for a message: one line, harmless, at most `longest` characters. */
 export function quoted(text: string, longest = 60): string {
   const characters = Array.from(text.slice(0, 2 * longest + 2));
