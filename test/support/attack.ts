@@ -22,8 +22,13 @@ export interface Victim {
   readonly serves: () => Promise<void>;
 }
 
-/** `cut`: the connection was ended without a word. `silence`: nothing was said, and what came after it was answered. */
-export type Verdict = ErrorCode | 'cut' | 'silence';
+/**
+ * `cut`: the connection was ended without a word. `silence`: nothing was said, and what came after it was answered. `harmless`: it
+ * was taken as what it is, and had nothing of the effect that it was made for, which the case itself looks at.
+ */
+export type Verdict = ErrorCode | 'cut' | 'silence' | 'harmless';
+
+export const harmless: Told = { code: 'harmless' };
 
 /** What the attacker was told. */
 export interface Told {
@@ -60,9 +65,10 @@ export interface Attack<Ready> {
   readonly refused: { readonly code: Verdict | readonly Verdict[]; readonly words?: RegExp };
   /**
    * The one line of the log that says so, at least at `warn`; of a flood as many as `most`. Or a counter that the node tells
-   * its metrics by, `name{label="value"}`, which has to move by at least one: for what honest nodes do, too.
+   * its metrics by, `name{label="value"}`, which has to move by at least one: for what honest nodes do, too. Or why no line is due:
+   * then there is none.
    */
-  readonly logged: { readonly line: RegExp; readonly most?: number } | { readonly counter: string };
+  readonly logged: { readonly line: RegExp; readonly most?: number } | { readonly counter: string } | { readonly none: string };
   /** Other lines at `warn` or `error` that belong to it. None when left out. */
   readonly besides?: RegExp;
   readonly stores?: readonly Stored[];
@@ -195,6 +201,7 @@ export class LogSince {
 /** @returns what is shown of it */
 async function theLine<Ready>(node: TestNode, its: Attack<Ready>, log: LogSince, counted: number): Promise<string> {
   const { logged } = its;
+  if ('none' in logged) return `none is due, ${logged.none}`;
   if ('counter' in logged) {
     const now = await waitFor(`${logged.counter} to move`, async () => {
       const value = await counterOf(node, logged.counter);
