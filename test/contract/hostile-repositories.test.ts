@@ -1,6 +1,6 @@
 /** Repositories as an enemy may have made them, on real git: looking at one runs nothing of it, waits for nothing, believes nothing of others. */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createSystemClock } from '../../src/app/system-clock.ts';
@@ -10,30 +10,14 @@ import { createProjectFinder } from '../../src/discovery/projects.ts';
 import { checkouts } from '../../src/harness/worktree/checkouts.ts';
 import { loginState } from '../../src/harness/acp/login.ts';
 import { gitPath, GitRepository } from '../support/git-repository.ts';
+import { fetchingBy, program } from '../support/hostile-repository.ts';
 import { agentIn, fresh, place } from './worktree-fixture.ts';
-
-/** Its commit is not there, and its settings say which program is to fetch it. */
-function lazily(repository: GitRepository, proof: string): void {
-  rmSync(join(repository.path, '.git', 'objects'), { recursive: true });
-  mkdirSync(join(repository.path, '.git', 'objects', 'pack'), { recursive: true });
-  const settings = [
-    '[core]', 'repositoryformatversion = 1', `sshCommand = touch ${proof}; false`, `fsmonitor = touch ${proof}; false`,
-    '[extensions]', 'partialClone = origin', '[protocol "ext"]', 'allow = always',
-    '[remote "origin"]', 'url = ssh://nowhere/x', 'promisor = true', 'partialclonefilter = blob:none',
-  ];
-  appendFileSync(join(repository.path, '.git', 'config'), `${settings.join('\n')}\n`);
-}
-
-function program(path: string, text: string): void {
-  writeFileSync(path, text);
-  chmodSync(path, 0o755);
-}
 
 describe('whether a worktree could be made for an agent', () => {
   test('is found out without fetching what the repository lacks by a program that it names', async () => {
     const { home, repository, worktrees } = place();
     const proof = join(home, 'proof');
-    lazily(repository, proof);
+    fetchingBy(repository, proof);
     expect(await worktrees.check(agentIn(repository.path))).toMatchObject({ available: false });
     expect(existsSync(proof)).toBe(false);
     // The attack is one.
@@ -46,7 +30,7 @@ describe('whether a worktree could be made for an agent', () => {
     const [proof, bin] = [join(home, 'proof'), join(home, 'bin')];
     mkdirSync(bin);
     program(join(bin, 'git'), `#!/bin/sh\ntouch ${proof}\n`);
-    if (name === 'GIT_SSH_COMMAND') lazily(repository, proof);
+    if (name === 'GIT_SSH_COMMAND') fetchingBy(repository, proof);
     const value = name === 'PATH' ? bin : name === 'GIT_TRACE2' ? proof : `touch ${proof}; false`;
     const { available } = await worktrees.check(agentIn(repository.path, { env: [`${name}=${value}`] }));
     expect([available, existsSync(proof)]).toEqual([name !== 'GIT_SSH_COMMAND', false]);
