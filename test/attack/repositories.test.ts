@@ -164,7 +164,7 @@ attack('names of files that lead elsewhere, or are options, control characters a
   victim,
   arrange: () => machine.add('lister', ['/bin/sh', '-c', 'cd "$BECKON_FILES" && ls -A1b && ls -A | wc -l && pwd']),
   act: async (address) => {
-    const names = ['../../escaped', '/etc/passwd', '..', '.', 'a\0b', '-rf', '--help', '\u001b[2J', 'a\nb', 'x'.repeat(5000), 'A.txt', 'a.txt', 'C:\\windows\\x', '$(touch pwned)', '.bashrc'];
+    const names = ['../../escaped', '/etc/passwd', '..', '.', 'a\0b', '-rf', '--help', '\u001b[2J', 'a\nb', 'x'.repeat(1000), 'A.txt', 'a.txt', 'C:\\windows\\x', '$(touch pwned)', '.bashrc'];
     const files = names.map((name) => ({ name, bytes: new Uint8Array([1]) }));
     const { state, output } = await machine.ask(address, '', { task: { text: new Uint8Array(), files } });
     const lines = output.trim().split('\n');

@@ -79,6 +79,8 @@ export interface Attack<Ready> {
   /** In the list at the end: what the case showed. */
   readonly shows: string;
   readonly timeoutMs?: number;
+  /** Why it can't be tried here. */
+  readonly skip?: string | undefined;
 }
 
 /** What a reporter gets of each case. */
@@ -102,7 +104,7 @@ const servesWithinMs = 10_000;
 const loggedWithinMs = 5_000;
 
 export function attack<Ready = undefined>(name: string, its: Attack<Ready>): void {
-  test(`${name}`, async ({ task }) => {
+  test.skipIf(its.skip !== undefined)(its.skip === undefined ? name : `${name} (${its.skip})`, async ({ task }) => {
     const { node, serves } = its.victim();
     const ready = (await its.arrange?.()) as Ready;
     const before = await restingContents(node.databasePath);
