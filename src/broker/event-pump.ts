@@ -3,6 +3,7 @@
  * over the flights that have some, never more than a window ahead of what the origin has stored. A slow origin costs
  * disk here, not memory, and holds up nobody's agent.
  */
+import { denied } from '../domain/errors.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
 import type { FlightId, InvocationId } from '../domain/ids.ts';
 import type { EventAck } from '../domain/messages.ts';
@@ -158,6 +159,7 @@ export class EventPump {
     void this.#pump().catch((error: unknown) => this.#parts.log.error({ ...peerFields(this.#link.peer), err: error }, 'sending events stopped'));
   }
 
+  /** @throws BrokerError `denied` for the word of another than its origin */
   acknowledged(ack: EventAck): void {
     if (ack.unknown || ack.seq >= (this.#resuming.get(ack.invocationId) ?? Number.POSITIVE_INFINITY)) {
       this.#resuming.delete(ack.invocationId);
@@ -171,7 +173,8 @@ export class EventPump {
     }
     const flight = this.#parts.store.read.flight(flightOfInvocation(ack.invocationId));
     const originNodeId = this.#link.peer.nodeId;
-    if (flight === undefined || flight.originNodeId !== originNodeId) return;
+    if (flight === undefined) return;
+    if (flight.originNodeId !== originNodeId) throw denied(`${ack.invocationId} is not for this node to acknowledge`);
     const seq = ack.unknown ? flight.lastSeq : Math.min(ack.seq, flight.lastSeq);
     const isDone = flight.finishedAtMs !== undefined && seq >= flight.lastSeq;
     if (cursor !== undefined) this.#release(cursor, seq);

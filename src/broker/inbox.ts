@@ -11,7 +11,6 @@ import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation, sessionOfInvocation } from '../domain/ids.ts';
 import type { InvocationId, NodeId } from '../domain/ids.ts';
 import type { Invocation, Work } from '../domain/invocation.ts';
-import { peerFields } from '../domain/log-fields.ts';
 import type { Cancel, EventAck, Forward, Sync, SyncReply } from '../domain/messages.ts';
 import type { Link } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -21,6 +20,7 @@ import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Claim } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
+import { Complaints } from './complaints.ts';
 import { EventPump } from './event-pump.ts';
 import type { FlightTraces } from './flight-traces.ts';
 import type { BrokerMeasures } from './measures.ts';
@@ -30,8 +30,6 @@ import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 import type { Sessions } from './sessions.ts';
 import { agentGone } from './verdicts.ts';
-
-const complainEveryMs = 60_000;
 
 export interface InboxParts {
   readonly store: Store;
@@ -54,10 +52,11 @@ export interface InboxParts {
 export class Inbox {
   readonly #parts: InboxParts;
   readonly #pumps = new Map<Link, EventPump>();
-  #overloadToldMs = Number.NEGATIVE_INFINITY;
+  readonly #complaints: Complaints;
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
+    this.#complaints = new Complaints(parts.clock, parts.log);
   }
 
   linkUp(link: Link): void {
@@ -165,11 +164,14 @@ export class Inbox {
     const pump = this.#pumps.get(link);
     const behind: { flight: Flight; originSeq: number }[] = [];
     const lost: InvocationId[] = [];
+    let foreign: InvocationId | undefined;
     for (const { invocationId, lastSeq, receipted } of message.items) {
       const flight = this.#parts.store.read.flight(flightOfInvocation(invocationId));
       if (flight === undefined || flight.originNodeId !== link.peer.nodeId || flight.ownerNodeId !== this.#parts.self.nodeId) {
         items.push({ invocationId, state: 'unknown', run: 0, lastSeq: 0 });
-        if (receipted) lost.push(invocationId);
+        // One that is known from another node was never this peer's to have a receipt of.
+        if (flight !== undefined) foreign ??= invocationId;
+        else if (receipted) lost.push(invocationId);
         continue;
       }
       items.push({ invocationId, state: flight.state, run: flight.run, lastSeq: flight.lastSeq });
@@ -182,6 +184,7 @@ export class Inbox {
     const rollback = this.#parts.rollback();
     if (lost[0] !== undefined) await rollback.suspect(link, `${link.peer.name} has this node's receipt of ${lost[0]}, and this store knows nothing of it`);
     for (const { flight, originSeq } of behind) await rollback.isBehind(link, flight, originSeq);
+    if (foreign !== undefined) throw denied(`${foreign} is not for this node to ask about`);
   }
 
   eventAck(link: Link, message: EventAck): void {
@@ -225,17 +228,10 @@ export class Inbox {
     return flaw === undefined ? undefined : { reason: 'peer_rejected', error: flaw };
   }
 
-  /** A flood is refused by the thousand: one line a minute tells it. */
-  #isWorthALine(reason: FailureReason): boolean {
-    const now = this.#parts.clock.monotonic();
-    if (reason === 'overload' && now - this.#overloadToldMs < complainEveryMs) return false;
-    if (reason === 'overload') this.#overloadToldMs = now;
-    return true;
-  }
-
   #reject(link: Link, invocationId: InvocationId, reason: FailureReason, error: BrokerError): void {
     this.#parts.measures?.forwards.add(reason);
-    if (this.#isWorthALine(reason)) this.#parts.log.warn({ ...peerFields(link.peer), invocationId, reason, code: error.code }, 'an invocation was refused');
+    // A flood is refused by the thousand.
+    this.#complaints.tell({ peer: link.peer, kind: reason, fields: { invocationId, reason, code: error.code }, message: 'an invocation was refused' });
     link.send({ type: 'reject', invocationId, reason, error: error.toInfo(), hlc: this.#parts.chronicler.stamp().hlc });
   }
 }

@@ -1,5 +1,7 @@
 /** Hands what arrives on a link to the part that answers for it. */
 import { denied, toBrokerError } from '../domain/errors.ts';
+import type { ErrorCode } from '../domain/errors.ts';
+import { decodeHlc, maxAheadMs } from '../domain/hlc.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { LogFields } from '../domain/log-fields.ts';
@@ -10,6 +12,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import type { Appointing } from './appointing.ts';
 import type { Chronicler } from './chronicler.ts';
+import { Complaints } from './complaints.ts';
 import type { FlightWork } from './flight-work.ts';
 import type { Inbox } from './inbox.ts';
 import type { Inspection } from './inspection.ts';
@@ -52,12 +55,19 @@ export interface LinksParts {
   readonly log: Log;
 }
 
+/** Two who answer at once, one that was pruned meanwhile: honest peers come to that, too. */
+const harmless: ReadonlySet<ErrorCode> = new Set(['conflict', 'not_found']);
+/** Of questions, for its peer to hear and its owner to know. */
+const telling: ReadonlySet<ErrorCode> = new Set(['denied', 'unauthenticated']);
+
 export class Links implements LinkHandler {
   readonly #parts: LinksParts;
   readonly #working = new Set<Promise<void>>();
+  readonly #complaints: Complaints;
 
   constructor(parts: LinksParts) {
     this.#parts = parts;
+    this.#complaints = new Complaints(parts.clock, parts.log);
   }
 
   onUp(link: Link): void {
@@ -77,15 +87,29 @@ export class Links implements LinkHandler {
   async onMessage(link: Link, message: PeerMessage): Promise<void> {
     // Its link is being cut.
     if (this.#parts.removal.isRemoved(link.peer.nodeId)) return;
+    this.#lookAtClock(link, message);
     try {
       await this.#dispatch(link, message);
     } catch (error) {
       const known = toBrokerError(error);
-      this.#parts.log.warn({ ...peerFields(link.peer), frame: message.type, code: known.code, err: known }, 'a message of a peer was not taken');
+      this.#complaints.tell({
+        ...{ peer: link.peer, kind: `${message.type} ${known.code}`, level: harmless.has(known.code) ? 'info' : 'warn' },
+        ...{ fields: { frame: message.type, code: known.code, err: known }, message: 'a message of a peer was not taken' },
+      });
     }
   }
 
-  onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
+  async onQuery(link: Link, query: CoreQuery): Promise<PeerAnswer> {
+    try {
+      return await this.#answer(link, query);
+    } catch (error) {
+      const { code, message } = toBrokerError(error);
+      if (telling.has(code)) this.#complaints.tell({ peer: link.peer, kind: `${query.type} ${code}`, level: 'info', fields: { frame: query.type, code, why: message }, message: 'a question of a peer was refused' });
+      throw error;
+    }
+  }
+
+  #answer(link: Link, query: CoreQuery): Promise<PeerAnswer> {
     const { work, relay, renaming, renewals, appointing, leaving, removal, registry, inspection, operator } = this.#parts;
     if (removal.isRemoved(link.peer.nodeId)) return Promise.reject(denied(`${link.peer.name} was removed from the mesh`));
     switch (query.type) {
@@ -154,6 +178,13 @@ export class Links implements LinkHandler {
   /** Resolves when what links have set off is done. */
   async settled(): Promise<void> {
     while (this.#working.size > 0) await Promise.all(this.#working);
+  }
+
+  /** What it says of time is not taken over then, wherever it stands. */
+  #lookAtClock({ peer }: Link, message: PeerMessage): void {
+    const hlc = 'hlc' in message ? message.hlc : message.type === 'flight_events' ? message.events.at(-1)?.hlc : undefined;
+    if (hlc === undefined || decodeHlc(hlc).ms - this.#parts.clock.now() <= maxAheadMs) return;
+    this.#complaints.tell({ peer, kind: 'clock', message: 'the clock of a peer is far ahead of this node’s: it is not followed' });
   }
 
   async #dispatch(link: Link, message: PeerMessage): Promise<void> {

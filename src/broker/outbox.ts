@@ -17,6 +17,7 @@ import type { Feed } from './feed.ts';
 import type { FlightTraces } from './flight-traces.ts';
 import { taskBytes } from '../domain/invocation.ts';
 import type { Work } from '../domain/invocation.ts';
+import { flightOfOwner } from './spoken-of.ts';
 import { storedWork } from './stored-work.ts';
 import { Window } from './window.ts';
 
@@ -144,18 +145,17 @@ export class Outbox {
   }
 
   async receipt(link: Link, message: Receipt): Promise<void> {
-    this.#received(link, message.invocationId);
     const flight = await this.#parts.store.write.receipt({
       stamp: this.#parts.chronicler.stampAfter(message.hlc),
       invocationId: message.invocationId,
       fromNodeId: link.peer.nodeId,
       receivedAtMs: message.receivedAtMs,
     });
+    this.#received(link, message.invocationId);
     if (flight !== undefined) this.#changed(flight);
   }
 
   async reject(link: Link, message: Reject): Promise<void> {
-    this.#received(link, message.invocationId);
     const flight = await this.#parts.store.write.reject({
       stamp: this.#parts.chronicler.stampAfter(message.hlc),
       invocationId: message.invocationId,
@@ -163,6 +163,7 @@ export class Outbox {
       reason: message.reason,
       error: message.error,
     });
+    this.#received(link, message.invocationId);
     if (flight !== undefined) this.#changed(flight);
   }
 
@@ -203,6 +204,7 @@ export class Outbox {
     if (side === undefined) return;
     for (const owner of message.items) {
       const origin = side.asked.get(owner.invocationId);
+      if (origin === undefined) flightOfOwner(this.#parts.store, link, owner.invocationId);
       if (origin === undefined) continue;
       side.asked.delete(owner.invocationId);
       side.window.remove(owner.invocationId);
@@ -217,9 +219,9 @@ export class Outbox {
 
   /** The owner never had it and never will: the cancel is confirmed. */
   async cancelledUnknown(link: Link, message: CancelledUnknown): Promise<void> {
-    const flight = this.#parts.store.read.flight(flightOfInvocation(message.invocationId));
-    if (flight?.ownerNodeId === link.peer.nodeId) this.#givenUp.delete(message.invocationId);
-    if (flight === undefined || flight.ownerNodeId !== link.peer.nodeId || flight.cancelRequestedAtMs === undefined) return;
+    const flight = flightOfOwner(this.#parts.store, link, message.invocationId);
+    if (flight !== undefined) this.#givenUp.delete(message.invocationId);
+    if (flight?.cancelRequestedAtMs === undefined) return;
     this.#received(link, message.invocationId);
     // It had it once, and its store was put back: nobody knows what became of it.
     if (flight.receivedAtMs !== undefined) return this.#ownerForgot(link, message.invocationId);

@@ -77,7 +77,7 @@ export class Replies {
     for (const link of this.#parts.mesh().links()) this.linkUp(link);
   }
 
-  /** At the owner. */
+  /** At the owner. @throws BrokerError why it was not taken, which the other side was told */
   async received(link: Link, { invocationId, request, reply, by, hlc }: GivenReply): Promise<void> {
     const stamp = this.#parts.chronicler.stampAfter(hlc);
     const said = `${by} on ${link.peer.name}`;
@@ -88,8 +88,8 @@ export class Replies {
     } catch (error) {
       const known = toBrokerError(error);
       // A store that fails for now has said nothing: the other side goes on asking.
-      if (known.code === 'unavailable' || known.code === 'internal') throw known;
-      link.send({ type: 'reply_outcome', invocationId, request, error: known.toInfo(), hlc: stamp.hlc });
+      if (known.code !== 'unavailable' && known.code !== 'internal') link.send({ type: 'reply_outcome', invocationId, request, error: known.toInfo(), hlc: stamp.hlc });
+      throw known;
     }
   }
 

@@ -14,6 +14,7 @@ import { toBrokerError } from '../domain/errors.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Chronicler } from './chronicler.ts';
+import { Complaints } from './complaints.ts';
 import type { RegistrySpread } from './registry-spread.ts';
 import type { RegistryState, Revocations } from './registry-state.ts';
 import type { Self } from './self.ts';
@@ -65,11 +66,13 @@ interface Slice {
 
 export class Roster {
   readonly #parts: RosterParts;
+  readonly #complaints: Complaints;
   /** One after the other, so that no older word is stored after a newer one. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RosterParts) {
     this.#parts = parts;
+    this.#complaints = new Complaints(parts.clock, parts.log);
   }
 
   /** A newcomer may be unknown to whom it links with; all others are found by comparing what both know. */
@@ -121,14 +124,14 @@ export class Roster {
 
   /** Each in its node's own words: whoever passes them on is not believed. */
   async #departures(records: readonly SignedRecord[], from: NodeId): Promise<number> {
-    const { store, seal, self, log } = this.#parts;
+    const { store, seal, self } = this.#parts;
     const keyOf = (nodeId: NodeId): Uint8Array | undefined => (store.read.member(nodeId) === undefined ? undefined : publicKeyOfNodeId(nodeId));
     const known = records.flatMap((record) => {
       try {
         const departure = seal.openDeparture(record, keyOf);
         return departure.nodeId === self.nodeId || this.#isKnown(departure, record) ? [] : [{ departure, record }];
       } catch (error) {
-        log.debug({ peerId: from, why: toBrokerError(error).message }, 'a departure was not believed');
+        this.#disbelieved(from, 'departure', error);
         return [];
       }
     });
@@ -141,7 +144,7 @@ export class Roster {
   }
 
   async #revocations(entries: readonly RegistryEntry[], from: NodeId): Promise<number> {
-    const { revocations, spread, log } = this.#parts;
+    const { revocations, spread } = this.#parts;
     let fresh = 0;
     for (const { revocation } of entries) {
       if (revocation === undefined || revocations === undefined) continue;
@@ -150,7 +153,7 @@ export class Roster {
         fresh += 1;
         spread.tell({ type: 'registry_entry', entry: { revocation } }, from);
       } catch (error) {
-        log.debug({ peerId: from, why: toBrokerError(error).message }, 'a revocation was not believed');
+        this.#disbelieved(from, 'revocation', error);
       }
     }
     return fresh;
@@ -271,8 +274,15 @@ export class Roster {
     try {
       return this.#parts.recognise(chain);
     } catch (error) {
-      this.#parts.log.debug({ peerId: from, why: toBrokerError(error).message }, 'a member in a roster was not believed');
+      this.#disbelieved(from, 'member', error);
       return undefined;
     }
+  }
+
+  /** Of a member two honest nodes may think differently, for a while: one has not heard of a removal yet. */
+  #disbelieved(from: NodeId, what: 'departure' | 'revocation' | 'member', error: unknown): void {
+    const { code, message } = toBrokerError(error);
+    const peer = { nodeId: from, name: this.#parts.store.read.member(from)?.name ?? from };
+    this.#complaints.tell({ peer, kind: what, level: what === 'member' ? 'info' : 'warn', fields: { code, why: message }, message: `a ${what} that a peer told of was not believed` });
   }
 }

@@ -64,7 +64,7 @@ export interface Attack<Ready> {
   /** What every answer has to be. */
   readonly refused: { readonly code: Verdict | readonly Verdict[]; readonly words?: RegExp };
   /**
-   * The one line of the log that says so, at least at `warn`; of a flood as many as `most`. Or a counter that the node tells
+   * The one line of the log that says so, at `info` or above; of a flood as many as `most`. Or a counter that the node tells
    * its metrics by, `name{label="value"}`, which has to move by at least one: for what honest nodes do, too. Or why no line is due:
    * then there is none.
    */
@@ -191,12 +191,12 @@ export class LogSince {
     this.#from = Buffer.byteLength(node.log);
   }
 
-  /** At `warn` and above. */
+  /** At `info` and above. */
   lines(): Line[] {
     const log = Buffer.from(this.#node.log);
     if (log.length < this.#from) throw new Error('the log was filled until it was put aside');
     const lines = log.subarray(this.#from).toString().split('\n').filter((line) => line !== '');
-    return lines.map((text) => ({ ...(JSON.parse(text) as Line), text })).filter(({ level }) => level === 'warn' || level === 'error');
+    return lines.map((text) => ({ ...(JSON.parse(text) as Line), text })).filter(({ level }) => level !== 'debug');
   }
 }
 
@@ -232,7 +232,8 @@ function expectLines<Ready>(lines: readonly Line[], { logged, besides }: Attack<
   const mine = lines.filter(isAbout).map(({ text }) => text);
   if (mine.length > ('line' in logged ? (logged.most ?? 1) : 0)) throw new Error(`${mine.length} lines say so:\n${mine.slice(0, 10).join('\n')}`);
   // Whatever else it complained of.
-  expect(lines.filter((line) => !isAbout(line) && besides?.test(line.text) !== true).map(({ text }) => text)).toEqual([]);
+  const others = lines.filter((line) => (line.level === 'warn' || line.level === 'error') && !isAbout(line) && besides?.test(line.text) !== true);
+  expect(others.map(({ text }) => text)).toEqual([]);
 }
 
 /** What nobody said may be stored. */

@@ -78,6 +78,12 @@ export class AttackedMesh implements AsyncDisposable {
     throw new Error('the call had no end');
   }
 
+  /** Another node of the mesh, in hands that mean harm. @param forPerson undefined: of the same person as all others here */
+  async member(name: string, forPerson?: string): Promise<FalseMember> {
+    const { token } = await (await this.client(this.victim)).createInvite(forPerson === undefined ? {} : { forPerson });
+    return FalseMember.enter(token, name);
+  }
+
   /** Accepted, and left to itself. */
   async begin(from: TestNode, address: string, text = task): Promise<FlightId> {
     for await (const update of (await this.client(from)).invoke({ ...request(address, text), detach: true })) if (update.type === 'accepted') return update.flightId;
