@@ -21,7 +21,7 @@ describe('whether a worktree could be made for an agent', () => {
     expect(await worktrees.check(agentIn(repository.path))).toMatchObject({ available: false });
     expect(existsSync(proof)).toBe(false);
     // The attack is one.
-    expect(() => repository.git('rev-parse', 'HEAD^{commit}')).toThrow();
+    expect(() => repository.git('rev-parse', 'HEAD^{commit}')).toThrow('exited 128');
     expect(existsSync(proof)).toBe(true);
   });
 

@@ -12,6 +12,7 @@ import type { ErrorCode } from '../../src/domain/errors.ts';
 import { processesOf } from './belongings.ts';
 import type { Ended } from './cli.ts';
 import type { TestNode } from './node-process.ts';
+import { because } from './programs.ts';
 import { changesOf, restingContents } from './store-contents.ts';
 import type { Change } from './store-contents.ts';
 import { waitFor } from './wait-for.ts';
@@ -104,7 +105,7 @@ const servesWithinMs = 10_000;
 const loggedWithinMs = 5_000;
 
 export function attack<Ready = undefined>(name: string, its: Attack<Ready>): void {
-  test.skipIf(its.skip !== undefined)(its.skip === undefined ? name : `${name} (${its.skip})`, async ({ task }) => {
+  test.skipIf(its.skip !== undefined)(`${name}${because(its.skip)}`, async ({ task }) => {
     const { node, serves } = its.victim();
     const ready = (await its.arrange?.()) as Ready;
     const before = await restingContents(node.databasePath);

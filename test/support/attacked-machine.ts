@@ -128,7 +128,9 @@ export class AttackedMachine implements AsyncDisposable {
 /** How each of these was refused. */
 export async function toldByAll(calls: readonly (() => Promise<unknown>)[]): Promise<Told[]> {
   const told: Told[] = [];
-  for (const call of calls) told.push(await toldByError(call()));
+  for (const [index, call] of calls.entries()) {
+    told.push(await toldByError(call()).catch((error: unknown) => Promise.reject(new Error(`call ${index}, ${String(call).slice(0, 200)}`, { cause: error }))));
+  }
   return told;
 }
 

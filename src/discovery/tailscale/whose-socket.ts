@@ -2,6 +2,7 @@
 import type { Stats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isSystemError } from '../repository.ts';
 
 /** `own`: nobody but root and this user can put something there. `free`: there is nothing, and others could. */
 export type Whose = 'own' | 'foreign' | 'free';
@@ -44,6 +45,12 @@ async function resolved(path: string): Promise<string | undefined> {
   }
 }
 
-function look(path: string): Promise<Stats | undefined> {
-  return lstat(path).catch(() => undefined);
+/** What can't be looked at can't be reached either. */
+async function look(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (isSystemError(error)) return undefined;
+    throw error;
+  }
 }

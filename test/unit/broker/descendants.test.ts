@@ -33,7 +33,7 @@ describe('what one invocation leads to', () => {
     descendants.take(two, 2);
     descendants.take(one, 1);
     descendants.take(three, 1);
-    expect(() => descendants.take(one, 1)).toThrow();
+    expect(() => descendants.take(one, 1)).toThrow('has led to 2 invocations');
     descendants.take(two, 2);
   });
 });
