@@ -47,7 +47,7 @@ export function storeStory(): readonly StoryStep[] {
   add('renameMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(3), name: 'shed', notBeforeMs: 2 } });
   add('addIssuer', { stamp: stamp(), nodeId: peer, certificate: bytes });
   add('becomeIssuer', { stamp: stamp(), certificate: bytes });
-  add('saveIssuer', { nodeId: peer, certificate: bytes });
+  add('saveIssuer', { nodeId: peer, certificate: new Uint8Array([6]) });
   add('saveDepartures', { stamp: stamp(), departures: [{ departure: { nodeId: nodeIdFor(3), certifiedAtMs: 2, leftAtMs: story.nowMs }, record: { payload: bytes, signature: bytes } }] });
   const revoked = { revocation: { nodeId: nodeIdFor(6), name: 'lost', by: 'ada on laptop', revokedAtMs: story.nowMs, fallen: { issuer: bytes, kept: [peer] } }, record: { payload: bytes, signature: bytes } };
   add('saveRevocations', { stamp: stamp(), revocations: [{ ...revoked, with: [nodeIdFor(3)] }] });
