@@ -12,6 +12,8 @@ const steps: [name: string, ...command: string[]][] = [
   ['lint', 'npm', 'run', '--silent', 'lint'],
   ['types', 'npm', 'run', '--silent', 'types'],
   ['build', 'npm', 'run', '--silent', 'build'],
+  ['bill of materials', 'npm', 'run', '--silent', 'sbom'],
+  ['audit of dependencies', 'npm', 'run', '--silent', 'audit'],
 ];
 
 function step(name: string, [program, ...args]: string[]): void {

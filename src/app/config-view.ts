@@ -2,8 +2,9 @@
 import type { ConfigView, SettingValue, SettingView } from '../domain/config-view.ts';
 import { about, settingKeys } from './config.ts';
 import type { SettingKey } from './config.ts';
-import { readConfigFile, throwFirst } from './config-file.ts';
+import { throwFirst } from './config-file.ts';
 import type { ConfigFile } from './config-file.ts';
+import { readOwnConfigFile } from './own-config-file.ts';
 import type { Paths } from './paths.ts';
 import { readRemembered, rememberedPath } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
@@ -44,7 +45,7 @@ interface Here {
 }
 
 async function resolveHere({ paths, env }: Here): Promise<{ readonly file: ConfigFile; readonly resolved: Resolved }> {
-  const file = await readConfigFile(paths.configFile);
+  const file = await readOwnConfigFile(paths.configFile);
   return { file, resolved: resolveSettings({ given: {}, env, remembered: await readRemembered(rememberedPath(paths.stateDir)), file }) };
 }
 

@@ -8,6 +8,7 @@ import type { Gossip, GossipHandler, GossipNews } from '../domain/gossip-port.ts
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { CancelTimer, Clock, Log, Random } from '../domain/ports.ts';
 import { MeshGossip } from '../gossip/gossip.ts';
 import type { GossipMember } from '../gossip/gossip.ts';
@@ -28,6 +29,7 @@ export interface GossipingParts {
   readonly handler: GossipHandler;
   /** Others can reach it elsewhere than before. */
   readonly onMoved: () => void;
+  readonly onOverLimit?: OverLimit;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -199,7 +201,7 @@ export class Gossiping implements Gossip {
   async #begin(meshId: MeshId, listen: readonly HostPort[]): Promise<void> {
     const { nodeKey, handler, clock, random, log } = this.#parts;
     const gossip = new MeshGossip({
-      ...{ nodeId: nodeKey.nodeId, key: rawKey(nodeKey), meshId, listen, handler, measures: this.measures, clock, random, log },
+      ...{ nodeId: nodeKey.nodeId, key: rawKey(nodeKey), meshId, listen, handler, measures: this.measures, onOverLimit: this.#parts.onOverLimit, clock, random, log },
       isMember: (nodeId) => this.#known().has(nodeId),
       members: () => [...this.#known().values()],
     });

@@ -6,8 +6,9 @@ import type { Log } from '../domain/ports.ts';
 import type { Wishes } from '../domain/wishes.ts';
 import { about, configOf, defaults, settingKeys } from './config.ts';
 import type { Config, SettingKey } from './config.ts';
-import { readConfigFile, throwFirst } from './config-file.ts';
+import { throwFirst } from './config-file.ts';
 import { settingViews } from './config-view.ts';
+import { readOwnConfigFile } from './own-config-file.ts';
 import type { Paths } from './paths.ts';
 import { readRemembered, rememberedPath } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
@@ -38,7 +39,7 @@ export class LiveConfig implements Wishes {
   /** @throws BrokerError `invalid`: what is wrong first, with its place or its variable */
   static async open(parts: LiveConfigParts): Promise<LiveConfig> {
     const { paths, env, given, remembered } = parts;
-    const resolved = resolveSettings({ given, env, remembered, file: await readConfigFile(paths.configFile) });
+    const resolved = resolveSettings({ given, env, remembered, file: await readOwnConfigFile(paths.configFile) });
     throwFirst(resolved.flaws);
     return new LiveConfig(parts, resolved);
   }
@@ -86,7 +87,7 @@ export class LiveConfig implements Wishes {
   /** @throws BrokerError `invalid` when remembered flags can't be understood */
   async view(): Promise<ConfigView> {
     const { paths, env } = this.#parts;
-    const file = await readConfigFile(paths.configFile);
+    const file = await readOwnConfigFile(paths.configFile);
     const next = resolveSettings({ given: {}, env, remembered: await readRemembered(rememberedPath(paths.stateDir)), file });
     const settings = settingViews(this.#resolved, next.flaws.length === 0 ? next : undefined);
     return { path: file.path, exists: file.exists, settings, flaws: next.flaws };
@@ -94,7 +95,7 @@ export class LiveConfig implements Wishes {
 
   async #readFile(): Promise<Resolved> {
     const { paths, env, given, remembered } = this.#parts;
-    return resolveSettings({ given, env, remembered, file: await readConfigFile(paths.configFile) });
+    return resolveSettings({ given, env, remembered, file: await readOwnConfigFile(paths.configFile) });
   }
 
   async #reload(): Promise<void> {

@@ -14,7 +14,7 @@ import type { NodeKey } from '../trust/node-key.ts';
 import type { BrokerApi } from '../broker/api.ts';
 import type { CertificateWish } from '../broker/renaming.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
-import { conflict, denied, invalid, unavailable } from '../domain/errors.ts';
+import { conflict, denied, invalid, toBrokerError, unavailable } from '../domain/errors.ts';
 import { outsideError } from '../domain/membership.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
@@ -135,7 +135,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const { clock, detour } = this.#parts;
     const invitation = decodeToken(token.trim());
     this.#refuseSecond();
-    return this.#entered(await enrol({ ...(await this.#wish()), invitation, clock, detour }));
+    return this.#entered(await enrol({ ...(await this.#wish()), invitation, clock, detour }).catch((error: unknown) => this.#notEntered(error)));
   }
 
   /** Without a token, by the word of the tailnet. @throws IssuerRefusal in the issuer's own words; any error of the connection */
@@ -150,6 +150,13 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members, what: 'mesh.joined' });
     await first();
     onJoined(await this.#take(membership), store.read.members());
+  }
+
+  /** Somebody may stand in between: its owner hears of it, whoever typed the token. */
+  #notEntered(error: unknown): never {
+    const { code, message } = toBrokerError(error);
+    if (code === 'unauthenticated') this.#parts.log.warn({ code, why: message }, 'a mesh was not entered: who answers is not the one that the token names');
+    throw error;
   }
 
   async #wish(): Promise<Wish> {

@@ -10,6 +10,7 @@ import type { HostPort } from '../domain/host-port.ts';
 import type { Health } from '../domain/health-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { Distribution, secondBounds } from '../domain/measure.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import { removedWords } from '../domain/membership.ts';
@@ -33,6 +34,7 @@ import type { RenewalDesk } from '../trust/renewal.ts';
 import type { GossipWish } from './gossip-plan.ts';
 import { Gossiping } from './gossiping.ts';
 import { identifyCaller } from './identify.ts';
+import { isLoopback } from './listen.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
 import { RefusalLog } from './refusal-log.ts';
@@ -69,6 +71,7 @@ export interface NetworkParts {
   readonly links: LinkHandler;
   readonly health: Health;
   readonly chronicler: Chronicler;
+  readonly onOverLimit: OverLimit;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -81,6 +84,7 @@ export class Network implements Startable {
   readonly #parts: NetworkParts;
   readonly #front: Front;
   readonly #standing: Standing;
+  readonly #refusals: RefusalLog;
   readonly #entrance: Entrance;
   readonly #listening: Listening;
   readonly #recheck: Recheck | undefined;
@@ -90,14 +94,16 @@ export class Network implements Startable {
     this.#parts = parts;
     const { clock, log, identity } = parts;
     this.#standing = parts.standing;
-    const refusals = new RefusalLog(clock, log);
+    this.#refusals = new RefusalLog(clock, log);
     const onRefused = (refusal: Refusal): void => {
-      refusals.refused(refusal);
+      this.#refusals.refused(refusal);
+      if (refusal.limit !== undefined) parts.onOverLimit(refusal.limit);
       if (refusal.why === inNoMesh) parts.onKnock();
     };
+    // Behind a tailscaled without a network interface everybody comes from this machine's own address.
+    const isShared = (host: string): boolean => this.#listening.isGuarded && isLoopback({ host, port: 0 });
     this.#entrance = new Entrance({
-      clock,
-      onRefused,
+      ...{ clock, onRefused, isShared },
       handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), renew: parts.renew, identify: (ends) => this.#identify(ends) }),
     });
     const judge: Judge = (peer) => this.#standing.judge(peer);
@@ -106,6 +112,8 @@ export class Network implements Startable {
       onMember: (socket, peer) => this.mesh.accept(socket, peer),
       onStranger: (socket, remoteAddress) => this.#entrance.admit(socket, remoteAddress),
       onRefused,
+      isShared,
+      now: () => clock.monotonic(),
       vet: (ends) => this.#listening.vet(ends),
     });
     const { listen: fixed, tailnet } = parts;
@@ -115,7 +123,7 @@ export class Network implements Startable {
     };
     this.#listening = new Listening({ front: this.#front, fixed, tailnet, onMoved, clock, log });
     this.gossip = new Gossiping({
-      ...{ ...parts.gossip, nodeKey: parts.nodeKey, onMoved: parts.onMoved, clock, random: parts.random, log },
+      ...{ ...parts.gossip, nodeKey: parts.nodeKey, onMoved: parts.onMoved, onOverLimit: parts.onOverLimit, clock, random: parts.random, log },
       surroundings: () => ({ bound: this.#front.addresses(), isAnyPort: fixed?.some(({ port }) => port === 0) === true, isGuarded: this.#listening.isGuarded }),
     });
     this.gossip.setMesh(identity?.meshId);
@@ -143,6 +151,7 @@ export class Network implements Startable {
       removed: (peer) => this.#standing.tell(peer),
       refusal: (peer) => this.#standing.refusal(peer),
       health: parts.health,
+      onOverLimit: parts.onOverLimit,
       // One that was removed is let in to be told so, and not to tell: it may have been an issuer, and sign what it likes.
       onRevoked: (revocation, from) => this.#standing.revocationOf(from) === undefined && parts.onRevoked(revocation),
       hello: {
@@ -184,6 +193,7 @@ export class Network implements Startable {
     await this.#listening.stop();
     await this.#entrance.stop();
     await this.mesh.stop();
+    this.#refusals.stop();
   }
 
   /** Where others can reach this node; none before `start`. */

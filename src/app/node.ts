@@ -15,6 +15,7 @@ import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { asMeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -43,10 +44,12 @@ import { NodeHealth } from './node-health.ts';
 import type { NodeLogControl } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { projectParts } from './projects.ts';
+import { PeerLines } from './peer-lines.ts';
 import { personHere } from './person.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
 import { MeshRecovery } from './recovery.ts';
+import { refuseFlaws } from './private-places.ts';
 import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
@@ -96,12 +99,17 @@ export interface RunningNode {
 
 /** @throws BrokerError naming what keeps the node from running; whatever was begun is undone */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
-  const { paths, env, given, offline = false, version, pid, log, logControl, crashAt, clock = createSystemClock() } = options;
+  const { paths, env, given, offline = false, version, pid, logControl, crashAt, clock = createSystemClock() } = options;
   await using undo = new AsyncDisposableStack();
+  const measures = new BrokerMeasures();
+  const onOverLimit: OverLimit = (limit) => measures.refused.add(limit);
+  const log = new PeerLines({ clock, log: options.log, onOverLimit });
+  undo.defer(() => log.stop());
   const ulids = createSystemUlids(clock);
 
   await ensurePrivateDir(paths.stateDir);
   await ensurePrivateDir(paths.trustDir);
+  await refuseFlaws(paths);
   await rekeyIfWished({ paths, clock, log, version });
   const lock = acquireLock(paths.lockFile);
   undo.defer(() => lock.release());
@@ -215,10 +223,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       digest: () => broker.links.digest(),
       onDigest: (link, digest) => broker.links.onDigest(link, digest),
     },
-    chronicler,
-    clock,
-    random: systemRandom,
-    log,
+    ...{ chronicler, onOverLimit, clock, random: systemRandom, log },
   });
   network.gossip.setRefused(refusals.standing.refused !== undefined);
   if (store.read.removedFrom() === undefined) network.addMembers(store.read.members());
@@ -240,7 +245,6 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const tracesPlan = planTraces(config.now, env, log);
   const spans = await openSpanExport({ plan: offline ? undefined : tracesPlan, paths, store, nodeId: nodeKey.nodeId, nodeName: self.name(), version, clock, log });
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
-  const measures = new BrokerMeasures();
   const broker: Broker = new Broker({
     self,
     store,
@@ -292,7 +296,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
+  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health, onOverLimit });
 
   undo.defer(() => spans?.stop());
   await spans?.start();

@@ -3,22 +3,24 @@ import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BrokerError, denied } from '../domain/errors.ts';
+import { refuseUnsafeAbove } from './safe-above.ts';
 
 /**
  * Makes it, with what is missing above it, mode 0700; or accepts one that is there, if it is this user's and nobody else can write to it.
  * The last component is looked at through its own descriptor and never followed when it is a symbolic link, so that
  * nobody can put another in its place between the look and the verdict.
- * @throws BrokerError `denied` when it is another user's, can be written by others, or is a link; `invalid` when it is
+ * @throws BrokerError `denied` when it is another user's, can be written by others, is a link, or is below a directory in which others may put another in its place; `invalid` when it is
  * no directory; `unavailable` when it can't be made or opened
  */
 export async function ensurePrivateDir(wanted: string, uid: number | undefined = process.getuid?.()): Promise<void> {
   // Without a slash at its end, which would have the link followed after all.
   const path = resolve(wanted);
+  await refuseUnsafeAbove(path, 'the directory', uid);
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     const stat = await directory.stat();
-    if (uid !== undefined && stat.uid !== uid) throw refused(path, `it belongs to user ${stat.uid}, and this one is ${uid}`, 'move it away, or set BECKON_HOME to a directory of your own');
+    if (uid !== undefined && stat.uid !== uid) throw refused(path, `it belongs to user ${stat.uid}, and this one is ${uid}`, `move it away, or set BECKON_HOME to a directory of your own, or: sudo chown ${uid} ${path}`);
     if ((stat.mode & 0o022) !== 0) throw refused(path, `its mode is ${(stat.mode & 0o7777).toString(8).padStart(4, '0')}, so others may change what is in it`, `chmod 700 ${path}`);
   } catch (error) {
     if (error instanceof BrokerError) throw error;

@@ -1,7 +1,10 @@
 /** Files and directories of a node that must be its user's alone: what is wrong with one, and putting its mode right. */
 import { chmod, lstat, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { denied } from '../domain/errors.ts';
 import type { Paths } from './paths.ts';
+import { rememberedPath } from './remembered.ts';
+import { refuseUnsafeAbove } from './safe-above.ts';
 
 export interface PrivatePlace {
   readonly path: string;
@@ -50,6 +53,16 @@ export async function findFlaws(paths: Paths, uid: number): Promise<readonly Fla
   return flaws.filter((each) => each !== undefined);
 }
 
+/** For a node that starts. @throws BrokerError `denied` by the first of them, with what mends it */
+export async function refuseFlaws(paths: Paths, uid: number | undefined = process.getuid?.()): Promise<void> {
+  if (uid === undefined) return;
+  const [first, ...others] = await findFlaws(paths, uid);
+  // Of a long home the socket is elsewhere.
+  if (first === undefined) return await refuseUnsafeAbove(paths.socketPath, 'the control socket', uid);
+  const more = others.length === 0 ? '' : ` (and ${others.length} more: beckon doctor)`;
+  throw denied(`refused: ${first.why}${more}`, first.isFixable ? `${first.hint}, or beckon doctor --fix` : first.hint);
+}
+
 /** @returns what was done, for people. Rejects with the system's error when it may not. */
 export async function fixMode(paths: Paths, { path }: Flaw): Promise<string> {
   const place = (await placesOf(paths)).find((each) => each.path === path);
@@ -58,14 +71,16 @@ export async function fixMode(paths: Paths, { path }: Flaw): Promise<string> {
   return `chmod ${mode.toString(8).padStart(4, '0')} ${path}`;
 }
 
-async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
+async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, tracesFile, cloneFile, lockFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
   const directory = (path: string, refused = writableByOthers): PrivatePlace => ({ path, kind: 'directory', refused, mode: 0o700 });
-  const file = (path: string): PrivatePlace => ({ path, kind: 'file', refused: others, mode: 0o600 });
+  const file = (path: string, refused = others): PrivatePlace => ({ path, kind: 'file', refused, mode: 0o600 });
   return [
     ...[stateDir, trustDir, logDir, worktreesDir].map((each) => directory(each)),
     directory(dirname(socketPath), others),
     { path: socketPath, kind: 'socket', refused: others, mode: 0o600 },
-    ...[dbFile, `${dbFile}-wal`, epochFile, environmentFile, ...(await keysIn(trustDir))].map(file),
+    ...[dbFile, `${dbFile}-wal`, epochFile, environmentFile, ...(await keysIn(trustDir))].map((each) => file(each)),
+    // These hold nothing secret: that others read them is no reason to stand still.
+    ...[lockFile, tracesFile, cloneFile, rememberedPath(stateDir)].map((each) => file(each, writableByOthers)),
   ];
 }
 

@@ -52,6 +52,8 @@ export async function vitalsOf({ broker, measures, store, dbFile, network, clock
     accepts: measures.accepts.entries(),
     acceptSeconds: measures.acceptSeconds.read(),
     forwards: measures.forwards.entries(),
+    registryNews: measures.registryNews.entries(),
+    refused: measures.refused.entries(),
     flights: status.flights,
     store: store.measured(),
     troubles: backlog,

@@ -104,7 +104,8 @@ export class Links implements LinkHandler {
       return await this.#answer(link, query);
     } catch (error) {
       const { code, message } = toBrokerError(error);
-      if (telling.has(code)) this.#complaints.tell({ peer: link.peer, kind: `${query.type} ${code}`, level: 'info', fields: { frame: query.type, code, why: message }, message: 'a question of a peer was refused' });
+      // Who asks for another's name is told that it is taken.
+      if (telling.has(code) || query.type === 'rename') this.#complaints.tell({ peer: link.peer, kind: `${query.type} ${code}`, level: 'info', fields: { frame: query.type, code, why: message }, message: 'a question of a peer was refused' });
       throw error;
     }
   }

@@ -1,5 +1,7 @@
 /** How much of the registry one peer may say and ask, and how often the log speaks of it. */
 import type { NodeId } from '../domain/ids.ts';
+import { ignoreLimits } from '../domain/limits.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 
 /** A token bucket a peer: `burst` at once, `perSecond` in the long run. */
@@ -18,11 +20,13 @@ interface Peer {
 export class PeerLimits {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #onOverLimit: OverLimit;
   readonly #peers = new Map<NodeId, Peer>();
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Clock, log: Log, onOverLimit: OverLimit = ignoreLimits) {
     this.#clock = clock;
     this.#log = log;
+    this.#onOverLimit = onOverLimit;
   }
 
   /** True when this is within the limits; then it has been counted. */
@@ -32,6 +36,7 @@ export class PeerLimits {
     peer.tokens = Math.min(burst, peer.tokens + ((now - peer.atMs) / 1000) * perSecond);
     peer.atMs = now;
     if (peer.tokens < 1) {
+      this.#onOverLimit('registry_news');
       this.complain(nodeId, `more than ${perSecond} of its news of the registry a second: dropped, and found again by the digests`);
       return false;
     }

@@ -14,6 +14,7 @@ import type { Registration, SignedRecord } from '../domain/registration.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import { Candidates } from './candidates.ts';
 import type { Chronicler } from './chronicler.ts';
+import type { BrokerMeasures } from './measures.ts';
 import { OwnRegistrations } from './own-registrations.ts';
 import { PeerLimits } from './peer-limits.ts';
 import { ReconciliationRounds } from './reconciliation-rounds.ts';
@@ -46,6 +47,7 @@ export interface RegistryParts {
   /** Members became known, or known by other addresses: they may be dialled. */
   readonly onMembers: (members: readonly Member[]) => void;
   readonly roster: () => Roster;
+  readonly measures?: BrokerMeasures | undefined;
 }
 
 /** What gossip is to do with news of which this became. */
@@ -66,7 +68,7 @@ export class Registry implements Startable {
     this.#parts = parts;
     const { store, self, seal, digest, chronicler, mesh, clock, random, log, ownAddresses, roster } = parts;
     const gossip = parts.gossip ?? (() => noGossip);
-    this.#limits = new PeerLimits(clock, log);
+    this.#limits = new PeerLimits(clock, log, (limit) => parts.measures?.refused.add(limit));
     this.state = new RegistryState({ store, self, seal, digest, revocations: parts.revocations });
     this.spread = new RegistrySpread({ mesh, gossip });
     const shared = { store, self, seal, mesh, clock, log, limits: this.#limits, state: this.state, spread: this.spread };
@@ -163,7 +165,10 @@ export class Registry implements Startable {
   }
 
   async #heard(news: GossipNews, from: NodeId): Promise<GossipVerdict> {
-    if (!this.#limits.take(from)) return 'ignore';
+    if (!this.#limits.take(from)) {
+      this.#parts.measures?.registryNews.add('limited');
+      return 'ignore';
+    }
     switch (news.type) {
       case 'registry_change':
         return this.#change(news.change, from);
@@ -180,6 +185,7 @@ export class Registry implements Startable {
 
   async #change(change: Parameters<RegistryIntake['heard']>[0], from: NodeId): Promise<GossipVerdict> {
     const taken = await this.#intake.heard(change, from);
+    this.#parts.measures?.registryNews.add(taken);
     const link = taken === 'unknown' ? this.#parts.mesh().link(from) : undefined;
     // Who told of it knows more of who is a member.
     if (link !== undefined) this.#rounds.want(link);
@@ -189,6 +195,7 @@ export class Registry implements Startable {
   #refused(error: unknown, from: NodeId): GossipVerdict {
     const known = toBrokerError(error);
     this.#limits.complain(from, known.message);
+    this.#parts.measures?.registryNews.add('refused');
     return known.code === 'unauthenticated' || known.code === 'invalid' ? 'reject' : 'ignore';
   }
 }

@@ -2,6 +2,7 @@
 import { connect as open } from 'node:net';
 import { BrokerError, denied, unavailable } from '../domain/errors.ts';
 import { GrpcNodeClient } from './grpc-client.ts';
+import { refuseForeignSocket } from './socket-owner.ts';
 import type { NodeClient } from './types.ts';
 
 export interface ConnectOptions {
@@ -17,15 +18,16 @@ export function noNodeHere(cause?: unknown): BrokerError {
   return new BrokerError('unavailable', 'no node is running here', { hint: 'start one: beckon up --detach', cause });
 }
 
-/** @throws BrokerError `unavailable` when no node listens there, `denied` when it is another user's */
+/** @throws BrokerError `unavailable` when no node listens there, `denied` when it is another user's, or could be */
 export async function connect({ socketPath, now, flightToken }: ConnectOptions): Promise<NodeClient> {
   await knock(socketPath);
   return new GrpcNodeClient(socketPath, now, flightToken);
 }
 
-/** A plain connection first: it tells in a moment, and in plain words, what a gRPC channel would retry on. */
-export function knock(path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** A plain connection first: it tells in a moment, and in plain words, what a gRPC channel would retry on. @throws as `connect` does */
+export async function knock(path: string): Promise<void> {
+  await refuseForeignSocket(path);
+  await new Promise<void>((resolve, reject) => {
     const socket = open(path);
     socket.once('connect', () => {
       socket.destroy();

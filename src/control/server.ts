@@ -1,10 +1,13 @@
 /** The local API on a unix socket that only this user can open. */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { chmod } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { Server as Listener } from 'node:net';
 import type { BrokerApi, LocalCaller } from '../broker/api.ts';
 import type { ConfigView } from '../domain/config-view.ts';
 import { BrokerError } from '../domain/errors.ts';
 import type { Health } from '../domain/health-port.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { Clock, Log, Startable } from '../domain/ports.ts';
 import type { ServedAgents } from '../domain/serving-port.ts';
 import { ControlServiceService } from '../gen/beckon/v1/control.ts';
@@ -20,6 +23,8 @@ import { claimSocketPath, removeSocket } from './socket-path.ts';
 
 /** A task of 16 MiB and all that goes with it. */
 const maxMessageBytes = 20 * 1024 * 1024;
+/** Each command and each process that serves or calls has one; a program that goes on opening them is cut off here, and not by what the system allows the node. */
+const mostConnections = 1_000;
 /** What `stop` gives to calls that are about to end, so that their last word gets out. */
 const graceMs = 2_000;
 
@@ -33,11 +38,15 @@ export interface ControlServerParts {
   /** What is set for this node. */
   readonly config: () => Promise<ConfigView>;
   readonly health: Health;
+  readonly onOverLimit?: OverLimit;
+  /** `mostConnections` when left out. */
+  readonly mostConnections?: number;
 }
 
 export class ControlServer implements Startable {
   readonly #parts: ControlServerParts;
   #server: Server | undefined;
+  #listener: Listener | undefined;
   #stopping = new AbortController();
 
   constructor(parts: ControlServerParts) {
@@ -64,14 +73,21 @@ export class ControlServer implements Startable {
     };
     server.addService({ ...ControlServiceService, serve: serveService }, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));
     addIntrospection(server, { edge, health, services: ['beckon.v1.ControlService'], subjects: { 'beckon.v1.ControlService': 'work', 'beckon.v1.MeshService': 'network' }, stopping });
+    const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+    const listener = createServer((socket) => injector.injectConnection(socket));
+    listener.maxConnections = this.#parts.mostConnections ?? mostConnections;
+    listener.on('drop', () => this.#parts.onOverLimit?.('control_connections'));
     try {
-      await bind(server, socketPath);
+      await bind(listener, socketPath);
       await chmod(socketPath, 0o600);
     } catch (error) {
+      listener.close();
       server.forceShutdown();
       throw new BrokerError('unavailable', `the control socket ${socketPath} can't be opened`, { hint: 'set BECKON_HOME to a directory of your own', cause: error });
     }
+    listener.on('error', (error) => log.warn({ err: error }, 'a control connection could not be accepted'));
     this.#server = server;
+    this.#listener = listener;
   }
 
   /** Ends every call that is still open after two seconds, so that who waits for an answer that is there gets it on a busy machine too; what they followed goes on. */
@@ -79,6 +95,7 @@ export class ControlServer implements Startable {
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
+    this.#listener?.close();
     // These never end by themselves.
     this.#stopping.abort();
     await new Promise<void>((resolve) => {
@@ -93,8 +110,12 @@ export class ControlServer implements Startable {
   }
 }
 
-function bind(server: Server, path: string): Promise<void> {
+function bind(listener: Listener, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => (error === null ? resolve() : reject(error)));
+    listener.once('error', reject);
+    listener.listen(path, () => {
+      listener.off('error', reject);
+      resolve();
+    });
   });
 }

@@ -32,11 +32,13 @@ export async function removeSocket(path: string): Promise<void> {
 }
 
 async function ownDirectory(path: string, uid: number): Promise<void> {
+  const there = await lstat(path).catch((error: unknown) => (codeOf(error) === 'ENOENT' ? undefined : Promise.reject(error)));
+  if (there?.isSymbolicLink()) throw denied(`the directory ${path} is a symbolic link`, 'move it away: the node makes its own');
   await mkdir(path, { recursive: true, mode: 0o700 });
-  // Through its own descriptor, so that what is judged is what is there.
+  // Through its own descriptor, so that what is judged is what is there, whatever was put there meanwhile.
   await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   const { mode, uid: owner } = await directory.stat();
-  if (owner !== uid) throw denied(`the directory ${path} belongs to user ${owner}, not to ${uid}`, 'move it away, or set BECKON_HOME');
+  if (owner !== uid) throw denied(`the directory ${path} belongs to user ${owner}, not to ${uid}`, `move it away, or set BECKON_HOME, or: sudo chown ${uid} ${path}`);
   if ((mode & 0o077) !== 0) throw denied(`the directory ${path} is open to others: its mode is ${(mode & 0o777).toString(8)}`, `chmod 700 ${path}`);
 }
 

@@ -97,10 +97,13 @@ export function harmlessJson(json: string): string {
   return json.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** Foreign text in double quotes for a message: one line, harmless, at most `longest` characters. */
+/** Without width: two names may look alike that are not. In a stream they hold letters and pictures together, and stay. */
+const invisible = new RegExp(`[${[range(0xad, 0xad), range(0x200b, 0x200d), range(0x2060, 0x2064), range(0xfeff, 0xfeff)].join('')}]`, 'gu');
+
+/** Foreign text in double quotes for a message: one line, harmless, all of it to be seen, at most `longest` characters. */
 export function quoted(text: string, longest = 60): string {
   const characters = Array.from(text.slice(0, 2 * longest + 2));
   const isLong = characters.length > longest || text.length > 2 * longest + 2;
   const shown = isLong ? `${characters.slice(0, longest).join('')}…` : text;
-  return neutralise(JSON.stringify(shown));
+  return neutralise(JSON.stringify(shown)).replace(invisible, visible);
 }

@@ -44,6 +44,9 @@ export interface NodeVitals {
   readonly accepts: Counted;
   readonly acceptSeconds: DistributionReading;
   readonly forwards: Counted;
+  readonly registryNews: Counted;
+  /** Refused because a limit was reached. */
+  readonly refused: Counted;
   /** Stored now. */
   readonly flights: Readonly<Partial<Record<FlightState, number>>>;
   readonly store: StoreMeasures;

@@ -7,11 +7,12 @@ import type { Gossip, GossipHandler, GossipNews, GossipVerdict } from '../domain
 import type { HostPort } from '../domain/host-port.ts';
 import { parseHostPort } from '../domain/host-port.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
+import type { LimitName, OverLimit } from '../domain/limits.ts';
 import type { CancelTimer, Clock, Log, Random, Startable } from '../domain/ports.ts';
 import { decodeGossip, encodeGossip } from '../rpc/registry.ts';
 import { multiaddrText } from './addresses.ts';
-import { Allowance } from './allowance.ts';
-import type { AllowanceRate } from './allowance.ts';
+import { Allowance } from '../domain/allowance.ts';
+import type { AllowanceRate } from '../domain/allowance.ts';
 import { Conduct } from './conduct.ts';
 import { createGater } from './gater.ts';
 import { createHost, largestNews } from './host.ts';
@@ -42,6 +43,7 @@ export interface GossipParts {
   readonly members: () => readonly GossipMember[];
   readonly handler: GossipHandler;
   readonly measures?: GossipMeasures;
+  readonly onOverLimit?: OverLimit | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -86,7 +88,7 @@ export class MeshGossip implements Gossip, Startable {
         self: nodeId,
         isWelcome: (each) => this.#isWelcome(each),
         isDialled: (each) => this.#dialling.has(each) || this.#connections().some(({ nodeId: other, connection }) => other === each && connection.direction === 'outbound' && this.#ageMs(connection) < settleMs),
-        isFull: () => this.#neighbours().inbound.size >= mostInbound,
+        isFull: () => this.#neighbours().inbound.size >= mostInbound && this.#over('gossip_neighbours'),
         cut: (each) => this.#cut(each, 'it has dialled anew'),
       }),
     });
@@ -164,6 +166,7 @@ export class MeshGossip implements Gossip, Startable {
     if (waitMs > 0) await new Promise<void>((resolve) => void clock.setTimer(waitMs, resolve));
     const verdict = await this.#verdict(data, from, handler);
     if (verdict === 'reject' && this.#conduct.fault(from, clock.monotonic())) {
+      this.#over('gossip_shunned');
       log.warn({ peerId: from }, 'a member goes on gossiping what is not true or can not be read: it is not listened to for a while');
       this.#cut(from, 'it says what is not true');
     }
@@ -187,6 +190,11 @@ export class MeshGossip implements Gossip, Startable {
       this.#parts.log.warn({ peerId: from, frame: news.type, err: error }, 'news of gossip were not taken');
       return 'ignore';
     }
+  }
+
+  #over(limit: LimitName): true {
+    this.#parts.onOverLimit?.(limit);
+    return true;
   }
 
   #allowanceOf(nodeId: NodeId): Allowance {

@@ -4,8 +4,8 @@
  * window is used up) and costs no more memory than that window.
  */
 import type { Clock } from '../domain/ports.ts';
-import { Allowance } from './allowance.ts';
-import type { AllowanceRate } from './allowance.ts';
+import { Allowance } from '../domain/allowance.ts';
+import type { AllowanceRate } from '../domain/allowance.ts';
 import type { Registrar, Stream, Topology } from './libp2p.ts';
 import { updateSeldom } from './window-updates.ts';
 

@@ -1,5 +1,6 @@
 /** Questions of the peer, answered on one session: so many at once, each by an answer or an error. */
 import { BrokerError, overload, toBrokerError } from '../domain/errors.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { Log } from '../domain/ports.ts';
@@ -18,6 +19,7 @@ export interface AnswersParts {
   readonly log: Log;
   readonly answer: (query: PeerQuery) => Promise<PeerAnswer>;
   readonly send: (frame: wire.ControlFrame['frame']) => void;
+  readonly onOverLimit: OverLimit;
 }
 
 export class Answers {
@@ -31,7 +33,10 @@ export class Answers {
   /** Never rejects. */
   async give({ number, query }: wire.Query): Promise<void> {
     const { peer, log, answer, send } = this.#parts;
-    if (this.#underWay >= mostAtOnce) return this.#refuse(number, overload('too many questions at once', 1_000));
+    if (this.#underWay >= mostAtOnce) {
+      this.#parts.onOverLimit('session_questions');
+      return this.#refuse(number, overload('too many questions at once', 1_000));
+    }
     this.#underWay += 1;
     try {
       const given = await answer(decodeQuery(query));

@@ -1,11 +1,14 @@
 /** Heartbeats of one session: when the next is due, the round trip, and whether the peer is there when somebody asks. */
-import { invalid } from '../domain/errors.ts';
+import { Allowance } from '../domain/allowance.ts';
+import { invalid, overload } from '../domain/errors.ts';
 import type { LinkDigest } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { heartbeatEveryMs, smoothRtt, tickMs } from './liveness.ts';
 
 const digestBytes = 8;
+/** Of one peer: one every 3 s, and one for each node that asks it at once whether it hears this one. */
+export const heartbeatRate = { perSecond: 50, burst: 500 } as const;
 
 export function encodeHeartbeat(number: number, { root, gossips }: LinkDigest): Omit<wire.Heartbeat, 'holds'> {
   return { number, digest: Buffer.from(root, 'hex'), gossips };
@@ -26,10 +29,12 @@ export class Heartbeat {
   #number = 0;
   #sentAtMs = 0;
   #isAnswered = true;
+  readonly #allowance: Allowance;
 
   constructor(clock: Clock, send: (number: number) => void) {
     this.#clock = clock;
     this.#send = send;
+    this.#allowance = new Allowance(heartbeatRate, clock.monotonic());
   }
 
   get isDue(): boolean {
@@ -42,6 +47,12 @@ export class Heartbeat {
     this.#sentAtMs = this.#clock.monotonic();
     this.#isAnswered = false;
     this.#send(this.#number);
+  }
+
+  /** What to answer to one of the peer's. @throws BrokerError `overload` for more than anybody needs */
+  asked(number: number): { readonly number: number } {
+    if (this.#allowance.charge(1, this.#clock.monotonic()) > 0) throw overload(`more than ${heartbeatRate.perSecond} heartbeats a second`, 1_000);
+    return { number };
   }
 
   /** Late answers to older ones are no measure. */

@@ -70,3 +70,12 @@ export class StallWatch {
 export function smoothRtt(pastMs: number | undefined, sampleMs: number): number {
   return pastMs === undefined ? sampleMs : (7 * pastMs + sampleMs) / 8;
 }
+
+/** Whoever connects says hello at once, and a dialler opens its data stream as soon as it is greeted: so long each is waited for. */
+const overdueMs = 10_000;
+
+/** What a session that does not come about lacks, by how long it has waited for it; 0 where it does not. */
+export function overdue({ openingMs, dataMs }: { readonly openingMs: number; readonly dataMs: number }): 'hello' | 'data' | undefined {
+  if (dataMs > overdueMs) return 'data';
+  return openingMs > overdueMs ? 'hello' : undefined;
+}

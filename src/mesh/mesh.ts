@@ -6,6 +6,7 @@ import type { Candidate } from '../domain/discovery-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { CloneSighting, Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
+import { ignoreLimits } from '../domain/limits.ts';
 import { restWords } from '../domain/peer.ts';
 import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
@@ -87,6 +88,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
       pullData: (stream) => this.#open.pull(stream),
       refusal: (peer) => (peer.meshId === this.#identity?.meshId ? parts.refusal?.(peer) : 'this node is no member of that mesh'),
       health: parts.health,
+      onOverLimit: parts.onOverLimit,
     });
     const isWanted = (nodeId: NodeId): boolean => this.#seeker.isAsked(nodeId) || (this.#live.has(nodeId) ? !this.#detector.trusts(nodeId) : this.#demand.wants(nodeId));
     this.#dialler = new Dialler({
@@ -353,7 +355,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
 
   #session(own: NewSession, settle?: Settle): Session {
     const { clock, log, hello, handler } = this.#parts;
-    const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this, digests: handler, taskRoom: this.#taskRoom });
+    const session = new Session({ ...own, own: hello, ownName: this.#identity?.name ?? 'this node', clock, log, owner: this, digests: handler, taskRoom: this.#taskRoom, onOverLimit: this.#parts.onOverLimit ?? ignoreLimits });
     this.#open.add(session, settle);
     return session;
   }

@@ -2,6 +2,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { Candidate } from '../domain/discovery-port.ts';
 import type { Health } from '../domain/health-port.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { LinkHandler, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log, Random, Startable } from '../domain/ports.ts';
 import type { Distribution } from '../domain/measure.ts';
@@ -32,6 +33,7 @@ export interface MeshParts {
   /** Asked of who calls for something outside of a session: why it is no member now. */
   readonly refusal?: (peer: PeerIdentity) => string | undefined;
   readonly health: Health;
+  readonly onOverLimit?: OverLimit;
   /** That peer said that this node was removed, by that word of an issuer, which is not checked yet. */
   readonly onRevoked?: (revocation: SignedRecord, from: PeerIdentity) => void;
 }

@@ -4,11 +4,14 @@
  */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { BrokerError, invalid, overload } from '../domain/errors.ts';
 import type { Health } from '../domain/health-port.ts';
 import { formatHostPort } from '../domain/host-port.ts';
+import { ignoreLimits } from '../domain/limits.ts';
+import type { LimitName, OverLimit } from '../domain/limits.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
@@ -18,6 +21,7 @@ import type * as wire from '../gen/beckon/v1/mesh.ts';
 import { duplex } from '../rpc/handler.ts';
 import type { Calling, Edge } from '../rpc/handler.ts';
 import { addIntrospection } from '../rpc/introspection.ts';
+import { limitFrames } from './frame-limit.ts';
 import { FrameStream } from './frame-stream.ts';
 import { messageLimits, rawMesh, windowBytes } from './raw-mesh.ts';
 
@@ -56,6 +60,7 @@ export interface MeshServerParts {
   /** Why that peer, whose certificate was verified, may ask for nothing; sessions judge it by themselves. */
   readonly refusal: (peer: PeerIdentity) => string | undefined;
   readonly health: Health;
+  readonly onOverLimit?: OverLimit | undefined;
 }
 
 interface Connection extends Arrival {
@@ -103,6 +108,7 @@ export class MeshServer {
     });
     this.#server = server;
     this.#injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+    limitFrames(server, { clock: this.#parts.clock, onOver: ({ socket }) => this.#cutForFrames(socket) });
   }
 
   stop(): void {
@@ -124,13 +130,19 @@ export class MeshServer {
       return;
     }
     if (this.#countOf(peer.nodeId) >= mostPerNode) {
+      this.#over('member_connections');
       this.#parts.log.warn({ ...peerFields(peer), address: remoteAddress }, 'too many connections of one peer: refused another');
       socket.destroy();
       return;
     }
     const key = `${remoteAddress}:${remotePort}`;
     const cutAfter = (ms: number): CancelTimer => this.#parts.clock.setTimer(ms, () => socket.destroy());
-    let cancelIdle = cutAfter(idleMs);
+    const cutIdle = (): CancelTimer =>
+      this.#parts.clock.setTimer(idleMs, () => {
+        this.#over('member_idle');
+        socket.destroy();
+      });
+    let cancelIdle = cutIdle();
     const cancelAsking = cutAfter(askingMs);
     let isClaimed = false;
     let holds = 0;
@@ -153,7 +165,7 @@ export class MeshServer {
             holds -= 1;
             if (holds > 0 || isClaimed || socket.destroyed) return;
             cancelIdle();
-            cancelIdle = cutAfter(idleMs);
+            cancelIdle = cutIdle();
           },
         };
       },
@@ -184,14 +196,17 @@ export class MeshServer {
     const why = this.#parts.refusal(arrival.peer);
     if (why !== undefined) throw new BrokerError('unauthenticated', why);
     const asking = [...this.#connections.values()].filter((each) => each !== arrival && each.peer.nodeId === arrival.peer.nodeId && each.isAsking());
-    if (asking.length >= mostAsking) throw overload(`${arrival.peer.name} asks on ${mostAsking} other connections already`, idleMs);
-    return arrival;
+    if (asking.length < mostAsking) return arrival;
+    this.#over('member_asking');
+    throw overload(`${arrival.peer.name} asks on ${mostAsking} other connections already`, idleMs);
   }
 
   #authenticate(call: Calling): Arrival {
     const connection = this.#connections.get(call.getPeer());
-    const fingerprint = call.getAuthContext().sslPeerCertificate?.fingerprint256;
-    if (connection === undefined || fingerprint === undefined || fingerprint !== connection.fingerprint) {
+    // Of a connection that is gone grpc-js can't say what it was.
+    const isGone = connection === undefined || connection.socket.destroyed;
+    const fingerprint = isGone ? undefined : call.getAuthContext().sslPeerCertificate?.fingerprint256;
+    if (isGone || fingerprint === undefined || fingerprint !== connection.fingerprint) {
       throw new BrokerError('unauthenticated', 'this connection is no member’s');
     }
     return connection;
@@ -213,6 +228,18 @@ export class MeshServer {
     });
   }
 
+  #over(limit: LimitName): void {
+    (this.#parts.onOverLimit ?? ignoreLimits)(limit);
+  }
+
+  #cutForFrames({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): void {
+    const connection = this.#connections.get(`${remoteAddress}:${remotePort}`);
+    if (connection === undefined) return;
+    this.#over('http2_frames');
+    this.#parts.log.warn({ ...peerFields(connection.peer), address: connection.address, why: 'it sends pings, settings or calls without end' }, 'a connection of a peer was cut');
+    connection.socket.destroy();
+  }
+
   #countOf(nodeId: NodeId): number {
     return [...this.#connections.values()].filter(({ peer }) => peer.nodeId === nodeId).length;
   }
@@ -225,7 +252,8 @@ export class MeshServer {
  */
 function widenWindow(call: unknown): void {
   const { session } = (call as { call?: { stream?: ServerHttp2Stream } }).call?.stream ?? {};
-  if (session === undefined) return;
+  // One that the peer reset in the same moment is gone already.
+  if (session === undefined || session.destroyed || session.closed) return;
   session.settings({ initialWindowSize: windowBytes });
   session.setLocalWindowSize(windowBytes);
 }

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../domain/messages.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { LinkHandler } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
@@ -59,5 +60,6 @@ export interface SessionParts {
   readonly owner: SessionOwner;
   /** Of the node, for all its sessions. */
   readonly taskRoom: TaskRoom;
+  readonly onOverLimit: OverLimit;
   readonly digests: Pick<LinkHandler, 'digest' | 'onDigest'>;
 }

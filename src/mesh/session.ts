@@ -26,7 +26,7 @@ import { decodeDigest, encodeHeartbeat, Heartbeat } from './heartbeat.ts';
 import type { Farewell, PeerHello } from './hello.ts';
 import { Inflow } from './inflow.ts';
 import { isWork } from './link-demand.ts';
-import { Silence } from './liveness.ts';
+import { overdue, Silence } from './liveness.ts';
 import { notUnderstood } from './not-understood.ts';
 import { decodeAnswer, encodeQuery } from './queries.ts';
 import { Questions } from './questions.ts';
@@ -34,11 +34,6 @@ import type { Refusal } from './session-admission.ts';
 import type { SessionParts } from './session-parts.ts';
 import { featureOf } from './version.ts';
 import type { Feature } from './version.ts';
-
-/** Whoever connects says hello at once. */
-const helloWithinMs = 10_000;
-/** A dialler opens its data stream as soon as it is greeted. */
-const dataWithinMs = 10_000;
 
 /** How long a session whose data stream ended waits for the reason. */
 const lastWordMs = 500;
@@ -82,6 +77,7 @@ export class Session implements Link {
       log: parts.log,
       answer: (query) => parts.owner.query(this, query),
       send: (frame) => this.isUp && this.#queueFrame(frame),
+      onOverLimit: parts.onOverLimit,
     });
     this.#questions = new Questions(parts.clock, parts.peer.name);
     this.#inflow = new Inflow({
@@ -208,8 +204,10 @@ export class Session implements Link {
     if (isGrace) this.#upAtMs = now;
     // What is not read can't be heard.
     if (isGrace || this.#inflow.controlIsPaused) this.#silence.grace(now);
-    if (this.wantsData && now - this.#upAtMs > dataWithinMs) this.close('protocol', 'the data stream was never opened');
-    if (this.#state === 'opening' && now - this.beganMs > helloWithinMs) this.#end('it never said hello');
+    const late = overdue({ openingMs: this.#state === 'opening' ? now - this.beganMs : 0, dataMs: this.wantsData ? now - this.#upAtMs : 0 });
+    if (late !== undefined) this.#parts.onOverLimit('session_greeting');
+    if (late === 'hello') this.#end('it never said hello');
+    else if (late === 'data') this.close('protocol', 'the data stream was never opened');
     if (this.isUp && this.#heartbeat.isDue) this.#heartbeat.beat();
   }
 
@@ -250,7 +248,9 @@ export class Session implements Link {
       return;
     }
     this.#control.wake();
-    if (this.#controlOutlet.isOverfull) this.#end('the peer reads too slowly');
+    if (!this.#controlOutlet.isOverfull) return;
+    this.#parts.onOverLimit('session_backlog');
+    this.#end('the peer reads too slowly');
   }
 
   /** Whatever the peer sent wrong ends its session and nothing else. */
@@ -261,6 +261,7 @@ export class Session implements Link {
       read();
     } catch (error) {
       const known = error instanceof BrokerError ? error : new BrokerError('invalid', 'a frame that can not be read', { cause: error });
+      if (known.code === 'overload') this.#parts.onOverLimit('session_heartbeats');
       const farewell = known.code === 'incompatible' ? 'incompatible' : 'protocol';
       this.close(farewell, [known.message, known.hint].filter((part) => part !== undefined).join(': '));
     }
@@ -304,7 +305,7 @@ export class Session implements Link {
     switch (frame.$case) {
       case 'heartbeat':
         this.isHeldByPeer = frame.value.holds || !this.can('resting');
-        this.#queueUrgent({ $case: 'heartbeatReply', value: { number: frame.value.number } });
+        this.#queueUrgent({ $case: 'heartbeatReply', value: this.#heartbeat.asked(frame.value.number) });
         return this.#parts.digests.onDigest(this, decodeDigest(frame.value));
       case 'heartbeatReply':
         return this.#heartbeat.answered(frame.value.number);

@@ -11,7 +11,7 @@ import { by, counter, gauge, gauges, histogram } from './exposition.ts';
 import type { Family, Labels } from './exposition.ts';
 
 export function familiesOf(vitals: NodeVitals): readonly Family[] {
-  return [...ofNode(vitals), ...ofWork(vitals), ...ofBacklog(vitals), ...ofAgents(vitals), ...ofStore(vitals), ...ofMesh(vitals), ...ofGossip(vitals), ...ofProcess(vitals)];
+  return [...ofNode(vitals), ...ofLimits(vitals), ...ofWork(vitals), ...ofBacklog(vitals), ...ofAgents(vitals), ...ofStore(vitals), ...ofMesh(vitals), ...ofGossip(vitals), ...ofProcess(vitals)];
 }
 
 function ofNode({ version, process, name, nodeId, meshName, isDraining, isRefused, certificateEndsAtMs, tookSeconds, troubles }: NodeVitals): Family[] {
@@ -24,6 +24,10 @@ function ofNode({ version, process, name, nodeId, meshName, isDraining, isRefuse
     gauge('beckon_scrape_gather_seconds', 'What it took to gather what this scrape tells.', tookSeconds),
     gauge('beckon_scrape_incomplete', '1 when what waits could not be read from the store this time, and is not told.', Number(troubles === undefined)),
   ];
+}
+
+function ofLimits({ refused }: NodeVitals): Family[] {
+  return [by('counter', 'beckon_refused_total', 'What was refused because a limit was reached, by limit.', 'limit', refused)];
 }
 
 function ofWork({ accepts, acceptSeconds, forwards, flights, store }: NodeVitals): Family[] {
@@ -80,7 +84,7 @@ function ofStore({ store, disk }: NodeVitals): Family[] {
   ];
 }
 
-function ofMesh({ peers, links, tickLateSeconds }: NodeVitals): Family[] {
+function ofMesh({ peers, links, tickLateSeconds, registryNews }: NodeVitals): Family[] {
   const states = new Map(peerStates.map((state) => [state as string, 0]));
   for (const { state } of peers) states.set(state, (states.get(state) ?? 0) + 1);
   const members = peers.filter(({ nodeId, state }) => nodeId !== '' && state !== 'left' && state !== 'removed');
@@ -96,6 +100,7 @@ function ofMesh({ peers, links, tickLateSeconds }: NodeVitals): Family[] {
     gauges('beckon_peer_up', '1 for a member that is alive or at rest as far as this node knows, 0 for one that is suspect, unreachable or incompatible.', each(({ state, why }) => Number(isUp(state, why)))),
     gauges('beckon_peer_round_trip_seconds', 'Round trip of heartbeats, smoothed, of members that there is a session with.', each(({ state, rttMs }) => (state === 'alive' ? inSeconds(rttMs) : undefined))),
     gauges('beckon_peer_last_heard_timestamp_seconds', 'When this node heard a member last.', each(({ lastSeenMs }) => inSeconds(lastSeenMs))),
+    by('counter', 'beckon_registry_news_total', 'Lists of agents of other nodes that came over sessions and by gossip, by outcome: applied, known, stale when this node knows later ones, behind when the rest was fetched, unknown for no member, limited, or refused as untrue.', 'outcome', registryNews),
     histogram('beckon_heartbeat_lateness_seconds', 'How late the look at all sessions came that is due each second, and that sends heartbeats: a node that is late seems dead to others.', tickLateSeconds),
   ];
 }

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { BrokerError } from '../domain/errors.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { NodeVitals } from '../domain/vitals.ts';
 import { contentType, exposition } from './exposition.ts';
@@ -14,6 +15,9 @@ export interface MetricsListenerParts {
   readonly vitals: () => Promise<NodeVitals>;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
+  readonly onOverLimit?: OverLimit;
+  /** How long a request may take to come, 5 s when left out. */
+  readonly requestMs?: number;
 }
 
 const path = '/metrics';
@@ -21,6 +25,10 @@ const mostConnections = 16;
 /** Who asks more often than that is told the same again. */
 const freshMs = 500;
 const idleMs = 30_000;
+/** From the first byte of a connection to the last of its request; looked at twice as often. */
+const usualRequestMs = 5_000;
+/** Of one address: what scrapes has one, and a person with a browser a few. */
+const mostPerAddress = 8;
 
 /** Not by import: what loads this module does not load the web client of Node with it. */
 const http = process.getBuiltinModule('node:http');
@@ -38,9 +46,15 @@ export class MetricsListener {
   /** @returns where it listens. @throws BrokerError `conflict` for an address that is taken, `unavailable` for one that this machine does not have */
   async listen(at: HostPort): Promise<HostPort> {
     await this.close();
-    const server = http.createServer({ maxHeaderSize: 8192, keepAliveTimeout: idleMs, requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => void this.#serve(request, response));
+    const { requestMs = usualRequestMs } = this.#parts;
+    const server = http.createServer({ maxHeaderSize: 8192, keepAliveTimeout: idleMs, requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: requestMs / 2 }, (request, response) => void this.#serve(request, response));
     server.maxConnections = mostConnections;
+    server.on('drop', () => this.#parts.onOverLimit?.('metrics_connections'));
     server.on('connection', (socket) => {
+      if (this.#countOf(socket.remoteAddress) >= mostPerAddress) {
+        this.#parts.onOverLimit?.('metrics_connections');
+        return void socket.destroy();
+      }
       this.#sockets.add(socket);
       socket.unref().once('close', () => this.#sockets.delete(socket));
     });
@@ -77,6 +91,12 @@ export class MetricsListener {
       this.#parts.log.warn({ err: error }, 'the metrics could not be gathered');
       answer(response, 503, 'the node is going down, or its store can not be read\n');
     }
+  }
+
+  #countOf(address: string | undefined): number {
+    let count = 0;
+    for (const { remoteAddress } of this.#sockets) if (remoteAddress === address) count += 1;
+    return count;
   }
 
   /** Those who ask at once share one answer. */

@@ -46,6 +46,7 @@ export class FlightEventTable {
   readonly #insertWaiting;
   readonly #insertDetail;
   readonly #insertFinished;
+  readonly #isEnd;
 
   constructor(db: Connection, stored: StoredBytes) {
     this.#stored = stored;
@@ -57,6 +58,12 @@ export class FlightEventTable {
     this.#insertWaiting = insert(', reason, request, prompt, choices, until_ms', ', ?, ?, ?, ?, ?');
     this.#insertDetail = insert(', detail', ', ?');
     this.#insertFinished = insert(', state, exit_code, signal, error, ended', ', ?, ?, ?, ?, ?');
+    this.#isEnd = db.prepare<[InvocationId, number], { one: number }>("SELECT 1 AS one FROM flight_events WHERE invocation_id = ? AND seq = ? AND kind = 'finished'");
+  }
+
+  /** Whether that event is the one that a flight ends with. */
+  isEnd(id: InvocationId, seq: number): boolean {
+    return this.#isEnd.get(id, seq) !== undefined;
   }
 
   insert(id: InvocationId, { seq, atMs, hlc, body }: FlightEvent): void {

@@ -202,6 +202,8 @@ export class OriginWrites {
     for (const event of events) {
       if (event.seq <= flight.last_seq) continue;
       if (event.seq !== flight.last_seq + 1) break;
+      // What followed would grow this store for ever, and change what people were shown as the end.
+      if (this.#isToldWhole(flight)) throw misfit(flight, event, 'its owner has ended it already');
       const change = takeForeign(flight, event);
       flightEvents.insert(invocationId, event);
       if (event.body.kind === 'started' && event.body.worktree !== undefined) worktrees.learn(invocationId, event.body.worktree, event.atMs);
@@ -236,6 +238,11 @@ export class OriginWrites {
     flight.received_at_ms = receivedAtMs;
     facts.append(stamp, 'delivery.received', { invocation: flight.invocation_id, peer: flight.owner });
     return true;
+  }
+
+  /** The owner has said how it ended, whoever's verdict counts. */
+  #isToldWhole({ invocation_id: id, state, verdict_by: by, last_seq: seq }: FlightRow): boolean {
+    return isTerminal(state) && (by === 'owner' || this.#tables.flightEvents.isEnd(id, seq));
   }
 
   /** @throws BrokerError `denied` when another node than its owner speaks of it */

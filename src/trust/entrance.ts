@@ -5,11 +5,12 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { BrokerError, overload, toBrokerError } from '../domain/errors.ts';
+import type { LimitName } from '../domain/limits.ts';
 import type { CancelTimer, Clock } from '../domain/ports.ts';
 import { quoted } from '../domain/text.ts';
 import type { Refusal } from './front.ts';
 import { httpStatusOf } from './http-status.ts';
-import { RateLimit, type RateLimits } from './rate-limit.ts';
+import { networkOf, RateLimit, type RateLimits } from './rate-limit.ts';
 
 // Not imported: that reads all it exports, WebSocket too, and so loads Node's whole web client, 12 MB.
 const http = process.getBuiltinModule('node:http');
@@ -37,6 +38,7 @@ export type EntranceHandler = (request: EntranceRequest) => Promise<EntranceRepl
 
 export interface EntranceLimits {
   readonly mostSockets: number;
+  readonly mostSocketsPerAddress: number;
   readonly mostBodyBytes: number;
   /** From the end of the handshake to the last byte of the request. */
   readonly requestTimeoutMs: number;
@@ -47,6 +49,8 @@ export interface EntranceLimits {
 
 export const defaultEntranceLimits: EntranceLimits = {
   mostSockets: 64,
+  // A join has one at a time.
+  mostSocketsPerAddress: 8,
   mostBodyBytes: 16 * 1024,
   requestTimeoutMs: 10_000,
   answerTimeoutMs: 30_000,
@@ -59,11 +63,15 @@ export interface EntranceOptions {
   readonly handle: EntranceHandler;
   /** Exactly once for each connection that got an error, or nothing. */
   readonly onRefused: (refusal: Refusal) => void;
+  /** Whether many machines come from that address, so that no limit for one can be kept there. */
+  readonly isShared?: (host: string) => boolean;
   readonly limits?: Partial<EntranceLimits>;
 }
 
 interface Visit {
   readonly remoteAddress: string;
+  /** Without the port; undefined for one that many come from. */
+  readonly host: string | undefined;
   cancelTimer: CancelTimer;
   hasAsked: boolean;
   isSettled: boolean;
@@ -86,7 +94,7 @@ export class Entrance {
     });
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const visit = socket instanceof TLSSocket ? this.#visits.get(socket) : undefined;
-      if (visit !== undefined) this.#settle(visit, `not an HTTP request (${error.code ?? error.message})`);
+      if (visit !== undefined) this.#settle(visit, `not an HTTP request (${error.code ?? error.message})`, error.code === 'HPE_HEADER_OVERFLOW' ? 'stranger_size' : undefined);
       socket.destroy();
     });
   }
@@ -94,14 +102,15 @@ export class Entrance {
   /** Takes a socket over from the front, after its handshake. */
   admit(socket: TLSSocket, remoteAddress: string): void {
     const { clock } = this.#options;
-    const visit: Visit = { remoteAddress, cancelTimer: () => undefined, hasAsked: false, isSettled: false };
-    if (this.#visits.size >= this.#limits.mostSockets) {
-      this.#settle(visit, 'too many connections without a certificate');
+    const visit: Visit = { remoteAddress, host: this.#hostOf(remoteAddress), cancelTimer: () => undefined, hasAsked: false, isSettled: false };
+    const over = this.#over(visit);
+    if (over !== undefined) {
+      this.#settle(visit, over === 'strangers' ? 'too many connections without a certificate' : 'too many connections without a certificate from its address', over);
       return void socket.destroy();
     }
     this.#visits.set(socket, visit);
     visit.cancelTimer = clock.setTimer(this.#limits.requestTimeoutMs, () => {
-      this.#settle(visit, 'its request took too long');
+      this.#settle(visit, 'its request took too long', 'stranger_time');
       socket.destroy();
     });
     socket.once('close', () => {
@@ -121,6 +130,21 @@ export class Entrance {
     return Promise.resolve();
   }
 
+  #hostOf(remoteAddress: string): string | undefined {
+    const host = remoteAddress.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+    return this.#options.isShared?.(host) === true ? undefined : host;
+  }
+
+  #over({ host }: Visit): LimitName | undefined {
+    if (host !== undefined) {
+      const network = networkOf(host);
+      let own = 0;
+      for (const visit of this.#visits.values()) if (visit.host !== undefined && networkOf(visit.host) === network) own += 1;
+      if (own >= this.#limits.mostSocketsPerAddress) return 'strangers_address';
+    }
+    return this.#visits.size >= this.#limits.mostSockets ? 'strangers' : undefined;
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const socket = request.socket as TLSSocket;
     const visit = this.#visits.get(socket);
@@ -135,7 +159,7 @@ export class Entrance {
     } catch (thrown) {
       if (visit.isSettled) return;
       const error = toBrokerError(thrown);
-      this.#settle(visit, `${what}: ${error.message}${error.code === 'internal' ? ` (${String(error.cause)})` : ''}`);
+      this.#settle(visit, `${what}: ${error.message}${error.code === 'internal' ? ` (${String(error.cause)})` : ''}`, thrown instanceof OverLimitError ? thrown.limit : undefined);
       send(response, httpStatusOf(error.code), 'application/json', JSON.stringify({ error: error.toInfo() }));
     }
   }
@@ -143,10 +167,8 @@ export class Entrance {
   async #answer(request: IncomingMessage, socket: TLSSocket, visit: Visit): Promise<EntranceReply> {
     // Read first, small as it is: a connection closed with bytes unread may lose the refusal on its way.
     const body = await readBody(request, this.#limits.mostBodyBytes);
-    const host = visit.remoteAddress.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
-    if (!this.#rates.take(host)) {
-      throw overload('too many requests to join', 60_000);
-    }
+    const over = this.#rates.over(visit.host);
+    if (over !== undefined) throw new OverLimitError(overload('too many requests to join', 60_000), over === 'address' ? 'stranger_rate_address' : 'stranger_rate');
     visit.cancelTimer();
     visit.cancelTimer = this.#options.clock.setTimer(this.#limits.answerTimeoutMs, () => socket.destroy());
     return this.#options.handle({
@@ -159,10 +181,20 @@ export class Entrance {
     });
   }
 
-  #settle(visit: Visit, why: string): void {
+  #settle(visit: Visit, why: string, limit?: LimitName): void {
     if (visit.isSettled) return;
     visit.isSettled = true;
-    this.#options.onRefused({ remoteAddress: visit.remoteAddress, why });
+    this.#options.onRefused({ remoteAddress: visit.remoteAddress, why, ...(limit === undefined ? {} : { limit }) });
+  }
+}
+
+/** What is told to the stranger, and what is counted. */
+class OverLimitError extends BrokerError {
+  readonly limit: LimitName;
+
+  constructor({ code, message, retryAfterMs }: BrokerError, limit: LimitName) {
+    super(code, message, { retryAfterMs });
+    this.limit = limit;
   }
 }
 
@@ -183,7 +215,7 @@ function send(response: ServerResponse, status: number, contentType: string, bod
 }
 
 async function readBody(request: IncomingMessage, mostBytes: number): Promise<Uint8Array> {
-  const tooLarge = new BrokerError('invalid', `a request has at most ${mostBytes} bytes`);
+  const tooLarge = new OverLimitError(new BrokerError('invalid', `a request has at most ${mostBytes} bytes`), 'stranger_size');
   if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge;
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];

@@ -8,14 +8,18 @@ import { createServer as createNetServer, type AddressInfo, type Server, type So
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import { BrokerError } from '../domain/errors.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import type { LimitName } from '../domain/limits.ts';
 import type { Judge, MeshIdentity, PeerIdentity } from '../domain/trust.ts';
 import { parseLeaf } from './certificate.ts';
+import { defaultHandshakeLimits, Handshakes, type HandshakeLimits } from './handshakes.ts';
 import { describeTlsError, describeVerifyError } from './tls-errors.ts';
 
 export interface Refusal {
   /** host:port of who was refused. */
   readonly remoteAddress: string;
   readonly why: string;
+  /** What it was too much for, when that is why. */
+  readonly limit?: LimitName;
 }
 
 /** Both ends of a connection, as this machine sees them. */
@@ -38,8 +42,12 @@ export interface FrontOptions {
    */
   readonly vet?: (ends: Ends) => Promise<string | undefined>;
   readonly handshakeTimeoutMs?: number;
-  /** Handshakes under way at once; further connections are cut. */
-  readonly mostHandshakes?: number;
+  /** Further connections are cut before any cryptography. */
+  readonly handshakes?: Partial<HandshakeLimits>;
+  /** Whether many machines come from that address, so that no limit for one can be kept there. */
+  readonly isShared?: (host: string) => boolean;
+  /** Monotonic, ms. */
+  readonly now: () => number;
 }
 
 /** Why every connection is refused before there is an identity. */
@@ -49,6 +57,8 @@ const stranger = Symbol('no certificate');
 
 interface Arrival {
   readonly socket: Socket;
+  /** What its handshake is counted by. */
+  readonly countedAs: string | undefined;
   readonly remoteAddress: string;
 }
 
@@ -61,7 +71,7 @@ interface Listener {
 export class Front {
   readonly #options: FrontOptions;
   readonly #handshakeTimeoutMs: number;
-  readonly #mostHandshakes: number;
+  readonly #handshakes: Handshakes;
   #servers: Listener[] = [];
   #current: { readonly identity: MeshIdentity; readonly tls: TlsServer } | undefined;
   /** Connections in their handshake, by `endsOf`: node:tls does not tell which socket it wrapped. */
@@ -70,7 +80,7 @@ export class Front {
   constructor(options: FrontOptions) {
     this.#options = options;
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? 5000;
-    this.#mostHandshakes = options.mostHandshakes ?? 256;
+    this.#handshakes = new Handshakes({ ...defaultHandshakeLimits, ...options.handshakes }, options.now);
   }
 
   /**
@@ -116,9 +126,10 @@ export class Front {
   stop(): Promise<void> {
     for (const { server } of this.#servers) server.close();
     this.#servers = [];
-    const arrivals = [...this.#arrivals.values()];
-    this.#arrivals.clear();
-    for (const { socket } of arrivals) socket.destroy();
+    for (const [ends, { socket }] of [...this.#arrivals]) {
+      this.#take(ends);
+      socket.destroy();
+    }
     return Promise.resolve();
   }
 
@@ -154,7 +165,7 @@ export class Front {
     });
     server.on('tlsClientError', (error, socket) => {
       const arrival = this.#take(endsOf(socket));
-      if (arrival !== undefined) this.#cut(socket, arrival.remoteAddress, describeTlsError(error));
+      if (arrival !== undefined) this.#cut(socket, arrival.remoteAddress, describeTlsError(error), isTimeout(error) ? 'handshake_time' : undefined);
       socket.destroy();
     });
     server.on('secureConnection', (socket) => this.#arrived(socket));
@@ -185,13 +196,15 @@ export class Front {
     // An error is followed by close, which is what is acted on.
     socket.on('error', () => undefined);
     if (this.#current === undefined) return this.#cut(socket, remoteAddress, inNoMesh);
-    if (this.#arrivals.size >= this.#mostHandshakes) return this.#cut(socket, remoteAddress, 'too many handshakes at once');
+    const countedAs = this.#options.isShared?.(host) === true ? undefined : host;
+    const over = this.#handshakes.begin(countedAs);
+    if (over !== undefined) return this.#cut(socket, remoteAddress, over.why, over.limit);
     const ends = endsOf(socket);
-    const arrival = { socket, remoteAddress };
+    const arrival = { socket, remoteAddress, countedAs };
     this.#arrivals.set(ends, arrival);
     socket.once('close', () => {
       if (this.#arrivals.get(ends) !== arrival) return;
-      this.#arrivals.delete(ends);
+      this.#take(ends);
       this.#options.onRefused({ remoteAddress, why: 'closed before the TLS handshake ended' });
     });
     if (this.#options.vet === undefined) this.#current.tls.emit('connection', socket);
@@ -210,7 +223,7 @@ export class Front {
 
   #take(ends: string): Arrival | undefined {
     const arrival = this.#arrivals.get(ends);
-    this.#arrivals.delete(ends);
+    if (this.#arrivals.delete(ends)) this.#handshakes.ended(arrival?.countedAs);
     return arrival;
   }
 
@@ -248,10 +261,14 @@ export class Front {
     }
   }
 
-  #cut(socket: Socket, remoteAddress: string, why: string): void {
+  #cut(socket: Socket, remoteAddress: string, why: string, limit?: LimitName): void {
     socket.destroy();
-    this.#options.onRefused({ remoteAddress, why });
+    this.#options.onRefused({ remoteAddress, why, ...(limit === undefined ? {} : { limit }) });
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
 }
 
 function hostPort(address: string | undefined, port: number | undefined): HostPort {

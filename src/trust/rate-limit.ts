@@ -34,8 +34,24 @@ export class RateLimit {
 
   /** True when this request is within the limits; then it has been counted. */
   take(remoteAddress: string): boolean {
+    return this.over(remoteAddress) === undefined;
+  }
+
+  /** Whose limit it is over; undefined when it is within both, and has been counted. @param remoteAddress undefined: only what all may counts */
+  over(remoteAddress: string | undefined): 'address' | 'overall' | undefined {
     const nowMs = this.#now();
-    const { perAddress, overall, mostAddresses } = this.#limits;
+    refill(this.#overall, this.#limits.overall, nowMs);
+    const mine = remoteAddress === undefined ? undefined : this.#bucketOf(remoteAddress, nowMs);
+    // What one address may not have must not use up what all others may.
+    if (mine !== undefined && mine.tokens < 1) return 'address';
+    if (this.#overall.tokens < 1) return 'overall';
+    if (mine !== undefined) mine.tokens -= 1;
+    this.#overall.tokens -= 1;
+    return undefined;
+  }
+
+  #bucketOf(remoteAddress: string, nowMs: number): Bucket {
+    const { perAddress, mostAddresses } = this.#limits;
     const key = networkOf(remoteAddress);
     const mine = this.#byAddress.get(key) ?? { tokens: perAddress.burst, atMs: nowMs };
     this.#byAddress.delete(key);
@@ -45,12 +61,7 @@ export class RateLimit {
       if (oldest !== undefined) this.#byAddress.delete(oldest);
     }
     refill(mine, perAddress, nowMs);
-    refill(this.#overall, overall, nowMs);
-    // What one address may not have must not use up what all others may.
-    if (mine.tokens < 1 || this.#overall.tokens < 1) return false;
-    mine.tokens -= 1;
-    this.#overall.tokens -= 1;
-    return true;
+    return mine;
   }
 }
 
@@ -61,7 +72,10 @@ function refill(bucket: Bucket, rate: Rate, nowMs: number): void {
   bucket.atMs = nowMs;
 }
 
-/** IPv4 addresses count one by one, IPv6 by /64: that many a single machine has. */
+/** Where Tailscale gives each machine of a tailnet one address: they all share one /64, or a few. */
+const tailnetPrefix = ['fd7a', '115c', 'a1e0'];
+
+/** IPv4 addresses count one by one, IPv6 by /64, which is what a single machine has, but in a tailnet, where it has one of them. */
 export function networkOf(remoteAddress: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(remoteAddress);
   if (mapped?.[1] !== undefined) return mapped[1];
@@ -73,5 +87,7 @@ export function networkOf(remoteAddress: string): string {
     while (groups.length + after.length < 8) groups.push('0');
     groups.push(...after);
   }
-  return `${groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`;
+  const plain = groups.map((group) => Number.parseInt(group, 16).toString(16));
+  if (tailnetPrefix.every((group, index) => plain[index] === group)) return plain.join(':');
+  return `${plain.slice(0, 4).join(':')}::/64`;
 }

@@ -1,10 +1,14 @@
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect as connectTo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { silentLog } from '../../src/app/log.ts';
+import { createSystemClock } from '../../src/app/system-clock.ts';
 import { connect } from '../../src/client/connect.ts';
+import { refuseForeignSocket } from '../../src/client/socket-owner.ts';
+import { ControlServer } from '../../src/control/server.ts';
 import { claimSocketPath } from '../../src/control/socket-path.ts';
 import { FakeNode } from '../support/fake-node.ts';
 
@@ -69,9 +73,63 @@ test('a directory of another user is refused', async () => {
   await expect(claimSocketPath(path, uid + 1)).rejects.toMatchObject({ code: 'denied' });
 });
 
-test('a link in place of the directory is refused', async () => {
+test('a link in place of the directory is refused by name, wherever it leads', async () => {
   const elsewhere = join(directory, 'elsewhere');
   mkdirSync(elsewhere, { mode: 0o700 });
-  symlinkSync(elsewhere, dirname(path));
-  await expect(claimSocketPath(path, uid)).rejects.toMatchObject({ code: expect.stringMatching(/denied|unavailable/) });
+  for (const to of [elsewhere, join(directory, 'nowhere')]) {
+    symlinkSync(to, dirname(path));
+    await expect(claimSocketPath(path, uid)).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining(`${dirname(path)} is a symbolic link`) });
+    rmSync(dirname(path));
+  }
+});
+
+test('a program that goes on opening connections is cut off at the limit, and told so by the counter alone; others get in when it lets go', async () => {
+  const over: string[] = [];
+  const { broker, served, health, config, directory: home } = new FakeNode();
+  const node = new ControlServer({ api: broker, served, socketPath: path, uid, clock: createSystemClock(), log: silentLog, config: () => Promise.resolve(config), health, onOverLimit: (limit) => over.push(limit), mostConnections: 3 });
+  onTestFinished(async () => {
+    await node.stop();
+    rmSync(home, { recursive: true });
+  });
+  await node.start();
+  const sockets = Array.from({ length: 5 }, () => connectTo(path).on('error', () => undefined).resume());
+  await vi.waitFor(() => expect(over).toEqual(['control_connections', 'control_connections']));
+  for (const socket of sockets) socket.destroy();
+  await vi.waitFor(async () => {
+    const client = await connect({ socketPath: path });
+    try {
+      await client.status();
+    } finally {
+      client.close();
+    }
+  });
+});
+
+describe('a client speaks to no socket that is not its user’s', () => {
+  const listen = async (): Promise<void> => {
+    const server = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    onTestFinished(() => void server.close());
+  };
+
+  test.each([[0o777], [0o770]])('in a directory of mode %o, where others could put one', async (mode) => {
+    mkdirSync(dirname(path));
+    chmodSync(dirname(path), mode);
+    await listen();
+    await expect(connect({ socketPath: path })).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('others may write to') });
+  });
+
+  test('behind a link', async () => {
+    mkdirSync(join(directory, 'elsewhere'), { mode: 0o700 });
+    symlinkSync(join(directory, 'elsewhere'), dirname(path));
+    await listen();
+    await expect(connect({ socketPath: path })).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining('symbolic link') });
+  });
+
+  test('of another user', async () => {
+    mkdirSync(dirname(path), { mode: 0o700 });
+    await listen();
+    await expect(refuseForeignSocket(path, uid + 1)).rejects.toMatchObject({ code: 'denied', message: expect.stringMatching(/belongs to user/) });
+    await refuseForeignSocket(path, uid);
+  });
 });

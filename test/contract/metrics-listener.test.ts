@@ -1,5 +1,6 @@
 /** Where Prometheus asks, on a real socket, before a node that is known. */
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { unavailable } from '../../src/domain/errors.ts';
 import type { NodeVitals } from '../../src/domain/vitals.ts';
@@ -10,13 +11,14 @@ import { vitals } from '../unit/metrics/vitals-sample.ts';
 describe('the listener for metrics', () => {
   let nowMs = 0;
   let asked = 0;
+  let over: string[] = [];
   let told: () => Promise<NodeVitals> = () => Promise.resolve(vitals);
   let listener: MetricsListener;
   let url = '';
 
   beforeEach(async () => {
-    [nowMs, asked, told] = [0, 0, () => Promise.resolve(vitals)];
-    listener = new MetricsListener({ vitals: () => ((asked += 1), told()), clock: { monotonic: () => nowMs }, log: silentLog });
+    [nowMs, asked, told, over] = [0, 0, () => Promise.resolve(vitals), []];
+    listener = new MetricsListener({ vitals: () => ((asked += 1), told()), clock: { monotonic: () => nowMs }, log: silentLog, onOverLimit: (limit) => over.push(limit), requestMs: 1_000 });
     url = `http://127.0.0.1:${(await listener.listen({ host: '127.0.0.1', port: 0 })).port}`;
   });
   afterEach(() => listener.close());
@@ -45,6 +47,16 @@ describe('the listener for metrics', () => {
     told = () => Promise.resolve(vitals);
     nowMs += 500;
     expect((await fetch(`${url}/metrics`)).status).toBe(200);
+  });
+
+  test('holds eight connections of one address, and those whose request does not come no longer than it may take', async () => {
+    const { hostname: host, port } = new URL(url);
+    const silent = Array.from({ length: 30 }, () => connect({ host, port: Number(port), localAddress: '127.0.0.2' }).on('error', () => undefined).resume());
+    onTestFinished(() => silent.forEach((each) => each.destroy()));
+    for (const each of silent) each.write('GET /metrics HTTP/1.1\r\nx-slow: ');
+    await expect.poll(() => over).toEqual(Array.from({ length: 22 }, () => 'metrics_connections'));
+    expect((await fetch(`${url}/metrics`)).status).toBe(200);
+    await expect.poll(() => silent.every(({ destroyed }) => destroyed), { timeout: 5_000 }).toBe(true);
   });
 
   test('cuts who is connected when it closes', async () => {

@@ -322,7 +322,7 @@ describe('the owner’s events', () => {
     const result = await apply(id, list);
     expect(result?.flight).toMatchObject({ state: 'completed', verdictBy: 'owner', exitCode: 0, lastSeq: 3, run: 1, stdoutBytes: 4 });
     const more: FlightEvent = { seq: 4, ...at.story.stamp(), body: { kind: 'finished', state: 'failed' } };
-    expect((await apply(id, [more]))?.flight.state).toBe('completed');
+    await expect(apply(id, [more])).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('its owner has ended it already') });
     expect((await whatOf(id)).filter((what) => what === 'flight.refined')).toHaveLength(1);
     expect(await at.store.inspect.countFlights()).toEqual({ completed: 1 });
   });
@@ -333,5 +333,19 @@ describe('the owner’s events', () => {
     const result = await apply(id, events({ kind: 'started', run: 1 }, output('truth'), { kind: 'finished', state: 'completed', exitCode: 0 }));
     expect(result?.flight).toMatchObject({ state: 'cancelled', verdictBy: 'origin', lastSeq: 3, stdoutBytes: 5 });
     expect(textOf(id)).toBe('truth');
+  });
+
+  test('are over with the owner’s end: nothing is added afterwards, whoever’s verdict counts', async () => {
+    for (const isGivenUp of [false, true]) {
+      const { id } = await accepted(send());
+      if (isGivenUp) await giveUp(id, 'cancelled');
+      const list = events({ kind: 'started', run: 1 }, output('truth'), { kind: 'finished', state: 'completed', exitCode: 0 });
+      const later: FlightEvent = { seq: 4, ...at.story.stamp(), body: output('more') };
+      await expect(apply(id, [...list, later])).rejects.toMatchObject({ code: 'invalid' });
+      await apply(id, list);
+      await expect(apply(id, [later])).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('event 4 (output)') });
+      expect([textOf(id), at.store.read.flight(flightOfInvocation(id))?.lastSeq]).toEqual(['truth', 3]);
+      expect((await apply(id, list))?.flight.lastSeq).toBe(3);
+    }
   });
 });

@@ -1,6 +1,7 @@
 /** Nodes of one mesh in this process: real TLS on loopback, the real front, a core that only remembers. */
 import { randomBytes } from 'node:crypto';
 import { createSystemUlids } from '../../src/app/system-ulids.ts';
+import type { LimitName } from '../../src/domain/limits.ts';
 import type { PeerAnswer, PeerMessage, PeerQuery } from '../../src/domain/messages.ts';
 import type { Link, LinkDigest, LinkHandler } from '../../src/domain/mesh-port.ts';
 import type { Clock, Log } from '../../src/domain/ports.ts';
@@ -48,6 +49,7 @@ export class TestNode implements AsyncDisposable {
   readonly downs: { readonly link: Link; readonly why: string }[] = [];
   readonly logged: LogLine[] = [];
   readonly refusals: string[] = [];
+  readonly overLimits: LimitName[] = [];
   /** What the core does with a message besides remembering it. */
   onMessage: (message: PeerMessage) => Promise<void> = () => Promise.resolve();
   onQuery: (query: PeerQuery) => Promise<PeerAnswer> = () => Promise.resolve({ type: 'ping' });
@@ -84,6 +86,7 @@ export class TestNode implements AsyncDisposable {
       },
       tls: clientTls,
       health: new FakeHealth(),
+      onOverLimit: (limit) => void this.overLimits.push(limit),
       handler: {
         onUp: (link) => void this.ups.push(link),
         onDown: (link, why) => void this.downs.push({ link, why }),
@@ -106,6 +109,7 @@ export class TestNode implements AsyncDisposable {
       onMember: (socket, peer) => this.mesh.accept(socket, peer),
       onStranger: (socket) => socket.destroy(),
       onRefused: ({ why }) => void this.refusals.push(why),
+      now: () => performance.now(),
     });
     this.front.setIdentity(identity);
   }

@@ -24,10 +24,11 @@ export interface Victim {
 }
 
 /**
- * `cut`: the connection was ended without a word. `silence`: nothing was said, and what came after it was answered. `harmless`: it
- * was taken as what it is, and had nothing of the effect that it was made for, which the case itself looks at.
+ * `cut`: the connection was ended. `silence`: nothing was said, and what came after it was answered. `repeated`: it was told what it
+ * was told the first time. `harmless`: it was taken as what it is, and had nothing of the effect that it was made for, which the case
+ * itself looks at.
  */
-export type Verdict = ErrorCode | 'cut' | 'silence' | 'harmless';
+export type Verdict = ErrorCode | 'cut' | 'silence' | 'repeated' | 'harmless';
 
 export const harmless: Told = { code: 'harmless' };
 
@@ -66,10 +67,10 @@ export interface Attack<Ready> {
   readonly refused: { readonly code: Verdict | readonly Verdict[]; readonly words?: RegExp };
   /**
    * The one line of the log that says so, at `info` or above; of a flood as many as `most`. Or a counter that the node tells
-   * its metrics by, `name{label="value"}`, which has to move by at least one: for what honest nodes do, too. Or why no line is due:
-   * then there is none.
+   * its metrics by, `name{label="value"}`, which has to move by `by` at least, one when left out: for what honest nodes do, too. Or
+   * why no line is due: then there is none.
    */
-  readonly logged: { readonly line: RegExp; readonly most?: number } | { readonly counter: string } | { readonly none: string };
+  readonly logged: { readonly line: RegExp; readonly most?: number } | { readonly counter: string; readonly by?: number } | { readonly none: string };
   /** Other lines at `warn` or `error` that belong to it. None when left out. */
   readonly besides?: RegExp;
   readonly stores?: readonly Stored[];
@@ -208,7 +209,7 @@ async function theLine<Ready>(node: TestNode, its: Attack<Ready>, log: LogSince,
   if ('counter' in logged) {
     const now = await waitFor(`${logged.counter} to move`, async () => {
       const value = await counterOf(node, logged.counter);
-      return value > counted ? value : undefined;
+      return value - counted >= (logged.by ?? 1) ? value : undefined;
     }, { timeoutMs: loggedWithinMs, pollMs: 50 });
     return `${logged.counter} +${now - counted}`;
   }

@@ -7,15 +7,15 @@ import { createRecordSeal } from '../../src/app/record-seal.ts';
 import { createSystemClock } from '../../src/app/system-clock.ts';
 import { createSystemUlids } from '../../src/app/system-ulids.ts';
 import { encodeHlc } from '../../src/domain/hlc.ts';
-import { invocationIdOf } from '../../src/domain/ids.ts';
+import { asMeshId, invocationIdOf } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
 import type { RecordSeal } from '../../src/domain/ports.ts';
 import type { CertificateChain, MeshIdentity } from '../../src/domain/trust.ts';
-import type { Answer, ControlFrame, Forward, GoodbyeReason, Hello, Query } from '../../src/gen/beckon/v1/mesh.ts';
+import type { Answer, ControlFrame, FlightEvents, Forward, GoodbyeReason, Hello, Query } from '../../src/gen/beckon/v1/mesh.ts';
 import { DataRequest } from '../../src/gen/beckon/v1/mesh.ts';
 import type { DataFrame } from '../../src/gen/beckon/v1/mesh.ts';
 import { SessionMode } from '../../src/gen/beckon/v1/record.ts';
-import type { Invocation } from '../../src/gen/beckon/v1/record.ts';
+import type { FlightEvent, Invocation } from '../../src/gen/beckon/v1/record.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
 import { askToJoin, meetIssuer } from '../../src/trust/issuer-call.ts';
 import { meshIdentityOf } from '../../src/trust/mesh-authority.ts';
@@ -82,6 +82,11 @@ export class FalseMember {
     return new FalseMember({ key, chain, root, identity: meshIdentityOf(key, { name: meshName, root, chain }) });
   }
 
+  /** The same key, which signs as for another mesh. */
+  forMesh(meshId: string): { readonly seal: RecordSeal } {
+    return { seal: createRecordSeal(this.key, () => asMeshId(meshId)) };
+  }
+
   /** A session that the node has taken. */
   async session(node: TestNode, changed: Partial<Hello> = {}): Promise<FalseSession> {
     const session = new FalseSession(this, node, changed);
@@ -126,6 +131,7 @@ export class FalseSession implements Disposable {
   readonly #sessionId: Buffer;
   #data: ReturnType<HandMade['nameData']> | undefined;
   #asked = 1000;
+  readonly #events: FlightEvents[] = [];
 
   constructor({ identity }: Pick<FalseMember, 'identity'>, node: Pick<TestNode, 'place'>, changed: Partial<Hello> = {}) {
     this.wire = new HandMade(identity, node.place.listen);
@@ -142,6 +148,9 @@ export class FalseSession implements Disposable {
   async isUp(): Promise<void> {
     await this.frame('hello');
     this.#data = this.wire.nameData(this.#sessionId);
+    this.#data.on('data', (bytes: Buffer) => {
+      for (const { frame } of DataRequest.decode(bytes).frames) if (frame?.$case === 'flightEvents') this.#events.push(frame.value);
+    });
   }
 
   say(...frames: Frame[]): void {
@@ -156,10 +165,20 @@ export class FalseSession implements Disposable {
   /** The first frame of that kind that fits, as soon as it is there. */
   async frame<K extends Kind>(kind: K, fits: (value: ValueOf<K>) => boolean = () => true): Promise<ValueOf<K>> {
     const found = await waitFor(`a frame ${kind}`, () => {
-      const all = this.wire.frames.flatMap((frame) => (frame.$case === kind ? [{ value: frame.value as ValueOf<K> }] : []));
+      const all = this.framesOf(kind).map((value) => ({ value }));
       return all.find(({ value }) => fits(value));
     }, { timeoutMs: answeredWithinMs });
     return found.value;
+  }
+
+  /** All frames of that kind so far. */
+  framesOf<K extends Kind>(kind: K): ValueOf<K>[] {
+    return this.wire.frames.flatMap((frame) => (frame.$case === kind ? [frame.value as ValueOf<K>] : []));
+  }
+
+  /** What the node said of that flight so far. */
+  eventsOf(invocationId: string): FlightEvent[] {
+    return this.#events.flatMap((each) => (each.invocationId === invocationId ? each.events : []));
   }
 
   async ask(query: NonNullable<Query['query']>): Promise<Answer> {

@@ -65,6 +65,7 @@ async function listening(tailnet: PlayedTailnet | undefined, fixed?: readonly Ho
   const front: Front = new Front({
     judge: () => undefined,
     onMember: (socket) => socket.destroy(),
+    now: () => performance.now(),
     onStranger: (socket) => {
       strangers += 1;
       socket.destroy();

@@ -220,7 +220,7 @@ describe('refused, told once with the address, and closed', () => {
   });
 
   test('more handshakes at once than are allowed', async () => {
-    await using front = await testFront(mesh, { mostHandshakes: 2 });
+    await using front = await testFront(mesh, { handshakes: { atOnce: 2 } });
     const sockets = Array.from({ length: 5 }, () => connectTcp(front.address).on('error', () => undefined));
     expect(await refusalsOf(front, 3)).toEqual(Array.from({ length: 3 }, () => 'too many handshakes at once'));
     for (const socket of sockets) socket.destroy();
@@ -266,7 +266,7 @@ test('a TLS session is never resumed: who was let in once is judged again', asyn
 
 describe('listening', () => {
   const quiet = () =>
-    new Front({ judge: () => undefined, onMember: () => undefined, onStranger: () => undefined, onRefused: () => undefined });
+    new Front({ judge: () => undefined, onMember: () => undefined, onStranger: () => undefined, onRefused: () => undefined, now: () => 0 });
 
   test('start and stop may be called twice; the port is free afterwards', async () => {
     const front = quiet();

@@ -12,6 +12,7 @@ import { enrolmentHandler, type EnrolmentDesk, type EnrolmentOptions } from '../
 import { denied } from '../../../src/domain/errors.ts';
 import { Entrance, type EntranceLimits } from '../../../src/trust/entrance.ts';
 import { Front, type Refusal } from '../../../src/trust/front.ts';
+import type { HandshakeLimits } from '../../../src/trust/handshakes.ts';
 import { makeLeaf } from '../../../src/trust/issue.ts';
 import { createMesh, issuerKeyPath, meshIdentityOf, openIssuer, type Issuer, type MeshCertificates } from '../../../src/trust/mesh-authority.ts';
 import { generateNodeKey, type NodeKey } from '../../../src/trust/node-key.ts';
@@ -97,7 +98,7 @@ export interface TestFrontOptions {
   readonly identify?: EnrolmentOptions['identify'];
   readonly limits?: Partial<EntranceLimits>;
   readonly handshakeTimeoutMs?: number;
-  readonly mostHandshakes?: number;
+  readonly handshakes?: Partial<HandshakeLimits>;
   readonly onMember?: (socket: TLSSocket, peer: PeerIdentity) => void;
 }
 
@@ -138,7 +139,8 @@ export async function testFront(mesh: TestMesh, options: TestFrontOptions = {}):
     onStranger: (socket, remoteAddress) => entrance.admit(socket, remoteAddress),
     onRefused,
     ...(options.handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs: options.handshakeTimeoutMs }),
-    ...(options.mostHandshakes === undefined ? {} : { mostHandshakes: options.mostHandshakes }),
+    ...(options.handshakes === undefined ? {} : { handshakes: options.handshakes }),
+    now: () => performance.now(),
   });
   front.setIdentity(mesh.identity);
   const [address] = await front.start([{ host: '127.0.0.1', port: 0 }]);

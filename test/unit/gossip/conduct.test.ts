@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Allowance } from '../../../src/gossip/allowance.ts';
+import { Allowance } from '../../../src/domain/allowance.ts';
 import { Conduct, mostFaults, shunnedMs } from '../../../src/gossip/conduct.ts';
 import { nodeIdFor } from '../../support/temp-store.ts';
 

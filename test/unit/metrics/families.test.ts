@@ -28,7 +28,7 @@ describe('what a node tells', () => {
 
   test('labels are a closed list, and nothing of anybody’s work is in any', () => {
     const labels = new Set(familiesOf(vitals).flatMap(({ samples }) => samples.flatMap((each) => Object.keys(each.labels))));
-    expect([...labels].toSorted()).toEqual(['agent', 'file', 'le', 'mesh', 'node', 'node_id', 'outcome', 'peer', 'peer_id', 'runtime', 'state', 'verdict', 'version']);
+    expect([...labels].toSorted()).toEqual(['agent', 'file', 'le', 'limit', 'mesh', 'node', 'node_id', 'outcome', 'peer', 'peer_id', 'runtime', 'state', 'verdict', 'version']);
     expect(exposition(familiesOf(vitals))).not.toMatch(/inv_|flt_|dlv_|secret/);
   });
 

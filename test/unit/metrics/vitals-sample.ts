@@ -11,7 +11,7 @@ const oldest = { invocationId: 'inv_01ARZ3NDEKTSV4RRFFQ69G5FAV', originNodeId: l
 
 export const vitals: NodeVitals = {
   version: '1.2.3', nodeId: laptop, name: 'laptop', meshName: 'home', isDraining: false, isRefused: false,
-  accepts: [['accepted', 4], ['overload', 1]], acceptSeconds: some, forwards: [['received', 2], ['denied', 0]],
+  accepts: [['accepted', 4], ['overload', 1]], acceptSeconds: some, forwards: [['received', 2], ['denied', 0]], registryNews: [['applied', 5], ['refused', 0]], refused: [['handshakes', 3], ['log_lines', 0]],
   flights: { completed: 3, queued: 1 },
   store: { commitSeconds: some, commitWrites: some, commitFaults: 1, flights: flightStates.map((state, index) => [state, index]), deliveries: deliveryStates.map((state, index) => [state, index]) },
   troubles: {

@@ -66,10 +66,16 @@ describe('a rate limit', () => {
 test.each([
   ['192.0.2.1', '192.0.2.1'],
   ['::ffff:192.0.2.1', '192.0.2.1'],
-  ['fd7a:115c:a1e0:12::1', 'fd7a:115c:a1e0:12::/64'],
-  ['fd7a:115c:a1e0:12:ffff:1:2:3', 'fd7a:115c:a1e0:12::/64'],
+  ['2001:db8:a1e0:12::1', '2001:db8:a1e0:12::/64'],
+  ['2001:db8:a1e0:12:ffff:1:2:3', '2001:db8:a1e0:12::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['::1', '0:0:0:0::/64'],
 ])('%s counts as %s', (address, network) => {
   expect(networkOf(address)).toBe(network);
+});
+
+test('machines of a tailnet count one by one, though they share a network', () => {
+  expect(networkOf('fd7a:115c:a1e0:ab12:4843:cd96:6258:b240')).not.toBe(networkOf('fd7a:115c:a1e0:ab12:4843:cd96:6258:b241'));
+  expect(networkOf('fd7a:115c:a1e0::1')).not.toBe(networkOf('fd7a:115c:a1e0::2'));
+  expect(networkOf('fd7a:115c:a1e1::1')).toBe(networkOf('fd7a:115c:a1e1::2'));
 });

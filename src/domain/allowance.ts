@@ -1,4 +1,4 @@
-/** A token bucket: what one neighbour may cost. Pure; the time comes in. */
+/** A token bucket: what one peer may cost. Pure; the time comes in. */
 export interface AllowanceRate {
   readonly perSecond: number;
   /** What it may cost at once after a while of rest. */

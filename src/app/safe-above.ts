@@ -1,0 +1,62 @@
+/**
+ * Whether the way to a file or directory is safe: whoever may write to a directory above it may put another in its place, whatever its
+ * own mode is. The rules are those of OpenSSH's StrictModes (auth-rhosts and safe_path in misc.c), with two more that hold where they do not:
+ * in a directory with the sticky bit nobody moves what is another's, and a group that is one user's own is that user.
+ */
+import { lstat, realpath } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { denied } from '../domain/errors.ts';
+import type { BrokerError } from '../domain/errors.ts';
+
+/** Of what `lstat` says. */
+export interface Above {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+/** Why a directory above is not safe, with what mends it. Pure. @param trusted whose directories are: this user's, root's */
+export function flawOfAbove(path: string, { uid, gid, mode }: Above, trusted: ReadonlySet<number>): { readonly why: string; readonly hint: string } | undefined {
+  if (!trusted.has(uid)) return { why: `${path}, above it, belongs to user ${uid}, who may put something else in its place`, hint: `keep it elsewhere (BECKON_HOME), or: sudo chown ${Math.max(...trusted)} ${path}` };
+  if ((mode & 0o1000) !== 0) return undefined;
+  const octal = (mode & 0o7777).toString(8).padStart(4, '0');
+  const isOwnGroup = gid === 0 || gid === uid;
+  if ((mode & 0o002) !== 0) return { why: `${path}, above it, has mode ${octal}, so anybody may put something else in its place`, hint: `chmod o-w ${path}` };
+  if ((mode & 0o020) !== 0 && !isOwnGroup) return { why: `${path}, above it, has mode ${octal}, so its group (${gid}) may put something else in its place`, hint: `chmod g-w ${path}` };
+  return undefined;
+}
+
+/** Undefined for what is not there, for a link that leads nowhere, and for one that leads to itself. */
+async function there<Found>(found: Promise<Found>): Promise<Found | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(String(error.code))) return undefined;
+    throw error;
+  }
+}
+
+/** All directories above it that are there, and where symbolic links among them lead. @throws BrokerError `denied` by the first that is not safe */
+export async function refuseUnsafeAbove(wanted: string, what: string, uid: number | undefined = process.getuid?.()): Promise<void> {
+  if (uid === undefined) return;
+  // In a user namespace root's own directories may be nobody's.
+  const trusted = new Set([uid, 0, (await lstat('/')).uid]);
+  const seen = new Set<string>();
+  const refused = (why: string, hint: string): BrokerError => denied(`${what} ${wanted} is refused: ${why}`, hint);
+  const climb = async (from: string): Promise<void> => {
+    for (let path = from; !seen.has(path); path = dirname(path)) {
+      seen.add(path);
+      const stat = await there(lstat(path));
+      if (stat === undefined) continue;
+      if (stat.isSymbolicLink()) {
+        if (!trusted.has(stat.uid)) throw refused(`${path}, above it, is a symbolic link of user ${stat.uid}`, 'keep it elsewhere (BECKON_HOME)');
+        const target = await there(realpath(path));
+        if (target !== undefined) await climb(target);
+        continue;
+      }
+      const flaw = flawOfAbove(path, stat, trusted);
+      if (flaw !== undefined) throw refused(flaw.why, flaw.hint);
+    }
+  };
+  await climb(dirname(resolve(wanted)));
+}
