@@ -225,7 +225,7 @@ attack('the store of a node that lets others in, put back to before an invitatio
     await person.backup(at('before.db'));
     const first = await machine.cluster.node('first');
     await first.up({ flags: ['--join', '-'], stdin: `${token}\n` });
-    await first.down();
+    await first.kill9();
     await issuer.kill9();
     for (const suffix of ['-wal', '-shm']) rmSync(`${issuer.databasePath}${suffix}`, { force: true });
     cpSync(at('before.db'), issuer.databasePath);
