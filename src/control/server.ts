@@ -65,7 +65,7 @@ export class ControlServer implements Startable {
       'grpc.max_send_message_length': maxMessageBytes,
       // One connection a command, many commands: none of them may end another's.
       'grpc.max_concurrent_streams': 10_000,
-      interceptors: [largeTasks(new TaskRoom(), maxMessageBytes)],
+      interceptors: [largeTasks({ room: new TaskRoom(), mostBytes: maxMessageBytes, clock: this.#parts.clock })],
     });
     const edge: Edge<LocalCaller> = {
       authenticate: tellingOf({ clock: this.#parts.clock, log }, authenticate(uid, api)),
