@@ -56,6 +56,7 @@ const dialMs = 10_000;
 /** How long a neighbour may take until it is heard as one. */
 const settleMs = 10_000;
 const stopMs = 3_000;
+const strangersToldEveryMs = 60_000;
 
 export class MeshGossip implements Gossip, Startable {
   readonly #parts: GossipParts;
@@ -64,6 +65,7 @@ export class MeshGossip implements Gossip, Startable {
   readonly #conduct = new Conduct();
   readonly #allowances = new Map<NodeId, Allowance>();
   readonly #dialling = new Set<NodeId>();
+  #strangers = { toldAtMs: Number.NEGATIVE_INFINITY, unsaid: 0 };
   #host: Host | undefined;
   #libraries: Libraries | undefined;
   #cancelTimer: CancelTimer = () => undefined;
@@ -89,6 +91,7 @@ export class MeshGossip implements Gossip, Startable {
         isWelcome: (each) => this.#isWelcome(each),
         isDialled: (each) => this.#dialling.has(each) || this.#connections().some(({ nodeId: other, connection }) => other === each && connection.direction === 'outbound' && this.#ageMs(connection) < settleMs),
         isFull: () => this.#neighbours().inbound.size >= mostInbound && this.#over('gossip_neighbours'),
+        onStranger: (each) => this.#refused(each),
         cut: (each) => this.#cut(each, 'it has dialled anew'),
       }),
     });
@@ -149,6 +152,15 @@ export class MeshGossip implements Gossip, Startable {
   #isWelcome(nodeId: NodeId): boolean {
     const { isMember, clock } = this.#parts;
     return isMember(nodeId) && !this.#conduct.isShunned(nodeId, clock.monotonic());
+  }
+
+  /** Keys cost a stranger nothing: one line a minute for all of them. */
+  #refused(nodeId: NodeId | undefined): void {
+    const now = this.#parts.clock.monotonic();
+    if (now - this.#strangers.toldAtMs < strangersToldEveryMs) return void (this.#strangers.unsaid += 1);
+    const { unsaid } = this.#strangers;
+    this.#strangers = { toldAtMs: now, unsaid: 0 };
+    this.#parts.log.warn({ peerId: nodeId, ...(unsaid === 0 ? {} : { count: unsaid }) }, 'a gossip connection was refused: its key is no member’s, or it is not listened to');
   }
 
   async #judge(peer: PeerId, data: Uint8Array): Promise<GossipVerdict> {
