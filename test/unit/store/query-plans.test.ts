@@ -14,8 +14,8 @@ import { request, scratchWriter } from './scratch.ts';
 
 /** These hold a row an agent, a node, a state, or what a limit left of another table; the rest grows. */
 const small = ['agents', 'agent_endpoints', 'agent_shares', 'a', 'e', 'c', 'registrations', 'registry_heads', 'members', 'mesh', 'admit_rules', 'applicants', 'issuers', 'revocations', 'nodes', 'flight_counts', 'flight_processes', 'projects', 'project_instances', 'unlisted_agents', 'stored_sum', 'settings', 'json_each', 'family', 'CONSTANT', '(subquery-1)'];
-/** The newest facts by number, at most 4,096; and what a node that leaves its mesh forgets, all of it. */
-const bounded = ['DELETE FROM invites', 'SELECT number FROM events ORDER BY number DESC LIMIT 1', 'SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)'];
+/** The newest facts by number, at most 4,096; what a node that leaves its mesh forgets, all of it; and what one that was put back voids, once. */
+const bounded = ['DELETE FROM invites', 'UPDATE invites SET expires_at_ms = ? WHERE used_at_ms IS NULL AND expires_at_ms > ? AND created_at_ms < ?', 'SELECT number FROM events ORDER BY number DESC LIMIT 1', 'SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)'];
 
 /** Walks in the order of ids or of time, from a bound to the page's limit: each row walked is a row given. */
 const ordered = [
