@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { attack, harmless, toldByError } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
-import { AttackedMachine, theCall, toldByAll } from '../support/attacked-machine.ts';
+import { all, AttackedMachine, theCall, toldByAll } from '../support/attacked-machine.ts';
 import { GitRepository } from '../support/git-repository.ts';
 import { fetchingBy, program, runningAtEveryTurn } from '../support/hostile-repository.ts';
 
@@ -221,4 +221,42 @@ attack('an environment that a call is to bring along', {
   logged: { none: 'there is nothing to refuse' },
   stores: theCall('the calls themselves', 12),
   shows: 'an agent gets a closed list of variables of its node and the eight of its flight, and no caller adds one',
+});
+
+attack('flights that put a link to somebody’s files, or another repository, in the place of their worktree', {
+  victim,
+  arrange: async () => {
+    const repository = GitRepository.make(at('isolated'), { a: '1' });
+    const precious = GitRepository.make(at('precious'), { kept: 'precious' });
+    const add = (name: string, script: string): Promise<string> => machine.add(name, ['/bin/sh', '-c', script], { isolate: true, cwd: repository.path });
+    const agents = [
+      await add('linking', `w=$PWD; cd ..; mv "$w" "$w.aside"; ln -s ${precious.path} "$w"`),
+      await add('claiming', `echo "gitdir: ${join(precious.path, '.git')}" > .git; echo more > more`),
+      await add('nesting', `ln -s ${precious.path} inside; mkdir nested; cp -r ${precious.path}/. nested; echo "gitdir: ${join(precious.path, '.git')}" > nested/.git-other`),
+      await add('moving', `entry=$(git rev-parse --absolute-git-dir); echo ${join(precious.path, '.git')} > "$entry/gitdir"; echo more > more`),
+    ];
+    const flights: string[] = [];
+    for (const address of agents) {
+      const { flightId, state } = await machine.ask(address, '');
+      expect(state).toBe('completed');
+      flights.push(flightId);
+    }
+    return { precious, flights };
+  },
+  act: async ({ flights }) => {
+    for (const id of flights) {
+      await all(machine.person.readDiff(id)).catch((error: unknown) => error);
+      await machine.person.settleWorktree({ id, verb: 'discarded' }).catch((error: unknown) => error);
+    }
+    return harmless;
+  },
+  refused: { code: 'harmless' },
+  logged: { none: 'its person has it discarded' },
+  besides: /worktree/,
+  stores: [...theCall('what became of them', 40), ...['flight_worktrees', 'worktrees', 'settings'].map((table) => ({ table, most: 40, why: 'what became of them' }))],
+  holds: ({ precious }) => {
+    expect([precious.read('kept'), precious.status, precious.branches, precious.git('log', '--oneline').split('\n').length]).toEqual(['precious', [], ['main'], 1]);
+  },
+  shows: 'taking a worktree away takes what git made for the flight, and nothing that something there leads to',
+  timeoutMs: 60_000,
 });
