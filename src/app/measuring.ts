@@ -56,7 +56,7 @@ export class Measuring implements Startable {
       this.#at = undefined;
       await this.#listener?.close();
       if (wish === undefined) return;
-      this.#listener ??= new (await import('../metrics/listener.ts')).MetricsListener({ vitals: () => vitalsOf(this.#parts), clock, log, onOverLimit: (limit) => this.#parts.measures.refused.add(limit) });
+      this.#listener ??= new (await import('../metrics/listener.ts')).MetricsListener({ vitals: () => vitalsOf(this.#parts), clock, log, onOverLimit: (limit) => this.#parts.measures.onOverLimit(limit) });
       const at = await this.#listener.listen(parseHostPort(wish, metricsPort));
       this.#at = wish;
       log.info({ address: formatHostPort(at) }, 'metrics are told at /metrics');

@@ -57,8 +57,11 @@ export async function findFlaws(paths: Paths, uid: number): Promise<readonly Fla
 export async function refuseFlaws(paths: Paths, uid: number | undefined = process.getuid?.()): Promise<void> {
   if (uid === undefined) return;
   const [first, ...others] = await findFlaws(paths, uid);
-  // Of a long home the socket is elsewhere.
-  if (first === undefined) return await refuseUnsafeAbove(paths.socketPath, 'the control socket', uid);
+  if (first === undefined) {
+    // Of a long home the socket is elsewhere, and config and policy may be: a file that is not there yet can be put there.
+    await refuseUnsafeAbove(paths.socketPath, 'the control socket', uid);
+    return await refuseUnsafeAbove(paths.configFile, 'the config file', uid);
+  }
   const more = others.length === 0 ? '' : ` (and ${others.length} more: beckon doctor)`;
   throw denied(`refused: ${first.why}${more}`, first.isFixable ? `${first.hint}, or beckon doctor --fix` : first.hint);
 }
@@ -71,16 +74,16 @@ export async function fixMode(paths: Paths, { path }: Flaw): Promise<string> {
   return `chmod ${mode.toString(8).padStart(4, '0')} ${path}`;
 }
 
-async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, tracesFile, cloneFile, lockFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
+async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, auditFile, tracesFile, cloneFile, lockFile, policySeenFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
   const directory = (path: string, refused = writableByOthers): PrivatePlace => ({ path, kind: 'directory', refused, mode: 0o700 });
   const file = (path: string, refused = others): PrivatePlace => ({ path, kind: 'file', refused, mode: 0o600 });
   return [
     ...[stateDir, trustDir, logDir, worktreesDir].map((each) => directory(each)),
     directory(dirname(socketPath), others),
     { path: socketPath, kind: 'socket', refused: others, mode: 0o600 },
-    ...[dbFile, `${dbFile}-wal`, epochFile, environmentFile, ...(await keysIn(trustDir))].map((each) => file(each)),
+    ...[dbFile, `${dbFile}-wal`, epochFile, auditFile, environmentFile, ...(await keysIn(trustDir))].map((each) => file(each)),
     // These hold nothing secret: that others read them is no reason to stand still.
-    ...[lockFile, tracesFile, cloneFile, rememberedPath(stateDir)].map((each) => file(each, writableByOthers)),
+    ...[lockFile, tracesFile, cloneFile, policySeenFile, rememberedPath(stateDir)].map((each) => file(each, writableByOthers)),
   ];
 }
 

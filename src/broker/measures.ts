@@ -3,6 +3,7 @@ import type { FailureReason } from '../domain/delivery.ts';
 import { errorCodes, toBrokerError } from '../domain/errors.ts';
 import type { ErrorCode } from '../domain/errors.ts';
 import { limitNames } from '../domain/limits.ts';
+import type { OverLimit } from '../domain/limits.ts';
 import { Counts, Distribution, secondBounds } from '../domain/measure.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { AcceptedFlight, AcceptedGroup } from './api.ts';
@@ -24,6 +25,7 @@ export class BrokerMeasures {
   readonly forwards = new Counts<ForwardOutcome>(['received', 'known', 'cancelled_before', 'draining', 'denied', 'agent_offline', 'peer_rejected', 'overload']);
   /** What was refused because a limit was reached, in all parts of the node. */
   readonly refused = new Counts(limitNames);
+  readonly onOverLimit: OverLimit = (limit) => this.refused.add(limit);
 }
 
 /** Counts how a request ends: of a group each of its flights, but one refusal. */

@@ -68,7 +68,7 @@ export class Registry implements Startable {
     this.#parts = parts;
     const { store, self, seal, digest, chronicler, mesh, clock, random, log, ownAddresses, roster } = parts;
     const gossip = parts.gossip ?? (() => noGossip);
-    this.#limits = new PeerLimits(clock, log, (limit) => parts.measures?.refused.add(limit));
+    this.#limits = new PeerLimits(clock, log, parts.measures?.onOverLimit);
     this.state = new RegistryState({ store, self, seal, digest, revocations: parts.revocations });
     this.spread = new RegistrySpread({ mesh, gossip });
     const shared = { store, self, seal, mesh, clock, log, limits: this.#limits, state: this.state, spread: this.spread };

@@ -4,6 +4,7 @@ import { chmod } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Server as Listener } from 'node:net';
 import type { BrokerApi, LocalCaller } from '../broker/api.ts';
+import type { Audit } from '../domain/audit.ts';
 import type { ConfigView } from '../domain/config-view.ts';
 import { BrokerError } from '../domain/errors.ts';
 import type { Health } from '../domain/health-port.ts';
@@ -41,6 +42,7 @@ export interface ControlServerParts {
   readonly onOverLimit?: OverLimit;
   /** `mostConnections` when left out. */
   readonly mostConnections?: number;
+  readonly audit?: Pick<Audit, 'refused'>;
 }
 
 export class ControlServer implements Startable {
@@ -68,7 +70,7 @@ export class ControlServer implements Startable {
       interceptors: [largeTasks({ room: new TaskRoom(), mostBytes: maxMessageBytes, clock: this.#parts.clock })],
     });
     const edge: Edge<LocalCaller> = {
-      authenticate: tellingOf({ clock: this.#parts.clock, log }, authenticate(uid, api)),
+      authenticate: tellingOf({ clock: this.#parts.clock, log }, authenticate(uid, api, this.#parts.audit)),
       onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
     };
     server.addService({ ...ControlServiceService, serve: serveService }, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));
@@ -95,16 +97,14 @@ export class ControlServer implements Startable {
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
-    this.#listener?.close();
     // These never end by themselves.
     this.#stopping.abort();
-    await new Promise<void>((resolve) => {
-      const cancel = this.#parts.clock.setTimer(graceMs, () => server.forceShutdown());
-      server.tryShutdown(() => {
-        cancel();
-        resolve();
-      });
-    });
+    const cancel = this.#parts.clock.setTimer(graceMs, () => server.forceShutdown());
+    // That all connections are over the listener knows; the server, which does not listen, does not wait for them.
+    const closed = new Promise<void>((resolve) => void this.#listener?.close(() => resolve()));
+    server.tryShutdown(() => undefined);
+    await closed;
+    cancel();
     server.forceShutdown();
     await removeSocket(this.#parts.socketPath);
   }

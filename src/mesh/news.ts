@@ -16,6 +16,8 @@ export class News {
   readonly #log: Log;
   /** By whom this node is refused as a clone: said once. */
   readonly #refusedBy = new Set<NodeId>();
+  /** Who connected, and said no hello: told once, until it has a session. */
+  readonly #speechless = new Set<NodeId>();
   readonly #listeners = new Set<PeerListener>();
 
   constructor(log: Log) {
@@ -40,7 +42,11 @@ export class News {
     this.#log[level]({ address, code: error.code }, `not reached at ${address}: ${why}`);
   }
 
-  ended({ peer, address }: Session, { farewell, saidBy, why }: SessionEnd): void {
+  ended({ peer, address, path, hello }: Session, { farewell, saidBy, why }: SessionEnd): void {
+    if (path === 'inbound' && hello === undefined && farewell === undefined && !this.#speechless.has(peer.nodeId)) {
+      this.#speechless.add(peer.nodeId);
+      this.#log.info({ ...peerFields(peer), address, why }, `${peer.name} connected, and no session came of it`);
+    }
     if (farewell === 'protocol') this.#log.warn({ ...peerFields(peer), address, saidBy }, `the session with ${peer.name} broke the protocol: ${why}`);
     if (farewell !== 'clone' || saidBy !== 'peer' || this.#refusedBy.has(peer.nodeId)) return;
     this.#refusedBy.add(peer.nodeId);
@@ -49,6 +55,7 @@ export class News {
 
   began({ peer }: Session): void {
     this.#refusedBy.delete(peer.nodeId);
+    this.#speechless.delete(peer.nodeId);
   }
 
   /** A fault of the core must not take the session's bookkeeping with it. */

@@ -2,7 +2,7 @@
  * The acceptor's side: a gRPC server that listens nowhere. Connections come in with the identity that was proven on
  * them, and a call is its connection's or nobody's.
  */
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, ServerCredentials, status as gRpcStatus } from '@grpc/grpc-js';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -93,9 +93,13 @@ export class MeshServer {
       control: duplex<Arrival, Buffer, Buffer>(edge, (arrival, call) => {
         arrival.claim();
         widenWindow(call);
+        this.#watch(arrival, call);
         this.#parts.onControl(arrival, call as unknown as Duplex);
       }),
-      data: duplex<Arrival, Buffer, Buffer>(edge, (arrival, call) => this.#dataCall(arrival, call as unknown as Duplex)),
+      data: duplex<Arrival, Buffer, Buffer>(edge, (arrival, call) => {
+        this.#watch(arrival, call);
+        this.#dataCall(arrival, call as unknown as Duplex);
+      }),
     });
     this.#stopping = new AbortController();
     addIntrospection<Arrival>(server, {
@@ -212,6 +216,15 @@ export class MeshServer {
     return connection;
   }
 
+  /** What grpc-js refuses by itself, a message that says it is too large and one that unpacks to too much, it tells the peer alone. */
+  #watch({ peer, address }: Arrival, call: unknown): void {
+    const stream = streamOf(call);
+    stream?.once('close', () => {
+      const { 'grpc-status': status, 'grpc-message': message } = { ...stream.sentHeaders, ...stream.sentTrailers };
+      if (Number(status) === gRpcStatus.RESOURCE_EXHAUSTED) this.#parts.log.warn({ ...peerFields(peer), address, why: decodeURI(String(message)) }, 'a message of a peer was larger than any may be');
+    });
+  }
+
   #dataCall(arrival: Arrival, call: Duplex): void {
     const stream: FrameStream = new FrameStream(call, () => this.#parts.pullData(stream), {
       message: (bytes) => {
@@ -251,9 +264,14 @@ export class MeshServer {
  * dialler are slower and nothing else.
  */
 function widenWindow(call: unknown): void {
-  const { session } = (call as { call?: { stream?: ServerHttp2Stream } }).call?.stream ?? {};
+  const { session } = streamOf(call) ?? {};
   // One that the peer reset in the same moment is gone already.
   if (session === undefined || session.destroyed || session.closed) return;
   session.settings({ initialWindowSize: windowBytes });
   session.setLocalWindowSize(windowBytes);
+}
+
+/** What grpc-js keeps private. */
+function streamOf(call: unknown): ServerHttp2Stream | undefined {
+  return (call as { call?: { stream?: ServerHttp2Stream } }).call?.stream;
 }

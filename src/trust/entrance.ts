@@ -94,7 +94,7 @@ export class Entrance {
     });
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const visit = socket instanceof TLSSocket ? this.#visits.get(socket) : undefined;
-      if (visit !== undefined) this.#settle(visit, `not an HTTP request (${error.code ?? error.message})`, error.code === 'HPE_HEADER_OVERFLOW' ? 'stranger_size' : undefined);
+      if (visit !== undefined) this.#settle(visit, `not an HTTP request (${error.code ?? error.message})`, error.code === 'HPE_HEADER_OVERFLOW' ? { limit: 'stranger_size' } : {});
       socket.destroy();
     });
   }
@@ -105,12 +105,12 @@ export class Entrance {
     const visit: Visit = { remoteAddress, host: this.#hostOf(remoteAddress), cancelTimer: () => undefined, hasAsked: false, isSettled: false };
     const over = this.#over(visit);
     if (over !== undefined) {
-      this.#settle(visit, over === 'strangers' ? 'too many connections without a certificate' : 'too many connections without a certificate from its address', over);
+      this.#settle(visit, over === 'strangers' ? 'too many connections without a certificate' : 'too many connections without a certificate from its address', { limit: over });
       return void socket.destroy();
     }
     this.#visits.set(socket, visit);
     visit.cancelTimer = clock.setTimer(this.#limits.requestTimeoutMs, () => {
-      this.#settle(visit, 'its request took too long', 'stranger_time');
+      this.#settle(visit, 'its request took too long', { limit: 'stranger_time' });
       socket.destroy();
     });
     socket.once('close', () => {
@@ -159,7 +159,7 @@ export class Entrance {
     } catch (thrown) {
       if (visit.isSettled) return;
       const error = toBrokerError(thrown);
-      this.#settle(visit, `${what}: ${error.message}${error.code === 'internal' ? ` (${String(error.cause)})` : ''}`, thrown instanceof OverLimitError ? thrown.limit : undefined);
+      this.#settle(visit, `${what}: ${error.message}${error.code === 'internal' ? ` (${String(error.cause)})` : ''}`, { error: thrown, ...(thrown instanceof OverLimitError ? { limit: thrown.limit } : {}) });
       send(response, httpStatusOf(error.code), 'application/json', JSON.stringify({ error: error.toInfo() }));
     }
   }
@@ -181,10 +181,10 @@ export class Entrance {
     });
   }
 
-  #settle(visit: Visit, why: string, limit?: LimitName): void {
+  #settle(visit: Visit, why: string, also: Pick<Refusal, 'limit' | 'error'> = {}): void {
     if (visit.isSettled) return;
     visit.isSettled = true;
-    this.#options.onRefused({ remoteAddress: visit.remoteAddress, why, ...(limit === undefined ? {} : { limit }) });
+    this.#options.onRefused({ remoteAddress: visit.remoteAddress, why, ...also });
   }
 }
 

@@ -20,6 +20,10 @@ export interface Refusal {
   readonly why: string;
   /** What it was too much for, when that is why. */
   readonly limit?: LimitName;
+  /** Whose certificate was good, and is refused. */
+  readonly peer?: PeerIdentity;
+  /** What was thrown at who asked. */
+  readonly error?: unknown;
 }
 
 /** Both ends of a connection, as this machine sees them. */
@@ -52,6 +56,7 @@ export interface FrontOptions {
 
 /** Why every connection is refused before there is an identity. */
 export const inNoMesh = 'this node is in no mesh';
+export const handshakeNotEnded = 'closed before the TLS handshake ended';
 
 const stranger = Symbol('no certificate');
 
@@ -165,7 +170,7 @@ export class Front {
     });
     server.on('tlsClientError', (error, socket) => {
       const arrival = this.#take(endsOf(socket));
-      if (arrival !== undefined) this.#cut(socket, arrival.remoteAddress, describeTlsError(error), isTimeout(error) ? 'handshake_time' : undefined);
+      if (arrival !== undefined) this.#cut(socket, arrival.remoteAddress, describeTlsError(error), isTimeout(error) ? { limit: 'handshake_time' } : {});
       socket.destroy();
     });
     server.on('secureConnection', (socket) => this.#arrived(socket));
@@ -198,14 +203,14 @@ export class Front {
     if (this.#current === undefined) return this.#cut(socket, remoteAddress, inNoMesh);
     const countedAs = this.#options.isShared?.(host) === true ? undefined : host;
     const over = this.#handshakes.begin(countedAs);
-    if (over !== undefined) return this.#cut(socket, remoteAddress, over.why, over.limit);
+    if (over !== undefined) return this.#cut(socket, remoteAddress, over.why, { limit: over.limit });
     const ends = endsOf(socket);
     const arrival = { socket, remoteAddress, countedAs };
     this.#arrivals.set(ends, arrival);
     socket.once('close', () => {
       if (this.#arrivals.get(ends) !== arrival) return;
       this.#take(ends);
-      this.#options.onRefused({ remoteAddress, why: 'closed before the TLS handshake ended' });
+      this.#options.onRefused({ remoteAddress, why: handshakeNotEnded });
     });
     if (this.#options.vet === undefined) this.#current.tls.emit('connection', socket);
     else void this.#vetted(socket, ends, this.#options.vet);
@@ -236,11 +241,12 @@ export class Front {
     const who = this.#judge(socket);
     if (who === stranger) this.#options.onStranger(socket, remoteAddress);
     else if (typeof who === 'string') this.#cut(socket, remoteAddress, who);
+    else if ('refused' in who) this.#cut(socket, remoteAddress, who.refused, { peer: who.peer });
     else this.#options.onMember(socket, who);
   }
 
   /** Who it is, or why it is refused. */
-  #judge(socket: TLSSocket): PeerIdentity | typeof stranger | string {
+  #judge(socket: TLSSocket): PeerIdentity | typeof stranger | string | { readonly refused: string; readonly peer: PeerIdentity } {
     const current = this.#current;
     if (current === undefined) return inNoMesh;
     if (socket.isSessionReused()) return 'resumed a TLS session, which this port never allows';
@@ -255,15 +261,15 @@ export class Front {
       if (peer.nodeId === current.identity.nodeId) return "it shows this node's own certificate: a clone, or a loop";
       if (socket.alpnProtocol !== 'h2') return 'a member that does not speak HTTP/2';
       const why = this.#options.judge(peer);
-      return why === undefined ? peer : `${peer.name} (${peer.nodeId}) is refused: ${why}`;
+      return why === undefined ? peer : { refused: `${peer.name} (${peer.nodeId}) is refused: ${why}`, peer };
     } catch (error) {
       return error instanceof BrokerError ? error.message : `its certificate could not be judged: ${String(error)}`;
     }
   }
 
-  #cut(socket: Socket, remoteAddress: string, why: string, limit?: LimitName): void {
+  #cut(socket: Socket, remoteAddress: string, why: string, also: Pick<Refusal, 'limit' | 'peer'> = {}): void {
     socket.destroy();
-    this.#options.onRefused({ remoteAddress, why, ...(limit === undefined ? {} : { limit }) });
+    this.#options.onRefused({ remoteAddress, why, ...also });
   }
 }
 

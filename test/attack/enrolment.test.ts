@@ -1,6 +1,6 @@
 /** Strangers, and members, where machines are let in: at the entrance of an issuer, and in between. */
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:tls';
+import { connect, createServer } from 'node:tls';
 import type { Server } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect } from 'vitest';
@@ -8,8 +8,7 @@ import { createSystemClock } from '../../src/app/system-clock.ts';
 import { parseHostPort } from '../../src/domain/host-port.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import { encodeMessage, enrolmentPaths } from '../../src/trust/enrolment-messages.ts';
-import { exporterLabel, proofForRenewal, proofOfKey } from '../../src/trust/enrolment-proofs.ts';
-import { exportKey } from '../../src/trust/entrance.ts';
+import { issuerStatement, proofForRenewal, proofOfKey } from '../../src/trust/enrolment-proofs.ts';
 import { exchange } from '../../src/trust/https-call.ts';
 import { askToJoin, meetIssuer, problemOf } from '../../src/trust/issuer-call.ts';
 import type { KnownIssuer } from '../../src/trust/issuer-call.ts';
@@ -112,7 +111,6 @@ attack('a man in the middle at enrolment, with a mesh of his own', {
   victim: joiner,
   arrange: async () => {
     const { certificates, issuer, identity } = foreign;
-    const { issuerStatement } = await import('../../src/trust/enrolment-proofs.ts');
     const between = await inBetween(identity, { root: certificates.root, issuer: certificates.chain.issuer, nodeId: identity.nodeId, attestation: issuer.sign(issuerStatement(issuer.meshId, identity.nodeId)) });
     return { ...between, ...(await ledAstray(between.address)) };
   },
@@ -250,7 +248,7 @@ attack('names that look like another’s', {
   logged: { line: /a connection was refused/, most: lookAlikes.length },
   holds: () => {
     // What a terminal would do, or not show at all, is shown.
-    expect(/[\u001b\u200b]/.test(mesh.victim.log)).toBe(false);
+    for (const hidden of ['\u001b', '\u200b']) expect(mesh.victim.log.includes(hidden)).toBe(false);
     expect(mesh.victim.log).toContain('friend<U+200B>');
   },
   shows: `a name is a to z, digits and . _ - inside, 40 at most: ${lookAlikes.length} look-alikes are none`,
@@ -272,7 +270,6 @@ attack('a member takes another’s name, and one that looks like it', {
 attack('4 GB instead of a request', {
   victim,
   act: async () => {
-    const { connect } = await import('node:tls');
     const { host, port } = issuerAt();
     const socket = connect({ host, port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'], ...otherMachine() });
     await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
@@ -288,10 +285,11 @@ attack('4 GB instead of a request', {
     for (; sent < 4096 && !isOver; sent += 1) if (!socket.write(chunk)) await Promise.race([closed, new Promise((resolve) => socket.once('drain', resolve))]);
     await closed;
     expect(sent).toBeLessThan(64);
-    const { error } = JSON.parse(Buffer.concat(answer).toString().split('\r\n\r\n')[1] ?? '{}') as { error: { code: Told['code']; message: string } };
-    return { code: error.code, words: error.message };
+    // Who goes on sending may lose the answer on its way.
+    const { error } = JSON.parse(Buffer.concat(answer).toString().split('\r\n\r\n')[1] ?? '{}') as { error?: { code: Told['code']; message: string } };
+    return error === undefined ? { code: 'cut' } : { code: error.code, words: error.message };
   },
-  refused: { code: 'invalid', words: /at most 16384 bytes/ },
+  refused: { code: ['invalid', 'cut'] },
   logged: { line: /at most 16384 bytes/ },
   shows: 'a stranger’s request has 16 KiB: what is more is not read, and the connection ends',
 });

@@ -2,9 +2,12 @@
 import { afterAll, beforeAll, expect } from 'vitest';
 import { invocationOfFlight } from '../../src/domain/ids.ts';
 import type { FlightId, InvocationId } from '../../src/domain/ids.ts';
+import { GoodbyeReason } from '../../src/gen/beckon/v1/mesh.ts';
 import { ErrorCode, FailureReason, FlightState, OutputStream, ReplyKind } from '../../src/gen/beckon/v1/record.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
 import { makeLeaf } from '../../src/trust/issue.ts';
+import type { Issuer } from '../../src/trust/mesh-authority.ts';
+import { signRevocation } from '../../src/trust/revocation.ts';
 import { acpAgentFile } from '../support/acp-endpoint.ts';
 import { attack } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
@@ -263,6 +266,20 @@ attack('that another person’s node removes a member', {
   refused: { code: 'denied', words: /only the nodes of .* may have victim remove a member/ },
   logged: { line: /"frame":"remove".*a question of a peer was refused/ },
   shows: 'a removal is asked for by nodes of the issuer’s own person',
+});
+
+attack('that this very node was removed', {
+  ...usual,
+  act: async ({ mallory, session }) => {
+    const own = { certificate: mallory.chain.issuer, root: mallory.root, sign: (statement: Uint8Array) => mallory.key.sign(statement) } as unknown as Issuer;
+    const revocation = signRevocation(own, { nodeId: mesh.victimId, name: 'victim', by: 'ann', revokedAtMs: Date.now() });
+    session.say({ $case: 'goodbye', value: { reason: GoodbyeReason.REMOVED, detail: 'you were removed', revocation: wire(revocation) } });
+    await waitFor('the session to end', () => session.isOver);
+    return { code: 'cut' };
+  },
+  refused: { code: 'cut' },
+  logged: { line: /a peer says that this node was removed, and can not prove it/ },
+  shows: 'nobody talks a node out of its mesh: it takes an issuer’s signature',
 });
 
 const anAgent = { harness: 'command', capabilities: [], labels: {}, visibility: 'mesh', description: '', isDefault: true, available: true } as const;

@@ -36,6 +36,20 @@ test('stop removes the socket, and can be called again, as start can', async () 
   await node.stop();
 });
 
+test('the answer to the call that ends the node gets out before it is gone', async () => {
+  const node = await new FakeNode().start();
+  onTestFinished(() => node.stop());
+  let stopped: Promise<void> | undefined;
+  node.broker.onShutdown = () => {
+    stopped = node.server.stop();
+  };
+  const client = await connect({ socketPath: node.socketPath });
+  await expect(client.shutdown(false)).resolves.toMatchObject({ pid: 4242 });
+  client.close();
+  await stopped;
+  expect(() => lstatSync(node.socketPath)).toThrow('ENOENT');
+});
+
 test('a socket that nobody answers on is replaced', async () => {
   mkdirSync(dirname(path), { mode: 0o700 });
   // Killed, so that its socket stays.

@@ -64,6 +64,8 @@ export function storeStory(): readonly StoryStep[] {
     head: { nodeId: peer, epoch: 1, version: 1, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: { payload: bytes, signature: bytes },
     base: undefined, records: [{ registration: { ...registration, nodeId: peer, address: '@fabric@desktop#main' }, record: { payload: bytes, signature: bytes }, hash: 'ab' }], gone: ['cd'], atMs: 1,
   });
+  const act = { who: { is: 'user', id: 'uid:501' }, from: { via: 'socket' } } as const;
+  add('audit', { stamp: stamp(), entries: [{ kind: 'recovery.exported', about: { moved: 'false' }, ...act }, { kind: 'policy.denied', about: { verb: 'invoke', agent: address }, who: { is: 'member', nodeId: peer, name: 'desktop', owner: 'bob' }, from: { via: 'session', address: '10.0.0.2:7423' }, times: 12 }] });
   add('note', { stamp: stamp(), what: 'invocation.refused', detail: { why: 'x' } });
 
   const [local, remote, refused, given] = [own(), sent(), sent(), foreign()];

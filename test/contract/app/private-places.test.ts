@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
 const secrets = (): string[] => [paths.keyFile, join(paths.trustDir, 'k5mesh', 'issuer.key'), paths.dbFile, `${paths.dbFile}-wal`, paths.epochFile, paths.environmentFile];
-const plain = (): string[] => [paths.lockFile, paths.tracesFile, paths.cloneFile, join(home, 'up.json')];
+const plain = (): string[] => [paths.lockFile, paths.tracesFile, paths.cloneFile, paths.policySeenFile, join(home, 'up.json')];
 const files = (): string[] => [...secrets(), ...plain()];
 const directories = (): string[] => [home, paths.trustDir, paths.logDir, paths.worktreesDir];
 
@@ -82,6 +82,15 @@ describe('a node that starts', () => {
     rmSync(paths.dbFile);
     mkdirSync(paths.dbFile);
     expect(await refusal()).toMatchObject({ message: expect.stringContaining(`${paths.dbFile} is no file`) });
+  });
+
+  test('refuses a place for config and policy, wherever it is, in which others could put a file of theirs', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'beckon-config-'));
+    onTestFinished(() => rmSync(elsewhere, { recursive: true }));
+    mkdirSync(join(elsewhere, 'beckon'));
+    chmodSync(join(elsewhere, 'beckon'), 0o777);
+    paths = { ...paths, configFile: join(elsewhere, 'beckon', 'config.toml') };
+    await isRefusedAndMended(join(elsewhere, 'beckon'), /mode 0777, so anybody may put something else in its place/);
   });
 
   test('says how many more there are', async () => {

@@ -160,6 +160,8 @@ describe('quoted', () => {
         expect(shown.length).toBeLessThanOrEqual(2 + 21 * 8);
       }),
     );
+    // What has no width makes two names look alike that are not.
+    expect(quoted('friend\u200b\ufeff')).toBe('"friend<U+200B><U+FEFF>"');
     expect(quoted('a"b')).toBe(String.raw`"a\"b"`);
     expect(quoted('a'.repeat(61))).toBe(`"${'a'.repeat(60)}…"`);
     expect(quoted('😀'.repeat(60))).toBe(`"${'😀'.repeat(60)}"`);

@@ -15,7 +15,7 @@ const proofs = text('README.md').split('\n').flatMap((line) =>
 
 /** The fixed part of each title: what is put together at run time stands at its end. */
 function titles(path: string): string[] {
-  return [...text(path).matchAll(/\b(?:test|describe)(?:\.\w+(?:\([^)]*\))?)*\(\s*(['"`])((?:(?!\1|\$\{).)+)/g)].map(([, , title = '']) => title);
+  return [...text(path).matchAll(/\b(?:test|describe|attack)(?:\.\w+(?:\([^)]*\))?)*\(\s*(['"`])((?:(?!\1|\$\{).)+)/g)].map(([, , title = '']) => title);
 }
 
 describe('README', () => {
