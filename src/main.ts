@@ -84,6 +84,8 @@ const host = systemHost({
     rekey: async () => {
       const { rekey } = await import('./app/rekey.ts');
       const { openNodeLog } = await import('./app/open-log.ts');
+      const { ensurePrivateDir } = await import('./app/private-dir.ts');
+      await ensurePrivateDir(paths.stateDir);
       const { log } = await openNodeLog({ path: logPath, clock });
       return await rekey({ paths, clock, log, version });
     },
@@ -93,6 +95,9 @@ const host = systemHost({
     if (!offline) (await import('./app/system-descriptors.ts')).closeInherited();
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');
+    const { ensurePrivateDir } = await import('./app/private-dir.ts');
+    // Before anything is made in it: through a link it would be made elsewhere.
+    await ensurePrivateDir(paths.stateDir);
     const nodeLog = offline ? undefined : await openNodeLog({ path: logPath, clock, ...(onLogLine === undefined ? {} : { onLine: onLogLine }) });
     if (nodeLog !== undefined) lastWords = (thrown) => nodeLog.log.error({ err: thrown }, 'the node failed, and ends');
     const logging = nodeLog === undefined ? { log: silentLog } : { log: nodeLog.log, logControl: nodeLog.control };

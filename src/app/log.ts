@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import type { NodeId } from '../domain/ids.ts';
 import type { LogLevel } from '../domain/log-fields.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import { harmlessJson } from '../domain/text.ts';
 import { plain, writtenFields } from './log-schema.ts';
 
 export interface LogParts {
@@ -30,7 +31,8 @@ export function createLog({ clock, write, level = 'info', onRefused }: LogParts)
       formatters: { level: (label) => ({ level: label }), log: (fields) => ({ ...(nodeId === undefined ? {} : { nodeId }), ...writtenFields(fields, onRefused) }) },
       serializers: { err: (shown: unknown) => shown },
     },
-    { write },
+    // Of a file that people look at as it is, and on the terminal of a node in the foreground.
+    { write: (line: string) => write(`${harmlessJson(line.trimEnd())}\n`) },
   );
   return {
     debug: (fields, message) => logger.debug(fields, plain(message)),

@@ -12,7 +12,7 @@ import type { Invocation, Limits } from '../domain/invocation.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
-import type { Clock, Digest, UlidSource } from '../domain/ports.ts';
+import type { Clock, Digest, Log, UlidSource } from '../domain/ports.ts';
 import { usualHeldLimit, usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { AcceptInput, AcceptPlan, Store } from '../domain/store-port.ts';
@@ -20,6 +20,7 @@ import type { Wishes } from '../domain/wishes.ts';
 import type { AgentChecks } from './agent-checks.ts';
 import type { AcceptedFlight, AcceptedGroup, InvokeInput } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
+import { Descendants } from './descendants.ts';
 import type { FlightTraces } from './flight-traces.ts';
 import { Intake } from './intake.ts';
 import { measured } from './measures.ts';
@@ -61,6 +62,7 @@ export interface AcceptanceParts {
   /** An agent of this node is not as it was registered. */
   readonly onDoubt: (address: string) => void;
   readonly measures?: BrokerMeasures | undefined;
+  readonly log: Log;
 }
 
 /** One invocation on its way into the store. */
@@ -73,9 +75,11 @@ export interface Planned {
 export class Acceptance {
   readonly #parts: AcceptanceParts;
   readonly #intake = new Intake();
+  readonly #descendants: Descendants;
 
   constructor(parts: AcceptanceParts) {
     this.#parts = parts;
+    this.#descendants = new Descendants(parts.log);
   }
 
   invoke(input: InvokeInput): Promise<AcceptedFlight> {
@@ -138,13 +142,22 @@ export class Acceptance {
     return { invocation: this.#invocationOf(input, target, groupId), plan: this.#planFor(target, link), link };
   }
 
-  /** @throws BrokerError `overload` when more is being stored already than this node keeps in memory */
-  write<Result>(accept: (shared: Omit<AcceptInput, 'invocation' | 'plan'>) => Promise<Result>, input: InvokeInput, payloadHash: string): Promise<Result> {
-    const { key, task } = input;
-    return this.#intake.during(taskBytes(task), () => {
-      const stamp = this.#parts.chronicler.stamp();
-      return accept({ stamp, task, payloadHash, ...(key === undefined ? {} : { key }), ...(this.#isWatched(input) ? { notify: true } : {}) });
-    });
+  /**
+   * @param count of invocations that are stored
+   * @throws BrokerError `overload` when more is being stored already than this node keeps in memory, `conflict` when the caller's root has led to too many
+   */
+  async write<Result>(accept: (shared: Omit<AcceptInput, 'invocation' | 'plan'>) => Promise<Result>, input: InvokeInput, payloadHash: string, count = 1): Promise<Result> {
+    const { key, task, caller } = input;
+    const giveBack = this.#descendants.take(caller.flight?.ancestry.rootId, count);
+    try {
+      return await this.#intake.during(taskBytes(task), () => {
+        const stamp = this.#parts.chronicler.stamp();
+        return accept({ stamp, task, payloadHash, ...(key === undefined ? {} : { key }), ...(this.#isWatched(input) ? { notify: true } : {}) });
+      });
+    } catch (thrown) {
+      giveBack();
+      throw thrown;
+    }
   }
 
   /** It is durable, and new. */

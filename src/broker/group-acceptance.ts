@@ -53,7 +53,7 @@ export class GroupAcceptance {
     refuseIfAny(checked);
     const groupId = groupIdOf(ulids.next());
     const members = checked.map(({ target, link }) => acceptance.planned(input, target, link, groupId));
-    const answer = await acceptance.write((shared) => store.write.acceptAll({ ...shared, members: members.map(({ invocation, plan }) => ({ invocation, plan })) }), input, payloadHash);
+    const answer = await acceptance.write((shared) => store.write.acceptAll({ ...shared, members: members.map(({ invocation, plan }) => ({ invocation, plan })) }), input, payloadHash, members.length);
     if ('known' in answer) return this.#again(answer.known);
     for (const [index, flight] of answer.flights.entries()) {
       const member = members[index];

@@ -7,6 +7,7 @@ import { neutralise } from '../domain/text.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk, exitWorkFailed } from './exit.ts';
+import { refuseInFlight } from './in-flight.ts';
 import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { rekeyIfCopy } from './rekey.ts';
@@ -32,6 +33,7 @@ export function defineDoctor(program: Command, on: Register): void {
 async function doctor(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { host } = context;
   if (flag(options, 'quick')) return await verdict(context, await quick(context));
+  if (flag(options, 'fix')) refuseInFlight(context, 'puts nothing right on its own node');
   const rekeyed = flag(options, 'fix') ? await rekeyIfCopy(context, { isConfirmed: flag(options, 'yes'), force: flag(options, 'force') }) : undefined;
   if (typeof rekeyed === 'number') return rekeyed;
   const status = await statusOf(context);

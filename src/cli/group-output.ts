@@ -1,5 +1,5 @@
 /** One flight of several on one screen: each of its lines is whole and begins with its address. */
-import { neutralise } from '../domain/text.ts';
+import { harmlessJson, neutralise } from '../domain/text.ts';
 import type { Context } from './context.ts';
 import type { Host } from './host.ts';
 import { Output } from './output.ts';
@@ -45,7 +45,7 @@ export class MemberOutput extends Output {
   }
 
   override async json(document: object): Promise<void> {
-    await super.write(`${JSON.stringify(document)}\n`);
+    await super.write(`${harmlessJson(JSON.stringify(document))}\n`);
   }
 
   /** Lines that nobody ended. */

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { notFound } from '../domain/errors.ts';
 import { logLevels } from '../domain/log-fields.ts';
 import type { LogLevel } from '../domain/log-fields.ts';
-import { neutralise } from '../domain/text.ts';
+import { harmlessJson, neutralise } from '../domain/text.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { LetGo } from './let-go.ts';
@@ -63,8 +63,8 @@ function show({ out }: Context, { text: words }: TextLine, level: LogLevel): str
   const line = readLogLine(words);
   if (line === undefined) {
     if (level !== 'debug') return undefined;
-    return out.isJson ? JSON.stringify({ type: 'unreadable', at: out.nowIso, text: words }) : out.colours.dim(`(not a whole line) ${neutralise(words)}`);
+    return out.isJson ? harmlessJson(JSON.stringify({ type: 'unreadable', at: out.nowIso, text: words })) : out.colours.dim(`(not a whole line) ${neutralise(words)}`);
   }
   if (!isAtLeast(line, level)) return undefined;
-  return out.isJson ? words : showLogLine(line, out.colours);
+  return out.isJson ? harmlessJson(words) : showLogLine(line, out.colours);
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import pc from 'picocolors';
 import type { BrokerError } from '../domain/errors.ts';
-import { neutralise } from '../domain/text.ts';
+import { harmlessJson, neutralise } from '../domain/text.ts';
 import type { Host } from './host.ts';
 
 export type Colours = ReturnType<typeof pc.createColors>;
@@ -60,7 +60,7 @@ export class Output {
 
   /** One document, or one line of a stream. */
   async json(document: object): Promise<void> {
-    await this.write(`${JSON.stringify(document)}\n`);
+    await this.write(`${harmlessJson(JSON.stringify(document))}\n`);
   }
 
   /** An event of a stream: `type` and `at` first. */

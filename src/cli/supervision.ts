@@ -1,11 +1,11 @@
 /** service install, uninstall, status: this machine's node as systemd or launchd runs it. */
 import type { Command } from 'commander';
-import { BrokerError, conflict, denied } from '../domain/errors.ts';
-import { flightTokenVariable } from '../domain/flight-token.ts';
+import { BrokerError, conflict } from '../domain/errors.ts';
 import type { Entry, EntryPlan } from '../domain/supervision-port.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { stopIfRunning } from './down.ts';
+import { refuseInFlight } from './in-flight.ts';
 import { exitOk, exitStillGoing } from './exit.ts';
 import { duration, examples, flag, number, text } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
@@ -49,7 +49,7 @@ export function defineSupervision(program: Command, on: Register): void {
 
 async function install(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { host, out } = context;
-  refuseInFlight(context);
+  refuseInFlight(context, noServices);
   const scope = flag(options, 'system') ? 'system' : 'user';
   const user = text(options, 'user');
   const supervision = await host.supervision();
@@ -155,7 +155,7 @@ async function lasting({ supervisor, user }: Entry): Promise<{ lingering?: boole
 
 async function uninstall(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { out, host } = context;
-  refuseInFlight(context);
+  refuseInFlight(context, noServices);
   const entry = await (await host.supervision()).installed(text(options, 'user'));
   if (entry === undefined) {
     if (out.isJson) await out.json({ removed: [] });
@@ -237,6 +237,4 @@ function nodeWords(pid: number | undefined, supervised: number | undefined): str
 }
 
 /** What starts at every boot is a person's to decide. */
-function refuseInFlight({ host }: Context): void {
-  if ((host.env[flightTokenVariable] ?? '') !== '') throw denied('an agent at work installs and removes no services', 'do it in a shell of your own');
-}
+const noServices = 'installs and removes no services';

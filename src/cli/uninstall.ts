@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { BrokerError, conflict, denied } from '../domain/errors.ts';
 import type { Belongings } from '../domain/belongings.ts';
-import { flightTokenVariable } from '../domain/flight-token.ts';
 import type { Entry } from '../domain/supervision-port.ts';
 import { neutralise } from '../domain/text.ts';
 import { Asking } from './ask.ts';
 import type { Context } from './context.ts';
+import { refuseInFlight } from './in-flight.ts';
 import { stopIfRunning } from './down.ts';
 import { exitOfError, exitOk } from './exit.ts';
 import { examples, flag } from './options.ts';
@@ -30,7 +30,7 @@ export function defineUninstall(program: Command, on: Register): void {
 
 async function uninstall(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   const { host, out } = context;
-  if ((host.env[flightTokenVariable] ?? '') !== '') throw denied('an agent at work does not uninstall its node', 'do it in a shell of your own');
+  refuseInFlight(context, 'does not uninstall its node');
   if ((host.env['SUDO_USER'] ?? '') !== '') throw denied('by sudo it would look for what root has', 'give it without sudo; a service of the machine goes first: sudo beckon service uninstall');
   const isConfirmed = flag(options, 'yes');
   const supervision = await host.supervision();

@@ -4,6 +4,7 @@ import type { Entry } from '../domain/supervision-port.ts';
 import type { Context } from './context.ts';
 import { exitOk, exitStillGoing } from './exit.ts';
 import type { GivenFlags, Host, Ready } from './host.ts';
+import { refuseInFlight } from './in-flight.ts';
 import { readLogLine, showLogLine } from './log-line.ts';
 import { flag, number, text } from './options.ts';
 import { ReaderGone } from './output.ts';
@@ -19,6 +20,7 @@ const lastWordsMs = 2000;
 export async function up(context: Context, options: OptionValues): Promise<number> {
   const { host, out } = context;
   const typed = text(options, 'join');
+  if (typed !== undefined) refuseInFlight(context, 'takes its node into no mesh');
   const join = typed === '-' ? await readToken(context) : typed;
   const given: GivenFlags = {
     ...pick('name', text(options, 'name')),

@@ -36,11 +36,11 @@ export function decodeSpec(message: agent.AddAgentRequest): AgentSpec {
     permissions: permission,
     isolate: message.isolate,
     isDefault: message.isDefault,
-    env: list(message.env, 'env', 1000).map((each) => text(each, 'env', longestWord)),
+    env: list(message.env, 'env', 1000).map((each) => variable(text(each, 'env', longestWord))),
     labels: texts(message.labels, 'labels'),
     capabilities: list(message.capabilities, 'capabilities', 100).map((each) => name(each, 'capability')),
     visibility: visibility.optionalFromWire(message.visibility) ?? 'mesh',
-    argv: list(message.argv, 'argv', 10_000).map((each) => text(each, 'argv', longestWord)),
+    argv: list(message.argv, 'argv', 10_000).map((each) => withoutNul(text(each, 'argv', longestWord), 'an argument of the command')),
     path: text(message.path, 'path', longestWord),
     description: text(message.description, 'description', 1000),
     ...present({
@@ -51,6 +51,18 @@ export function decodeSpec(message: agent.AddAgentRequest): AgentSpec {
       queue: within(message.queue, 'queue', mostQueued),
     }),
   };
+}
+
+/** Its value stays out of the message: it may be a secret. */
+function variable(entry: string): string {
+  if (entry === '' || entry.startsWith('=')) throw invalid('an entry of the agent’s environment has no name', 'give NAME to pass the node’s value on, or NAME=VALUE');
+  return withoutNul(entry, 'an entry of the agent’s environment');
+}
+
+/** No program could be started with it. */
+function withoutNul(word: string, what: string): string {
+  if (word.includes('\0')) throw invalid(`${what} has a NUL byte`, 'no argument and no variable of a program can hold one');
+  return word;
 }
 
 function within(value: number | undefined, field: string, most: number): number | undefined {

@@ -19,6 +19,7 @@ import { controlHandlers } from './handlers.ts';
 import { TaskRoom } from '../rpc/task-room.ts';
 import { largeTasks } from './large-tasks.ts';
 import { serveService } from './serve.ts';
+import { tellingOf } from './refused-callers.ts';
 import { claimSocketPath, removeSocket } from './socket-path.ts';
 
 /** A task of 16 MiB and all that goes with it. */
@@ -66,10 +67,10 @@ export class ControlServer implements Startable {
       'grpc.max_send_message_length': maxMessageBytes,
       // One connection a command, many commands: none of them may end another's.
       'grpc.max_concurrent_streams': 10_000,
-      interceptors: [largeTasks(new TaskRoom(), maxMessageBytes)],
+      interceptors: [largeTasks({ room: new TaskRoom(), mostBytes: maxMessageBytes, clock: this.#parts.clock })],
     });
     const edge: Edge<LocalCaller> = {
-      authenticate: authenticate(uid, api, this.#parts.audit),
+      authenticate: tellingOf({ clock: this.#parts.clock, log }, authenticate(uid, api, this.#parts.audit)),
       onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
     };
     server.addService({ ...ControlServiceService, serve: serveService }, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));

@@ -8,8 +8,9 @@ import type { ProjectProbe } from '../domain/ports.ts';
 const run = promisify(execFile);
 const gitMs = 5000;
 
-/** @param path where `git` is looked for */
+/** @param path where `git` is looked for. Of a directory that nobody has approved: git fetches nothing, and is none of the directory's own. */
 export function createProjectProbe(path: string): ProjectProbe {
+  const absolute = path.split(':').filter((each) => each.startsWith('/')).join(':');
   return {
     directory: async (given) => {
       try {
@@ -23,7 +24,7 @@ export function createProjectProbe(path: string): ProjectProbe {
     branch: async (directory) => {
       try {
         // symbolic-ref also names the branch of a repository without commits, and fails when HEAD is detached.
-        const options = { timeout: gitMs, env: { PATH: path, LC_ALL: 'C', GIT_CEILING_DIRECTORIES: '' } };
+        const options = { timeout: gitMs, env: { PATH: absolute, LC_ALL: 'C', GIT_CEILING_DIRECTORIES: '', GIT_ALLOW_PROTOCOL: 'none', GIT_NO_LAZY_FETCH: '1' } };
         const { stdout } = await run('git', ['-C', directory, 'symbolic-ref', '--quiet', '--short', 'HEAD'], options);
         return stdout.trim() || undefined;
       } catch {

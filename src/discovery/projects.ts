@@ -18,6 +18,9 @@ export interface ProjectsParts extends SearchParts {
   readonly worktreesDirectory: string;
 }
 
+/** For all that git is asked of one repository. */
+const gitPatienceMs = 4_000;
+
 export function createProjectFinder(parts: ProjectsParts): ProjectFinder {
   return {
     below: (directories, how) => below(parts, directories, how),
@@ -66,7 +69,10 @@ async function look(parts: ProjectsParts, root: string, wasRepository: boolean):
     if (wasRepository || (await kindOf(`${root}/.git`)) !== undefined) return { away: `there is no git repository at ${quoted(root, 200)}` };
     return described(parts, root, root, { isRepository: false, worktrees: [{ top: root, isMain: true }], isCut: false, watched: [] });
   }
-  const { worktrees, isCut, watched } = await worktreesOf(repository, (top) => parts.probe.branch(top));
+  // A repository can make git wait (a setting that is included from a pipe): for one of its worktrees, and not for each.
+  const untilMs = parts.clock.monotonic() + gitPatienceMs;
+  const branch = (top: string): Promise<string | undefined> => (parts.clock.monotonic() < untilMs ? parts.probe.branch(top) : Promise.resolve(undefined));
+  const { worktrees, isCut, watched } = await worktreesOf(repository, branch);
   const own = worktrees.filter((each) => !isOfFlight(each, parts.worktreesDirectory));
   return described(parts, root, checkoutOf(own)?.top, { isRepository: true, worktrees: own, isCut, watched, repository });
 }

@@ -2,7 +2,8 @@
  * A git repository and its worktrees, from files alone: looked at often, and git may be missing. The layout is that of
  * gitrepository-layout(5) and git-worktree(1).
  */
-import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { FoundWorktree, WatchedDirectory } from '../domain/project-port.ts';
@@ -44,7 +45,11 @@ export async function repositoryAt(directory: string): Promise<Repository | unde
 async function behindLink(gitDir: string, directory: string): Promise<Repository | undefined> {
   if ((await kindOf(join(gitDir, 'HEAD'))) !== 'file') return undefined;
   const shared = (await textOf(join(gitDir, 'commondir')))?.trim();
-  if (shared === undefined) return repositoryOf(gitDir, directory);
+  if (shared === undefined) {
+    // The main checkout of another directory is no checkout of this one, whatever a file here says.
+    const isAnothers = basename(gitDir) === '.git' && (await real(dirname(gitDir))) !== (await real(directory));
+    return isAnothers ? undefined : repositoryOf(gitDir, directory);
+  }
   const common = await real(resolve(gitDir, shared));
   if (common === undefined) return undefined;
   // A worktree belongs to a repository only when that says so, too.
@@ -145,8 +150,9 @@ async function real(path: string): Promise<string | undefined> {
 async function textOf(path: string): Promise<string | undefined> {
   let file: FileHandle | undefined;
   try {
-    if (!(await stat(path)).isFile()) return undefined;
-    file = await open(path, 'r');
+    // What stands there may be another thing by now: no pipe is waited for.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    if (!(await file.stat()).isFile()) return undefined;
     const { bytesRead, buffer } = await file.read(Buffer.alloc(longestText), 0, longestText, 0);
     return buffer.toString('utf8', 0, bytesRead);
   } catch (error) {

@@ -10,6 +10,9 @@ import type { Ancestry } from './invocation.ts';
 /** An invocation by a person has depth 0; the deepest that is taken has this. */
 export const maxDepth = 8;
 
+/** Invocations that agents made, of what one person's invocation led to: as many are taken on one node while it runs. */
+export const mostDescendants = 1_000;
+
 /** The invocation whose agent asks. */
 export interface Parent {
   readonly invocationId: InvocationId;

@@ -1,6 +1,7 @@
 /** The replicated projection of an agent instance, and the signed form in which nodes pass it on. */
 import { invalid } from './errors.ts';
 import type { NodeId } from './ids.ts';
+import { neutralise, quoted } from './text.ts';
 import type { CertificateChain } from './trust.ts';
 
 export const visibilities = ['mesh', 'node'] as const;
@@ -24,9 +25,12 @@ export interface Registration {
 /** Of labels, capabilities and description together, in UTF-8: what is told of an agent is carried to every node, and stays there. */
 export const mostDescribedBytes = 8 * 1024;
 
-/** @throws BrokerError `invalid` when it is described at more length than is carried */
+/** @throws BrokerError `invalid` when it is described at more length than is carried, or by what would drive a terminal or read as something else there */
 export function checkDescribed({ labels, capabilities, description }: Pick<Registration, 'labels' | 'capabilities' | 'description'>): void {
-  const bytes = new TextEncoder().encode([...Object.entries(labels).flat(), ...capabilities, description].join(' ')).length;
+  const words = [...Object.entries(labels).flat(), ...capabilities, description];
+  const wrong = words.find((each) => /[\t\n]/.test(each) || neutralise(each) !== each);
+  if (wrong !== undefined) throw invalid(`${quoted(wrong)} has a control character, or one that turns text around: labels, capabilities and the description are one line of text each`);
+  const bytes = new TextEncoder().encode(words.join(' ')).length;
   if (bytes > mostDescribedBytes) throw invalid(`its labels, capabilities and description have ${bytes} bytes, more than ${mostDescribedBytes}`, 'other nodes are told of them: put long texts into files of the project');
 }
 

@@ -92,6 +92,11 @@ function visible(character: string): string {
   return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
 }
 
+/** A JSON document, without line breaks between its parts, that means the same and drives no terminal: what `neutralise` would show is escaped. */
+export function harmlessJson(json: string): string {
+  return json.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** Without width: two names may look alike that are not. In a stream they hold letters and pictures together, and stay. */
 const invisible = new RegExp(`[${[range(0xad, 0xad), range(0x200b, 0x200d), range(0x2060, 0x2064), range(0xfeff, 0xfeff)].join('')}]`, 'gu');
 

@@ -28,6 +28,8 @@ function compiledOnce(db: Connection): Connection {
  */
 export function openWriting(path: string): Connection {
   const db = new Database(path, { fileMustExist: true, timeout: 0 });
+  // Functions that do more than compute are not for what a file brings along (https://sqlite.org/security.html).
+  db.pragma('trusted_schema = OFF');
   db.pragma('foreign_keys = ON');
   db.pragma('synchronous = FULL');
   db.pragma('fullfsync = 1');
@@ -42,6 +44,7 @@ export function openWriting(path: string): Connection {
 /** Sees what is committed, which here means what is on the disk. */
 export function openReading(path: string): Connection {
   const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 1000 });
+  db.pragma('trusted_schema = OFF');
   db.pragma('cache_size = -4000');
   db.pragma('temp_store = MEMORY');
   return compiledOnce(db);

@@ -7,6 +7,7 @@ import type { Stats } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BrokerError, denied, unavailable } from '../domain/errors.ts';
 import { applicationId } from './connection.ts';
+import { strangerIn } from './own-schema.ts';
 import { fromSqlite, isSqliteError } from './sqlite-errors.ts';
 
 const headerBytes = 100;
@@ -92,7 +93,8 @@ function readHeader(path: string): Buffer {
 /** Opens it without writing: reads the schema and asks for the lock that writing needs. */
 function checkInside(path: string, stat: Stats): void {
   inside(path, (db, log) => {
-    db.prepare('SELECT count(*) FROM sqlite_schema').get();
+    const stranger = strangerIn(db);
+    if (stranger !== undefined) throw damaged(path, `${stranger} in it is none of beckon’s`);
     if (log && stat.size <= mostCheckedBytes) {
       const found = String(db.pragma('quick_check(1)', { simple: true }));
       if (found !== 'ok') throw damaged(path, found);

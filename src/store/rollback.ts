@@ -32,6 +32,8 @@ export class RollbackWrites {
       set: db.prepare<[string, string]>('INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'),
       remove: db.prepare<[string]>('DELETE FROM settings WHERE key = ?'),
       firstFact: db.prepare<[InvocationId], { number: number | null }>('SELECT min(number) AS number FROM events WHERE invocation_id = ?'),
+      // Whether one was used since, nobody here knows.
+      voidInvites: db.prepare<[number, number, number]>('UPDATE invites SET expires_at_ms = ? WHERE used_at_ms IS NULL AND expires_at_ms > ? AND created_at_ms < ?'),
       unsent: db.prepare<[], { invocation_id: InvocationId }>(
         "SELECT invocation_id FROM flights WHERE state = 'queued' AND owned = 0 AND sent_at_ms IS NULL ORDER BY invocation_id",
       ),
@@ -88,11 +90,13 @@ export class RollbackWrites {
   }
 
   #mark({ stamp, evidence, peerNodeId }: Input<'rolledBack'>, isBoot: boolean): Wire<'rolledBack'> {
-    const { get, set, unsent } = this.#statements;
+    const { get, set, unsent, voidInvites } = this.#statements;
     const { flights, facts, nodes, self } = this.#tables;
     const epoch = get.get('boot_epoch')?.value ?? '';
     set.run('rolled_back_epoch', epoch);
-    facts.append(stamp, 'node.rolled_back', { ...(peerNodeId === undefined ? {} : { peer: nodes.of(peerNodeId) }), detail: { evidence, epoch } });
+    const { changes: invites } = voidInvites.run(stamp.atMs, stamp.atMs, Number(epoch));
+    const voided = invites === 0 ? {} : { voidedInvites: String(invites) };
+    facts.append(stamp, 'node.rolled_back', { ...(peerNodeId === undefined ? {} : { peer: nodes.of(peerNodeId) }), detail: { evidence, epoch, ...voided } });
     const ended: FlightId[] = [];
     let quarantined = 0;
     // What runs now was started in this boot; what ran when the node died is ended by its recovery.

@@ -1,7 +1,10 @@
 /** Callers with more large tasks than their node has room for. */
 import { credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { createSystemClock } from '../../src/app/system-clock.ts';
 import { connect } from '../../src/client/index.ts';
 import type { Beckon } from '../../src/client/index.ts';
 import { controlHandlers } from '../../src/control/handlers.ts';
@@ -40,7 +43,7 @@ beforeEach(async () => {
     }
     return invoke({ ...input, task: { text: new TextEncoder().encode('echo hi'), files: [] } });
   };
-  server = new Server({ interceptors: [largeTasks(new TaskRoom(roomBytes), 20 * 1024 * 1024)] });
+  server = new Server({ interceptors: [largeTasks({ room: new TaskRoom(roomBytes), mostBytes: 20 * 1024 * 1024, clock: createSystemClock(), arrivalMs: 300 })] });
   server.addService(ControlServiceService, controlHandlers(broker, { authenticate: () => ({ id: 'uid:1' }), onFault: () => undefined }, { served: {} as never, stopping: new AbortController().signal, config: () => Promise.reject(new Error('nobody asks')) }));
   socketPath = join(node.directory, 'small.sock');
   await new Promise<void>((resolve, reject) => server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => (error === null ? resolve() : reject(error))));
@@ -95,4 +98,26 @@ test('are read no further than to their first bytes when these say more than was
   storing.resolve();
   expect(await Promise.all(results)).toEqual(Array.from({ length: 5 }, () => true));
   expect(large).toBe(5);
+});
+
+test('begin and never come: their places go to others', async () => {
+  const path = ControlServiceService.invoke.path;
+  const sessions = Array.from({ length: 3 }, () => {
+    const session = connectHttp2('http://localhost', { createConnection: () => connectSocket(socketPath) });
+    session.on('error', () => undefined);
+    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', [taskBytesKey]: String(task.length) });
+    // It ends with its first headers: nothing was said before.
+    const status = new Promise<unknown>((resolve) => stream.once('response', (headers) => resolve(headers['grpc-status'])));
+    stream.on('error', () => undefined);
+    // Of 400 KiB as it says, the first 100.
+    const prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(task.length, 1);
+    stream.write(Buffer.concat([prefix, Buffer.alloc(100 * 1024)]));
+    stream.resume();
+    return { session, status };
+  });
+  onTestFinished(() => sessions.forEach(({ session }) => session.destroy()));
+  storing.resolve();
+  expect(await beckon.invoke('fabric', task).result()).toMatchObject({ state: 'completed' });
+  expect(await Promise.all(sessions.map(({ status }) => status))).toEqual(['4', '4', '4']);
 });

@@ -126,3 +126,19 @@ test('of a peer the two newest epochs are remembered', async () => {
   await store.write.saw({ nodeId: peer, atMs: 2 });
   expect(store.read.seenEpochs(peer)).toEqual([9, 5]);
 });
+
+test('an invitation of before is void afterwards, since it may have been used; one given after is good', async () => {
+  await using temp = await openTempStore(me);
+  const { store } = temp;
+  const story = new Story();
+  await store.write.boot({ stamp: story.stamp(), nodeId: me, version: '1' });
+  const expiresAtMs = story.nowMs + 3_600_000;
+  for (const secretHash of ['used', 'unused']) await store.write.addInvite({ stamp: story.stamp(), invite: { secretHash, owner: 'ada', expiresAtMs } });
+  const { epoch } = await store.write.boot({ stamp: story.stamp(), nodeId: me, version: '1' });
+  expect(store.read.invite('unused')).toMatchObject({ expiresAtMs });
+  story.nowMs = epoch + 1000;
+  await store.write.addInvite({ stamp: story.stamp(), invite: { secretHash: 'after', owner: 'ada', expiresAtMs } });
+  const stamp = story.stamp();
+  await store.write.rolledBack({ stamp, evidence: 'a peer has more of it', peerNodeId: peer });
+  expect(['used', 'unused', 'after'].map((each) => store.read.invite(each)?.expiresAtMs)).toEqual([stamp.atMs, stamp.atMs, expiresAtMs]);
+});

@@ -12,6 +12,7 @@ import type { ErrorCode } from '../../src/domain/errors.ts';
 import { processesOf } from './belongings.ts';
 import type { Ended } from './cli.ts';
 import type { TestNode } from './node-process.ts';
+import { because } from './programs.ts';
 import { changesOf, restingContents } from './store-contents.ts';
 import type { Change } from './store-contents.ts';
 import { waitFor } from './wait-for.ts';
@@ -24,9 +25,12 @@ export interface Victim {
 
 /**
  * `cut`: the connection was ended. `silence`: nothing was said, and what came after it was answered. `repeated`: it was told what it
- * was told the first time.
+ * was told the first time. `harmless`: it was taken as what it is, and had nothing of the effect that it was made for, which the case
+ * itself looks at.
  */
-export type Verdict = ErrorCode | 'cut' | 'silence' | 'repeated';
+export type Verdict = ErrorCode | 'cut' | 'silence' | 'repeated' | 'harmless';
+
+export const harmless: Told = { code: 'harmless' };
 
 /** What the attacker was told. */
 export interface Told {
@@ -63,9 +67,10 @@ export interface Attack<Ready> {
   readonly refused: { readonly code: Verdict | readonly Verdict[]; readonly words?: RegExp };
   /**
    * The one line of the log that says so, at `info` or above; of a flood as many as `most`. Or a counter that the node tells
-   * its metrics by, `name{label="value"}`, which has to move by `by` at least, one when left out: for what honest nodes do, too.
+   * its metrics by, `name{label="value"}`, which has to move by `by` at least, one when left out: for what honest nodes do, too. Or
+   * why no line is due: then there is none.
    */
-  readonly logged: { readonly line: RegExp; readonly most?: number } | { readonly counter: string; readonly by?: number };
+  readonly logged: { readonly line: RegExp; readonly most?: number } | { readonly counter: string; readonly by?: number } | { readonly none: string };
   /** Other lines at `warn` or `error` that belong to it. None when left out. */
   readonly besides?: RegExp;
   readonly stores?: readonly Stored[];
@@ -76,6 +81,8 @@ export interface Attack<Ready> {
   /** In the list at the end: what the case showed. */
   readonly shows: string;
   readonly timeoutMs?: number;
+  /** Why it can't be tried here. */
+  readonly skip?: string | undefined;
 }
 
 /** What a reporter gets of each case. */
@@ -99,7 +106,7 @@ const servesWithinMs = 10_000;
 const loggedWithinMs = 5_000;
 
 export function attack<Ready = undefined>(name: string, its: Attack<Ready>): void {
-  test(`${name}`, async ({ task }) => {
+  test.skipIf(its.skip !== undefined)(`${name}${because(its.skip)}`, async ({ task }) => {
     const { node, serves } = its.victim();
     const ready = (await its.arrange?.()) as Ready;
     const before = await restingContents(node.databasePath);
@@ -198,6 +205,7 @@ export class LogSince {
 /** @returns what is shown of it */
 async function theLine<Ready>(node: TestNode, its: Attack<Ready>, log: LogSince, counted: number): Promise<string> {
   const { logged } = its;
+  if ('none' in logged) return `none is due, ${logged.none}`;
   if ('counter' in logged) {
     const now = await waitFor(`${logged.counter} to move`, async () => {
       const value = await counterOf(node, logged.counter);

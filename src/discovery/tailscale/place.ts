@@ -6,9 +6,12 @@ import { execFile } from 'node:child_process';
 import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { whoseSocket } from './whose-socket.ts';
+import type { Whose } from './whose-socket.ts';
 
 export type LocalApiPlace =
-  | { readonly kind: 'socket'; readonly path: string }
+  /** @property distrusted why what stands there is not to be asked: another user may have put it there */
+  | { readonly kind: 'socket'; readonly path: string; readonly distrusted?: string }
   | { readonly kind: 'port'; readonly port: number; readonly token: string };
 
 /** What is asked of the machine. Each rejects, in any way, for what is not there. */
@@ -16,6 +19,8 @@ export interface PlaceProbe {
   readonly readLink: (path: string) => Promise<string>;
   readonly readText: (path: string) => Promise<string>;
   readonly run: (program: string, args: readonly string[]) => Promise<string>;
+  /** As `whoseSocket`. */
+  readonly whose: (path: string, uid: number) => Promise<Whose>;
 }
 
 const sockets: Partial<Record<NodeJS.Platform, readonly string[]>> = {
@@ -29,10 +34,20 @@ const mostBytes = 1024 * 1024;
 
 /** All places to try, best first. Only where to look: nobody was asked whether it answers, and a port may be a stale one. */
 export async function findPlaces(platform: NodeJS.Platform, uid: number, probe: PlaceProbe = systemProbe): Promise<readonly LocalApiPlace[]> {
-  const paths = (sockets[platform] ?? elsewhere).map((path): LocalApiPlace => ({ kind: 'socket', path }));
+  const looked = await Promise.all((sockets[platform] ?? elsewhere).map(async (path): Promise<readonly LocalApiPlace[]> => socketAt(path, await probe.whose(path, uid))));
+  const paths = looked.flat();
   if (platform !== 'darwin') return paths;
   const found = await Promise.all([appStore(uid, probe), standalone(probe)].map(orNothing));
   return [...found.filter((each) => each !== undefined), ...paths];
+}
+
+/**
+ * A daemon that is believed decides who enters the mesh, so that it has to be the machine's own or this user's. Of a place where
+ * others may put one (`/tmp`), nothing is tried while nothing of ours is there.
+ */
+function socketAt(path: string, whose: Whose): readonly LocalApiPlace[] {
+  if (whose === 'own') return [{ kind: 'socket', path }];
+  return whose === 'free' ? [] : [{ kind: 'socket', path, distrusted: `${path} is not asked: it belongs to another user, or another user could put it there` }];
 }
 
 /** The application from the App Store holds a file open whose name says port and token. */
@@ -60,6 +75,7 @@ async function orNothing<T>(asked: Promise<T>): Promise<T | undefined> {
 }
 
 const systemProbe: PlaceProbe = {
+  whose: whoseSocket,
   readLink: (path) => readlink(path),
   readText: (path) => readFile(path, 'utf8'),
   run: async (program, args) => (await promisify(execFile)(program, args, { timeout: lsofMs, maxBuffer: mostBytes })).stdout,

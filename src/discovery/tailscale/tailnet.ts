@@ -144,6 +144,10 @@ export class Tailnet implements Startable {
     const places: readonly LocalApiPlace[] = at === 'usual' ? await findPlaces(platform, uid) : [{ kind: 'socket', path: at.socket }];
     const errors: BrokerError[] = [];
     for (const place of places) {
+      if (place.kind === 'socket' && place.distrusted !== undefined) {
+        errors.push(unavailable(place.distrusted, 'if it is yours all the same, name it: beckon up --tailscale SOCKET'));
+        continue;
+      }
       const api = new LocalApi({ place, clock });
       try {
         const status = await api.status({ signal });

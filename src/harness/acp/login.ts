@@ -1,6 +1,7 @@
 /** Whether an agent is logged in, as far as files and variables tell: nothing is started, asked or spent. */
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { Environment } from '../environment.ts';
+import { beginningOf } from '../small-file.ts';
 import type { Login, LoginFile } from './presets.ts';
 
 /** Of a file that is looked into, bytes: settings are small, histories kept beside them are not. */
@@ -26,9 +27,8 @@ async function look({ path, holds }: LoginFile): Promise<'yes' | 'no' | 'unreada
   try {
     const { size } = await stat(path);
     if (holds === undefined) return size > 0 ? 'yes' : 'no';
-    await using file = await open(path);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, mostRead)), 0);
-    return holds.test(buffer.toString('utf8', 0, bytesRead)) ? 'yes' : 'no';
+    const text = await beginningOf(path, Math.min(size, mostRead));
+    return text !== undefined && holds.test(text) ? 'yes' : 'no';
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     return code === 'ENOENT' || code === 'ENOTDIR' ? 'no' : 'unreadable';

@@ -9,6 +9,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerError } from '../../domain/errors.ts';
 import { Lines, TooLong } from './lines.ts';
+import { isHeavy } from './weight.ts';
 
 /** Bytes of one message. */
 const longestMessage = 16 * 1024 * 1024;
@@ -93,6 +94,7 @@ export class Wire {
   }
 
   async #take(line: Buffer, incoming: ReadableStreamDefaultController<AnyMessage>): Promise<void> {
+    if (isHeavy(line)) throw notAnAgent('it wrote a line of more values than any message has');
     const message = messageIn(line);
     if (message === undefined) {
       this.#lose(line);

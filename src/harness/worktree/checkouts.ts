@@ -1,10 +1,11 @@
 /** Whether an agent's directory is in a linked git worktree, and whether that was removed. From files alone: looked at often. */
-import { lstat, readFile, realpath, stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { quoted } from '../../domain/text.ts';
 import type { Checkouts } from '../../domain/worktree-port.ts';
 import type { Checkout } from '../../domain/worktree.ts';
 import { codeOf } from '../executable.ts';
+import { beginningOf } from '../small-file.ts';
 
 /** Of a `.git` file and the like. */
 const longestLink = 8192;
@@ -38,8 +39,7 @@ async function gitLink(top: string): Promise<string | undefined> {
   const path = join(top, '.git');
   try {
     if ((await lstat(path)).isDirectory()) return 'directory';
-    const text = await readFile(path, 'utf8');
-    const target = /^gitdir: (.+?)\s*$/s.exec(text.slice(0, longestLink))?.[1];
+    const target = /^gitdir: (.+?)\s*$/s.exec((await beginningOf(path, longestLink)) ?? '')?.[1];
     return target === undefined ? undefined : resolve(top, target);
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
@@ -50,7 +50,8 @@ async function gitLink(top: string): Promise<string | undefined> {
 /** Submodules have a `.git` file too, and no `commondir` behind it. */
 async function linked(top: string, entry: string): Promise<Checkout | undefined> {
   try {
-    const common = (await readFile(join(entry, 'commondir'), 'utf8')).slice(0, longestLink).trim();
+    const common = (await beginningOf(join(entry, 'commondir'), longestLink))?.trim();
+    if (common === undefined) return undefined;
     const { dev } = await stat(top);
     return { top: await realpath(top), entry: await realpath(entry), repository: await realpath(resolve(entry, common)), device: dev };
   } catch (error) {
@@ -62,7 +63,8 @@ async function linked(top: string, entry: string): Promise<Checkout | undefined>
 /** Where git has the worktree now. */
 async function placeOf(entry: string): Promise<string | undefined> {
   try {
-    return dirname((await readFile(join(entry, 'gitdir'), 'utf8')).slice(0, longestLink).trim());
+    const link = await beginningOf(join(entry, 'gitdir'), longestLink);
+    return link === undefined ? undefined : dirname(link.trim());
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
     return undefined;

@@ -34,17 +34,28 @@ const longestWords = 600;
 const killAfterMs = 2000;
 const lingerMs = 1000;
 
-/** For calls that only look: nothing that a repository or its user configured is run, nothing is asked, nothing is written on the side. */
+/** For calls that only look: no hook that a repository or its user configured is run, nothing is asked, nothing is written on the side. */
 export const plain = [
   ...['-c', 'core.hooksPath=/dev/null', '-c', 'core.fsmonitor=false', '-c', 'core.splitIndex=false', '-c', 'core.safecrlf=false'],
   ...['-c', 'core.quotePath=false', '-c', 'gc.auto=0', '-c', 'maintenance.auto=false', '-c', 'advice.addEmbeddedRepo=false'],
 ] as const;
 
-/** Says no to every question. git in a repository that somebody's GIT_DIR names would be git in another one than meant. */
+/**
+ * Says no to every question. git in a repository that somebody's GIT_DIR names would be git in another one than meant, and a
+ * directory of PATH that is not absolute would be one of the repository's.
+ */
 export function gitEnvironment(env: Readonly<Record<string, string>>): Record<string, string> {
   const kept = Object.entries(env).filter(([name]) => !localVariables.has(name));
-  return { ...Object.fromEntries(kept), GIT_TERMINAL_PROMPT: '0', GIT_OPTIONAL_LOCKS: '0' };
+  const path = (env['PATH'] ?? '').split(':').filter((each) => each.startsWith('/')).join(':');
+  return { ...Object.fromEntries(kept), PATH: path, GIT_TERMINAL_PROMPT: '0', GIT_OPTIONAL_LOCKS: '0' };
 }
+
+/**
+ * For a repository that nobody has approved yet: an object that is missing is not fetched, since the repository says with which
+ * program (`core.sshCommand`, `remote.*.uploadpack`, `ext::`). The first is older than the second (git 2.45), and goes before
+ * what the repository's own settings allow.
+ */
+export const withoutFetching = { GIT_ALLOW_PROTOCOL: 'none', GIT_NO_LAZY_FETCH: '1' } as const;
 
 /** `git rev-parse --local-env-vars`, and what makes git talk or trace. */
 const localVariables = new Set([

@@ -1,10 +1,14 @@
 /** Worktrees as they are on disk. */
-import { lstat, readFile, rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { unavailable } from '../../domain/errors.ts';
 import { quoted } from '../../domain/text.ts';
 import { codeOf } from '../executable.ts';
+import { beginningOf } from '../small-file.ts';
 import { exists } from './checkouts.ts';
+
+/** Of `.git`, `commondir` and a mark. */
+const longestText = 16 * 1024;
 
 /** Beside a worktree that no record speaks of yet: git alone has written there. Holds a `Making`. */
 export const makingSuffix = '.making';
@@ -37,7 +41,7 @@ export async function readMaking(path: string): Promise<Making | undefined> {
 
 async function textOf(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return (await beginningOf(path, longestText)) ?? '';
   } catch (error) {
     if (isMissing(error)) return '';
     throw error;

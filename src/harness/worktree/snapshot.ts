@@ -3,7 +3,7 @@
  * not told of. Made with an index and an object store of its own, both thrown away, so that neither the worktree nor its
  * repository is touched; with plumbing, so that no setting of a user changes its form.
  */
-import { copyFile, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BrokerError, unavailable } from '../../domain/errors.ts';
@@ -68,9 +68,7 @@ async function compare({ git, worktree, path, common, env: base, mostBytes }: Sn
   const ask = async (args: readonly string[], options: { env?: typeof env | typeof located; sink?: (piece: Uint8Array) => Promise<boolean> } = {}): Promise<Buffer> =>
     assertDone(await git({ args: [...plain, ...args], cwd: path, timeoutMs: longestMs, env, ...options }), `git can’t compare ${quoted(path, 200)}`).stdout;
   // What the worktree's own index says keeps `add` from reading files that have not changed.
-  await copyFile(join(gitDir, 'index'), env.GIT_INDEX_FILE).catch((error: unknown) => {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  });
+  await copyOf(join(gitDir, 'index'), env.GIT_INDEX_FILE);
   await ask(['add', '--all']);
   const tree = (await ask(['write-tree'])).toString('utf8').trim();
   const between = (...how: readonly string[]): readonly string[] => ['diff-tree', '-r', ...how, '--no-ext-diff', '--no-textconv', '--no-color', head, tree];
@@ -97,6 +95,15 @@ async function compare({ git, worktree, path, common, env: base, mostBytes }: Sn
   } catch (error) {
     await patch.close();
     throw error;
+  }
+}
+
+/** Without it all is read anew. The agent may have put a pipe there, which is not waited for. */
+async function copyOf(index: string, copy: string): Promise<void> {
+  try {
+    if ((await lstat(index)).isFile()) await copyFile(index, copy);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
 }
 

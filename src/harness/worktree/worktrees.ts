@@ -13,7 +13,7 @@ import { agentEnvironment } from '../environment.ts';
 import type { Environment } from '../environment.ts';
 import { codeOf } from '../executable.ts';
 import { exists } from './checkouts.ts';
-import { assertDone, createGit, gitEnvironment, plain } from './git.ts';
+import { assertDone, createGit, gitEnvironment, plain, withoutFetching } from './git.ts';
 import type { Git } from './git.ts';
 import { Lanes } from './lanes.ts';
 import { commonOf, gitDirOf, isMissing, isSomething, makingSuffix, readMaking } from './places.ts';
@@ -57,7 +57,8 @@ export class GitWorktrees implements Worktrees {
 
   async check(endpoint: Endpoint): Promise<Availability> {
     try {
-      await readRepository(this.#git, endpoint, this.#env(endpoint.path, endpoint));
+      // Of what nobody has approved yet, too: so with nothing that the agent's own environment says (PATH, LD_PRELOAD, GIT_SSH_COMMAND).
+      await readRepository(this.#git, endpoint, { ...this.#env(endpoint.path), ...withoutFetching });
       return { available: true };
     } catch (error) {
       return { available: false, why: toBrokerError(error).message };

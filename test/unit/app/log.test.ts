@@ -31,6 +31,14 @@ describe('a line of the log', () => {
     expect(lines).toEqual([{ type: 'log', at: '2026-03-01T14:05:09.123Z', level: 'warn', nodeId: nodeIdFor(1), peer: 'laptop', peerId: nodeIdFor(2), count: 3, msg: 'something happened' }]);
   });
 
+  test('drives no terminal that it is shown on, and says the same', () => {
+    const written: string[] = [];
+    createLog({ clock: { now: () => 0 }, write: (line) => void written.push(line) }).warn({ why: '\u009b2J\u202egnp.exe\u007f\u001b]52;c;x\u0007' }, 'it said so');
+    expect(written).toHaveLength(1);
+    expect(written[0]).toMatch(/^[\u0020-\u007e]+\n$/);
+    expect(JSON.parse(written[0] ?? '')).toMatchObject({ why: '\u009b2J\u202egnp.exe\u007f\u001b]52;c;x\u0007' });
+  });
+
   test('of a flight names its invocation too', () => {
     expect(writtenFields({ flightId: 'flt_01M7Y4MNNBY3KJE6GA3HJTWAA5' })).toEqual({ flightId: 'flt_01M7Y4MNNBY3KJE6GA3HJTWAA5', invocationId: 'inv_01M7Y4MNNBY3KJE6GA3HJTWAA5' });
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isUtf8, neutralise, quoted, splitUtf8 } from '../../../src/domain/text.ts';
+import { harmlessJson, isUtf8, neutralise, quoted, splitUtf8 } from '../../../src/domain/text.ts';
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const decodes = (bytes: Uint8Array): boolean => {
@@ -165,5 +165,19 @@ describe('quoted', () => {
     expect(quoted('a"b')).toBe(String.raw`"a\"b"`);
     expect(quoted('a'.repeat(61))).toBe(`"${'a'.repeat(60)}…"`);
     expect(quoted('😀'.repeat(60))).toBe(`"${'😀'.repeat(60)}"`);
+  });
+});
+
+describe('JSON for a terminal', () => {
+  test('means the same, and holds nothing that `neutralise` would have to show', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const json = JSON.stringify({ [text]: [text] });
+        const harmless = harmlessJson(json);
+        expect(JSON.parse(harmless)).toEqual(JSON.parse(json));
+        expect(neutralise(harmless)).toBe(harmless);
+      }),
+    );
+    expect(harmlessJson(JSON.stringify('\u009b31m\u202e\u007f'))).toBe('"\\u009b31m\\u202e\\u007f"');
   });
 });

@@ -224,3 +224,20 @@ describe('a migration', () => {
     expect(readdirSync(directory)).toEqual(['beckon.db']);
   });
 });
+
+describe('a database that brings programs along', () => {
+  test.each([
+    ['trigger "evil"', "CREATE TRIGGER evil AFTER INSERT ON events BEGIN DELETE FROM settings; END"],
+    // By the name of one of ours.
+    ['trigger "events_never_change"', "DROP TRIGGER events_never_change; CREATE TRIGGER events_never_change BEFORE UPDATE ON events BEGIN DELETE FROM revocations; END"],
+    ['view "agents_of_all"', 'CREATE VIEW agents_of_all AS SELECT * FROM agents'],
+    ['virtual table "found"', 'CREATE VIRTUAL TABLE found USING fts5(text)'],
+  ])('is refused for the %s', (what, sql) => {
+    const { directory, path } = made();
+    const db = new Database(path);
+    db.exec(sql);
+    db.pragma('journal_mode = DELETE');
+    db.close();
+    expect(refusal(directory, path)).toMatchObject({ code: 'invalid', message: expect.stringContaining(`${what} in it is none of beckon’s`) });
+  });
+});

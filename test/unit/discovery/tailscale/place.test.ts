@@ -6,6 +6,7 @@ const nothing: PlaceProbe = {
   readLink: () => Promise.reject(new Error('ENOENT')),
   readText: () => Promise.reject(new Error('ENOENT')),
   run: () => Promise.reject(new Error('no such program')),
+  whose: () => Promise.resolve('own'),
 };
 
 describe('where tailscaled is looked for', () => {
@@ -13,6 +14,14 @@ describe('where tailscaled is looked for', () => {
     expect(await findPlaces('linux', 1000, nothing)).toEqual(
       ['/var/run/tailscale/tailscaled.sock', '/var/packages/Tailscale/var/tailscaled.sock', '/tmp/tailscale/tailscaled.sock'].map((path) => ({ kind: 'socket', path })),
     );
+  });
+
+  test('a socket that another user of the machine put there is named and not asked; of a place where others could put one, nothing is tried', async () => {
+    const whose: PlaceProbe['whose'] = (path) => Promise.resolve(path.startsWith('/tmp/') ? 'foreign' : path.startsWith('/var/packages/') ? 'free' : 'own');
+    expect(await findPlaces('linux', 1000, { ...nothing, whose })).toEqual([
+      { kind: 'socket', path: '/var/run/tailscale/tailscaled.sock' },
+      { kind: 'socket', path: '/tmp/tailscale/tailscaled.sock', distrusted: expect.stringMatching(/another user/) },
+    ]);
   });
 
   test('macOS: the open daemon alone when no application is there', async () => {
@@ -39,7 +48,7 @@ describe('where tailscaled is looked for', () => {
   });
 
   test('what can not be understood is passed over', async () => {
-    const probe: PlaceProbe = { readLink: () => Promise.resolve('../../etc'), readText: () => Promise.resolve('x'), run: () => Promise.resolve('n/x/sameuserproof-1-zz') };
+    const probe: PlaceProbe = { ...nothing, readLink: () => Promise.resolve('../../etc'), readText: () => Promise.resolve('x'), run: () => Promise.resolve('n/x/sameuserproof-1-zz') };
     expect(await findPlaces('darwin', 501, probe)).toHaveLength(1);
   });
 });
