@@ -1,5 +1,6 @@
 /** The audit of a node that is down, as `doctor` looks at it under the node's lock. */
 import { checkAudit } from '../broker/audit-check.ts';
+import type { AuditCheckParts } from '../broker/audit-check.ts';
 import { auditCheck } from '../domain/audit-words.ts';
 import type { Check } from '../domain/checks.ts';
 import { toBrokerError } from '../domain/errors.ts';
@@ -21,8 +22,8 @@ export async function auditAtRest({ dbFile, keyFile, auditFile }: Paths): Promis
     const seal = { nodeId: nodeKey.nodeId, key: auditKeyOf(nodeKey) };
     const known = await readAuditAnchor(auditFile, seal.key);
     const finding = await peek(dbFile, schemaVersion, async (db) => {
-      const { checkAudit: check, auditNotes, ...read } = auditReads(db, seal);
-      const inspect = { checkAudit: (range: Parameters<typeof check>[0]) => Promise.resolve(check(range)), auditNotes: () => Promise.resolve(auditNotes()) };
+      const read = auditReads(db, seal);
+      const inspect: AuditCheckParts['inspect'] = { checkAudit: (range) => Promise.resolve(read.checkAudit(range)), auditNotes: () => Promise.resolve(read.auditNotes()) };
       return await checkAudit({ read, inspect, known: () => known }, false);
     });
     return finding === undefined ? [] : [auditCheck(finding)];

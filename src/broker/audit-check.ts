@@ -8,7 +8,7 @@ import { flawOfEnd } from '../domain/audit-chain.ts';
 /** Rows at a time, about 50 ms. */
 const stretch = 5000;
 /** Looked at when not all are: the newest. */
-const mostRows = 100_000;
+const mostRows = 50_000;
 /** Behind so many it is not one row that is wrong. */
 const mostFlaws = 20;
 
