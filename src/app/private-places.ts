@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { denied } from '../domain/errors.ts';
 import type { Paths } from './paths.ts';
 import { rememberedPath } from './remembered.ts';
-import { refuseUnsafeAbove } from './safe-above.ts';
+import { findUnsafeAbove } from './safe-above.ts';
 
 export interface PrivatePlace {
   readonly path: string;
@@ -42,7 +42,7 @@ export function flawOf({ path, kind, refused, mode }: PrivatePlace, found: Looke
   return { path, why: `${path} is open to others: its mode is ${octal(found.mode & 0o777)}`, hint: `chmod ${octal(mode)} ${path}`, isFixable: true };
 }
 
-/** Those that are there and not as they must be. */
+/** Those that are there and not as they must be, and ways to them that are not safe. */
 export async function findFlaws(paths: Paths, uid: number): Promise<readonly Flaw[]> {
   const flaws = await Promise.all(
     (await placesOf(paths)).map(async (place) => {
@@ -50,18 +50,25 @@ export async function findFlaws(paths: Paths, uid: number): Promise<readonly Fla
       return found === undefined ? undefined : flawOf(place, found, uid);
     }),
   );
-  return flaws.filter((each) => each !== undefined);
+  return [...flaws.filter((each) => each !== undefined), ...(await flawsAbove(paths, uid))];
+}
+
+/** Of a long home the socket is elsewhere, and config and policy may be: what is not there yet can be put there by whoever may write above. */
+async function flawsAbove({ stateDir, socketPath, configFile }: Paths, uid: number): Promise<readonly Flaw[]> {
+  const found = new Map<string, Flaw>();
+  for (const path of [stateDir, socketPath, configFile]) {
+    const flaw = await findUnsafeAbove(path, uid);
+    // One directory may be above them all.
+    if (flaw !== undefined && !found.has(flaw.why)) found.set(flaw.why, { path, why: `${path}: ${flaw.why}`, hint: flaw.hint, isFixable: false });
+  }
+  return [...found.values()];
 }
 
 /** For a node that starts. @throws BrokerError `denied` by the first of them, with what mends it */
 export async function refuseFlaws(paths: Paths, uid: number | undefined = process.getuid?.()): Promise<void> {
   if (uid === undefined) return;
   const [first, ...others] = await findFlaws(paths, uid);
-  if (first === undefined) {
-    // Of a long home the socket is elsewhere, and config and policy may be: a file that is not there yet can be put there.
-    await refuseUnsafeAbove(paths.socketPath, 'the control socket', uid);
-    return await refuseUnsafeAbove(paths.configFile, 'the config file', uid);
-  }
+  if (first === undefined) return;
   const more = others.length === 0 ? '' : ` (and ${others.length} more: beckon doctor)`;
   throw denied(`refused: ${first.why}${more}`, first.isFixable ? `${first.hint}, or beckon doctor --fix` : first.hint);
 }

@@ -6,7 +6,6 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { denied } from '../domain/errors.ts';
-import type { BrokerError } from '../domain/errors.ts';
 
 /** Of what `lstat` says. */
 export interface Above {
@@ -15,8 +14,14 @@ export interface Above {
   readonly mode: number;
 }
 
-/** Why a directory above is not safe, with what mends it. Pure. @param trusted whose directories are: this user's, root's */
-export function flawOfAbove(path: string, { uid, gid, mode }: Above, trusted: ReadonlySet<number>): { readonly why: string; readonly hint: string } | undefined {
+/** Why a way is not safe, and what mends it. */
+export interface UnsafeAbove {
+  readonly why: string;
+  readonly hint: string;
+}
+
+/** Pure. @param trusted whose directories are safe: this user's, root's */
+export function flawOfAbove(path: string, { uid, gid, mode }: Above, trusted: ReadonlySet<number>): UnsafeAbove | undefined {
   if (!trusted.has(uid)) return { why: `${path}, above it, belongs to user ${uid}, who may put something else in its place`, hint: `keep it elsewhere (BECKON_HOME), or: sudo chown ${Math.max(...trusted)} ${path}` };
   if ((mode & 0o1000) !== 0) return undefined;
   const octal = (mode & 0o7777).toString(8).padStart(4, '0');
@@ -36,27 +41,33 @@ async function there<Found>(found: Promise<Found>): Promise<Found | undefined> {
   }
 }
 
-/** All directories above it that are there, and where symbolic links among them lead. @throws BrokerError `denied` by the first that is not safe */
-export async function refuseUnsafeAbove(wanted: string, what: string, uid: number | undefined = process.getuid?.()): Promise<void> {
-  if (uid === undefined) return;
+/** Looks at all directories above it that are there, and at where symbolic links among them lead. @returns the first that is not safe */
+export async function findUnsafeAbove(wanted: string, uid: number): Promise<UnsafeAbove | undefined> {
   // In a user namespace root's own directories may be nobody's.
   const trusted = new Set([uid, 0, (await lstat('/')).uid]);
   const seen = new Set<string>();
-  const refused = (why: string, hint: string): BrokerError => denied(`${what} ${wanted} is refused: ${why}`, hint);
-  const climb = async (from: string): Promise<void> => {
+  const climb = async (from: string): Promise<UnsafeAbove | undefined> => {
     for (let path = from; !seen.has(path); path = dirname(path)) {
       seen.add(path);
       const stat = await there(lstat(path));
       if (stat === undefined) continue;
-      if (stat.isSymbolicLink()) {
-        if (!trusted.has(stat.uid)) throw refused(`${path}, above it, is a symbolic link of user ${stat.uid}`, 'keep it elsewhere (BECKON_HOME)');
-        const target = await there(realpath(path));
-        if (target !== undefined) await climb(target);
+      if (!stat.isSymbolicLink()) {
+        const flaw = flawOfAbove(path, stat, trusted);
+        if (flaw !== undefined) return flaw;
         continue;
       }
-      const flaw = flawOfAbove(path, stat, trusted);
-      if (flaw !== undefined) throw refused(flaw.why, flaw.hint);
+      if (!trusted.has(stat.uid)) return { why: `${path}, above it, is a symbolic link of user ${stat.uid}`, hint: 'keep it elsewhere (BECKON_HOME)' };
+      const target = await there(realpath(path));
+      const flaw = target === undefined ? undefined : await climb(target);
+      if (flaw !== undefined) return flaw;
     }
+    return undefined;
   };
-  await climb(dirname(resolve(wanted)));
+  return await climb(dirname(resolve(wanted)));
+}
+
+/** @throws BrokerError `denied` */
+export async function refuseUnsafeAbove(wanted: string, what: string, uid: number | undefined = process.getuid?.()): Promise<void> {
+  const flaw = uid === undefined ? undefined : await findUnsafeAbove(wanted, uid);
+  if (flaw !== undefined) throw denied(`${what} ${wanted} is refused: ${flaw.why}`, flaw.hint);
 }

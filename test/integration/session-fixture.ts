@@ -109,7 +109,7 @@ export class TestNode implements AsyncDisposable {
       onMember: (socket, peer) => this.mesh.accept(socket, peer),
       onStranger: (socket) => socket.destroy(),
       onRefused: ({ why }) => void this.refusals.push(why),
-      now: () => performance.now(),
+      now: () => clock.monotonic(),
     });
     this.front.setIdentity(identity);
   }
