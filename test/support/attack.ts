@@ -222,14 +222,14 @@ async function theLine<Ready>(node: TestNode, its: Attack<Ready>, log: LogSince,
   return first?.msg ?? '';
 }
 
-function expectTold<Ready>(told: readonly Told[], { refused }: Attack<Ready>): void {
+export function expectTold<Ready>(told: readonly Told[], { refused }: Attack<Ready>): void {
   const codes: readonly Verdict[] = typeof refused.code === 'string' ? [refused.code] : refused.code;
   const wrong = told.filter(({ code, words = '' }) => !codes.includes(code) || refused.words?.test(words) === false);
   if (told.length === 0) throw new Error('the attacker was told nothing, not even by silence');
   expect(wrong).toEqual([]);
 }
 
-function expectLines<Ready>(lines: readonly Line[], { logged, besides }: Attack<Ready>): void {
+export function expectLines<Ready>(lines: readonly Line[], { logged, besides }: Attack<Ready>): void {
   const isAbout = ({ text }: Line): boolean => 'line' in logged && logged.line.test(text);
   const mine = lines.filter(isAbout).map(({ text }) => text);
   if (mine.length > ('line' in logged ? (logged.most ?? 1) : 0)) throw new Error(`${mine.length} lines say so:\n${mine.slice(0, 10).join('\n')}`);
@@ -239,7 +239,7 @@ function expectLines<Ready>(lines: readonly Line[], { logged, besides }: Attack<
 }
 
 /** What nobody said may be stored. */
-function notNamed(changes: readonly Change[], stores: readonly Stored[]): Change[] {
+export function notNamed(changes: readonly Change[], stores: readonly Stored[]): Change[] {
   const left = stores.map((each) => ({ ...each, left: each.most ?? 1 }));
   return changes.filter(({ table, what, row }) => {
     const named = left.find((each) => each.left > 0 && each.table === table && (each.what ?? what) === what && (each.row ?? /^/).test(row));
