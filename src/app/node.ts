@@ -257,8 +257,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const measures = new BrokerMeasures();
   const roots: MeshRoots = new MeshRoots({ store, trustDir: paths.trustDir, nodeId: nodeKey.nodeId, clock, log, by: () => `${self.owner()} on ${self.name()}`, find: (text) => broker.membership.find(text), authorities: () => broker.membership.authorities });
   const broker: Broker = new Broker({
-    self,
-    store,
+    ...{ self, store },
     mesh: () => network.mesh,
     gossip: () => network.gossip,
     gossipAddresses: () => network.gossip.addresses().map(formatHostPort),
@@ -274,9 +273,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, learned: (bytes) => broker.membership.authorities.add(bytes, { what: 'root.learned' }), announce: () => broker.membership.roster.rulesChanged() }),
-    authority: roots,
-    ...authorityPorts({ store, membership, network: () => network, standing, clock }),
-    isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
+    ...{ authority: roots, isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy), ...authorityPorts({ store, membership, network: () => network, standing, clock }) },
     ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
     ...issuerPorts({ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }),
     renewAtEntrance: (chain, signal) => renewAtEntrance({ store, nodeKey, clock, detour, seeds, sources, onRevoked: revoked, onAuthorities: (bytes, from) => broker.membership.authorities.heard(bytes, from) }, chain, signal),

@@ -303,7 +303,8 @@ export class TrustMesh implements AsyncDisposable {
   }
 
   track(work: Promise<unknown>): void {
-    const tracked = work.catch(() => undefined).then(() => void this.#working.delete(tracked));
+    const over = (): void => void this.#working.delete(tracked);
+    const tracked: Promise<void> = work.then(over, over);
     this.#working.add(tracked);
   }
 
