@@ -262,8 +262,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const probe = createProjectProbe(env['PATH'] ?? '/usr/bin:/bin');
   const roots: MeshRoots = new MeshRoots({ store, trustDir: paths.trustDir, nodeId: nodeKey.nodeId, clock, log, by: () => `${self.owner()} on ${self.name()}`, find: (text) => broker.membership.find(text), authorities: () => broker.membership.authorities });
   const broker: Broker = new Broker({
-    self,
-    store,
+    ...{ self, store },
     mesh: () => network.mesh,
     gossip: () => network.gossip,
     gossipAddresses: () => network.gossip.addresses().map(formatHostPort),

@@ -44,9 +44,9 @@ function work(more: { readonly ownerNodeId?: NodeId; readonly state?: 'running' 
 const link = (nodeId: NodeId, ask: Link['ask'] = () => Promise.reject(new Error('nobody is asked'))): Link => ({ peer: { nodeId, name: 'peer', owner: 'ada' }, ask }) as never;
 const settle = { verb: 'discarded', by: 'uid:501' } as const;
 
-test('the origin of a flight is answered, and its wish is noted with its name', async () => {
+test('the origin of a flight is answered without the worktree’s place, and its wish is noted with its name', async () => {
   const { flightWork, settled } = work();
-  expect(await flightWork.answer(link(origin), { type: 'worktree', invocationId })).toEqual({ type: 'worktree', isolation: { head, branch: 'beckon/one', dirty: 0, state: 'kept', path: '/kept/one' } });
+  expect(await flightWork.answer(link(origin), { type: 'worktree', invocationId })).toEqual({ type: 'worktree', isolation: { head, branch: 'beckon/one', dirty: 0, state: 'kept' } });
   expect(await flightWork.answer(link(origin), { type: 'worktree', invocationId, settle })).toMatchObject({ isolation: { state: 'discarded' }, tip: 'b'.repeat(40) });
   expect(settled).toEqual([['discarded', 'uid:501 on peer']]);
 });
