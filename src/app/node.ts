@@ -271,7 +271,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
     projects: await projectParts({ paths, env, clock, log, probe, config }),
-    ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
+    ...{ authority: roots, audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, learned: (bytes) => broker.membership.authorities.add(bytes, { what: 'root.learned' }), announce: () => broker.membership.roster.rulesChanged() }),
     ...authorityPorts({ store, membership, network: () => network, standing, clock }),
@@ -314,8 +314,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 
   undo.defer(() => spans?.stop());
   await spans?.start();
-  undo.defer(() => roots.stop());
-  undo.defer(() => broker.stop());
+  undo.defer(() => broker.stop().finally(() => roots.stop()));
   if (!offline) {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
     await broker.start();

@@ -1,6 +1,7 @@
 /** Where a root's key is: another root that it vouches for, the end of an older one, and the end of an issuer that it made. */
 import { generateKeyPairSync } from 'node:crypto';
 import type { Authorities, AuthorityPorts } from '../broker/authorities.ts';
+import type { MembershipPorts } from '../broker/membership.ts';
 import type { AuthorityApi, RemovedIssuer } from '../broker/issuer-api.ts';
 import type { Act } from '../domain/audit.ts';
 import { BrokerError, conflict, denied, toBrokerError } from '../domain/errors.ts';
@@ -212,9 +213,10 @@ export class MeshRoots {
 }
 
 /** What the core asks of roots. */
-export function authorityPorts({ store, membership, network, standing, clock }: { readonly store: Store; readonly membership: MeshMembership; readonly network: () => { setIdentity(identity: Awaited<ReturnType<MeshMembership['load']>>): void; readonly mesh: { sessions(): readonly CutSession[] } }; readonly standing: Standing; readonly clock: Clock }): AuthorityPorts {
+export function authorityPorts({ store, membership, network, standing, clock }: { readonly store: Store; readonly membership: MeshMembership; readonly network: () => { setIdentity(identity: Awaited<ReturnType<MeshMembership['load']>>): void; readonly mesh: { sessions(): readonly CutSession[] } }; readonly standing: Standing; readonly clock: Clock }): AuthorityPorts & Pick<MembershipPorts, 'isForsaken'> {
   const membershipNow = () => store.read.membership();
   return {
+    isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
     mergeAuthorities: (received) => {
       const own = membershipNow();
       return own === undefined ? undefined : mergeAuthorities(own.rootDer, own.authorities, received);

@@ -122,7 +122,6 @@ export class TrustNode {
         readLeaf: parseLeaf,
         recognise: (chain) => standing.member(recogniseChain(chain, rootsOf(store), clock.now())),
         renewAtEntrance: (chain) => this.#renewAtEntrance(chain),
-        isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
         ...authorityPorts({ store, membership, standing, clock, network: () => ({ setIdentity: () => undefined, mesh: { sessions: () => this.#sessions() } }) }),
         lossesOfKeys: () => Promise.resolve([]),
         onSelfRemoved: () => {
