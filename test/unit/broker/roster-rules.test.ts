@@ -19,7 +19,7 @@ function issuerWith(owner: string, { provesTo = true } = {}) {
     read: { membership: () => ({ chain: {} }), admitRules: () => rules, member: (id: string) => known.get(id) },
     write: { saveIssuer: async ({ nodeId, certificate }: { nodeId: string; certificate: Uint8Array }) => void known.set(nodeId, { issuerDer: certificate }), addAdmitRules: async () => [] },
   };
-  const parts = { store, self: { owner: () => 'ada', mesh: () => undefined }, mesh: () => ({ links: () => [link] }), log: silentLog, ownAddresses: () => [], authorities: () => ({ linkUp: () => undefined }), issuerProof: () => proof, isIssuer: () => provesTo, chronicler: { stamp: () => ({}) } };
+  const parts = { authorities: () => ({ linkUp: () => undefined, heard: () => Promise.resolve() }), store, self: { owner: () => 'ada', mesh: () => undefined }, mesh: () => ({ links: () => [link] }), log: silentLog, ownAddresses: () => [], issuerProof: () => proof, isIssuer: () => provesTo, chronicler: { stamp: () => ({}) } };
   const roster = new Roster(parts as unknown as RosterParts);
   return { roster, link, told: () => sent.splice(0).map(({ admission }) => admission?.rules) };
 }
