@@ -318,7 +318,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
 
   undo.defer(() => spans?.stop());
   await spans?.start();
-  undo.defer(() => broker.stop().finally(() => roots.stop()));
+  undo.defer(() => roots.stop());
+  undo.defer(() => broker.stop());
   if (!offline) {
     // Before any peer can hand over work: what is running in the store now was left by a node that died.
     await broker.start();

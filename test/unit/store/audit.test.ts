@@ -6,7 +6,7 @@ import type { Act, AuditStretch, AuditWhat } from '../../../src/domain/audit.ts'
 import { beginningOf, flawOfEnd } from '../../../src/domain/audit-chain.ts';
 import { auditReads, AuditTable } from '../../../src/store/audit.ts';
 import type { Connection } from '../../../src/store/connection.ts';
-import { schema0030 } from '../../../src/store/schema-0030.ts';
+import { schema0018 } from '../../../src/store/schema-0018.ts';
 import { storeStory, storyNode } from '../../support/store-story.ts';
 import { auditSealOf, nodeIdFor, Story } from '../../support/temp-store.ts';
 import { codeOf, request, scratchWriter } from './scratch.ts';
@@ -94,7 +94,7 @@ describe('the audit', () => {
     const { db, tables, story, reads } = filled(5);
     unguarded(db);
     db.exec('DELETE FROM audit WHERE number > 3');
-    db.exec(schema0030.slice(schema0030.indexOf('CREATE TRIGGER')));
+    db.exec(schema0018.slice(schema0018.indexOf('CREATE TRIGGER')));
     tables.audit.append(story.stamp(), { kind: 'mesh.left', about: {} }, user);
     const [last, broken] = reads.auditRows({}, 2).rows;
     expect(broken).toMatchObject({ number: 4, kind: 'audit.broken', about: { why: 'while the node ran: rows 4 to 5 are missing at its end' } });

@@ -1,5 +1,5 @@
 /** More than one root, and by whom a member was let in. */
-export const schema0032 = `
+export const schema0019 = `
 -- Later roots, certificates of issuers by them, and what they say of issuers, as it travels: trust/authorities.ts. Null: there is the first root alone.
 ALTER TABLE mesh ADD COLUMN authorities BLOB;
 -- When the key of the mesh was last written to a recovery file here, or read from one. Null: never, or before this was kept.

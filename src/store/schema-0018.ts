@@ -1,5 +1,5 @@
 /** The audit. */
-export const schema0030 = `
+export const schema0018 = `
 -- Who was let in, put out, trusted and denied, by whom and from where. Node ids stand as text: rows mean the same when all else is forgotten.
 CREATE TABLE audit (
   number INTEGER PRIMARY KEY CHECK (number > 0),
