@@ -14,7 +14,7 @@ import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts
 import { asMeshId, type MeshId } from '../domain/ids.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { CertificateChain } from '../domain/trust.ts';
-import { meshIdOf, readCertificate } from './certificate.ts';
+import { keyIn, meshIdOf, readCertificate } from './certificate.ts';
 import { rawPublicKey } from './node-key.ts';
 
 export interface GuessCost {
@@ -165,7 +165,7 @@ function contentOf(path: string, plain: string): Recovery & { readonly meshId: M
   if (!read.success) throw damaged(path, 'what is sealed in it can’t be understood');
   const { rootKey: pem, root, members, ...rest } = read.data;
   const rootKey = createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' });
-  if (!Buffer.from(rawPublicKey(readCertificate(root).publicKey)).equals(rawPublicKey(rootKey))) throw damaged(path, 'key and root do not belong together');
+  if (!Buffer.from(rawPublicKey(keyIn(readCertificate(root)))).equals(rawPublicKey(rootKey))) throw damaged(path, 'key and root do not belong together');
   return { ...rest, rootKey, root, meshId: asMeshId(meshIdOf(readCertificate(root))), members: members.map(({ leaf, issuer, issues, addresses }) => ({ chain: { leaf, issuer }, addresses, ...(issues === undefined ? {} : { issuerDer: issues }) })) };
 }
 

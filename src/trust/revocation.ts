@@ -7,7 +7,7 @@ import type { SignedRecord } from '../domain/registration.ts';
 import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import { Revocation as Wire } from '../gen/beckon/v1/membership.ts';
-import { authorityName, meshIdOf, readCertificate, verifyIssuer } from './certificate.ts';
+import { authorityName, keyIn, meshIdOf, readCertificate, verifyIssuer } from './certificate.ts';
 import type { Issuer } from './mesh-authority.ts';
 import { rawPublicKey, verifySignature } from './node-key.ts';
 
@@ -77,7 +77,7 @@ function fallenOf({ fallenIssuer, kept }: Wire, root: Uint8Array, atMs: number, 
   if (fallenIssuer.length === 0) return undefined;
   const issuer = new Uint8Array(fallenIssuer);
   certificate(() => verifyIssuer(issuer, root, atMs));
-  if (Buffer.from(rawPublicKey(readCertificate(issuer).publicKey)).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
+  if (Buffer.from(rawPublicKey(keyIn(readCertificate(issuer)))).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
   if (kept.length > mostKept || !kept.every((each): each is NodeId => isNodeId(each))) throw malformed('it keeps what are no nodes, or too many');
   return { issuer, kept: kept as NodeId[] };
 }

@@ -1,0 +1,13 @@
+/** All boundaries, by name; the code of one is loaded when it is asked for, so that what is counted is what it reaches. */
+import type { Boundary } from '../engine/boundary.ts';
+
+export const boundaries: Readonly<Record<string, () => Promise<Boundary>>> = {
+  addresses: async () => (await import('./addresses.ts')).addresses,
+  texts: async () => (await import('./texts.ts')).texts,
+  tokens: async () => (await import('./tokens.ts')).tokens,
+  tailscale: async () => (await import('./tailscale.ts')).tailscale,
+  config: async () => (await import('./config.ts')).config,
+  files: async () => (await import('./files.ts')).files,
+  acp: async () => (await import('./acp.ts')).acp,
+  certificates: async () => (await import('./certificates.ts')).certificates,
+};
