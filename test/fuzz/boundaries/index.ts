@@ -10,4 +10,6 @@ export const boundaries: Readonly<Record<string, () => Promise<Boundary>>> = {
   files: async () => (await import('./files.ts')).files,
   acp: async () => (await import('./acp.ts')).acp,
   certificates: async () => (await import('./certificates.ts')).certificates,
+  records: async () => (await import('./records.ts')).records,
+  messages: async () => (await import('./messages.ts')).messages,
 };

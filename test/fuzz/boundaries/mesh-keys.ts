@@ -9,6 +9,9 @@ import type { NodeKey } from '../../../src/trust/node-key.ts';
 /** When everything here is in force. */
 export const nowMs = 1_780_000_000_000;
 
+/** Keys by number: this node, the member that tells, another of its person, another person's. */
+export const who = { self: 20, peer: 10, other: 11, stranger: 12 } as const;
+
 /** An Ed25519 key of that number (RFC 8410: its seed behind a fixed head). */
 export function keyOf(number: number): KeyObject {
   const seed = Buffer.alloc(32, number);

@@ -9,6 +9,8 @@ export interface Target {
    * accepted is well-formed. @throws anything that is not as it should be: each is a find
    */
   run(input: Uint8Array): Verdict | Promise<Verdict>;
+  /** Before each input: time passes, what the last one set off is over. */
+  settle?(): void | Promise<void>;
   /** All that a refused input may not change, as one text. */
   state?(): string;
   /** What was accepted has its place in the world that is fuzzed: a new one. */

@@ -130,7 +130,7 @@ async function refusedGrowth(target: Target, refused: readonly Uint8Array[], wat
       const input = refused[given % refused.length] ?? new Uint8Array(0);
       given += 1;
       watch.begin(input);
-      await tried(target, input, undefined);
+      await tried(target, input);
       watch.end();
       if (given % 256 === 0) await nextTurn();
     }

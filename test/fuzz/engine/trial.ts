@@ -18,7 +18,9 @@ export interface Find {
 
 export type Outcome = { readonly verdict: Verdict } | { readonly find: Find };
 
-export async function tried(target: Target, input: Uint8Array, before = target.state?.()): Promise<Outcome> {
+export async function tried(target: Target, input: Uint8Array): Promise<Outcome> {
+  await target.settle?.();
+  const before = target.state?.();
   const beganMs = performance.now();
   let verdict: Verdict;
   try {
