@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { ConfigFlaw } from '../domain/config-view.ts';
 import { nearestNames } from '../domain/nearest.ts';
+import { readBy } from '../domain/read-by.ts';
 import { quoted } from '../domain/text.ts';
 import { about, projectOverride, settingKeys, settingsSchema } from './config.ts';
 import type { SettingKey, Settings } from './config.ts';
@@ -18,7 +19,8 @@ const mostFlaws = 100;
 
 /** @param table as the file's parser made it */
 export function check(table: unknown, places: TomlPlaces): Checked {
-  const read = settingsSchema.safeParse(table);
+  const read = readBy(settingsSchema, table);
+  if (read === undefined) return { settings: {}, flaws: [{ message: notReadable, hint: 'is it the right file?' }] };
   if (read.success) return { settings: read.data, flaws: [] };
   const issues = read.error.issues.flatMap((issue): z.core.$ZodIssue[] => (issue.code === 'unrecognized_keys' ? issue.keys.map((key) => ({ ...issue, keys: [key] })) : [issue]));
   const flaws = issues.slice(0, mostFlaws).flatMap((issue) => flawsOf(issue, table, places)).toSorted(byPlace);
@@ -26,9 +28,12 @@ export function check(table: unknown, places: TomlPlaces): Checked {
   return { settings: {}, flaws: left <= 0 ? flaws : [...flaws, { message: `there are ${left} more`, hint: 'mend these first; is it the right file?' }] };
 }
 
+const notReadable = 'a table called length stands in place of a list or a text';
+
 /** One setting that came as a text of its own. */
 export function checkOne(key: SettingKey, value: unknown): { readonly value: unknown } | { readonly flaw: Pick<ConfigFlaw, 'message'> } {
-  const read = settingsSchema.safeParse({ [key]: value });
+  const read = readBy(settingsSchema, { [key]: value });
+  if (read === undefined) return { flaw: { message: notReadable } };
   if (read.success) return { value: read.data[key] };
   const [issue] = read.error.issues;
   return { flaw: { message: issue === undefined ? 'not understood' : wordsOf(issue, { [key]: value }) } };

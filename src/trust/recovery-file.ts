@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
 import { asMeshId, type MeshId } from '../domain/ids.ts';
+import { readBy } from '../domain/read-by.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import { keyIn, meshIdOf, readCertificate } from './certificate.ts';
@@ -152,8 +153,8 @@ function parse(path: string, text: string): Sealed {
   }
   const version = (value as { beckonRecovery?: unknown } | null)?.beckonRecovery;
   if (typeof version === 'number' && version > 1) throw new BrokerError('incompatible', `the recovery file ${path} was written by a newer Beckon`, { hint: 'update Beckon on this machine' });
-  const read = document.safeParse(value);
-  if (!read.success) throw damaged(path, `${read.error.issues[0]?.path.join('.') ?? 'it'} is not as it was written`);
+  const read = readBy(document, value);
+  if (read?.success !== true) throw damaged(path, `${read?.error.issues[0]?.path.join('.') ?? 'it'} is not as it was written`);
   const { sha256, ...rest } = read.data;
   if (sumOf(rest) !== sha256) throw damaged(path, 'it was changed since it was written');
   if (rest.sealed.length < 17 || rest.nonce.length !== 12) throw damaged(path, 'a part of it is missing');
@@ -161,12 +162,20 @@ function parse(path: string, text: string): Sealed {
 }
 
 function contentOf(path: string, plain: string): Recovery & { readonly meshId: MeshId } {
-  const read = content.safeParse(JSON.parse(plain));
-  if (!read.success) throw damaged(path, 'what is sealed in it can’t be understood');
+  const read = readBy(content, orDamaged(path, () => JSON.parse(plain) as unknown));
+  if (read?.success !== true) throw damaged(path, 'what is sealed in it can’t be understood');
   const { rootKey: pem, root, members, ...rest } = read.data;
-  const rootKey = createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' });
+  const rootKey = orDamaged(path, () => createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' }));
   if (!Buffer.from(rawPublicKey(keyIn(readCertificate(root)))).equals(rawPublicKey(rootKey))) throw damaged(path, 'key and root do not belong together');
   return { ...rest, rootKey, root, meshId: asMeshId(meshIdOf(readCertificate(root))), members: members.map(({ leaf, issuer, issues, addresses }) => ({ chain: { leaf, issuer }, addresses, ...(issues === undefined ? {} : { issuerDer: issues }) })) };
+}
+
+function orDamaged<Value>(path: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    throw damaged(path, 'what is sealed in it can’t be understood', error);
+  }
 }
 
 function sumOf(part: object): string {
