@@ -1,6 +1,7 @@
 /** What an agent writes to its stdout: a program of somebody else, of any version, that read what strangers wrote. */
 import { RequestError } from '@agentclientprotocol/sdk';
 import { PassThrough } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { flightIdOf } from '../../../src/domain/ids.ts';
 import { longestDiff, longestTitle, mostSteps, bounded } from '../../../src/domain/progress.ts';
 import type { Progress } from '../../../src/domain/progress.ts';
@@ -18,6 +19,8 @@ import type { Boundary, Verdict } from '../engine/boundary.ts';
 import { jsonMutation } from '../engine/mutate-json.ts';
 
 const cwd = '/project';
+/** Turns of the event loop until the next request of this side has to be there. */
+const patience = 200;
 const session = 's1';
 /** Above what any system gives: nobody's. */
 const nobodysPid = 2 ** 31 - 2;
@@ -80,12 +83,19 @@ async function turn(input: Uint8Array): Promise<Verdict> {
   const isFromFirst = (input[0] ?? 0) % 2 === 0;
   // What answers the request that was made comes after it, under its number.
   const parts = partsOf(Buffer.from(input.subarray(1)), isFromFirst);
+  let requests = 0;
+  /** Who waits for the rest of an answer that has none is let go of, as by the limits of a start and a turn. */
+  const endUnlessAsked = async (count: number, turns: number): Promise<void> => {
+    for (let turn = 0; turn < turns && requests === count; turn += 1) await nextTurn();
+    if (requests === count && !stdout.writableEnded) stdout.end();
+  };
   stdin.on('data', (bytes: Buffer) => {
     for (const line of bytes.toString().split('\n')) {
       const asked = line === '' ? {} : (JSON.parse(line) as { id?: unknown; method?: string });
       if (asked.method === undefined || asked.id === undefined) continue;
       for (const part of parts.shift() ?? []) if (!stdout.writableEnded) stdout.write(numbered(part, asked.id));
-      if (parts.length === 0 && !stdout.writableEnded) stdout.end();
+      requests += 1;
+      void endUnlessAsked(requests, parts.length === 0 ? 0 : patience);
     }
   });
   const said: Progress[] = [];

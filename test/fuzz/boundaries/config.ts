@@ -17,6 +17,7 @@ const readers = readersOf({
     const file = parseConfigFile(text, '/c.toml');
     const lines = text.split('\n').length;
     for (const { line, column, message, hint } of file.flaws) {
+      // eslint-disable-next-line no-control-regex
       holds(message !== '' && !/[\n\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(message) && hint !== '', 'what is wrong is said in one line, with a hint');
       holds(line === undefined || (line >= 1 && line <= lines && (column ?? 1) >= 1), 'what is wrong has a place in the file');
     }
@@ -63,7 +64,7 @@ export const config: Boundary = {
     ...Object.fromEntries(settingKeys.flatMap((key) => (variableOf(key) === undefined ? [] : [[`the variable of ${key}`, readers.input('variable', `${variableOf(key)}=${key === 'listen' ? '["a:1", "b"]' : key === 'log_files' ? '3' : 'off'}`)]]))),
     'a value': readers.input('value', '["100.64.0.1:7423"]'),
   }),
-  words: ['[', ']', '[[', ']]', '=', '"""', "'''", '#', '\\u0041', '\\U0010ffff', '0x', 'inf', 'nan', '1_000', '1979-05-27', '{', '}', 'a.b.c', '"__proto__"', '[projects."~/"]', 'projects."/a".labels.', '\r\n', '\ufeff', ' = true\n', '[a.a]\n'.repeat(50), 'a.'.repeat(1500)],
+  words: ['length', 'toString', '{ length = { toString = 0 } }', '[', ']', '[[', ']]', '=', '"""', "'''", '#', '\\u0041', '\\U0010ffff', '0x', 'inf', 'nan', '1_000', '1979-05-27', '{', '}', 'a.b.c', '"__proto__"', '[projects."~/"]', 'projects."/a".labels.', '\r\n', '\ufeff', ' = true\n', '[a.a]\n'.repeat(50), 'a.'.repeat(1500)],
   open: () => ({
     run: (input) => {
       try {

@@ -62,7 +62,7 @@ function readersIn(directory: string): Readers {
 
 /** The costliest guess that is allowed takes 256 MiB and most of a second: allowed, and not what is looked for here. */
 function withoutCost(bytes: Uint8Array): Uint8Array {
-  return Buffer.from(Buffer.from(bytes).toString('latin1').replace(/("n":\s*)(\d{6,})/, (whole, key: string, n: string) => (Number(n) <= 2 ** 18 ? `${key}16384` : whole)), 'latin1');
+  return Buffer.from(Buffer.from(bytes).toString('latin1').replace(/("n":\s*)(\d{5,})/, (whole, key: string, n: string) => (Number(n) <= 2 ** 18 ? `${key}16384` : whole)), 'latin1');
 }
 
 export const files: Boundary = {

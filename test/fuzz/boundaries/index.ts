@@ -12,4 +12,16 @@ export const boundaries: Readonly<Record<string, () => Promise<Boundary>>> = {
   certificates: async () => (await import('./certificates.ts')).certificates,
   records: async () => (await import('./records.ts')).records,
   messages: async () => (await import('./messages.ts')).messages,
+  frames: async () => (await import('./frames.ts')).frames,
+  enrolment: async () => (await import('./enrolment.ts')).enrolment,
+  control: async () => (await import('./control.ts')).control,
+  database: async () => (await import('./database.ts')).database,
+  ...Object.fromEntries(['crash', 'rejection', 'hang', 'exit', 'state', 'growth'].map((kind) => [`planted-${kind}`, () => planted(`planted-${kind}`)])),
 };
+
+/** These have a defect, and show that the fuzzer finds it. */
+async function planted(name: string): Promise<Boundary> {
+  const { [name]: found } = (await import('./planted.ts')).planters;
+  if (found === undefined) throw new Error(`nothing is planted as ${name}`);
+  return found;
+}

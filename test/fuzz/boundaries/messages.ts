@@ -76,6 +76,7 @@ class MessagesTarget implements Target {
   #end: SessionEnd | undefined;
   /** Of messages and questions that reached the core. */
   #delivered = 0;
+  #wasUp = false;
   readonly #afterwards: (() => void)[] = [];
 
   constructor(given: Cards) {
@@ -129,6 +130,7 @@ class MessagesTarget implements Target {
     if (stream === streams.hello) {
       this.#session?.cut('another one comes');
       this.#open(world);
+      this.#wasUp = false;
       this.#end = undefined;
       this.#delivered = 0;
       world.refusals.length = 0;
@@ -143,7 +145,7 @@ class MessagesTarget implements Target {
     world.checked();
     const end = this.#end as SessionEnd | undefined;
     holds(end?.saidBy !== 'here' || end.farewell === 'protocol' || end.farewell === 'incompatible', 'a session that can not be read ends with a reason');
-    if (stream === streams.hello) return this.#session?.isUp === true ? 'accepted' : 'refused';
+    if (stream === streams.hello) return this.#wasUp ? 'accepted' : 'refused';
     if (end?.saidBy === 'here' && this.#delivered === 0) return 'refused';
     // Of several in one input some may have been taken; of what has parts, some parts.
     return world.refusals.some((each) => /was not taken|^no: /.test(each)) && this.#delivered <= 1 ? 'refused' : 'accepted';
@@ -155,6 +157,7 @@ class MessagesTarget implements Target {
     const owner: SessionOwner = {
       admit: () => undefined,
       up: (session) => {
+        this.#wasUp = true;
         links.set(peer.nodeId, session);
         broker.links.onUp(session);
       },

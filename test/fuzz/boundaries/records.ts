@@ -4,9 +4,11 @@
  */
 import { createRecordSeal } from '../../../src/app/record-seal.ts';
 import type { GossipNews } from '../../../src/domain/gossip-port.ts';
+import type { NodeId } from '../../../src/domain/ids.ts';
 import { asMeshId } from '../../../src/domain/ids.ts';
 import { Gossip } from '../../../src/gen/beckon/v1/registry.ts';
 import { decodeGossip, encodeGossip } from '../../../src/rpc/registry.ts';
+import { parseLeaf } from '../../../src/trust/certificate.ts';
 import { signRevocation } from '../../../src/trust/revocation.ts';
 import type { Issuer } from '../../../src/trust/mesh-authority.ts';
 import { sign } from 'node:crypto';
@@ -65,7 +67,7 @@ class RecordsTarget implements Target {
   readonly #cards: Cards;
   #world: World | undefined;
   #isSpent = false;
-  #accepted = 0;
+  #given = 0;
 
   constructor(given: Cards) {
     this.#cards = given;
@@ -78,7 +80,7 @@ class RecordsTarget implements Target {
   async renew(): Promise<void> {
     await this.#world?.close();
     this.#isSpent = false;
-    this.#accepted = 0;
+    this.#given = 0;
     this.#world = await World.open(this.#cards);
   }
 
@@ -88,7 +90,8 @@ class RecordsTarget implements Target {
   }
 
   async settle(): Promise<void> {
-    if (this.#isSpent || this.#accepted > 20) await this.renew();
+    // To make a world takes as long as a hundred inputs.
+    if (this.#isSpent && (this.#given += 1) > 150) await this.renew();
     // Each neighbour may say so much a second.
     await this.#world?.settled(1_100);
     this.#world?.checked();
@@ -111,10 +114,19 @@ class RecordsTarget implements Target {
     world.checked();
     holds(world.store.read.members().length - before <= 1, 'one word tells of one member at most');
     for (const { registration } of world.store.read.registrations(world.peer.nodeId)) holds(registration.nodeId === world.peer.nodeId, 'a registration is of the node that signed it');
-    // What its members no longer are, nothing more is heard of.
-    if (verdict === 'accept' && news.type === 'registry_entry') this.#isSpent = true;
-    this.#accepted += Number(verdict === 'accept');
-    return verdict === 'accept' ? 'accepted' : 'refused';
+    // Of who is no member, or has said its last word, nothing more is heard.
+    this.#isSpent ||= verdict === 'accept' && world.hasLost(world.peer.nodeId);
+    // Its own certificate is taken from anybody, and passed on to nobody.
+    const isOwn = news.type === 'registry_entry' && news.entry.chain !== undefined && isOf(world.nodeId, news.entry.chain.leaf);
+    return verdict === 'accept' || isOwn ? 'accepted' : 'refused';
+  }
+}
+
+function isOf(nodeId: NodeId, leaf: Uint8Array): boolean {
+  try {
+    return parseLeaf(leaf).nodeId === nodeId;
+  } catch {
+    return false;
   }
 }
 

@@ -1,9 +1,10 @@
 /** The store of a node but for its threads: its writes, their group commit, its reads, on a database in memory. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { fromInfo } from '../../../src/domain/errors.ts';
+import { fromInfo, unavailable } from '../../../src/domain/errors.ts';
 import type { BrokerError } from '../../../src/domain/errors.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { Store } from '../../../src/domain/store-port.ts';
+import { flightCounts } from '../../../src/store/caches.ts';
 import { GroupCommit } from '../../../src/store/group-commit.ts';
 import type { Connection } from '../../../src/store/connection.ts';
 import { inspectionOver } from '../../../src/store/inspection-reads.ts';
@@ -37,14 +38,14 @@ export function storeInMemory(db: Connection, nodeId: NodeId, onFault: (error: B
       throw error;
     },
   };
-  const reads = inspectionOver(db) as unknown as Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+  const reads = { ...inspectionOver(db), countFlights: flightCounts(db) } as unknown as Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
   const inspect = new Proxy({} as Store['inspect'], {
     get: (_target, name) => (name === 'wake' ? () => undefined : (...args: readonly unknown[]) => nextTurn().then(() => reads[String(name)]?.(...args))),
   });
   return {
     ...remembering(readerOver(db), writerOver(channel as unknown as WorkerChannel)),
     inspect,
-    backup: () => Promise.reject(new Error('not in memory')),
+    backup: () => Promise.reject(unavailable('a store in memory is not copied')),
     close: () => Promise.resolve(),
   };
 }

@@ -1,5 +1,6 @@
 /** The core of a node, whole and in this process: real use cases, the SQL of its store in memory, real keys and certificates; what it is told comes from a member. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { createRecordSeal } from '../../../src/app/record-seal.ts';
 import { systemDigest } from '../../../src/app/system-digest.ts';
 import { flightTraces } from '../../../src/app/telemetry.ts';
@@ -14,7 +15,7 @@ import type { Link, Mesh } from '../../../src/domain/mesh-port.ts';
 import type { Clock, Log } from '../../../src/domain/ports.ts';
 import type { Store } from '../../../src/domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../../../src/domain/trust.ts';
-import type { Connection } from '../../../src/store/connection.ts';
+import type { Connection, Statement } from '../../../src/store/connection.ts';
 import { lifeOf, meshIdOf, parseLeaf, readCertificate, recogniseChain, verifyChain } from '../../../src/trust/certificate.ts';
 import { createFlightTokens } from '../../../src/trust/flight-tokens.ts';
 import { createRevocationSeal } from '../../../src/trust/revocation.ts';
@@ -31,7 +32,7 @@ import type { FuzzMesh } from './mesh-keys.ts';
 const never = (): Promise<never> => Promise.reject(unavailable('not in this world'));
 const version = '0.0.0-fuzz';
 /** Of answers to answers, before what was set off is over. */
-const mostTurns = 400;
+const mostTurns = 100;
 
 export interface Cards {
   readonly mesh: FuzzMesh;
@@ -39,7 +40,14 @@ export interface Cards {
   readonly chains: Readonly<Record<keyof typeof who, CertificateChain>>;
 }
 
-export async function cards(): Promise<Cards> {
+let made: Promise<Cards> | undefined;
+
+/** The same each time: certificates have numbers by chance. */
+export function cards(): Promise<Cards> {
+  return (made ??= issued());
+}
+
+async function issued(): Promise<Cards> {
   const mesh = await meshOf(1);
   const chain = (number: number, name: string, owner: string): Promise<CertificateChain> => mesh.chainOf(number, name, { owner });
   return {
@@ -64,12 +72,15 @@ export class World {
   readonly log: Log;
   readonly cards: Cards;
   readonly #db: Connection;
+  readonly #changes: Statement<[], { readonly changes: number }>;
   #pending = 0;
+  #seen = { changes: -1, content: '' };
 
   private constructor(given: Cards) {
     this.cards = given;
     this.peer = parseLeaf(given.chains.peer.leaf);
     this.#db = memoryDatabase();
+    this.#changes = this.#db.prepare('SELECT total_changes() AS changes');
     this.log = {
       debug: (fields, message) => void ('why' in fields && this.refusals.push(message)),
       info: () => undefined,
@@ -77,7 +88,8 @@ export class World {
         this.refusals.push(message);
         if (fields.code === 'internal') this.faults.push(fields.err ?? message);
       },
-      error: (fields, message) => void this.faults.push(fields.err ?? message),
+      // What is told a person, as that a store was put back, is no fault.
+      error: (fields) => void (fields.err !== undefined && this.faults.push(fields.err)),
     };
     const chronicler = new Chronicler(this.clock);
     this.store = storeInMemory(this.#db, this.nodeId, (error, cause) => {
@@ -125,19 +137,28 @@ export class World {
   /** A moment passes, and what was set off by it or before it is over. */
   async settled(ms = 0): Promise<void> {
     await this.clock.advance(ms);
-    for (let turns = 0; this.#pending > 0; turns += 1) {
-      await nextTurn();
-      if (turns > mostTurns && turns % 50 === 0) await this.clock.advance(5_000);
-      if (turns > 4 * mostTurns) throw new Broken('what a message sets off comes to an end');
+    for (let turns = 1; this.#pending > 0; turns += 1) {
+      // Keys are made, and used, on threads of their own.
+      await (turns < mostTurns ? nextTurn() : pause(1));
+      if (turns > 2 * mostTurns && turns % 20 === 0) await this.clock.advance(5_000);
+      if (turns > 10 * mostTurns) throw new Broken('what a message sets off comes to an end');
     }
     await nextTurn();
     await nextTurn();
   }
 
-  /** Rows that were written, and what is known of the registry. */
+  /** Nothing that this node can sign is news any more: it is no member, or its head says that there will be no newer one. */
+  hasLost(nodeId: NodeId): boolean {
+    const { read } = this.store;
+    return read.member(nodeId)?.left !== undefined || read.revocation(nodeId) !== undefined || (read.registryHead(nodeId)?.head.epoch ?? 0) > 1_000;
+  }
+
+  /** What is stored, and what is known of the registry. */
   state(): string {
-    const { changes } = this.#db.prepare('SELECT total_changes() AS changes').get() as { changes: number };
-    return `${changes} changes of rows, registry ${this.broker.registry.state.digest.root}`;
+    // What was undone counts as a change: only then the content is looked at.
+    const changes = this.#changes.get()?.changes ?? 0;
+    if (changes !== this.#seen.changes) this.#seen = { changes, content: createHash('sha256').update(this.#db.serialize()).digest('hex') };
+    return `content ${this.#seen.content}, registry ${this.broker.registry.state.digest.root}`;
   }
 
   /** @throws the first of its own faults */

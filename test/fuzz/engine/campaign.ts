@@ -14,7 +14,7 @@ const child = fileURLToPath(new URL('child.ts', import.meta.url));
 /** A process that dies is started again, with other dice, as often. */
 const mostDeaths = 10;
 /** Trials of what kills a process cost a process each. */
-const mostDeadlyTries = 40;
+const mostDeadlyTries = 12;
 const flags = ['--expose-gc', '--disable-warning=ExperimentalWarning', '--max-old-space-size=1024', '--stack-trace-limit=30', '--max-semi-space-size=16'];
 
 export interface Found {
@@ -44,15 +44,17 @@ export interface CampaignOptions {
   readonly inputs: number;
   readonly ms?: number;
   readonly signal: AbortSignal;
+  /** Deaths of a process that are looked into; 10 unless told. */
+  readonly deaths?: number;
 }
 
-export async function campaign({ boundary, seed, inputs, ms, signal }: CampaignOptions): Promise<Report> {
+export async function campaign({ boundary, seed, inputs, ms, signal, deaths: most = mostDeaths }: CampaignOptions): Promise<Report> {
   const place = mkdtempSync(join(tmpdir(), 'beckon-fuzz-'));
   const beganMs = performance.now();
   const finds: Found[] = [];
   let [given, accepted, kept, reached, places] = [0, 0, 0, 0, 0];
   try {
-    for (let deaths = 0; given < inputs && deaths < mostDeaths && !signal.aborted; deaths += 1) {
+    for (let deaths = 0; given < inputs && deaths < most && !signal.aborted; deaths += 1) {
       const leftMs = ms === undefined ? undefined : ms - (performance.now() - beganMs);
       if (leftMs !== undefined && leftMs <= 0) break;
       const scratch = join(place, 'input');

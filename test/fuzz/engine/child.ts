@@ -10,7 +10,7 @@ import type { Boundary } from './boundary.ts';
 import { coverage, watchModules } from './coverage.ts';
 import { fuzz } from './fuzzer.ts';
 import { minimised } from './minimise.ts';
-import { findOf, tried } from './trial.ts';
+import { findOf, tried, warmedUp } from './trial.ts';
 import type { Find } from './trial.ts';
 import { watchdog } from './watchdog.ts';
 
@@ -45,7 +45,7 @@ async function boundaryOf(name: string): Promise<Boundary> {
 async function check(boundary: Boundary, input: Uint8Array): Promise<void> {
   const watch = watchdog(order.scratch);
   const target = await boundary.open();
-  // Code that is not compiled yet is slow.
+  await warmedUp(target, Object.values(await boundary.seeds()));
   watch.begin(input);
   const outcome = await tried(target, input);
   watch.end();

@@ -3,6 +3,8 @@ import { registerHooks, stripTypeScriptTypes } from 'node:module';
 import { instrument } from './instrument.ts';
 
 const table = '__beckonReached';
+/** Code that is there to be found faulty. */
+const planted = new URL('../boundaries/planted.ts', import.meta.url).href;
 const mostCounters = 1 << 17;
 /** Of the libraries, those that read what strangers write and are modules. */
 const libraries = /\/node_modules\/(smol-toml|@multiformats\/multiaddr|multiformats|@agentclientprotocol\/sdk|@bufbuild\/protobuf|diff|zod)\//;
@@ -21,7 +23,7 @@ export function watchModules(root: string): void {
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);
-      const isOurs = url.startsWith(`${root}src/`);
+      const isOurs = url.startsWith(`${root}src/`) || url === planted;
       if ((!isOurs && !libraries.test(url)) || loaded.source === undefined || loaded.source === null || !(loaded.format ?? '').startsWith('module')) return loaded;
       const text = typeof loaded.source === 'string' ? loaded.source : new TextDecoder().decode(loaded.source);
       const made = instrument(url.endsWith('.ts') ? stripTypeScriptTypes(text) : text, used, table);

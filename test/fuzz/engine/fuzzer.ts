@@ -5,7 +5,7 @@ import type { Boundary, Target } from './boundary.ts';
 import { growth, held } from './memory.ts';
 import type { Held } from './memory.ts';
 import { mutate } from './mutate.ts';
-import { tried } from './trial.ts';
+import { tried, warmedUp } from './trial.ts';
 import type { Find } from './trial.ts';
 
 export interface Reach {
@@ -44,6 +44,7 @@ const mostRefused = 256;
 export async function fuzz(parts: FuzzerParts): Promise<Fuzzed> {
   const { boundary, dice, reach, watch, seeds, onFind } = parts;
   const target = await boundary.open();
+  await warmedUp(target, seeds);
   const pool: Uint8Array[] = [];
   const refused: Uint8Array[] = [];
   const memory: Held[] = [];
@@ -61,7 +62,8 @@ export async function fuzz(parts: FuzzerParts): Promise<Fuzzed> {
     if ('find' in outcome) {
       await onFind(outcome.find, input);
       // What a defect left behind is no part of what comes next.
-      return void (await target.renew?.());
+      await target.renew?.();
+      return;
     }
     if (outcome.verdict === 'accepted') accepted += 1;
     else if (refused.length < mostRefused) own += keep(refused, copyOf(input));

@@ -48,6 +48,8 @@ export function instrument(source: string, first: number, table: string): Instru
         if (isNode(node['body'])) (node['body'].type === 'BlockStatement' ? block : expression)(node['body']);
         break;
       case 'IfStatement':
+        // That a check was passed is worth as much as that it was not. First, since of ends at one place the first comes last.
+        if (node['alternate'] === null) edits.push({ at: node.end, text: `else{${count()};}`, isEnd: true });
         statement(node['consequent']);
         statement(node['alternate']);
         break;

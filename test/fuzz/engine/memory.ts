@@ -10,6 +10,8 @@ export interface Held {
 /** Less is noise: compiled code, caches with a bound. */
 const leastStep = 768 * 1024;
 const leastPerInput = 24;
+/** Between the first look and the last: of fewer nothing is said, while code is still compiled. */
+const leastInputs = 3_000;
 /** Native memory is given back when it pleases the allocator. */
 const leastRss = 96 * 1024 * 1024;
 
@@ -22,6 +24,7 @@ export function held(inputs: number, own: number): Held {
 
 export function growth([first, second, third]: readonly Held[]): { readonly kind: FindKind | 'growth'; readonly what: string } | undefined {
   if (first === undefined || second === undefined || third === undefined) return undefined;
+  if (third.inputs - first.inputs < leastInputs) return undefined;
   const steps = [second.heap - first.heap, third.heap - second.heap];
   const perInput = (third.heap - first.heap) / Math.max(1, third.inputs - first.inputs);
   const mb = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1);

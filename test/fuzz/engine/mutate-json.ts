@@ -50,7 +50,7 @@ function step(root: { root: unknown }, dice: Dice, stock: readonly unknown[]): v
   const value = valueOf(slot);
   switch (dice.between(0, 8)) {
     case 0:
-      return set(dice.pick(scalars));
+      return set(structuredClone(dice.pick(scalars)));
     case 1:
       if (Array.isArray(slot.holder)) slot.holder.splice(Number(slot.key), 1);
       else if (slot.key !== 'root') delete slot.holder[slot.key];
@@ -60,10 +60,10 @@ function step(root: { root: unknown }, dice: Dice, stock: readonly unknown[]): v
     case 3:
       return set(structuredClone(dice.pick(stock)));
     case 4:
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) Object.defineProperty(value, dice.pick(keys), { value: dice.pick(scalars), enumerable: true, writable: true, configurable: true });
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) Object.defineProperty(value, dice.pick(keys), { value: structuredClone(dice.pick(scalars)), enumerable: true, writable: true, configurable: true });
       return undefined;
     case 5:
-      if (Array.isArray(value)) value.push(...Array.from({ length: dice.pick([1, 1, 2, 70]) }, () => structuredClone(value[0] ?? dice.pick(scalars))));
+      if (Array.isArray(value)) value.push(...Array.from({ length: dice.pick([1, 1, 2, 70]) }, () => structuredClone((value[0] as unknown) ?? dice.pick(scalars))));
       return undefined;
     case 6:
       if (typeof value === 'string') set(bent(value, dice));

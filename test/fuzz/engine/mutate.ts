@@ -14,8 +14,12 @@ export function mutate(input: Uint8Array, dice: Dice, other: Uint8Array, words: 
 
 function change(bytes: Buffer, dice: Dice, other: Uint8Array, words: readonly string[]): Uint8Array {
   const at = dice.between(0, Math.max(0, bytes.length - 1));
-  const put = (what: Uint8Array, replaced: number): Uint8Array => Buffer.concat([bytes.subarray(0, at), what, bytes.subarray(Math.min(bytes.length, at + replaced))]);
-  switch (dice.between(0, 11)) {
+  const put = (what: Uint8Array, replaced: number): Uint8Array => {
+    // At the very end, too.
+    const from = dice.chance(0.2) ? bytes.length : at;
+    return Buffer.concat([bytes.subarray(0, from), what, bytes.subarray(Math.min(bytes.length, from + replaced))]);
+  };
+  switch (dice.between(0, 12)) {
     case 0:
       bytes[at] = (bytes[at] ?? 0) ^ (1 << dice.between(0, 7));
       return bytes;
@@ -45,6 +49,8 @@ function change(bytes: Buffer, dice: Dice, other: Uint8Array, words: readonly st
       return put(encoder.encode(dice.pick(words.length > 0 ? words : oddWords)), dice.chance(0.4) ? dice.between(1, 12) : 0);
     case 10:
       return put(encoder.encode(dice.pick(oddWords)), dice.chance(0.4) ? dice.between(1, 12) : 0);
+    case 11:
+      return put(Buffer.of(dice.between(0x20, 0x7e)), dice.chance(0.3) ? 1 : 0);
     default:
       return put(Buffer.alloc(dice.between(1, 32), dice.between(0, 255)), dice.chance(0.5) ? dice.between(1, 32) : 0);
   }

@@ -4,6 +4,7 @@ import type { Target, Verdict } from './boundary.ts';
 
 /** What counts as a hang. */
 export const longestMs = 1_000;
+const mostWarming = 40;
 
 /** `growth` is found over many inputs, and is no one's. */
 export type FindKind = 'crash' | 'broken' | 'state' | 'hang';
@@ -36,6 +37,12 @@ export async function tried(target: Target, input: Uint8Array): Promise<Outcome>
     if (after !== before) return { find: { kind: 'state', what: `it was refused, and changed ${differences(before ?? '', after)}`, signature: 'state' } };
   }
   return { verdict };
+}
+
+/** Code that was never run is slow, and no input's fault: it is run by what is well-formed, and nobody looks at the time. */
+export async function warmedUp(target: Target, seeds: readonly Uint8Array[]): Promise<void> {
+  for (const seed of seeds.slice(0, mostWarming)) await tried(target, seed);
+  await target.renew?.();
 }
 
 export function hang(tookMs: number): Find {
