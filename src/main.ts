@@ -83,6 +83,8 @@ const host = systemHost({
     },
   },
   run: async ({ given, offline, onLogLine }) => {
+    // Before anything of the node's own is open. A command that lends itself the store starts no agent.
+    if (!offline) (await import('./app/system-descriptors.ts')).closeInherited();
     const { runNode } = await import('./app/node.ts');
     const { openNodeLog, silentLog } = await import('./app/open-log.ts');
     const nodeLog = offline ? undefined : await openNodeLog({ path: logPath, clock, ...(onLogLine === undefined ? {} : { onLine: onLogLine }) });

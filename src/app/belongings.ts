@@ -12,7 +12,7 @@ const known: readonly (readonly [name: RegExp, what: string])[] = [
   [/^beckon\.lock(-.*)?$/, 'lock'],
   [/^beckon\.db\.v\d+(-\d+)?\.backup$/, 'copy of the database from before an upgrade'],
   [/^beckon\.db(-wal|-shm|-journal)?$/, 'database'],
-  [/^(beckon\.epoch|beckon\.traces|clone\.json|probe-\d+)(\..*)?$/, 'state'],
+  [/^(beckon\.epoch|beckon\.audit|beckon\.policy|beckon\.traces|clone\.json|probe-\d+)(\..*)?$/, 'state'],
   [/^trust$/, 'keys'],
   [/^(set-aside|rekey|rekey\.json|rekey\.wanted)$/, 'earlier keys and database'],
   [/^up\.json(\.new)?$/, 'flags of up'],
@@ -29,7 +29,7 @@ export interface BelongingsParts {
 }
 
 export async function findBelongings({ paths, cacheDir }: BelongingsParts): Promise<Belongings> {
-  const { stateDir, configFile, socketPath, worktreesDir } = paths;
+  const { stateDir, configFile, policyFile, socketPath, worktreesDir } = paths;
   // First: a look into the database may leave a file beside it.
   const mesh = existsSync(paths.dbFile) ? meshIn(paths.dbFile) : undefined;
   const names = (await namesIn(stateDir)).toSorted();
@@ -40,6 +40,7 @@ export async function findBelongings({ paths, cacheDir }: BelongingsParts): Prom
   const socketDir = dirname(socketPath);
   const elsewhere = [
     { what: 'config', path: configFile },
+    { what: 'policy', path: policyFile },
     // A long path of the state directory has its socket in a directory that nodes of other homes may share.
     ...(dirname(socketDir) === stateDir ? [] : [{ what: 'control socket', path: socketPath }]),
     // Nodes of other homes of this user have it too.

@@ -10,8 +10,10 @@ import { BrokerError, toBrokerError } from '../domain/errors.ts';
 import { acquireLock } from '../store/lock.ts';
 import { examine } from '../store/look.ts';
 import { schemaVersion } from '../store/migrations.ts';
+import { auditAtRest } from './audit-at-rest.ts';
 import { cloneCheck, readCloneMark } from './clone-mark.ts';
 import { configHere, flagsHere } from './config-view.ts';
+import { readPolicyFile } from './policy-file.ts';
 import { silentLog } from './open-log.ts';
 import type { Paths } from './paths.ts';
 import { findFlaws, fixMode } from './private-places.ts';
@@ -40,7 +42,7 @@ export async function examineHere(parts: ExamineParts): Promise<readonly Check[]
   const { paths, isRunning, quick = false } = parts;
   if (quick) return [await storable(paths)];
   if (!existsSync(paths.stateDir)) return [{ id: 'permissions', ok: true, detail: `nothing is there yet: ${paths.stateDir} is made by the first start`, hint: '' }, await config(parts), absent];
-  const about = [await permissions(parts), await disk(paths), await config(parts), ...(await copy(paths))];
+  const about = [await permissions(parts), await disk(paths), await config(parts), ...(await policy(parts)), ...(await copy(paths))];
   if (isRunning) return about;
   const lock = tryLock(paths.lockFile);
   if (lock instanceof BrokerError) {
@@ -49,7 +51,7 @@ export async function examineHere(parts: ExamineParts): Promise<readonly Check[]
     return [...about, { id: 'node', ok: false, detail, hint: isBusy ? 'wait a moment, then: beckon status; its log says what it does' : (lock.hint ?? '') }];
   }
   try {
-    return [...about, await socket(parts), absent, database(paths), await tailscale(parts)];
+    return [...about, await socket(parts), absent, database(paths), ...(await auditAtRest(paths)), await tailscale(parts)];
   } finally {
     lock.release();
   }
@@ -78,6 +80,15 @@ async function disk({ stateDir }: Paths): Promise<Check> {
   const free = bavail * bsize;
   const detail = free >= 10 * 1024 ** 3 ? `${Math.floor(free / 1024 ** 3)} GiB are free` : `${Math.floor(free / 1024 ** 2)} MiB are free`;
   return { id: 'disk', ok: free >= leastFreeBytes, detail, hint: free >= leastFreeBytes ? '' : `make room on the disk of ${stateDir}: work that can't be stored is refused` };
+}
+
+/** Nothing to say of where there is none. */
+async function policy({ paths, uid }: ExamineParts): Promise<readonly Check[]> {
+  const { path, exists, flaws, rules } = await readPolicyFile(paths.policyFile, uid);
+  const [first, ...others] = flaws;
+  if (!exists) return [];
+  if (first === undefined) return [{ id: 'policy', ok: true, detail: `${path} is understood: ${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}`, hint: '' }];
+  return [{ id: 'policy', ok: false, detail: `${flawWords(first)}${others.length === 0 ? '' : `, and ${others.length} more`}; no node starts with that, and one that runs keeps the rules that it had`, hint: first.hint }];
 }
 
 /** With the environment of this shell, as the next `beckon up` from here would find it. */

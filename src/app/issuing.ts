@@ -45,7 +45,7 @@ export function issuerPorts({ store, trustDir, nodeKey, clock, chronicler, membe
       return { publicKey, proof: signWith(key, issuerKeyOffer(meshId(), nodeKey.nodeId, publicKey)) };
     },
     isOffered: (nodeId, { publicKey, proof }) => verifySignature(publicKey, issuerKeyOffer(meshId(), nodeId, publicKey), proof),
-    becomeIssuer: async (certificate) => {
+    becomeIssuer: async (certificate, act) => {
       const certified = verifyIssuer(certificate, rootOf(store), clock.now());
       const key = await readKeyFile(issuerKeyPath(trustDir, meshId()));
       if (key === undefined || !sameKey(certified, rawPublicKey(key))) throw new BrokerError('unauthenticated', 'that certificate is not for the key that this node would issue with');
@@ -53,7 +53,7 @@ export function issuerPorts({ store, trustDir, nodeKey, clock, chronicler, membe
       const before = known?.isIssuer === true ? known.issuerDer : undefined;
       // One that was sent again, or recorded once.
       if (before !== undefined && lifeOf(before).notAfterMs >= lifeOf(certificate).notAfterMs) return;
-      await store.write.becomeIssuer({ stamp: chronicler.stamp(), certificate });
+      await store.write.becomeIssuer({ stamp: chronicler.stamp(), act, certificate });
       await membership.load();
     },
     lifeOf,

@@ -14,6 +14,7 @@ import type { NodeKey } from '../trust/node-key.ts';
 import type { BrokerApi } from '../broker/api.ts';
 import type { CertificateWish } from '../broker/renaming.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
+import type { Act } from '../domain/audit.ts';
 import { conflict, denied, invalid, unavailable } from '../domain/errors.ts';
 import { outsideError } from '../domain/membership.ts';
 import { formatHostPort } from '../domain/host-port.ts';
@@ -96,7 +97,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     await forgetMeshKeys(this.#parts.trustDir, asMeshId(meshId));
   }
 
-  async createMesh(input: { name?: string; new: boolean }): ReturnType<BrokerApi['createMesh']> {
+  async createMesh(input: { name?: string; new: boolean }, act?: Act): ReturnType<BrokerApi['createMesh']> {
     const { store, trustDir, nodeKey, clock, chronicler, onJoined } = this.#parts;
     this.#refuseSecond();
     const nodeName = this.#parts.nodeName();
@@ -107,12 +108,12 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const made = await createMesh({ directory: trustDir, nodeKey, nodeName, owner, nowMs: clock.now() });
     const { meshId, root, chain } = made;
     const membership: Membership = { meshId, meshName: name, name: nodeName, owner, rootDer: root, chain, isIssuer: true, issuerDer: chain.issuer };
-    await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members: [], what: 'mesh.created' });
+    await store.write.saveMembership({ stamp: chronicler.stamp(), act, membership, members: [], what: 'mesh.created' });
     onJoined(await this.#take(membership), []);
     return { meshId, name, owner, nodeName };
   }
 
-  async createInvite(input: { ttlMs?: number; forPerson?: string }): ReturnType<BrokerApi['createInvite']> {
+  async createInvite(input: { ttlMs?: number; forPerson?: string }, act?: Act): ReturnType<BrokerApi['createInvite']> {
     const { store, clock, chronicler } = this.#parts;
     const membership = store.read.membership();
     if (membership === undefined) throw outsideError(store.read.removedFrom());
@@ -127,15 +128,15 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const secret = newSecret();
     const expiresAtMs = clock.now() + ttlMs;
     const token = encodeToken({ rootFingerprint: fingerprintOf(membership.rootDer), secret, addresses });
-    await store.write.addInvite({ stamp: chronicler.stamp(), invite: { secretHash: hashOfSecret(secret), owner, expiresAtMs } });
+    await store.write.addInvite({ stamp: chronicler.stamp(), act, invite: { secretHash: hashOfSecret(secret), owner, expiresAtMs } });
     return { token, expiresAtMs, addresses: addresses.map(formatHostPort) };
   }
 
-  async joinMesh(token: string): ReturnType<BrokerApi['joinMesh']> {
+  async joinMesh(token: string, act?: Act): ReturnType<BrokerApi['joinMesh']> {
     const { clock, detour } = this.#parts;
     const invitation = decodeToken(token.trim());
     this.#refuseSecond();
-    return this.#entered(await enrol({ ...(await this.#wish()), invitation, clock, detour }));
+    return this.#entered(await enrol({ ...(await this.#wish()), invitation, clock, detour }), act);
   }
 
   /** Without a token, by the word of the tailnet. @throws IssuerRefusal in the issuer's own words; any error of the connection */
@@ -145,10 +146,10 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   /** Stored, and spoken under from now on. @param first what has to be known before anybody is spoken to */
-  async enterAs(membership: Membership, members: readonly Member[], first: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+  async enterAs(membership: Membership, members: readonly Member[], { first, act }: { readonly first?: () => Promise<void>; readonly act?: Act | undefined } = {}): Promise<void> {
     const { store, chronicler, onJoined } = this.#parts;
-    await store.write.saveMembership({ stamp: chronicler.stamp(), membership, members, what: 'mesh.joined' });
-    await first();
+    await store.write.saveMembership({ stamp: chronicler.stamp(), act, membership, members, what: 'mesh.joined' });
+    await first?.();
     onJoined(await this.#take(membership), store.read.members());
   }
 
@@ -157,7 +158,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     return { nodeKey, name: this.#parts.nodeName(), addresses: await this.#parts.addresses(), issuerKey: (meshId) => wishIssuerKey(trustDir, meshId) };
   }
 
-  async #entered(admission: Entrance): ReturnType<BrokerApi['joinMesh']> {
+  async #entered(admission: Entrance, act?: Act): ReturnType<BrokerApi['joinMesh']> {
     const { trustDir } = this.#parts;
     const { identity, issuer } = admission;
     if (issuer !== undefined) await keepIssuerKey(trustDir, admission.meshId, issuer.key);
@@ -180,7 +181,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
       ...(each.identity.namedSinceMs === undefined ? {} : { namedSinceMs: each.identity.namedSinceMs }),
       addresses: each.addresses.map(formatHostPort),
     }));
-    await this.enterAs(membership, members);
+    await this.enterAs(membership, members, { act });
     return { meshId: admission.meshId, meshName: admission.meshName, nodeName: identity.name, owner: identity.owner };
   }
 

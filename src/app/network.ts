@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Admission } from '../broker/admission.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
+import type { Audit } from '../domain/audit.ts';
 import type { DiscoverySource } from '../domain/discovery-port.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import type { GossipHandler } from '../domain/gossip-port.ts';
@@ -32,12 +33,16 @@ import type { NodeKey } from '../trust/node-key.ts';
 import type { RenewalDesk } from '../trust/renewal.ts';
 import type { GossipWish } from './gossip-plan.ts';
 import { Gossiping } from './gossiping.ts';
+import { CallerStandings } from './caller-standings.ts';
 import { identifyCaller } from './identify.ts';
+import { InboundEnds } from './inbound-ends.ts';
 import { Listening } from './listening.ts';
 import { Recheck } from './recheck.ts';
+import { entranceRefused, frontRefused, peerRefused } from './refusal-audit.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { Standing } from './standing.ts';
 import { tailnetRoute } from './tailnet.ts';
+import { localAddressTowards } from './way-out.ts';
 
 export interface NetworkParts {
   readonly nodeId: NodeId;
@@ -68,6 +73,7 @@ export interface NetworkParts {
   readonly renew: RenewalDesk;
   readonly links: LinkHandler;
   readonly health: Health;
+  readonly audit: Audit;
   readonly chronicler: Chronicler;
   readonly clock: Clock;
   readonly random: Random;
@@ -84,6 +90,9 @@ export class Network implements Startable {
   readonly #entrance: Entrance;
   readonly #listening: Listening;
   readonly #recheck: Recheck | undefined;
+  /** What the tailnet says of peers; undefined where there is none. */
+  readonly callers: CallerStandings | undefined;
+  readonly #ends = new InboundEnds();
   readonly #releases: (() => void)[] = [];
 
   constructor(parts: NetworkParts) {
@@ -94,16 +103,23 @@ export class Network implements Startable {
     const onRefused = (refusal: Refusal): void => {
       refusals.refused(refusal);
       if (refusal.why === inNoMesh) parts.onKnock();
+      frontRefused(parts.audit, refusal);
     };
     this.#entrance = new Entrance({
       clock,
-      onRefused,
+      onRefused: (refusal) => {
+        refusals.refused(refusal);
+        entranceRefused(parts.audit, refusal);
+      },
       handle: enrolmentHandler({ clock, nodeId: parts.nodeId, issuer: parts.issuer, desk: deskOf(parts.admission), renew: parts.renew, identify: (ends) => this.#identify(ends) }),
     });
     const judge: Judge = (peer) => this.#standing.judge(peer);
     this.#front = new Front({
       judge,
-      onMember: (socket, peer) => this.mesh.accept(socket, peer),
+      onMember: (socket, peer) => {
+        this.#ends.arrived(socket);
+        this.mesh.accept(socket, peer);
+      },
       onStranger: (socket, remoteAddress) => this.#entrance.admit(socket, remoteAddress),
       onRefused,
       vet: (ends) => this.#listening.vet(ends),
@@ -130,6 +146,7 @@ export class Network implements Startable {
       handler: {
         ...parts.links,
         onUp: (link) => {
+          this.callers?.began(link.peer.nodeId);
           this.#recheck?.look();
           this.gossip.setRefused(false);
           parts.links.onUp(link);
@@ -140,7 +157,11 @@ export class Network implements Startable {
         },
       },
       tls: (own, expectation) => clientTls(own, { ...expectation, judge }),
-      removed: (peer) => this.#standing.tell(peer),
+      removed: (peer) => {
+        const removed = this.#standing.tell(peer);
+        if (removed !== undefined) peerRefused(parts.audit, peer, removed.why, { via: 'session' });
+        return removed;
+      },
       refusal: (peer) => this.#standing.refusal(peer),
       health: parts.health,
       // One that was removed is let in to be told so, and not to tell: it may have been an issuer, and sign what it likes.
@@ -156,6 +177,7 @@ export class Network implements Startable {
       },
     });
     this.#recheck = tailnet === undefined ? undefined : new Recheck({ tailnet, mesh: this.mesh, log });
+    this.callers = tailnet === undefined ? undefined : new CallerStandings({ tailnet, sessions: () => this.mesh.sessions(), localAddressOf: (remote) => this.#ends.localAddressOf(remote), wayOut: localAddressTowards, clock, log });
   }
 
   /** @throws BrokerError as `Front.start` does: a port that is taken, an address that is not this machine's */
@@ -166,6 +188,7 @@ export class Network implements Startable {
     await this.#listening.start();
     await this.gossip.start();
     await this.#recheck?.start();
+    await this.callers?.start();
     await this.mesh.start();
     for (const source of sources) {
       const tell = (): void => this.mesh.setCandidates(source.name, source.candidates());
@@ -179,6 +202,7 @@ export class Network implements Startable {
     for (const release of this.#releases.splice(0)) release();
     await Promise.all(this.#parts.sources.map((source) => source.stop()));
     await this.#recheck?.stop();
+    await this.callers?.stop();
     await this.#parts.tailnet?.stop();
     await this.gossip.stop();
     await this.#listening.stop();

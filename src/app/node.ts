@@ -1,6 +1,7 @@
 /** One node: all parts, made and joined here, started in order and stopped in reverse. */
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { AuditBook } from '../broker/audit-book.ts';
 import { Broker } from '../broker/broker.ts';
 import { Chronicler } from '../broker/chronicler.ts';
 import { BrokerMeasures } from '../broker/measures.ts';
@@ -17,21 +18,23 @@ import { asMeshId } from '../domain/ids.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
-import type { Store } from '../domain/store-port.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
 import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
-import { readEpochFile, writeEpochFile } from '../store/epoch-file.ts';
+import { readEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
+import { auditKeyOf } from '../trust/audit-key.ts';
 import { createFlightTokens, flightTokenSecret } from '../trust/flight-tokens.ts';
 import { loadOrCreateNodeKey } from '../trust/node-key.ts';
 import { AtRest } from './at-rest.ts';
+import { AuditAnchor } from './audit-anchor.ts';
 import { CertificateEnds } from './certificate-ends.ts';
 import { CloneMarkKeeper } from './clone-mark.ts';
 import { gossipMembers, parseGossipFlag } from './gossip-plan.ts';
 import { listenAddresses, planListening, reachableAddresses } from './listen.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLiveNotifier } from './live-notifier.ts';
+import { LivePolicy } from './live-policy.ts';
 import { issuerPorts } from './issuing.ts';
 import { Measuring } from './measuring.ts';
 import { MeshMembership } from './membership.ts';
@@ -53,6 +56,7 @@ import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
 import { endedNote, renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
+import { markKeeper } from './store-mark.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { collectAll, createUtilization } from './system-memory.ts';
@@ -111,6 +115,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   // What is kept for a bare `up` later; what counts now is what the config makes of it.
   let kept = mergeFlags(remembered, givenFlags);
   const config = await LiveConfig.open({ paths, env, given: givenFlags, remembered, log });
+  const policy = offline ? undefined : await LivePolicy.open({ path: paths.policyFile, seenPath: paths.policySeenFile, uid: process.getuid?.() ?? 0, log });
   logControl?.apply(config.now);
   config.onChange(() => logControl?.apply(config.now));
   const { flags } = config;
@@ -126,9 +131,11 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   logControl?.setNode(nodeKey.nodeId);
   const refusals = await CloneMarkKeeper.open(paths.cloneFile, nodeKey.nodeId, log);
   undo.defer(() => refusals.settled());
+  const anchor = await AuditAnchor.open({ path: paths.auditFile, key: auditKeyOf(nodeKey), log });
+  undo.defer(() => anchor.settled());
   let migrated: string | undefined;
   const tell = (text: string): void => log.info({}, (migrated = text));
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, log, clock, tell, ...(crashAt === undefined ? {} : { crashAt }) });
+  const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, auditKey: auditKeyOf(nodeKey), onAudit: (head) => anchor.heard(head), log, clock, tell, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
   const newest = await readEpochFile(paths.epochFile);
@@ -137,7 +144,12 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     nodeId: nodeKey.nodeId,
     version,
     ...(newest === undefined ? {} : { newest }),
+    audit: { known: anchor.known?.head },
   });
+  anchor.heard(store.read.auditHead());
+  const audit = new AuditBook({ write: store.write, chronicler, clock, log });
+  undo.defer(() => audit.stop());
+  await policy?.recordIn(audit);
   const keepMark = markKeeper(paths.epochFile, store, epoch);
   await keepMark();
   undo.defer(keepMark);
@@ -187,6 +199,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
     standing,
     health,
+    audit,
     onRevoked: (record) => void revoked(record),
     version,
     listen,
@@ -256,7 +269,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     seal: createRecordSeal(nodeKey, () => self.mesh()?.id),
     probe,
     projects: await projectParts({ paths, env, clock, log, probe, config }),
-    ...{ chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
+    ...{ audit, knownEnd: () => anchor.known, chronicler, clock, random: systemRandom, ulids, digest: systemDigest, log, traces: flightTraces(nodeKey.nodeId, tracesPlan) },
     meshUseCases: membership,
     recovery: new MeshRecovery({ ...{ store, trustDir: paths.trustDir, nodeKey, clock, chronicler, membership }, nodeName: () => self.name(), addresses: ownAddresses, revoked, announce: () => broker.membership.roster.rulesChanged() }),
     ...trustPorts({ store, standing, membership, nodeId: nodeKey.nodeId, clock }),
@@ -284,6 +297,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       await rememberName(mesh.name);
     },
     pid,
+    ...(policy === undefined ? {} : { policyFile: policy }),
+    standings: network.callers,
     notifier,
     wishes: config,
     measures,
@@ -292,7 +307,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     standing: () => refusals.standing,
     onShutdown: (forced) => requestStop(forced),
   });
-  const control = new ControlServer({ api: broker, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
+  const control = new ControlServer({ api: broker, audit, served: attached, socketPath: paths.socketPath, uid: process.getuid?.() ?? 0, clock, log, config: () => config.view(), health });
 
   undo.defer(() => spans?.stop());
   await spans?.start();
@@ -369,6 +384,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     reload: async () => {
       logControl?.reopen();
       await config.reload();
+      await policy?.reload();
     },
   };
 }
@@ -378,15 +394,4 @@ async function addressesWhenUp(fixed: readonly HostPort[] | undefined, tailnet: 
   if (fixed !== undefined) return reachableAddresses(fixed.filter((each) => each.port !== 0));
   const { reachable, bind } = planListening(await viewNow(tailnet));
   return reachable ?? bind;
-}
-
-/** Writes how far the store has come, when it has come further. */
-function markKeeper(path: string, store: Store, epoch: number): () => Promise<void> {
-  let written = 0;
-  return async () => {
-    const fact = store.read.newestFact();
-    if (fact === written) return;
-    await writeEpochFile(path, { epoch, fact });
-    written = fact;
-  };
 }

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { BrokerError, unavailable } from '../domain/errors.ts';
 import { flightTokenVariable } from '../domain/flight-token.ts';
+import { nodeKeys } from '../domain/node-keys.ts';
 import type { Notification, Notifier } from '../domain/notification.ts';
 import type { Clock } from '../domain/ports.ts';
 import { neutralise, quoted } from '../domain/text.ts';
@@ -59,7 +60,7 @@ function words({ event, target, state, waiting, error }: Notification): [title: 
   return [title, neutralise(waiting?.prompt ?? error?.message ?? '').slice(0, longestBody)];
 }
 
-/** Its environment is the node's and `BECKON_*`, its stdin the same as JSON. @throws BrokerError `unavailable` when it fails or takes over 10 s */
+/** Its environment is the node's without keys, and `BECKON_*`, its stdin the same as JSON. @throws BrokerError `unavailable` when it fails or takes over 10 s */
 function run({ environment, home, clock }: NotifierParts, [program = '', ...args]: readonly string[], notification: Notification, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: home, env: environmentOf(environment, home, notification), stdio: ['pipe', 'ignore', 'pipe'], detached: true });
@@ -120,6 +121,7 @@ function environmentOf(base: NotifierParts['environment'], home: string, notific
     BECKON_ERROR: error?.message,
     BECKON_HOME: home,
     [flightTokenVariable]: undefined,
+    ...Object.fromEntries(nodeKeys.map((name) => [name, undefined])),
   };
   const all = Object.entries({ ...base, ...about }).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, value.replaceAll('\0', '')]]));
   return Object.fromEntries(all);

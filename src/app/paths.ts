@@ -7,6 +7,8 @@ export interface Paths {
   /** BECKON_HOME, when it is set: all the others are below it. */
   readonly home?: string;
   readonly configFile: string;
+  /** Who may do what with the agents of this machine; beside the config. */
+  readonly policyFile: string;
   /** What the node is given as a service, captured from a shell. */
   readonly environmentFile: string;
   /** Database, keys, lock, logs. */
@@ -14,6 +16,10 @@ export interface Paths {
   readonly dbFile: string;
   /** How far the database has come, kept outside it. */
   readonly epochFile: string;
+  /** How far the audit has come. */
+  readonly auditFile: string;
+  /** Which policy file was in force last. */
+  readonly policySeenFile: string;
   /** Up to which fact its spans were told. */
   readonly tracesFile: string;
   /** That other nodes refuse this one as a copy; there while they do. */
@@ -39,10 +45,13 @@ export function paths(env: Environment, platform: NodeJS.Platform, homeDirectory
   return {
     ...(home === undefined ? {} : { home }),
     configFile: join(configDir, 'config.toml'),
+    policyFile: join(configDir, 'policy.toml'),
     stateDir,
     environmentFile: join(stateDir, 'service.env'),
     dbFile: join(stateDir, 'beckon.db'),
     epochFile: join(stateDir, 'beckon.epoch'),
+    auditFile: join(stateDir, 'beckon.audit'),
+    policySeenFile: join(stateDir, 'beckon.policy'),
     tracesFile: join(stateDir, 'beckon.traces'),
     cloneFile: join(stateDir, 'clone.json'),
     lockFile: join(stateDir, 'beckon.lock'),

@@ -58,14 +58,14 @@ export async function fixMode(paths: Paths, { path }: Flaw): Promise<string> {
   return `chmod ${mode.toString(8).padStart(4, '0')} ${path}`;
 }
 
-async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
+async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, auditFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
   const directory = (path: string, refused = writableByOthers): PrivatePlace => ({ path, kind: 'directory', refused, mode: 0o700 });
   const file = (path: string): PrivatePlace => ({ path, kind: 'file', refused: others, mode: 0o600 });
   return [
     ...[stateDir, trustDir, logDir, worktreesDir].map((each) => directory(each)),
     directory(dirname(socketPath), others),
     { path: socketPath, kind: 'socket', refused: others, mode: 0o600 },
-    ...[dbFile, `${dbFile}-wal`, epochFile, environmentFile, ...(await keysIn(trustDir))].map(file),
+    ...[dbFile, `${dbFile}-wal`, epochFile, auditFile, environmentFile, ...(await keysIn(trustDir))].map(file),
   ];
 }
 

@@ -2,6 +2,7 @@
 import type { BrokerApi } from '../broker/api.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
 import { removedKey } from '../broker/removal.ts';
+import type { Act } from '../domain/audit.ts';
 import { BrokerError, conflict, denied } from '../domain/errors.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
@@ -44,7 +45,7 @@ export class MeshRecovery implements Recovering {
     this.#parts = parts;
   }
 
-  async exportRecovery({ path, passphrase, move }: Parameters<Recovering['exportRecovery']>[0]): ReturnType<Recovering['exportRecovery']> {
+  async exportRecovery({ path, passphrase, move }: Parameters<Recovering['exportRecovery']>[0], act?: Act): ReturnType<Recovering['exportRecovery']> {
     const { store, trustDir, clock, chronicler, addresses } = this.#parts;
     const membership = store.read.membership();
     if (membership === undefined) throw outsideError(store.read.removedFrom());
@@ -56,12 +57,12 @@ export class MeshRecovery implements Recovering {
     const revocations = store.read.revocations().map(({ record }) => record);
     const { meshName, owner, rootDer: root } = membership;
     await writeRecoveryFile(path, { meshName, owner, rootKey, root, members, revocations }, passphrase, clock.now());
-    await store.write.note({ stamp: chronicler.stamp(), what: 'recovery.exported', detail: { moved: String(move) } });
+    await store.write.note({ stamp: chronicler.stamp(), what: 'recovery.exported', detail: { moved: String(move) }, audit: { kind: 'recovery.exported', about: { moved: String(move) }, ...act } });
     if (move) await dropRootKey(trustDir, meshId);
     return { path, meshName, members: members.length };
   }
 
-  async importRecovery({ path, passphrase }: Parameters<Recovering['importRecovery']>[0]): ReturnType<Recovering['importRecovery']> {
+  async importRecovery({ path, passphrase }: Parameters<Recovering['importRecovery']>[0], act?: Act): ReturnType<Recovering['importRecovery']> {
     const { store, trustDir, clock, chronicler } = this.#parts;
     const from = store.read.removedFrom();
     if (from !== undefined) throw conflict(`this node was removed from ${from.meshName} by ${from.by}, and has not left it yet`, 'forget that mesh first: beckon mesh leave, then beckon restart');
@@ -80,12 +81,12 @@ export class MeshRecovery implements Recovering {
       const subject = { publicKey: this.#parts.nodeKey.publicKey, name, owner };
       const leaf = await makeLeaf(subject, { certificate, key: issuerKey }, root, clock.now());
       const membership: Membership = { meshId, meshName, name, owner, rootDer: root, chain: { leaf, issuer: certificate }, isIssuer: true, issuerDer: certificate };
-      await this.#parts.membership.enterAs(membership, members, async () => {
+      await this.#parts.membership.enterAs(membership, members, { act, first: async () => {
         for (const { nodeId, issuerDer } of members) if (issuerDer !== undefined) await store.write.saveIssuer({ nodeId, certificate: issuerDer });
         for (const record of recovery.revocations) await this.#parts.revoked(record);
-      });
-    } else await store.write.becomeIssuer({ stamp: chronicler.stamp(), certificate });
-    await store.write.note({ stamp: chronicler.stamp(), what: 'recovery.imported' });
+      } });
+    } else await store.write.becomeIssuer({ stamp: chronicler.stamp(), act, certificate });
+    await store.write.note({ stamp: chronicler.stamp(), what: 'recovery.imported', audit: { kind: 'recovery.imported', about: { mesh: meshName, meshId }, ...act } });
     await this.#parts.membership.load();
     this.#parts.announce();
     const { name: nodeName, owner } = own ?? entering ?? { name: '', owner: '' };

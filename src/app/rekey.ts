@@ -6,9 +6,9 @@
  * goes on with the moves, each of which may be done twice. So a crash leaves the old state or the new one.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { Chronicler } from '../broker/chronicler.ts';
 import { nameFrom, onNode } from '../domain/address.ts';
@@ -18,7 +18,11 @@ import type { Clock, Log } from '../domain/ports.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
 import { readKeyFile } from '../trust/key-file.ts';
+import { auditKeyOf } from '../trust/audit-key.ts';
 import { loadOrCreateNodeKey, nodeKeyOf } from '../trust/node-key.ts';
+import type { NodeKey } from '../trust/node-key.ts';
+import { AuditAnchor } from './audit-anchor.ts';
+import { syncDirectory, writeDurably } from './durable-file.ts';
 import type { Paths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 import { readRemembered, rememberedPath } from './remembered.ts';
@@ -28,7 +32,7 @@ export const rekeySteps = ['made', 'decided', 'moved aside', 'all aside', 'moved
 export type RekeyStep = (typeof rekeySteps)[number];
 
 export interface RekeyParts {
-  readonly paths: Pick<Paths, 'stateDir' | 'dbFile' | 'epochFile' | 'lockFile' | 'keyFile' | 'trustDir' | 'cloneFile'>;
+  readonly paths: Pick<Paths, 'stateDir' | 'dbFile' | 'epochFile' | 'auditFile' | 'lockFile' | 'keyFile' | 'trustDir' | 'cloneFile'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
@@ -54,7 +58,7 @@ const wishOf = (stateDir: string): string => join(stateDir, 'rekey.wanted');
 
 /** From a node that runs: to be done at its next start. Durable when it resolves. */
 export async function wishRekey({ stateDir }: Pick<Paths, 'stateDir'>): Promise<void> {
-  await writeDurably(wishOf(stateDir), 'its key was removed from its mesh');
+  await writeDurably(wishOf(stateDir), 'its key was removed from its mesh\n');
 }
 
 /** @throws as `rekey` does */
@@ -75,13 +79,14 @@ export async function rekey(parts: RekeyParts): Promise<Rekeyed> {
     const staged = stagedIn(stateDir);
     await ensurePrivateDir(staged);
     await ensurePrivateDir(join(staged, basename(paths.trustDir)));
-    const { nodeId } = await loadOrCreateNodeKey(join(staged, basename(paths.trustDir), basename(paths.keyFile)));
-    const agents = await copyAgents(parts, { was, nodeId, to: join(staged, basename(paths.dbFile)) });
-    await sync(staged);
+    const nodeKey = await loadOrCreateNodeKey(join(staged, basename(paths.trustDir), basename(paths.keyFile)));
+    const { nodeId } = nodeKey;
+    const agents = await copyAgents(parts, { was, nodeKey, to: join(staged, basename(paths.dbFile)) });
+    await syncDirectory(staged);
     onStep('made');
     const aside = await placeAside(join(stateDir, 'set-aside'), new Date(clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, ''));
-    const old = [paths.dbFile, `${paths.dbFile}-wal`, `${paths.dbFile}-shm`, paths.epochFile, paths.trustDir, paths.cloneFile, wishOf(stateDir)];
-    await writeDurably(journalOf(stateDir), JSON.stringify({ aside, names: old.filter((path) => existsSync(path)).map((path) => basename(path)) } satisfies Journal));
+    const old = [paths.dbFile, `${paths.dbFile}-wal`, `${paths.dbFile}-shm`, paths.epochFile, paths.auditFile, paths.trustDir, paths.cloneFile, wishOf(stateDir)];
+    await writeDurably(journalOf(stateDir), JSON.stringify({ aside, names: old.filter((path) => existsSync(path)).map((path) => basename(path)) } satisfies Journal) + '\n');
     onStep('decided');
     await finishRekey(paths, onStep);
     log.warn({ was, directory: aside }, `this node has a key of its own now, ${nodeId}; what it was is set aside`);
@@ -105,32 +110,36 @@ export async function finishRekey({ stateDir }: Pick<Paths, 'stateDir'>, onStep:
       await rename(join(stateDir, name), join(aside, name));
       onStep('moved aside');
     }
-    await sync(aside);
-    await sync(stateDir);
+    await syncDirectory(aside);
+    await syncDirectory(stateDir);
     onStep('all aside');
     for (const name of existsSync(staged) ? await readdir(staged) : []) {
       await rename(join(staged, name), join(stateDir, name));
       onStep('moved in');
     }
-    await sync(stateDir);
+    await syncDirectory(stateDir);
     onStep('all in');
     await rm(journalOf(stateDir));
-    await sync(stateDir);
+    await syncDirectory(stateDir);
     onStep('done');
   }
   await rm(staged, { recursive: true, force: true });
 }
 
 /** A store that knows nothing but this machine's agents, under the name that the next start has. */
-async function copyAgents({ paths, clock, log, version }: RekeyParts, { was, nodeId, to }: { readonly was: NodeId; readonly nodeId: NodeId; readonly to: string }): Promise<readonly string[]> {
+async function copyAgents({ paths, clock, log, version }: RekeyParts, { was, nodeKey, to }: { readonly was: NodeId; readonly nodeKey: NodeKey; readonly to: string }): Promise<readonly string[]> {
   const { name: wished } = await readRemembered(rememberedPath(paths.stateDir));
+  const { nodeId } = nodeKey;
+  const auditKey = auditKeyOf(nodeKey);
   const name = wished ?? nameFrom(hostname().split('.')[0] ?? '') ?? 'node';
   const old = await openStore({ path: paths.dbFile, nodeId: was, log });
   try {
-    const fresh = await openStore({ path: to, nodeId, log });
+    const anchor = await AuditAnchor.open({ path: join(dirname(to), basename(paths.auditFile)), key: auditKey, log });
+    const fresh = await openStore({ path: to, nodeId, log, auditKey, onAudit: (head) => anchor.heard(head) });
     try {
       const chronicler = new Chronicler(clock, undefined);
       await fresh.write.boot({ stamp: chronicler.stamp(), nodeId, version });
+      await fresh.write.audit({ stamp: chronicler.stamp(), entries: [{ kind: 'node.rekeyed', about: { was } }] });
       const registrations = new Map(old.read.ownRegistrations().map((each) => [each.address, each]));
       const agents: string[] = [];
       for (const endpoint of old.read.endpoints()) {
@@ -143,6 +152,7 @@ async function copyAgents({ paths, clock, log, version }: RekeyParts, { was, nod
       return agents;
     } finally {
       await fresh.close();
+      await anchor.settled();
     }
   } finally {
     await old.close();
@@ -168,21 +178,4 @@ async function readJournal(path: string): Promise<Journal | undefined> {
   } catch (cause) {
     throw invalid(`${path} can't be understood: ${cause instanceof Error ? cause.name : 'no JSON'}`, 'it says how far this machine’s new key had come; see what is in the directories rekey and set-aside beside it');
   }
-}
-
-/** A crash leaves it whole, or not there. */
-async function writeDurably(path: string, content: string): Promise<void> {
-  await mkdir(join(path, '..'), { recursive: true });
-  {
-    await using file = await open(`${path}.new`, 'w', 0o600);
-    await file.writeFile(`${content}\n`);
-    await file.sync();
-  }
-  await rename(`${path}.new`, path);
-  await sync(join(path, '..'));
-}
-
-async function sync(path: string): Promise<void> {
-  await using directory = await open(path, 'r');
-  await directory.sync();
 }

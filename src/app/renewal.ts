@@ -28,9 +28,9 @@ export interface RenewalDeskParts {
 
 /** One that was removed is told so with proof: nobody else of its mesh could tell it any more. */
 export function renewalDesk({ store, standing, clock, renewals }: RenewalDeskParts): RenewalDesk {
-  return async (chain, askerNowMs) => {
+  return async (chain, askerNowMs, address) => {
     const known = standing.revocationOf(recogniseChain(chain, rootOf(store), clock.now()));
-    return known === undefined ? { chain: await renewals().renew(chain, askerNowMs) } : { revocation: known.record };
+    return known === undefined ? { chain: await renewals().renew(chain, askerNowMs, address === undefined ? undefined : { via: 'entrance', address }) } : { revocation: known.record };
   };
 }
 

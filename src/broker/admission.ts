@@ -1,6 +1,7 @@
 /** The issuer's desk: what an invitation grants, whom the tailnet's word lets in, and the one transaction for each. */
 import { flawOfRule, judgeApplicant } from '../domain/admit-rule.ts';
 import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
+import type { Act } from '../domain/audit.ts';
 import { BrokerError, conflict, denied, invalid, notFound } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { belongs, outsideError } from '../domain/membership.ts';
@@ -48,6 +49,14 @@ interface Card {
   readonly addresses: readonly string[];
 }
 
+/** Its key is proven, and by a token that somebody gave it, or by the tailnet's word, who it is. */
+function actOf({ nodeId, name, by, remoteAddress }: Wish): Act {
+  const login = 'identity' in by ? (by.identity.user ?? by.identity.tags[0]) : undefined;
+  return { who: { is: 'applicant', nodeId, name, ...(login === undefined ? {} : { login }) }, from: { via: 'entrance', address: remoteAddress } };
+}
+
+const wordsOf = ({ user, tags }: TailnetIdentity): string => `by a rule, as the tailnet says: ${[user, ...tags].filter((each) => each !== undefined).join(' ')}`;
+
 /** One answer for wrong, used and late tokens: a guesser learns nothing. */
 const refusal = 'the token is wrong, was used, or is too old';
 
@@ -91,7 +100,7 @@ export class Admission {
   }
 
   /** @throws as `BrokerApi.admit` does */
-  async rule({ node, rules }: { readonly node?: string; readonly rules: readonly AdmitRule[] }): Promise<{ rules: readonly AdmitRule[] }> {
+  async rule({ node, rules }: { readonly node?: string; readonly rules: readonly AdmitRule[] }, act?: Act): Promise<{ rules: readonly AdmitRule[] }> {
     this.#refuseUnlessIssuer();
     const { store, chronicler, onRules } = this.#parts;
     const all = [...rules, ...(node === undefined ? [] : [{ kind: 'node', value: this.#waiting(node) } as const])];
@@ -100,7 +109,7 @@ export class Admission {
       const flaw = flawOfRule(rule);
       if (flaw !== undefined) throw invalid(`${rule.kind} ${JSON.stringify(rule.value)}: ${flaw}`);
     }
-    const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), rules: all });
+    const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), act, rules: all });
     if (added.length > 0) onRules();
     return { rules: all };
   }
@@ -127,9 +136,9 @@ export class Admission {
     const membership = this.#membership();
     const { notBeforeMs } = verify(chain);
     const member: Member = { nodeId: wish.nodeId, name: granted.name, owner: granted.owner, chain, notBeforeMs, addresses: wish.addresses };
-    const input = { stamp: chronicler.stamp(), member, ...(issuerDer === undefined ? {} : { issuerDer }) };
+    const input = { stamp: chronicler.stamp(), act: actOf(wish), member, ...(issuerDer === undefined ? {} : { issuerDer }) };
     if ('secretHash' in wish.by) await store.write.redeemInvite({ ...input, secretHash: wish.by.secretHash });
-    else await store.write.admitMember(input);
+    else await store.write.admitMember({ ...input, why: wordsOf(wish.by.identity) });
     onMembers([member]);
     const others = store.read.members().filter((each) => each.nodeId !== wish.nodeId && each.nodeId !== self.nodeId && belongs(each));
     return {

@@ -1,4 +1,5 @@
 /** Adding, removing and showing agent instances. */
+import type { Act } from '../domain/audit.ts';
 import { encodeWorkspace, formatAddress, nameFrom, parseAddress, parseName } from '../domain/address.ts';
 import { conflict, invalid } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
@@ -7,6 +8,7 @@ import { agentIdOf } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
 import type { Endpoint } from '../domain/invocation.ts';
 import type { Log, ProjectProbe, UlidSource } from '../domain/ports.ts';
+import { checkPassedOn } from '../domain/node-keys.ts';
 import { checkDescribed } from '../domain/registration.ts';
 import type { Registration } from '../domain/registration.ts';
 import type { Candidate } from '../domain/candidate.ts';
@@ -56,9 +58,10 @@ export class Agents {
     this.#parts = parts;
   }
 
-  async add(spec: AgentSpec): Promise<{ agent: AgentView; added: boolean }> {
+  async add(spec: AgentSpec, act?: Act): Promise<{ agent: AgentView; added: boolean }> {
     const { store, self, chronicler, registry } = this.#parts;
     checkDescribed(spec);
+    checkPassedOn(spec.env);
     const cwd = await this.#parts.probe.directory(spec.cwd);
     const address = await this.#addressOf(spec, cwd);
     const agentId = agentIdOf(this.#parts.ulids.next());
@@ -91,23 +94,23 @@ export class Agents {
       available: checked.available,
       ...(checked.why === undefined ? {} : { unavailableWhy: checked.why }),
     };
-    const { added } = await store.write.addAgent({ stamp: chronicler.stamp(), endpoint, registration });
+    const { added } = await store.write.addAgent({ stamp: chronicler.stamp(), act, endpoint, registration });
     if (added) registry.changed();
     return { agent: this.#parts.views.own(registration), added };
   }
 
-  async remove(text: string): Promise<{ address: string; heldFailed: number }> {
+  async remove(text: string, act?: Act): Promise<{ address: string; heldFailed: number }> {
     const { self } = this.#parts;
     const found = this.#parts.find(text);
     if (found.nodeId !== self.nodeId) throw conflict(`${found.address} belongs to ${found.nodeName}`, `on ${found.nodeName}: beckon agent rm ${found.address}`);
-    return { address: found.address, heldFailed: await this.unlist(found.address, 'it was removed there', true) };
+    return { address: found.address, heldFailed: await this.unlist(found.address, 'it was removed there', { isByHand: true, act }) };
   }
 
   /** Held work ends with `why`; what runs goes on to its end. @returns how much was held. @throws `not_found` */
-  async unlist(address: string, why: string, isByHand = false): Promise<number> {
+  async unlist(address: string, why: string, { isByHand = false, act }: { readonly isByHand?: boolean; readonly act?: Act | undefined } = {}): Promise<number> {
     const { store, chronicler } = this.#parts;
     const harness = store.read.endpoint(address)?.harness;
-    const { held } = await store.write.removeAgent({ stamp: chronicler.stamp(), address, why, isByHand });
+    const { held } = await store.write.removeAgent({ stamp: chronicler.stamp(), act, address, why, isByHand });
     await this.unlisted(address, harness, held, why);
     return held.length;
   }

@@ -19,7 +19,9 @@ import type { DiffSummary, Isolation, WorktreeVerb } from '../domain/worktree.ts
 import type { Registration, Visibility } from '../domain/registration.ts';
 import type { ShareView } from '../domain/sharing.ts';
 import type { TraceContext } from '../domain/trace-context.ts';
+import type { AuditApi } from './audit-api.ts';
 import type { IssuerApi } from './issuer-api.ts';
+import type { PolicyApi } from './policy-api.ts';
 import type { OperatorApi, TraceView } from './operator-api.ts';
 import type { ProjectsApi } from './projects-api.ts';
 
@@ -203,9 +205,8 @@ export interface ReplyInput {
   readonly waitMs: number;
 }
 
-/** Oldest first. */
+/** Oldest first, each with the node that answered for it: this one, when the flight is known here. */
 export interface WaitingView {
-  /** Each with the node that answered for it: this one, when the flight is known here. */
   readonly waiting: readonly { readonly flight: Flight; readonly nodeId: NodeId; readonly nodeName: string }[];
   readonly gaps: TraceView['gaps'];
 }
@@ -297,7 +298,7 @@ export interface RemoveResult {
 }
 
 /** Id arguments are as typed: an id, a unique suffix, or `last`. Errors are BrokerErrors with the codes of CLI. */
-export interface BrokerApi extends ProjectsApi, OperatorApi, IssuerApi {
+export interface BrokerApi extends ProjectsApi, OperatorApi, IssuerApi, PolicyApi, AuditApi {
   /** Whose process shows this token. @throws `unauthenticated` for one that is wrong, or whose flight does not run here now */
   flightCaller(token: string): LocalCaller;
   /** @throws `denied` when the flight is neither the caller's own nor what it led to; what `findFlight` throws */
@@ -348,10 +349,7 @@ export interface BrokerApi extends ProjectsApi, OperatorApi, IssuerApi {
   replyToFlight(input: ReplyInput): Promise<{ flight: Flight; request: string; confirmed: boolean }>;
   listWaiting(): Promise<WaitingView>;
 
-  /**
-   * Everything in the worktree of an isolated flight against the commit that it began at. @throws `conflict` for a flight without one
-   * that is kept, `unavailable` when its owner does not answer
-   */
+  /** Everything in an isolated flight's worktree against the commit that it began at. @throws `conflict` where none is kept, `unavailable` when its owner does not answer */
   readDiff(idArgument: string): AsyncIterable<DiffPart>;
   /** Its owner removes the worktree. `tree`: of the diff that was fetched. @throws as `readDiff`, and `conflict` when there is more in it than was fetched */
   settleWorktree(input: { id: string; verb: WorktreeVerb; tree?: string; by: string }): Promise<SettledWorktree>;

@@ -2,6 +2,7 @@
  * Who lets others in: the holder of the root's key certifies another member's key for that, and again before that certificate ends.
  * The key never leaves its machine. A certificate by the root is all the proof there is, so nobody but its holder decides.
  */
+import type { Act } from '../domain/audit.ts';
 import { BrokerError, denied, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
@@ -14,6 +15,7 @@ import type { Life } from '../domain/renewal.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { IssuerKeyOffer } from '../domain/trust.ts';
 import type { AddedIssuer } from './issuer-api.ts';
+import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Self } from './self.ts';
 
@@ -30,7 +32,7 @@ export interface IssuerPorts {
   /** Whether that node holds the key. */
   readonly isOffered: (nodeId: NodeId, offer: IssuerKeyOffer) => boolean;
   /** This node lets others in from now on, by that certificate. @throws BrokerError `unauthenticated` for one that the root did not sign for its key */
-  readonly becomeIssuer: (certificate: Uint8Array) => Promise<void>;
+  readonly becomeIssuer: (certificate: Uint8Array, act?: Act) => Promise<void>;
   /** Of a certificate of an authority. @throws BrokerError */
   readonly lifeOf: (certificate: Uint8Array) => Life;
   readonly isOfKey: (certificate: Uint8Array, publicKey: Uint8Array) => boolean;
@@ -61,7 +63,7 @@ export class Appointing {
   }
 
   /** @throws as `BrokerApi.addIssuer` does */
-  async add(text: string): Promise<AddedIssuer> {
+  async add(text: string, act?: Act): Promise<AddedIssuer> {
     const { store, self, find, holdsRootKey, offerIssuerKey } = this.#parts;
     const membership = store.read.membership();
     if (membership === undefined) throw outsideError(store.read.removedFrom());
@@ -74,8 +76,8 @@ export class Appointing {
     if (!(await holdsRootKey())) throw rootElsewhere();
     if (isSelf) {
       const certificate = await this.#certify((await offerIssuerKey()).publicKey);
-      await this.#become(certificate);
-    } else await this.#appoint(nodeId);
+      await this.#become(certificate, act);
+    } else await this.#appoint(nodeId, { act });
     return { nodeId, name: isSelf ? self.name() : (known?.name ?? nodeId), owner: isSelf ? self.owner() : (known?.owner ?? ''), already };
   }
 
@@ -86,7 +88,7 @@ export class Appointing {
       case 'issuer_key':
         return { type: 'issuer_key', offer: await offerIssuerKey() };
       case 'become_issuer':
-        await this.#become(query.certificate);
+        await this.#become(query.certificate, actOfPeer(link));
         log.info({ by: link.peer.name }, 'this node lets others in from now on');
         return { type: 'become_issuer' };
       case 'renew_issuer': {
@@ -94,7 +96,7 @@ export class Appointing {
         const before = store.read.member(peer.nodeId)?.issuerDer;
         // An issuer may go on being one; a new one is made by a person, where the root's key is.
         if (before === undefined) throw denied(`${self.name()} does not know ${peer.name} as one that lets others in`);
-        await this.#appoint(peer.nodeId, before);
+        await this.#appoint(peer.nodeId, { only: before, act: actOfPeer(link) });
         return { type: 'renew_issuer' };
       }
     }
@@ -150,7 +152,7 @@ export class Appointing {
   }
 
   /** @param only for the key of that certificate, when it is to go on and not to begin */
-  async #appoint(nodeId: NodeId, only?: Uint8Array): Promise<void> {
+  async #appoint(nodeId: NodeId, { only, act }: { readonly only?: Uint8Array; readonly act: Act | undefined }): Promise<void> {
     const { store, mesh, chronicler, holdsRootKey, isOffered, isOfKey, log } = this.#parts;
     const name = store.read.member(nodeId)?.name ?? nodeId;
     // Before anybody is disturbed.
@@ -162,14 +164,14 @@ export class Appointing {
     if (only !== undefined && !isOfKey(only, offer.publicKey)) throw denied(`${name} has another key to issue with than before`, `a person has to agree: beckon mesh issuer add ${name}`);
     const certificate = await this.#certify(offer.publicKey);
     // Known here first: who would be removed later, is removed with what this key has signed.
-    await store.write.addIssuer({ stamp: chronicler.stamp(), nodeId, certificate });
+    await store.write.addIssuer({ stamp: chronicler.stamp(), act, nodeId, certificate });
     await link.ask({ type: 'become_issuer', certificate }, askMs);
     log.info(peerFields(link.peer), `${name} may let others in`);
   }
 
-  async #become(certificate: Uint8Array): Promise<void> {
+  async #become(certificate: Uint8Array, act?: Act): Promise<void> {
     const { becomeIssuer, announce } = this.#parts;
-    await becomeIssuer(certificate);
+    await becomeIssuer(certificate, act);
     announce();
   }
 

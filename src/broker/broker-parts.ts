@@ -1,4 +1,5 @@
 /** What a node's core is given from outside. */
+import type { Audit } from '../domain/audit.ts';
 import type { Check } from '../domain/checks.ts';
 import type { FlightTokens } from '../domain/flight-token.ts';
 import type { Gossip } from '../domain/gossip-port.ts';
@@ -6,12 +7,15 @@ import type { Harness, Orphans } from '../domain/harness-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Mesh } from '../domain/mesh-port.ts';
 import type { Notifier } from '../domain/notification.ts';
+import type { CallerStandings, PolicyFile } from '../domain/policy-port.ts';
 import type { Clock, Digest, Log, ProjectProbe, Random, RecordSeal, UlidSource } from '../domain/ports.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { Wishes } from '../domain/wishes.ts';
 import type { Checkouts, Worktrees } from '../domain/worktree-port.ts';
-import type { BrokerApi, NodeStatus } from './api.ts';
+import type { ActingParts } from './acting.ts';
+import type { KnownEnd } from './audit-check.ts';
+import type { NodeStatus } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { FlightTraces } from './flight-traces.ts';
 import type { Chore } from './housekeeping.ts';
@@ -22,7 +26,7 @@ import type { Retention } from './pruning.ts';
 import type { Self } from './self.ts';
 
 /** Making, entering and opening the mesh: keys, certificates and the network port are outside the core. */
-export type MeshUseCases = Pick<BrokerApi, 'createMesh' | 'createInvite' | 'joinMesh'>;
+export type MeshUseCases = ActingParts['mesh'];
 
 export interface BrokerParts extends MembershipPorts {
   readonly self: Self;
@@ -39,6 +43,9 @@ export interface BrokerParts extends MembershipPorts {
   readonly probe: ProjectProbe;
   readonly projects: Pick<ProjectsParts, 'ports' | 'config' | 'onConfigChanged'>;
   readonly chronicler: Chronicler;
+  readonly audit: Audit;
+  /** How far the audit has come, as it is written down apart from the store. */
+  readonly knownEnd?: () => KnownEnd | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly ulids: UlidSource;
@@ -46,7 +53,7 @@ export interface BrokerParts extends MembershipPorts {
   readonly traces: FlightTraces;
   readonly log: Log;
   readonly meshUseCases: MeshUseCases;
-  readonly recovery: Pick<BrokerApi, 'exportRecovery' | 'importRecovery'>;
+  readonly recovery: ActingParts['recovery'];
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** When the certificate with these bytes ends, ms, whoever signed it. @throws BrokerError `invalid` for one that can't be read */
   readonly certificateEnd: (leaf: Uint8Array) => number;
@@ -68,6 +75,10 @@ export interface BrokerParts extends MembershipPorts {
   readonly standing?: () => Pick<NodeStatus, 'refused'>;
   /** What else is looked at now and then. */
   readonly chores?: readonly Chore[];
+  /** Rules of this node's file; none when left out. */
+  readonly policyFile?: PolicyFile;
+  /** What the tailnet says of callers; nothing when left out. */
+  readonly standings?: CallerStandings | undefined;
   readonly notifier: Notifier;
   readonly wishes?: Wishes;
   /** Where it counts; undefined: nowhere. */

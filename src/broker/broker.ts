@@ -1,4 +1,6 @@
 /** One node's core: every part, and the use cases that local clients call. */
+import { ownAct } from '../domain/audit.ts';
+import { auditCheck } from '../domain/audit-words.ts';
 import type { Check } from '../domain/checks.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
@@ -10,7 +12,9 @@ import type { Startable } from '../domain/ports.ts';
 import type { Flight, PageRequest } from '../domain/records.ts';
 import type { Member } from '../domain/store-port.ts';
 import { Acceptance } from './acceptance.ts';
+import { actingAs } from './acting.ts';
 import { Admission } from './admission.ts';
+import { AuditDesk } from './audit-desk.ts';
 import { AgentChecks } from './agent-checks.ts';
 import { AgentViews } from './agent-views.ts';
 import { Agents } from './agents.ts';
@@ -25,6 +29,7 @@ import { FlightWork } from './flight-work.ts';
 import { Flights } from './flights.ts';
 import { GroupAcceptance } from './group-acceptance.ts';
 import { heldSince } from './held.ts';
+import { closeHarnesses } from './harness-choice.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { follow } from './follow.ts';
 import { Inbox } from './inbox.ts';
@@ -40,7 +45,7 @@ import { Notifications } from './notifications.ts';
 import { Outbox } from './outbox.ts';
 import { wantOwed } from './owed.ts';
 import { NodePresence } from './presence.ts';
-import { Policy } from './policy.ts';
+import { judgementOf, PolicyDesk } from './policy-desk.ts';
 import { Projects } from './projects.ts';
 import { defaultRetention, Pruning } from './pruning.ts';
 import { Registry } from './registry.ts';
@@ -64,6 +69,7 @@ export class Broker implements BrokerApi, Startable {
   readonly admission: Admission;
   readonly registry: Registry;
   readonly membership: MembershipSides;
+  readonly policy: PolicyDesk;
   readonly #parts: BrokerParts;
   readonly #feed = new Feed((flightId) => this.#notifications.changed(flightId));
   readonly #notifications: Notifications;
@@ -107,7 +113,7 @@ export class Broker implements BrokerApi, Startable {
     this.#nodes = new Nodes({ store, self });
     this.#notifications = new Notifications({ store, notifier: parts.notifier, log });
     const sessions = new Sessions(store.read, harnesses);
-    const policy = new Policy({ store, self });
+    const { policy, sight } = judgementOf(parts, () => this.registry.state.revision);
     this.#callers = new FlightCallers({ store, self, traces, tokens: parts.flightTokens });
     const environmentOf = (invocation: Invocation, flight: Flight): Readonly<Record<string, string>> =>
       flightEnvironment(invocation, flight, { home: parts.home, token: parts.flightTokens.of(flight.id, flight.run), traces });
@@ -118,11 +124,11 @@ export class Broker implements BrokerApi, Startable {
       ...{ store, harnesses, chronicler, feed, clock, ulids, log, environmentOf, isolation: this.#isolation, wishes: parts.wishes },
       onEvents: (flight) => inbox.flightChanged(flight),
       mayStart: (flight) => this.#rollback.mayStart(flight) && !this.#projects.hasLeft(flight.target),
-      refusalOf: (flight) => policy.refusalOfQueued(flight),
+      ...{ refusalOf: (flight) => policy.refusalOfQueued(flight), isUnknown: (flight) => policy.judgeQueued(flight) === 'unknown' },
       onDoubt: (address) => this.#agents.doubt(address),
       onLoad: (address) => this.#presence.changed(address),
     });
-    const inbox = new Inbox({ store, self, chronicler, traces, runner: this.#runner, measures: parts.measures, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
+    const inbox = new Inbox({ store, self, chronicler, traces, runner: this.#runner, measures: parts.measures, audit: parts.audit, clock, log, isDraining, isLeaving: () => this.#isLeaving, rollback: () => this.#rollback, sessions, policy, want: (nodeId) => void mesh().want(nodeId) });
     const onChanged = (flight: Flight): void => (feed.changed(flight.id), inbox.flightChanged(flight));
     this.#rollback = new Rollback({ store, self, mesh, runner: this.#runner, chronicler, clock, ulids, log, onChanged });
     const pruning = new Pruning({ store, chronicler, clock, log, retention: parts.retention ?? defaultRetention, isStopping: () => this.#isDraining });
@@ -141,6 +147,7 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
     this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
+    this.policy = new PolicyDesk({ ...{ ...parts, policy, sharing: this.#sharing, nodes: this.#nodes }, find: (address) => this.#resolver.find(address), wake: () => this.#runner.wakeAll(), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
       ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, traces, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },
       onDeadline: (flight) => this.#deadlines.added(flight),
@@ -151,10 +158,10 @@ export class Broker implements BrokerApi, Startable {
     this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
     this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
-    this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock });
-    this.#operator = new Operator({ ...{ store, self, mesh, chronicler, clock, isDraining, certificateEnd: parts.certificateEnd, standing: parts.standing }, nodes: this.#nodes, flights: this.#flights });
+    this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock, sight });
+    this.#operator = new Operator({ ...{ store, self, mesh, sight, chronicler, clock, isDraining, certificateEnd: parts.certificateEnd, standing: parts.standing }, nodes: this.#nodes, flights: this.#flights });
     this.#replies = new Replies({
-      ...{ store, self, mesh, feed, chronicler, clock },
+      ...{ store, self, mesh, feed, chronicler, clock, policy },
       find: (id) => this.#flights.find(id),
       onTaken: (flight, request, answer) => {
         feed.changed(flight.id);
@@ -163,7 +170,7 @@ export class Broker implements BrokerApi, Startable {
       },
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
-    this.#relay = new ReplyRelay({ self, mesh, replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
+    this.#relay = new ReplyRelay({ self, mesh, policy, sight, targetOf: (id) => store.read.flight(id)?.target, whereabouts: (id) => this.#operator.whereabouts(id), replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     this.membership = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },
@@ -245,11 +252,11 @@ export class Broker implements BrokerApi, Startable {
     this.#isDraining = true;
     this.force();
     await this.#runner.drain(this.#forced.signal);
-    await this.#closeHarnesses();
+    await closeHarnesses(this.#parts);
     await this.#notifications.stop();
     await this.#presence.stop();
     await this.#housekeeping.stop();
-    await Promise.all([this.membership.renewal.stop(), this.membership.appointing.stop()]);
+    await Promise.all([this.membership.renewal.stop(), this.membership.appointing.stop(), this.policy.stop()]);
     await this.#projects.stop();
     await this.registry.stop();
     await this.#rollback.stop();
@@ -267,15 +274,7 @@ export class Broker implements BrokerApi, Startable {
   }
 
   /** A process that was kept for its session is gone; `flightId`: whose it was when it was spawned. */
-  processEnded(flightId: FlightId): void {
-    this.#runner.processEnded(flightId);
-  }
-
-  /** What is kept warm ends with the node. */
-  async #closeHarnesses(): Promise<void> {
-    const { harnesses, log } = this.#parts;
-    await Promise.all([...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended'))));
-  }
+  readonly processEnded = (flightId: FlightId): void => this.#runner.processEnded(flightId);
 
   status(): Promise<NodeStatus> {
     return statusOf(this.#parts, this.#isDraining || this.#isLeaving);
@@ -295,6 +294,8 @@ export class Broker implements BrokerApi, Startable {
   readonly approveProjects: BrokerApi['approveProjects'] = (input) => this.#projects.approveProjects(input);
   readonly forgetProject: BrokerApi['forgetProject'] = (root) => this.#projects.forgetProject(root);
   readonly resolve: BrokerApi['resolve'] = (selector) => this.#resolver.explain(selector);
+  readonly showPolicy: BrokerApi['showPolicy'] = () => this.policy.showPolicy();
+  readonly checkPolicy: BrokerApi['checkPolicy'] = (input) => this.policy.checkPolicy(input);
   readonly shareAgent: BrokerApi['shareAgent'] = (input) => this.#sharing.share(input);
   readonly unshareAgent: BrokerApi['unshareAgent'] = (input) => this.#sharing.unshare(input);
   readonly invoke: BrokerApi['invoke'] = (input) => this.#acceptance.invoke(input);
@@ -318,12 +319,18 @@ export class Broker implements BrokerApi, Startable {
   readonly export: BrokerApi['export'] = (input, signal) => this.#operator.export(input, signal);
   readonly ping: BrokerApi['ping'] = (node) => this.#inspection.ping(node);
   readonly backup: BrokerApi['backup'] = (path, tell) => this.#parts.store.backup(path, tell);
-  readonly createMesh: BrokerApi['createMesh'] = (input) => this.#parts.meshUseCases.createMesh(input);
-  readonly createInvite: BrokerApi['createInvite'] = (input) => this.#parts.meshUseCases.createInvite(input);
-  readonly addIssuer: BrokerApi['addIssuer'] = (node) => this.membership.appointing.add(node);
-  readonly exportRecovery: BrokerApi['exportRecovery'] = (input) => this.#parts.recovery.exportRecovery(input);
-  readonly importRecovery: BrokerApi['importRecovery'] = (input) => this.#parts.recovery.importRecovery(input);
-  readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.#parts.meshUseCases.joinMesh(token);
+  readonly as: BrokerApi['as'] = (act) =>
+    actingAs(act, { agents: this.#agents, sharing: this.#sharing, projects: this.#projects, relay: this.#relay, admission: this.admission, membership: this.membership, mesh: this.#parts.meshUseCases, recovery: this.#parts.recovery, judging: (work) => this.#judging(work) });
+  readonly createMesh: BrokerApi['createMesh'] = (input) => this.as(ownAct).createMesh(input);
+  readonly createInvite: BrokerApi['createInvite'] = (input) => this.as(ownAct).createInvite(input);
+  readonly addIssuer: BrokerApi['addIssuer'] = (node) => this.as(ownAct).addIssuer(node);
+  readonly exportRecovery: BrokerApi['exportRecovery'] = (input) => this.as(ownAct).exportRecovery(input);
+  readonly importRecovery: BrokerApi['importRecovery'] = (input) => this.as(ownAct).importRecovery(input);
+  readonly joinMesh: BrokerApi['joinMesh'] = (token) => this.as(ownAct).joinMesh(token);
+  readonly #audit = (): AuditDesk => new AuditDesk({ ...this.#parts, knownEnd: this.#parts.knownEnd ?? (() => undefined) });
+  readonly listAudit: BrokerApi['listAudit'] = (filter, page) => this.#audit().listAudit(filter, page);
+  readonly checkAudit: BrokerApi['checkAudit'] = (input) => this.#audit().checkAudit(input);
+  readonly noteAudit: BrokerApi['noteAudit'] = (act) => this.#audit().noteAudit(act);
 
   readonly pending: BrokerApi['pending'] = async () => Promise.resolve().then(() => this.admission.pending());
   readonly renameNode: BrokerApi['renameNode'] = (name) => this.membership.renaming.rename(name);
@@ -333,20 +340,14 @@ export class Broker implements BrokerApi, Startable {
 
   readonly admit: BrokerApi['admit'] = (input) => this.admission.rule(input);
 
-  async getAgent(address: string): ReturnType<BrokerApi['getAgent']> {
-    return Promise.resolve().then(() => this.#agents.get(address));
-  }
-
+  readonly getAgent: BrokerApi['getAgent'] = async (address) => Promise.resolve().then(() => this.#agents.get(address));
   readonly listAgents: BrokerApi['listAgents'] = async (filter, page) => Promise.resolve().then(() => this.#views.list(filter, page));
 
   watchAgents(...[filter, signal]: Parameters<BrokerApi['watchAgents']>): ReturnType<BrokerApi['watchAgents']> {
     return watchAgents({ views: this.#views, registry: this.registry, mesh: this.#parts.mesh(), clock: this.#parts.clock }, filter, signal);
   }
 
-  async findFlight(id: string): Promise<Flight> {
-    return Promise.resolve().then(() => this.#flights.find(id));
-  }
-
+  readonly findFlight: BrokerApi['findFlight'] = async (id) => Promise.resolve().then(() => this.#flights.find(id));
   readonly flightCaller: BrokerApi['flightCaller'] = (token) => this.#callers.callerOf(token);
 
   async checkFamily(...[caller, id]: Parameters<BrokerApi['checkFamily']>): Promise<void> {
@@ -369,17 +370,14 @@ export class Broker implements BrokerApi, Startable {
     return this.#flights.output(flightId, stream);
   }
 
-  peers(): ReturnType<BrokerApi['peers']> {
-    return Promise.resolve(this.#parts.mesh().peers());
-  }
-
+  readonly peers: BrokerApi['peers'] = () => Promise.resolve(this.#parts.mesh().peers());
   watchPeers(signal: AbortSignal): ReturnType<BrokerApi['watchPeers']> {
     return watchPeers({ mesh: this.#parts.mesh(), clock: this.#parts.clock }, signal);
   }
 
   diagnose(): Promise<readonly Check[]> {
     const { store, self, mesh, clock, checks } = this.#parts;
-    return examineNode({ store, self, mesh, clock, outside: async () => [...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
+    return examineNode({ store, self, mesh, clock, outside: async () => [auditCheck(await this.checkAudit({ whole: false })), ...((await checks?.()) ?? []), ...(await this.#projects.checks())] });
   }
 
   /** Why it takes no new work. */

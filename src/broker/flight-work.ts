@@ -103,7 +103,11 @@ export class FlightWork {
     if (flight === undefined || flight.originNodeId !== link.peer.nodeId || !this.#isOwned(flight)) {
       throw denied(`${query.invocationId} is not a flight that ${link.peer.name} has here`);
     }
-    return this.#answerHere(flight, query.type === 'worktree' && query.settle !== undefined ? { ...query, settle: { ...query.settle, by: `${query.settle.by} on ${link.peer.name}` } } : query);
+    if (query.type === 'diff') return this.#answerHere(flight, query);
+    const { settle } = query;
+    const answer = await this.#worktreeHere(flight, settle === undefined ? undefined : { ...settle, by: `${settle.by} on ${link.peer.name}` });
+    const { path: _here, ...isolation } = answer.isolation;
+    return { ...answer, isolation } as AnswerTo<Q>;
   }
 
   async #ask<Q extends WorkQuery>(flight: Flight, query: Q, timeoutMs: number): Promise<AnswerTo<Q>> {

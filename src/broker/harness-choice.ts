@@ -2,6 +2,7 @@
 import { invalid } from '../domain/errors.ts';
 import type { Fit, Harness } from '../domain/harness-port.ts';
 import type { Endpoint } from '../domain/invocation.ts';
+import type { Log } from '../domain/ports.ts';
 
 /** Looked for when nothing says how an agent is run. */
 const presets = ['claude', 'codex', 'gemini', 'opencode'];
@@ -75,4 +76,9 @@ export function namedHarness(harnesses: ReadonlyMap<string, Harness>, name: stri
   if (name === 'attached' && isolate) throw invalid('an attached agent works where its process is: no worktree can be made for it', 'leave out --isolate');
   if ((name === 'command' || name === 'acp') && argv.length === 0) throw invalid(`the harness ${name} needs a command`, 'put it after --, for example: beckon agent add fabric -- ./agent.sh');
   return harness;
+}
+
+/** What is kept warm ends with the node. */
+export async function closeHarnesses({ harnesses, log }: { readonly harnesses: ReadonlyMap<string, Harness>; readonly log: Log }): Promise<void> {
+  await Promise.all([...harnesses.values()].map(async (harness) => harness.close?.().catch((error: unknown) => log.error({ harness: harness.name, err: error }, 'what a harness kept could not be ended'))));
 }

@@ -3,6 +3,7 @@
  * peer; what a message says of itself only has to agree.
  */
 import { parseAddress } from '../domain/address.ts';
+import type { Audit } from '../domain/audit.ts';
 import { flawOfChain } from '../domain/ancestry.ts';
 import { BrokerError, denied, toBrokerError, unavailable } from '../domain/errors.ts';
 import { longestDurationMs } from '../domain/duration.ts';
@@ -19,6 +20,7 @@ import { newFlight } from '../domain/new-flight.ts';
 import { usualQueueLimit } from '../domain/queue-share.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
+import { actOfPeer } from './acts.ts';
 import type { Claim } from './active-runs.ts';
 import type { Chronicler } from './chronicler.ts';
 import { EventPump } from './event-pump.ts';
@@ -49,6 +51,7 @@ export interface InboxParts {
   readonly want: (nodeId: NodeId) => void;
   readonly policy: Policy;
   readonly measures?: BrokerMeasures | undefined;
+  readonly audit?: Audit;
 }
 
 export class Inbox {
@@ -100,8 +103,11 @@ export class Inbox {
       this.#putOff(link, message);
       return;
     }
+    const unsettled = this.#parts.policy.settled(link.peer);
+    if (unsettled !== undefined) await unsettled;
     const refusal = this.#judge(link, invocation);
     if (refusal !== undefined) {
+      if (refusal.reason === 'denied') this.#parts.audit?.refused({ kind: 'policy.denied', about: { verb: 'invoke', agent: invocation.target, rule: refusal.error.message } }, actOfPeer(link));
       this.#reject(link, invocation.id, refusal.reason, refusal.error);
       return;
     }

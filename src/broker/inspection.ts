@@ -9,12 +9,15 @@ import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Delivery, DeliveryAttempt, Flight, Page, PageRequest } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
+import type { PeerIdentity } from '../domain/trust.ts';
 import type { Flights } from './flights.ts';
 import type { Nodes } from './nodes.ts';
-import { mayInspect } from './policy.ts';
 import type { Self } from './self.ts';
+import type { PeerSight } from './sight.ts';
 
 const askMs = 5000;
+/** Looked through for one question of whoever may see some of what is in them. */
+const mostPages = 10;
 
 export interface InspectionParts {
   readonly store: Store;
@@ -23,13 +26,16 @@ export interface InspectionParts {
   readonly nodes: Nodes;
   readonly flights: Flights;
   readonly clock: Clock;
+  readonly sight: PeerSight;
 }
 
 export class Inspection {
   readonly #parts: InspectionParts;
+  readonly #sight: PeerSight;
 
   constructor(parts: InspectionParts) {
     this.#parts = parts;
+    this.#sight = parts.sight;
   }
 
   async listFlights(filter: FlightFilter & { node?: string; family?: InvocationId }, page: PageRequest): Promise<Page<Flight>> {
@@ -74,22 +80,45 @@ export class Inspection {
     return { nodeId, name: nodes.nameOf(nodeId), address: peer?.address ?? '', rttMs };
   }
 
-  /** A peer's question. What it may see: what it is a party to, and everything if it has the same owner identity. */
+  /** A peer's question: nodes of the same owner identity see all, whoever else has `inspect` sees text only where it has a part. */
   async answer(link: Link, query: InspectionQuery): Promise<PeerAnswer> {
     const { inspect, read } = this.#parts.store;
     if (query.type === 'ping') return { type: 'ping', nowMs: this.#parts.clock.now() };
-    const refusal = mayInspect(link.peer, this.#parts.self);
+    const { peer } = link;
     if (query.type === 'standings') {
       const known = query.invocationIds.map((each) => read.flight(flightOfInvocation(each))).filter((each) => each !== undefined);
       // An owner is told of what it was given, and of nothing else.
-      const given = known.filter((each) => each.originNodeId === this.#parts.self.nodeId && each.ownerNodeId === link.peer.nodeId);
+      const given = known.filter((each) => each.originNodeId === this.#parts.self.nodeId && each.ownerNodeId === peer.nodeId);
       return { type: 'standings', standings: given.map(({ invocationId, lastSeq, state }) => ({ invocationId, lastSeq, terminal: isTerminal(state) })) };
     }
-    if (refusal !== undefined) throw refusal;
-    const page = { limit: query.limit, ...(query.after === undefined ? {} : { after: query.after }) };
-    return query.type === 'flights'
-      ? { type: 'flights', page: await inspect.flights(query.filter, page) }
-      : { type: 'deliveries', page: await inspect.deliveries(query.filter, page) };
+    await this.#sight.settled(peer);
+    const wanted = { limit: query.limit, ...(query.after === undefined ? {} : { after: query.after }) };
+    if (query.type === 'flights') {
+      const page = await this.#seen(peer, wanted, (asked) => inspect.flights(query.filter, asked), ({ target, ownerNodeId }) => ({ target, ownerNodeId }));
+      return { type: 'flights', page: this.#sight.seesAll(peer) ? page : { ...page, items: page.items.map((each) => this.#sight.flight(peer, each)) } };
+    }
+    const page = await this.#seen(peer, wanted, (asked) => inspect.deliveries(query.filter, asked), ({ target, toNodeId }) => ({ target, ownerNodeId: toNodeId }));
+    return { type: 'deliveries', page: this.#sight.seesAll(peer) ? page : { ...page, items: page.items.map((each) => this.#sight.delivery(peer, each)) } };
+  }
+
+  /** All of a page for whoever may inspect the node; for whoever may inspect some of its agents, what is of these. @throws BrokerError `denied` */
+  async #seen<Item>(peer: PeerIdentity, page: PageRequest, read: (page: PageRequest) => Promise<Page<Item>>, of: (item: Item) => Pick<Flight, 'target' | 'ownerNodeId'>): Promise<Page<Item>> {
+    if (this.#sight.seesNode(peer)) return await read(page);
+    const agents = this.#sight.agentsFor(peer);
+    if (agents.size === 0) throw await this.#sight.refusal(peer);
+    const isSeen = (item: Item): boolean => {
+      const { target, ownerNodeId } = of(item);
+      return ownerNodeId === this.#parts.self.nodeId && agents.has(target);
+    };
+    let { after } = page;
+    // A page may have none of them, and a question has an end: then it is to be gone on with.
+    for (let count = 1; ; count += 1) {
+      const { items, next } = await read({ limit: page.limit, ...(after === undefined ? {} : { after }) });
+      const seen = items.filter(isSeen);
+      if (next === undefined) return { items: seen };
+      if (seen.length > 0 || count === mostPages) return { items: seen, next };
+      after = next;
+    }
   }
 
   #elsewhere(node: string | undefined): NodeId | undefined {

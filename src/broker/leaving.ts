@@ -2,6 +2,7 @@
  * The orderly way out of a mesh: nothing new, what runs ends, what is under way with others ends with a reason, then this node
  * forgets the mesh and tells its members by a signed word. What a member does when it hears of one.
  */
+import type { Act } from '../domain/audit.ts';
 import { conflict, denied, toBrokerError } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -60,17 +61,17 @@ export class Leaving {
   }
 
   /** @throws as `BrokerApi.leaveMesh` does */
-  async leave({ force, confirmed, waitMs }: LeaveInput): Promise<LeaveResult> {
+  async leave({ force, confirmed, waitMs }: LeaveInput, act?: Act): Promise<LeaveResult> {
     const { store, clock, runner } = this.#parts;
     const membership = store.read.membership();
     const from = store.read.removedFrom();
-    if (from !== undefined) return this.#forget(from);
+    if (from !== undefined) return this.#forget(from, act);
     if (this.#underWay === undefined) {
       if (membership === undefined) throw conflict('this node is in no mesh');
       const losses = confirmed ? [] : await this.#losses(membership);
       if (losses.length > 0) return { left: false, running: runner.running, meshName: membership.meshName, told: [], untold: [], ended: 0, losses };
       this.#forced = new AbortController();
-      this.#underWay = this.#run(membership).finally(() => {
+      this.#underWay = this.#run(membership, act).finally(() => {
         this.#underWay = undefined;
       });
     }
@@ -89,7 +90,7 @@ export class Leaving {
   async answer(link: Link, { departure: record }: Extract<MemberQuery, { type: 'leave' }>): Promise<PeerAnswer> {
     const departure = this.#parts.seal.openDeparture(record, () => link.peer.publicKey);
     if (departure.nodeId !== link.peer.nodeId) throw denied('a node can leave for itself alone');
-    await this.#parts.roster.departed([{ departure, record }]);
+    await this.#parts.roster.departed([{ departure, record }], link.peer.nodeId);
     return { type: 'leave' };
   }
 
@@ -105,9 +106,9 @@ export class Leaving {
   }
 
   /** Nobody is there to be told, and nothing to be waited for: all of it ended when this node was removed. */
-  async #forget(from: RemovedFrom): Promise<LeaveResult> {
+  async #forget(from: RemovedFrom, act: Act | undefined): Promise<LeaveResult> {
     const { store, chronicler, renewKey, onLeft, log } = this.#parts;
-    await store.write.leaveMesh({ stamp: chronicler.stamp() });
+    await store.write.leaveMesh({ stamp: chronicler.stamp(), act });
     await renewKey();
     await onLeft(from);
     log.info({ mesh: from.meshName }, 'the mesh that removed this node is forgotten; it has a new key from its next start on');
@@ -128,7 +129,7 @@ export class Leaving {
     return losses;
   }
 
-  async #run(membership: Membership): Promise<LeaveResult> {
+  async #run(membership: Membership, act: Act | undefined): Promise<LeaveResult> {
     const { store, self, mesh, chronicler, clock, seal, runner, setLeaving, onLeft, log } = this.#parts;
     setLeaving(true);
     try {
@@ -147,7 +148,7 @@ export class Leaving {
       await this.#linkWith(others);
       const links = new Map(mesh().links().map((link) => [link.peer.nodeId, link]));
       // Forgotten first: a node that died in between would be called unreachable, and never believe itself a member that all others see gone.
-      await store.write.leaveMesh({ stamp: chronicler.stamp() });
+      await store.write.leaveMesh({ stamp: chronicler.stamp(), act });
       const told = await Promise.all(others.map(async ({ nodeId }) => (await this.#tell(links.get(nodeId), record)) === true));
       await onLeft(membership);
       log.info({ mesh: membership.meshName, told: told.filter(Boolean).length, of: others.length }, 'this node left its mesh');

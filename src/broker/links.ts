@@ -125,9 +125,9 @@ export class Links implements LinkHandler {
     return isOwed(this.#parts.store, nodeId);
   }
 
-  onClone({ nodeId, kept, refused }: CloneSighting): void {
+  onClone({ nodeId, name, kept, refused }: CloneSighting): void {
     const { store, chronicler } = this.#parts;
-    this.#track({ peerId: nodeId }, store.write.note({ stamp: chronicler.stamp(), what: 'peer.cloned', peerNodeId: nodeId, detail: { kept, refused } }));
+    this.#track({ peerId: nodeId }, store.write.note({ stamp: chronicler.stamp(), what: 'peer.cloned', peerNodeId: nodeId, detail: { kept, refused }, audit: { kind: 'session.refused', about: { nodeId, name, why: `a second machine with its key; the first is at ${kept}` }, who: { is: 'stranger' }, from: { via: 'network', address: refused } } }));
   }
 
   onRefusedAsClone(peer: PeerIdentity, why: string): void {

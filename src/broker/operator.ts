@@ -6,8 +6,8 @@ import { standingOf } from '../domain/observation.ts';
 import type { FoundFlight, ObservationAnswer, ObservationQuery } from '../domain/observation.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
-import type { Flight } from '../domain/records.ts';
 import type { Store } from '../domain/store-port.ts';
+import { factOfStates, reportOfStates } from '../domain/visibility.ts';
 import type { NodeStatus, TraceView } from './api.ts';
 import { AskMembers } from './ask-members.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -15,17 +15,19 @@ import { exportRecords } from './exporting.ts';
 import type { Flights } from './flights.ts';
 import type { Nodes } from './nodes.ts';
 import type { OperatorApi } from './operator-api.ts';
-import { mayInspect } from './policy.ts';
 import { meshReport, nodeReport } from './reporting.ts';
 import type { Self } from './self.ts';
+import type { PeerSight } from './sight.ts';
 import type { FactsAnswer, FactsQuery } from './tail-source.ts';
 import { tail } from './tailing.ts';
 import { trace } from './tracing.ts';
+import { whereabouts } from './whereabouts.ts';
 
 /** In one answer. */
 const mostFacts = 500;
 
 export interface OperatorParts {
+  readonly sight: PeerSight;
   readonly store: Store;
   readonly self: Self;
   readonly mesh: () => Mesh;
@@ -40,9 +42,16 @@ export interface OperatorParts {
 
 export class Operator implements OperatorApi {
   readonly #parts: OperatorParts & { readonly members: AskMembers };
+  readonly #sight: PeerSight;
 
   constructor(parts: OperatorParts) {
+    this.#sight = parts.sight;
     this.#parts = { ...parts, members: new AskMembers(parts) };
+  }
+
+  /** Which nodes a flight is between. @throws as `whereabouts` does */
+  whereabouts(argument: string): Promise<FoundFlight> {
+    return whereabouts(this.#parts, argument);
   }
 
   trace(argument: string): Promise<TraceView> {
@@ -62,34 +71,35 @@ export class Operator implements OperatorApi {
   }
 
   /**
-   * A peer's question. Nodes of this owner identity see all; of one flight also those that belong to whoever asked for it, or works on it.
+   * A peer's question. Nodes of this owner identity see all; of one flight also those that belong to whoever asked for it, or works on it;
+   * whoever else has `inspect` sees receipts and states.
    * @throws BrokerError `denied`
    */
   async answer({ peer }: Link, query: ObservationQuery): Promise<ObservationAnswer> {
-    const { store, self } = this.#parts;
-    const refusal = mayInspect(peer, self);
+    const { store } = this.#parts;
+    await this.#sight.settled(peer);
+    const seesNode = this.#sight.seesNode(peer);
     if (query.type === 'trace') {
       const flight = store.read.flight(flightOfInvocation(query.invocationId));
-      if (refusal !== undefined && (flight === undefined || !this.#isOfParty(peer, flight))) throw refusal;
-      return { type: 'trace', facts: await store.inspect.facts(query.invocationId), ...(flight === undefined ? {} : { standing: standingOf(flight) }) };
+      const sight = flight === undefined ? undefined : this.#sight.ofFlight(peer, flight);
+      if (sight === 'nothing' || (sight === undefined && !seesNode)) throw await this.#sight.refusal(peer);
+      const facts = await store.inspect.facts(query.invocationId);
+      return { type: 'trace', facts: sight === 'states' ? ofStates(facts) : facts, ...(flight === undefined ? {} : { standing: standingOf(flight) }) };
     }
     if (query.type === 'find') {
-      const found = store.read.flightsBySuffix(query.suffix).filter((flight) => refusal === undefined || this.#isOfParty(peer, flight));
+      const found = store.read.flightsBySuffix(query.suffix).filter((flight) => this.#sight.ofFlight(peer, flight) !== 'nothing');
       // Whoever may not inspect learns nothing of what is none of theirs, not even that it is not there.
-      if (refusal !== undefined && found.length === 0) throw refusal;
+      if (!seesNode && found.length === 0) throw await this.#sight.refusal(peer);
       return { type: 'find', found: found.map(placesOf) };
     }
-    if (refusal !== undefined) throw refusal;
-    if (query.type === 'report') return { type: 'report', report: await nodeReport(this.#parts, query.sinceMs) };
-    return await this.#facts(query);
-  }
-
-  /** That node, or one of the same owner identity, asked for it or works on it. */
-  #isOfParty({ nodeId, owner }: Link['peer'], { originNodeId, ownerNodeId, originOwner }: Flight): boolean {
-    if (nodeId === originNodeId || nodeId === ownerNodeId) return true;
-    const { store } = this.#parts;
-    const owners = [originOwner ?? store.read.member(originNodeId)?.owner, store.read.member(ownerNodeId)?.owner];
-    return owners.includes(owner);
+    if (!seesNode) throw await this.#sight.refusal(peer);
+    const seesAll = this.#sight.seesAll(peer);
+    if (query.type === 'report') {
+      const report = await nodeReport(this.#parts, query.sinceMs);
+      return { type: 'report', report: seesAll ? report : reportOfStates(report) };
+    }
+    const answer = await this.#facts(query);
+    return seesAll ? answer : { ...answer, facts: ofStates(answer.facts) };
   }
 
   async #facts({ after, sinceMs, limit, hlc: asked }: FactsQuery): Promise<FactsAnswer> {
@@ -104,6 +114,10 @@ export class Operator implements OperatorApi {
     const page = await store.inspect.factsIn({ ...range, upTo: newest }, Math.min(limit, mostFacts));
     return { type: 'facts', ...page, hlc, putBack: false };
   }
+}
+
+function ofStates(facts: readonly Fact[]): readonly Fact[] {
+  return facts.flatMap((each) => factOfStates(each) ?? []);
 }
 
 function placesOf({ invocationId, originNodeId, ownerNodeId }: { readonly invocationId: InvocationId } & Omit<FoundFlight, 'invocationId'>): FoundFlight {

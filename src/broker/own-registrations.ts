@@ -4,6 +4,7 @@ import type { Registration, RegistryHead } from '../domain/registration.ts';
 import { longestRecord, mostRecords, rootHash, shortOf, supersedes } from '../domain/registry-set.ts';
 import type { KnownHead } from '../domain/registry-set.ts';
 import type { Store, StoredRegistration } from '../domain/store-port.ts';
+import { toldWhy } from '../domain/told-why.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { RegistrySpread } from './registry-spread.ts';
 import type { RegistryState } from './registry-state.ts';
@@ -144,7 +145,7 @@ export class OwnRegistrations {
   #told(): Registration[] {
     const told = this.#parts.store.read.ownRegistrations().filter((each) => each.visibility === 'mesh');
     if (told.length > mostRecords) this.#warn('', `this node has ${told.length} agents, and other nodes are told of ${mostRecords}`);
-    return told.slice(0, mostRecords);
+    return told.slice(0, mostRecords).map((each) => (each.unavailableWhy === undefined ? each : { ...each, unavailableWhy: toldWhy(each.unavailableWhy) }));
   }
 
   #warn(what: string, message: string): void {

@@ -1,4 +1,5 @@
 /** Making, changing and removing the instances of one approved project, as its worktrees are now. */
+import type { Act } from '../domain/audit.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { agentIdOf } from '../domain/ids.ts';
@@ -82,11 +83,11 @@ export class ProjectInstances {
     return { added: [], removed: addresses };
   }
 
-  async forget(root: string): Promise<{ removed: readonly string[]; heldFailed: number }> {
+  async forget(root: string, act?: Act): Promise<{ removed: readonly string[]; heldFailed: number }> {
     const { store, chronicler, agents } = this.#parts;
     const why = 'its project was forgotten there';
     const harness = store.read.project(root)?.definition.harness;
-    const { removed } = await store.write.forgetProject({ stamp: chronicler.stamp(), root, why });
+    const { removed } = await store.write.forgetProject({ stamp: chronicler.stamp(), act, root, why });
     for (const { address, held } of removed) await agents.unlisted(address, harness, held, why);
     return { removed: removed.map(({ address }) => address), heldFailed: removed.reduce((sum, { held }) => sum + held.length, 0) };
   }

@@ -2,6 +2,7 @@
  * Projects of this machine. What a person approved is kept by the node: each git worktree of the project is an instance,
  * from soon after it came until it goes. Nothing that a repository says later is in force before another yes.
  */
+import type { Act } from '../domain/audit.ts';
 import type { Check } from '../domain/checks.ts';
 import { conflict, notFound, toBrokerError } from '../domain/errors.ts';
 import type { CancelTimer, Clock, Log, ProjectProbe, Startable } from '../domain/ports.ts';
@@ -16,7 +17,7 @@ import { Judgement } from './project-judgement.ts';
 import type { Judged, JudgementParts } from './project-judgement.ts';
 import { ProjectInstances } from './project-instances.ts';
 import type { InstanceChanges, InstancesParts } from './project-instances.ts';
-import type { ApproveResult, ProjectsApi, ScanResult } from './projects-api.ts';
+import type { ApproveInput, ApproveResult, ProjectsApi, ScanResult } from './projects-api.ts';
 
 /** Until it is seen again whether a busy instance may move. */
 const busyMs = 1_000;
@@ -80,8 +81,8 @@ export class Projects implements Startable, ProjectsApi {
   }
 
   readonly scanProjects: ProjectsApi['scanProjects'] = ({ directories, cwd, path }) => this.#next(() => this.#scan(directories, cwd, path));
-  readonly approveProjects: ProjectsApi['approveProjects'] = (input) => this.#next(() => this.#approve(input));
-  readonly forgetProject: ProjectsApi['forgetProject'] = (root) => this.#next(() => this.#forget(root));
+  readonly approveProjects = (input: ApproveInput, act?: Act): Promise<ApproveResult> => this.#next(() => this.#approve(input, act));
+  readonly forgetProject = (root: string, act?: Act): ReturnType<ProjectsApi['forgetProject']> => this.#next(() => this.#forget(root, act));
 
   /** What the person should know of an agent of this node. */
   noteOf(address: string): string | undefined {
@@ -129,7 +130,7 @@ export class Projects implements Startable, ProjectsApi {
     return { projects: projects.toSorted((a, b) => (a.root < b.root ? -1 : 1)), notes: found.notes };
   }
 
-  async #approve({ approvals, path, by }: Parameters<ProjectsApi['approveProjects']>[0]): Promise<ApproveResult> {
+  async #approve({ approvals, path, by }: ApproveInput, act?: Act): Promise<ApproveResult> {
     const { store, chronicler } = this.#parts;
     await this.#readConfig();
     const [added, removed]: [string[], string[]] = [[], []];
@@ -137,7 +138,7 @@ export class Projects implements Startable, ProjectsApi {
       const claims = new Map(store.read.projects().map(({ definition, root: other }) => [definition.name, other]));
       const judged = await this.#judgement.judge(root, this.#config, path, claims);
       const project = approvable(judged, fingerprint);
-      await store.write.saveProject({ stamp: chronicler.stamp(), project: { ...project, path, approvedBy: by } });
+      await store.write.saveProject({ stamp: chronicler.stamp(), act, project: { ...project, path, approvedBy: by } });
       const changes = await this.#look(root);
       added.push(...changes.added);
       removed.push(...changes.removed);
@@ -145,7 +146,7 @@ export class Projects implements Startable, ProjectsApi {
     return { added: added.filter((each) => !removed.includes(each)), removed: removed.filter((each) => !added.includes(each)) };
   }
 
-  async #forget(given: string): Promise<Awaited<ReturnType<ProjectsApi['forgetProject']>>> {
+  async #forget(given: string, act?: Act): Promise<Awaited<ReturnType<ProjectsApi['forgetProject']>>> {
     const { store, ports } = this.#parts;
     // One that is away is known by its root alone.
     const around = store.read.project(given) === undefined ? await ports.finder.around(given).catch(toBrokerError) : given;
@@ -156,7 +157,7 @@ export class Projects implements Startable, ProjectsApi {
     }
     ports.watch.drop(root);
     this.#standing.delete(root);
-    return { root, ...(await this.#instances.forget(root)) };
+    return { root, ...(await this.#instances.forget(root, act)) };
   }
 
   /** Brings its instances up to date with its worktrees. */

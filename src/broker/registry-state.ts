@@ -2,6 +2,7 @@
  * What this node knows of all nodes, in memory: their heads, their registrations, and the digest of it all. Read from the
  * store once a mesh, then changed after each commit, so that it never says what is not durable.
  */
+import type { Act } from '../domain/audit.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
 import type { Digest, RecordSeal } from '../domain/ports.ts';
@@ -19,7 +20,7 @@ export interface Revocations {
   revocation(nodeId: NodeId): SignedRecord | undefined;
   revoked(): Iterable<NodeId>;
   /** Verifies, stores, and does what follows. True when it was new. @throws BrokerError `unauthenticated`, `invalid` */
-  received(record: SignedRecord): Promise<boolean>;
+  received(record: SignedRecord, act?: Act): Promise<boolean>;
 }
 
 export interface RegistryStateParts {

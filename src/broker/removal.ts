@@ -2,6 +2,7 @@
  * A member is removed: signed by an issuer, written down by every node that hears of it, never forgotten. What a node does from the
  * moment it knows: no session, no gossip, no word of that node counts, and what is under way with it ends.
  */
+import type { Act } from '../domain/audit.ts';
 import { BrokerError, denied, invalid, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -17,6 +18,7 @@ import type { SignedRecord } from '../domain/registration.ts';
 import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { RemoveResult } from './api.ts';
+import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { endAllTo } from './parting.ts';
@@ -81,7 +83,7 @@ export class Removal {
   }
 
   /** @throws as `BrokerApi.removeMember` does */
-  async remove(text: string, by: string): Promise<RemoveResult> {
+  async remove(text: string, by: string, act?: Act): Promise<RemoveResult> {
     const { store, self, find, mesh } = this.#parts;
     this.#refuseOutside();
     const nodeId = find(text);
@@ -89,7 +91,7 @@ export class Removal {
     const known = store.read.revocation(nodeId);
     if (known !== undefined) return this.#result(nodeId, { already: true, told: [], untold: [] });
     const record = this.#sign(nodeId, `${self.owner()} on ${self.name()}`) ?? (await this.#ask(nodeId, by));
-    await this.#tellOn(record);
+    await this.#tellOn(record, { act });
     const others = store.read.members().filter((each) => each.nodeId !== self.nodeId && belongs(each));
     const links = new Map(mesh().links().map((link) => [link.peer.nodeId, link]));
     const told = await Promise.all(others.map((each) => this.#tell(links.get(each.nodeId), record)));
@@ -100,7 +102,7 @@ export class Removal {
   /** Another node's question. @throws `denied` unless it is of this issuer's own person */
   async answer(link: Link, query: Extract<MemberQuery, { type: 'remove' | 'revoked' }>): Promise<PeerAnswer> {
     if (query.type === 'revoked') {
-      await this.#tellOn(query.revocation, link);
+      await this.#tellOn(query.revocation, { from: link });
       return { type: 'revoked' };
     }
     const { store, self, log } = this.#parts;
@@ -114,7 +116,7 @@ export class Removal {
     const record = this.#sign(nodeId, `${peer.owner} on ${peer.name}`);
     if (record === undefined) throw denied(`${self.name()} can’t remove members: it is no issuer`);
     log.info({ ...peerFields(peer), by }, `${nodeId} is removed by the wish of another node`);
-    await this.#tellOn(record, link);
+    await this.#tellOn(record, { from: link, act: actOfPeer(link, by) });
     return { type: 'remove', revocation: store.read.revocation(nodeId)?.record ?? record };
   }
 
@@ -122,23 +124,23 @@ export class Removal {
    * Takes what replicates; passing it on is the caller's. Resolves with whether it was news, when it is written down and the node is cut off.
    * @throws BrokerError `unauthenticated` or `invalid` for what nobody who may signed: nothing is changed then
    */
-  received(record: SignedRecord): Promise<boolean> {
-    const taken = this.#last.then(() => this.#take(record));
+  received(record: SignedRecord, act?: Act): Promise<boolean> {
+    const taken = this.#last.then(() => this.#take(record, act));
     this.#last = Promise.allSettled([taken]);
     return taken;
   }
 
-  async #tellOn(record: SignedRecord, from?: Link): Promise<void> {
-    if (await this.received(record)) this.#parts.spread(record, from?.peer.nodeId);
+  async #tellOn(record: SignedRecord, { from, act }: { readonly from?: Link; readonly act?: Act | undefined }): Promise<void> {
+    if (await this.received(record, act ?? (from === undefined ? undefined : actOfPeer(from)))) this.#parts.spread(record, from?.peer.nodeId);
   }
 
-  async #take(record: SignedRecord): Promise<boolean> {
+  async #take(record: SignedRecord, act: Act | undefined): Promise<boolean> {
     const { store, self, seal, chronicler, onMembers, log } = this.#parts;
     // Most come again and again.
     if (store.read.revocations().some((each) => isSame(each.record, record))) return false;
     const revocation = seal.open(record);
     const fallenWith = this.#certifiedBy(revocation.fallen).filter((nodeId) => nodeId !== revocation.nodeId && revocation.fallen?.kept.includes(nodeId) === false);
-    const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), revocations: [{ revocation, record, with: fallenWith }] });
+    const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), act, revocations: [{ revocation, record, with: fallenWith }] });
     if (fresh.length === 0) return false;
     this.#load();
     const removedFrom = store.read.removedFrom();
@@ -296,7 +298,7 @@ export function revocationsOf(read: Store['read'], removal: () => Removal): Revo
   return {
     revocation: (nodeId) => read.revocation(nodeId)?.record,
     revoked: () => read.revocations().map(({ revocation }) => revocation.nodeId),
-    received: (record) => removal().received(record),
+    received: (record, act) => removal().received(record, act),
   };
 }
 

@@ -3,6 +3,7 @@
  * the addresses that follow from it, before anybody is told; members believe the certificate and nobody's word.
  */
 import { parseName } from '../domain/address.ts';
+import type { Act } from '../domain/audit.ts';
 import { BrokerError, conflict, denied, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
@@ -14,6 +15,7 @@ import { isInForce } from '../domain/renewal.ts';
 import type { Member, Readdressed, Store } from '../domain/store-port.ts';
 import { isLaterCertificate, isSameCertificate } from '../domain/trust.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Self } from './self.ts';
 
@@ -59,7 +61,7 @@ export class Renaming {
   }
 
   /** @throws as `BrokerApi.renameNode` does */
-  async rename(text: string): Promise<{ name: string; was: string }> {
+  async rename(text: string, act?: Act): Promise<{ name: string; was: string }> {
     const { store, self } = this.#parts;
     const name = parseName(text);
     const membership = store.read.membership();
@@ -69,7 +71,7 @@ export class Renaming {
     if (store.read.members().some((each) => each.name === name && each.nodeId !== self.nodeId && belongs(each))) throw taken(name);
     const { publicKey, notBeforeMs } = this.#parts.verify(membership.chain);
     const chain = (await this.#parts.certify({ publicKey, name, owner: membership.owner, laterThanMs: notBeforeMs })) ?? (await this.#ask(name));
-    await this.#take(chain, name);
+    await this.#take(chain, name, act);
     return { name, was };
   }
 
@@ -110,7 +112,7 @@ export class Renaming {
     const { notBeforeMs } = verify(chain);
     const member: Member = { nodeId: peer.nodeId, name, owner, chain, notBeforeMs, addresses: known?.addresses ?? [] };
     // The name is looked at again in the commit: of two that ask at once, one gets it.
-    await store.write.renameMember({ stamp: chronicler.stamp(), member });
+    await store.write.renameMember({ stamp: chronicler.stamp(), act: actOfPeer(link), member });
     log.info({ ...peerFields(peer), was: known?.name ?? peer.name, name }, 'a member got another name');
     announce([member]);
     return { type: 'rename', chain };
@@ -142,13 +144,13 @@ export class Renaming {
     );
   }
 
-  #take(chain: CertificateChain, name: string): Promise<void> {
-    const taken = this.#last.then(() => this.#store(chain, name));
+  #take(chain: CertificateChain, name: string, act?: Act): Promise<void> {
+    const taken = this.#last.then(() => this.#store(chain, name, act));
     this.#last = Promise.allSettled([taken]);
     return taken;
   }
 
-  async #store(chain: CertificateChain, name: string): Promise<void> {
+  async #store(chain: CertificateChain, name: string, act: Act | undefined): Promise<void> {
     const { store, self, chronicler, verify, onRenamed, onRenewed } = this.#parts;
     const identity = verify(chain);
     if (identity.nodeId !== self.nodeId || identity.name !== name || identity.owner !== self.owner()) {
@@ -157,9 +159,9 @@ export class Renaming {
     const own = store.read.membership()?.chain.leaf;
     if (own !== undefined && isSameCertificate(own, chain.leaf)) return;
     if (name === self.name()) {
-      await store.write.replaceOwnChain({ stamp: chronicler.stamp(), name, chain });
+      await store.write.replaceOwnChain({ stamp: chronicler.stamp(), act, name, chain, untilMs: identity.notAfterMs });
       await onRenewed();
-    } else await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), name, chain }));
+    } else await onRenamed(name, await store.write.renameNode({ stamp: chronicler.stamp(), act, name, chain }));
   }
 }
 

@@ -1,4 +1,5 @@
 /** The issuer's side of renewing: who asks is proven; what it gets is what the mesh knows of it, for another while. */
+import type { Act, Whence } from '../domain/audit.ts';
 import { conflict, denied, unavailable } from '../domain/errors.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { peerFields } from '../domain/log-fields.ts';
@@ -9,6 +10,7 @@ import type { Clock, Log } from '../domain/ports.ts';
 import { judgeRenewal, mostSkewMs } from '../domain/renewal.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
+import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { CertificateWish } from './renaming.ts';
 import { removedKey } from './removal.ts';
@@ -41,7 +43,7 @@ export class Renewals {
 
   /** To a member, over its session. @throws as `renew` */
   async answer(link: Link, { nowMs }: Extract<MemberQuery, { type: 'renew' }>): Promise<PeerAnswer> {
-    return { type: 'renew', chain: await this.#inTurn(link.peer, nowMs) };
+    return { type: 'renew', chain: await this.#inTurn(link.peer, nowMs, actOfPeer(link)) };
   }
 
   /**
@@ -50,17 +52,19 @@ export class Renewals {
    * one that was removed, or for what is no certificate of this mesh; `conflict` when it needs none; `unavailable` for
    * clocks that differ
    */
-  async renew(chain: CertificateChain, askerNowMs: number): Promise<CertificateChain> {
-    return this.#inTurn(this.#parts.recognise(chain), askerNowMs);
+  async renew(chain: CertificateChain, askerNowMs: number, from?: Whence): Promise<CertificateChain> {
+    const shown = this.#parts.recognise(chain);
+    const { nodeId, name, owner } = shown;
+    return this.#inTurn(shown, askerNowMs, from === undefined ? undefined : { who: { is: 'member', nodeId, name, owner }, from });
   }
 
-  #inTurn(shown: PeerIdentity, askerNowMs: number): Promise<CertificateChain> {
-    const made = this.#last.then(() => this.#renew(shown, askerNowMs));
+  #inTurn(shown: PeerIdentity, askerNowMs: number, act: Act | undefined): Promise<CertificateChain> {
+    const made = this.#last.then(() => this.#renew(shown, askerNowMs, act));
     this.#last = Promise.allSettled([made]);
     return made;
   }
 
-  async #renew(shown: PeerIdentity, askerNowMs: number): Promise<CertificateChain> {
+  async #renew(shown: PeerIdentity, askerNowMs: number, act: Act | undefined): Promise<CertificateChain> {
     const { store, self, clock } = this.#parts;
     const nowMs = clock.now();
     const revoked = store.read.revocation(shown.nodeId)?.revocation;
@@ -80,7 +84,7 @@ export class Renewals {
         if (newest !== shown && known !== undefined) return known.chain;
         throw conflict(`the certificate of ${newest.name} holds until ${new Date(newest.notAfterMs).toISOString()}, and needs no renewal yet`);
       case 'sign':
-        return this.#sign(newest, known);
+        return this.#sign(newest, known, act);
     }
   }
 
@@ -90,7 +94,7 @@ export class Renewals {
     return newest.nodeId === shown.nodeId ? newest : shown;
   }
 
-  async #sign(newest: PeerIdentity, known: Member | undefined): Promise<CertificateChain> {
+  async #sign(newest: PeerIdentity, known: Member | undefined, act: Act | undefined): Promise<CertificateChain> {
     const { store, self, chronicler, verify, certify, announce, log } = this.#parts;
     const { nodeId, publicKey, name, owner, notBeforeMs } = newest;
     const chain = await certify({ publicKey, name, owner, laterThanMs: notBeforeMs, namedSinceMs: namedSince(newest) });
@@ -99,7 +103,7 @@ export class Renewals {
     if (made.notAfterMs <= newest.notAfterMs) throw unavailable(`${self.name()} could not make one that ends later: its own certificate as an issuer ends`);
     const since = made.namedSinceMs === undefined ? {} : { namedSinceMs: made.namedSinceMs };
     const member: Member = { nodeId, name, owner, chain, notBeforeMs: made.notBeforeMs, ...since, addresses: known?.addresses ?? [] };
-    await store.write.renewMember({ stamp: chronicler.stamp(), member });
+    await store.write.renewMember({ stamp: chronicler.stamp(), act, member, untilMs: made.notAfterMs });
     log.info({ ...peerFields(newest), to: new Date(made.notAfterMs).toISOString() }, 'the certificate of a member was renewed');
     announce([member]);
     return chain;

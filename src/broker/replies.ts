@@ -5,6 +5,7 @@
 import { fromInfo, internal, toBrokerError } from '../domain/errors.ts';
 import { flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
 import type { GivenReply, ReplyOutcome } from '../domain/messages.ts';
+import type { Act } from '../domain/audit.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Flight } from '../domain/records.ts';
@@ -12,9 +13,11 @@ import { checkReply, flawOfReply } from '../domain/request.ts';
 import type { Answer, Reply } from '../domain/request.ts';
 import type { Store, StoredReply } from '../domain/store-port.ts';
 import type { ReplyInput } from './api.ts';
+import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { readFlight } from './follow.ts';
+import type { Policy } from './policy.ts';
 import type { Self } from './self.ts';
 import { until } from './until.ts';
 
@@ -22,6 +25,7 @@ import { until } from './until.ts';
 const batch = 500;
 
 export interface RepliesParts {
+  readonly policy: Policy;
   readonly store: Store;
   readonly self: Self;
   readonly mesh: () => Mesh;
@@ -48,12 +52,12 @@ export class Replies {
   }
 
   /** @throws `conflict` when the request is not open, known here or by the owner's word within `waitMs` */
-  async give({ id, request: named, reply, by, waitMs }: ReplyInput): Promise<ReplyResult> {
+  async give({ id, request: named, reply, by, waitMs }: ReplyInput, act?: Act): Promise<ReplyResult> {
     checkReply(reply);
     const { store, chronicler, feed } = this.#parts;
     const found = this.#parts.find(id);
     const request = requestOf(found, named, reply);
-    const given = await store.write.giveReply({ stamp: chronicler.stamp(), flightId: found.id, request, reply, by });
+    const given = await store.write.giveReply({ stamp: chronicler.stamp(), act, flightId: found.id, request, reply, by });
     feed.changed(found.id);
     if (given.isTaken) this.#parts.onTaken(given.flight, request, { ...reply, by });
     if (given.isSettled) return { flight: given.flight, request, confirmed: true };
@@ -82,7 +86,12 @@ export class Replies {
     const stamp = this.#parts.chronicler.stampAfter(hlc);
     const said = `${by} on ${link.peer.name}`;
     try {
-      const { flight, isTaken } = await this.#parts.store.write.receiveReply({ stamp, invocationId, originNodeId: link.peer.nodeId, request, reply, by: said });
+      await this.#parts.policy.settled(link.peer);
+      // Who may not have it done any more has nothing to say in it but its end.
+      const asked = this.#parts.store.read.flight(flightOfInvocation(invocationId));
+      const refusal = asked?.originNodeId === link.peer.nodeId ? this.#parts.policy.refusalOf(link.peer, asked.target) : undefined;
+      if (refusal !== undefined) throw refusal;
+      const { flight, isTaken } = await this.#parts.store.write.receiveReply({ stamp, act: actOfPeer(link, by), invocationId, originNodeId: link.peer.nodeId, request, reply, by: said });
       if (isTaken) this.#parts.onTaken(flight, request, { ...reply, by: said });
       link.send({ type: 'reply_outcome', invocationId, request, hlc: stamp.hlc });
     } catch (error) {

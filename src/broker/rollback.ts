@@ -12,6 +12,7 @@ import type { Flight } from '../domain/records.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { Store } from '../domain/store-port.ts';
+import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
@@ -102,7 +103,7 @@ export class Rollback implements Startable {
       log.warn({ ...peerFields(link.peer), evidence }, 'a peer of another owner says that this store was put back to an older state; only its own work is touched');
       return;
     }
-    const found = await store.write.rolledBack({ stamp: chronicler.stamp(), evidence, peerNodeId: link.peer.nodeId });
+    const found = await store.write.rolledBack({ stamp: chronicler.stamp(), act: actOfPeer(link), evidence, peerNodeId: link.peer.nodeId });
     if (!found.fresh) return;
     log.error({ evidence, ended: found.ended.length, held: found.quarantined }, rolledBackWords);
     for (const flightId of found.ended) this.#told(flightId);

@@ -1,5 +1,6 @@
 /** Who belongs, as every node comes to know it: certificates that prove themselves, passed on over every link. */
 import { flawOfRule } from '../domain/admit-rule.ts';
+import type { Act } from '../domain/audit.ts';
 import type { Departure } from '../domain/departure.ts';
 import { publicKeyOfNodeId } from '../domain/ids.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
@@ -13,6 +14,7 @@ import type { Member, Store } from '../domain/store-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
+import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { RegistrySpread } from './registry-spread.ts';
 import type { RegistryState, Revocations } from './registry-state.ts';
@@ -76,7 +78,7 @@ export class Roster {
   linkUp(link: Link): void {
     const membership = this.#parts.store.read.membership();
     if (membership === undefined) return;
-    link.send({ type: 'roster', members: [{ chain: membership.chain, addresses: this.#parts.ownAddresses() }], ...this.#admission() });
+    link.send({ type: 'roster', members: [{ chain: membership.chain, addresses: this.#parts.ownAddresses() }], ...this.#admission(link) });
   }
 
   /** This node has a new certificate, or gave members theirs. */
@@ -93,7 +95,7 @@ export class Roster {
   async departed(departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[], from?: NodeId): Promise<number> {
     const { store, chronicler, log, spread, onMembers, onLeft } = this.#parts;
     if (departures.length === 0) return 0;
-    const gone = new Set(await store.write.saveDepartures({ stamp: chronicler.stamp(), departures }));
+    const gone = new Set(await store.write.saveDepartures({ stamp: chronicler.stamp(), act: this.#actOf(from), departures }));
     onMembers(departures.map(({ departure }) => store.read.member(departure.nodeId)).filter((each) => each !== undefined));
     for (const { departure, record } of departures) {
       const { nodeId } = departure;
@@ -146,7 +148,7 @@ export class Roster {
     for (const { revocation } of entries) {
       if (revocation === undefined || revocations === undefined) continue;
       try {
-        if (!(await revocations.received(revocation))) continue;
+        if (!(await revocations.received(revocation, this.#actOf(from)))) continue;
         fresh += 1;
         spread.tell({ type: 'registry_entry', entry: { revocation } }, from);
       } catch (error) {
@@ -158,8 +160,7 @@ export class Roster {
 
   /** Other issuers are to know the rules of admission too. */
   rulesChanged(): void {
-    const admission = this.#admission();
-    if (admission !== undefined) for (const link of this.#parts.mesh().links()) link.send({ type: 'roster', members: [], ...admission });
+    for (const link of this.#parts.mesh().links()) this.#tellRules(link);
   }
 
   received(link: Link, message: RosterMessage): Promise<void> {
@@ -169,6 +170,12 @@ export class Roster {
     });
   }
 
+  /** Of who brought it; what it brought proves itself. */
+  #actOf(from: NodeId | undefined): Act | undefined {
+    const link = from === undefined ? undefined : this.#parts.mesh().link(from);
+    return link === undefined ? undefined : actOfPeer(link);
+  }
+
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const taken = this.#last.then(work);
     // Whoever hands it over hears of its failure; the next one goes on.
@@ -176,11 +183,21 @@ export class Roster {
     return taken;
   }
 
-  /** Undefined on a node that lets nobody in. */
-  #admission(): Pick<RosterMessage, 'admission'> | undefined {
-    const proof = this.#parts.issuerProof();
-    const rules = this.#parts.store.read.admitRules();
-    return proof === undefined ? undefined : { admission: { rules, proof } };
+  #tellRules(link: Link): void {
+    const admission = this.#admission(link);
+    if (admission !== undefined) link.send({ type: 'roster', members: [], ...admission });
+  }
+
+  /**
+   * Undefined on a node that lets nobody in. All may know that this one does; whom it lets in is for those who let in too, and for its own
+   * person: rules have people's names in them.
+   */
+  #admission({ peer }: Link): Pick<RosterMessage, 'admission'> | undefined {
+    const { store, self, issuerProof } = this.#parts;
+    const proof = issuerProof();
+    if (proof === undefined) return undefined;
+    const mayKnow = peer.owner === self.owner() || store.read.member(peer.nodeId)?.issuerDer !== undefined;
+    return { admission: { rules: mayKnow ? store.read.admitRules() : [], proof } };
   }
 
   /** Whoever can let nodes in by itself may as well say whom others let in. */
@@ -190,9 +207,13 @@ export class Roster {
       log.warn(peerFields(link.peer), 'a node that is no issuer sent rules of admission: not believed');
       return;
     }
-    if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
+    if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) {
+      await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
+      // It is one of those who may know them, from now on.
+      this.#tellRules(link);
+    }
     if (rules.length === 0) return;
-    const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
+    const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), act: actOfPeer(link), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
     if (added.length > 0) log.info({ ...peerFields(link.peer), rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');
   }
 
@@ -245,7 +266,7 @@ export class Roster {
 
   async #learn(learned: readonly Member[], from: NodeId, meshId: MeshId | undefined): Promise<number> {
     const { store, chronicler, spread, onMembers } = this.#parts;
-    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), members: learned, ...(meshId === undefined ? {} : { meshId }) }));
+    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), act: this.#actOf(from), members: learned, ...(meshId === undefined ? {} : { meshId }) }));
     const news = learned.filter((each) => fresh.has(each.nodeId));
     const stored = news.map((each) => store.read.member(each.nodeId)).filter((each) => each !== undefined);
     if (stored.length > 0) onMembers(stored);

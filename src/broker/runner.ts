@@ -35,6 +35,8 @@ export interface RunnerParts extends Omit<ExecutionParts, 'endings' | 'told' | '
   readonly mayStart: (flight: Flight) => boolean;
   /** Why its caller may not have this done, as it is now. */
   readonly refusalOf: (flight: Flight) => BrokerError | undefined;
+  /** That can't be said yet: it is left out, others go first, and `wakeAll` looks at it again. */
+  readonly isUnknown?: (flight: Flight) => boolean;
   readonly isolation: Isolation;
   /** How much runs and waits of that agent may be another than before. */
   readonly onLoad?: (address: string) => void;
@@ -50,6 +52,8 @@ export class Runner {
   readonly #starved = new Set<string>();
   /** Agents that nothing waits for, unless they were woken since: a place that comes free need not be offered. */
   readonly #idle = new Set<string>();
+  /** Whose callers' rights are not known yet, by agent. */
+  readonly #putOff = new Map<string, Set<FlightId>>();
   #accepting = true;
   /** Aborted when the node stops at once: nothing is waited for any more. */
   #forced = new AbortController().signal;
@@ -124,10 +128,15 @@ export class Runner {
     const served = harnesses.get(endpoint?.harness ?? '')?.concurrency?.(address);
     for (let flying = this.#active.of(address); this.#accepting && flying.length < mostOf(endpoint, served); flying = this.#active.of(address)) {
       const busy = flying.flatMap(({ sessionId }) => sessionId ?? []);
-      const next = store.read.queued(address, flying.length + 1, busy).find((each) => !this.#active.has(each));
+      const putOff = this.#putOff.get(address);
+      const next = store.read.queued(address, flying.length + 1 + (putOff?.size ?? 0), busy).find((each) => !this.#active.has(each) && putOff?.has(each) !== true);
       if (next === undefined && store.read.queuedCount(address) === 0) this.#idle.add(address);
       const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
       if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
+      if (this.#parts.isUnknown?.(flight) === true) {
+        this.#putOff.set(address, (putOff ?? new Set<FlightId>()).add(flight.id));
+        continue;
+      }
       const how = { isAdopted: false, isServed: served !== undefined, taskBytes: store.read.taskBytes(flight.invocationId) };
       if (!this.#active.takes(how)) {
         this.#starved.add(address);
@@ -146,6 +155,7 @@ export class Runner {
 
   /** At start, and now and then. What is queued for an agent that is gone ends, too: a node may have died before it came to that. */
   wakeAll(): void {
+    this.#putOff.clear();
     for (const address of this.#parts.store.read.queuedTargets()) this.wake(address);
   }
 

@@ -1,5 +1,6 @@
 /** Whom agents of this node are shared with, and what becomes of queued work when that is taken back. */
 import { parseAddress, shellAddress } from '../domain/address.ts';
+import type { Act } from '../domain/audit.ts';
 import type { Candidate } from '../domain/candidate.ts';
 import { BrokerError, conflict, notFound } from '../domain/errors.ts';
 import type { FlightId } from '../domain/ids.ts';
@@ -17,6 +18,8 @@ import type { Self } from './self.ts';
 
 /** Looked at, and ended, at a time. */
 const batch = 500;
+
+type Settled = Pick<UnshareResult, 'ended' | 'running'>;
 
 export interface SharingParts {
   readonly store: Store;
@@ -41,7 +44,18 @@ export class Sharing {
 
   /** What a crash kept from ending: queued work of callers whose right was taken back. Before anything is woken. */
   async start(): Promise<void> {
-    for (const address of this.#parts.store.read.queuedTargets()) await this.#settle(address);
+    await this.settleAll();
+  }
+
+  /** Rules are others than before: ends what is queued and may not be done any more. What runs goes on. */
+  async settleAll(): Promise<Settled> {
+    const all = { ended: 0, running: 0 };
+    for (const address of this.#parts.store.read.queuedTargets()) {
+      const { ended, running } = await this.#settle(address);
+      all.ended += ended;
+      all.running += running;
+    }
+    return all;
   }
 
   /** Of an agent here. */
@@ -50,23 +64,23 @@ export class Sharing {
     return store.read.shares(address).map((share): ShareView => (share.with === 'node' ? { ...share, name: nodes.nameOf(share.nodeId) } : share));
   }
 
-  async share({ address: text, parties, by }: ShareInput): Promise<ShareResult> {
+  async share({ address: text, parties, by }: ShareInput, act?: Act): Promise<ShareResult> {
     const { store, chronicler } = this.#parts;
     const address = this.#own(text, 'share');
     const registered = store.read.ownRegistrations().find((each) => each.address === address);
     if (registered?.visibility === 'node') throw conflict(`${address} is seen on this node only: nobody else could invoke it`, 'add it with --visibility mesh to share it');
     const known = this.#known();
     const shares: readonly Share[] = parties.length === 0 ? [{ with: 'all' }] : parties.map((each) => partyOf(each, known));
-    const added = await store.write.shareAgent({ stamp: chronicler.stamp(), address, shares, by });
+    const added = await store.write.shareAgent({ stamp: chronicler.stamp(), act, address, shares, by });
     return { address, shares: this.of(address), changed: added.length > 0 };
   }
 
   /** Resolves when what was queued and may not be done any more has ended. What runs goes on. */
-  async unshare({ address: text, parties, by }: ShareInput): Promise<UnshareResult> {
+  async unshare({ address: text, parties, by }: ShareInput, act?: Act): Promise<UnshareResult> {
     const { store, chronicler, isLive } = this.#parts;
     const address = this.#own(text, 'unshare');
     const shares = parties.map((each) => this.#shared(address, each));
-    const gone = await store.write.unshareAgent({ stamp: chronicler.stamp(), address, by, ...(shares.length === 0 ? {} : { shares }) });
+    const gone = await store.write.unshareAgent({ stamp: chronicler.stamp(), act, address, by, ...(shares.length === 0 ? {} : { shares }) });
     const settled = isLive() && gone.length > 0 ? await this.#settle(address) : { ended: 0, running: 0 };
     return { address, shares: this.of(address), changed: gone.length > 0, ...settled };
   }
@@ -95,7 +109,7 @@ export class Sharing {
     throw notFound(`${address} is not shared with ${text}: ${what}`, views.length === 0 ? undefined : `to take everything back: beckon agent unshare ${shellAddress(parseAddress(address))}`);
   }
 
-  async #settle(address: string): Promise<Pick<UnshareResult, 'ended' | 'running'>> {
+  async #settle(address: string): Promise<Settled> {
     const { store, policy, runner, log } = this.#parts;
     let ended = 0;
     let after: FlightId | undefined;
@@ -103,8 +117,10 @@ export class Sharing {
       const queued = store.read.queuedOfOthers(address, after, batch);
       const endings = queued.map(async (flight) => {
         // Held back, it may have run: its origin is asked first.
-        const refusal = flight.quarantinedAtMs === undefined ? policy.refusalOfQueued(flight) : undefined;
-        return refusal !== undefined && (await runner.refuse(flight.id, refusal));
+        const refusal = flight.quarantinedAtMs === undefined ? policy.judgeQueued(flight) : undefined;
+        if (!(refusal instanceof BrokerError) || !(await runner.refuse(flight.id, refusal))) return false;
+        policy.refused(flight);
+        return true;
       });
       for (const settled of await Promise.allSettled(endings)) {
         if (settled.status === 'fulfilled') ended += settled.value ? 1 : 0;
@@ -113,7 +129,7 @@ export class Sharing {
       after = queued.at(-1)?.id;
       if (queued.length < batch) break;
     }
-    return { ended, running: runner.runningFor(address).filter((flight) => policy.refusalOfQueued(flight) !== undefined).length };
+    return { ended, running: runner.runningFor(address).filter((flight) => policy.judgeQueued(flight) instanceof BrokerError).length };
   }
 }
 

@@ -4,6 +4,7 @@ import type { Context } from './context.ts';
 import { defineAgentList } from './agent-list.ts';
 import { defineAgents } from './agents.ts';
 import { defineCompletion } from './completion/command.ts';
+import { defineAudit } from './audit.ts';
 import { defineBackup } from './backup.ts';
 import { defineDeliveries } from './deliveries.ts';
 import { defineDoctor } from './doctor.ts';
@@ -20,6 +21,7 @@ import { defineScan } from './scan.ts';
 import { defineUninstall } from './uninstall.ts';
 import { definePeers } from './peers.ts';
 import { definePing } from './ping.ts';
+import { definePolicy } from './policy.ts';
 import { defineReport } from './report.ts';
 import { defineSetup } from './setup.ts';
 import { defineSupervision } from './supervision.ts';
@@ -47,7 +49,7 @@ export function buildProgram(context: Context, done: (exitCode: number) => void)
       done(await action(context, args, command.optsWithGlobals()));
     });
   };
-  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineBackup, defineDoctor, defineLogs, defineConfig, defineSetup, defineSupervision, defineUninstall, defineCompletion]) define(program, on);
+  for (const define of [defineNode, defineMesh, definePeers, definePing, defineAgents, defineAgentList, defineScan, defineInvoke, defineFlights, defineTrace, defineDeliveries, defineTail, defineReport, defineTop, defineExport, defineAudit, defineBackup, defineDoctor, defineLogs, defineConfig, definePolicy, defineSetup, defineSupervision, defineUninstall, defineCompletion]) define(program, on);
   for (const command of everyCommand(program)) configure(command, context);
   return program;
 }

@@ -2,6 +2,7 @@
 import type { ReadStream } from 'node:tty';
 import { BrokerError, invalid } from '../domain/errors.ts';
 import type { Context } from './context.ts';
+import { readRaw } from './raw-terminal.ts';
 import { readText } from './stdin.ts';
 
 const longest = 4096;
@@ -29,32 +30,15 @@ async function ask({ host }: Context, question: string): Promise<string> {
 
 /** One line from a terminal, with nothing of it shown. Undefined for Ctrl-C, Ctrl-D, or when the terminal is gone. */
 export function readSecretLine(terminal: ReadStream, signal: AbortSignal): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    let typed: readonly string[] = [];
-    const done = (line: string | undefined): void => {
-      terminal.off('data', onData);
-      terminal.off('end', onEnd);
-      terminal.off('error', onEnd);
-      signal.removeEventListener('abort', onEnd);
-      terminal.setRawMode(false);
-      terminal.pause();
-      resolve(line);
-    };
-    const onData = (chunk: Buffer | string): void => {
-      for (const character of String(chunk)) {
-        if (character === '\r' || character === '\n') return done(typed.join(''));
-        if (character === '\x03' || character === '\x04') return done(undefined);
-        if (character === '\x7f' || character === '\b') typed = typed.slice(0, -1);
-        else if (character === '\x15') typed = [];
-        else if (character >= ' ') typed = [...typed, character];
-      }
-    };
-    const onEnd = (): void => done(undefined);
-    terminal.setRawMode(true);
-    terminal.on('data', onData);
-    terminal.on('end', onEnd);
-    terminal.on('error', onEnd);
-    signal.addEventListener('abort', onEnd);
-    terminal.resume();
+  let line: readonly string[] = [];
+  return readRaw(terminal, signal, (typed) => {
+    for (const character of typed) {
+      if (character === '\r' || character === '\n') return { text: line.join('') };
+      if (character === '\x03' || character === '\x04') return { text: undefined };
+      if (character === '\x7f' || character === '\b') line = line.slice(0, -1);
+      else if (character === '\x15') line = [];
+      else if (character >= ' ') line = [...line, character];
+    }
+    return undefined;
   });
 }

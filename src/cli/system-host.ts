@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises';
 import { ReadStream } from 'node:tty';
 import { BrokerError, internal } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
+import { readRaw } from './raw-terminal.ts';
 import { readSecretLine } from './secret.ts';
 import { systemGit } from './system-git.ts';
 import { streamLines, terminalLines } from './stderr-lines.ts';
@@ -117,25 +118,7 @@ function openTerminal(): number | undefined {
 }
 
 function readKey(terminal: ReadStream, signal: AbortSignal): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const done = (key: string | undefined): void => {
-      terminal.off('data', onData);
-      terminal.off('end', onEnd);
-      terminal.off('error', onEnd);
-      signal.removeEventListener('abort', onEnd);
-      terminal.setRawMode(false);
-      terminal.pause();
-      resolve(key);
-    };
-    const onData = (chunk: Buffer | string): void => done(String(chunk).charAt(0));
-    const onEnd = (): void => done(undefined);
-    terminal.setRawMode(true);
-    terminal.on('data', onData);
-    terminal.on('end', onEnd);
-    terminal.on('error', onEnd);
-    signal.addEventListener('abort', onEnd);
-    terminal.resume();
-  });
+  return readRaw(terminal, signal, (typed) => ({ text: typed.charAt(0) }));
 }
 
 async function spawnNode({ process: own, home, stderrPath }: HostParts, args: readonly string[], stdin: string): Promise<DetachedNode> {

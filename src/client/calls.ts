@@ -11,6 +11,7 @@ import type { BeginCall, CallsRequest, CallsResponse, CallSteps } from '../gen/b
 import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { fromCall, isServiceError } from '../rpc/status.ts';
 import { leastAnnounced } from '../rpc/task-bytes.ts';
+import { TurnWriter } from '../rpc/turn-writer.ts';
 import { decodeUpdate } from './answers.ts';
 import { notTaken } from './backing-off.ts';
 import { asOurs } from './grpc-client.ts';
@@ -75,13 +76,13 @@ export class Calls {
 class SharedStream {
   readonly #calls = new Map<number, OneCall>();
   readonly #stream: CallsStream | undefined;
+  readonly #writer: TurnWriter<CallsRequest> | undefined;
   readonly #clock: CallsParts['clock'];
   readonly #onUnknown: () => void;
   #count = 0;
   #begin: BeginCall[] = [];
   #read: number[] = [];
   #leave: number[] = [];
-  #isFlushing = false;
   #isLingering = false;
   /** When the timer that ends it began, no call was there; and none has come since. */
   #isIdle = false;
@@ -93,6 +94,7 @@ class SharedStream {
     try {
       const stream = open();
       this.#stream = stream;
+      this.#writer = new TurnWriter(stream, { next: () => this.#next() });
       stream.on('data', ({ steps }: CallsResponse) => this.#take(steps));
       stream.once('error', (thrown: unknown) => this.#lost(thrown));
       stream.once('end', () => stream.once('status', () => this.#lost(undefined)));
@@ -108,14 +110,14 @@ class SharedStream {
     this.#calls.set(number, call);
     this.#isIdle = false;
     this.#begin.push({ number, what });
-    this.#flushSoon();
+    this.#writer?.flushSoon();
   }
 
   /** Its reader has come to where the node asked. */
   wasRead(number: number): void {
     if (!this.#calls.has(number)) return;
     this.#read.push(number);
-    this.#flushSoon();
+    this.#writer?.flushSoon();
   }
 
   leave(number: number): void {
@@ -123,7 +125,7 @@ class SharedStream {
     const unsent = this.#begin.findIndex((each) => each.number === number);
     if (unsent === -1) this.#leave.push(number);
     else this.#begin.splice(unsent, 1);
-    this.#flushSoon();
+    this.#writer?.flushSoon();
     this.#endIfIdle();
   }
 
@@ -137,20 +139,9 @@ class SharedStream {
     this.#endIfIdle();
   }
 
-  #flushSoon(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    process.nextTick(() => this.#flush());
-  }
-
-  #flush(): void {
-    while (this.isOpen && this.#stream !== undefined && this.#begin.length + this.#read.length + this.#leave.length > 0) {
-      const message = { begin: this.#begin.splice(0, batchSize), read: this.#read.splice(0, batchSize), leave: this.#leave.splice(0, batchSize) };
-      if (this.#stream.write(message)) continue;
-      this.#stream.once('drain', () => this.#flush());
-      return;
-    }
-    this.#isFlushing = false;
+  #next(): CallsRequest | undefined {
+    if (!this.isOpen || this.#begin.length + this.#read.length + this.#leave.length === 0) return undefined;
+    return { begin: this.#begin.splice(0, batchSize), read: this.#read.splice(0, batchSize), leave: this.#leave.splice(0, batchSize) };
   }
 
   /** A timer for as long as calls follow one another, not one for each of them. */

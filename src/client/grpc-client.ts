@@ -17,9 +17,11 @@ import { isServiceError } from '../rpc/status.ts';
 import { announcing } from '../rpc/task-bytes.ts';
 import { encodeReply } from '../rpc/work.ts';
 import { decodeAccepted, decodeAgent, decodeAgentsUpdates, decodeApplicant, decodeAttempt, decodeBackup, decodeDetail, decodeDiffPart, decodeGroup, decodeMember, decodePeer, decodePeersUpdate, decodeResolved, decodeRule, decodeSettled, decodeShared, decodeStatus, decodeUpdate, decodeWaitingList, readBackup } from './answers.ts';
+import { decodeAuditRow, decodeFinding } from './audit.ts';
 import { decodeConfig } from './config.ts';
 import { decodeAddedIssuer, decodeImportedRecovery } from './issuers.ts';
 import { decodeExportLine, decodeReport, decodeTailUpdate, decodeTrace } from './operator.ts';
+import { decodePolicy, decodePolicyCheck } from './policy.ts';
 import { decodeScan } from './projects.ts';
 import { encodeAgentFilter, encodeInvoke, encodeSelector, encodeSpec } from './requests.ts';
 import type { AgentFilter, FlightUpdate, InvokeAllRequest, InvokeRequest, NodeClient, StreamOptions } from './types.ts';
@@ -96,9 +98,7 @@ export class GrpcNodeClient implements NodeClient {
     return this.#client.calls();
   }
 
-  async status(): ReturnType<NodeClient['status']> {
-    return decodeStatus(await this.#ask(calls.getStatus, {}));
-  }
+  readonly status: NodeClient['status'] = async () => decodeStatus(await this.#ask(calls.getStatus, {}));
 
   async shutdown(force: boolean): ReturnType<NodeClient['shutdown']> {
     const { pid, running } = await this.#ask(calls.shutdown, { force });
@@ -261,17 +261,13 @@ export class GrpcNodeClient implements NodeClient {
     }
   }
 
-  async report(sinceMs: number): ReturnType<NodeClient['report']> {
-    return decodeReport(await this.#ask(calls.report, { sinceMs }, remoteMs));
-  }
+  readonly report: NodeClient['report'] = async (sinceMs) => decodeReport(await this.#ask(calls.report, { sinceMs }, remoteMs));
 
   async *export({ sinceMs, untilMs }: Parameters<NodeClient['export']>[0], { signal }: StreamOptions = {}): ReturnType<NodeClient['export']> {
     for await (const message of stream(this.#client.export({ sinceMs, untilMs }), signal)) yield decodeExportLine(message);
   }
 
-  async peers(): ReturnType<NodeClient['peers']> {
-    return (await this.#ask(calls.listPeers, {})).peers.map(decodePeer);
-  }
+  readonly peers: NodeClient['peers'] = async () => (await this.#ask(calls.listPeers, {})).peers.map(decodePeer);
 
   async *watchPeers({ signal }: StreamOptions = {}): ReturnType<NodeClient['watchPeers']> {
     for await (const update of stream(this.#client.watchPeers({}), signal)) yield decodePeersUpdate(update);
@@ -282,12 +278,14 @@ export class GrpcNodeClient implements NodeClient {
     return { nodeId: asNodeId(nodeId), name, address, rttMs };
   }
 
-  async showConfig(): ReturnType<NodeClient['showConfig']> {
-    return decodeConfig(await this.#ask(calls.showConfig, {}));
-  }
+  readonly showConfig: NodeClient['showConfig'] = async () => decodeConfig(await this.#ask(calls.showConfig, {}));
+  readonly diagnose: NodeClient['diagnose'] = async () => (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
+  readonly checkAudit: NodeClient['checkAudit'] = async (input) => decodeFinding(await this.#ask(calls.checkAudit, input, backupMs));
+  readonly noteAudit: NodeClient['noteAudit'] = async () => (await this.#ask(calls.noteAudit, {}, remoteMs)).flaws;
 
-  async diagnose(): ReturnType<NodeClient['diagnose']> {
-    return (await this.#ask(calls.diagnose, {}, remoteMs)).checks;
+  async listAudit(...[{ sinceMs }, { limit, after = '' }]: Parameters<NodeClient['listAudit']>): ReturnType<NodeClient['listAudit']> {
+    const { rows, next } = await this.#ask(calls.listAudit, { sinceMs, limit, after });
+    return pageOf(rows.map(decodeAuditRow), next);
   }
 
   async backup(...[path, tell]: Parameters<NodeClient['backup']>): ReturnType<NodeClient['backup']> {
@@ -311,6 +309,8 @@ export class GrpcNodeClient implements NodeClient {
     return { meshId: asMeshId(meshId), meshName, nodeName, owner };
   }
 
+  readonly showPolicy: NodeClient['showPolicy'] = async () => decodePolicy(await this.#ask(calls.showPolicy, {}));
+  readonly checkPolicy: NodeClient['checkPolicy'] = async (input) => decodePolicyCheck(await this.#ask(calls.checkPolicy, input));
   readonly addIssuer: NodeClient['addIssuer'] = async (node) => decodeAddedIssuer(await this.#ask(calls.addIssuer, { node }, remoteMs));
   readonly exportRecovery: NodeClient['exportRecovery'] = (input) => this.#ask(calls.exportRecovery, input, remoteMs);
   readonly importRecovery: NodeClient['importRecovery'] = async (input) => decodeImportedRecovery(await this.#ask(calls.importRecovery, input, remoteMs));

@@ -4,17 +4,19 @@ import { sizeOfPiece } from '../domain/serving-port.ts';
 import type { FromServer } from '../domain/serving-port.ts';
 import type { Attach, NodeFrame, ServeRequest, ServeResponse } from '../gen/beckon/v1/serving.ts';
 import { encodeFromServer } from '../rpc/serving.ts';
+import { TurnWriter } from '../rpc/turn-writer.ts';
 
 const batchBytes = 1024 * 1024;
 
 export class ServeStream {
   readonly #call: ClientDuplexStream<ServeRequest, ServeResponse>;
+  readonly #writer: TurnWriter<ServeRequest>;
   #waiting: FromServer[] = [];
-  #isFlushing = false;
   #isEnding = false;
 
   constructor(call: ClientDuplexStream<ServeRequest, ServeResponse>) {
     this.#call = call;
+    this.#writer = new TurnWriter(call, { next: () => this.#next(), onEmpty: () => this.#endIfMeant() });
   }
 
   attach(attach: Attach): void {
@@ -23,13 +25,13 @@ export class ServeStream {
 
   send(message: FromServer): void {
     this.#waiting.push(message);
-    this.#flushSoon();
+    this.#writer.flushSoon();
   }
 
   /** After all that was sent. */
   end(): void {
     this.#isEnding = true;
-    this.#flushSoon();
+    this.#writer.flushSoon();
   }
 
   /** Ends when the node ends the call, or rejects with what the call failed with. */
@@ -41,24 +43,12 @@ export class ServeStream {
     this.#call.cancel();
   }
 
-  /** After the microtasks of this turn: a handler that yields piece by piece has then said all that it can say at once. */
-  #flushSoon(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    process.nextTick(() => this.#flush());
-  }
-
-  #flush(): void {
-    while (this.#waiting.length > 0) {
-      if (this.#call.write({ attach: undefined, frames: this.#next().map(encodeFromServer) })) continue;
-      this.#call.once('drain', () => this.#flush());
-      return;
-    }
-    this.#isFlushing = false;
+  #endIfMeant(): void {
     if (this.#isEnding) this.#call.end();
   }
 
-  #next(): FromServer[] {
+  #next(): ServeRequest | undefined {
+    if (this.#waiting.length === 0) return undefined;
     let bytes = 0;
     let count = 0;
     while (count < this.#waiting.length && bytes < batchBytes) {
@@ -66,6 +56,6 @@ export class ServeStream {
       count += 1;
       if (message?.type === 'piece') bytes += sizeOfPiece(message.piece);
     }
-    return this.#waiting.splice(0, count);
+    return { attach: undefined, frames: this.#waiting.splice(0, count).map(encodeFromServer) };
   }
 }

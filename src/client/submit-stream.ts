@@ -1,6 +1,7 @@
 /** One `Submit` call: what is submitted in one turn of the event loop shares a message, and none is larger than a node takes. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/invoke.ts';
+import { TurnWriter } from '../rpc/turn-writer.ts';
 
 const batchBytes = 1024 * 1024;
 /** The node is at work on these while the next are written. */
@@ -20,12 +21,13 @@ export interface Outgoing {
 
 export class SubmitStream {
   readonly #call: ClientDuplexStream<SubmitRequest, SubmitResponse>;
+  readonly #writer: TurnWriter<SubmitRequest>;
   #waiting: Outgoing[] = [];
-  #isFlushing = false;
   #isEnding = false;
 
   constructor(call: ClientDuplexStream<SubmitRequest, SubmitResponse>, { answered, over }: SubmitReader) {
     this.#call = call;
+    this.#writer = new TurnWriter(call, { next: () => this.#next(), onEmpty: () => this.#endIfMeant() });
     call.on('data', ({ answers }: SubmitResponse) => answered(answers));
     call.once('error', over);
     call.once('end', () => call.once('status', () => over(undefined)));
@@ -33,36 +35,25 @@ export class SubmitStream {
 
   send(each: Outgoing): void {
     this.#waiting.push(each);
-    this.#flushSoon();
+    this.#writer.flushSoon();
   }
 
   /** After all that was sent. */
   end(): void {
     this.#isEnding = true;
-    this.#flushSoon();
+    this.#writer.flushSoon();
   }
 
   cancel(): void {
     this.#call.cancel();
   }
 
-  #flushSoon(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    process.nextTick(() => this.#flush());
-  }
-
-  #flush(): void {
-    while (this.#waiting.length > 0) {
-      if (this.#call.write({ submissions: this.#next() })) continue;
-      this.#call.once('drain', () => this.#flush());
-      return;
-    }
-    this.#isFlushing = false;
+  #endIfMeant(): void {
     if (this.#isEnding) this.#call.end();
   }
 
-  #next(): Submission[] {
+  #next(): SubmitRequest | undefined {
+    if (this.#waiting.length === 0) return undefined;
     let bytes = 0;
     let count = 0;
     for (const each of this.#waiting) {
@@ -70,6 +61,6 @@ export class SubmitStream {
       if (count === batchSize || (count > 0 && bytes > batchBytes)) break;
       count += 1;
     }
-    return this.#waiting.splice(0, count).map(({ message }) => message);
+    return { submissions: this.#waiting.splice(0, count).map(({ message }) => message) };
   }
 }

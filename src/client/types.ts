@@ -8,6 +8,7 @@ import type { OutputStream } from '../domain/flight-event.ts';
 
 export type { AgentFilter } from '../domain/agent-filter.ts';
 export type { AcceptedGroup, AgentSpec, AgentsUpdate, AgentView, ApproveResult, DiffPart, FlightDetail, FlightUpdate, LeaveResult, MemberView, NodeStatus, PeersUpdate, RemoveResult, ResolveResult, ScannedInstance, ScannedProject, ScanResult, Selector, SettledWorktree, ShareResult, TraceView, UnshareResult, WaitingView } from '../broker/api.ts';
+export type { PolicyCheck, PolicyView, RuleView } from '../broker/policy-api.ts';
 export type { ExportLine, MeshReport, TailUpdate, TraceParty } from '../broker/operator-api.ts';
 
 export type { BackupProgress, BackupReport } from '../domain/backup-report.ts';
@@ -40,6 +41,8 @@ type Same = Pick<
   | 'getFlight'
   | 'cancelFlight'
   | 'listWaiting'
+  | 'listAudit'
+  | 'checkAudit'
   | 'listDeliveries'
   | 'getDelivery'
   | 'trace'
@@ -52,6 +55,8 @@ type Same = Pick<
   | 'createInvite'
   | 'joinMesh'
   | 'addIssuer'
+  | 'showPolicy'
+  | 'checkPolicy'
   | 'exportRecovery'
   | 'importRecovery'
   | 'renameNode'
@@ -68,6 +73,8 @@ type Same = Pick<
 export interface NodeClient extends Same {
   /** What is set for the node, by whom, and what waits. */
   showConfig(): Promise<ConfigView>;
+  /** What is wrong with the audit has been seen. Returns the flaws. */
+  noteAudit(): Promise<readonly string[]>;
   status(): Promise<NodeStatus>;
   /** Of what a scan showed. @throws as `BrokerApi.approveProjects` does */
   approveProjects(request: Omit<ApproveInput, 'by'>): Promise<ApproveResult>;

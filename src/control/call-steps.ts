@@ -1,6 +1,8 @@
 /** What calls that share a stream have to say: in one message what there is at one moment, and of each call no more than its reader has room for. */
 import type { FlightUpdate } from '../broker/api.ts';
 import type * as wire from '../gen/beckon/v1/invoke.ts';
+import { TurnWriter } from '../rpc/turn-writer.ts';
+import type { WritableCall } from '../rpc/turn-writer.ts';
 import { encodeUpdate } from './views.ts';
 
 /** Of one call, before its reader is asked whether it has read them, bytes. */
@@ -21,30 +23,29 @@ interface Waiting extends wire.CallSteps {
   isGone: boolean;
 }
 
-export interface Sink {
-  /** False: not before `drain`. */
-  write(message: wire.CallsResponse): boolean;
-  once(event: 'drain', wake: () => void): unknown;
-}
-
 /** The stream: all that is said in one turn of the event loop shares a message. */
 export class Outlet {
-  readonly #call: Sink;
-  readonly #onEmpty: () => void;
+  readonly #writer: TurnWriter<wire.CallsResponse>;
   #waiting: Waiting[] = [];
   #bytes = 0;
-  #isFlushing = false;
   #isBlocked = false;
   #isClosed = false;
   #blocked: (() => void)[] = [];
 
-  constructor(call: Sink, onEmpty: () => void) {
-    this.#call = call;
-    this.#onEmpty = onEmpty;
+  constructor(call: WritableCall<wire.CallsResponse>, onEmpty: () => void) {
+    this.#writer = new TurnWriter(call, {
+      next: () => this.#next(),
+      onEmpty: () => {
+        this.#free();
+        onEmpty();
+      },
+      onFull: () => void (this.#isBlocked = true),
+      onDrain: () => this.#free(),
+    });
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.length === 0 && !this.#isFlushing;
+    return !this.#writer.isBusy;
   }
 
   /** The client takes nothing at all at the moment, or there is enough for it. */
@@ -60,9 +61,7 @@ export class Outlet {
   push(steps: Waiting): void {
     if (this.#isClosed) return;
     this.#waiting.push(steps);
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    process.nextTick(() => this.#flush());
+    this.#writer.flushSoon();
   }
 
   /** When the client takes something again, or never will. */
@@ -78,23 +77,15 @@ export class Outlet {
     this.#free();
   }
 
-  #flush(): void {
-    while (!this.#isClosed && this.#waiting.length > 0) {
-      const steps = this.#next();
-      if (steps.length === 0 || this.#call.write({ steps })) continue;
-      this.#isBlocked = true;
-      this.#call.once('drain', () => {
-        this.#free();
-        this.#flush();
-      });
-      return;
+  #next(): wire.CallsResponse | undefined {
+    while (this.#waiting.length > 0) {
+      const steps = this.#take();
+      if (steps.length > 0) return { steps };
     }
-    this.#isFlushing = false;
-    this.#free();
-    this.#onEmpty();
+    return undefined;
   }
 
-  #next(): wire.CallSteps[] {
+  #take(): wire.CallSteps[] {
     let bytes = 0;
     let count = 0;
     for (const each of this.#waiting) {

@@ -12,11 +12,14 @@ import { encodeShare } from '../rpc/sharing.ts';
 import { encodeInvocation } from '../rpc/work.ts';
 import { decodeSettle, encodeIsolation } from '../rpc/worktrees.ts';
 import { decodeAgentFilter, decodeDeliveryFilter, decodeFlightFilter, decodeInvoke, decodeInvokeAll, decodePage, decodeReplyInput, decodeRule, decodeSelector, decodeShareInput, decodeSpec, longestWaitMs } from './requests.ts';
+import { actOf } from './act.ts';
+import { auditHandlers } from './audit.ts';
 import { backupInSteps } from './backup.ts';
 import { callsHandler } from './calls.ts';
 import { encodeConfig } from './config.ts';
 import { issuerHandlers } from './issuers.ts';
 import { encodeTrace, operatorHandlers } from './operator.ts';
+import { policyHandlers } from './policy.ts';
 import { projectHandlers } from './projects.ts';
 import { together } from './together.ts';
 import { serveHandler } from './serve.ts';
@@ -37,17 +40,17 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
     getStatus: unary(edge, async () => encodeStatus(await api.status())),
     shutdown: unary(edge, async (_caller, { force }) => api.shutdown(force)),
 
-    addAgent: unary(edge, async (_caller, request) => {
-      const { agent, added } = await api.addAgent(decodeSpec(request));
+    addAgent: unary(edge, async (caller, request) => {
+      const { agent, added } = await api.as(actOf(caller)).addAgent(decodeSpec(request));
       return { agent: encodeAgent(agent), added };
     }),
-    removeAgent: unary(edge, async (_caller, { address }) => api.removeAgent(address)),
+    removeAgent: unary(edge, async (caller, { address }) => api.as(actOf(caller)).removeAgent(address)),
     shareAgent: unary(edge, async (caller, request) => {
-      const { shares, ...rest } = await api.shareAgent(decodeShareInput(caller, request));
+      const { shares, ...rest } = await api.as(actOf(caller)).shareAgent(decodeShareInput(caller, request));
       return { ...rest, shares: shares.map(encodeShare) };
     }),
     unshareAgent: unary(edge, async (caller, request) => {
-      const { shares, ...rest } = await api.unshareAgent(decodeShareInput(caller, request));
+      const { shares, ...rest } = await api.as(actOf(caller)).unshareAgent(decodeShareInput(caller, request));
       return { ...rest, shares: shares.map(encodeShare) };
     }),
     getAgent: unary(edge, async (caller, { address }) => ({ agent: encodeAgent(shownTo(caller, await api.getAgent(address))) })),
@@ -63,6 +66,8 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
     ...projectHandlers(api, edge),
     ...operatorHandlers(api, edge),
     ...issuerHandlers(api, edge),
+    ...policyHandlers(api, edge),
+    ...auditHandlers(api, edge),
 
     invoke: serverStream(edge, async function* (caller, request, signal) {
       const { flight, deduplicated, notes } = await invokeOnce(api, caller, request);
@@ -129,7 +134,7 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
     serve: serveHandler({ api, edge, ...serve }),
 
     replyToFlight: unary(edge, async (caller, request) => {
-      const { flight, ...rest } = await api.replyToFlight(decodeReplyInput(caller, request));
+      const { flight, ...rest } = await api.as(actOf(caller)).replyToFlight(decodeReplyInput(caller, request));
       return { flight: encodeFlight(flight), ...rest };
     }),
     listWaiting: unary(edge, async () => encodeWaiting(await api.listWaiting())),
@@ -178,28 +183,28 @@ export function controlHandlers(api: BrokerApi, edge: Edge<LocalCaller>, { confi
     }),
     backupInSteps: serverStream(edge, (_caller, { path }) => backupInSteps(api, path)),
 
-    createMesh: unary(edge, async (_caller, request) =>
-      api.createMesh({ new: request.new, ...present({ name: optionalText(request.name, 'name') }) }),
+    createMesh: unary(edge, async (caller, request) =>
+      api.as(actOf(caller)).createMesh({ new: request.new, ...present({ name: optionalText(request.name, 'name') }) }),
     ),
-    createInvite: unary(edge, async (_caller, { ttlMs, forPerson }) => {
+    createInvite: unary(edge, async (caller, { ttlMs, forPerson }) => {
       const input = present({ ttlMs: ttlMs === undefined ? undefined : whole(ttlMs, 'ttl_ms'), forPerson: optionalText(forPerson, 'for_person') });
-      const { addresses, ...rest } = await api.createInvite(input);
+      const { addresses, ...rest } = await api.as(actOf(caller)).createInvite(input);
       return { ...rest, addresses: [...addresses] };
     }),
-    joinMesh: unary(edge, async (_caller, { token }) => api.joinMesh(token)),
-    renameNode: unary(edge, async (_caller, { name }) => api.renameNode(name)),
-    leaveMesh: unary(edge, async (_caller, { force, confirmed, waitMs }) => {
-      const result = await api.leaveMesh({ force, confirmed, waitMs: Math.min(whole(waitMs, 'wait_ms'), longestWaitMs) });
+    joinMesh: unary(edge, async (caller, { token }) => api.as(actOf(caller)).joinMesh(token)),
+    renameNode: unary(edge, async (caller, { name }) => api.as(actOf(caller)).renameNode(name)),
+    leaveMesh: unary(edge, async (caller, { force, confirmed, waitMs }) => {
+      const result = await api.as(actOf(caller)).leaveMesh({ force, confirmed, waitMs: Math.min(whole(waitMs, 'wait_ms'), longestWaitMs) });
       return { ...result, told: [...result.told], untold: [...result.untold], losses: [...result.losses], newKey: result.isNewKey === true };
     }),
-    removeMember: unary(edge, async ({ id }, { node }) => {
-      const { told, untold, letIn, ...rest } = await api.removeMember(node, id);
+    removeMember: unary(edge, async (caller, { node }) => {
+      const { told, untold, letIn, ...rest } = await api.as(actOf(caller)).removeMember(node, caller.id);
       return { ...rest, told: [...told], untold: [...untold], letIn: [...letIn] };
     }),
     listMembers: unary(edge, async () => ({ members: (await api.members()).map(encodeMember) })),
     listPending: unary(edge, async () => ({ pending: (await api.pending()).map(encodeApplicant) })),
-    admit: unary(edge, async (_caller, request) => {
-      const { rules } = await api.admit({ ...present({ node: optionalText(request.node, 'node') }), rules: list(request.rules, 'rules', 100).map(decodeRule) });
+    admit: unary(edge, async (caller, request) => {
+      const { rules } = await api.as(actOf(caller)).admit({ ...present({ node: optionalText(request.node, 'node') }), rules: list(request.rules, 'rules', 100).map(decodeRule) });
       return { rules: [...rules] };
     }),
   };

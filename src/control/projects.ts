@@ -5,6 +5,7 @@ import { list, name, text } from '../rpc/fields.ts';
 import { unary } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import type { ControlServiceServer } from '../gen/beckon/v1/control.ts';
+import { actOf } from './act.ts';
 
 const longestPath = 4096;
 const longestSearchPath = 128 * 1024;
@@ -22,11 +23,11 @@ export function projectHandlers(api: BrokerApi, edge: Edge<LocalCaller>): Pick<C
       return { projects: found.projects.map(encodeProject), notes: [...found.notes] };
     }),
     approveProjects: unary(edge, async (caller, request) => {
-      const { added, removed } = await api.approveProjects(decodeApprove(caller, request));
+      const { added, removed } = await api.as(actOf(caller)).approveProjects(decodeApprove(caller, request));
       return { added: [...added], removed: [...removed] };
     }),
-    forgetProject: unary(edge, async (_caller, { root }) => {
-      const { removed, ...rest } = await api.forgetProject(text(name(root, 'root'), 'root', longestPath));
+    forgetProject: unary(edge, async (caller, { root }) => {
+      const { removed, ...rest } = await api.as(actOf(caller)).forgetProject(text(name(root, 'root'), 'root', longestPath));
       return { ...rest, removed: [...removed] };
     }),
   };

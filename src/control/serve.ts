@@ -11,6 +11,7 @@ import { buffer, required } from '../rpc/fields.ts';
 import { duplex, failure } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { decodeAttach, decodeFromServer, encodeToServer } from '../rpc/serving.ts';
+import { TurnWriter } from '../rpc/turn-writer.ts';
 
 type ServeStream = ServerDuplexStream<ServeRequest, ServeResponse>;
 
@@ -44,13 +45,14 @@ export const serveService = {
 class ServeCall {
   readonly #parts: ServeParts;
   readonly #call: ServeStream;
+  readonly #writer: TurnWriter<ServeResponse>;
   #waiting: NodeFrame[] = [];
-  #isFlushing = false;
   #isOver = false;
 
   constructor(parts: ServeParts, call: ServeStream) {
     this.#parts = parts;
     this.#call = call;
+    this.#writer = new TurnWriter(call, { next: () => this.#next() });
   }
 
   /** Never rejects. */
@@ -96,21 +98,11 @@ class ServeCall {
   #send(message: ToServer): void {
     if (this.#isOver) return;
     this.#waiting.push(encodeToServer(message));
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    process.nextTick(() => this.#flush());
+    this.#writer.flushSoon();
   }
 
-  #flush(): void {
-    while (!this.#isOver && this.#waiting.length > 0) {
-      if (this.#call.write({ frames: this.#next() })) continue;
-      this.#call.once('drain', () => this.#flush());
-      return;
-    }
-    this.#isFlushing = false;
-  }
-
-  #next(): NodeFrame[] {
+  #next(): ServeResponse | undefined {
+    if (this.#isOver || this.#waiting.length === 0) return undefined;
     let bytes = 0;
     let count = 0;
     for (const frame of this.#waiting) {
@@ -118,7 +110,7 @@ class ServeCall {
       if (count > 0 && bytes > batchBytes) break;
       count += 1;
     }
-    return this.#waiting.splice(0, count);
+    return { frames: this.#waiting.splice(0, count) };
   }
 
   #fail(thrown: unknown): void {

@@ -2,6 +2,7 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { chmod } from 'node:fs/promises';
 import type { BrokerApi, LocalCaller } from '../broker/api.ts';
+import type { Audit } from '../domain/audit.ts';
 import type { ConfigView } from '../domain/config-view.ts';
 import { BrokerError } from '../domain/errors.ts';
 import type { Health } from '../domain/health-port.ts';
@@ -32,6 +33,7 @@ export interface ControlServerParts {
   /** What is set for this node. */
   readonly config: () => Promise<ConfigView>;
   readonly health: Health;
+  readonly audit?: Pick<Audit, 'refused'>;
 }
 
 export class ControlServer implements Startable {
@@ -58,7 +60,7 @@ export class ControlServer implements Startable {
       interceptors: [largeTasks(new TaskRoom(), maxMessageBytes)],
     });
     const edge: Edge<LocalCaller> = {
-      authenticate: authenticate(uid, api),
+      authenticate: authenticate(uid, api, this.#parts.audit),
       onFault: (error, path) => log.error({ err: error.cause ?? error, call: path }, 'a control call failed'),
     };
     server.addService({ ...ControlServiceService, serve: serveService }, controlHandlers(api, edge, { served, stopping, config: this.#parts.config }));

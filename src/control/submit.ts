@@ -9,6 +9,7 @@ import { list, required } from '../rpc/fields.ts';
 import { duplex, failure } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { fitting } from '../rpc/status.ts';
+import { TurnWriter } from '../rpc/turn-writer.ts';
 import { KnownSelectors } from './known-selectors.ts';
 import { decodeInvoke } from './requests.ts';
 import type { SubmitRoom } from './submit-room.ts';
@@ -37,12 +38,12 @@ export function submitHandler(parts: SubmitParts): handleBidiStreamingCall<Submi
 class SubmitCall {
   readonly #parts: SubmitParts;
   readonly #call: SubmitStream;
+  readonly #writer: TurnWriter<SubmitResponse>;
   /** Numbers of what is taken and whose answer is not on its way to the client. */
   readonly #open = new Set<number>();
   readonly #selectors = new KnownSelectors();
   readonly #invokeEach: ReturnType<BrokerApi['submission']>;
   #answers: Submitted[] = [];
-  #isFlushing = false;
   /** Nothing more is read; `error`: what the call fails with once all is answered. */
   #last: { readonly error?: BrokerError } | undefined;
   #isOver = false;
@@ -50,6 +51,7 @@ class SubmitCall {
   constructor(parts: SubmitParts, call: SubmitStream) {
     this.#parts = parts;
     this.#call = call;
+    this.#writer = new TurnWriter(call, { next: () => this.#next(), onEmpty: () => this.#answered() });
     this.#invokeEach = parts.api.submission();
   }
 
@@ -142,25 +144,18 @@ class SubmitCall {
   #answer(answer: Submitted): void {
     if (this.#isOver) return;
     this.#answers.push(answer);
-    this.#flushSoon();
+    this.#writer.flushSoon();
   }
 
-  #flushSoon(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    process.nextTick(() => this.#flush());
+  #next(): SubmitResponse | undefined {
+    if (this.#isOver || this.#answers.length === 0) return undefined;
+    const answers = this.#answers;
+    this.#answers = [];
+    for (const { number } of answers) this.#open.delete(number);
+    return { answers };
   }
 
-  #flush(): void {
-    while (!this.#isOver && this.#answers.length > 0) {
-      const answers = this.#answers;
-      this.#answers = [];
-      for (const { number } of answers) this.#open.delete(number);
-      if (this.#call.write({ answers })) continue;
-      this.#call.once('drain', () => this.#flush());
-      return;
-    }
-    this.#isFlushing = false;
+  #answered(): void {
     this.#readOn();
     this.#endIfDone();
   }
@@ -174,7 +169,7 @@ class SubmitCall {
   }
 
   #endIfDone(): void {
-    if (this.#isOver || this.#last === undefined || this.#isFlushing || this.#open.size > 0) return;
+    if (this.#isOver || this.#last === undefined || this.#writer.isBusy || this.#open.size > 0) return;
     this.#isOver = true;
     const { error } = this.#last;
     if (error === undefined) this.#call.end();

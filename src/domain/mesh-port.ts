@@ -7,6 +7,8 @@ import type { PeerState } from './peer.ts';
 /** One live session with a peer. `peer` comes from its verified certificate, never from what it says. */
 export interface Link {
   readonly peer: PeerIdentity;
+  /** host:port at the other end, where it is known. */
+  readonly address?: string;
   /** The peer's boot epoch. */
   readonly epoch: number;
   /** What the peer's store had before this boot; undefined when it does not say. */

@@ -1,63 +1,99 @@
 /**
  * Who may do what with an agent: pure rules, decided on the agent's own node. A rule allows or denies; a rule that
- * denies wins over all that allow, and what no rule allows is denied. So order does not matter.
+ * denies wins over all that allow, and what no rule allows is denied. So order does not matter, and more rules that
+ * allow take nothing from anybody, as more that deny give nothing.
  */
-import type { NodeId } from './ids.ts';
+import { coversAgent } from './agent-pattern.ts';
+import type { AgentPattern, PatternTarget } from './agent-pattern.ts';
+import { coversCaller } from './policy-caller.ts';
+import type { CallerFacts, CallerPattern, PolicyCaller } from './policy-caller.ts';
 import type { Share } from './sharing.ts';
 
+export type { PolicyCaller } from './policy-caller.ts';
+
+/**
+ * `invoke`: have an agent do work, and all that goes with own work: its output, its questions, its end. `control`: answer
+ * and approve what the work of others waits for. `inspect`: see the work of others, as lists, traces and facts.
+ */
 export const verbs = ['invoke', 'control', 'inspect'] as const;
 export type Verb = (typeof verbs)[number];
 
-/** The calling node, as its certificate says; never what a message says of itself. */
-export interface PolicyCaller {
-  readonly nodeId: NodeId;
-  readonly name: string;
-  /** Owner identity. */
-  readonly owner: string;
-}
-
-/** The node that decides, and whom its person shares the agent in question with. */
-export interface PolicyTarget {
-  readonly owner: string;
-  readonly shares: readonly Share[];
-}
+/** Where a rule comes from. */
+export type RuleSource =
+  | { readonly kind: 'default' }
+  /** @property where name of the file, line and column */
+  | { readonly kind: 'file'; readonly where: string }
+  /** @property address of the agent that is shared */
+  | { readonly kind: 'share'; readonly address: string }
+  /** @property of whom the policy of the tailnet says it: the name of the machine there */
+  | { readonly kind: 'capability'; readonly name: string; readonly of: string };
 
 export interface Rule {
   readonly effect: 'allow' | 'deny';
   readonly verbs: readonly Verb[];
-  /** In words that a person knows again: `shared with bob`. */
-  readonly words: string;
-  covers(caller: PolicyCaller): boolean;
+  readonly from: readonly CallerPattern[];
+  /** Left out: all agents of this node. */
+  readonly agents?: readonly AgentPattern[];
+  readonly source: RuleSource;
+  /** Of rules that could not be understood: why, so that whom they are about is denied everything. */
+  readonly flaw?: string;
 }
 
+/** @property target left out: of the node, not of one agent */
+export interface Question extends CallerFacts {
+  readonly caller: PolicyCaller;
+  readonly verb: Verb;
+  readonly target?: PatternTarget | undefined;
+}
+
+/** @property rule the one that made it; none: nothing allows it */
 export interface Verdict {
   readonly isAllowed: boolean;
-  /** The rule that made it, in words. */
-  readonly rule: string;
+  readonly rule?: Rule;
 }
 
-/** The rules that hold without any file: the node's own person may do all; whom it shares an agent with may invoke it. */
-export function rulesFor(target: PolicyTarget): readonly Rule[] {
-  const own: Rule = { effect: 'allow', verbs, words: `of the same owner, ${target.owner}`, covers: (caller) => caller.owner === target.owner };
-  return [own, ...target.shares.map(ruleOf)];
+/** The rule that holds without any other: the node's own owner identity may do all, by certificates alone. */
+export function ownRule(owner: string): Rule {
+  return { effect: 'allow', verbs, from: [{ kind: 'person', name: owner }], source: { kind: 'default' } };
 }
 
-function ruleOf(share: Share): Rule {
-  const allow = { effect: 'allow', verbs: ['invoke'] } as const;
+/** Of the agent at that address: whom it is shared with may invoke it. */
+export function rulesOfShares(address: string, shares: readonly Share[]): readonly Rule[] {
+  return shares.map((share) => ({ effect: 'allow', verbs: ['invoke'], from: [patternOf(share)], source: { kind: 'share', address } }));
+}
+
+function patternOf(share: Share): CallerPattern {
   switch (share.with) {
     case 'all':
-      return { ...allow, words: 'shared with all members', covers: () => true };
+      return { kind: 'all' };
     case 'person':
-      return { ...allow, words: `shared with ${share.name}`, covers: (caller) => caller.owner === share.name };
+      return { kind: 'person', name: share.name };
     case 'node':
-      return { ...allow, words: `shared with the node ${share.nodeId}`, covers: (caller) => caller.nodeId === share.nodeId };
+      return { kind: 'node-id', nodeId: share.nodeId };
   }
 }
 
-export function decide(caller: PolicyCaller, verb: Verb, rules: readonly Rule[]): Verdict {
-  const that = rules.filter((rule) => rule.verbs.includes(verb) && rule.covers(caller));
-  const denial = that.find(({ effect }) => effect === 'deny');
-  if (denial !== undefined) return { isAllowed: false, rule: denial.words };
-  const [first] = that;
-  return first === undefined ? { isAllowed: false, rule: 'no rule allows it' } : { isAllowed: true, rule: first.words };
+/** Those of one agent's shares among them are taken for that agent's: the caller reads no others. */
+export function decide(question: Question, rules: readonly Rule[]): Verdict {
+  let allowing: Rule | undefined;
+  for (const rule of rules) {
+    const isDenial = rule.effect === 'deny';
+    if ((!isDenial && allowing !== undefined) || !covers(rule, question)) continue;
+    if (isDenial) return { isAllowed: false, rule };
+    allowing = rule;
+  }
+  return allowing === undefined ? { isAllowed: false } : { isAllowed: true, rule: allowing };
+}
+
+function covers(rule: Rule, question: Question): boolean {
+  const { effect, from } = rule;
+  const { caller, verb } = question;
+  const isDenial = effect === 'deny';
+  return rule.verbs.includes(verb) && from.some((each) => coversCaller(each, caller, question, isDenial)) && coversTarget(rule, question.target);
+}
+
+/** What is of the whole node shows every agent: a denial of one of them closes it, and an allowance of some does not open it. */
+function coversTarget({ effect, agents }: Rule, target: PatternTarget | undefined): boolean {
+  if (agents === undefined) return true;
+  return target === undefined ? effect === 'deny' : agents.some((each) => coversAgent(each, target));
 }

@@ -1,4 +1,5 @@
 /** What the store keeps of projects. The general promises of store-port.ts hold. */
+import type { Act } from './audit.ts';
 import type { Stamp } from './event.ts';
 import type { FlightId } from './ids.ts';
 import type { Endpoint } from './invocation.ts';
@@ -7,11 +8,11 @@ import type { Registration } from './registration.ts';
 
 export interface ProjectWrites {
   /** Approved, for the first time or anew; `leftOut` begins empty. */
-  saveProject(input: { stamp: Stamp; project: Omit<Project, 'leftOut' | 'approvedAtMs'> }): Promise<void>;
+  saveProject(input: { stamp: Stamp; act?: Act | undefined; project: Omit<Project, 'leftOut' | 'approvedAtMs'> }): Promise<void>;
   /** The agent of that worktree, new or run otherwise from now on. @throws `not_found` for an unknown project, `conflict` when the address is not this worktree's */
   putInstance(input: { stamp: Stamp; root: string; top: string; endpoint: Endpoint; registration: Registration }): Promise<void>;
   /** The project and its instances, as `removeAgent` does. @throws `not_found` */
-  forgetProject(input: { stamp: Stamp; root: string; why: string }): Promise<{ removed: readonly { readonly address: string; readonly held: readonly FlightId[] }[] }>;
+  forgetProject(input: { stamp: Stamp; act?: Act | undefined; root: string; why: string }): Promise<{ removed: readonly { readonly address: string; readonly held: readonly FlightId[] }[] }>;
 }
 
 export interface ProjectReads {

@@ -1,4 +1,5 @@
 /** An issuer's word that a node is a member no longer. It revokes the node's key, and with it every certificate of it, older or later. */
+import type { Act } from './audit.ts';
 import type { Stamp } from './event.ts';
 import type { NodeId } from './ids.ts';
 import type { RemovedFrom } from './membership.ts';
@@ -35,7 +36,7 @@ export interface RevocationWrites {
    * Already verified; of nodes known here or not. `with`: members that such a node certified and that do not stay. Their addresses,
    * registrations and heads go; work of theirs is the caller's to end. Returns the nodes for which something is new.
    */
-  saveRevocations(input: { stamp: Stamp; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[] })[] }): Promise<readonly NodeId[]>;
+  saveRevocations(input: { stamp: Stamp; act?: Act | undefined; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[] })[] }): Promise<readonly NodeId[]>;
 }
 
 export interface RevocationReads {

@@ -5,6 +5,7 @@
  */
 import type { AcceptAllInput, AcceptInput } from './accepting.ts';
 import type { AdmitRule, Applicant } from './admit-rule.ts';
+import type { Act, AuditEntry, AuditHead, AuditInspection, AuditReads, AuditWrites } from './audit.ts';
 import type { BackupProgress, BackupReport } from './backup-report.ts';
 import type { AttemptId, FlightId, GroupId, InvocationId, MeshId, NodeId, SessionId } from './ids.ts';
 import type { MemberWrites } from './member-store.ts';
@@ -80,19 +81,19 @@ export interface StoredReply {
   readonly error?: ErrorInfo;
 }
 
-export interface StoreWrites extends ProjectWrites, MemberWrites, RevocationWrites {
+export interface StoreWrites extends ProjectWrites, MemberWrites, RevocationWrites, AuditWrites {
   /**
    * Starts a boot: epoch = max(stored + 1, newest + 1, now). A store that is behind `newest`, which is known from
    * outside it, or that was written by `backup`, was rolled back: then as `rolledBack`, in the same commit.
-   * `previousEpoch` is the one stored before, 0 for none.
+   * `previousEpoch` is the one stored before, 0 for none. `audit`: how far its audit is known to have come; what does not fit becomes a row of it.
    */
-  boot(input: { stamp: Stamp; nodeId: NodeId; version: string; newest?: StoreMark }): Promise<{ epoch: number; previousEpoch: number; rolledBack: boolean }>;
+  boot(input: { stamp: Stamp; nodeId: NodeId; version: string; newest?: StoreMark; audit?: { readonly known: AuditHead | undefined } }): Promise<{ epoch: number; previousEpoch: number; rolledBack: boolean }>;
   /**
    * This store was put back to an older state, as a peer can prove. Of what was here before this boot: queued work of
    * other origins is held back until they were asked, own work that may have run since ends `indeterminate`, both
    * unless its caller allowed a second run. `fresh` is false when this boot knows it already.
    */
-  rolledBack(input: { stamp: Stamp; evidence: string; peerNodeId?: NodeId }): Promise<{ fresh: boolean; ended: readonly FlightId[]; quarantined: number }>;
+  rolledBack(input: { stamp: Stamp; act?: Act | undefined; evidence: string; peerNodeId?: NodeId }): Promise<{ fresh: boolean; ended: readonly FlightId[]; quarantined: number }>;
   /** What the origin of a held back flight has of it: it is released, or ends `indeterminate`. Undefined when it is not held back. */
   settleQuarantined(input: { stamp: Stamp; flightId: FlightId; origin: OriginStanding | 'unknown' }): Promise<Flight | undefined>;
   /**
@@ -101,8 +102,8 @@ export interface StoreWrites extends ProjectWrites, MemberWrites, RevocationWrit
    * open or not wholly known to its origin; never a key. A short transaction: call it while `prunable`.
    */
   prune(input: PruneLimits & { stamp: Stamp }): Promise<{ outputs: number; records: number; bytes: number }>;
-  /** A fact that changes no record: `node.stopped`, `invocation.refused`. */
-  note(input: { stamp: Stamp; what: EventKind; invocationId?: InvocationId; peerNodeId?: NodeId; detail?: Readonly<Record<string, string>> }): Promise<void>;
+  /** A fact that changes no record: `node.stopped`, `invocation.refused`. `audit`: what it is to the audit, in the same commit. */
+  note(input: { stamp: Stamp; audit?: AuditEntry; what: EventKind; invocationId?: InvocationId; peerNodeId?: NodeId; detail?: Readonly<Record<string, string>> }): Promise<void>;
 
   /**
    * @throws `conflict` for a key with another payload, `overload` when the local queue is full, `not_found`, `ambiguous`
@@ -172,9 +173,9 @@ export interface StoreWrites extends ProjectWrites, MemberWrites, RevocationWrit
    * that was taken before. Elsewhere it is kept for the owner. The same reply again changes nothing.
    * @throws `conflict` when the request is not open as far as this node knows, or was answered otherwise; the error of the owner that did not take it
    */
-  giveReply(input: { stamp: Stamp; flightId: FlightId; request: string; reply: Reply; by: string }): Promise<{ flight: Flight; isSettled: boolean; isTaken: boolean }>;
+  giveReply(input: { stamp: Stamp; act?: Act | undefined; flightId: FlightId; request: string; reply: Reply; by: string }): Promise<{ flight: Flight; isSettled: boolean; isTaken: boolean }>;
   /** A reply that the origin sent to this owner, once however often it comes. @throws `not_found`, `denied` when it is of another origin, `conflict` when it comes too late */
-  receiveReply(input: { stamp: Stamp; invocationId: InvocationId; originNodeId: NodeId; request: string; reply: Reply; by: string }): Promise<{ flight: Flight; isTaken: boolean }>;
+  receiveReply(input: { stamp: Stamp; act?: Act | undefined; invocationId: InvocationId; originNodeId: NodeId; request: string; reply: Reply; by: string }): Promise<{ flight: Flight; isTaken: boolean }>;
   /** The owner's word on a reply that was given here. False when none waits for it. */
   settleReply(input: { stamp: Stamp; invocationId: InvocationId; fromNodeId: NodeId; request: string; error?: ErrorInfo }): Promise<boolean>;
   /** Nobody answered in time: `waiting → running`. Undefined when the request is not open any more. */
@@ -200,16 +201,16 @@ export interface StoreWrites extends ProjectWrites, MemberWrites, RevocationWrit
   giveUp(input: { stamp: Stamp; flightId: FlightId; error: ErrorInfo }): Promise<{ flight: Flight; event: FlightEvent } | undefined>;
 
   /** @throws `conflict` when the address exists and differs. `added` false when identical. */
-  addAgent(input: { stamp: Stamp; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
+  addAgent(input: { stamp: Stamp; act?: Act | undefined; endpoint: Endpoint; registration: Registration }): Promise<{ added: boolean }>;
   /**
    * Held flights of it are returned, for the caller to end. Its sessions go with it. `why`, when given, is remembered for
    * 30 days, for work that comes for it later. `isByHand`: an instance of a project is not made anew; the last one takes the project with it. @throws `not_found`
    */
-  removeAgent(input: { stamp: Stamp; address: string; why?: string; isByHand?: boolean }): Promise<{ held: readonly FlightId[] }>;
+  removeAgent(input: { stamp: Stamp; act?: Act | undefined; address: string; why?: string; isByHand?: boolean }): Promise<{ held: readonly FlightId[] }>;
   /** Returns those that are new. @throws `not_found` */
-  shareAgent(input: { stamp: Stamp; address: string; shares: readonly Share[]; by: string }): Promise<readonly Share[]>;
+  shareAgent(input: { stamp: Stamp; act?: Act | undefined; address: string; shares: readonly Share[]; by: string }): Promise<readonly Share[]>;
   /** Without `shares` all. Returns those that were. @throws `not_found`, also for one that is not among them: nothing is changed then */
-  unshareAgent(input: { stamp: Stamp; address: string; shares?: readonly Share[]; by: string }): Promise<readonly Share[]>;
+  unshareAgent(input: { stamp: Stamp; act?: Act | undefined; address: string; shares?: readonly Share[]; by: string }): Promise<readonly Share[]>;
   setAvailability(input: { address: string; available: boolean; why?: string }): Promise<void>;
   /**
    * A head, and what changes with it in its owner's set: `records` come, the hashes `gone` go. `base` is the head that the
@@ -231,7 +232,7 @@ export interface StoreWrites extends ProjectWrites, MemberWrites, RevocationWrit
 }
 
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
-export interface StoreReads extends RevocationReads, ProjectReads {
+export interface StoreReads extends RevocationReads, ProjectReads, AuditReads {
   lastHlc(): Hlc | undefined;
   /** The number of the newest fact, 0 for none. */
   newestFact(): number;
@@ -328,7 +329,7 @@ export interface StoreReads extends RevocationReads, ProjectReads {
 }
 
 /** Long reads, on a thread of their own. */
-export interface StoreInspection extends ObservationReads {
+export interface StoreInspection extends ObservationReads, AuditInspection {
   /** A question is likely to come soon: what has to be made ready for the first of them is, without waiting for it. */
   wake(): void;
   /** `family`: only this invocation and what it led to, as far as it is stored here. */

@@ -4,6 +4,7 @@
  */
 import { invalid } from '../domain/errors.ts';
 import type { Endpoint } from '../domain/invocation.ts';
+import { isNodeKey } from '../domain/node-keys.ts';
 import { quoted } from '../domain/text.ts';
 
 /** What a program needs to find its user, its language and the user's keys. PATH is not here: it comes from the endpoint. */
@@ -22,7 +23,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * PATH as captured when the agent was added, the few variables above, the endpoint's own, then the flight's, each
- * overriding what came before. A name that the node itself has no value for is left out.
+ * overriding what came before. A name that the node itself has no value for is left out, and so are the node's own keys.
  * @param base the node's environment
  * @param needs the names that this kind of agent needs besides
  * @throws BrokerError `invalid` when an entry of `endpoint.env` is neither NAME nor NAME=VALUE
@@ -36,7 +37,7 @@ export function agentEnvironment(
   // A map, so that no name (`__proto__`) is special.
   const chosen = new Map<string, string>();
   const pass = (name: string): void => {
-    const value = Object.hasOwn(base, name) ? base[name] : undefined;
+    const value = Object.hasOwn(base, name) && !isNodeKey(name) ? base[name] : undefined;
     if (value !== undefined) chosen.set(name, value);
   };
   for (const name of Object.keys(base)) if (isForEveryAgent(name) || needs(name)) pass(name);

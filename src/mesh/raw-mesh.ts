@@ -2,25 +2,12 @@
 import { makeGenericClientConstructor } from '@grpc/grpc-js';
 import type { ChannelOptions, ServiceDefinition } from '@grpc/grpc-js';
 import { MeshServiceService } from '../gen/beckon/v1/mesh.ts';
+import { rawStream } from '../rpc/raw-stream.ts';
 import { largestMessage } from './frame-stream.ts';
 
-const same = (bytes: Buffer): Buffer => bytes;
-
-function raw(path: string) {
-  return {
-    path,
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: same,
-    requestDeserialize: same,
-    responseSerialize: same,
-    responseDeserialize: same,
-  } as const;
-}
-
 export const rawMesh = {
-  control: raw(MeshServiceService.control.path),
-  data: raw(MeshServiceService.data.path),
+  control: rawStream(MeshServiceService.control.path),
+  data: rawStream(MeshServiceService.data.path),
 } satisfies ServiceDefinition;
 
 export const RawClient = makeGenericClientConstructor(rawMesh, 'beckon.v1.MeshService');

@@ -10,23 +10,14 @@ import type { ServerReflectionRequest, ServerReflectionResponse } from '../gen/g
 import type { DescriptorIndex } from './descriptors.ts';
 import { duplex, failure } from './handler.ts';
 import type { Edge } from './handler.ts';
+import { rawStream } from './raw-stream.ts';
 
 export const reflectionServices = ['grpc.reflection.v1.ServerReflection', 'grpc.reflection.v1alpha.ServerReflection'] as const;
-
-const same = (bytes: Buffer): Buffer => bytes;
 
 /** Bytes, so that the messages too are loaded when the first one comes. */
 export function reflectionDefinition(service: (typeof reflectionServices)[number]) {
   return {
-    serverReflectionInfo: {
-      path: `/${service}/ServerReflectionInfo`,
-      requestStream: true,
-      responseStream: true,
-      requestSerialize: same,
-      requestDeserialize: same,
-      responseSerialize: same,
-      responseDeserialize: same,
-    },
+    serverReflectionInfo: rawStream(`/${service}/ServerReflectionInfo`),
   } as const;
 }
 

@@ -1,10 +1,11 @@
 /** Whom agents of this node are shared with. */
 import { notFound } from '../domain/errors.ts';
-import type { Stamp } from '../domain/event.ts';
 import { isSameShare, partsOfShare, shareOfParts } from '../domain/sharing.ts';
 import type { Share } from '../domain/sharing.ts';
+import type { AuditTable } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { FactTable } from './events.ts';
+import type { Input } from './protocol.ts';
 
 interface ShareRow {
   readonly kind: Share['with'];
@@ -20,12 +21,14 @@ export function agentShareReads(db: Connection): { readonly shares: (address: st
 
 export class AgentShareTable {
   readonly #facts: FactTable;
+  readonly #audit: AuditTable;
   readonly #reads;
   readonly #agent;
   readonly #insert;
   readonly #delete;
 
-  constructor(db: Connection, facts: FactTable) {
+  constructor(db: Connection, facts: FactTable, audit: AuditTable) {
+    this.#audit = audit;
     this.#facts = facts;
     this.#reads = agentShareReads(db);
     this.#agent = db.prepare<[string], { id: string }>('SELECT id FROM agents WHERE address = ?');
@@ -36,18 +39,20 @@ export class AgentShareTable {
   }
 
   /** @returns those that are new. @throws BrokerError `not_found` */
-  share({ stamp, address, shares, by }: { stamp: Stamp; address: string; shares: readonly Share[]; by: string }): readonly Share[] {
+  share({ stamp, act, address, shares, by }: Input<'shareAgent'>): readonly Share[] {
     const agent = this.#idOf(address);
     return shares.filter((share) => {
       const [kind, who] = partsOfShare(share);
       const isNew = this.#insert.run(agent, kind, who, stamp.atMs, by).changes > 0;
-      if (isNew) this.#facts.append(stamp, 'agent.shared', { detail: { address, with: kind, who, by } });
-      return isNew;
+      if (!isNew) return false;
+      this.#facts.append(stamp, 'agent.shared', { detail: { address, with: kind, who, by } });
+      this.#audit.append(stamp, { kind: 'agent.shared', about: { agent: address, with: withOf(share) } }, act);
+      return true;
     });
   }
 
   /** Without `shares` all. @returns those that were. @throws BrokerError `not_found`, also for one that is not among them */
-  unshare({ stamp, address, shares, by }: { stamp: Stamp; address: string; shares?: readonly Share[]; by: string }): readonly Share[] {
+  unshare({ stamp, act, address, shares, by }: Input<'unshareAgent'>): readonly Share[] {
     const agent = this.#idOf(address);
     const known = this.#reads.shares(address);
     for (const share of shares ?? []) if (!known.some((each) => isSameShare(each, share))) throw notFound(`${address} is not shared with ${partsOfShare(share).join(' ')}`);
@@ -56,6 +61,7 @@ export class AgentShareTable {
       const [kind, who] = partsOfShare(share);
       this.#delete.run(agent, kind, who);
       this.#facts.append(stamp, 'agent.unshared', { detail: { address, with: kind, who, by } });
+      this.#audit.append(stamp, { kind: 'agent.unshared', about: { agent: address, with: withOf(share) } }, act);
     }
     return gone;
   }
@@ -65,4 +71,10 @@ export class AgentShareTable {
     if (agent === undefined) throw notFound(`no agent ${address} on this node`);
     return agent.id;
   }
+}
+
+/** `all`, `person:NAME`, `node:ID`, as it would be typed. */
+function withOf(share: Share): string {
+  const [kind, who] = partsOfShare(share);
+  return kind === 'all' ? kind : `${kind}:${who}`;
 }

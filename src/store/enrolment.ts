@@ -4,9 +4,11 @@ import { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
+import type { AuditTable } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { FactTable } from './events.ts';
 import { optional } from './flight-row.ts';
+import type { Input } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 
 /** Strangers decide how many ask. */
@@ -32,6 +34,7 @@ interface ApplicantRow {
 export class EnrolmentTable {
   readonly #nodes: GrowingNodeNumbers;
   readonly #facts: FactTable;
+  readonly #audit: AuditTable;
   readonly #countRules;
   readonly #insertRule;
   readonly #saveApplicant;
@@ -40,7 +43,8 @@ export class EnrolmentTable {
   readonly #dropBeyond;
   readonly #saveIssuer;
 
-  constructor(db: Connection, nodes: GrowingNodeNumbers, facts: FactTable) {
+  constructor(db: Connection, { nodes, facts, audit }: { readonly nodes: GrowingNodeNumbers; readonly facts: FactTable; readonly audit: AuditTable }) {
+    this.#audit = audit;
     this.#nodes = nodes;
     this.#facts = facts;
     this.#countRules = db.prepare<[], { count: number }>('SELECT count(*) AS count FROM admit_rules');
@@ -57,10 +61,13 @@ export class EnrolmentTable {
       ON CONFLICT (node) DO UPDATE SET certificate = excluded.certificate`);
   }
 
-  addAdmitRules({ stamp, rules }: { stamp: Stamp; rules: readonly AdmitRule[] }): AdmitRule[] | Refusal {
+  addAdmitRules({ stamp, act, rules }: Input<'addAdmitRules'>): AdmitRule[] | Refusal {
     if ((this.#countRules.get()?.count ?? 0) + rules.length > mostRules) return new Refusal(new BrokerError('overload', `a mesh has at most ${mostRules} rules of admission`));
     const added = rules.filter(({ kind, value }) => this.#insertRule.run(kind, value, stamp.atMs).changes > 0);
-    for (const { kind, value } of added) this.#facts.append(stamp, 'admission.ruled', { detail: { kind, value } });
+    for (const { kind, value } of added) {
+      this.#facts.append(stamp, 'admission.ruled', { detail: { kind, value } });
+      this.#audit.append(stamp, { kind: 'admission.ruled', about: { rule: kind, value } }, act);
+    }
     return added;
   }
 
@@ -72,16 +79,17 @@ export class EnrolmentTable {
   }
 
   /** It waits no longer; `issuerDer` when it may let others in from now on. */
-  entered(stamp: Stamp, nodeId: NodeId, issuerDer: Uint8Array | undefined): void {
+  entered({ stamp, act, member: { nodeId, name }, issuerDer }: Input<'admitMember'>): void {
     const node = this.#nodes.of(nodeId);
     this.#dropApplicant.run(node);
-    if (issuerDer !== undefined) this.addIssuer({ stamp, nodeId, certificate: issuerDer });
+    if (issuerDer !== undefined) this.addIssuer({ stamp, act, nodeId, certificate: issuerDer }, name);
   }
 
-  addIssuer({ stamp, nodeId, certificate }: { stamp: Stamp; nodeId: NodeId; certificate: Uint8Array }): void {
+  addIssuer({ stamp, act, nodeId, certificate }: Input<'addIssuer'>, name?: string): void {
     const node = this.#nodes.of(nodeId);
     this.#saveIssuer.run(node, certificate, stamp.atMs);
     this.#facts.append(stamp, 'issuer.added', { peer: node });
+    this.#audit.append(stamp, { kind: 'issuer.added', about: { nodeId, ...(name === undefined ? {} : { name }) } }, act);
   }
 }
 

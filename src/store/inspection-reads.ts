@@ -1,5 +1,7 @@
 /** The long reads of the port, as the inspection thread does them. */
 import { invocationOfFlight } from '../domain/ids.ts';
+import { auditReads } from './audit.ts';
+import type { AuditSeal } from './audit.ts';
 import { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { deliveryReads } from './deliveries.ts';
@@ -19,7 +21,7 @@ export type Synchronous<Port> = {
   readonly [Name in keyof Port]: Port[Name] extends (...args: infer Args) => Promise<infer Value> ? (...args: Args) => Value : never;
 };
 
-export function inspectionOver(db: Connection): Synchronous<LongReads> {
+export function inspectionOver(db: Connection, seal: AuditSeal): Synchronous<LongReads> {
   const nodes = new NodeNumbers(db);
   const flights = new FlightList(db, nodes);
   const deliveries = new DeliveryList(db, nodes);
@@ -42,6 +44,7 @@ export function inspectionOver(db: Connection): Synchronous<LongReads> {
     ...storiesOf(db, nodes),
     ...troubleReads(db, nodes),
     ...exportReads(db, nodes),
+    ...auditReads(db, seal),
     output: (flightId, stream, afterSeq, maxBytes) => reads.output(invocationOfFlight(flightId), stream, afterSeq, maxBytes),
   };
 }

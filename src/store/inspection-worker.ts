@@ -1,6 +1,7 @@
 /** The thread of the long reads: they never hold up the node's own, nor its writes. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { internal, toBrokerError } from '../domain/errors.ts';
+import type { AuditSeal } from './audit.ts';
 import { openReading } from './connection.ts';
 import { failure } from './group-commit.ts';
 import { inspectionOver } from './inspection-reads.ts';
@@ -15,9 +16,9 @@ const post = (message: FromWorker): void => {
 };
 
 try {
-  const { path } = workerData as { path: string };
+  const { path, seal } = workerData as { path: string; seal: AuditSeal };
   const db = openReading(path);
-  const reads = inspectionOver(db) as unknown as Readonly<Record<string, (...args: unknown[]) => unknown>>;
+  const reads = inspectionOver(db, seal) as unknown as Readonly<Record<string, (...args: unknown[]) => unknown>>;
   const answer = ({ id, name, input }: Request): Answer => {
     try {
       const read = Object.hasOwn(reads, name) ? reads[name] : undefined;

@@ -2,6 +2,7 @@
 import { overload, unavailable } from '../domain/errors.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { StoreInspection } from '../domain/store-port.ts';
+import type { AuditSeal } from './audit.ts';
 import type { LongReads, QuestionName } from './protocol.ts';
 import { WorkerChannel } from './worker-channel.ts';
 
@@ -15,6 +16,7 @@ const alwaysTaken: ReadonlySet<QuestionName> = new Set(['pieces', 'output', 'tas
 
 export interface InspectionParts {
   readonly path: string;
+  readonly seal: AuditSeal;
   readonly log: Log;
   /** Read on the calling thread: a row a state. */
   readonly countFlights: () => Awaited<ReturnType<StoreInspection['countFlights']>>;
@@ -50,6 +52,9 @@ export class Inspection implements StoreInspection {
   readonly troubles = this.#question('troubles');
   readonly owedTo = this.#question('owedTo');
   readonly exported = this.#question('exported');
+  readonly auditRows = this.#question('auditRows');
+  readonly checkAudit = this.#question('checkAudit');
+  readonly auditNotes = this.#question('auditNotes');
 
   /** What a thread can't be started for, the first question will be told. */
   wake(): void {
@@ -143,7 +148,7 @@ export class Inspection implements StoreInspection {
   }
 
   #start(): Promise<WorkerChannel> {
-    const { path, log } = this.#parts;
-    return WorkerChannel.start('inspection-worker', { path }, log);
+    const { path, seal, log } = this.#parts;
+    return WorkerChannel.start('inspection-worker', { path, seal }, log);
   }
 }

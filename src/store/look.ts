@@ -108,15 +108,42 @@ export function inside<Found>(path: string, read: (db: Database.Database, log: b
   const hadIndex = isThere(`${path}-shm`);
   let db: Database.Database | undefined;
   try {
-    // A connection that may write takes its neighbours away when it closes, but would also empty a log into the file.
-    db = new Database(path, { readonly: log, fileMustExist: true, timeout: 0 });
+    db = opened(path, log);
     return read(db, log);
   } catch (thrown) {
     throw refusal(path, thrown);
   } finally {
-    db?.close();
-    if (log && !hadIndex) rmSync(`${path}-shm`, { force: true });
+    closed(path, db, log && !hadIndex);
   }
+}
+
+/**
+ * For reads of a node that is down, under its lock. @returns undefined where there is no database, or one of an older version
+ * @throws as `look` does
+ */
+export async function peek<Found>(path: string, newest: number, read: (db: Database.Database) => Promise<Found>): Promise<Found | undefined> {
+  if (look(path, newest) === 'none') return undefined;
+  const log = hasLog(path);
+  const hadIndex = isThere(`${path}-shm`);
+  let db: Database.Database | undefined;
+  try {
+    db = opened(path, log);
+    return Number(db.pragma('user_version', { simple: true })) < newest ? undefined : await read(db);
+  } catch (thrown) {
+    throw refusal(path, thrown);
+  } finally {
+    closed(path, db, log && !hadIndex);
+  }
+}
+
+/** A connection that may write takes its neighbours away when it closes, but would also empty a log into the file. */
+function opened(path: string, log: boolean): Database.Database {
+  return new Database(path, { readonly: log, fileMustExist: true, timeout: 0 });
+}
+
+function closed(path: string, db: Database.Database | undefined, madeIndex: boolean): void {
+  db?.close();
+  if (madeIndex) rmSync(`${path}-shm`, { force: true });
 }
 
 export function refusal(path: string, thrown: unknown): BrokerError {

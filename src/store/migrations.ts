@@ -22,9 +22,10 @@ import { schema0014 } from './schema-0014.ts';
 import { schema0015 } from './schema-0015.ts';
 import { schema0016 } from './schema-0016.ts';
 import { schema0017 } from './schema-0017.ts';
+import { schema0030 } from './schema-0030.ts';
 
 /** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
-export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009, schema0010, schema0011, schema0012, schema0013, schema0014, schema0015, schema0016, schema0017];
+export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009, schema0010, schema0011, schema0012, schema0013, schema0014, schema0015, schema0016, schema0017, schema0030];
 
 export const schemaVersion = migrations.length;
 

@@ -35,8 +35,8 @@ export class MovingWrites {
   }
 
   /** Agents keep their ids; their sessions, and what waits for them or runs, go with them. */
-  rename({ stamp, name, chain }: Input<'renameNode'>): Wire<'renameNode'> {
-    const { trust, queues, facts } = this.#tables;
+  rename({ stamp, act, name, chain }: Input<'renameNode'>): Wire<'renameNode'> {
+    const { trust, queues, facts, audit } = this.#tables;
     if (chain !== undefined) trust.replaceOwnChain({ name, chain });
     const moved = this.#addresses.all().flatMap(({ address }) => (parseAddress(address).node === name ? [] : [{ from: address, to: onNode(address, name) }]));
     if (moved.length > 0) {
@@ -45,18 +45,22 @@ export class MovingWrites {
       for (const { from, to } of moved) for (const move of this.#moves) move.run(to, from);
       queues.clear();
     }
-    if (chain !== undefined || moved.length > 0) facts.append(stamp, 'node.renamed', { detail: { name } });
+    if (chain !== undefined || moved.length > 0) {
+      facts.append(stamp, 'node.renamed', { detail: { name } });
+      audit.append(stamp, { kind: 'node.renamed', about: { name } }, act);
+    }
     return moved;
   }
 
   /** Agents are shared with members of this mesh, and not of the next one. */
-  leave({ stamp }: Input<'leaveMesh'>): void {
-    const { trust, facts } = this.#tables;
+  leave({ stamp, act }: Input<'leaveMesh'>): void {
+    const { trust, facts, audit } = this.#tables;
     const mesh = trust.own();
     if (mesh === undefined) throw notFound('this node is in no mesh');
     this.#rememberNames.run();
     for (const forget of [...this.#forgetRegistrations, ...this.#forget]) forget.run();
     this.#leftMesh.run(mesh.meshId, mesh.meshName, stamp.atMs);
     facts.append(stamp, 'mesh.left', { detail: { mesh: mesh.meshName, meshId: mesh.meshId } });
+    audit.append(stamp, { kind: 'mesh.left', about: { mesh: mesh.meshName, meshId: mesh.meshId } }, act);
   }
 }

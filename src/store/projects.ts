@@ -3,7 +3,9 @@ import { formatAddress, parseAddress } from '../domain/address.ts';
 import { conflict, notFound } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import type { Project, ProjectDefinition, ProjectInstance, ProjectWords } from '../domain/project.ts';
+import type { Act } from '../domain/audit.ts';
 import type { AgentTable } from './agents.ts';
+import type { AuditTable } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { FactTable } from './events.ts';
 import type { Input } from './protocol.ts';
@@ -59,6 +61,7 @@ export function projectReads(db: Connection) {
 export class ProjectTable {
   readonly #facts: FactTable;
   readonly #agents: AgentTable;
+  readonly #audit: AuditTable;
   readonly #reads;
   readonly #save;
   readonly #leaveOut;
@@ -69,7 +72,8 @@ export class ProjectTable {
   readonly #relist;
   readonly #age;
 
-  constructor(db: Connection, facts: FactTable, agents: AgentTable) {
+  constructor(db: Connection, { facts, agents, audit }: { readonly facts: FactTable; readonly agents: AgentTable; readonly audit: AuditTable }) {
+    this.#audit = audit;
     this.#facts = facts;
     this.#agents = agents;
     this.#reads = projectReads(db);
@@ -91,9 +95,11 @@ export class ProjectTable {
     ] as const;
   }
 
-  save({ stamp, project: { root, definition, words, wordsHash, isRepository, path, approvedBy } }: Input<'saveProject'>): void {
+  save({ stamp, act, project: { root, definition, words, wordsHash, isRepository, path, approvedBy } }: Input<'saveProject'>): void {
     this.#save.run(root, JSON.stringify(definition), JSON.stringify(words), wordsHash, isRepository ? 1 : 0, path, stamp.atMs, approvedBy);
     this.#facts.append(stamp, 'project.approved', { detail: { root, name: definition.name, harness: definition.harness, by: approvedBy } });
+    const { name, harness, permissions } = definition;
+    this.#audit.append(stamp, { kind: 'project.approved', about: { root, name, harness, permissions } }, act ?? { who: { is: 'user', id: approvedBy }, from: { via: 'socket' } });
   }
 
   /** @throws BrokerError `not_found` for an unknown project, `conflict` when the address is somebody else's */
@@ -113,13 +119,13 @@ export class ProjectTable {
   }
 
   /** Before its agent goes. By hand: its worktree gets none again by itself; a project without any is no longer approved. */
-  unlisted(stamp: Stamp, address: string, why: string | undefined, isByHand: boolean): void {
+  unlisted({ stamp, act, address, why, isByHand = false }: Input<'removeAgent'>): void {
     if (why !== undefined) this.#remember(stamp.atMs, address, why);
     const instance = this.#reads.projectInstance(address);
     if (instance === undefined) return;
     this.#forgetInstances.run(address);
     if (!isByHand) return;
-    if (this.#reads.instancesOf(instance.root).length === 0) this.forget(stamp, instance.root);
+    if (this.#reads.instancesOf(instance.root).length === 0) this.forget({ stamp, act, root: instance.root });
     else this.#leaveOut.run(instance.top, instance.root);
   }
 
@@ -130,9 +136,10 @@ export class ProjectTable {
   }
 
   /** Its instances are gone already. @throws BrokerError `not_found` */
-  forget(stamp: Stamp, root: string): void {
+  forget({ stamp, act, root, why }: { readonly stamp: Stamp; readonly act?: Act | undefined; readonly root: string; readonly why?: string }): void {
     if (this.#forget.run(root).changes === 0) throw notFound(`no project ${root} is approved here`);
     this.#facts.append(stamp, 'project.forgotten', { detail: { root } });
+    this.#audit.append(stamp, { kind: 'project.forgotten', about: { root, ...(why === undefined ? {} : { why }) } }, act);
   }
 
   instancesOf(root: string): readonly string[] {

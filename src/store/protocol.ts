@@ -1,4 +1,5 @@
 /** What passes between the main thread and the store's workers. */
+import type { AuditHead } from '../domain/audit.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import type { GroupId, SessionId } from '../domain/ids.ts';
 import type { Flight } from '../domain/records.ts';
@@ -32,6 +33,7 @@ const writes: Readonly<Record<WriteName, true>> = {
   settleQuarantined: true,
   prune: true,
   note: true,
+  audit: true,
   accept: true,
   acceptAll: true,
   receive: true,
@@ -110,4 +112,4 @@ export type Answer =
 /** Main thread to worker: work, or the wish that it ends. */
 export type ToWorker = PackedRequests | 'close';
 /** Worker to main thread. */
-export type FromWorker = PackedAnswers | 'ready' | { readonly failed: ErrorInfo } | { readonly told: string };
+export type FromWorker = PackedAnswers | 'ready' | { readonly failed: ErrorInfo } | { readonly told: string } | { readonly audited: AuditHead };

@@ -6,6 +6,8 @@ import type { StoreReads } from '../domain/store-port.ts';
 import { agentSessionReads } from './agent-sessions.ts';
 import { agentShareReads } from './agent-shares.ts';
 import { agentReads } from './agents.ts';
+import { auditReads } from './audit.ts';
+import type { AuditSeal } from './audit.ts';
 import { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { deliveryReads } from './deliveries.ts';
@@ -30,8 +32,9 @@ import { worktreeReads } from './worktrees.ts';
 /** Before every id. */
 const firstId = '';
 
-export function readerOver(db: Connection): StoreReads {
+export function readerOver(db: Connection, seal: AuditSeal): StoreReads {
   const nodes = new NodeNumbers(db);
+  const { auditHead, auditHashAt } = auditReads(db, seal);
   const flights = flightReads(db);
   const invocations = invocationReads(db, nodes);
   const keys = keyedRead(db);
@@ -146,5 +149,7 @@ export function readerOver(db: Connection): StoreReads {
     ...revocationReads(db, nodes),
     ...enrolmentReads(db, nodes),
     ...projectReads(db),
+    auditHead,
+    auditHashAt,
   };
 }

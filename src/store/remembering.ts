@@ -16,7 +16,7 @@ import { SettledReads } from './settled-reads.ts';
 type Effect = 'none' | 'told' | 'one' | 'all';
 
 const effects: Readonly<Record<WriteName, Effect>> = {
-  boot: 'all', rolledBack: 'all', settleQuarantined: 'one', prune: 'all', note: 'none',
+  boot: 'all', rolledBack: 'all', settleQuarantined: 'one', prune: 'all', note: 'none', audit: 'none',
   accept: 'told', acceptAll: 'told', receive: 'told', beginAttempt: 'none', loseAttempts: 'none', defer: 'none', receipt: 'one', reject: 'one',
   endAtOrigin: 'one', applyEvents: 'told', requestCancel: 'one', notified: 'none',
   start: 'told', recordProcess: 'none', forgetProcesses: 'none', bindSession: 'none', appendOutput: 'told', finish: 'told',
@@ -29,7 +29,7 @@ const effects: Readonly<Record<WriteName, Effect>> = {
 
 /** Work comes and goes without changing who and what there is. */
 const ofWork: ReadonlySet<WriteName> = new Set<WriteName>([
-  'note', 'accept', 'acceptAll', 'receive', 'beginAttempt', 'loseAttempts', 'defer', 'receipt', 'reject', 'endAtOrigin', 'applyEvents', 'requestCancel', 'notified',
+  'note', 'audit', 'accept', 'acceptAll', 'receive', 'beginAttempt', 'loseAttempts', 'defer', 'receipt', 'reject', 'endAtOrigin', 'applyEvents', 'requestCancel', 'notified',
   'start', 'recordProcess', 'forgetProcesses', 'bindSession', 'appendOutput', 'finish', 'ask', 'giveReply', 'receiveReply', 'settleReply', 'timeOutRequest',
   'receiveCancel', 'acknowledged', 'giveUp', 'settleQuarantined', 'probe',
 ]);

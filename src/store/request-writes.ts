@@ -1,8 +1,9 @@
 /** Requests of agents and the replies to them, at the owner and where a reply was given. */
+import type { Act } from '../domain/audit.ts';
 import { conflict, denied, fromInfo, internal, notFound } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import type { FlightEventBody } from '../domain/flight-event.ts';
-import { invocationOfFlight } from '../domain/ids.ts';
+import { flightOfInvocation, invocationOfFlight } from '../domain/ids.ts';
 import type { InvocationId } from '../domain/ids.ts';
 import { answeredAlready, flawOfReply, isSameReply } from '../domain/request.ts';
 import type { Reply } from '../domain/request.ts';
@@ -15,12 +16,15 @@ import { replyOf } from './replies.ts';
 import type { ReplyRow } from './replies.ts';
 import type { Tables } from './tables.ts';
 
+const kinds = { approved: 'request.approved', denied: 'request.denied', text: 'request.answered', timeout: 'request.timed_out' } as const;
+
 /** Who says it: a person, at this node or at another one. */
 interface Word {
   readonly request: string;
   readonly reply: Reply | 'timeout';
   readonly by: string;
   readonly from: number;
+  readonly act: Act | undefined;
 }
 
 export class RequestWrites {
@@ -37,7 +41,7 @@ export class RequestWrites {
     return this.#report(row, stamp, { kind: 'waiting', reason, request, prompt, choices, untilMs });
   }
 
-  giveReply({ stamp, flightId, request, reply, by }: Input<'giveReply'>): Wire<'giveReply'> {
+  giveReply({ stamp, act, flightId, request, reply, by }: Input<'giveReply'>): Wire<'giveReply'> {
     const { flights, replies, facts, nodes, self } = this.#tables;
     const id = invocationOfFlight(flightId);
     const row = flights.get(id);
@@ -46,17 +50,18 @@ export class RequestWrites {
     if (given !== undefined) return { flight: flightOf(row, nodes), isSettled: this.#again(given, reply, self), isTaken: false };
     const flaw = flawIn(row, request, reply);
     if (flaw !== undefined) throw flaw;
-    const word: Word = { request, reply, by, from: self };
+    const word: Word = { request, reply, by, from: self, act };
     if (row.owned === 1) {
       this.#take(row, stamp, word);
       return { flight: flightOf(row, nodes), isSettled: true, isTaken: true };
     }
     replies.insert(rowOf(row, stamp, word, null));
+    this.#record(row, stamp, word);
     facts.append(stamp, 'flight.reply_given', { invocation: id, peer: row.peer, detail: { request, reply: reply.kind, by } });
     return { flight: flightOf(row, nodes), isSettled: false, isTaken: false };
   }
 
-  receiveReply({ stamp, invocationId, originNodeId, request, reply, by }: Input<'receiveReply'>): Wire<'receiveReply'> {
+  receiveReply({ stamp, act, invocationId, originNodeId, request, reply, by }: Input<'receiveReply'>): Wire<'receiveReply'> {
     const { flights, replies, nodes } = this.#tables;
     const row = flights.get(invocationId);
     if (row === undefined) throw notFound(`no flight of ${invocationId} is known to its owner`);
@@ -69,7 +74,7 @@ export class RequestWrites {
     }
     const flaw = flawIn(row, request, reply);
     if (flaw !== undefined) throw flaw;
-    this.#take(row, stamp, { request, reply, by, from });
+    this.#take(row, stamp, { request, reply, by, from, act });
     return { flight: flightOf(row, nodes), isTaken: true };
   }
 
@@ -89,7 +94,7 @@ export class RequestWrites {
   timeOutRequest({ stamp, flightId, request }: Input<'timeOutRequest'>): Wire<'timeOutRequest'> {
     const row = this.#owned(invocationOfFlight(flightId));
     if (row.state !== 'waiting' || row.waiting_request !== request) return undefined;
-    return this.#take(row, stamp, { request, reply: 'timeout', by: '', from: this.#tables.self });
+    return this.#take(row, stamp, { request, reply: 'timeout', by: '', from: this.#tables.self, act: undefined });
   }
 
   /** True when nothing is left to be said of it. @throws BrokerError `conflict` when another reply counts; the owner's refusal */
@@ -104,8 +109,14 @@ export class RequestWrites {
   #take(row: FlightRow, stamp: Stamp, word: Word): NonNullable<Wire<'timeOutRequest'>> {
     const { request, reply, by } = word;
     this.#tables.replies.insert(rowOf(row, stamp, word, stamp.atMs));
+    this.#record(row, stamp, word);
     const said = reply === 'timeout' ? reply : reply.kind;
     return this.#report(row, stamp, { kind: 'resumed' }, { request, reply: said, ...(by === '' ? {} : { by }) });
+  }
+
+  /** What was asked, and what was said to it in words, is the flight's. */
+  #record(row: FlightRow, stamp: Stamp, { request, reply, act }: Word): void {
+    this.#tables.audit.append(stamp, { kind: kinds[reply === 'timeout' ? reply : reply.kind], about: { flight: flightOfInvocation(row.invocation_id), agent: row.target, request } }, act);
   }
 
   #report(row: FlightRow, stamp: Stamp, body: FlightEventBody, detail: FactDetail = {}): NonNullable<Wire<'ask'>> {

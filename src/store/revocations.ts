@@ -4,6 +4,7 @@ import { comesFirst } from '../domain/revocation.ts';
 import type { StoredRevocation } from '../domain/revocation.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
+import type { AuditTable } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { FactTable } from './events.ts';
 import type { Input } from './protocol.ts';
@@ -20,6 +21,7 @@ export interface RevocationRow {
 }
 
 export class RevocationTable {
+  readonly #audit: AuditTable;
   readonly #nodes: GrowingNodeNumbers;
   readonly #self: number;
   readonly #facts: FactTable;
@@ -32,7 +34,8 @@ export class RevocationTable {
   readonly #forget;
   readonly #removeSelf;
 
-  constructor(db: Connection, { nodes, self, facts }: { readonly nodes: GrowingNodeNumbers; readonly self: number; readonly facts: FactTable }) {
+  constructor(db: Connection, { nodes, self, facts, audit }: { readonly nodes: GrowingNodeNumbers; readonly self: number; readonly facts: FactTable; readonly audit: AuditTable }) {
+    this.#audit = audit;
     this.#nodes = nodes;
     this.#self = self;
     this.#facts = facts;
@@ -59,7 +62,7 @@ export class RevocationTable {
     if (known !== undefined) throw new BrokerError(code, `${known.name} was removed from the mesh by ${known.revoked_by}`);
   }
 
-  save({ stamp, revocations }: Input<'saveRevocations'>): NodeId[] {
+  save({ stamp, act, revocations }: Input<'saveRevocations'>): NodeId[] {
     const changed: NodeId[] = [];
     for (const { revocation, record, with: others } of revocations) {
       const { nodeId, name, by, revokedAtMs, fallen } = revocation;
@@ -75,7 +78,11 @@ export class RevocationTable {
         for (const forget of this.#forget) forget.run(each);
       }
       if ([node, ...fallenWith].includes(this.#self)) this.#removeSelf.run(revokedAtMs, by);
-      if (known === undefined) this.#facts.append(stamp, 'member.removed', { peer: node, detail: { name, by } });
+      if (known === undefined) {
+        this.#facts.append(stamp, 'member.removed', { peer: node, detail: { name, by } });
+        this.#audit.append(stamp, { kind: 'member.removed', about: { nodeId, name, by } }, act);
+        for (const each of others) this.#audit.append(stamp, { kind: 'member.removed', about: { nodeId: each, by: `${by}, with ${name}, which certified it` } }, act);
+      }
       changed.push(nodeId);
     }
     return changed;

@@ -48,6 +48,7 @@ export class RollbackWrites {
     set.run('boot_epoch', String(epoch));
     remove.run(copiedKey);
     if (evidence !== undefined) this.#mark({ stamp: input.stamp, evidence }, true);
+    if (input.audit !== undefined || evidence !== undefined) this.#tables.audit.begun(input.stamp, input.audit, evidence);
     return { epoch, previousEpoch, rolledBack: evidence !== undefined };
   }
 
@@ -68,6 +69,7 @@ export class RollbackWrites {
   /** Told once a boot; again it does nothing. */
   rolledBack(input: Input<'rolledBack'>): Wire<'rolledBack'> {
     if (this.isPutBack) return { fresh: false, ended: [], quarantined: 0 };
+    this.#tables.audit.putBack(input.stamp, { evidence: input.evidence }, input.act);
     return this.#mark(input, false);
   }
 

@@ -4,6 +4,7 @@ import { AgentSessionTable } from './agent-sessions.ts';
 import { AgentShareTable } from './agent-shares.ts';
 import { AgentTable } from './agents.ts';
 import type { Arrivals } from './arrivals.ts';
+import { AuditTable } from './audit.ts';
 import { GrowingNodeNumbers, StateTally } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { DeliveryTable } from './deliveries.ts';
@@ -37,6 +38,7 @@ export interface Tables {
   /** Undefined: nobody counts them. */
   readonly arrivals: Arrivals | undefined;
   readonly facts: FactTable;
+  readonly audit: AuditTable;
   readonly boots: NodeTable;
   readonly invocations: InvocationTable;
   readonly idempotency: IdempotencyTable;
@@ -57,14 +59,16 @@ export interface Tables {
   readonly enrolment: EnrolmentTable;
 }
 
-export function openTables(db: Connection, nodeId: NodeId, arrivals?: Arrivals): Tables {
+/** @param auditKey what the chain of the audit is keyed with */
+export function openTables(db: Connection, nodeId: NodeId, arrivals?: Arrivals, auditKey: Uint8Array = new Uint8Array()): Tables {
   const nodes = new GrowingNodeNumbers(db);
   const self = nodes.of(nodeId);
   const queues = new QueueCounts(db);
   const tally = new StateTally(db);
   const stored = new StoredBytes(db);
   const facts = new FactTable(db, self);
-  const revocations = new RevocationTable(db, { nodes, self, facts });
+  const audit = new AuditTable(db, { nodeId, key: auditKey });
+  const revocations = new RevocationTable(db, { nodes, self, facts, audit });
   const agents = new AgentTable(db, { nodes, facts, queues });
   return {
     nodes,
@@ -75,6 +79,7 @@ export function openTables(db: Connection, nodeId: NodeId, arrivals?: Arrivals):
     stored,
     arrivals,
     facts,
+    audit,
     boots: new NodeTable(db, nodes, facts),
     invocations: new InvocationTable(db, stored),
     idempotency: new IdempotencyTable(db),
@@ -85,13 +90,13 @@ export function openTables(db: Connection, nodeId: NodeId, arrivals?: Arrivals):
     tombstones: new TombstoneTable(db),
     replies: new ReplyTable(db),
     agents,
-    projects: new ProjectTable(db, facts, agents),
-    shares: new AgentShareTable(db, facts),
+    projects: new ProjectTable(db, { facts, agents, audit }),
+    shares: new AgentShareTable(db, facts, audit),
     sessions: new AgentSessionTable(db),
     registrations: new RegistrationTable(db, nodes),
-    trust: new TrustTable(db, { nodes, facts, revocations }),
+    trust: new TrustTable(db, { nodes, facts, revocations, audit }),
     revocations,
     worktrees: new WorktreeTable(db, facts),
-    enrolment: new EnrolmentTable(db, nodes, facts),
+    enrolment: new EnrolmentTable(db, { nodes, facts, audit }),
   };
 }

@@ -1,5 +1,6 @@
 /** The mesh this node is in, its members, and the invitations it gave. */
 import type { Departure } from '../domain/departure.ts';
+import type { Act } from '../domain/audit.ts';
 import { conflict, denied, notFound } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
@@ -7,6 +8,7 @@ import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { Invite, Member, Membership, RemovedFrom } from '../domain/store-port.ts';
 import { isLaterCertificate } from '../domain/trust.ts';
 import type { CertificateChain } from '../domain/trust.ts';
+import type { AuditTable } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { GrowingNodeNumbers, NodeNumbers } from './caches.ts';
 import type { FactTable } from './events.ts';
@@ -67,6 +69,7 @@ export class TrustTable {
   readonly #nodes: GrowingNodeNumbers;
   readonly #facts: FactTable;
   readonly #revocations: RevocationTable;
+  readonly #audit: AuditTable;
   readonly #mesh;
   readonly #insertMesh;
   readonly #replaceChain;
@@ -83,7 +86,8 @@ export class TrustTable {
   readonly #invite;
   readonly #useInvite;
 
-  constructor(db: Connection, { nodes, facts, revocations }: { readonly nodes: GrowingNodeNumbers; readonly facts: FactTable; readonly revocations: RevocationTable }) {
+  constructor(db: Connection, { nodes, facts, revocations, audit }: { readonly nodes: GrowingNodeNumbers; readonly facts: FactTable; readonly revocations: RevocationTable; readonly audit: AuditTable }) {
+    this.#audit = audit;
     this.#nodes = nodes;
     this.#facts = facts;
     this.#revocations = revocations;
@@ -113,23 +117,29 @@ export class TrustTable {
     this.#useInvite = db.prepare('UPDATE invites SET used_at_ms = ?, used_by = ? WHERE secret_hash = ?');
   }
 
-  saveMembership(input: { stamp: Stamp; membership: Membership; members: readonly Member[]; what: 'mesh.created' | 'mesh.joined' }): void {
-    const { stamp, membership, members, what } = input;
+  saveMembership(input: Input<'saveMembership'>): void {
+    const { stamp, act, membership, members, what } = input;
     const known = this.#mesh.get();
     if (known !== undefined) throw conflict(`this node is in the mesh ${known.mesh_name} already`, 'leave it first: beckon mesh leave');
     const { meshId, meshName, name, owner, rootDer, chain, isIssuer, issuerDer } = membership;
     this.#insertMesh.run(meshId, meshName, name, owner, rootDer, chain.leaf, chain.issuer, isIssuer ? 1 : 0, issuerDer ?? null, stamp.atMs);
     for (const member of members) this.#save(member);
     this.#facts.append(stamp, what, { detail: { mesh: meshName, meshId } });
+    this.#audit.append(stamp, { kind: what, about: { mesh: meshName, meshId, owner } }, act);
   }
 
-  renewOwnChain({ stamp, name, chain }: { stamp: Stamp; name: string; chain: CertificateChain }): void {
+  renewOwnChain({ stamp, act, name, chain, untilMs }: Input<'replaceOwnChain'>): void {
     this.replaceOwnChain({ name, chain });
     this.#facts.append(stamp, 'node.renewed');
+    this.#audit.append(stamp, { kind: 'node.renewed', about: untilOf(untilMs) }, act);
   }
 
   replaceOwnChain({ name, chain }: { name: string; chain: CertificateChain }): void {
     if (this.#replaceChain.run(name, chain.leaf, chain.issuer).changes === 0) throw notFound('this node is in no mesh');
+  }
+
+  nameOf(nodeId: NodeId): string | undefined {
+    return this.#member.get(this.#nodes.of(nodeId))?.name;
   }
 
   own(): { readonly meshId: MeshId; readonly meshName: string } | undefined {
@@ -137,26 +147,29 @@ export class TrustTable {
     return row === undefined ? undefined : { meshId: row.id, meshName: row.mesh_name };
   }
 
-  renameMember({ stamp, member }: { stamp: Stamp; member: Member }): void {
+  renameMember({ stamp, act, member }: Input<'renameMember'>): void {
     const node = this.#nodes.of(member.nodeId);
     this.#revocations.check(node, 'denied');
     if (this.#holder.get(member.name, node, member.name) !== undefined) throw nameTaken(member.name);
     this.#save(member);
     this.#facts.append(stamp, 'member.renamed', { peer: node, detail: { name: member.name } });
+    this.#audit.append(stamp, { kind: 'member.renamed', about: { nodeId: member.nodeId, name: member.name } }, act);
   }
 
-  renewMember({ stamp, member }: { stamp: Stamp; member: Member }): void {
+  renewMember({ stamp, act, member, untilMs }: Input<'renewMember'>): void {
     const node = this.#nodes.of(member.nodeId);
     this.#revocations.check(node, 'denied');
     const known = this.#member.get(node);
     if (known !== undefined && known.left_at_ms !== null) throw denied(`${known.name} has left the mesh`);
     this.#save(member);
     this.#facts.append(stamp, 'member.renewed', { peer: node });
+    this.#audit.append(stamp, { kind: 'member.renewed', about: { nodeId: member.nodeId, name: member.name, ...untilOf(untilMs) } }, act);
   }
 
-  becomeIssuer({ stamp, certificate }: { stamp: Stamp; certificate: Uint8Array }): void {
+  becomeIssuer({ stamp, act, certificate }: Input<'becomeIssuer'>): void {
     if (this.#becomeIssuer.run(certificate).changes === 0) throw notFound('this node is in no mesh');
     this.#facts.append(stamp, 'issuer.added');
+    this.#audit.append(stamp, { kind: 'issuer.added', about: {} }, act);
   }
 
   saveIssuer({ nodeId, certificate }: { nodeId: NodeId; certificate: Uint8Array }): void {
@@ -164,7 +177,7 @@ export class TrustTable {
     if (node !== undefined) this.#setIssuer.run(certificate, node);
   }
 
-  saveDepartures({ stamp, departures }: Input<'saveDepartures'>): NodeId[] {
+  saveDepartures({ stamp, act, departures }: Input<'saveDepartures'>): NodeId[] {
     const gone: NodeId[] = [];
     for (const { departure, record } of departures) {
       const node = this.#nodes.find(departure.nodeId);
@@ -173,17 +186,19 @@ export class TrustTable {
       this.#setLeft.run(departure.leftAtMs, record.payload, record.signature, departure.certifiedAtMs, '[]', node);
       if (known.left_at_ms !== null) continue;
       this.#facts.append(stamp, 'member.left', { peer: node, detail: { name: known.name } });
+      this.#audit.append(stamp, { kind: 'member.left', about: { nodeId: departure.nodeId, name: known.name } }, act);
       gone.push(departure.nodeId);
     }
     return gone;
   }
 
-  addInvite({ stamp, invite }: { stamp: Stamp; invite: Invite }): void {
+  addInvite({ stamp, act, invite }: Input<'addInvite'>): void {
     this.#insertInvite.run(invite.secretHash, invite.owner, stamp.atMs, invite.expiresAtMs);
     this.#facts.append(stamp, 'invite.created', { detail: { owner: invite.owner } });
+    this.#audit.append(stamp, { kind: 'invite.made', about: { invite: inviteOf(invite.secretHash), owner: invite.owner, ...untilOf(invite.expiresAtMs) } }, act);
   }
 
-  redeemInvite({ stamp, secretHash, member }: { stamp: Stamp; secretHash: string; member: Member }): void | Refusal {
+  redeemInvite({ stamp, act, secretHash, member }: Input<'redeemInvite'>): void | Refusal {
     const invite = this.#invite.get(secretHash);
     if (invite === undefined) return this.#refuse(stamp, member, 'this node gave no such invitation');
     const isAgain = invite.used_by !== null && invite.used_by === this.#nodes.find(member.nodeId);
@@ -192,17 +207,25 @@ export class TrustTable {
     const node = this.#nodes.of(member.nodeId);
     this.#revocations.check(node, 'denied');
     this.#useInvite.run(stamp.atMs, node, secretHash);
-    this.admit(stamp, member);
+    const { nodeId, name, owner } = member;
+    const named = inviteOf(secretHash);
+    this.#audit.append(stamp, { kind: 'invite.used', about: { invite: named, nodeId, name, owner } }, act);
+    this.admit({ stamp, act, member, why: `invite ${named}` });
   }
 
   /** @throws BrokerError `denied` for a node that was removed: its key is nobody's any more */
-  admit(stamp: Stamp, member: Member): void {
+  admit({ stamp, act, member, why }: Input<'admitMember'>): void {
     this.#revocations.check(this.#nodes.of(member.nodeId), 'denied');
     this.#save(member);
-    this.#facts.append(stamp, 'member.admitted', { peer: this.#nodes.of(member.nodeId), detail: { name: member.name, owner: member.owner } });
+    this.#admitted({ stamp, act, why }, member);
   }
 
-  saveMembers({ stamp, members, meshId }: Input<'saveMembers'>): NodeId[] {
+  #admitted({ stamp, act, why }: { readonly stamp: Stamp; readonly act: Act | undefined; readonly why: string | undefined }, { nodeId, name, owner }: Member): void {
+    this.#facts.append(stamp, 'member.admitted', { peer: this.#nodes.of(nodeId), detail: { name, owner } });
+    this.#audit.append(stamp, { kind: 'member.admitted', about: { nodeId, name, owner, ...(why === undefined ? {} : { why }) } }, act);
+  }
+
+  saveMembers({ stamp, act, members, meshId }: Input<'saveMembers'>): NodeId[] {
     const changed: NodeId[] = [];
     // Learned of a mesh that this node has left since.
     if (meshId !== undefined && this.#mesh.get()?.id !== meshId) return changed;
@@ -213,9 +236,7 @@ export class TrustTable {
       if (known === undefined || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: known.leaf })) {
         this.#save(member);
         changed.push(member.nodeId);
-        if (known === undefined) {
-          this.#facts.append(stamp, 'member.admitted', { peer: node, detail: { name: member.name, owner: member.owner } });
-        }
+        if (known === undefined) this.#admitted({ stamp, act, why: 'by another node, as its certificate proves' }, member);
         continue;
       }
       const addresses = JSON.stringify(member.addresses);
@@ -250,6 +271,15 @@ export class TrustTable {
 function isLaterWord({ certifiedAtMs, leftAtMs }: Departure, known: MemberRow): boolean {
   if (known.left_at_ms === null || known.left_certified_at_ms === null) return true;
   return certifiedAtMs > known.left_certified_at_ms || (certifiedAtMs === known.left_certified_at_ms && leftAtMs > known.left_at_ms);
+}
+
+/** Tells invitations apart, and is of no use to guess one. */
+function inviteOf(secretHash: string): string {
+  return secretHash.slice(0, 12);
+}
+
+function untilOf(untilMs: number | undefined): { readonly until?: string } {
+  return untilMs === undefined ? {} : { until: new Date(untilMs).toISOString() };
 }
 
 function nameTaken(name: string): BrokerError {

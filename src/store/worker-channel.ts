@@ -1,10 +1,14 @@
 /** Requests to one of the store's workers, and their answers. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { AuditHead } from '../domain/audit.ts';
 import { BrokerError, fromInfo, unavailable } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
 import { Hold, packRequests, unpackAnswers } from './parcel.ts';
 import type { Answer, FromWorker, Request, ToWorker } from './protocol.ts';
+
+/** What a worker says unasked: what it is at while it starts, and how far the audit has come. */
+export type Tell = (told: { readonly text: string } | { readonly audited: AuditHead }) => void;
 
 interface Pending {
   readonly resolve: (value: unknown) => void;
@@ -22,7 +26,7 @@ export class WorkerChannel {
   readonly hold = new Hold();
   readonly #worker: Worker;
   readonly #log: Log;
-  readonly #tell: ((text: string) => void) | undefined;
+  readonly #tell: Tell | undefined;
   readonly #pending = new Map<number, Pending>();
   readonly #ended: Promise<void>;
   #ready: Pending | undefined;
@@ -31,8 +35,8 @@ export class WorkerChannel {
   #nextId = 1;
   #gone: BrokerError | undefined;
 
-  /** Starts the worker and resolves when it can work; `tell` is told what it is at until then. @throws BrokerError what the worker could not do at its start */
-  static async start(name: string, workerData: unknown, log: Log, tell?: (text: string) => void): Promise<WorkerChannel> {
+  /** Starts the worker and resolves when it can work; `tell` hears what it says unasked. @throws BrokerError what the worker could not do at its start */
+  static async start(name: string, workerData: unknown, log: Log, tell?: Tell): Promise<WorkerChannel> {
     const channel = new WorkerChannel(new Worker(urlOf(name), { workerData, name: `beckon ${name}` }), log, tell);
     try {
       await new Promise((resolve, reject: Pending['reject']) => {
@@ -45,7 +49,7 @@ export class WorkerChannel {
     }
   }
 
-  private constructor(worker: Worker, log: Log, tell: ((text: string) => void) | undefined) {
+  private constructor(worker: Worker, log: Log, tell: Tell | undefined) {
     this.#worker = worker;
     this.#log = log;
     this.#tell = tell;
@@ -113,7 +117,8 @@ export class WorkerChannel {
   #take(message: FromWorker): void {
     if (message === 'ready') this.#ready?.resolve(undefined);
     else if ('failed' in message) this.#ready?.reject(fromInfo(message.failed));
-    else if ('told' in message) this.#tell?.(message.told);
+    else if ('told' in message) this.#tell?.({ text: message.told });
+    else if ('audited' in message) this.#tell?.(message);
     else for (const answer of unpackAnswers(message)) this.#settle(answer);
   }
 

@@ -21,13 +21,16 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const pruning = new PruningWrites(db, tables);
   const requests = new RequestWrites(tables);
   const moving = new MovingWrites(db, tables);
-  const { agents, boots, enrolment, facts, flights, nodes, projects, registrations, revocations, sessions, shares, trust, worktrees } = tables;
+  const { agents, audit, boots, enrolment, facts, flights, nodes, projects, registrations, revocations, sessions, shares, trust, worktrees } = tables;
   // A page that was touched is written, whether or not it is another in the end.
   const probe = { write: db.prepare("INSERT INTO settings (key, value) VALUES ('probe', '')"), erase: db.prepare("DELETE FROM settings WHERE key = 'probe'") };
-  const removeAgent = ({ stamp, address, why, isByHand = false }: Input<'removeAgent'>): Wire<'removeAgent'> => {
-    projects.unlisted(stamp, address, why, isByHand);
+  const removeAgent = (input: Input<'removeAgent'>): Wire<'removeAgent'> => {
+    const { stamp, act, address, why } = input;
+    projects.unlisted(input);
     agents.remove(stamp, address, why);
     sessions.agentGone(address);
+    // What comes and goes with a worktree was decided when its project was approved.
+    if (act !== undefined) audit.append(stamp, { kind: 'agent.removed', about: { agent: address } }, act);
     return { held: flights.queued(address).map(flightOfInvocation) };
   };
   return {
@@ -35,12 +38,16 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     rolledBack: (input) => rollback.rolledBack(input),
     settleQuarantined: (input) => rollback.settleQuarantined(input),
     prune: (input) => pruning.prune(input),
-    note: ({ stamp, what, invocationId, peerNodeId, detail }) => {
+    note: ({ stamp, audit: entry, what, invocationId, peerNodeId, detail }) => {
+      if (entry !== undefined) audit.record({ stamp, entries: [entry] });
       facts.append(stamp, what, {
         ...(invocationId === undefined ? {} : { invocation: invocationId }),
         ...(peerNodeId === undefined ? {} : { peer: nodes.of(peerNodeId) }),
         ...(detail === undefined ? {} : { detail }),
       });
+    },
+    audit: (input) => {
+      audit.record(input);
     },
     accept: (input) => origin.accept(input),
     acceptAll: (input) => origin.acceptAll(input),
@@ -86,7 +93,10 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     giveUp: (input) => owner.giveUp(input),
     addAgent: (input) => {
       const answer = agents.add(input);
-      if (answer.added) projects.relisted(input.registration.address);
+      const { stamp, act, endpoint: { permissions }, registration: { address, harness, visibility } } = input;
+      if (!answer.added) return answer;
+      projects.relisted(address);
+      if (act !== undefined) audit.append(stamp, { kind: 'agent.added', about: { agent: address, harness, permissions, visibility } }, act);
       return answer;
     },
     removeAgent: (input) => removeAgent(input),
@@ -96,9 +106,9 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     putInstance: (input) => {
       projects.put(input);
     },
-    forgetProject: ({ stamp, root, why }) => {
+    forgetProject: ({ stamp, act, root, why }) => {
       const removed = projects.instancesOf(root).map((address) => ({ address, ...removeAgent({ stamp, address, why }) }));
-      projects.forget(stamp, root);
+      projects.forget({ stamp, act, root, why });
       return { removed };
     },
     shareAgent: (input) => shares.share(input),
@@ -122,12 +132,12 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     },
     redeemInvite: (input) => {
       const refusal = trust.redeemInvite(input);
-      if (refusal === undefined) enrolment.entered(input.stamp, input.member.nodeId, input.issuerDer);
+      if (refusal === undefined) enrolment.entered(input);
       return refusal;
     },
-    admitMember: ({ stamp, member, issuerDer }) => {
-      trust.admit(stamp, member);
-      enrolment.entered(stamp, member.nodeId, issuerDer);
+    admitMember: (input) => {
+      trust.admit(input);
+      enrolment.entered(input);
     },
     recordApplicant: (input) => {
       enrolment.recordApplicant(input);
@@ -138,7 +148,7 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     renewMember: (input) => trust.renewMember(input),
     addIssuer: (input) => {
       revocations.check(nodes.of(input.nodeId), 'denied');
-      enrolment.addIssuer(input);
+      enrolment.addIssuer(input, trust.nameOf(input.nodeId));
       trust.saveIssuer(input);
     },
     becomeIssuer: (input) => trust.becomeIssuer(input),

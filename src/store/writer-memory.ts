@@ -2,15 +2,17 @@
 import type { Memory } from './group-commit.ts';
 import type { Tables } from './tables.ts';
 
-export function memoryOf({ nodes, queues, tally, stored, arrivals }: Pick<Tables, 'nodes' | 'queues' | 'tally' | 'stored' | 'arrivals'>): Memory {
+export function memoryOf({ nodes, queues, tally, stored, arrivals, audit }: Pick<Tables, 'nodes' | 'queues' | 'tally' | 'stored' | 'arrivals' | 'audit'>): Memory {
   return {
     mark() {
       const [moves, changes, places, came] = [tally.mark(), stored.mark(), queues.mark(), arrivals?.mark() ?? 0];
+      const end = audit.mark();
       return () => {
         tally.backTo(moves);
         stored.backTo(changes);
         queues.backTo(places);
         arrivals?.backTo(came);
+        audit.backTo(end);
         nodes.clear();
       };
     },
@@ -24,6 +26,7 @@ export function memoryOf({ nodes, queues, tally, stored, arrivals }: Pick<Tables
       stored.backTo(0);
       arrivals?.backTo(0);
       queues.clear();
+      audit.backTo(undefined);
       nodes.clear();
     },
   };

@@ -34,9 +34,16 @@ function die(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
-function serve(db: Connection, nodeId: NodeId, tally: StoreTally, label: CrashLabel | undefined): void {
+interface Serving {
+  readonly nodeId: NodeId;
+  readonly auditKey: Uint8Array;
+  readonly tally: StoreTally;
+  readonly label: CrashLabel | undefined;
+}
+
+function serve(db: Connection, { nodeId, auditKey, tally, label }: Serving): void {
   const arrivals = new Arrivals();
-  const tables = openTables(db, nodeId, arrivals);
+  const tables = openTables(db, nodeId, arrivals, auditKey);
   const group = new GroupCommit({ db, memory: memoryOf(tables), perform: performWith(writeHandlers(db, tables)), failed: () => tally.failed(), ...(label === undefined ? {} : { step: crashAt(label, die) }) });
   const waiting: Request[] = [];
   let isClosing = false;
@@ -48,6 +55,13 @@ function serve(db: Connection, nodeId: NodeId, tally: StoreTally, label: CrashLa
   const takeArrived = (): void => {
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(next.message as ToWorker);
   };
+  let audited = 0;
+  /** First, so that whoever is answered may rely on it. */
+  const tellOfAudit = (): void => {
+    const { appended } = tables.audit;
+    if (appended !== audited) post({ audited: tables.audit.head() });
+    audited = appended;
+  };
   port.on('message', (message: ToWorker) => {
     take(message);
     takeArrived();
@@ -56,6 +70,7 @@ function serve(db: Connection, nodeId: NodeId, tally: StoreTally, label: CrashLa
       const passed = stopwatch();
       const answers = group.commit(batch);
       tally.committed(passed(), batch.length, arrivals);
+      tellOfAudit();
       post(packAnswers(answers));
       takeArrived();
     }
@@ -67,8 +82,8 @@ function serve(db: Connection, nodeId: NodeId, tally: StoreTally, label: CrashLa
 }
 
 try {
-  const { path, nodeId, tally, crashAt: label } = workerData as { path: string; nodeId: NodeId; tally: SharedArrayBuffer; crashAt?: CrashLabel };
-  serve(openDatabase(path, undefined, (told) => post({ told })), nodeId, new StoreTally(tally), label);
+  const { path, nodeId, auditKey, tally, crashAt: label } = workerData as { path: string; nodeId: NodeId; auditKey: Uint8Array; tally: SharedArrayBuffer; crashAt?: CrashLabel };
+  serve(openDatabase(path, undefined, (told) => post({ told })), { nodeId, auditKey, tally: new StoreTally(tally), label });
   post('ready');
   // What was compiled anew for this start, if anything: a node that is killed has no end at which to keep it.
   flushCompileCache();

@@ -55,6 +55,7 @@ export function writerOver(channel: WorkerChannel): StoreWrites {
     settleQuarantined: plain('settleQuarantined'),
     prune: plain('prune'),
     note: plain('note'),
+    audit: plain('audit'),
     async accept(input) {
       const parcel = parcelOf();
       const known = await send('accept', packAccept(input, parcel.packTask(input.task)), parcel);

@@ -1,5 +1,6 @@
 /** launchd, by launchctl(1): an agent of one user, in the domain of their graphical login. */
-import { readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unavailable } from '../domain/errors.ts';
 import type { Launch, Supervised, Supervisor } from '../domain/supervision-port.ts';
@@ -8,6 +9,7 @@ import type { Ran, Run } from './run.ts';
 
 const stopMs = 120_000;
 const mostLines = 20;
+const mostBytes = 64 * 1024;
 
 export interface LaunchdParts {
   readonly run: Run;
@@ -77,12 +79,19 @@ export class Launchd implements Supervisor {
     return last === undefined || last === '0' ? { state: 'stopped', isEnabled } : { state: 'retrying', isEnabled, why: `it exited with ${last}` };
   }
 
+  /** launchd rotates nothing: of what may have grown for years only the end is read. */
   async lastWords(): Promise<readonly string[]> {
-    const text = await readFile(join(this.#parts.logDir, 'launchd.log'), 'utf8').catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error) return '';
+    try {
+      await using file = await open(join(this.#parts.logDir, 'launchd.log'), constants.O_RDONLY | constants.O_NONBLOCK);
+      const { size } = await file.stat();
+      const from = Math.max(0, size - mostBytes);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(mostBytes), 0, mostBytes, from);
+      const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
+      return lines.slice(from > 0 ? 1 : 0).filter((line) => line !== '').slice(-mostLines);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error) return [];
       throw error;
-    });
-    return text.split('\n').filter((line) => line !== '').slice(-mostLines);
+    }
   }
 
   /** An agent runs from login to logout; nobody is asked. */

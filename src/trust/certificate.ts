@@ -150,6 +150,8 @@ function verifyAuthority(authority: X509Certificate, signer: X509Certificate, wh
 
 function checkInForce(certificate: X509Certificate, what: string, nowMs: number): void {
   const { validFromDate, validToDate } = certificate;
+  // Of a time that is none nothing is before, and nothing after.
+  if (Number.isNaN(validFromDate.getTime()) || Number.isNaN(validToDate.getTime())) throw refused(`the ${what} does not say from when to when it is valid`);
   if (nowMs < validFromDate.getTime()) throw refused(`the ${what} is not valid before ${validFromDate.toISOString()}`);
   if (nowMs > validToDate.getTime()) throw refused(`the ${what} expired on ${validToDate.toISOString()}`);
 }

@@ -82,6 +82,13 @@ export interface EnrolmentOptions {
 
 const mostTries = 3;
 
+/** Who proved its key and was refused with that error. */
+const refused = new WeakMap<object, { readonly nodeId: NodeId; readonly name: string }>();
+
+export function applicantOf(error: unknown): { readonly nodeId: NodeId; readonly name: string } | undefined {
+  return typeof error === 'object' && error !== null ? refused.get(error) : undefined;
+}
+
 /** Serves `GET /v1/root`, `GET /v1/ask`, `POST /v1/enrol`, `POST /v1/apply` and `POST /v1/renew`; all else is `not_found`. */
 export function enrolmentHandler(options: EnrolmentOptions): EntranceHandler {
   return async (request) => {
@@ -150,8 +157,9 @@ async function enrolNode(request: EntranceRequest, application: Application, by:
       if (!(error instanceof BrokerError)) throw error;
       if (error.code === 'conflict' && tries < mostTries) continue;
       // One answer for unknown, used and late: a stranger learns nothing about tokens.
-      if ('secretHash' in by && (error.code === 'denied' || error.code === 'not_found')) throw tokenDenied(error);
-      throw error;
+      const said = 'secretHash' in by && (error.code === 'denied' || error.code === 'not_found') ? tokenDenied(error) : error;
+      refused.set(said, { nodeId: applicant.nodeId, name: applicant.name });
+      throw said;
     }
   }
 }

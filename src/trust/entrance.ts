@@ -135,7 +135,7 @@ export class Entrance {
     } catch (thrown) {
       if (visit.isSettled) return;
       const error = toBrokerError(thrown);
-      this.#settle(visit, `${what}: ${error.message}${error.code === 'internal' ? ` (${String(error.cause)})` : ''}`);
+      this.#settle(visit, `${what}: ${error.message}${error.code === 'internal' ? ` (${String(error.cause)})` : ''}`, thrown);
       send(response, httpStatusOf(error.code), 'application/json', JSON.stringify({ error: error.toInfo() }));
     }
   }
@@ -159,10 +159,10 @@ export class Entrance {
     });
   }
 
-  #settle(visit: Visit, why: string): void {
+  #settle(visit: Visit, why: string, error?: unknown): void {
     if (visit.isSettled) return;
     visit.isSettled = true;
-    this.#options.onRefused({ remoteAddress: visit.remoteAddress, why });
+    this.#options.onRefused({ remoteAddress: visit.remoteAddress, why, ...(error === undefined ? {} : { error }) });
   }
 }
 

@@ -16,6 +16,10 @@ export interface Refusal {
   /** host:port of who was refused. */
   readonly remoteAddress: string;
   readonly why: string;
+  /** Whose certificate was good, and is refused. */
+  readonly peer?: PeerIdentity;
+  /** What was thrown at who asked. */
+  readonly error?: unknown;
 }
 
 /** Both ends of a connection, as this machine sees them. */
@@ -44,6 +48,7 @@ export interface FrontOptions {
 
 /** Why every connection is refused before there is an identity. */
 export const inNoMesh = 'this node is in no mesh';
+export const handshakeNotEnded = 'closed before the TLS handshake ended';
 
 const stranger = Symbol('no certificate');
 
@@ -192,7 +197,7 @@ export class Front {
     socket.once('close', () => {
       if (this.#arrivals.get(ends) !== arrival) return;
       this.#arrivals.delete(ends);
-      this.#options.onRefused({ remoteAddress, why: 'closed before the TLS handshake ended' });
+      this.#options.onRefused({ remoteAddress, why: handshakeNotEnded });
     });
     if (this.#options.vet === undefined) this.#current.tls.emit('connection', socket);
     else void this.#vetted(socket, ends, this.#options.vet);
@@ -223,11 +228,12 @@ export class Front {
     const who = this.#judge(socket);
     if (who === stranger) this.#options.onStranger(socket, remoteAddress);
     else if (typeof who === 'string') this.#cut(socket, remoteAddress, who);
+    else if ('refused' in who) this.#cut(socket, remoteAddress, who.refused, who.peer);
     else this.#options.onMember(socket, who);
   }
 
   /** Who it is, or why it is refused. */
-  #judge(socket: TLSSocket): PeerIdentity | typeof stranger | string {
+  #judge(socket: TLSSocket): PeerIdentity | typeof stranger | string | { readonly refused: string; readonly peer: PeerIdentity } {
     const current = this.#current;
     if (current === undefined) return inNoMesh;
     if (socket.isSessionReused()) return 'resumed a TLS session, which this port never allows';
@@ -242,15 +248,15 @@ export class Front {
       if (peer.nodeId === current.identity.nodeId) return "it shows this node's own certificate: a clone, or a loop";
       if (socket.alpnProtocol !== 'h2') return 'a member that does not speak HTTP/2';
       const why = this.#options.judge(peer);
-      return why === undefined ? peer : `${peer.name} (${peer.nodeId}) is refused: ${why}`;
+      return why === undefined ? peer : { refused: `${peer.name} (${peer.nodeId}) is refused: ${why}`, peer };
     } catch (error) {
       return error instanceof BrokerError ? error.message : `its certificate could not be judged: ${String(error)}`;
     }
   }
 
-  #cut(socket: Socket, remoteAddress: string, why: string): void {
+  #cut(socket: Socket, remoteAddress: string, why: string, peer?: PeerIdentity): void {
     socket.destroy();
-    this.#options.onRefused({ remoteAddress, why });
+    this.#options.onRefused({ remoteAddress, why, ...(peer === undefined ? {} : { peer }) });
   }
 }
 

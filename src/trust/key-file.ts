@@ -2,11 +2,12 @@
  * A private key in a file: PKCS#8 PEM, mode 0600, owned by the user that runs the node. It is written once and never
  * overwritten: whoever finds it there uses it, or refuses it by name.
  */
-import { createPrivateKey, randomBytes, type KeyObject } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, mkdir, open, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
+import { codeOf, writeNewFile } from './new-file.ts';
 
 const largestKeyFile = 4096;
 
@@ -58,23 +59,10 @@ function parseKey(path: string, pem: string): KeyObject {
  * @throws BrokerError `conflict` when the file exists, `unavailable` when it can't be written.
  */
 export async function writeKeyFile(path: string, key: KeyObject): Promise<void> {
-  const directory = dirname(path);
-  const temporary = join(directory, `.${randomBytes(9).toString('base64url')}.tmp`);
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    {
-      await using file = await open(temporary, 'wx', 0o600);
-      await file.writeFile(key.export({ type: 'pkcs8', format: 'pem' }));
-      await file.chmod(0o600);
-      await file.sync();
-    }
-    // link, unlike rename, fails when another process was first.
-    await link(temporary, path);
-    await rm(temporary);
-    await using parent = await open(directory, constants.O_RDONLY);
-    await parent.sync();
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeNewFile(path, key.export({ type: 'pkcs8', format: 'pem' }));
   } catch (error) {
-    await rm(temporary, { force: true });
     const code = codeOf(error);
     if (code === 'EEXIST') throw new BrokerError('conflict', `the key file ${path} exists already`, { cause: error });
     throw new BrokerError('unavailable', `cannot write the key file ${path}: ${code}`, {
@@ -82,10 +70,6 @@ export async function writeKeyFile(path: string, key: KeyObject): Promise<void> 
       cause: error,
     });
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
 
 function refused(path: string, why: string, hint: string): BrokerError {

@@ -7,8 +7,7 @@
  */
 import { createCipheriv, createDecipheriv, createHash, createPrivateKey, randomBytes, scrypt, type KeyObject } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, open, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
 import { asMeshId, type MeshId } from '../domain/ids.ts';
@@ -16,6 +15,7 @@ import { readBy } from '../domain/read-by.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import { keyIn, meshIdOf, readCertificate } from './certificate.ts';
+import { codeOf, writeNewFile } from './new-file.ts';
 import { rawPublicKey } from './node-key.ts';
 
 export interface GuessCost {
@@ -208,31 +208,14 @@ async function readBounded(path: string): Promise<string> {
   }
 }
 
-/** A crash leaves a whole file or none; link, unlike rename, fails when something is there. */
 async function writeNew(path: string, text: string): Promise<void> {
-  const directory = dirname(path);
-  const temporary = join(directory, `.beckon-recovery-${randomBytes(9).toString('base64url')}.tmp`);
   try {
-    {
-      await using file = await open(temporary, 'wx', 0o600);
-      await file.writeFile(text);
-      await file.chmod(0o600);
-      await file.sync();
-    }
-    await link(temporary, path);
-    await rm(temporary);
-    await using parent = await open(directory, constants.O_RDONLY);
-    await parent.sync();
+    await writeNewFile(path, text);
   } catch (error) {
-    await rm(temporary, { force: true });
     const code = codeOf(error);
     if (code === 'EEXIST') throw conflict(`there is something at ${path} already`, 'name a file that is not there yet: a recovery file is written once');
     throw new BrokerError('unavailable', `cannot write ${path}: ${code}`, { hint: 'name a file in a directory that is there and may be written to', cause: error });
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
 
 function damaged(path: string, why: string, cause?: unknown): BrokerError {

@@ -21,7 +21,7 @@ const mostAnswerBytes = 512 * 1024;
 export type RenewalVerdict = { readonly chain: CertificateChain } | { readonly revocation: SignedRecord };
 
 /** @throws BrokerError for one that gets none, to be told as it is */
-export type RenewalDesk = (chain: CertificateChain, askerNowMs: number) => Promise<RenewalVerdict>;
+export type RenewalDesk = (chain: CertificateChain, askerNowMs: number, remoteAddress?: string) => Promise<RenewalVerdict>;
 
 /** @throws BrokerError `invalid`, `unauthenticated`, or the desk's own */
 export async function serveRenewal(request: EntranceRequest, issuer: Issuer, desk: RenewalDesk): Promise<EntranceReply> {
@@ -30,7 +30,7 @@ export async function serveRenewal(request: EntranceRequest, issuer: Issuer, des
   const { publicKey } = parseLeaf(chain.leaf);
   const signed = proofForRenewal({ meshId: issuer.meshId, leaf: chain.leaf, nowMs, channel: request.exportKey(exporterLabel) });
   if (!verifySignature(publicKey, signed, proof)) throw new BrokerError('unauthenticated', 'who asks did not prove that it holds the key of that certificate');
-  return { contentType: 'application/json', body: encodeMessage(await desk(chain, nowMs)) };
+  return { contentType: 'application/json', body: encodeMessage(await desk(chain, nowMs, request.remoteAddress)) };
 }
 
 /** @throws IssuerRefusal in its own words; `unauthenticated` for a wrong answer; any error of the connection */

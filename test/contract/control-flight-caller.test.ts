@@ -76,6 +76,8 @@ describe('calls that change the node, or tell of others', () => {
     ping: (client) => client.ping('desktop'),
     diagnose: (client) => client.diagnose(),
     showConfig: (client) => client.showConfig(),
+    showPolicy: (client) => client.showPolicy(),
+    checkPolicy: (client) => client.checkPolicy({ caller: 'bob', verb: 'invoke', address: 'fabric' }),
     backup: (client) => client.backup('/tmp/never.db'),
     backupInSteps: (client) => client.backup('/tmp/never.db', () => undefined),
     serve: (client) => all((client as GrpcNodeClient).openServe()).catch((error: unknown) => Promise.reject(fromCall(error))),
@@ -93,6 +95,9 @@ describe('calls that change the node, or tell of others', () => {
     joinMesh: (client) => client.joinMesh('token'),
     listMembers: (client) => client.members(),
     listPending: (client) => client.pending(),
+    listAudit: (client) => client.listAudit({}, page),
+    checkAudit: (client) => client.checkAudit({ whole: true }),
+    noteAudit: (client) => client.noteAudit(),
     admit: (client) => client.admit({ rules: [{ kind: 'tag', value: 'tag:x' }] }),
   };
 

@@ -4,7 +4,7 @@ import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Inspection } from '../../src/store/inspection.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nodeIdFor, openTempStore, silentLog } from '../support/temp-store.ts';
+import { auditSealOf, nodeIdFor, openTempStore, silentLog } from '../support/temp-store.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const me = nodeIdFor(1);
@@ -25,7 +25,7 @@ async function opened(): Promise<AsyncDisposable & { readonly inspection: Inspec
   const temp = await openTempStore(me);
   running.clear();
   const clock = new FakeClock();
-  const inspection = new Inspection({ path: temp.path, log: silentLog, clock, countFlights: () => ({}) });
+  const inspection = new Inspection({ path: temp.path, seal: auditSealOf(me), log: silentLog, clock, countFlights: () => ({}) });
   return {
     inspection,
     clock,

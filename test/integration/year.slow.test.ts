@@ -112,7 +112,15 @@ async function year(seed: number): Promise<void> {
 }
 
 test('a year of five machines that come and go, two issuers, one of them lost on the way: nobody drops out who belongs, nobody stays who was removed', async () => {
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 2 ** 31 }), year), { numRuns: 2, endOnFailure: true });
+  // The first is one in which a busy machine once let the mesh's time run ahead of its certificates.
+  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 2 ** 31 }), year), { examples: [[1_218_772_077]], numRuns: 3, endOnFailure: true });
+});
+
+test('a machine that is slow to make certificates costs the mesh of these tests none of its time', async () => {
+  await using mesh = await TrustMesh.start(['laptop', 'desktop', 'server']);
+  mesh.busyMs = 30;
+  await mesh.pass(65 * dayMs);
+  for (const node of mesh.nodes) expect((node.own?.notAfterMs ?? 0) - mesh.clock.now()).toBeGreaterThan(80 * dayMs);
 });
 
 test('issuers go on being issuers: the one with the key of the mesh renews its own certificate for that, and those of others at their word', async () => {

@@ -5,11 +5,11 @@ import { groupIdOf } from '../../src/domain/ids.ts';
 import type { GroupId } from '../../src/domain/ids.ts';
 import type { Flight } from '../../src/domain/records.ts';
 import type { ShareView } from '../../src/domain/sharing.ts';
+import { FakeAudit } from './fake-audit.ts';
 import { FakeOperator } from './fake-operator.ts';
-import { FakeNetwork } from './fake-network.ts';
 import { desktop } from './fake-records.ts';
 
-export abstract class FakeGroups extends FakeNetwork {
+export abstract class FakeGroups extends FakeAudit {
   readonly operator = new FakeOperator();
   readonly tail: BrokerApi['tail'] = (input, signal) => this.operator.tail(input, signal);
   readonly report: BrokerApi['report'] = (sinceMs) => this.operator.report(sinceMs);

@@ -1,5 +1,6 @@
 /** The part of a fake broker that speaks of other nodes. */
 import type { AgentsUpdate, BrokerApi, LeaveInput, NodeStatus, PeersUpdate } from '../../src/broker/api.ts';
+import type { PolicyCheck, PolicyCheckInput, PolicyView } from '../../src/broker/policy-api.ts';
 import type { AgentFilter } from '../../src/domain/agent-filter.ts';
 import type { Check } from '../../src/domain/checks.ts';
 import { notFound } from '../../src/domain/errors.ts';
@@ -78,6 +79,21 @@ export class FakeNetwork {
     this.removals.push(`${node} by ${by}`);
     const letIn = this.wasRemoved ? [] : ['server'];
     return { nodeId: desktop, name: 'desktop', by: 'ada on laptop', atMs: startMs, already: this.wasRemoved, told: this.wasRemoved ? [] : ['server'], untold: this.wasRemoved ? [] : ['attic'], letIn };
+  }
+
+  readonly checkedPolicies: PolicyCheckInput[] = [];
+  policy: PolicyView = { owner: 'ada', file: { path: '/etc/policy.toml', exists: false, flaws: [], isStale: false }, rules: [], moreShares: 0, callers: [] };
+  verdict: PolicyCheck = { isAllowed: false, address: '@fabric@laptop#main', verb: 'invoke', caller: 'bob (studio)', notes: [] };
+
+  showPolicy(): Promise<PolicyView> {
+    this.check();
+    return Promise.resolve(this.policy);
+  }
+
+  checkPolicy(input: PolicyCheckInput): Promise<PolicyCheck> {
+    this.check();
+    this.checkedPolicies.push(input);
+    return Promise.resolve(this.verdict);
   }
 
   readonly appointed: string[] = [];

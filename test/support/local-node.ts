@@ -75,6 +75,10 @@ export class LocalNode implements AsyncDisposable {
     await this.#running?.reload();
   }
 
+  get socketPath(): string {
+    return this.#paths.socketPath;
+  }
+
   /** As a process of a flight, by its token. */
   async connectAs(flightToken: string): Promise<NodeClient> {
     return connect({ socketPath: this.#paths.socketPath, flightToken });

@@ -9,6 +9,7 @@ import { migrate } from '../../src/store/migrations.ts';
 import { readerOver } from '../../src/store/reader.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { performWith, writeHandlers } from '../../src/store/write-handlers.ts';
+import { auditSealOf } from './temp-store.ts';
 
 let template: Buffer | undefined;
 
@@ -39,5 +40,5 @@ export function storeOver(db: Connection, nodeId: NodeId, failing: ReadonlySet<s
       return done;
     },
   });
-  return { write, read: readerOver(db), inspect: {} as Store['inspect'], backup: () => Promise.reject(new Error('not here')), close: () => Promise.resolve() };
+  return { write, read: readerOver(db, auditSealOf(nodeId)), inspect: {} as Store['inspect'], backup: () => Promise.reject(new Error('not here')), close: () => Promise.resolve() };
 }

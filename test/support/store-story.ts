@@ -47,7 +47,7 @@ export function storeStory(): readonly StoryStep[] {
   add('renameMember', { stamp: stamp(), member: { ...member, nodeId: nodeIdFor(3), name: 'shed', notBeforeMs: 2 } });
   add('addIssuer', { stamp: stamp(), nodeId: peer, certificate: bytes });
   add('becomeIssuer', { stamp: stamp(), certificate: bytes });
-  add('saveIssuer', { nodeId: peer, certificate: bytes });
+  add('saveIssuer', { nodeId: peer, certificate: new Uint8Array([6]) });
   add('saveDepartures', { stamp: stamp(), departures: [{ departure: { nodeId: nodeIdFor(3), certifiedAtMs: 2, leftAtMs: story.nowMs }, record: { payload: bytes, signature: bytes } }] });
   const revoked = { revocation: { nodeId: nodeIdFor(6), name: 'lost', by: 'ada on laptop', revokedAtMs: story.nowMs, fallen: { issuer: bytes, kept: [peer] } }, record: { payload: bytes, signature: bytes } };
   add('saveRevocations', { stamp: stamp(), revocations: [{ ...revoked, with: [nodeIdFor(3)] }] });
@@ -64,6 +64,8 @@ export function storeStory(): readonly StoryStep[] {
     head: { nodeId: peer, epoch: 1, version: 1, count: 1, rootHash: 'ab', addresses: [], gossipAddresses: [] }, signedHead: { payload: bytes, signature: bytes },
     base: undefined, records: [{ registration: { ...registration, nodeId: peer, address: '@fabric@desktop#main' }, record: { payload: bytes, signature: bytes }, hash: 'ab' }], gone: ['cd'], atMs: 1,
   });
+  const act = { who: { is: 'user', id: 'uid:501' }, from: { via: 'socket' } } as const;
+  add('audit', { stamp: stamp(), entries: [{ kind: 'recovery.exported', about: { moved: 'false' }, ...act }, { kind: 'policy.denied', about: { verb: 'invoke', agent: address }, who: { is: 'member', nodeId: peer, name: 'desktop', owner: 'bob' }, from: { via: 'session', address: '10.0.0.2:7423' }, times: 12 }] });
   add('note', { stamp: stamp(), what: 'invocation.refused', detail: { why: 'x' } });
 
   const [local, remote, refused, given] = [own(), sent(), sent(), foreign()];

@@ -65,6 +65,13 @@ export class RealTailnet implements AsyncDisposable {
     return (await on(through, program('tailscale'), `--socket=${socket}`, ...args)).stdout;
   }
 
+  /** The policy of the tailnet, in force when it resolves; what machines know of it follows. */
+  async setPolicy(policy: object): Promise<void> {
+    const path = join(this.#directory, 'policy.json');
+    writeFileSync(path, JSON.stringify(policy));
+    await this.#headscale('policy', 'set', '--file', path);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children.toReversed()) child.kill();
     const running = this.#children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);

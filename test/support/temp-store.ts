@@ -13,6 +13,9 @@ import type { MeasuredStore } from '../../src/domain/store-measures.ts';
 import type { AcceptInput, AcceptPlan } from '../../src/domain/store-port.ts';
 import { openStore } from '../../src/store/open.ts';
 
+/** Of a store that was opened without a key of its own for the audit. */
+export const auditSealOf = (nodeId: NodeId): { readonly nodeId: NodeId; readonly key: Uint8Array } => ({ nodeId, key: new Uint8Array() });
+
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A node id, the same each time for the same number. */

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as realTime } from 'node:timers/promises';
 import { CertificateEnds } from '../../src/app/certificate-ends.ts';
 import { issuerPorts } from '../../src/app/issuing.ts';
 import { MeshMembership } from '../../src/app/membership.ts';
@@ -145,7 +145,7 @@ export class TrustNode {
       isIssuer: (id, proof) => provesIssuer(id, proof, rootOf(store), clock.now()),
       onAddresses: () => undefined,
       setLeaving: () => undefined,
-      ports: {
+      ports: net.waitedFor({
         certify: (wish) => membership.certify(wish),
         onRenamed: async () => void (await membership.load()),
         onRenewed: async () => void (await membership.load()),
@@ -162,7 +162,7 @@ export class TrustNode {
         revocations: createRevocationSeal({ issuer: () => membership.issuer, root: () => store.read.membership()?.rootDer, clock }),
         onLeft: () => Promise.resolve(),
         ...issuerPorts({ store, trustDir, nodeKey: key, clock, chronicler, membership }),
-      },
+      }),
     });
     Object.assign(this, { membership, standing, state });
     this.ends = new CertificateEnds({
@@ -246,6 +246,8 @@ export class TrustMesh implements AsyncDisposable {
   /** Whether two machines reach each other now. */
   mayMeet: (a: TrustNode, b: TrustNode) => boolean = () => true;
   readonly random: () => number;
+  /** How much longer than usual each key and certificate takes, in time of this machine. */
+  busyMs = 0;
   readonly #working = new Set<Promise<void>>();
   /** What was read, and what was verified: either takes longer than all else of a step. */
   readonly #read = new Map<string, PeerIdentity>();
@@ -320,9 +322,21 @@ export class TrustMesh implements AsyncDisposable {
     for (const other of this.nodes) this.disconnect(node, other);
   }
 
-  track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#working.delete(tracked));
+  track(work: Promise<unknown>): void {
+    const tracked = work.catch(() => undefined).then(() => void this.#working.delete(tracked));
     this.#working.add(tracked);
+  }
+
+  /** Keys and certificates are made on other threads: however long a busy machine takes for that, no time of the mesh passes meanwhile. */
+  waitedFor<Ports extends object>(ports: Ports): Ports {
+    const waited = (value: unknown) => (...input: unknown[]): unknown => {
+      const result: unknown = (value as (...input: unknown[]) => unknown)(...input);
+      if (!(result instanceof Promise)) return result;
+      const late = this.busyMs === 0 ? result : result.then(async (made: unknown) => (await realTime(this.busyMs), made));
+      this.track(late);
+      return late;
+    };
+    return Object.fromEntries(Object.entries(ports).map(([name, value]) => [name, typeof value === 'function' ? waited(value) : value])) as Ports;
   }
 
   /** So much later: whoever can meet has met, has compared what it knows, and has looked after its certificates. */
@@ -346,7 +360,8 @@ export class TrustMesh implements AsyncDisposable {
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < 12; quiet += 1) {
       await nextTurn();
-      while (this.#working.size > 0) await Promise.allSettled([...this.#working]);
+      if (this.#working.size > 0) quiet = 0;
+      while (this.#working.size > 0) await Promise.all(this.#working);
     }
     for (const node of this.nodes) if (node.isUp) await node.sides.removal.settled();
   }

@@ -8,6 +8,8 @@
  *     CGO_ENABLED=0 go build -o ~/bin ./cmd/headscale
  *     sudo PATH="$HOME/bin:$PATH" npx vitest run --config scripts/vitest.config.ts --project slow test/system/tailnet
  */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
@@ -95,6 +97,45 @@ describe.skipIf(noTailnet !== undefined).each(kinds)(`machines on one tailnet, %
       await waitFor('all to know all', async () => (await members(node)).join() === 'desktop of ann,guest of bob,laptop of ann,server of tag:broker', { timeoutMs: 10_000 });
     }
   });
+
+  test('a capability granted in the policy of the tailnet lets another person in, and its end shuts them out within seconds, sessions that are open included', async () => {
+    const address = await laptop.addAgent('deploy', ['/bin/cat']);
+    await guest.peer('laptop', 'alive');
+    await waitFor('the agent', async () => (await guest.beckon(['resolve', address])).code === 0, { timeoutMs: 10_000 });
+    const tells = async (): Promise<unknown> => (await guest.invoke([address, 'over the tailnet'])).last;
+    const reach = { src: ['*'], dst: ['*'], ip: ['*'] };
+    const granted = (name: string, values: readonly unknown[]): object => ({ grants: [reach, { src: ['bob@'], dst: ['ann@'], app: { [name]: values } }] });
+    const session = async (): Promise<unknown> => ((await guest.json(['peers']))['peers'] as Json[]).find((peer) => peer['name'] === 'laptop')?.['since'];
+    const denied = { state: 'failed', error: { code: 'denied', message: expect.stringContaining('no rule allows it') } };
+    expect(await tells()).toMatchObject(denied);
+    await tailnet.setPolicy({ grants: [reach] });
+    const since = await session();
+
+    await tailnet.setPolicy(granted('beckon.internal/cap/policy', [{ allow: [{ agents: ['deploy'], verbs: ['invoke'] }] }]));
+    await waitFor('bob to be let in', async () => (await laptop.beckon(['policy', 'check', 'guest', 'invoke', 'deploy'])).code === 0, { timeoutMs: 20_000, pollMs: 50 });
+    expect(await tells()).toMatchObject({ state: 'completed', output: 'over the tailnet' });
+    expect((await guest.invoke(['echo@laptop/main', 'x'])).code).toBe(5);
+    expect((await laptop.json(['policy', 'show']))['rules']).toContainEqual(expect.objectContaining({ effect: 'allow', source: 'capability', where: 'beckon.internal/cap/policy of guest' }));
+
+    await tailnet.setPolicy({ grants: [reach] });
+    await waitFor('bob to be shut out', async () => (await laptop.beckon(['policy', 'check', 'guest', 'invoke', 'deploy'])).code === 5, { timeoutMs: 20_000, pollMs: 50 });
+    expect(await tells()).toMatchObject(denied);
+
+    // A capability of the organisation's own, named by the file; and a denial there that can't be understood.
+    writeFileSync(join(laptop.home, 'policy.toml'), '[[allow]]\nfrom = ["cap:example.com/cap/deployers"]\nagents = ["deploy"]\nverbs = ["invoke"]\n', { mode: 0o600 });
+    process.kill(laptop.pid ?? 0, 'SIGHUP');
+    await waitFor('the file to be read', async () => ((await laptop.json(['policy', 'show']))['rules'] as Json[]).some((each) => each['source'] === 'file'));
+    expect(await tells()).toMatchObject(denied);
+    await tailnet.setPolicy(granted('example.com/cap/deployers', [{}]));
+    await waitFor('bob to be let in', async () => (await laptop.beckon(['policy', 'check', 'guest', 'invoke', 'deploy'])).code === 0, { timeoutMs: 20_000, pollMs: 50 });
+    expect(await tells()).toMatchObject({ state: 'completed' });
+    await tailnet.setPolicy({ grants: [reach, { src: ['bob@'], dst: ['ann@'], app: { 'example.com/cap/deployers': [{}], 'beckon.internal/cap/policy': [{ deny: [{ verbs: ['inovke'] }] }] } }] });
+    await waitFor('all to be denied to him', async () => (await laptop.beckon(['policy', 'check', 'guest', 'invoke', 'deploy'])).code === 5, { timeoutMs: 20_000, pollMs: 50 });
+    expect(await tells()).toMatchObject({ error: { code: 'denied', message: expect.stringContaining('can’t be understood: value 1: deny[0].verbs[0]') } });
+    // All of it in one session.
+    expect(await session()).toBe(since);
+    await tailnet.setPolicy({ grants: [reach] });
+  }, 120_000);
 
   test('tailscale down: unreachable within 30 s; up again: alive within 5 s', async () => {
     for (const name of ['server', 'desktop']) {

@@ -45,6 +45,7 @@ interface Daemon {
 export class Tailnet implements Startable {
   readonly #options: TailnetOptions;
   readonly #listeners = new Set<() => void>();
+  readonly #lookListeners = new Set<() => void>();
   #view: TailnetView = { kind: 'unknown' };
   #shown = '';
   #daemon: Daemon | undefined;
@@ -68,6 +69,12 @@ export class Tailnet implements Startable {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** Called after each look, also one that saw nothing new: of what a status does not show, a policy say, there may be news. @returns what ends it */
+  onLook(listener: () => void): () => void {
+    this.#lookListeners.add(listener);
+    return () => void this.#lookListeners.delete(listener);
   }
 
   /** Resolves when there is a first answer, or none came soon. Never rejects: no tailnet is no fault. */
@@ -236,6 +243,11 @@ export class Tailnet implements Startable {
   }
 
   #see(view: TailnetView): void {
+    this.#compare(view);
+    for (const listener of this.#lookListeners) listener();
+  }
+
+  #compare(view: TailnetView): void {
     const shown = JSON.stringify(view);
     if (shown === this.#shown) return;
     this.#shown = shown;

@@ -10,8 +10,10 @@ import { examine } from '../../../src/store/look.ts';
 import { schemaVersion } from '../../../src/store/migrations.ts';
 import { openDatabase } from '../../../src/store/open-database.ts';
 import { readerOver } from '../../../src/store/reader.ts';
+import { auditSealOf } from '../../support/temp-store.ts';
 import { holds } from '../engine/boundary.ts';
 import type { Boundary, Target, Verdict } from '../engine/boundary.ts';
+import { nodeKey, who } from './mesh-keys.ts';
 import { scratch } from './places.ts';
 import { refusal } from './readers.ts';
 
@@ -108,7 +110,7 @@ class DatabaseTarget implements Target {
 /** Damage that opening does not see shows when it is read: SQLite says so then, and no more is asked of it. */
 function readAll(db: ReturnType<typeof openDatabase>): void {
   try {
-    const read = readerOver(db);
+    const read = readerOver(db, auditSealOf(nodeKey(who.self).nodeId));
     read.membership();
     read.members();
     read.registrations();

@@ -7,6 +7,7 @@ export const boundaries: Readonly<Record<string, () => Promise<Boundary>>> = {
   tokens: async () => (await import('./tokens.ts')).tokens,
   tailscale: async () => (await import('./tailscale.ts')).tailscale,
   config: async () => (await import('./config.ts')).config,
+  policy: async () => (await import('./policy.ts')).policy,
   files: async () => (await import('./files.ts')).files,
   acp: async () => (await import('./acp.ts')).acp,
   certificates: async () => (await import('./certificates.ts')).certificates,

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fromInfo, unavailable } from '../../../src/domain/errors.ts';
 import type { BrokerError } from '../../../src/domain/errors.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
+import { auditSealOf } from '../../support/temp-store.ts';
 import type { Store } from '../../../src/domain/store-port.ts';
 import { flightCounts } from '../../../src/store/caches.ts';
 import { GroupCommit } from '../../../src/store/group-commit.ts';
@@ -38,12 +39,12 @@ export function storeInMemory(db: Connection, nodeId: NodeId, onFault: (error: B
       throw error;
     },
   };
-  const reads = { ...inspectionOver(db), countFlights: flightCounts(db) } as unknown as Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+  const reads = { ...inspectionOver(db, auditSealOf(nodeId)), countFlights: flightCounts(db) } as unknown as Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
   const inspect = new Proxy({} as Store['inspect'], {
     get: (_target, name) => (name === 'wake' ? () => undefined : (...args: readonly unknown[]) => nextTurn().then(() => reads[String(name)]?.(...args))),
   });
   return {
-    ...remembering(readerOver(db), writerOver(channel as unknown as WorkerChannel)),
+    ...remembering(readerOver(db, auditSealOf(nodeId)), writerOver(channel as unknown as WorkerChannel)),
     inspect,
     backup: () => Promise.reject(unavailable('a store in memory is not copied')),
     close: () => Promise.resolve(),

@@ -177,6 +177,7 @@ export class World {
     const ulids = { next: (): Ulid => (base32(nowMs, 10) + base32((count += 1), 16)) as Ulid };
     return new Broker({
       self: { nodeId, epoch: 5, previousEpoch: 0, version, name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => parseLeaf(this.cards.chains.self.leaf).notBeforeMs, namedSinceMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
+      audit: { record: () => Promise.resolve(), refused: () => undefined },
       store, chronicler, clock: now, log, ulids,
       mesh: () => meshPort, gossip: () => noGossip, gossipAddresses: () => [],
       harnesses: new Map([['command', harness]]), orphans: { sweep: () => Promise.resolve(new Map()) },

@@ -37,11 +37,11 @@ describe('what a node has on its machine', () => {
 
   test('without BECKON_HOME also the config elsewhere, and the cache', async () => {
     const parts = usual();
-    for (const path of [parts.paths.dbFile, parts.paths.configFile, join(parts.cacheDir, 'v1', 'a')]) put(path);
+    for (const path of [parts.paths.dbFile, parts.paths.configFile, parts.paths.policyFile, join(parts.cacheDir, 'v1', 'a')]) put(path);
     const found = await findBelongings(parts);
-    expect(found.found.map(({ path }) => path)).toEqual([parts.paths.dbFile, parts.paths.configFile, parts.cacheDir]);
+    expect(found.found.map(({ path }) => path)).toEqual([parts.paths.dbFile, parts.paths.configFile, parts.paths.policyFile, parts.cacheDir]);
     const removed = await removeBelongings(parts, found);
-    expect(removed).toEqual([parts.paths.dbFile, parts.paths.configFile, parts.cacheDir, parts.paths.stateDir, dirname(parts.paths.configFile)]);
+    expect(removed).toEqual([parts.paths.dbFile, parts.paths.configFile, parts.paths.policyFile, parts.cacheDir, parts.paths.stateDir, dirname(parts.paths.configFile)]);
     expect(removed.filter((path) => existsSync(path))).toEqual([]);
   });
 

@@ -7,10 +7,13 @@ describe('where a node keeps what it has', () => {
     expect(paths({ BECKON_HOME: '/srv/b/', XDG_STATE_HOME: '/x' }, 'linux', '/home/ada', 501)).toEqual({
       home: '/srv/b',
       configFile: '/srv/b/config.toml',
+      policyFile: '/srv/b/policy.toml',
       environmentFile: '/srv/b/service.env',
       stateDir: '/srv/b',
       dbFile: '/srv/b/beckon.db',
       epochFile: '/srv/b/beckon.epoch',
+      auditFile: '/srv/b/beckon.audit',
+      policySeenFile: '/srv/b/beckon.policy',
       tracesFile: '/srv/b/beckon.traces',
       cloneFile: '/srv/b/clone.json',
       lockFile: '/srv/b/beckon.lock',

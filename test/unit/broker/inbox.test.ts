@@ -34,7 +34,7 @@ async function answer(depth: number, path: readonly string[], limits = { holdMs:
     isDraining: () => false,
     sessions: new Sessions({ endpoint: () => undefined }, new Map()),
     isLeaving: () => false,
-    policy: { refusalOf: () => refusal },
+    policy: { settled: () => undefined, refusalOf: () => refusal },
     traces: flightTraces(me, undefined),
   } as unknown as InboxParts);
   const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: (message: ControlMessage) => sent.push(message) } as unknown as Link;
@@ -88,7 +88,7 @@ test('what starts with the commit that takes it in is told by that event alone, 
     const inbox = new Inbox({
       store, clock, self: { nodeId: me, owner: () => 'ada', name: () => 'laptop' }, chronicler: new Chronicler(clock), log: silentLog,
       runner: { wake: () => became.push('waits'), claim: () => claim, retryAfterMs: () => 700 }, isDraining: () => false, isLeaving: () => false,
-      sessions: new Sessions({ endpoint: () => undefined }, new Map()), policy: { refusalOf: () => undefined }, traces: flightTraces(me, undefined),
+      sessions: new Sessions({ endpoint: () => undefined }, new Map()), policy: { settled: () => undefined, refusalOf: () => undefined }, traces: flightTraces(me, undefined),
     } as unknown as InboxParts);
     const link = { peer: { nodeId: origin, owner: 'ada', name: 'desktop' }, send: ({ type }: ControlMessage) => sent.push(type) } as unknown as Link;
     await inbox.forward(link, { type: 'forward', invocation, task: textTask('x'), attempt: 1, hlc: story.stamp().hlc });

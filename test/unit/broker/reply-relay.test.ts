@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ReplyRelay } from '../../../src/broker/reply-relay.ts';
 import type { ReplyRelayParts } from '../../../src/broker/reply-relay.ts';
-import { BrokerError, notFound } from '../../../src/domain/errors.ts';
+import { BrokerError, denied, notFound } from '../../../src/domain/errors.ts';
 import { flightIdOf, invocationIdOf } from '../../../src/domain/ids.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
 import type { RelayedReply } from '../../../src/domain/messages.ts';
@@ -15,7 +15,7 @@ const [flight] = flights as [Flight, Flight];
 const input = { id: flight.id, reply: { kind: 'approved' }, by: 'uid:501', waitMs: 1000 } as const;
 
 /** What is asked of which node, when those nodes can be reached and belong to those people. */
-function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerError; waiting?: readonly Flight[]; known?: boolean } = {}) {
+function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerError; waiting?: readonly Flight[]; known?: boolean; found?: Flight } = {}) {
   const asked: { at: NodeId; query: RelayedReply }[] = [];
   const given: unknown[] = [];
   const link = (at: NodeId) => {
@@ -31,6 +31,10 @@ function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerE
     self: { nodeId: nodeIdFor(9), owner: () => 'ada' },
     mesh: () => ({ link, want: (id: NodeId) => Promise.resolve(link(id)) }),
     replies: { give: async (each: unknown) => (given.push(each), { flight, request: 'req_1', confirmed: true }) },
+    policy: { refusalFor: async ({ owner: person }: { owner: string }) => (person === 'ada' ? undefined : denied('no rule allows it')) },
+    whereabouts: async () => options.found ?? Promise.reject(notFound('nowhere')),
+    targetOf: () => '@fabric@laptop#main',
+    sight: { flight: (_peer: unknown, each: Flight) => each },
     find: () => {
       if (options.known === true) return flight;
       throw notFound('not here');
@@ -50,10 +54,16 @@ describe('a reply to a flight that is not known here', () => {
     expect(one.asked).toMatchObject([{ at: origin, query: { request: '9EF0' } }]);
   });
 
-  test('never goes to a node of another person, and says that none is left', async () => {
-    const { relay: one, asked } = relay(new Map([[owner, 'bob']]));
-    await expect(one.give(input)).rejects.toMatchObject({ code: 'unavailable' });
-    expect(asked).toEqual([]);
+  test('goes to a node of another person, who judges it, only when none of its own person has a part in it', async () => {
+    const both = relay(new Map([[owner, 'bob'], [origin, 'ada']]));
+    await both.relay.give(input);
+    const one = relay(new Map([[owner, 'bob']]), { waiting: [], found: flight });
+    await one.relay.give(input);
+    expect([both.asked[0]?.at, one.asked[0]?.at]).toEqual([origin, owner]);
+    const none = relay(new Map(), { waiting: [], found: flight });
+    await expect(none.relay.give(input)).rejects.toMatchObject({ code: 'unavailable' });
+    // An end of an id may be that of somebody else's.
+    await expect(relay(new Map([[owner, 'bob']]), { waiting: [], found: flight }).relay.give({ ...input, id: flight.id.slice(-6) })).rejects.toMatchObject({ code: 'not_found' });
   });
 
   test('that may or may not have been taken is to be said again', async () => {

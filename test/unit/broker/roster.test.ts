@@ -41,7 +41,7 @@ beforeEach(async () => {
     store: temp.store,
     self: { ...self, mesh: () => undefined },
     chronicler: new Chronicler(new FakeClock()),
-    mesh: () => ({ links: () => [link] }) as unknown as Mesh,
+    mesh: () => ({ links: () => [link], link: () => undefined }) as unknown as Mesh,
     clock,
     log: silentLog,
     recognise: verify,

@@ -9,13 +9,13 @@ import { inspectionOver } from '../../../src/store/inspection-reads.ts';
 import { readerOver } from '../../../src/store/reader.ts';
 import { openTables } from '../../../src/store/tables.ts';
 import { writeHandlers } from '../../../src/store/write-handlers.ts';
-import { nodeIdFor, Story, textTask } from '../../support/temp-store.ts';
+import { auditSealOf, nodeIdFor, Story, textTask } from '../../support/temp-store.ts';
 import { request, scratchWriter } from './scratch.ts';
 
 /** These hold a row an agent, a node, a state, or what a limit left of another table; the rest grows. */
 const small = ['agents', 'agent_endpoints', 'agent_shares', 'a', 'e', 'c', 'registrations', 'registry_heads', 'members', 'mesh', 'admit_rules', 'applicants', 'issuers', 'revocations', 'nodes', 'flight_counts', 'flight_processes', 'projects', 'project_instances', 'unlisted_agents', 'stored_sum', 'settings', 'json_each', 'family', 'CONSTANT', '(subquery-1)'];
-/** The newest facts by number, at most 4,096; and what a node that leaves its mesh forgets, all of it. */
-const bounded = ['DELETE FROM invites', 'SELECT number FROM events ORDER BY number DESC LIMIT 1', 'SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)'];
+/** The end of the audit, what it says of itself, and the rows of a time that stand behind others of it, which are pages still to come; the newest facts by number, at most 4,096; and what a node that leaves its mesh forgets, all of it. */
+const bounded = ['DELETE FROM invites', "SELECT * FROM audit WHERE kind IN ('audit.broken', 'audit.noted', 'store.put_back') ORDER BY number DESC LIMIT ?", 'SELECT max(number) AS number FROM audit INDEXED BY audit_by_time WHERE at_ms >= ? AND number < ?', 'SELECT number FROM events ORDER BY number DESC LIMIT 1', 'SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1', 'SELECT max(hlc) AS hlc FROM (SELECT hlc FROM events ORDER BY number DESC LIMIT 4096)'];
 
 /** Walks in the order of ids or of time, from a bound to the page's limit: each row walked is a row given. */
 const ordered = [
@@ -29,6 +29,7 @@ const ordered = [
   /FROM events WHERE number >= \? ORDER BY number LIMIT 1/,
   /FROM flights WHERE invocation_id > \? AND .* ORDER BY invocation_id LIMIT \?/,
   /FROM flights INDEXED BY flights_ended_by_place WHERE finished_at_ms IS NOT NULL AND substr\(.*\) > \? ORDER BY substr\(.*\) LIMIT 1$/,
+  /FROM audit WHERE number [<>] \? ORDER BY number( DESC)? LIMIT \?$/,
   /FROM flights WHERE due_at_ms (<=|>) \? ORDER BY due_at_ms LIMIT/,
 ];
 
@@ -76,10 +77,10 @@ test('no statement of the store scans or sorts what grows with history', async (
   commit(request('receive', { stamp: story.stamp(), invocation: foreign, task: textTask(''), queueLimit: 9 }));
 
   const said = new Set<string>();
-  readerOver(listening(reading, said));
+  readerOver(listening(reading, said), auditSealOf(me));
   const written = listening(db, said);
   writeHandlers(written, openTables(written, me));
-  const inspection = inspectionOver(listening(reading, said));
+  const inspection = inspectionOver(listening(reading, said), auditSealOf(me));
   const some = <T>(...values: T[]) => fc.option(fc.constantFrom(...values), { nil: undefined });
   const page = { limit: 5 };
   fc.assert(fc.property(
@@ -127,7 +128,7 @@ describe('the first page of a list of flights', () => {
       commit(request('accept', story.accept(invocation)), request('start', { stamp: stamp(), flightId }), request('finish', { stamp: stamp(), flightId, outcome: { state: 'completed' } }));
     }
     const asked = new Set<string>();
-    const inspection = inspectionOver(running(reading, asked));
+    const inspection = inspectionOver(running(reading, asked), auditSealOf(me));
     inspection.flights(filter, { limit: 5 });
     return [...asked].filter((sql) => sql.includes('FROM flights') && !sql.includes('JOIN')).flatMap((sql) =>
       (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...Array.from({ length: parameters(sql) }, () => 1)) as { detail: string }[]).map(({ detail }) => detail)).toSorted();

@@ -6,7 +6,7 @@ import type { StoreReads, StoreWrites } from '../../../src/domain/store-port.ts'
 import { openReading } from '../../../src/store/connection.ts';
 import { readerOver } from '../../../src/store/reader.ts';
 import { remembering } from '../../../src/store/remembering.ts';
-import { nodeIdFor, openTempStore, Story, textTask, utf8 } from '../../support/temp-store.ts';
+import { auditSealOf, nodeIdFor, openTempStore, Story, textTask, utf8 } from '../../support/temp-store.ts';
 import { storeStory, storyNode } from '../../support/store-story.ts';
 
 const [me, peer] = [nodeIdFor(1), nodeIdFor(2)];
@@ -15,7 +15,7 @@ const [me, peer] = [nodeIdFor(1), nodeIdFor(2)];
 async function remembered(nodeId = me) {
   const temp = await openTempStore(nodeId);
   const db = openReading(temp.path);
-  const file = readerOver(db);
+  const file = readerOver(db, auditSealOf(nodeId));
   const reads: string[] = [];
   const counted = Object.fromEntries(Object.entries(file).map(([name, read]) => [name, (...args: unknown[]) => (reads.push(name), (read as (...given: unknown[]) => unknown)(...args))])) as unknown as StoreReads;
   const close = async (): Promise<void> => (db.close(), temp[Symbol.asyncDispose]());

@@ -16,6 +16,7 @@ import { readerOver } from '../../../src/store/reader.ts';
 import { StoreTally } from '../../../src/store/store-tally.ts';
 import { openTables } from '../../../src/store/tables.ts';
 import { performWith, writeHandlers } from '../../../src/store/write-handlers.ts';
+import { auditSealOf } from '../../support/temp-store.ts';
 import { memoryOf } from '../../../src/store/writer-memory.ts';
 
 export function scratchDirectory(): string {
@@ -48,7 +49,7 @@ export function scratchWriter(nodeId: NodeId, step?: (label: StoreStep) => void)
   });
   const reading = openReading(path);
   readings.push(reading);
-  return { path, db, tables, reading, read: readerOver(reading), commit: (...members: Request[]): Answer[] => {
+  return { path, db, tables, reading, read: readerOver(reading, auditSealOf(nodeId)), commit: (...members: Request[]): Answer[] => {
     const answers = group.commit(members);
     tally.committed(0, members.length, arrivals);
     return answers;

@@ -11,7 +11,7 @@ import { inspectionOver } from '../../../src/store/inspection-reads.ts';
 import { readerOver } from '../../../src/store/reader.ts';
 import { openTables } from '../../../src/store/tables.ts';
 import { writeHandlers } from '../../../src/store/write-handlers.ts';
-import { nodeIdFor } from '../../support/temp-store.ts';
+import { auditSealOf, nodeIdFor } from '../../support/temp-store.ts';
 import { scratchWriter } from './scratch.ts';
 
 /** Of all that is prepared. */
@@ -26,9 +26,9 @@ function statementsOf(db: Connection): ReadonlySet<string> {
       };
     },
   });
-  readerOver(listening);
+  readerOver(listening, auditSealOf(nodeIdFor(1)));
   writeHandlers(listening, openTables(listening, nodeIdFor(1)));
-  const { flights, deliveries } = inspectionOver(listening);
+  const { flights, deliveries } = inspectionOver(listening, auditSealOf(nodeIdFor(1)));
   for (const state of [undefined, ...flightStates]) {
     for (const agent of [undefined, 'fabric', 'fabric@laptop', 'fabric/main', '@fabric@laptop#main']) {
       flights({ ...(state === undefined ? {} : { state }), ...(agent === undefined ? {} : { agent }) }, { limit: 5 });

@@ -9,7 +9,7 @@ import { readerOver } from '../../../src/store/reader.ts';
 import { withoutIndexes } from '../../bench/stored/copies.ts';
 import { storeHistory } from '../../bench/stored/history.ts';
 import type { Stored } from '../../bench/stored/history.ts';
-import { nodeIdFor, openTempStore, Story, textTask } from '../../support/temp-store.ts';
+import { auditSealOf, nodeIdFor, openTempStore, Story, textTask } from '../../support/temp-store.ts';
 import type { TempStore } from '../../support/temp-store.ts';
 import { scratchDirectory } from './scratch.ts';
 
@@ -69,7 +69,7 @@ describe('a stored history', () => {
 
   test('reads as the records that were lived, each with its own ids', () => {
     const { db } = filled(400);
-    const read = readerOver(db);
+    const read = readerOver(db, auditSealOf(me));
     const ids = db.prepare('SELECT invocation_id FROM flights').pluck().all() as InvocationId[];
     for (const id of ids) {
       const flight = read.flight(flightOfInvocation(id));

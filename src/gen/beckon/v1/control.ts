@@ -37,6 +37,14 @@ import {
   WatchAgentsRequest,
   WatchAgentsResponse,
 } from "./agent.ts";
+import {
+  CheckAuditRequest,
+  CheckAuditResponse,
+  ListAuditRequest,
+  ListAuditResponse,
+  NoteAuditRequest,
+  NoteAuditResponse,
+} from "./audit.ts";
 import { BackupInStepsRequest, BackupProgress } from "./backup.ts";
 import { ShowConfigRequest, ShowConfigResponse } from "./config.ts";
 import {
@@ -94,6 +102,7 @@ import {
   RenameNodeResponse,
 } from "./membership.ts";
 import { ExportRequest, ExportResponse, ReportRequest, ReportResponse, TailRequest, TailResponse } from "./operator.ts";
+import { CheckPolicyRequest, CheckPolicyResponse, ShowPolicyRequest, ShowPolicyResponse } from "./policy.ts";
 import {
   ApproveProjectsRequest,
   ApproveProjectsResponse,
@@ -2039,6 +2048,26 @@ export const ControlServiceService = {
     responseSerialize: (value: ShowConfigResponse): Buffer => Buffer.from(ShowConfigResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ShowConfigResponse => ShowConfigResponse.decode(value),
   },
+  /** Who may do what here: every rule in force, and where it comes from. */
+  showPolicy: {
+    path: "/beckon.v1.ControlService/ShowPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ShowPolicyRequest): Buffer => Buffer.from(ShowPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShowPolicyRequest => ShowPolicyRequest.decode(value),
+    responseSerialize: (value: ShowPolicyResponse): Buffer => Buffer.from(ShowPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShowPolicyResponse => ShowPolicyResponse.decode(value),
+  },
+  /** What would be decided now, and by which rule. Nothing is asked for by it. */
+  checkPolicy: {
+    path: "/beckon.v1.ControlService/CheckPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckPolicyRequest): Buffer => Buffer.from(CheckPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckPolicyRequest => CheckPolicyRequest.decode(value),
+    responseSerialize: (value: CheckPolicyResponse): Buffer => Buffer.from(CheckPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckPolicyResponse => CheckPolicyResponse.decode(value),
+  },
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: {
     path: "/beckon.v1.ControlService/Backup" as const,
@@ -2181,6 +2210,34 @@ export const ControlServiceService = {
     responseSerialize: (value: LeaveMeshResponse): Buffer => Buffer.from(LeaveMeshResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LeaveMeshResponse => LeaveMeshResponse.decode(value),
   },
+  /** Who was let in, put out, trusted and denied here, and by whom: kept for ever, in one chain. */
+  listAudit: {
+    path: "/beckon.v1.ControlService/ListAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAuditRequest): Buffer => Buffer.from(ListAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAuditRequest => ListAuditRequest.decode(value),
+    responseSerialize: (value: ListAuditResponse): Buffer => Buffer.from(ListAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
+  },
+  checkAudit: {
+    path: "/beckon.v1.ControlService/CheckAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckAuditRequest): Buffer => Buffer.from(CheckAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckAuditRequest => CheckAuditRequest.decode(value),
+    responseSerialize: (value: CheckAuditResponse): Buffer => Buffer.from(CheckAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckAuditResponse => CheckAuditResponse.decode(value),
+  },
+  noteAudit: {
+    path: "/beckon.v1.ControlService/NoteAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: NoteAuditRequest): Buffer => Buffer.from(NoteAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): NoteAuditRequest => NoteAuditRequest.decode(value),
+    responseSerialize: (value: NoteAuditResponse): Buffer => Buffer.from(NoteAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): NoteAuditResponse => NoteAuditResponse.decode(value),
+  },
 } as const;
 
 export interface ControlServiceServer extends UntypedServiceImplementation {
@@ -2250,6 +2307,10 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   diagnose: handleUnaryCall<DiagnoseRequest, DiagnoseResponse>;
   /** What is in force, and what waits: for a restart, or for the config to be read again. */
   showConfig: handleUnaryCall<ShowConfigRequest, ShowConfigResponse>;
+  /** Who may do what here: every rule in force, and where it comes from. */
+  showPolicy: handleUnaryCall<ShowPolicyRequest, ShowPolicyResponse>;
+  /** What would be decided now, and by which rule. Nothing is asked for by it. */
+  checkPolicy: handleUnaryCall<CheckPolicyRequest, CheckPolicyResponse>;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup: handleUnaryCall<BackupRequest, BackupResponse>;
   /** The same, telling how far it is; the last message is what it holds. Who lets go of it does not end it. */
@@ -2273,6 +2334,10 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   removeMember: handleUnaryCall<RemoveMemberRequest, RemoveMemberResponse>;
   /** Waits for what runs, ends what is under way with others, tells them, and forgets the mesh. */
   leaveMesh: handleUnaryCall<LeaveMeshRequest, LeaveMeshResponse>;
+  /** Who was let in, put out, trusted and denied here, and by whom: kept for ever, in one chain. */
+  listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
+  checkAudit: handleUnaryCall<CheckAuditRequest, CheckAuditResponse>;
+  noteAudit: handleUnaryCall<NoteAuditRequest, NoteAuditResponse>;
 }
 
 export interface ControlServiceClient extends Client {
@@ -2790,6 +2855,38 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ShowConfigResponse) => void,
   ): ClientUnaryCall;
+  /** Who may do what here: every rule in force, and where it comes from. */
+  showPolicy(
+    request: ShowPolicyRequest,
+    callback: (error: ServiceError | null, response: ShowPolicyResponse) => void,
+  ): ClientUnaryCall;
+  showPolicy(
+    request: ShowPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ShowPolicyResponse) => void,
+  ): ClientUnaryCall;
+  showPolicy(
+    request: ShowPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ShowPolicyResponse) => void,
+  ): ClientUnaryCall;
+  /** What would be decided now, and by which rule. Nothing is asked for by it. */
+  checkPolicy(
+    request: CheckPolicyRequest,
+    callback: (error: ServiceError | null, response: CheckPolicyResponse) => void,
+  ): ClientUnaryCall;
+  checkPolicy(
+    request: CheckPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckPolicyResponse) => void,
+  ): ClientUnaryCall;
+  checkPolicy(
+    request: CheckPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckPolicyResponse) => void,
+  ): ClientUnaryCall;
   /** A copy of the database at one moment, written by the node while it goes on. */
   backup(
     request: BackupRequest,
@@ -3002,6 +3099,52 @@ export interface ControlServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LeaveMeshResponse) => void,
+  ): ClientUnaryCall;
+  /** Who was let in, put out, trusted and denied here, and by whom: kept for ever, in one chain. */
+  listAudit(
+    request: ListAuditRequest,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  checkAudit(
+    request: CheckAuditRequest,
+    callback: (error: ServiceError | null, response: CheckAuditResponse) => void,
+  ): ClientUnaryCall;
+  checkAudit(
+    request: CheckAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckAuditResponse) => void,
+  ): ClientUnaryCall;
+  checkAudit(
+    request: CheckAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckAuditResponse) => void,
+  ): ClientUnaryCall;
+  noteAudit(
+    request: NoteAuditRequest,
+    callback: (error: ServiceError | null, response: NoteAuditResponse) => void,
+  ): ClientUnaryCall;
+  noteAudit(
+    request: NoteAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: NoteAuditResponse) => void,
+  ): ClientUnaryCall;
+  noteAudit(
+    request: NoteAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: NoteAuditResponse) => void,
   ): ClientUnaryCall;
 }
 

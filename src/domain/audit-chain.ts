@@ -1,0 +1,73 @@
+/**
+ * The chain of the audit: each row's hash covers the hash before it and every column of its own, so that nothing in between can be
+ * changed, taken out, put in or moved without a row that does not follow. After S. Haber and W. S. Stornetta, "How to
+ * Time-Stamp a Digital Document" (1991). The hash is keyed (HMAC, RFC 2104): who has not the node's key can't make one.
+ */
+import type { AuditFlaw, AuditHead, AuditStretch } from './audit.ts';
+import type { NodeId } from './ids.ts';
+
+/** A row as its columns hold it. */
+export interface StoredAuditRow {
+  readonly number: number;
+  readonly at_ms: number;
+  readonly kind: string;
+  readonly who: string;
+  readonly whence: string;
+  readonly about: string;
+  readonly times: number;
+  readonly hash: string;
+}
+
+export type ChainHash = (content: string) => string;
+
+/** Flaws that are told of one stretch: behind so many it is not one row that is wrong. */
+const mostFlaws = 8;
+
+/** What the first row follows: no chain of one node can be passed off as another's. */
+export function beginningOf(nodeId: NodeId, hash: ChainHash): AuditHead {
+  return { number: 0, hash: hash(JSON.stringify(['beckon-audit-v1', nodeId])) };
+}
+
+/** A list of texts and whole numbers, so that no two rows are one text. */
+export function hashOfRow(before: string, { number, at_ms, kind, who, whence, about, times }: Omit<StoredAuditRow, 'hash'>, hash: ChainHash): string {
+  return hash(JSON.stringify([before, number, at_ms, kind, who, whence, about, times]));
+}
+
+/**
+ * @param rows those that come behind `after`, in order
+ * @param more rows follow these: the last of them is only looked at to judge the one before it
+ */
+export function checkRows(after: AuditHead, rows: readonly StoredAuditRow[], more: boolean, hash: ChainHash): AuditStretch {
+  const flaws: AuditFlaw[] = [];
+  let last = after;
+  const count = more ? rows.length - 1 : rows.length;
+  for (let index = 0; index < count; index += 1) {
+    const row = rows[index] as StoredAuditRow;
+    if (row.number !== last.number + 1) {
+      const [from, to] = [last.number + 1, row.number - 1];
+      flaws.push({ row: from, hash: '', why: from === to ? `row ${from} is missing` : `rows ${from} to ${to} are missing` });
+    }
+    // What stands behind a gap can't be held against what stood before it.
+    const isBehindGap = row.number !== last.number + 1;
+    if (!isBehindGap && hashOfRow(last.hash, row, hash) !== row.hash) flaws.push({ row: row.number, hash: row.hash, why: wordsOf(row, rows[index + 1], hash) });
+    last = { number: row.number, hash: row.hash };
+    if (flaws.length >= mostFlaws) return { last, more: false, flaws };
+  }
+  return { last, more, flaws };
+}
+
+/** The next one tells whether the hash of this one is the one that it had. */
+function wordsOf(row: StoredAuditRow, next: StoredAuditRow | undefined, hash: ChainHash): string {
+  const isItsOwnHash = next !== undefined && next.number === row.number + 1 && hashOfRow(row.hash, next, hash) === next.hash;
+  return isItsOwnHash ? `row ${row.number} was altered` : `row ${row.number} does not follow from the row before it: it was altered, put in, or stood elsewhere`;
+}
+
+/** What is wrong with the end of the chain, as against what the node wrote down of it elsewhere. Undefined: nothing. */
+export function flawOfEnd(known: AuditHead, head: AuditHead, hashThere: string | undefined): AuditFlaw | undefined {
+  if (head.number < known.number) {
+    const [from, to] = [head.number + 1, known.number];
+    return { row: from, hash: '', why: from === to ? `row ${from} is missing at its end` : `rows ${from} to ${to} are missing at its end` };
+  }
+  if (hashThere === known.hash) return undefined;
+  return { row: known.number, hash: hashThere ?? '', why: known.number === 0 ? 'it is the audit of another node' : `row ${known.number} is not the one that the node wrote there` };
+}
