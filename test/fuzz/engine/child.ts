@@ -3,6 +3,7 @@
  * stdout. With `check`, it tries one input alone.
  */
 import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Dice } from '../../chaos/dice.ts';
 import { boundaries } from '../boundaries/index.ts';
 import { corpusOf } from '../corpus.ts';
@@ -48,6 +49,7 @@ async function check(boundary: Boundary, input: Uint8Array): Promise<void> {
   await warmedUp(target, Object.values(await boundary.seeds()));
   watch.begin(input);
   const outcome = await tried(target, input);
+  await nextTurn();
   watch.end();
   if ('find' in outcome) say({ type: 'find', find: outcome.find, input: Buffer.from(input).toString('base64') });
   say({ type: 'checked' });

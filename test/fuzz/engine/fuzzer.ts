@@ -58,6 +58,8 @@ export async function fuzz(parts: FuzzerParts): Promise<Fuzzed> {
     reach.clear();
     watch.begin(input);
     const outcome = await tried(target, input);
+    // A rejection that nobody waits for shows at the end of the turn: it is this input's.
+    await nextTurn();
     watch.end();
     if ('find' in outcome) {
       await onFind(outcome.find, input);
@@ -81,7 +83,6 @@ export async function fuzz(parts: FuzzerParts): Promise<Fuzzed> {
     const renewEvery = Math.min(boundary.renewEvery ?? usualRenewal, Math.max(1, Math.floor(third / 2)));
     while (inputs < parts.inputs && !parts.isLate()) {
       await give(changed(boundary, dice, pool, dictionary));
-      if (inputs % 256 === 0) await nextTurn();
       if (inputs % renewEvery === 0) await target.renew?.();
       if (inputs % third === 0) {
         await target.renew?.();
