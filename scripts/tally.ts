@@ -9,7 +9,7 @@ export interface Report {
 
 /** Each test file of the suites that CI runs, as an absolute path. */
 export function testFiles(): string[] {
-  return ['unit', 'contract', 'integration', 'system', 'chaos', 'attack', 'agents'].flatMap((kind) =>
+  return ['unit', 'contract', 'integration', 'system', 'chaos', 'attack', 'agents', 'fuzz'].flatMap((kind) =>
     globSync(`test/${kind}/**/*.test.ts`, { cwd: root }).map((path) => join(root, path)),
   );
 }

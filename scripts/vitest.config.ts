@@ -32,7 +32,7 @@ export default defineConfig({
     maxWorkers: 2,
     passWithNoTests: false,
     projects: [
-      project('unit', 10_000),
+      project('unit', 10_000, { include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'] }),
       project('contract', 15_000),
       project('integration', 30_000),
       project('system', 90_000),

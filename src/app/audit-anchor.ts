@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { KnownEnd } from '../broker/audit-check.ts';
 import type { AuditHead } from '../domain/audit.ts';
 import { unavailable } from '../domain/errors.ts';
+import { readBy } from '../domain/read-by.ts';
 import type { Log } from '../domain/ports.ts';
 import { writeDurably } from './durable-file.ts';
 
@@ -29,8 +30,8 @@ export async function readAuditAnchor(path: string, key: Uint8Array): Promise<Kn
     if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
     throw unavailable(`${path} can't be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
-  const found = fileSchema.safeParse(parsed(content));
-  if (!found.success) return undefined;
+  const found = readBy(fileSchema, parsed(content));
+  if (found?.success !== true) return undefined;
   const { seal, ...known } = found.data;
   const [shown, right] = [Buffer.from(seal), Buffer.from(sealOf(known, key))];
   return shown.length === right.length && timingSafeEqual(shown, right) ? known : undefined;

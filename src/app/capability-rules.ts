@@ -1,9 +1,10 @@
 /** Rules that an organisation keeps in the policy of its tailnet: values of one capability, granted to whom they are about. */
 import type { Rule } from '../domain/policy.ts';
 import { verbs } from '../domain/policy.ts';
+import { readBy } from '../domain/read-by.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
 import { capabilitySchema, compile } from './policy-schema.ts';
-import { pathOf, wordsOfIssue, wordsOfPath } from './toml-flaws.ts';
+import { notReadable, pathOf, wordsOfIssue, wordsOfPath } from './toml-flaws.ts';
 
 /** In a domain that is nobody's (RFC 9476 and ICANN keep `internal` for private use), so that no other program means it. */
 export const policyCapability = 'beckon.internal/cap/policy';
@@ -20,7 +21,8 @@ export function rulesOfCapability({ name, capabilities }: Pick<TailnetIdentity, 
   const broken = (flaw: string): Rule => ({ effect: 'deny', verbs, from: [{ kind: 'all' }], source, flaw });
   if (values.length > mostValues) return [broken(`it has ${values.length} values, more than ${mostValues}`)];
   return values.flatMap((value, index): readonly Rule[] => {
-    const read = capabilitySchema.safeParse(value);
+    const read = readBy(capabilitySchema, value);
+    if (read === undefined) return [broken(`value ${index + 1}: ${notReadable}`)];
     if (read.success) return compile(read.data, () => source);
     const [issue] = read.error.issues;
     return [broken(`value ${index + 1}: ${issue === undefined ? 'not understood' : `${wordsOfPath(pathOf(issue))}${wordsOfIssue(issue, value)}`}`)];

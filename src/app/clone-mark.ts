@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { Check } from '../domain/checks.ts';
 import { invalid, unavailable } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
+import { readBy } from '../domain/read-by.ts';
 
 const schema = z.strictObject({
   nodeId: z.string(),
@@ -25,8 +26,8 @@ export async function readCloneMark(path: string, nodeId?: string): Promise<Clon
     if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
     throw unavailable(`${path} can't be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
-  const mark = schema.safeParse(parsed(content));
-  if (!mark.success) throw invalid(`${path} can't be understood`, 'it says which nodes refused this one: remove it, and it is written anew');
+  const mark = readBy(schema, parsed(content));
+  if (mark?.success !== true) throw invalid(`${path} can't be understood`, 'it says which nodes refused this one: remove it, and it is written anew');
   return nodeId === undefined || mark.data.nodeId === nodeId ? mark.data : undefined;
 }
 

@@ -1,8 +1,9 @@
 /** What is wrong with settings, in words for the person who wrote them, each with its place. */
 import type { ConfigFlaw } from '../domain/config-view.ts';
+import { readBy } from '../domain/read-by.ts';
 import { about, projectOverride, settingKeys, settingsSchema } from './config.ts';
 import type { SettingKey, Settings } from './config.ts';
-import { flawsOfIssues, wordsOfIssue } from './toml-flaws.ts';
+import { flawsOfIssues, notReadable, wordsOfIssue } from './toml-flaws.ts';
 import type { TomlPlaces } from './toml-places.ts';
 
 export interface Checked {
@@ -13,7 +14,8 @@ export interface Checked {
 
 /** @param table as the file's parser made it */
 export function check(table: unknown, places: TomlPlaces): Checked {
-  const read = settingsSchema.safeParse(table);
+  const read = readBy(settingsSchema, table);
+  if (read === undefined) return { settings: {}, flaws: [{ message: notReadable, hint: 'is it the right file?' }] };
   if (read.success) return { settings: read.data, flaws: [] };
   const flaws = flawsOfIssues(read.error.issues, table, places, {
     knownAt: ([first]) => (first === 'projects' ? Object.keys(projectOverride.shape) : settingKeys),
@@ -24,7 +26,8 @@ export function check(table: unknown, places: TomlPlaces): Checked {
 
 /** One setting that came as a text of its own. */
 export function checkOne(key: SettingKey, value: unknown): { readonly value: unknown } | { readonly flaw: Pick<ConfigFlaw, 'message'> } {
-  const read = settingsSchema.safeParse({ [key]: value });
+  const read = readBy(settingsSchema, { [key]: value });
+  if (read === undefined) return { flaw: { message: notReadable } };
   if (read.success) return { value: read.data[key] };
   const [issue] = read.error.issues;
   return { flaw: { message: issue === undefined ? 'not understood' : wordsOfIssue(issue, { [key]: value }) } };

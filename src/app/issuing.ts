@@ -6,7 +6,7 @@ import { asMeshId } from '../domain/ids.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
-import { lifeOf, readCertificate, verifyIssuer } from '../trust/certificate.ts';
+import { keyIn, lifeOf, readCertificate, verifyIssuer } from '../trust/certificate.ts';
 import { issuerKeyOffer } from '../trust/enrolment-proofs.ts';
 import { makeIssuer } from '../trust/issue.ts';
 import { issuerKeyPath, keepIssuerKey, rootKeysHere, wishIssuerKey } from '../trust/mesh-authority.ts';
@@ -58,6 +58,6 @@ export function issuerPorts({ store, trustDir, nodeKey, clock, chronicler, membe
       await membership.load();
     },
     lifeOf,
-    isOfKey: (certificate, publicKey) => sameKey(rawPublicKey(readCertificate(certificate).publicKey), publicKey),
+    isOfKey: (certificate, publicKey) => sameKey(rawPublicKey(keyIn(readCertificate(certificate))), publicKey),
   };
 }

@@ -8,8 +8,9 @@ import { examplesOfPatterns } from '../domain/agent-pattern.ts';
 import type { ConfigFlaw } from '../domain/config-view.ts';
 import { howToNameCallers } from '../domain/policy-caller.ts';
 import type { Rule } from '../domain/policy.ts';
+import { readBy } from '../domain/read-by.ts';
 import { compile, policySchema, ruleInFile } from './policy-schema.ts';
-import { flawsOfIssues } from './toml-flaws.ts';
+import { flawsOfIssues, notReadable } from './toml-flaws.ts';
 import { parseToml, readTomlFile } from './toml-file.ts';
 import type { Distrust, TomlFile } from './toml-file.ts';
 
@@ -43,7 +44,8 @@ function policyOf(path: string, file: TomlFile): ReadPolicy {
   if (file.kind === 'broken') return { path, exists: true, hash: '', rules: [], flaws: [{ source: path, ...file.flaw }] };
   const { table, places } = file;
   const hash = createHash('sha256').update(file.text).digest('hex');
-  const read = policySchema.safeParse(table);
+  const read = readBy(policySchema, table);
+  if (read === undefined) return { path, exists: true, hash, rules: [], flaws: [{ source: path, message: notReadable, hint: example }] };
   if (read.success) {
     const rules = compile(read.data, (effect, index) => {
       const { line = 1, column = 1 } = places.valueOf([effect, index]) ?? {};

@@ -15,8 +15,15 @@ import { decodeRegistration, decodeRegistryHead, encodeRegistration, encodeRegis
 import { verifySignature } from '../trust/node-key.ts';
 import type { NodeKey } from '../trust/node-key.ts';
 
+/** @throws BrokerError `invalid`, before and after its signature was looked at */
 function decodeDeparture(payload: Uint8Array): DomainDeparture {
-  const { nodeId, certifiedAtMs, leftAtMs } = Departure.decode(payload);
+  let read: Departure;
+  try {
+    read = Departure.decode(payload);
+  } catch (error) {
+    throw new BrokerError('invalid', 'a departure is malformed', { cause: error });
+  }
+  const { nodeId, certifiedAtMs, leftAtMs } = read;
   return { nodeId: id(isNodeId, nodeId, 'departure.node_id'), certifiedAtMs: whole(certifiedAtMs, 'departure.certified_at_ms'), leftAtMs: whole(leftAtMs, 'departure.left_at_ms') };
 }
 

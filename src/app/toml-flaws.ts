@@ -15,6 +15,9 @@ export interface AboutSchema {
   readonly hintAt: (path: Path) => string;
 }
 
+/** Of what a schema can't read at all: see `readBy`. */
+export const notReadable = 'a table with a key called length stands in place of a list or a text';
+
 /** Named at most: a file of another kind may have a flaw in each of very many lines, and a running node looks at it too. */
 const mostFlaws = 100;
 

@@ -40,7 +40,7 @@ function isLevel(value: unknown): value is LogLevel {
 export function showLogLine({ level, at, msg, fields }: LogLine, colours: Colours): string {
   const details = Object.entries(fields)
     .filter(([name]) => name !== 'nodeId' && !(name === 'peerId' && 'peer' in fields) && !(name === 'invocationId' && 'flightId' in fields))
-    .map(([name, value]) => `${name}=${shown(name, value)}`);
+    .map(([name, value]) => `${oneLine(name)}=${shown(name, value)}`);
   const atMs = Date.parse(at);
   const time = Number.isNaN(atMs) ? oneLine(at) : localTime(atMs);
   return `${colours.dim(time)} ${paint(level, colours)} ${oneLine(msg)}${details.length === 0 ? '' : `  ${colours.dim(details.join(' '))}`}`;

@@ -7,6 +7,7 @@ import { readName } from '../domain/name.ts';
 import { permissions } from '../domain/invocation.ts';
 import { manifestName } from '../domain/project.ts';
 import type { ProjectWords } from '../domain/project.ts';
+import { readBy } from '../domain/read-by.ts';
 import { visibilities } from '../domain/registration.ts';
 import { neutralise, quoted } from '../domain/text.ts';
 import { invalid } from '../domain/errors.ts';
@@ -90,7 +91,8 @@ export function parseManifest(text: string, path: string): ProjectWords {
     if (error instanceof SyntaxError) throw flaw(path, `not JSON: ${neutralise(error.message).replaceAll('\n', ' ').slice(0, 200)}`);
     throw error;
   }
-  const read = schema.safeParse(value);
+  const read = readBy(schema, value);
+  if (read === undefined) throw flaw(path, 'a field is neither a list nor a text, and has a length');
   if (read.success) return withoutUndefined(read.data);
   throw flaw(path, issueWords(read.error, Object.keys(schema.shape)));
 }

@@ -17,16 +17,16 @@ const mostCheckedBytes = 32 * 1024 * 1024;
 
 /**
  * @param newest the newest schema version that this program knows
- * @returns `none` when there is no file or an empty one
+ * @returns `none` when there is no file or an empty one, `older` when its schema is to be brought to the newest version
  * @throws BrokerError `denied` for another owner or a mode that lets others in, `incompatible` for a newer or foreign
  * database, `invalid` for a damaged one, `conflict` when another process holds it, `unavailable` when it can't be read
  */
-export function look(path: string, newest: number): 'none' | 'ours' {
+export function look(path: string, newest: number): 'none' | 'ours' | 'older' {
   const stat = checkFile(path);
   if (stat === undefined || stat.size === 0) return 'none';
-  checkHeader(path, stat, newest);
+  const version = checkHeader(path, stat, newest);
   checkInside(path, stat);
-  return 'ours';
+  return version < newest ? 'older' : 'ours';
 }
 
 /**
@@ -55,7 +55,7 @@ function checkFile(path: string): Stats | undefined {
 }
 
 /** The header of the main file, as https://sqlite.org/fileformat2.html gives it. Migrations keep its version true. */
-function checkHeader(path: string, stat: Stats, newest: number): void {
+function checkHeader(path: string, stat: Stats, newest: number): number {
   const header = readHeader(path);
   if (header.length < headerBytes || header.toString('latin1', 0, 16) !== magic) throw damaged(path, 'it is not a SQLite database');
   const application = header.readUInt32BE(68);
@@ -74,6 +74,7 @@ function checkHeader(path: string, stat: Stats, newest: number): void {
   if (isCountValid && promised > stat.size && !hasLog(path)) {
     throw damaged(path, `it has ${stat.size} bytes where its header promises ${promised}`);
   }
+  return version;
 }
 
 function readHeader(path: string): Buffer {
@@ -104,7 +105,7 @@ function checkInside(path: string, stat: Stats): void {
 }
 
 /** Leaves the neighbours of the file as they were. @throws BrokerError */
-function inside<Found>(path: string, read: (db: Database.Database, log: boolean) => Found): Found {
+export function inside<Found>(path: string, read: (db: Database.Database, log: boolean) => Found): Found {
   const log = hasLog(path);
   const hadIndex = isThere(`${path}-shm`);
   let db: Database.Database | undefined;

@@ -1,7 +1,8 @@
 /** The schema's versions, and the way from an older one to the newest. */
 import { createHash } from 'node:crypto';
 import { existsSync, openSync, closeSync, statSync } from 'node:fs';
-import { internal } from '../domain/errors.ts';
+import Database from 'better-sqlite3';
+import { internal, invalid } from '../domain/errors.ts';
 import { applicationId } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { schema0001 } from './schema-0001.ts';
@@ -46,7 +47,7 @@ export function migrate(db: Connection, path: string, steps: readonly string[] =
   if (from < steps.length) {
     if (from > 0) backup = backUp(db, path, from, (to) => tell(`the store is of version ${from} and becomes one of version ${steps.length}: first a copy of it, ${megabytes(path)} MB, is made at ${to}`));
     db.pragma('journal_mode = DELETE');
-    db.function('sha256', { deterministic: true, directOnly: true }, (content) => createHash('sha256').update(content as Uint8Array).digest('hex'));
+    prepareSteps(db);
     for (const [index, sql] of steps.entries()) {
       if (index >= from) step(db, sql, index + 1);
     }
@@ -54,6 +55,31 @@ export function migrate(db: Connection, path: string, steps: readonly string[] =
   }
   db.pragma('journal_mode = WAL');
   return backup;
+}
+
+/**
+ * That it has the tables of the version that it names: the next step would fail on any others, with a part of the way gone.
+ * @throws BrokerError `invalid`, before anything is changed
+ */
+export function checkSchema(db: Connection, steps: readonly string[]): void {
+  const version = versionOf(db);
+  const own = new Database(':memory:');
+  try {
+    prepareSteps(own);
+    for (const sql of steps.slice(0, version)) own.exec(sql);
+    if (schemaOf(own) !== schemaOf(db)) throw invalid(`the database says that it is of version ${version}, and has other tables than that version`, 'it was left as it is: restore a backup, or move it away to begin anew');
+  } finally {
+    own.close();
+  }
+}
+
+/** What SQLite itself adds, as for its statistics, is left out. */
+function schemaOf(db: Connection): string {
+  return JSON.stringify(db.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name").raw().all());
+}
+
+function prepareSteps(db: Connection): void {
+  db.function('sha256', { deterministic: true, directOnly: true }, (content) => createHash('sha256').update(content as Uint8Array).digest('hex'));
 }
 
 function step(db: Connection, sql: string, version: number): void {

@@ -4,15 +4,17 @@ import { dirname } from 'node:path';
 import { unavailable } from '../domain/errors.ts';
 import { openWriting } from './connection.ts';
 import type { Connection } from './connection.ts';
-import { look, refusal } from './look.ts';
-import { migrate, migrations } from './migrations.ts';
+import { inside, look, refusal } from './look.ts';
+import { checkSchema, migrate, migrations } from './migrations.ts';
 
 /**
  * A file that is missing is made, mode 0600; its directory must exist.
  * @throws BrokerError as `look` does, with the file as it was
  */
 export function openDatabase(path: string, steps: readonly string[] = migrations, tell?: (text: string) => void): Connection {
-  if (look(path, steps.length) === 'none') make(path);
+  const found = look(path, steps.length);
+  if (found === 'none') make(path);
+  if (found === 'older') inside(path, (db) => checkSchema(db, steps));
   let db: Connection | undefined;
   try {
     db = openWriting(path);

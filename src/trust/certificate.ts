@@ -3,6 +3,7 @@
  * its owner identity (O) and, when it was renewed, since when it has that name (dnQualifier, ms); it is signed by an issuer, and that by the root. Making them: `issue.ts`.
  */
 import { createHash, X509Certificate } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { base32 } from 'multiformats/bases/base32';
 import { BrokerError } from '../domain/errors.ts';
 import { isNodeId, nodeIdOfPublicKey, type MeshId } from '../domain/ids.ts';
@@ -70,9 +71,18 @@ export function readCertificate(der: Uint8Array): X509Certificate {
   }
 }
 
+/** OpenSSL looks into the key only when it is asked for it. @throws BrokerError `invalid` when it is none that can be read */
+export function keyIn(certificate: X509Certificate): KeyObject {
+  try {
+    return certificate.publicKey;
+  } catch (error) {
+    throw new BrokerError('invalid', 'the key in that certificate can’t be read', { cause: error });
+  }
+}
+
 /** The mesh id is made from the root's key: 26 characters of lower-case base32 of its SPKI's SHA-256. */
 export function meshIdOf(root: X509Certificate): MeshId {
-  const spki = root.publicKey.export({ type: 'spki', format: 'der' });
+  const spki = keyIn(root).export({ type: 'spki', format: 'der' });
   const digest = createHash('sha256').update(spki).digest();
   return base32.encode(digest).slice(1, 1 + meshIdLength) as MeshId;
 }
@@ -99,9 +109,10 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
   if (leaf.ca) throw refused('the certificate is not that of a node but of an authority');
   const usages = leaf.keyUsage as readonly string[] | undefined;
   if (!usages?.includes(clientAuth) || !usages.includes(serverAuth)) throw refused('the certificate is not made for nodes');
-  if (leaf.publicKey.asymmetricKeyType !== 'ed25519') throw refused("the certificate's key is not Ed25519");
+  const key = keyIn(leaf);
+  if (key.asymmetricKeyType !== 'ed25519') throw refused("the certificate's key is not Ed25519");
   const [, meshId = '', nodeId = ''] = match;
-  const publicKey = rawPublicKey(leaf.publicKey);
+  const publicKey = rawPublicKey(key);
   if (!isNodeId(nodeId) || nodeId !== nodeIdOfPublicKey(publicKey)) {
     throw refused('the certificate names another node than its key makes');
   }
@@ -164,7 +175,7 @@ export function recogniseChain(chain: CertificateChain, roots: Roots, nowMs: num
  * @throws BrokerError as `verifyChain` does.
  */
 export function verifyIssuer(issuerDer: Uint8Array, roots: Roots, nowMs: number): Uint8Array {
-  return rawPublicKey(trustedIssuer(issuerDer, rootSet(roots), nowMs).publicKey);
+  return rawPublicKey(keyIn(trustedIssuer(issuerDer, rootSet(roots), nowMs)));
 }
 
 /** The same for what it signed at that time, for ever: also by a root that was retired since, when it was known to have certified it. */
@@ -194,8 +205,8 @@ function trustedIssuer(issuerDer: Uint8Array, set: RootSet, nowMs: number): X509
 /** All of that issuer's key. */
 function certificatesOf(issuerDer: Uint8Array, { issuers }: RootSet): readonly Uint8Array[] {
   if (issuers.length === 0) return [issuerDer];
-  const key = rawPublicKey(readCertificate(issuerDer).publicKey);
-  const others = issuers.filter((each) => Buffer.from(rawPublicKey(readCertificate(each).publicKey)).equals(key));
+  const key = rawPublicKey(keyIn(readCertificate(issuerDer)));
+  const others = issuers.filter((each) => Buffer.from(rawPublicKey(keyIn(readCertificate(each)))).equals(key));
   return [issuerDer, ...others.filter((each) => !Buffer.from(each).equals(issuerDer))];
 }
 
@@ -218,7 +229,7 @@ function signedBy(issuer: X509Certificate, { trusted }: RootSet, nowMs: number):
 
 function verifyAuthority(authority: X509Certificate, signer: X509Certificate, what: string, nowMs: number): void {
   if (!authority.ca) throw refused(`the ${what}'s certificate is not that of an authority`);
-  if (!authority.checkIssued(signer) || !authority.verify(signer.publicKey)) {
+  if (!authority.checkIssued(signer) || !authority.verify(keyIn(signer))) {
     throw refused(what === 'root' ? 'the root is not signed by itself' : `the root did not sign the ${what}`);
   }
   checkInForce(authority, `${what}'s certificate`, nowMs);
@@ -226,6 +237,8 @@ function verifyAuthority(authority: X509Certificate, signer: X509Certificate, wh
 
 function checkInForce(certificate: X509Certificate, what: string, nowMs: number): void {
   const { validFromDate, validToDate } = certificate;
+  // Of a time that is none nothing is before, and nothing after.
+  if (Number.isNaN(validFromDate.getTime()) || Number.isNaN(validToDate.getTime())) throw refused(`the ${what} does not say from when to when it is valid`);
   if (nowMs < validFromDate.getTime()) throw refused(`the ${what} is not valid before ${validFromDate.toISOString()}`);
   if (nowMs > validToDate.getTime()) throw refused(`the ${what} expired on ${validToDate.toISOString()}`);
 }

@@ -4,6 +4,7 @@ import { longestAuthorities } from './authorities.ts';
 import { BrokerError, type ErrorInfo } from '../domain/errors.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { isNodeId } from '../domain/ids.ts';
+import { readBy } from '../domain/read-by.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 
 export const enrolmentPaths = {
@@ -172,9 +173,9 @@ function decode<T>(schema: z.ZodType<T>, body: Uint8Array, what: string): T {
   } catch (error) {
     throw new BrokerError('invalid', `${what} is not JSON`, { cause: error });
   }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
+  const result = readBy(schema, value);
+  if (result?.success === true) return result.data;
+  const [issue] = result?.error.issues ?? [];
   const field = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.').slice(0, 100)}: `;
   throw new BrokerError('invalid', `${what} is malformed: ${field}${issue?.message ?? 'not as expected'}`);
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { CertificateChain, MeshIdentity } from '../domain/trust.ts';
-import { fingerprintText, goodIssuers, meshIdOf, parseLeaf, readCertificate, rootSet, spokenRoot, toPem, verifyChain, type Roots, type RootSet } from './certificate.ts';
+import { fingerprintText, goodIssuers, keyIn, meshIdOf, parseLeaf, readCertificate, rootSet, spokenRoot, toPem, verifyChain, type Roots, type RootSet } from './certificate.ts';
 import { makeIssuer, makeLeaf, makeRoot, type Authority, type LeafSubject } from './issue.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
 import { publicKeyObject, rawPublicKey, type NodeKey } from './node-key.ts';
@@ -138,7 +138,7 @@ export async function openIssuer(
   const path = issuerKeyPath(directory, meshId);
   const key = await readKeyFile(path);
   if (key === undefined) return undefined;
-  if (!Buffer.from(rawPublicKey(readCertificate(stored).publicKey)).equals(rawPublicKey(key))) {
+  if (!Buffer.from(rawPublicKey(keyIn(readCertificate(stored)))).equals(rawPublicKey(key))) {
     throw new BrokerError('invalid', `the key file ${path} is not the key of this node's issuer certificate`, {
       hint: 'restore trust/ and the database from the same backup',
     });

@@ -11,9 +11,10 @@ import { open, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { BrokerError, conflict, invalid, unavailable } from '../domain/errors.ts';
 import { asMeshId, type MeshId } from '../domain/ids.ts';
+import { readBy } from '../domain/read-by.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { CertificateChain } from '../domain/trust.ts';
-import { meshIdOf, readCertificate } from './certificate.ts';
+import { keyIn, meshIdOf, readCertificate } from './certificate.ts';
 import type { Authority } from './issue.ts';
 import { codeOf, writeNewFile } from './new-file.ts';
 import { rawPublicKey } from './node-key.ts';
@@ -171,8 +172,8 @@ function parse(path: string, text: string): Sealed {
   }
   const version = (value as { beckonRecovery?: unknown } | null)?.beckonRecovery;
   if (typeof version === 'number' && version > newestVersion) throw new BrokerError('incompatible', `the recovery file ${path} was written by a newer Beckon`, { hint: 'update Beckon on this machine' });
-  const read = document.safeParse(value);
-  if (!read.success) throw damaged(path, `${read.error.issues[0]?.path.join('.') ?? 'it'} is not as it was written`);
+  const read = readBy(document, value);
+  if (read?.success !== true) throw damaged(path, `${read?.error.issues[0]?.path.join('.') ?? 'it'} is not as it was written`);
   const { sha256, ...rest } = read.data;
   if (sumOf(rest) !== sha256) throw damaged(path, 'it was changed since it was written');
   if (rest.sealed.length < 17 || rest.nonce.length !== 12) throw damaged(path, 'a part of it is missing');
@@ -180,8 +181,8 @@ function parse(path: string, text: string): Sealed {
 }
 
 function contentOf(path: string, plain: string): Recovery & { readonly meshId: MeshId } {
-  const read = content.safeParse(JSON.parse(plain));
-  if (!read.success) throw damaged(path, 'what is sealed in it can’t be understood');
+  const read = readBy(content, orDamaged(path, () => JSON.parse(plain) as unknown));
+  if (read?.success !== true) throw damaged(path, 'what is sealed in it can’t be understood');
   const { rootKey: pem, root, members, later: more, ...rest } = read.data;
   const rootKey = keyFor(path, root, pem);
   const keys = more?.keys.map((each) => ({ certificate: each.root, key: keyFor(path, each.root, each.key) })) ?? [];
@@ -190,9 +191,17 @@ function contentOf(path: string, plain: string): Recovery & { readonly meshId: M
 }
 
 function keyFor(path: string, root: Uint8Array, pem: string): KeyObject {
-  const key = createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' });
-  if (!Buffer.from(rawPublicKey(readCertificate(root).publicKey)).equals(rawPublicKey(key))) throw damaged(path, 'key and root do not belong together');
+  const key = orDamaged(path, () => createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' }));
+  if (!Buffer.from(rawPublicKey(keyIn(readCertificate(root)))).equals(rawPublicKey(key))) throw damaged(path, 'key and root do not belong together');
   return key;
+}
+
+function orDamaged<Value>(path: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    throw damaged(path, 'what is sealed in it can’t be understood', error);
+  }
 }
 
 function sumOf(part: object): string {

@@ -8,7 +8,7 @@ import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
 import { withdrawalIn } from '../domain/trust.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import { Revocation as Wire } from '../gen/beckon/v1/membership.ts';
-import { authorityName, readCertificate, rootSet, verifyIssuerOnce, type Roots } from './certificate.ts';
+import { authorityName, keyIn, readCertificate, rootSet, verifyIssuerOnce, type Roots } from './certificate.ts';
 import type { Issuer } from './mesh-authority.ts';
 import { rawPublicKey, verifySignature } from './node-key.ts';
 
@@ -80,7 +80,7 @@ function fallenOf({ fallenIssuer, kept }: Wire, roots: Roots, atMs: number, sign
   if (fallenIssuer.length === 0) return undefined;
   const issuer = new Uint8Array(fallenIssuer);
   certificate(() => verifyIssuerOnce(issuer, roots, atMs));
-  if (Buffer.from(rawPublicKey(readCertificate(issuer).publicKey)).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
+  if (Buffer.from(rawPublicKey(keyIn(readCertificate(issuer)))).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
   if (kept.length > mostKept || !kept.every((each): each is NodeId => isNodeId(each))) throw malformed('it keeps what are no nodes, or too many');
   return { issuer, kept: kept as NodeId[] };
 }

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { BrokerError, unavailable } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports.ts';
+import { readBy } from '../../domain/read-by.ts';
 import type { TailnetMachine } from '../../domain/tailnet.ts';
 import { quoted } from '../../domain/text.ts';
 import { decode, flag, id, list, text } from './json.ts';
@@ -64,9 +65,9 @@ export class TailscaleHttpApi {
     const path = `/api/v2/tailnet/${encodeURIComponent(tailnet)}/devices?fields=all`;
     const answer = await this.#authorized(path, signal);
     return decode(devices, answer, 'the list of devices').devices.flatMap((value) => {
-      const result = device.safeParse(value);
+      const result = readBy(device, value);
       // Machines that wait for approval are not in the tailnet yet.
-      if (!result.success || result.data.authorized === false) return [];
+      if (result?.success !== true || result.data.authorized === false) return [];
       return [machineOf(result.data, clock.now())];
     });
   }

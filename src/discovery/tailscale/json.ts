@@ -1,6 +1,7 @@
 /** JSON of a Go program: integers beyond 2^53, null for an empty list or map, keys that come and go. */
 import { z } from 'zod';
 import { BrokerError } from '../../domain/errors.ts';
+import { readBy } from '../../domain/read-by.ts';
 
 /** 16 digits and more may not fit a double. */
 const hasLongInteger = /[[:,]\s*-?\d{16,}/;
@@ -31,9 +32,9 @@ export function decode<T>(schema: z.ZodType<T>, text: string, what: string): T {
 
 /** @throws BrokerError `unavailable`, naming the field */
 export function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
+  const result = readBy(schema, value);
+  if (result?.success === true) return result.data;
+  const [issue] = result?.error.issues ?? [];
   throw new BrokerError('unavailable', `${what} can't be understood: ${issue?.path.join('.').slice(0, 100) ?? ''}: ${issue?.message ?? 'not as expected'}`);
 }
 

@@ -1,6 +1,7 @@
 /** What `GET status` and `tailscale status --json` answer (ipnstate.Status of tailscale), as far as it is needed. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { readBy } from '../../domain/read-by.ts';
 import { tailnetStates } from '../../domain/tailnet.ts';
 import type { TailnetMachine, TailnetState, TailnetStatus } from '../../domain/tailnet.ts';
 import { check, decode, flag, id, list, map, text } from './json.ts';
@@ -41,8 +42,8 @@ export function decodeStatus(body: string): TailnetStatus {
   const dnsSuffix = read.MagicDNSSuffix.replace(/^\.+|\.+$/g, '').toLowerCase();
   const logins = new Map<string, string>();
   for (const [key, value] of Object.entries(read.User)) {
-    const result = user.safeParse(value);
-    if (result.success) logins.set(key, result.data.LoginName);
+    const result = readBy(user, value);
+    if (result?.success === true) logins.set(key, result.data.LoginName);
   }
   const name = read.CurrentTailnet?.Name;
   const self = read.Self === null || read.Self === undefined ? undefined : check(machine, read.Self, 'Self in the status of tailscaled');
@@ -55,8 +56,8 @@ export function decodeStatus(body: string): TailnetStatus {
     ...(name === undefined || name === '' ? {} : { name }),
     dnsSuffix,
     peers: Object.values(read.Peer).flatMap((value) => {
-      const result = machine.safeParse(value);
-      return result.success && result.data.ID !== '' ? [machineOf(result.data, logins, dnsSuffix)] : [];
+      const result = readBy(machine, value);
+      return result?.success === true && result.data.ID !== '' ? [machineOf(result.data, logins, dnsSuffix)] : [];
     }),
   };
 }

@@ -5,6 +5,7 @@ import { BrokerError } from '../../domain/errors.ts';
 import type { ProcessMark } from '../../domain/harness-port.ts';
 import type { FlightId } from '../../domain/ids.ts';
 import type { Clock, Log } from '../../domain/ports.ts';
+import { readBy } from '../../domain/read-by.ts';
 import type { TraceHeaders } from '../../domain/trace-context.ts';
 import type { Child } from '../child.ts';
 import { ProcessGroup } from '../process-group.ts';
@@ -228,20 +229,20 @@ export class AcpAgent {
   }
 
   async #update(params: unknown): Promise<void> {
-    const read = answers.notification.safeParse(params);
-    if (!read.success || read.data.sessionId !== this.#session) return;
+    const read = readBy(answers.notification, params);
+    if (read?.success !== true || read.data.sessionId !== this.#session) return;
     this.#updates += 1;
     const { update } = read.data;
-    const mode = answers.modeUpdate.safeParse(update);
-    if (mode.success) this.#mode = mode.data.currentModeId;
+    const mode = readBy(answers.modeUpdate, update);
+    if (mode?.success === true) this.#mode = mode.data.currentModeId;
     await this.#turn?.update(update);
   }
 }
 
 function understood<T extends z.ZodType>(method: string, schema: T, answer: unknown): z.infer<T> {
-  const read = schema.safeParse(answer);
-  if (read.success) return read.data;
-  const [first] = read.error.issues;
+  const read = readBy<z.ZodSafeParseResult<z.infer<T>>>(schema, answer);
+  if (read?.success === true) return read.data;
+  const [first] = read?.error.issues ?? [];
   const where = first === undefined ? '' : `: ${[...first.path, first.message].join(' ')}`;
   throw new BrokerError('incompatible', `the agent’s answer to ${method} is not as the protocol has it${where}`, { hint: 'install another version of the agent' });
 }

@@ -3,6 +3,7 @@
  * a whole report for one bad field: so what is needed is checked here, and the rest may be anything.
  */
 import * as z from 'zod';
+import { readBy } from '../../domain/read-by.ts';
 
 /** Characters of a name that an agent gives to something. */
 const longestName = 1024;
@@ -46,8 +47,8 @@ const toolContent = z.discriminatedUnion('type', [z.object({ type: z.literal('di
 const readable = <T extends z.ZodType>(item: T) =>
   z.array(z.unknown()).transform((items) =>
     items.flatMap((each) => {
-      const read = item.safeParse(each);
-      return read.success ? [read.data] : [];
+      const read = readBy(item, each);
+      return read?.success === true ? [read.data] : [];
     }),
   );
 

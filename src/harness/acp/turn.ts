@@ -4,6 +4,7 @@ import { maxOutputChunk } from '../../domain/flight-event.ts';
 import type { RunSink } from '../../domain/harness-port.ts';
 import type { Endpoint } from '../../domain/invocation.ts';
 import type { Clock } from '../../domain/ports.ts';
+import { readBy } from '../../domain/read-by.ts';
 import { splitUtf8 } from '../../domain/text.ts';
 import type { TurnPort } from './agent.ts';
 import { update as anyUpdate, type permissionRequest, type TurnEnd } from './answers.ts';
@@ -42,8 +43,8 @@ export class Turn implements TurnPort {
   }
 
   async update(update: unknown): Promise<void> {
-    const read = anyUpdate.safeParse(update);
-    if (read.success) await this.#tell(this.#report.take(read.data));
+    const read = readBy(anyUpdate, update);
+    if (read?.success === true) await this.#tell(this.#report.take(read.data));
   }
 
   async permission({ toolCall, options }: z.infer<typeof permissionRequest>): Promise<Outcome> {
