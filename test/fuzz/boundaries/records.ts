@@ -158,7 +158,7 @@ async function seedsOf({ mesh, meshId, chains }: Cards): Promise<Readonly<Record
   const seal = createRecordSeal(nodeKey(who.peer), () => meshId);
   const { nodeId } = nodeKey(who.peer);
   const foreign = createRecordSeal(nodeKey(who.peer), () => asMeshId('b'.repeat(26)));
-  const issuer = { root: mesh.root, certificate: mesh.issuer, meshId, sign: (statement: Uint8Array) => new Uint8Array(sign(null, statement, keyOf(2))) } as unknown as Issuer;
+  const issuer = { root: mesh.root, roots: mesh.root, certificate: mesh.issuer, meshId, sign: (statement: Uint8Array) => new Uint8Array(sign(null, statement, keyOf(2))) } as unknown as Issuer;
   const otherMesh = await meshOf(5);
   const news: Readonly<Record<string, GossipNews>> = {
     'a set': toldSet(meshId, ['fabric', 'review'], 1),

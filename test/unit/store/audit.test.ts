@@ -219,7 +219,7 @@ test('whatever a store is told, its chain is whole, and the act is in it with wh
   expect(reads.checkAudit({ most: 1000 }).flaws).toEqual([]);
   const { rows } = reads.auditRows({}, 1000);
   const ofStore = ['mesh.created', 'node.renewed', 'node.renamed', 'invite.made', 'invite.used', 'member.admitted', 'admission.ruled', 'member.renewed', 'member.renamed', 'issuer.added', 'member.left', 'member.removed', 'agent.added', 'agent.removed', 'agent.shared', 'agent.unshared', 'project.approved', 'project.forgotten', 'request.approved', 'request.denied', 'store.put_back', 'mesh.left'];
-  expect([...new Set(rows.map(({ kind }) => kind))].toSorted()).toEqual([...ofStore, 'policy.denied', 'recovery.exported'].toSorted());
+  expect([...new Set(rows.map(({ kind }) => kind))].toSorted()).toEqual([...ofStore, 'policy.denied', 'recovery.exported', 'root.changed'].toSorted());
   expect(rows.filter(({ kind }) => kind === 'agent.shared' || kind === 'request.approved')).toEqual(expect.arrayContaining([expect.objectContaining(user)]));
 });
 
