@@ -25,7 +25,7 @@ async function doctor(...flags: readonly string[]): Promise<{ readonly code: num
 test('all is well with a node that runs, as far as it and its peer can tell', async () => {
   const { code, wrong, checks } = await doctor();
   expect({ code, wrong }).toEqual({ code: 0, wrong: [] });
-  expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'config', 'node', 'database', 'tailscale', 'listening', 'gossip', 'certificate', 'issuers', 'mesh', 'peers', 'reachable', 'clock', 'agents']);
+  expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'config', 'node', 'database', 'audit', 'tailscale', 'listening', 'gossip', 'root', 'certificate', 'issuers', 'mesh', 'peers', 'reachable', 'clock', 'agents']);
   expect(checks['reachable']).toMatchObject({ detail: `from desktop at ${laptop.place.listen}` });
   expect(checks['clock']?.['detail']).toMatch(/^within \d+m?s of 1 other node$/);
   expect(checks['issuers']?.['detail']).toMatch(/^this node lets others in; 1 issuer has signed the 2 certificates/);
@@ -62,7 +62,7 @@ test('what a killed node left behind is put right with --fix, and the node start
   await laptop.kill9();
   chmodSync(laptop.databasePath, 0o644);
   chmodSync(join(laptop.home, 'run'), 0o755);
-  expect((await doctor()).wrong).toEqual(['permissions', 'socket', 'node', 'database']);
+  expect((await doctor()).wrong).toEqual(['permissions', 'socket', 'node', 'database', 'audit']);
   const { wrong, checks } = await doctor('--fix');
   expect(wrong).toEqual(['node']);
   expect(checks['permissions']?.['fixed']).toHaveLength(2);

@@ -34,7 +34,7 @@ async function someone() {
   const seal = createRecordSeal(me, () => home);
   const left: NodeId[] = [];
   const roster = new Roster({
-    ...{ store: temp.store, chronicler, seal, log: silentLog, mesh: () => ({ links: () => [], link: () => undefined }), onMembers: () => undefined, ownAddresses: () => [], issuerProof: () => undefined },
+    ...{ store: temp.store, chronicler, seal, clock, log: silentLog, mesh: () => ({ links: () => [], link: () => undefined }), onMembers: () => undefined, ownAddresses: () => [], issuerProof: () => undefined },
     self: { nodeId: me.nodeId, name: () => 'laptop', mesh: () => ({ id: home, name: 'home' }), certifiedAtMs: () => 1 },
     state: { memberChanged: () => undefined }, spread: { tell: () => undefined },
     verify: ({ leaf }: Member['chain']) => ({ publicKey: Buffer.from(leaf).toString() === 'desktop' ? desktop.publicKey : server.publicKey }),

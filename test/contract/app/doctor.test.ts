@@ -13,6 +13,9 @@ import type { Check } from '../../../src/domain/checks.ts';
 import { nodeIdOfPublicKey } from '../../../src/domain/ids.ts';
 import { acquireLock } from '../../../src/store/lock.ts';
 import { openStore } from '../../../src/store/open.ts';
+import { auditKeyOf } from '../../../src/trust/audit-key.ts';
+import { writeKeyFile } from '../../../src/trust/key-file.ts';
+import { generateNodeKey } from '../../../src/trust/node-key.ts';
 
 const silentLog = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const uid = process.getuid?.() ?? 0;
@@ -23,9 +26,10 @@ beforeEach(async () => {
   paths = pathsOf({ BECKON_HOME: home }, 'linux', '/nowhere', uid);
   mkdirSync(join(home, 'run'), { mode: 0o700 });
   mkdirSync(paths.trustDir, { mode: 0o700 });
-  writeFileSync(paths.keyFile, 'secret', { mode: 0o600 });
+  const key = generateNodeKey();
+  await writeKeyFile(paths.keyFile, key.privateKey);
   writeFileSync(join(home, 'up.json'), JSON.stringify({ tailscale: 'off' }), { mode: 0o600 });
-  const store = await openStore({ path: paths.dbFile, nodeId: nodeIdOfPublicKey(new Uint8Array(32)), log: silentLog });
+  const store = await openStore({ path: paths.dbFile, nodeId: key.nodeId, auditKey: auditKeyOf(key), log: silentLog });
   await store.close();
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
@@ -75,7 +79,7 @@ describe('asked for the store alone, as a health check does', () => {
 describe('on a machine whose node is down', () => {
   test('all is well but that', async () => {
     const checks = await examine();
-    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'config', 'socket', 'node', 'database', 'tailscale']);
+    expect(Object.keys(checks)).toEqual(['permissions', 'disk', 'config', 'socket', 'node', 'database', 'audit', 'tailscale']);
     expect(Object.values(checks).filter(({ ok }) => !ok).map(({ id }) => id)).toEqual(['node']);
     expect(checks['node']).toMatchObject({ detail: 'no node runs here', hint: 'start it: beckon up --detach' });
   });
