@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const slow = 'test/**/*.slow.test.ts';
 
 /** A project a kind of test: STYLE of the folders under `test/`. Limits are bounds on a hang, not targets. */
-const project = (name: string, testTimeoutMs: number, { serial = false, include = [`test/${name}/**/*.test.ts`], exclude = [slow] } = {}) => ({
+const project = (name: string, testTimeoutMs: number, { serial = false, isolate = true, include = [`test/${name}/**/*.test.ts`], exclude = [slow] } = {}) => ({
   root,
   test: {
     name,
@@ -22,6 +22,7 @@ const project = (name: string, testTimeoutMs: number, { serial = false, include 
     testTimeout: testTimeoutMs,
     hookTimeout: testTimeoutMs,
     fileParallelism: !serial,
+    isolate,
   },
 });
 
@@ -32,8 +33,9 @@ export default defineConfig({
     maxWorkers: 2,
     passWithNoTests: false,
     projects: [
-      project('unit', 10_000, { include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'] }),
-      project('contract', 15_000),
+      // Parts without processes, and quick: a process for each file would take longer than they do.
+      project('unit', 10_000, { isolate: false, include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'] }),
+      project('contract', 15_000, { isolate: false }),
       project('integration', 30_000),
       project('system', 90_000),
       project('agents', 120_000, { serial: true }),

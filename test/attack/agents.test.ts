@@ -105,6 +105,7 @@ attack('an agent of the protocol that asks for two thousand permissions at once'
     return { code: flight.state as Told['code'] };
   },
   refused: { code: 'cancelled' },
+  growsMb: 128,
   logged: { none: 'it waits like any other' },
   stores: theCall('the call, its first request, and what of the others was read until its end', 5_000),
   shows: 'its requests stand in line, cut to their bounds, and beyond 32 it is not read: people see one, and can end it',

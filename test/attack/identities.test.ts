@@ -181,7 +181,7 @@ attack('a removal signed by a node that is no issuer', {
     return { mallory, session: await opened(mallory) };
   },
   act: ({ mallory, session }) => {
-    const own = { certificate: mallory.chain.leaf, root: mallory.root, sign: (statement: Uint8Array) => mallory.key.sign(statement) } as unknown as Issuer;
+    const own = { certificate: mallory.chain.leaf, roots: mallory.root, sign: (statement: Uint8Array) => mallory.key.sign(statement) } as unknown as Issuer;
     const honest = { ...own, certificate: mallory.chain.issuer };
     const revocations = [own, honest].map((issuer) => signRevocation(issuer, { nodeId: mesh.friendId, name: 'friend', by: 'ann', revokedAtMs: Date.now() }));
     const frames = revocations.map(({ payload, signature }) => ({ $case: 'registryEntry' as const, value: { chain: undefined, head: undefined, departure: undefined, revocation: { payload: Buffer.from(payload), signature: Buffer.from(signature) } } }));

@@ -271,7 +271,7 @@ attack('that another person’s node removes a member', {
 attack('that this very node was removed', {
   ...usual,
   act: async ({ mallory, session }) => {
-    const own = { certificate: mallory.chain.issuer, root: mallory.root, sign: (statement: Uint8Array) => mallory.key.sign(statement) } as unknown as Issuer;
+    const own = { certificate: mallory.chain.issuer, roots: mallory.root, sign: (statement: Uint8Array) => mallory.key.sign(statement) } as unknown as Issuer;
     const revocation = signRevocation(own, { nodeId: mesh.victimId, name: 'victim', by: 'ann', revokedAtMs: Date.now() });
     session.say({ $case: 'goodbye', value: { reason: GoodbyeReason.REMOVED, detail: 'you were removed', revocation: wire(revocation) } });
     await waitFor('the session to end', () => session.isOver);
