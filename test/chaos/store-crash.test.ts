@@ -79,7 +79,10 @@ describe('the labels', () => {
   });
 });
 
-test.each(crashLabels)('a process that dies at %s has the write whole or not at all, and goes on from there', async (label) => {
+/** Before it begins there is nothing of a write, whichever it is: every eighth stands for all of those. */
+const triedLabels = crashLabels.filter((label, index) => !label.endsWith(':before-begin') || index % 24 === 0);
+
+test.each(triedLabels)('a process that dies at %s has the write whole or not at all, and goes on from there', async (label) => {
   const { write, step } = parseCrashLabel(label);
   const at = story.findIndex(({ name }) => name === write);
   const path = join(directory, `${label.replace(':', '-')}.db`);
