@@ -31,10 +31,24 @@ export function publicKeyObject(raw: Uint8Array): KeyObject {
   return createPublicKey({ key: Buffer.concat([spkiHeader, raw]), format: 'der', type: 'spki' });
 }
 
-/** Never throws: what is no key or no signature does not verify. */
+/** What is no key or no signature does not verify. */
 export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
-  return verify(null, message, signerKey(publicKey), signature);
+  return unclouded(() => verify(null, message, signerKey(publicKey), signature));
+}
+
+/**
+ * OpenSSL keeps what went wrong in a queue a thread, and Node may throw what an earlier call left there, such as one that read a stranger's
+ * certificate, from a call that did well: it is made once more. @throws what it throws the second time
+ */
+export function unclouded<Result>(call: () => Result): Result {
+  try {
+    return call();
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    if (!code.startsWith('ERR_OSSL') && !message.startsWith('error:')) throw error;
+    return call();
+  }
 }
 
 /** Those who sign for a node sign again and again, and to make the object of a key takes as long as to verify with it. */

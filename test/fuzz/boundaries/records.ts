@@ -4,7 +4,6 @@
  */
 import { createRecordSeal } from '../../../src/app/record-seal.ts';
 import type { GossipNews } from '../../../src/domain/gossip-port.ts';
-import type { NodeId } from '../../../src/domain/ids.ts';
 import { asMeshId } from '../../../src/domain/ids.ts';
 import { Gossip } from '../../../src/gen/beckon/v1/registry.ts';
 import { decodeGossip, encodeGossip } from '../../../src/rpc/registry.ts';
@@ -116,15 +115,16 @@ class RecordsTarget implements Target {
     for (const { registration } of world.store.read.registrations(world.peer.nodeId)) holds(registration.nodeId === world.peer.nodeId, 'a registration is of the node that signed it');
     // Of who is no member, or has said its last word, nothing more is heard.
     this.#isSpent ||= verdict === 'accept' && world.hasLost(world.peer.nodeId);
-    // Its own certificate is taken from anybody, and passed on to nobody.
-    const isOwn = news.type === 'registry_entry' && news.entry.chain !== undefined && isOf(world.nodeId, news.entry.chain.leaf);
-    return verdict === 'accept' || isOwn ? 'accepted' : 'refused';
+    // A certificate proves itself, whatever is said beside it: its own is taken from anybody, and passed on to nobody.
+    const isTaken = news.type === 'registry_entry' && news.entry.chain !== undefined && isKnown(world, news.entry.chain.leaf);
+    return verdict === 'accept' || isTaken ? 'accepted' : 'refused';
   }
 }
 
-function isOf(nodeId: NodeId, leaf: Uint8Array): boolean {
+function isKnown(world: World, leaf: Uint8Array): boolean {
   try {
-    return parseLeaf(leaf).nodeId === nodeId;
+    const { nodeId } = parseLeaf(leaf);
+    return nodeId === world.nodeId || Buffer.from(leaf).equals(world.store.read.member(nodeId)?.chain.leaf ?? Buffer.alloc(0));
   } catch {
     return false;
   }
