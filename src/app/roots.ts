@@ -12,7 +12,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { CertificateChain, RootView } from '../domain/trust.ts';
 import { authoritiesOf, encodeAuthorities, mergeAuthorities, signRetirement, signWithdrawal } from '../trust/authorities.ts';
 import type { Authorities as KnownRoots } from '../trust/authorities.ts';
-import { authorityName, fingerprintText, readCertificate, verifyChain, type RootSet } from '../trust/certificate.ts';
+import { authorityName, fingerprintText, lifeIn, lifeOf, readCertificate, type RootSet, verifyChain } from '../trust/certificate.ts';
 import { makeIssuer, makeNextRoot } from '../trust/issue.ts';
 import type { Authority } from '../trust/issue.ts';
 import { dropKeyOfRoot, keepKeyOfRoot, rootKeysHere } from '../trust/mesh-authority.ts';
@@ -63,8 +63,7 @@ export class MeshRoots {
       const certified = new Set([...known, ...roots.issuers].filter((each) => isBy(each, root.der)).map(keyOf));
       return {
         fingerprint: root.fingerprint,
-        notBeforeMs: certificate.validFromDate.getTime(),
-        notAfterMs: certificate.validToDate.getTime(),
+        ...lifeIn(certificate),
         state: root.isTrusted ? (isInUse ? 'in_use' : 'accepted') : 'retired',
         ...(root.signedBy === undefined ? {} : { signedBy: root.signedBy }),
         isKeyHere: here.has(root.fingerprint),
@@ -254,7 +253,7 @@ interface CutSession {
 /** Whether it leads to a root, whenever it is in force. */
 function holds(chain: CertificateChain, roots: RootSet, nowMs: number): boolean {
   try {
-    verifyChain(chain, roots, Math.min(nowMs, readCertificate(chain.leaf).validToDate.getTime()));
+    verifyChain(chain, roots, Math.min(nowMs, lifeOf(chain.leaf).notAfterMs));
     return true;
   } catch (error) {
     if (error instanceof BrokerError) return false;
@@ -264,6 +263,6 @@ function holds(chain: CertificateChain, roots: RootSet, nowMs: number): boolean 
 
 const keyOf = (der: Uint8Array): string => Buffer.from(rawPublicKey(readCertificate(der).publicKey)).toString('hex');
 
-const endOf = (der: Uint8Array): number => readCertificate(der).validToDate.getTime();
+const endOf = (der: Uint8Array): number => lifeOf(der).notAfterMs;
 
 const isBy = (der: Uint8Array, root: Uint8Array): boolean => readCertificate(der).verify(readCertificate(root).publicKey);

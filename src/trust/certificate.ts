@@ -125,8 +125,7 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
     name,
     owner,
     serial: leaf.serialNumber,
-    notBeforeMs: leaf.validFromDate.getTime(),
-    notAfterMs: leaf.validToDate.getTime(),
+    ...lifeIn(leaf),
     ...(typeof dnQualifier === 'string' && /^\d{1,15}$/.test(dnQualifier) ? { namedSinceMs: Number(dnQualifier) } : {}),
     publicKey,
     certifiedBy: leaf.issuer,
@@ -136,8 +135,12 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
 
 /** From when to when that certificate is in force, ms. @throws BrokerError `invalid` */
 export function lifeOf(der: Uint8Array): { readonly notBeforeMs: number; readonly notAfterMs: number } {
-  const { validFromDate, validToDate } = readCertificate(der);
-  return { notBeforeMs: validFromDate.getTime(), notAfterMs: validToDate.getTime() };
+  return lifeIn(readCertificate(der));
+}
+
+/** NaN for a time that is none. By its text: `validFromDate` of such a time is whatever the memory held before (seen with Node 24.21). */
+export function lifeIn({ validFrom, validTo }: X509Certificate): { readonly notBeforeMs: number; readonly notAfterMs: number } {
+  return { notBeforeMs: Date.parse(validFrom), notAfterMs: Date.parse(validTo) };
 }
 
 /** What leaves that this issuer signed have as `certifiedBy`. */
@@ -167,7 +170,7 @@ export function verifyChain(chain: CertificateChain, roots: Roots, nowMs: number
  * @throws BrokerError as `verifyChain` does
  */
 export function recogniseChain(chain: CertificateChain, roots: Roots, nowMs: number): PeerIdentity {
-  return verifyChain(chain, roots, Math.min(nowMs, readCertificate(chain.leaf).validToDate.getTime()));
+  return verifyChain(chain, roots, Math.min(nowMs, lifeOf(chain.leaf).notAfterMs));
 }
 
 /**
@@ -236,11 +239,11 @@ function verifyAuthority(authority: X509Certificate, signer: X509Certificate, wh
 }
 
 function checkInForce(certificate: X509Certificate, what: string, nowMs: number): void {
-  const { validFromDate, validToDate } = certificate;
+  const { notBeforeMs, notAfterMs } = lifeIn(certificate);
   // Of a time that is none nothing is before, and nothing after.
-  if (Number.isNaN(validFromDate.getTime()) || Number.isNaN(validToDate.getTime())) throw refused(`the ${what} does not say from when to when it is valid`);
-  if (nowMs < validFromDate.getTime()) throw refused(`the ${what} is not valid before ${validFromDate.toISOString()}`);
-  if (nowMs > validToDate.getTime()) throw refused(`the ${what} expired on ${validToDate.toISOString()}`);
+  if (Number.isNaN(notBeforeMs) || Number.isNaN(notAfterMs)) throw refused(`the ${what} does not say from when to when it is valid`);
+  if (nowMs < notBeforeMs) throw refused(`the ${what} is not valid before ${new Date(notBeforeMs).toISOString()}`);
+  if (nowMs > notAfterMs) throw refused(`the ${what} expired on ${new Date(notAfterMs).toISOString()}`);
 }
 
 /** DER certificates as the PEM text that TLS wants, in the order given. */

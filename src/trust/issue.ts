@@ -7,7 +7,7 @@ import { createPublicKey, randomBytes, webcrypto, type KeyObject } from 'node:cr
 import { BrokerError } from '../domain/errors.ts';
 import { nodeIdOfPublicKey } from '../domain/ids.ts';
 import { parseName } from '../domain/name.ts';
-import { flawOfOwner, readCertificate, rootSet, type Roots } from './certificate.ts';
+import { flawOfOwner, lifeOf, readCertificate, type Roots, rootSet } from './certificate.ts';
 import { publicKeyObject } from './node-key.ts';
 
 const hourMs = 3_600_000;
@@ -85,7 +85,7 @@ export async function makeLeaf(
   const since = subject.namedSinceMs;
   // X.520 dnQualifier: what tells entries of one name apart.
   const subjectName: DistinguishedName = [{ CN: [{ utf8String: name }] }, { O: [{ utf8String: subject.owner }] }, ...(since === undefined ? [] : [{ '2.5.4.46': [{ printableString: String(since) }] }])];
-  const notAfterMs = Math.min(nowMs + lifeMs, readCertificate(issuer.certificate).validToDate.getTime());
+  const notAfterMs = Math.min(nowMs + lifeMs, lifeOf(issuer.certificate).notAfterMs);
   return make(
     { subject: subjectName, publicKey: publicKeyObject(subject.publicKey), uri },
     { name: authorityName('issuer', issuer.key), key: issuer.key },

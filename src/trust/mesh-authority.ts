@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
 import type { MeshId } from '../domain/ids.ts';
 import type { CertificateChain, MeshIdentity } from '../domain/trust.ts';
-import { fingerprintText, goodIssuers, keyIn, meshIdOf, parseLeaf, readCertificate, rootSet, spokenRoot, toPem, verifyChain, type Roots, type RootSet } from './certificate.ts';
+import { fingerprintText, goodIssuers, keyIn, lifeOf, meshIdOf, parseLeaf, readCertificate, type Roots, rootSet, type RootSet, spokenRoot, toPem, verifyChain } from './certificate.ts';
 import { makeIssuer, makeLeaf, makeRoot, type Authority, type LeafSubject } from './issue.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
 import { publicKeyObject, rawPublicKey, type NodeKey } from './node-key.ts';
@@ -131,7 +131,7 @@ export async function openIssuer(
   directory: string,
   roots: Roots,
   stored: Uint8Array,
-  nowMs: number = readCertificate(stored).validToDate.getTime(),
+  nowMs: number = lifeOf(stored).notAfterMs,
   authorities?: Uint8Array,
 ): Promise<Issuer | undefined> {
   const { meshId } = rootSet(roots);
