@@ -37,17 +37,21 @@ export function verifySignature(publicKey: Uint8Array, message: Uint8Array, sign
   return unclouded(() => verify(null, message, signerKey(publicKey), signature));
 }
 
+/** So many errors OpenSSL keeps. */
+const mostLeft = 16;
+
 /**
  * OpenSSL keeps what went wrong in a queue a thread, and Node may throw what an earlier call left there, such as one that read a stranger's
- * certificate, from a call that did well: it is made once more. @throws what it throws the second time
+ * certificate, from a call that did well: it is made again, and takes one from the queue each time. @throws what it goes on throwing
  */
 export function unclouded<Result>(call: () => Result): Result {
-  try {
-    return call();
-  } catch (error) {
-    const { code = '', message } = error as NodeJS.ErrnoException;
-    if (!code.startsWith('ERR_OSSL') && !message.startsWith('error:')) throw error;
-    return call();
+  for (let left = mostLeft; ; left -= 1) {
+    try {
+      return call();
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      if (left === 0 || (!code.startsWith('ERR_OSSL') && !message.startsWith('error:'))) throw error;
+    }
   }
 }
 
