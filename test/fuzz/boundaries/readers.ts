@@ -1,5 +1,7 @@
 /** Boundaries that are many small readers: the first byte of an input says which, the rest is what it reads. */
-import { BrokerError } from '../../../src/domain/errors.ts';
+import type { ConfigFlaw } from '../../../src/domain/config-view.ts';
+import { BrokerError, invalid } from '../../../src/domain/errors.ts';
+import { holds } from '../engine/boundary.ts';
 import type { Verdict } from '../engine/boundary.ts';
 
 /** Reads, and checks what it read. @returns false for what it documents as no value; @throws BrokerError for a refusal */
@@ -36,6 +38,25 @@ export function refusedOr(work: () => boolean | void | Promise<boolean | void>):
 export function refusal(error: unknown): Verdict {
   if (error instanceof BrokerError && error.code !== 'internal') return 'refused';
   throw error;
+}
+
+/** What is given to a reader of values already read. @throws BrokerError `invalid` for what is no JSON: it would not come so far */
+export function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalid('that is no JSON');
+  }
+}
+
+/** Of a file that a person wrote: one line for each flaw, without what drives a terminal, and where it is. */
+export function areToldWell(text: string, flaws: readonly ConfigFlaw[]): void {
+  const lines = text.split('\n').length;
+  for (const { line, column, message, hint } of flaws) {
+    // eslint-disable-next-line no-control-regex
+    holds(message !== '' && !/[\n\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(message) && hint !== '', 'what is wrong is said in one line, with a hint');
+    holds(line === undefined || (line >= 1 && line <= lines && (column ?? 1) >= 1), 'what is wrong has a place in the file');
+  }
 }
 
 const verdictOf = (isValue: boolean | void): Verdict => (isValue === false ? 'refused' : 'accepted');
