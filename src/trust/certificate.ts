@@ -107,8 +107,9 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
   const match = subjectForm.exec(leaf.subjectAltName ?? '');
   if (match === null) throw refused('the certificate names no node');
   if (leaf.ca) throw refused('the certificate is not that of a node but of an authority');
-  const usages = leaf.keyUsage as readonly string[] | undefined;
-  if (!usages?.includes(clientAuth) || !usages.includes(serverAuth)) throw refused('the certificate is not made for nodes');
+  const usages = usagesOf(leaf);
+  if (!usages.includes(clientAuth) || !usages.includes(serverAuth)) throw refused('the certificate is not made for nodes');
+  // Before `toLegacyObject`: of a certificate whose key can't be read that ends the process (seen with Node 24.21).
   const key = keyIn(leaf);
   if (key.asymmetricKeyType !== 'ed25519') throw refused("the certificate's key is not Ed25519");
   const [, meshId = '', nodeId = ''] = match;
@@ -131,6 +132,16 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
     certifiedBy: leaf.issuer,
     fingerprint: fingerprintText(der),
   };
+}
+
+/**
+ * What that certificate is made for, as object identifiers. Where they can't be read Node leaves the error in OpenSSL's queue of the thread, and the next call
+ * that looks there throws it, whatever that call is about (seen with Node 24.21): another question empties the queue.
+ */
+function usagesOf(certificate: X509Certificate): readonly string[] {
+  const usages = certificate.keyUsage as readonly string[] | undefined;
+  certificate.checkIssued(certificate);
+  return usages ?? [];
 }
 
 /** From when to when that certificate is in force, ms. @throws BrokerError `invalid` */

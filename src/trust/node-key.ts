@@ -34,25 +34,7 @@ export function publicKeyObject(raw: Uint8Array): KeyObject {
 /** What is no key or no signature does not verify. */
 export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
-  return unclouded(() => verify(null, message, signerKey(publicKey), signature));
-}
-
-/** So many errors OpenSSL keeps. */
-const mostLeft = 16;
-
-/**
- * OpenSSL keeps what went wrong in a queue a thread, and Node may throw what an earlier call left there, such as one that read a stranger's
- * certificate, from a call that did well: it is made again, and takes one from the queue each time. @throws what it goes on throwing
- */
-export function unclouded<Result>(call: () => Result): Result {
-  for (let left = mostLeft; ; left -= 1) {
-    try {
-      return call();
-    } catch (error) {
-      const { code = '', message } = error as NodeJS.ErrnoException;
-      if (left === 0 || (!code.startsWith('ERR_OSSL') && !message.startsWith('error:'))) throw error;
-    }
-  }
+  return verify(null, message, signerKey(publicKey), signature);
 }
 
 /** Those who sign for a node sign again and again, and to make the object of a key takes as long as to verify with it. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { CertificateChain } from '../../../src/domain/trust.ts';
 import { authorityName, fingerprintOf, flawOfOwner, meshIdOf, parseLeaf, readCertificate, toPem, verifyChain, verifyIssuer } from '../../../src/trust/certificate.ts';
@@ -32,6 +32,12 @@ beforeAll(async () => {
   [mine, foreign] = await Promise.all([pki(), pki()]);
   chain = { leaf: await makeLeaf(subject, mine.issuer, mine.root, nowMs), issuer: mine.issuer.certificate };
 });
+
+function bent(der: Uint8Array, from: string, to: string): Uint8Array {
+  const hex = Buffer.from(der).toString('hex');
+  expect(hex).toContain(from);
+  return Buffer.from(hex.replace(from, to), 'hex');
+}
 
 describe('a leaf', () => {
   test('says who the node is, for 90 days, backdated by one', () => {
@@ -151,6 +157,18 @@ describe('a chain is refused', () => {
       { numRuns: 300 },
     );
     expect(() => readCertificate(Buffer.from('hello'))).toThrow(expect.objectContaining({ code: 'invalid' }) as Error);
+  });
+
+  test('when what it is made for cannot be read, and no later call is told so', () => {
+    const leaf = bent(chain.leaf, /* extKeyUsage, a sequence */ '0603551d2504163014', '0603551d2504160414');
+    expect(() => parseLeaf(leaf)).toThrow(/not made for nodes/);
+    // It reads OpenSSL's queue of errors, as many calls do.
+    expect(() => createPrivateKey(key.toPem())).not.toThrow();
+  });
+
+  test('when its key cannot be read', () => {
+    const leaf = bent(chain.leaf, /* Ed25519, 32 bytes */ '06032b6570032100', '06032b657d032100');
+    expect(() => parseLeaf(leaf)).toThrow(expect.objectContaining({ code: 'invalid', message: 'the key in that certificate can’t be read' }) as Error);
   });
 });
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { base36 } from 'multiformats/bases/base36';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { generateNodeKey, loadOrCreateNodeKey, nodeKeyOf, unclouded, verifySignature } from '../../../src/trust/node-key.ts';
+import { generateNodeKey, loadOrCreateNodeKey, nodeKeyOf, verifySignature } from '../../../src/trust/node-key.ts';
 
 let home: string;
 beforeEach(async () => {
@@ -123,22 +123,5 @@ describe('the key file', () => {
   test('in a place that is no directory is unavailable', async () => {
     await writeFile(join(home, 'trust'), '');
     await expect(loadOrCreateNodeKey(path())).rejects.toMatchObject({ code: 'unavailable' });
-  });
-});
-
-describe('what OpenSSL kept of an earlier failure', () => {
-  const left = (): Error => Object.assign(new Error('error:068000A8:asn1 encoding routines::wrong tag'), { code: 'ERR_OSSL_ASN1_WRONG_TAG' });
-
-  test('is not taken for the failure of a call that did well', () => {
-    let calls = 0;
-    expect(unclouded(() => ((calls += 1), calls === 1 ? (() => { throw left(); })() : 'done'))).toBe('done');
-    expect(calls).toBe(2);
-  });
-
-  test('is thrown when it comes again, and what is none of OpenSSL’s at once', () => {
-    expect(() => unclouded(() => { throw left(); })).toThrow('wrong tag');
-    let calls = 0;
-    expect(() => unclouded(() => { calls += 1; throw new TypeError('no key'); })).toThrow('no key');
-    expect(calls).toBe(1);
   });
 });
