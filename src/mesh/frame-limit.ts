@@ -16,13 +16,15 @@ export interface FrameLimitParts {
   readonly clock: Pick<Clock, 'monotonic'>;
   /** Its connection is to be cut. Called once. */
   readonly onOver: (session: ServerHttp2Session) => void;
+  /** Its other end said that it goes (GOAWAY). */
+  readonly onGoodbye: (session: ServerHttp2Session) => void;
 }
 
 /**
  * For all connections that are injected into that server from now on. Its HTTP/2 servers are reached through what grpc-js keeps
  * private: should that change, such a member costs a processor what it can send, and nothing else; a test notices.
  */
-export function limitFrames(server: Server, { clock, onOver }: FrameLimitParts): void {
+export function limitFrames(server: Server, { clock, onOver, onGoodbye }: FrameLimitParts): void {
   const { http2Servers } = server as unknown as { readonly http2Servers?: ReadonlyMap<EventEmitter, unknown> };
   for (const each of http2Servers?.keys() ?? []) {
     each.on('session', (session: ServerHttp2Session) => {
@@ -36,6 +38,7 @@ export function limitFrames(server: Server, { clock, onOver }: FrameLimitParts):
       session.on('ping', charge);
       session.on('remoteSettings', charge);
       session.on('stream', charge);
+      session.once('goaway', () => onGoodbye(session));
     });
   }
 }

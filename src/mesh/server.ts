@@ -33,6 +33,8 @@ const askingMs = 10 * 60_000;
 const mostAsking = 4;
 /** How long a connection may stay after its session said goodbye. */
 const lingerMs = 500;
+/** How long a connection may stay after its other end said that it goes. */
+const leaveMs = 5_000;
 /** Connections of one node at once: one is enough, a few overlap when it redials. */
 const mostPerNode = 8;
 
@@ -68,6 +70,11 @@ interface Connection extends Arrival {
   isAsking(): boolean;
   readonly socket: TLSSocket;
   readonly fingerprint: string;
+  /**
+   * Its other end said that it goes: what it asked for has a moment yet. Of who says so, then what is none, and then is gone with a call
+   * begun, node:http2 never learns (seen with Node 24.21): its end of the connection would stay.
+   */
+  leave(): void;
 }
 
 export class MeshServer {
@@ -112,7 +119,7 @@ export class MeshServer {
     });
     this.#server = server;
     this.#injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-    limitFrames(server, { clock: this.#parts.clock, onOver: ({ socket }) => this.#cutForFrames(socket) });
+    limitFrames(server, { clock: this.#parts.clock, onOver: ({ socket }) => this.#cutForFrames(socket), onGoodbye: ({ socket }) => this.#connectionOf(socket)?.leave() });
   }
 
   stop(): void {
@@ -148,6 +155,7 @@ export class MeshServer {
       });
     let cancelIdle = cutIdle();
     const cancelAsking = cutAfter(askingMs);
+    let cancelLeaving: CancelTimer | undefined;
     let isClaimed = false;
     let holds = 0;
     const connection: Connection = {
@@ -176,13 +184,17 @@ export class MeshServer {
       hangUp: (isOrderly) => {
         cancelIdle();
         if (!isOrderly) socket.destroy();
-        else cancelIdle = this.#parts.clock.setTimer(lingerMs, () => socket.destroy());
+        else cancelIdle = cutAfter(lingerMs);
+      },
+      leave: () => {
+        cancelLeaving = cutAfter(leaveMs);
       },
     };
     this.#connections.set(key, connection);
     socket.once('close', () => {
       cancelIdle();
       cancelAsking();
+      cancelLeaving?.();
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
     });
     socket.setNoDelay(true);
@@ -245,8 +257,12 @@ export class MeshServer {
     (this.#parts.onOverLimit ?? ignoreLimits)(limit);
   }
 
-  #cutForFrames({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): void {
-    const connection = this.#connections.get(`${remoteAddress}:${remotePort}`);
+  #connectionOf({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): Connection | undefined {
+    return this.#connections.get(`${remoteAddress}:${remotePort}`);
+  }
+
+  #cutForFrames(socket: Pick<Socket, 'remoteAddress' | 'remotePort'>): void {
+    const connection = this.#connectionOf(socket);
     if (connection === undefined) return;
     this.#over('http2_frames');
     this.#parts.log.warn({ ...peerFields(connection.peer), address: connection.address, why: 'it sends pings, settings or calls without end' }, 'a connection of a peer was cut');

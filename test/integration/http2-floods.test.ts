@@ -104,3 +104,28 @@ test('a stream that never says hello is ended', async () => {
   await peer.closed;
   expect(node.overLimits).toEqual(['session_greeting']);
 });
+
+test('what says goodbye, then nonsense, and then is gone in the middle of a call does not stay', async () => {
+  await using mesh = await testMesh();
+  await using node = await new TestNode(await mesh.member('desktop'), { clock: fastClock(5) }).start();
+  const evil = await mesh.member('evil');
+  const watch = [frame(frameType.headers, endHeaders, 1, headers(grpcCall('/grpc.health.v1.Health/Watch'))), frame(frameType.data, endStream, 1, Buffer.alloc(5))];
+  const asks = async (): Promise<RawPeer> => {
+    const peer = await RawPeer.open(parseHostPort(node.address), evil);
+    await peer.send(Buffer.concat(watch));
+    await waitFor('the answer', () => peer.count(frameType.headers) > 0);
+    return peer;
+  };
+  // As many as may ask at once.
+  for (const peer of await Promise.all([asks(), asks(), asks(), asks()])) {
+    await peer.send(Buffer.concat([frame(frameType.goaway, 0, 0, Buffer.alloc(8)), Buffer.alloc(9, 'a')]));
+    await waitFor('the word that it is none', () => peer.count(frameType.goaway) > 1);
+    peer.socket.destroy();
+  }
+  await waitFor('one that asks to be heard', async () => {
+    const before = node.overLimits.length;
+    const peer = await asks();
+    peer.socket.destroy();
+    return node.overLimits.length === before;
+  });
+});

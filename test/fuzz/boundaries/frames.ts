@@ -123,8 +123,12 @@ class FramesTarget implements Target {
     for (let turn = 0; turn < turns; turn += 1) await nextTurn();
     // The end of who waits for nothing more.
     client.destroy();
-    for (let tries = 0; tries < mostTries && !server.destroyed; tries += 1) await (tries < 20 ? nextTurn() : pause(1));
+    const isGone = async (tries: number): Promise<void> => {
+      for (let at = 0; at < tries && !server.destroyed; at += 1) await (at < 20 ? nextTurn() : pause(1));
+    };
+    await isGone(mostTries / 10);
     await this.#clock.advance(11_000);
+    await isGone(mostTries);
     holds(server.destroyed, 'a connection that its other end left is gone');
     holds(this.#open.all().length === 0, 'a session ends with its connection');
     holds(said < 4 * 1024 * 1024, 'an answer is no larger than any message');
