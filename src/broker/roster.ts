@@ -100,21 +100,21 @@ export class Roster {
     for (const { chain } of members.length > 0 ? members : [membership]) spread.tell({ type: 'registry_entry', entry: { chain } });
   }
 
-  /** Verified already. Written down, and passed on once. */
+  /** Verified already. Written down, and passed on once. Returns how many were new. */
   async departed(departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[], from?: NodeId): Promise<number> {
     const { store, chronicler, log, spread, onMembers, onLeft } = this.#parts;
     if (departures.length === 0) return 0;
-    const gone = new Set(await store.write.saveDepartures({ stamp: chronicler.stamp(), act: this.#actOf(from), departures }));
+    const { heard, gone } = await store.write.saveDepartures({ stamp: chronicler.stamp(), act: this.#actOf(from), departures });
     onMembers(departures.map(({ departure }) => store.read.member(departure.nodeId)).filter((each) => each !== undefined));
     for (const { departure, record } of departures) {
       const { nodeId } = departure;
-      if (!gone.has(nodeId)) continue;
+      if (!heard.includes(nodeId)) continue;
       const name = store.read.member(nodeId)?.name ?? nodeId;
-      log.info(peerFields({ name, nodeId }), `${name} left the mesh`);
+      if (gone.includes(nodeId)) log.info(peerFields({ name, nodeId }), `${name} left the mesh`);
       spread.tell({ type: 'registry_entry', entry: { departure: record } }, from);
     }
     for (const nodeId of gone) await onLeft(nodeId);
-    return gone.size;
+    return heard.length;
   }
 
   /**

@@ -54,6 +54,6 @@ export interface MemberWrites {
   recovered(input: { stamp: Stamp; what: 'recovery.exported' | 'recovery.imported'; detail?: Readonly<Record<string, string>>; audit: AuditEntry }): Promise<void>;
   /** This node lets nobody in any more. */
   ceaseIssuing(input: { stamp: Stamp }): Promise<void>;
-  /** Already verified. Returns those that were members until now. */
-  saveDepartures(input: { stamp: Stamp; act?: Act | undefined; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<readonly NodeId[]>;
+  /** Already verified. Returns those whose word is kept, and which of them were members until now. */
+  saveDepartures(input: { stamp: Stamp; act?: Act | undefined; departures: readonly { readonly departure: Departure; readonly record: SignedRecord }[] }): Promise<{ readonly heard: readonly NodeId[]; readonly gone: readonly NodeId[] }>;
 }

@@ -208,19 +208,21 @@ export class TrustTable {
     if (node !== undefined) this.#setIssuer.run(certificate, node);
   }
 
-  saveDepartures({ stamp, act, departures }: Input<'saveDepartures'>): NodeId[] {
+  saveDepartures({ stamp, act, departures }: Input<'saveDepartures'>): { readonly heard: readonly NodeId[]; readonly gone: readonly NodeId[] } {
+    const heard: NodeId[] = [];
     const gone: NodeId[] = [];
     for (const { departure, record } of departures) {
       const node = this.#nodes.find(departure.nodeId);
       const known = node === undefined ? undefined : this.#member.get(node);
       if (node === undefined || known === undefined || this.#revocations.has(node) || departure.certifiedAtMs < known.not_before_ms || !isLaterWord(departure, known)) continue;
       this.#setLeft.run(departure.leftAtMs, record.payload, record.signature, departure.certifiedAtMs, '[]', node);
+      heard.push(departure.nodeId);
       if (known.left_at_ms !== null) continue;
       this.#facts.append(stamp, 'member.left', { peer: node, detail: { name: known.name } });
       this.#audit.append(stamp, { kind: 'member.left', about: { nodeId: departure.nodeId, name: known.name } }, act);
       gone.push(departure.nodeId);
     }
-    return gone;
+    return { heard, gone };
   }
 
   addInvite({ stamp, act, invite }: Input<'addInvite'>): void {

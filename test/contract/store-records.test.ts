@@ -167,14 +167,17 @@ describe('trust', () => {
     await at.store.write.saveMembership({ stamp: at.story.stamp(), membership: membership(), members: [member()], what: 'mesh.created' });
     const leave = (certifiedAtMs: number) => at.store.write.saveDepartures({ stamp: at.story.stamp(), departures: [departureOf(desktop, certifiedAtMs), departureOf(nodeIdFor(4), 1)] });
     // Of a certificate before the one it has now: it has come back since.
-    expect(await leave(50)).toEqual([]);
+    expect(await leave(50)).toEqual({ heard: [], gone: [] });
     expect(at.store.read.member(desktop)?.left).toBeUndefined();
-    expect(await leave(100)).toEqual([desktop]);
+    expect(await leave(100)).toEqual({ heard: [desktop], gone: [desktop] });
     expect(at.store.read.member(desktop)?.left?.atMs).toBe(7);
-    expect(await leave(100)).toEqual([]);
+    expect(await leave(100)).toEqual({ heard: [], gone: [] });
+    // It had come back and gone again, and all that is heard of it is that.
+    expect(await leave(101)).toEqual({ heard: [desktop], gone: [] });
+    expect(await leave(100)).toEqual({ heard: [], gone: [] });
     expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member()] })).toEqual([]);
     expect(at.store.read.member(desktop)?.left).toBeDefined();
-    expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member({ notBeforeMs: 101 })] })).toEqual([desktop]);
+    expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member({ notBeforeMs: 102 })] })).toEqual([desktop]);
     expect(at.store.read.member(desktop)?.left).toBeUndefined();
   });
 

@@ -170,6 +170,7 @@ async function seedsOf({ mesh, meshId, chains }: Cards): Promise<Readonly<Record
     'a member of another mesh': { type: 'registry_entry', entry: { chain: await otherMesh.chainOf(13, 'newcomer') } },
     'this node': { type: 'registry_entry', entry: { chain: chains.self } },
     'a departure': { type: 'registry_entry', entry: { departure: seal.sealDeparture({ nodeId, certifiedAtMs: nowMs, leftAtMs: nowMs }) } },
+    'a later departure': { type: 'registry_entry', entry: { departure: seal.sealDeparture({ nodeId, certifiedAtMs: nowMs + 1, leftAtMs: nowMs }) } },
     'a revocation': { type: 'registry_entry', entry: { revocation: signRevocation(issuer, { nodeId: nodeKey(who.stranger).nodeId, name: 'tower', by: 'ada', revokedAtMs: nowMs }) } },
     'presence': { type: 'presence', presence: seal.sealPresence({ nodeId, epoch: 3, number: 1, running: 1, queued: 2, agents: [{ address: '@fabric@desktop#main', running: 1, queued: 2 }] }) },
   };

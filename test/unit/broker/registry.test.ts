@@ -150,6 +150,19 @@ describe('news', () => {
     expect(node(1).known(node(0))).toEqual(node(0).own());
   });
 
+  test('of a departure are passed on also where an earlier one is known, and each once', async () => {
+    net.connect(node(1), node(2));
+    const leaves = (certifiedAtMs: number) => node(1).roster.entries([{ departure: node(0).seal.sealDeparture({ nodeId: node(0).nodeId, certifiedAtMs, leftAtMs: 5 }) }], node(0).nodeId);
+    expect(await leaves(1)).toBe(1);
+    net.wire.length = 0;
+    expect(await leaves(2)).toBe(1);
+    await net.clock.advance(1);
+    expect(told(node(1))).toEqual(['n2']);
+    expect([await leaves(2), await leaves(1)]).toEqual([0, 0]);
+    await net.clock.advance(1);
+    expect(told(node(1))).toEqual(['n2']);
+  });
+
   test('that are more than fit in one piece are told by their head, and fetched in pages', async () => {
     net.connect(node(0), node(1));
     await net.run(5_000);
