@@ -17,11 +17,12 @@ import { askToRenew } from '../../src/trust/renewal.ts';
 import { decodeToken, encodeToken, newSecret } from '../../src/trust/token.ts';
 import { testMesh } from '../contract/trust/mesh-fixture.ts';
 import type { TestMesh } from '../contract/trust/mesh-fixture.ts';
-import { attack, toldBy, toldByError } from '../support/attack.ts';
+import { attack, toldBy } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
 import { otherMachine } from '../support/false-member.ts';
 import type { FalseMember } from '../support/false-member.ts';
+import { toldByIssuer } from '../support/knocking.ts';
 import type { TestNode } from '../support/node-process.ts';
 
 const clock = createSystemClock();
@@ -52,17 +53,6 @@ const joiner = () => ({ node: newcomer, serves: () => mesh.call(newcomer, '@echo
 const issuerAt = (): HostPort => parseHostPort(mesh.victim.place.listen);
 const meet = (): Promise<KnownIssuer> => meetIssuer(issuerAt(), { clock, ...otherMachine() });
 const invite = async (ttlMs?: number): Promise<string> => (await (await mesh.client(mesh.victim)).createInvite(ttlMs === undefined ? {} : { ttlMs })).token;
-
-/** How an issuer refused, in its own words. */
-async function toldByIssuer(work: Promise<unknown>): Promise<Told> {
-  try {
-    await work;
-  } catch (error) {
-    const said = (error as { readonly error?: { readonly code: Told['code']; readonly message: string } }).error;
-    return said === undefined ? toldByError(Promise.reject(error)) : { code: said.code, words: said.message };
-  }
-  throw new Error('it was let in');
-}
 
 async function joins(name: string, secret: Uint8Array, key = generateNodeKey(), from = otherMachine()): Promise<Told> {
   return toldByIssuer(askToJoin(await meet(), { nodeKey: key, name, secret }, { clock, ...from }));

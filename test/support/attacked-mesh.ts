@@ -1,6 +1,7 @@
 /** Two real nodes of one person's mesh, one of which is attacked while the other goes on calling it; and the keys of an attacker. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { connect } from '../../src/client/connect.ts';
 import type { NodeClient } from '../../src/client/types.ts';
@@ -39,12 +40,18 @@ export class AttackedMesh implements AsyncDisposable {
     this.echo = echo;
   }
 
-  static async start(): Promise<AttackedMesh> {
+  /** @param agedMs so long ago the mesh was made: certificates can have ended in it */
+  static async start({ agedMs }: { readonly agedMs?: number } = {}): Promise<AttackedMesh> {
     const cluster = await Cluster.create();
     try {
       const [victim, friend] = [await cluster.node('victim'), await cluster.node('friend')];
       withMetrics(victim, await freePort());
-      await cluster.join([victim, friend]);
+      if (agedMs === undefined) await cluster.join([victim, friend]);
+      else {
+        await makeMeshBefore(victim, agedMs);
+        await victim.up();
+        await cluster.enter(victim, [friend]);
+      }
       const echo = await victim.addAgent('echo', ['cat']);
       const id = async (node: TestNode): Promise<NodeId> => ((await node.json(['status']))['node'] as { id: NodeId }).id;
       const mesh = new AttackedMesh(cluster, victim, friend, [await id(victim), await id(friend)], echo);
@@ -137,6 +144,13 @@ export class AttackedMesh implements AsyncDisposable {
     for (const client of this.#clients.values()) client.close();
     await this.cluster[Symbol.asyncDispose]();
   }
+}
+
+/** A clock that is set right afterwards: then it renews what has ended meanwhile, as an issuer does for itself. */
+async function makeMeshBefore(node: TestNode, agedMs: number): Promise<void> {
+  await node.up({ env: { NODE_OPTIONS: `--import ${fileURLToPath(new URL('jumping-clock.ts', import.meta.url))}`, JUMP_MS: String(-agedMs) } });
+  await node.json(['mesh', 'create', 'home']);
+  await node.down();
 }
 
 function request(address: string, text: string): Parameters<NodeClient['invoke']>[0] {

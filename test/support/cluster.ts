@@ -50,6 +50,11 @@ export class Cluster implements AsyncDisposable {
     if (first === undefined) return;
     await first.up();
     await first.json(['mesh', 'create', 'home']);
+    await this.enter(first, others, persons);
+  }
+
+  /** Starts `others`, which enter the mesh that the first is in and runs. @param persons as for `join` */
+  async enter(first: TestNode, others: readonly TestNode[], persons: Readonly<Record<string, string>> = {}): Promise<void> {
     for (const node of others) {
       const person = persons[node.name];
       const { token } = await first.json(['mesh', 'invite', ...(person === undefined ? [] : ['--for', person])]);

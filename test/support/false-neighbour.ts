@@ -43,6 +43,15 @@ export class FalseNeighbour implements AsyncDisposable {
     await waitFor('the node to listen', () => this.#host.pubsub.getSubscribers(this.topic).length > 0, { timeoutMs: 10_000 });
   }
 
+  /** Dials until it is listened to, however often another of the same key ends that. */
+  async isHeardBy(node: TestNode, nodeId: string): Promise<void> {
+    this.#host.pubsub.subscribe(this.topic);
+    await waitFor('the node to listen', async () => {
+      if (this.#connection?.status !== 'open') await this.dial(node, nodeId);
+      return this.#host.pubsub.getSubscribers(this.topic).length > 0;
+    }, { timeoutMs: 15_000, pollMs: 20 });
+  }
+
   async say(bytes: Uint8Array): Promise<void> {
     await this.#host.pubsub.publish(this.topic, bytes);
   }
