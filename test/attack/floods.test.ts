@@ -11,7 +11,7 @@ import { RawClient } from '../../src/mesh/raw-mesh.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
 import { encodeGossip } from '../../src/rpc/registry.ts';
 import { clientTls } from '../../src/trust/client-tls.ts';
-import { attack } from '../support/attack.ts';
+import { attack, counterOf } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
 import { otherMachine } from '../support/false-member.ts';
@@ -293,6 +293,32 @@ attack('gossip of what is not true, and of more than fits', {
   besides: /what a node told of the registry was not taken/,
   holds: async () => expect(await mesh.agentsAt(mesh.friend)).toContain(mesh.echo),
   shows: 'what is not true is passed on to nobody, and who goes on with it is not listened to for a while',
+});
+
+attack('gossip on topics that are none, or another mesh’s', {
+  victim,
+  arrange: async () => {
+    const mallory = await mesh.member(`astray-${(members += 1)}`);
+    const neighbour = await FalseNeighbour.start(mallory.key, mallory.identity.meshId);
+    await neighbour.dial(mesh.victim, mesh.victimId);
+    await neighbour.isHeard();
+    return { mallory, neighbour };
+  },
+  act: async ({ mallory: { nodeId, seal, identity }, neighbour }) => {
+    const head = (version: number) => encodeGossip({ type: 'registry_change', change: { head: seal.sealHead({ nodeId, epoch: 1, version, count: 0, rootHash: seal.hash(''), addresses: [], gossipAddresses: [] }), records: [], gone: [] } });
+    const taken = (): Promise<number> => counterOf(mesh.victim, 'beckon_registry_news_total{outcome="applied"}');
+    const before = await taken();
+    for (const topic of [`beckon/${'a'.repeat(26)}/1`, `beckon/${identity.meshId}/2`, `${neighbour.topic}\0`, '', '__proto__', 'x'.repeat(5_000)]) for (const _each of ids(5)) neighbour.sayOn(topic, head(2));
+    // It comes after those, and is older: news only where they were not heard.
+    await neighbour.say(head(1));
+    await waitFor('the list on the right topic to be taken', async () => (await taken()) > before);
+    await neighbour[Symbol.asyncDispose]();
+    return { code: 'silence' };
+  },
+  refused: { code: 'silence' },
+  logged: { none: 'a newer version may have another topic: what a node does not listen to it does not read' },
+  stores: [{ table: 'registry_heads', what: 'added', row: /"epoch":1,"version":1,/, why: 'its own list, of the mesh’s own topic' }],
+  shows: 'a node listens to the one topic of its mesh: what is said on others is not judged, kept or passed on',
 });
 
 attack('200 connections that never shake hands', {

@@ -56,6 +56,8 @@ export class AttackedMesh implements AsyncDisposable {
       const id = async (node: TestNode): Promise<NodeId> => ((await node.json(['status']))['node'] as { id: NodeId }).id;
       const mesh = new AttackedMesh(cluster, victim, friend, [await id(victim), await id(friend)], echo);
       const client = await mesh.client(friend);
+      // Each tells a list when it begins to gossip: later it would be news.
+      await waitFor('both to have told where they gossip', () => tellGossip(victim) === 2, { timeoutMs: 15_000 });
       await waitFor('the friend to know the agent', async () => (await client.listAgents({}, { limit: 100 })).items.some((each) => each.registration.address === echo));
       return mesh;
     } catch (error) {
@@ -143,6 +145,16 @@ export class AttackedMesh implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients.values()) client.close();
     await this.cluster[Symbol.asyncDispose]();
+  }
+}
+
+/** Nodes that say so, as that one has it. */
+function tellGossip({ databasePath }: TestNode): number {
+  const db = new Database(databasePath, { readonly: true, timeout: 5000 });
+  try {
+    return db.prepare<[], { count: number }>("SELECT count(*) AS count FROM registry_heads WHERE gossip_addresses <> '[]'").get()?.count ?? 0;
+  } finally {
+    db.close();
   }
 }
 

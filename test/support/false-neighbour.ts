@@ -56,6 +56,14 @@ export class FalseNeighbour implements AsyncDisposable {
     await this.#host.pubsub.publish(this.topic, bytes);
   }
 
+  /** To each neighbour, whether or not it listens to that: what the library would send to those that do, and all that it says of a topic besides. */
+  sayOn(topic: string, data: Uint8Array): void {
+    const raw = this.#host.pubsub as unknown as { sendRpc(peer: string, rpc: object): boolean };
+    const id = new Uint8Array(20);
+    const control = { ihave: [{ topicID: topic, messageIDs: [id] }], iwant: [], graft: [{ topicID: topic }], prune: [{ topicID: topic, peers: [] }], idontwant: [] };
+    for (const peer of this.#host.pubsub.getPeers()) raw.sendRpc(peer.toString(), { subscriptions: [{ subscribe: true, topic }], messages: [{ topic, data }], control });
+  }
+
   /** Resolves when the node has ended the connection, or never let it come about. */
   async isCut(): Promise<void> {
     await waitFor('the connection to end', () => this.#connection?.status !== 'open', { timeoutMs: 10_000 });
