@@ -81,7 +81,7 @@ function shows(key: NodeKey, ...chain: readonly Uint8Array[]): Shown {
 }
 
 function forged(name: string, why: RegExp, promise: string, make: () => Promise<Shown>): void {
-  attack(name, { victim, arrange: make, act: (identity) => knocks(front(), identity), refused: cut, logged: refusedWith(why), shows: promise });
+  attack(name, { victim, arrange: make, act: (identity) => knocks(front(), identity), refused: cut, logged: refusedWith(why), audit: ['session.refused'], shows: promise });
 }
 
 const leafFor = (key: NodeKey, nowMs: number, lifeMs = leafLifeMs, signer: Authority = authority): Promise<Uint8Array> =>
@@ -145,6 +145,7 @@ attack('a removed node on a session', {
   },
   refused: { code: ['unauthenticated', 'cut'] },
   logged: refusedWith(/gone \(k51\w+\) is refused: it was removed/),
+  audit: ['session.refused'],
   shows: 'it is told once that it was removed, with the proof, and from then on not heard',
 });
 
@@ -168,6 +169,7 @@ attack('a removed node asks for another certificate, and to enter again', {
   },
   refused: { code: 'unauthenticated', words: /which was removed from the mesh by .*: it can’t come back with it/ },
   logged: refusedWith(/v1\/enrol.*the key of this node is that of gone/),
+  audit: ['invite.refused'],
   shows: 'renewal answers with the proof of the removal; with a good token its key is refused all the same',
 });
 
@@ -186,6 +188,7 @@ attack('a removal signed by a node that is no issuer', {
   },
   refused: { code: 'silence' },
   logged: { line: /a revocation that a peer told of was not believed/ },
+  audit: ['record.refused'],
   holds: async () => {
     const { members } = await mesh.victim.json(['mesh', 'members']);
     expect((members as { name: string }[]).map(({ name }) => name)).toContain('friend');
@@ -216,6 +219,7 @@ attack('a copy of a member’s key, while the member is there', {
   },
   refused: { code: 'unauthenticated', words: /two machines use the key of friend at once/ },
   logged: { line: /"level":"error".*two machines use the key of friend at once/ },
+  audit: ['session.refused'],
   stores: [{ table: 'events', what: 'added', row: /peer\.cloned/, why: 'that two use one key is what its owner has to know' }],
   shows: 'the machine that is there stays, the second is refused, whatever epoch it claims, and both are told of',
 });
@@ -226,7 +230,8 @@ attack('no certificate, on every call that there is', {
   victim,
   act: () => Promise.all(everyCall.map((path) => callsUncertified(front(), path))),
   refused: cut,
-  logged: { ...refusedWith(/"why":"no certificate"/), most: everyCall.length },
+  logged: { ...refusedWith(/"why":"no certificate"/), each: true },
+  audit: ['session.refused'],
   shows: 'without a certificate no call is reached, of the mesh, of health or of reflection: the connection ends before HTTP/2 is spoken',
 });
 
@@ -246,7 +251,8 @@ attack('a certificate from before there was the mesh, and a foreign one, are bro
   },
   act: (brought) => Promise.all(brought.map(renews)),
   refused: { code: 'unauthenticated', words: /the root's certificate is not valid before|the root did not sign the issuer/ },
-  logged: { ...refusedWith(/v1\/renew/), most: 2 },
+  logged: { ...refusedWith(/v1\/renew/), each: true },
+  audit: ['renewal.refused'],
   shows: 'what the issuer’s key is made to sign with a false date is not renewed, nor is another mesh’s',
 });
 
@@ -255,6 +261,7 @@ attack('a certificate that ended 110 days ago is brought to be renewed, by who h
   act: () => renews(monthsLate),
   refused: { code: 'denied', words: /ended 110d.* ago, and it can be renewed for 90d/ },
   logged: refusedWith(/v1\/renew.*it can be renewed for 90d/),
+  audit: ['renewal.refused'],
   holds: async () => {
     const { chain } = (await askToRenew(await meetIssuer(front(), call()), { nodeKey: tenDaysLate.key, chain: tenDaysLate.chain }, call())) as { readonly chain: CertificateChain };
     expect(lifeOf(chain.leaf).notAfterMs).toBeGreaterThan(Date.now() + leafLifeMs - dayMs);
@@ -270,7 +277,8 @@ attack('a certificate that has ended, and one of another mesh, shown where machi
     return Promise.all(shown.map((each) => knocks(front(), each, { ALPNProtocols: ['http/1.1'] }, `POST ${enrolmentPaths.enrol} HTTP/1.1\r\nhost: beckon\r\ncontent-length: 60\r\n\r\n${encodeMessage({ secret })}`)));
   },
   refused: cut,
-  logged: { ...refusedWith(/(the certificate has expired|the certificate is (not )?of (this|another) mesh)/), most: 2 },
+  logged: { ...refusedWith(/(the certificate has expired|the certificate is (not )?of (this|another) mesh)/), each: true },
+  audit: ['session.refused'],
   shows: 'who shows a certificate is judged by it: one that counts no more, or elsewhere, does not get as far as its token',
 });
 
@@ -283,7 +291,8 @@ attack('the secret of another mesh’s invitation, and a proof of the key that w
     return [await joins(founder, 'stranger', theirs), await joins({ ...founder, sign: (statement) => founder.sign(inItsOwn(statement)) }, 'stranger', own)];
   },
   refused: { code: ['denied', 'unauthenticated'], words: /the token is not valid here|did not prove that it holds its key/ },
-  logged: { ...refusedWith(/v1\/enrol/), most: 2 },
+  logged: { ...refusedWith(/v1\/enrol/), each: true },
+  audit: ['invite.refused'],
   shows: 'what lets a machine into one mesh does so in no other',
 });
 
@@ -292,7 +301,8 @@ attack('a copy of a member’s key asks for another certificate, and to enter un
   arrange: async () => ({ copy: mesh.copyOf(mesh.friend), secret: await invite() }),
   act: async ({ copy, secret }) => [await renews(copy), await joins(copy.key, 'victim', secret), await joins(copy.key, 'elsewhere', new Uint8Array(randomBytes(32)))],
   refused: { code: ['conflict', 'denied'], words: /needs no renewal yet|another node of this mesh is called victim|the token is not valid here/ },
-  logged: { ...refusedWith(/v1\/(renew|enrol)/), most: 3 },
+  logged: { ...refusedWith(/v1\/(renew|enrol)/), each: true },
+  audit: ['invite.refused', 'renewal.refused'],
   shows: 'a key alone makes no second certificate of one that is good, takes no name, and lets nobody in; an issuer can not tell two machines of one key apart, sessions do',
 });
 
@@ -301,6 +311,7 @@ attack('TLS 1.2', {
   act: () => knocks(front(), mesh.copyOf(mesh.friend).identity, { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }),
   refused: cut,
   logged: refusedWith(/TLS older than 1\.3/),
+  audit: ['session.refused'],
   shows: 'an older TLS is refused, with a good certificate too',
 });
 
@@ -309,6 +320,7 @@ attack('no TLS', {
   act: () => knocksPlainly(front()),
   refused: cut,
   logged: refusedWith(/not TLS|plain HTTP|no TLS 1\.3 handshake/),
+  audit: ['session.refused'],
   shows: 'nothing is said without TLS',
 });
 
@@ -317,6 +329,7 @@ attack('a session of TLS that is resumed', {
   act: async () => resumes(front(), (await mesh.member('resumer')).identity),
   refused: cut,
   logged: refusedWith(/"why":"no certificate"/),
+  audit: ['invite.made', 'invite.used', 'member.admitted', 'session.refused'],
   stores: [{ table: 'members', what: 'added', why: 'it entered' }, { table: 'invites', what: 'added', why: 'by an invitation' }, { table: 'events', most: 3, why: 'as it is written down' }, { table: 'nodes', what: 'added', why: 'with its id' }],
   shows: 'no TLS session is resumed: each connection proves its key anew',
 });
@@ -330,16 +343,15 @@ attack('gossip of keys that are on no roster, were removed, are another mesh’s
     await session.sayToNobody({ $case: 'roster', value: { members: [{ chain: { leaf: Buffer.from(leaf), issuer: Buffer.from(issuer) }, addresses: [] }], rules: undefined, authorities: Buffer.alloc(0) } });
     await waitFor('the victim to list it', async () => JSON.stringify(await mesh.victim.json(['mesh', 'members'])).includes(monthsLate.key.nodeId));
   },
-  act: async () => {
-    const told: Told[] = [];
+  act: () => {
     const own = removed.identity.meshId;
-    for (const [key, meshId] of [[generateNodeKey(), own], [removed.key, own], [foreign.founder, own], [foreign.founder, foreign.identity.meshId], [monthsLate.key, own]] as const) {
+    const keys = [[generateNodeKey(), own], [removed.key, own], [foreign.founder, own], [foreign.founder, foreign.identity.meshId], [monthsLate.key, own]] as const;
+    return Promise.all(keys.map(async ([key, meshId]) => {
       await using neighbour = await FalseNeighbour.start(key, meshId);
       await neighbour.dial(mesh.victim, mesh.victimId);
       await neighbour.isCut();
-      told.push(cut);
-    }
-    return told;
+      return cut;
+    }));
   },
   refused: cut,
   logged: { line: /a gossip connection was refused: its key is no member’s/ },

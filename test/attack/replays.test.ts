@@ -92,6 +92,7 @@ attack('a forward of one node is sent by another', {
   },
   refused: { code: 'denied', words: /another node's name/ },
   logged: { line: /an invocation was refused/ },
+  audit: ['policy.denied'],
   shows: 'what was overheard of another node’s work is worth nothing on one’s own session',
 });
 

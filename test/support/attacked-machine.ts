@@ -4,7 +4,7 @@ import { connect } from '../../src/client/connect.ts';
 import type { GrpcNodeClient } from '../../src/client/grpc-client.ts';
 import type { NodeClient } from '../../src/client/types.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
-import { toldByError } from './attack.ts';
+import { expectOwed, toldByError } from './attack.ts';
 import type { Stored, Told, Victim } from './attack.ts';
 import type { Json } from './cli.ts';
 import { Cluster } from './cluster.ts';
@@ -40,6 +40,7 @@ export class AttackedMachine implements AsyncDisposable {
     const cluster = await Cluster.create();
     try {
       const victim = await cluster.node('victim', place);
+      cluster.atEnd(() => expectOwed(victim));
       await before(victim);
       await victim.up(up);
       const person = await connect({ socketPath: victim.socketPath });

@@ -14,7 +14,8 @@ import type { Authority } from '../../src/trust/issue.ts';
 import { nodeKeyOf } from '../../src/trust/node-key.ts';
 import { Cluster, freePort } from './cluster.ts';
 import { FalseMember } from './false-member.ts';
-import { withMetrics } from './attack.ts';
+import { withMetrics } from './watched-node.ts';
+import { expectOwed } from './attack.ts';
 import type { Victim } from './attack.ts';
 import type { TestNode } from './node-process.ts';
 import { waitFor } from './wait-for.ts';
@@ -54,6 +55,7 @@ export class AttackedMesh implements AsyncDisposable {
       }
       const echo = await victim.addAgent('echo', ['cat']);
       const id = async (node: TestNode): Promise<NodeId> => ((await node.json(['status']))['node'] as { id: NodeId }).id;
+      for (const node of [victim, friend]) cluster.atEnd(() => expectOwed(node));
       const mesh = new AttackedMesh(cluster, victim, friend, [await id(victim), await id(friend)], echo);
       const client = await mesh.client(friend);
       // Each tells a list when it begins to gossip: later it would be news.

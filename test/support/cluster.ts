@@ -13,6 +13,7 @@ import { waitFor } from './wait-for.ts';
 export class Cluster implements AsyncDisposable {
   readonly directory: string;
   readonly #nodes: TestNode[] = [];
+  readonly #looks: (() => void)[] = [];
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -66,6 +67,11 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
+  /** Called when all nodes have ended as they should, and their homes are still there. What it throws is thrown when all is removed. */
+  atEnd(look: () => void): void {
+    this.#looks.push(look);
+  }
+
   path(...names: readonly string[]): string {
     return join(this.directory, ...names);
   }
@@ -106,12 +112,22 @@ export class Cluster implements AsyncDisposable {
     killAll(left);
     if (left.length > 0) await waitFor('what was killed to be gone', () => this.processes.length === 0);
     const logFlaw = flawOfLogs(this.#nodes.map(({ home }) => home));
+    const flaws = endedInTime === true ? this.#looks.flatMap((look) => thrownBy(look) ?? []) : [];
     await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
     if (endedInTime !== true) {
       throw new Error(`processes outlived their nodes:\n${left.map(({ pid, command }) => `${pid} ${command.slice(0, 300)}`).join('\n')}`);
     }
-    if (logFlaw !== undefined) throw logFlaw;
+    for (const flaw of [logFlaw, ...flaws]) if (flaw !== undefined) throw flaw;
     if (existsSync(this.directory)) throw new Error(`${this.directory} is still there`);
+  }
+}
+
+function thrownBy(look: () => void): Error | undefined {
+  try {
+    look();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 
