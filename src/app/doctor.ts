@@ -7,6 +7,7 @@ import { databaseCheck, tailnetCheck } from '../domain/checks.ts';
 import type { Check } from '../domain/checks.ts';
 import { flawWords } from '../domain/config-view.ts';
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { acquireLock } from '../store/lock.ts';
 import { examine } from '../store/look.ts';
 import { schemaVersion } from '../store/migrations.ts';
@@ -120,7 +121,7 @@ async function storable({ stateDir, dbFile }: Paths): Promise<Check> {
     }
     return { id, ok: true, detail: `the database is there, and its disk takes what is written`, hint: '' };
   } catch (error) {
-    return { id, ok: false, detail: `nothing can be written to ${stateDir}: ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}`, hint };
+    return { id, ok: false, detail: `nothing can be written to ${stateDir}: ${codeOf(error)}`, hint };
   } finally {
     await rm(probe, { force: true });
   }

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BrokerError, denied } from '../domain/errors.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { refuseUnsafeAbove } from './safe-above.ts';
 
 /**
@@ -24,7 +25,7 @@ export async function ensurePrivateDir(wanted: string, uid: number | undefined =
     if ((stat.mode & 0o022) !== 0) throw refused(path, `its mode is ${(stat.mode & 0o7777).toString(8).padStart(4, '0')}, so others may change what is in it`, `chmod 700 ${path}`);
   } catch (error) {
     if (error instanceof BrokerError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = codeOf(error);
     // A link shows as ELOOP, ENOTDIR (O_DIRECTORY is asked of the link itself) or, without a target, ENOENT or EEXIST.
     if (await isLink(path)) throw refused(path, 'it is a symbolic link', 'put the directory itself there, or name its target');
     if (code === 'EEXIST' || code === 'ENOTDIR') throw new BrokerError('invalid', `${path} is not a directory`, { hint: 'move it away', cause: error });

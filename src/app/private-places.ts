@@ -2,6 +2,7 @@
 import { chmod, lstat, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { denied } from '../domain/errors.ts';
+import { codeOf, isMissing } from '../domain/system-error.ts';
 import type { Paths } from './paths.ts';
 import { rememberedPath } from './remembered.ts';
 import { findUnsafeAbove } from './safe-above.ts';
@@ -95,7 +96,7 @@ async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, 
 }
 
 async function keysIn(trustDir: string): Promise<string[]> {
-  const found = await readdir(trustDir, { recursive: true }).catch((error: unknown) => (codeOf(error) === 'ENOENT' ? [] : Promise.reject(error)));
+  const found = await readdir(trustDir, { recursive: true }).catch((error: unknown) => (isMissing(error) ? [] : Promise.reject(error)));
   return found.filter((name) => name.endsWith('.key')).map((name) => join(trustDir, name));
 }
 
@@ -104,8 +105,4 @@ async function look(path: string): Promise<Looked | undefined> {
   if (stat === undefined) return undefined;
   const kind = stat.isSymbolicLink() ? 'link' : stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : stat.isSocket() ? 'socket' : 'other';
   return { kind, uid: stat.uid, mode: stat.mode & 0o7777 };
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }

@@ -6,6 +6,7 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { denied } from '../domain/errors.ts';
+import { codeOf } from '../domain/system-error.ts';
 
 /** Of what `lstat` says. */
 export interface Above {
@@ -36,7 +37,7 @@ async function there<Found>(found: Promise<Found>): Promise<Found | undefined> {
   try {
     return await found;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(String(error.code))) return undefined;
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(error))) return undefined;
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises';
 import { ReadStream } from 'node:tty';
 import { BrokerError, internal } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { readRaw } from './raw-terminal.ts';
 import { readSecretLine } from './secret.ts';
 import { systemGit } from './system-git.ts';
@@ -158,7 +159,7 @@ function isAlive(own: NodeJS.Process, pid: number): boolean {
   try {
     own.kill(pid, 0);
   } catch (thrown) {
-    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM';
+    return codeOf(thrown) === 'EPERM';
   }
   if (own.platform !== 'linux') return true;
   try {

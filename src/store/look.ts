@@ -6,6 +6,7 @@ import { closeSync, fstatSync, lstatSync, openSync, readSync, rmSync, statSync }
 import type { Stats } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BrokerError, denied, unavailable } from '../domain/errors.ts';
+import { wordsOf } from '../domain/system-error.ts';
 import { applicationId } from './connection.ts';
 import { strangerIn } from './own-schema.ts';
 import { fromSqlite, isSqliteError } from './sqlite-errors.ts';
@@ -87,7 +88,7 @@ function readHeader(path: string): Buffer {
       closeSync(file);
     }
   } catch (thrown) {
-    throw unavailable(`the database ${path} can't be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    throw unavailable(`the database ${path} can't be read: ${wordsOf(thrown)}`);
   }
 }
 

@@ -7,7 +7,8 @@ import { constants } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
-import { codeOf, writeNewFile } from './new-file.ts';
+import { codeOf } from '../domain/system-error.ts';
+import { writeNewFile } from './new-file.ts';
 
 const largestKeyFile = 4096;
 
