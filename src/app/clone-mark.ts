@@ -23,7 +23,7 @@ export async function readCloneMark(path: string, nodeId?: string): Promise<Clon
   const content = await readIfThere(path);
   if (content === undefined) return undefined;
   const mark = readBy(schema, jsonOf(content));
-  if (mark?.success !== true) throw invalid(`${path} can't be understood`, 'it says which nodes refused this one: remove it, and it is written anew');
+  if (mark?.success !== true) throw invalid(`${path} can’t be understood`, 'it says which nodes refused this one: remove it, and it is written anew');
   return nodeId === undefined || mark.data.nodeId === nodeId ? mark.data : undefined;
 }
 

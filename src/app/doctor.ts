@@ -80,7 +80,7 @@ async function disk({ stateDir }: Paths): Promise<Check> {
   const { bavail, bsize } = await statfs(stateDir);
   const free = bavail * bsize;
   const detail = free >= 10 * 1024 ** 3 ? `${Math.floor(free / 1024 ** 3)} GiB are free` : `${Math.floor(free / 1024 ** 2)} MiB are free`;
-  return { id: 'disk', ok: free >= leastFreeBytes, detail, hint: free >= leastFreeBytes ? '' : `make room on the disk of ${stateDir}: work that can't be stored is refused` };
+  return { id: 'disk', ok: free >= leastFreeBytes, detail, hint: free >= leastFreeBytes ? '' : `make room on the disk of ${stateDir}: work that can’t be stored is refused` };
 }
 
 /** Nothing to say of where there is none. */
@@ -110,7 +110,7 @@ async function config({ paths, env }: ExamineParts): Promise<Check> {
 /** That the database is where the node opened it, and that its disk takes a synced write. */
 async function storable({ stateDir, dbFile }: Paths): Promise<Check> {
   const id = 'store';
-  const hint = `see to ${stateDir}: what can't be stored is refused`;
+  const hint = `see to ${stateDir}: what can’t be stored is refused`;
   if (!existsSync(dbFile)) return { id, ok: false, detail: `the database ${dbFile} is gone`, hint: 'put it back, or a backup in its place, and: beckon restart' };
   const probe = join(stateDir, `probe-${process.pid}.tmp`);
   try {

@@ -10,7 +10,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
     return await readFile(path, 'utf8');
   } catch (thrown) {
     if (isMissing(thrown)) return undefined;
-    throw unavailable(`${path} can't be read: ${wordsOf(thrown)}`);
+    throw unavailable(`${path} can’t be read: ${wordsOf(thrown)}`);
   }
 }
 

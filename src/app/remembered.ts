@@ -34,7 +34,7 @@ export async function readRemembered(path: string): Promise<UpFlags> {
     return withoutUndefined(schema.parse(JSON.parse(await readFile(path, 'utf8'))));
   } catch (error) {
     if (isMissing(error)) return {};
-    throw new BrokerError('invalid', `${path} can't be understood`, { hint: `it holds the flags of the last beckon up: remove it, and give them again`, cause: error });
+    throw new BrokerError('invalid', `${path} can’t be understood`, { hint: `it holds the flags of the last beckon up: remove it, and give them again`, cause: error });
   }
 }
 
@@ -48,7 +48,7 @@ export async function writeRemembered(path: string, flags: UpFlags): Promise<voi
   try {
     await writeDurably(path, `${JSON.stringify(flags, undefined, 2)}\n`);
   } catch (error) {
-    throw new BrokerError('unavailable', `the flags can't be remembered in ${path}`, { hint: 'is the disk full?', cause: error });
+    throw new BrokerError('unavailable', `the flags can’t be remembered in ${path}`, { hint: 'is the disk full?', cause: error });
   }
 }
 

@@ -31,6 +31,6 @@ async function writeStoreMark(path: string, { epoch, fact }: StoreMark): Promise
   try {
     await writeDurably(path, `${epoch} ${fact}\n`);
   } catch (thrown) {
-    throw unavailable(`${path} can't be written: ${wordsOf(thrown)}`);
+    throw unavailable(`${path} can’t be written: ${wordsOf(thrown)}`);
   }
 }

@@ -216,7 +216,7 @@ async function asAllowed(path: string, act: () => Promise<void>): Promise<void> 
   } catch (error) {
     if (!(error instanceof Error && 'code' in error) || error instanceof BrokerError) throw error;
     if (error.code === 'EACCES' || error.code === 'EPERM') throw denied(`this user may not change ${path}`, 'give it by sudo');
-    throw unavailable(`${path} can't be changed: ${String(error.code)}`);
+    throw unavailable(`${path} can’t be changed: ${String(error.code)}`);
   }
 }
 

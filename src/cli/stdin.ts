@@ -33,7 +33,7 @@ export async function readFileBounded(path: string, mostBytes: number): Promise<
     if (thrown instanceof BrokerError) throw thrown;
     const code = codeOf(thrown);
     const why = code === 'ENOENT' ? 'it does not exist' : code === 'EACCES' ? 'it may not be read' : code;
-    throw new BrokerError('invalid', `the file ${quoted(path)} can't be read: ${why}`, { cause: thrown });
+    throw new BrokerError('invalid', `the file ${quoted(path)} can’t be read: ${why}`, { cause: thrown });
   }
 }
 

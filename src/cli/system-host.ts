@@ -126,7 +126,7 @@ async function spawnNode({ process: own, home, stderrPath }: HostParts, args: re
   const { cwd, env } = await home();
   // Begun anew each time, and not the log itself: that is put aside and removed in the end while this one is open.
   const said = await open(stderrPath(), constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND | constants.O_NOFOLLOW, 0o600).catch((cause: unknown) => {
-    throw new BrokerError('unavailable', `${stderrPath()} can't be written`, { hint: 'check its directory, or set BECKON_HOME', cause });
+    throw new BrokerError('unavailable', `${stderrPath()} can’t be written`, { hint: 'check its directory, or set BECKON_HOME', cause });
   });
   try {
     const program = own.argv[1] ?? '';

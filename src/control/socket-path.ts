@@ -21,7 +21,7 @@ export async function claimSocketPath(path: string, uid: number): Promise<void> 
     await removeSocket(path);
   } catch (error) {
     if (error instanceof BrokerError) throw error;
-    throw new BrokerError('unavailable', `the control socket ${path} can't be made: ${codeOf(error)}`, {
+    throw new BrokerError('unavailable', `the control socket ${path} can’t be made: ${codeOf(error)}`, {
       hint: 'check that its directory can be written, or set BECKON_HOME',
       cause: error,
     });

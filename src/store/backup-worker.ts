@@ -94,7 +94,7 @@ function notWritten(path: string, thrown: unknown): unknown {
   const code = codeOf(thrown);
   if (thrown instanceof BrokerError || !/^E[A-Z]+$/.test(code)) return thrown;
   const hint = code === 'ENOSPC' || code === 'EDQUOT' ? 'make room, or write it to another disk' : undefined;
-  return new BrokerError('unavailable', `the backup ${path} can't be written: ${thrown instanceof Error ? thrown.message : code}`, { cause: thrown, ...(hint === undefined ? {} : { hint }) });
+  return new BrokerError('unavailable', `the backup ${path} can’t be written: ${thrown instanceof Error ? thrown.message : code}`, { cause: thrown, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** The copy is made into a file that is there and empty: made here, it is never readable by others. */
@@ -107,7 +107,7 @@ function make(path: string): void {
     const code = codeOf(thrown);
     if (code === 'EEXIST') throw conflict(`${path} exists already`, 'name a file that does not: a backup is never written over');
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new BrokerError('invalid', `there is no directory ${dirname(path)}`, { cause: thrown });
-    throw unavailable(`${path} can't be made: ${wordsOf(thrown)}`);
+    throw unavailable(`${path} can’t be made: ${wordsOf(thrown)}`);
   }
 }
 

@@ -35,7 +35,7 @@ function makeFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (thrown) {
-    if (codeOf(thrown) !== 'EEXIST') throw unavailable(`the lock ${path} can't be made: ${wordsOf(thrown)}`);
+    if (codeOf(thrown) !== 'EEXIST') throw unavailable(`the lock ${path} can’t be made: ${wordsOf(thrown)}`);
   }
 }
 

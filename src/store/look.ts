@@ -82,7 +82,7 @@ function readHeader(path: string): Buffer {
       closeSync(file);
     }
   } catch (thrown) {
-    throw unavailable(`the database ${path} can't be read: ${wordsOf(thrown)}`);
+    throw unavailable(`the database ${path} can’t be read: ${wordsOf(thrown)}`);
   }
 }
 
@@ -168,7 +168,7 @@ function damaged(path: string, why: string, cause?: unknown): BrokerError {
 }
 
 function foreign(path: string): BrokerError {
-  return new BrokerError('incompatible', `the database ${path} is not one of beckon's`, {
+  return new BrokerError('incompatible', `the database ${path} is not one of beckon’s`, {
     hint: 'it was left as it is: move it away',
   });
 }

@@ -38,6 +38,6 @@ function make(path: string): void {
     fsyncSync(directory);
     closeSync(directory);
   } catch (thrown) {
-    throw unavailable(`the database ${path} can't be made: ${wordsOf(thrown)}`);
+    throw unavailable(`the database ${path} can’t be made: ${wordsOf(thrown)}`);
   }
 }

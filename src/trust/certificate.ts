@@ -112,7 +112,7 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
   if (!usages.includes(clientAuth) || !usages.includes(serverAuth)) throw refused('the certificate is not made for nodes');
   // Before `toLegacyObject`: of a certificate whose key can't be read that ends the process (seen with Node 24.21).
   const key = keyIn(leaf);
-  if (key.asymmetricKeyType !== 'ed25519') throw refused("the certificate's key is not Ed25519");
+  if (key.asymmetricKeyType !== 'ed25519') throw refused('the certificate’s key is not Ed25519');
   const [, meshId = '', nodeId = ''] = match;
   const publicKey = rawPublicKey(key);
   if (!isNodeId(nodeId) || nodeId !== nodeIdOfPublicKey(publicKey)) {

@@ -39,7 +39,7 @@ export function createRevocationSeal({ issuer, roots, clock }: RevocationSealPar
       try {
         open(record);
       } catch (error) {
-        throw unavailable(`others would not believe what this node signs now: ${wordsOf(error)}`, `set this machine's clock: it says ${new Date(clock.now()).toISOString()}`);
+        throw unavailable(`others would not believe what this node signs now: ${wordsOf(error)}`, `set this machine’s clock: it says ${new Date(clock.now()).toISOString()}`);
       }
       return record;
     },
