@@ -11,6 +11,7 @@ import type { Issuer } from '../../src/trust/mesh-authority.ts';
 import { meshIdOf, readCertificate } from '../../src/trust/certificate.ts';
 import type { Authority } from '../../src/trust/issue.ts';
 import { nodeKeyOf } from '../../src/trust/node-key.ts';
+import { accepted, requestOf } from './asking.ts';
 import { Cluster, freePort } from './cluster.ts';
 import { FalseMember } from './false-member.ts';
 import type { FalseSession } from './false-member.ts';
@@ -78,7 +79,7 @@ export class AttackedMesh implements AsyncDisposable {
 
   /** @throws unless it completes with what it was given */
   async call(from: TestNode, address: string): Promise<void> {
-    for await (const update of (await this.client(from)).invoke(request(address, task))) {
+    for await (const update of (await this.client(from)).invoke(requestOf(address, task))) {
       if (update.type !== 'finished') continue;
       const output = new TextDecoder().decode(update.output);
       if (update.flight.state !== 'completed' || output !== task) throw new Error(`the call ended ${update.flight.state}: ${JSON.stringify(update.flight.error)} ${output.slice(0, 100)}`);
@@ -109,8 +110,7 @@ export class AttackedMesh implements AsyncDisposable {
 
   /** Accepted, and left to itself. */
   async begin(from: TestNode, address: string, text = task): Promise<FlightId> {
-    for await (const update of (await this.client(from)).invoke({ ...request(address, text), detach: true })) if (update.type === 'accepted') return update.flightId;
-    throw new Error('nothing was accepted');
+    return (await accepted(await this.client(from), requestOf(address, text))).flightId;
   }
 
   async becomes(node: TestNode, flight: FlightId, state: string): Promise<void> {
@@ -161,9 +161,4 @@ export class AttackedMesh implements AsyncDisposable {
     for (const client of this.#clients.values()) client.close();
     await this.cluster[Symbol.asyncDispose]();
   }
-}
-
-function request(address: string, text: string): Parameters<NodeClient['invoke']>[0] {
-  const selector = { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-  return { selector, task: { text: new TextEncoder().encode(text), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false };
 }
