@@ -210,8 +210,12 @@ attack('an environment that a call is to bring along', {
     expect(Object.keys(environment).filter((name) => name !== '' && !usual.test(name)).toSorted()).toEqual(beckons);
     expect(Object.values(environment).filter((value) => /PRIVATE KEY|bkn1\./.test(value))).toEqual([]);
     // By a trace, which is all of a call that gets into an environment.
-    for (const traceparent of ['x\nLD_PRELOAD=/evil.so', '00-zz-zz-00', `00-${'0'.repeat(32)}-${'0'.repeat(16)}-01`]) {
-      const { output } = await machine.ask(envs, 'x', { trace: { traceparent, tracestate: 'a=b\nc\0LD_PRELOAD=/evil.so' } as never });
+    const state = 'a=b\nc\0LD_PRELOAD=/evil.so';
+    const good = { traceId: 'a'.repeat(32), parentId: 'b'.repeat(16), flags: 1 };
+    for (const trace of [{ ...good, traceId: 'x\nLD_PRELOAD=/evil.so' }, { ...good, traceId: 'zz', parentId: 'zz' }, { ...good, traceId: '0'.repeat(32) }, good]) {
+      const { output } = await machine.ask(envs, 'x', { trace: { ...trace, state } });
+      // What is a trace arrives.
+      expect(output.includes(good.traceId)).toBe(trace === good);
       expect(output.split('\0').map((each) => each.split('=')[0] ?? '').filter((name) => name !== '' && !usual.test(name)).toSorted()).toEqual(beckons);
       expect(output).not.toContain('evil');
     }
