@@ -47,7 +47,6 @@ let removed: FalseMember;
 /** Members of this mesh once, who have not been seen since: so long ago ended their certificates. */
 let tenDaysLate: Holder;
 let monthsLate: Holder;
-const sessions: FalseSession[] = [];
 
 beforeAll(async () => {
   mesh = await AttackedMesh.start({ agedMs: yearMs });
@@ -58,7 +57,6 @@ beforeAll(async () => {
   await (await mesh.client(mesh.victim)).removeMember('gone');
 }, 60_000);
 afterAll(async () => {
-  for (const session of sessions) session[Symbol.dispose]();
   await foreign?.[Symbol.asyncDispose]();
   await mesh?.[Symbol.asyncDispose]();
 });
@@ -177,7 +175,7 @@ attack('a removal signed by a node that is no issuer', {
   victim,
   arrange: async () => {
     const mallory = await mesh.member('mallory');
-    return { mallory, session: await opened(mallory) };
+    return { mallory, session: await mesh.session(mallory) };
   },
   act: ({ mallory, session }) => {
     const own = { certificate: mallory.chain.leaf, roots: mallory.root, sign: (statement: Uint8Array) => mallory.key.sign(statement) } as unknown as Issuer;
@@ -198,7 +196,7 @@ attack('a removal signed by a node that is no issuer', {
 
 attack('a removal that another mesh’s issuer has signed', {
   victim,
-  arrange: async () => opened(await mesh.member('mallory-2')),
+  arrange: async () => mesh.session(await mesh.member('mallory-2')),
   act: (session) => {
     const { payload, signature } = signRevocation(foreign.issuer, { nodeId: mesh.friendId, name: 'friend', by: 'ann', revokedAtMs: Date.now() });
     return session.askToBeRefused({ $case: 'revoked', value: { revocation: { payload: Buffer.from(payload), signature: Buffer.from(signature) } } });
@@ -338,7 +336,7 @@ attack('gossip of keys that are on no roster, were removed, are another mesh’s
   victim,
   arrange: async () => {
     // On the roster it comes by any member.
-    const session = await opened(await mesh.member('teller'));
+    const session = await mesh.session(await mesh.member('teller'));
     const { leaf, issuer } = monthsLate.chain;
     await session.sayToNobody({ $case: 'roster', value: { members: [{ chain: { leaf: Buffer.from(leaf), issuer: Buffer.from(issuer) }, addresses: [] }], rules: undefined, authorities: Buffer.alloc(0) } });
     await waitFor('the victim to list it', async () => JSON.stringify(await mesh.victim.json(['mesh', 'members'])).includes(monthsLate.key.nodeId));
@@ -382,12 +380,6 @@ attack('a copy of a member’s key in gossip, while the member is there: it says
   },
   shows: 'the member comes back and ends the connection of its copy; what was signed with its key elsewhere it overrules, and says so',
 });
-
-async function opened(member: FalseMember): Promise<FalseSession> {
-  const session = await member.session(mesh.victim);
-  sessions.push(session);
-  return session;
-}
 
 /** Of the issuer of another mesh. */
 async function keyOf({ directory, certificates }: TestMesh): Promise<KeyObject> {

@@ -12,47 +12,25 @@ import { acpAgentFile } from '../support/acp-endpoint.ts';
 import { attack } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
+import type { Entered } from '../support/attacked-mesh.ts';
 import { FalseMember, hlcAt, newInvocation } from '../support/false-member.ts';
-import type { FalseSession } from '../support/false-member.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const yearMs = 365 * 86_400_000;
 let mesh: AttackedMesh;
 let asks: string;
-const sessions: FalseSession[] = [];
 
 beforeAll(async () => {
   mesh = await AttackedMesh.start();
   asks = await mesh.victim.addAgent('asks', [process.execPath, acpAgentFile, '--always', 'yes-or-no'], ['--harness', 'acp']);
 }, 60_000);
-afterAll(async () => {
-  for (const session of sessions) session[Symbol.dispose]();
-  await mesh?.[Symbol.asyncDispose]();
-});
+afterAll(() => mesh?.[Symbol.asyncDispose]());
 
-interface Ready {
-  readonly mallory: FalseMember;
-  readonly session: FalseSession;
-}
-
-let members = 0;
-
-async function enter(): Promise<Ready> {
-  members += 1;
-  return meet(await mesh.member(`mallory-${members}`));
-}
-
-async function meet(mallory: FalseMember): Promise<Ready> {
-  const session = await mallory.session(mesh.victim);
-  sessions.push(session);
-  return { mallory, session };
-}
-
-const usual = { victim: () => mesh.attacked(), arrange: enter } as const;
+const usual = { victim: () => mesh.attacked(), arrange: () => mesh.enter() } as const;
 const now = (): string => hlcAt(Date.now());
 
 /** Hands work over and sees it end, as an honest node does. */
-async function finished({ mallory, session }: Ready, address = mesh.echo): Promise<Forward> {
+async function finished({ mallory, session }: Entered, address = mesh.echo): Promise<Forward> {
   const forward = mallory.forward({ nodeId: mesh.victimId, address });
   session.say({ $case: 'forward', value: forward });
   const id = forward.invocation?.id ?? '';
@@ -64,7 +42,7 @@ async function finished({ mallory, session }: Ready, address = mesh.echo): Promi
 attack('a forward that was carried out is sent again, also with another task', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const ready = await enter();
+    const ready = await mesh.enter();
     return { ...ready, forward: await finished(ready) };
   },
   act: async ({ session, forward }): Promise<readonly Told[]> => {
@@ -83,8 +61,8 @@ attack('a forward that was carried out is sent again, also with another task', {
 attack('a forward of one node is sent by another', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const forward = await finished(await enter());
-    return { ...(await enter()), forward };
+    const forward = await finished(await mesh.enter());
+    return { ...(await mesh.enter()), forward };
   },
   act: ({ session, forward }) => {
     session.say({ $case: 'forward', value: forward });
@@ -96,14 +74,14 @@ attack('a forward of one node is sent by another', {
   shows: 'what was overheard of another node’s work is worth nothing on one’s own session',
 });
 
-interface Trapped extends Ready {
+interface Trapped extends Entered {
   readonly invocationId: string;
   readonly events: readonly FlightEvent[];
 }
 
 /** The victim has invoked an agent of the attacker, who said that it completed. */
 async function trapped(isOver = true): Promise<Trapped> {
-  const ready = await enter();
+  const ready = await mesh.enter();
   const { mallory, session } = ready;
   const { seal } = mallory;
   const address = `@trap@${mallory.identity.name}#main`;
@@ -175,7 +153,7 @@ attack('a negative number where events are counted', {
 attack('an approval, replayed as its opposite', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const ready = await enter();
+    const ready = await mesh.enter();
     const forward = ready.mallory.forward({ nodeId: mesh.victimId, address: asks });
     const invocationId = forward.invocation?.id ?? '';
     ready.session.say({ $case: 'forward', value: forward });
@@ -202,7 +180,7 @@ attack('an approval, replayed as its opposite', {
 attack('a list of agents of yesterday', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const ready = await enter();
+    const ready = await mesh.enter();
     const old = listOf(mesh.victim.databasePath, mesh.friendId);
     await mesh.friend.addAgent('newer', ['cat']);
     await waitFor('the victim to know it', async () => (await mesh.agentsAt(mesh.victim)).includes('@newer@friend#main'));
@@ -220,10 +198,10 @@ attack('a list of agents of yesterday', {
 
 /** Said of a node by who has kept it, over a session: the word itself, and an old list of that node with it. */
 type Word = Pick<RegistryEntry, 'departure'> | Pick<RegistryEntry, 'revocation'>;
-const entry = (word: Word, head: SignedRecord): Parameters<FalseSession['say']>[0] => ({ $case: 'registryEntry', value: { chain: undefined, departure: undefined, revocation: undefined, ...word, head } });
+const entry = (word: Word, head: SignedRecord): Parameters<Entered['session']['say']>[0] => ({ $case: 'registryEntry', value: { chain: undefined, departure: undefined, revocation: undefined, ...word, head } });
 
 /** It has an agent from now on, as far as the victim knows. @returns its list as it was before */
-async function tellsOfAgents({ mallory, session }: Ready): Promise<SignedRecord> {
+async function tellsOfAgents({ mallory, session }: Entered): Promise<SignedRecord> {
   const listed = (version: number, records: readonly SignedRecord[]): SignedRecord => {
     const rootHash = mallory.seal.hash(records.map(({ payload }) => mallory.seal.hash(payload)).join(''));
     return wire(mallory.seal.sealHead({ nodeId: mallory.nodeId, epoch: 1, version, count: records.length, rootHash, addresses: [], gossipAddresses: [] }));
@@ -235,10 +213,11 @@ async function tellsOfAgents({ mallory, session }: Ready): Promise<SignedRecord>
   return listed(1, []);
 }
 
+const entered = async (mallory: FalseMember): Promise<Entered> => ({ mallory, session: await mesh.session(mallory) });
 const agentOf = ({ identity }: FalseMember): string => `@own@${identity.name}#main`;
 
 /** It is a member, served and found, whatever was said of it. */
-async function belongsStill({ mallory, session }: Ready): Promise<void> {
+async function belongsStill({ mallory, session }: Entered): Promise<void> {
   await session.isServed();
   const { members: all } = await mesh.victim.json(['mesh', 'members']);
   expect((all as { readonly nodeId: string }[]).map(({ nodeId }) => nodeId)).toContain(mallory.nodeId);
@@ -248,14 +227,14 @@ async function belongsStill({ mallory, session }: Ready): Promise<void> {
 attack('a removal, said again when its node has come back by another key and under the same name', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const before = await enter();
+    const before = await mesh.enter();
     const { name } = before.mallory.identity;
     await (await mesh.client(mesh.victim)).removeMember(name);
     const revocation = wordIn(mesh.victim.databasePath, 'SELECT payload, signature FROM revocations WHERE node = (SELECT number FROM nodes WHERE id = ?)', before.mallory.nodeId);
-    const back = await meet(await mesh.member(name));
+    const back = await entered(await mesh.member(name));
     await tellsOfAgents(back);
     const head = wire(before.mallory.seal.sealHead({ nodeId: before.mallory.nodeId, epoch: 9, version: 9, count: 0, rootHash: before.mallory.seal.hash(''), addresses: [], gossipAddresses: [] }));
-    return { ...(await enter()), back, revocation, head };
+    return { ...(await mesh.enter()), back, revocation, head };
   },
   act: async ({ session, revocation, head }) => {
     session.say(entry({ revocation }, head), entry({ revocation }, head));
@@ -272,14 +251,15 @@ attack('a removal, said again when its node has come back by another key and und
 attack('a departure, said again when its node has been let in again', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const before = await enter();
+    const before = await mesh.enter();
     const { mallory, session } = before;
     const departure = wire(mallory.seal.sealDeparture({ nodeId: mallory.nodeId, certifiedAtMs: lifeOf(mallory.chain.leaf).notBeforeMs, leftAtMs: Date.now() }));
     await session.ask({ $case: 'leave', value: { departure } });
+    session[Symbol.dispose]();
     const { token } = await (await mesh.client(mesh.victim)).createInvite({});
-    const back = await meet(await FalseMember.enter(token, mallory.identity.name, mallory.key));
+    const back = await entered(await FalseMember.enter(token, mallory.identity.name, mallory.key));
     const head = await tellsOfAgents(back);
-    return { ...(await enter()), back, departure, head };
+    return { ...(await mesh.enter()), back, departure, head };
   },
   act: async ({ session, back, departure, head }) => {
     // By itself, and by another.
