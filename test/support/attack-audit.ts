@@ -7,10 +7,11 @@ import Database from 'better-sqlite3';
 import type { AuditKind, RefusalKind } from '../../src/domain/audit.ts';
 import { mostTold } from '../../src/broker/audit-book.ts';
 import { changesOf } from './store-contents.ts';
-import type { Contents } from './store-contents.ts';
+import type { Change, Contents } from './store-contents.ts';
 
 /** As the table has it. */
 interface Row {
+  readonly atMs: number;
   readonly kind: AuditKind;
   readonly who: string;
   readonly whence: string;
@@ -20,23 +21,40 @@ interface Row {
 const refusals: Readonly<Record<RefusalKind, true>> = { 'policy.denied': true, 'invite.refused': true, 'enrolment.refused': true, 'renewal.refused': true, 'session.refused': true, 'record.refused': true, 'flight.refused': true };
 const isCounted = (kind: AuditKind): boolean => Object.hasOwn(refusals, kind);
 
-/** @returns what is shown of it. @throws when the audit has other kinds than those, or lacks one of them */
-export function expectAudit(before: Contents, after: Contents, kinds: readonly AuditKind[]): string {
-  const flaw = auditFlaw(before, after, kinds);
+/** @param sinceMs wall clock: what was written down later than it happened belongs to the case before. @returns what is shown of it. @throws when the audit has other kinds than those, or lacks one of them */
+export function expectAudit(before: Contents, after: Contents, kinds: readonly AuditKind[], sinceMs = 0): string {
+  const flaw = auditFlaw(before, after, kinds, sinceMs);
   if (flaw !== undefined) throw new Error(flaw);
   return kinds.join(', ');
 }
 
-export function auditFlaw(before: Contents, after: Contents, kinds: readonly AuditKind[]): string | undefined {
-  const changes = changesOf(before, after).filter(({ table }) => table === 'audit');
-  const gone = changes.filter(({ what }) => what === 'gone');
+export function auditFlaw(before: Contents, after: Contents, kinds: readonly AuditKind[], sinceMs = 0): string | undefined {
+  const gone = changesIn(before, after).filter(({ what }) => what === 'gone');
   if (gone.length > 0) return `rows of the audit are other than they were, or gone: ${gone.map(({ row }) => row).join('\n')}`;
-  const earlier = [...(before.get('audit')?.keys() ?? [])].map(rowOf);
-  const added = changes.map(({ row }) => rowOf(row));
-  const others = added.filter((row, index) => !kinds.includes(row.kind) && !isCount(row, [...earlier, ...added.slice(0, index)]));
+  const earlier = rowsOf(before);
+  const added = addedIn(before, after);
+  const others = added.filter((row, index) => row.atMs >= sinceMs && !kinds.includes(row.kind) && !isCount(row, [...earlier, ...added.slice(0, index)]));
   if (others.length > 0) return `the audit has what the case does not name:\n${others.map((row) => JSON.stringify(row)).join('\n')}`;
-  const missing = kinds.filter((kind) => !added.some((row) => row.kind === kind) && !mayBeCounted(kind, earlier));
+  const missing = missingIn(before, after, kinds);
   return missing.length === 0 ? undefined : `the audit has nothing of ${missing.join(', ')}; it has:\n${added.map((row) => JSON.stringify(row)).join('\n')}`;
+}
+
+/** Of these kinds those of which it has no row, and can't have counted one either. */
+export function missingIn(before: Contents, after: Contents, kinds: readonly AuditKind[]): AuditKind[] {
+  const [earlier, added] = [rowsOf(before), addedIn(before, after)];
+  return kinds.filter((kind) => !added.some((row) => row.kind === kind) && !mayBeCounted(kind, earlier));
+}
+
+function changesIn(before: Contents, after: Contents): Change[] {
+  return changesOf(before, after).filter(({ table }) => table === 'audit');
+}
+
+function addedIn(before: Contents, after: Contents): Row[] {
+  return changesIn(before, after).flatMap(({ what, row }) => (what === 'added' ? [rowOf(row)] : []));
+}
+
+function rowsOf(contents: Contents): Row[] {
+  return [...(contents.get('audit')?.keys() ?? [])].map(rowOf);
 }
 
 /** In all, and with what was counted: for a node that has ended, when all is told. @throws when it has a kind less often than that */
@@ -54,8 +72,8 @@ export function expectInAll(databasePath: string, kinds: readonly AuditKind[]): 
 }
 
 function rowOf(text: string): Row {
-  const { kind, who, whence, about } = JSON.parse(text) as Row;
-  return { kind, who, whence, about };
+  const { at_ms: atMs, kind, who, whence, about } = JSON.parse(text) as Omit<Row, 'atMs'> & { readonly at_ms: number };
+  return { atMs, kind, who, whence, about };
 }
 
 /** Not told in a row of its own: one like it was, or as many as are. */

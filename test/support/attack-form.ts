@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { expect } from 'vitest';
 import type { AuditKind } from '../../src/domain/audit.ts';
 import type { ErrorCode } from '../../src/domain/errors.ts';
-import { expectAudit } from './attack-audit.ts';
+import { expectAudit, missingIn } from './attack-audit.ts';
 import { changesOf } from './store-contents.ts';
 import type { Change, Contents } from './store-contents.ts';
 import { waitFor } from './wait-for.ts';
@@ -125,14 +125,15 @@ export async function judge<Ready>({ node, serves }: Attacked, its: Attack<Ready
   if (pid === undefined) throw new Error(`${node.name} does not run`);
   const grownMb = node.memorySince(pid);
 
+  const beganMs = Date.now();
   const answers = await its.act(ready);
   const told = 'code' in answers ? [answers] : answers;
   expectTold(told, its);
 
   const logged = await theLine(node, its, lines, counted, told.length, patience);
-  const after = await node.contents();
+  const after = await recorded(node, before, its, patience);
   expect(notNamed(changesOf(before, after).filter(({ table }) => table !== 'audit'), its.stores ?? [])).toEqual([]);
-  const audit = expectAudit(before, after, its.audit ?? []);
+  const audit = expectAudit(before, after, its.audit ?? [], beganMs);
 
   const startedAt = performance.now();
   await inTime(serves(), patience.servesMs, `${node.name} to serve`);
@@ -144,6 +145,14 @@ export async function judge<Ready>({ node, serves }: Attacked, its: Attack<Ready
   expectLines(lines(), its, told.length);
   await its.holds?.(ready);
   return { refused: describe(told), logged, audit, servedMs, grewMb, shows: its.shows };
+}
+
+/** What its store holds when the audit has what it is to have, or did not get it in time. */
+async function recorded<Ready>(node: Watched, before: Contents, { audit = [] }: Attack<Ready>, { loggedMs }: Patience): Promise<Contents> {
+  let after = await node.contents();
+  const startedAt = performance.now();
+  while (missingIn(before, after, audit).length > 0 && performance.now() - startedAt < loggedMs) after = await node.contents();
+  return after;
 }
 
 /** @returns what is shown of it */

@@ -61,6 +61,7 @@ export class AttackedMesh implements AsyncDisposable {
       else {
         await makeMeshBefore(victim, agedMs);
         await victim.up();
+        await waitFor('the victim to have renewed its certificate', () => victim.log.includes('this node’s certificate was renewed'), { timeoutMs: 15_000 });
         await cluster.enter(victim, [friend]);
       }
       const echo = await victim.addAgent('echo', ['cat']);

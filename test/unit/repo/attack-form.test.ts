@@ -27,6 +27,8 @@ interface Node {
   grewMb: number;
   /** What the attacker is told. */
   told: Told[];
+  /** Its store was looked at. */
+  looked?: () => unknown;
   serves: () => Promise<void>;
 }
 
@@ -34,8 +36,8 @@ function aNode(): Node {
   return { pid: 7, store: { members: ['friend'], audit: [row('mesh.created')] }, lines: [line('info', 'of before')], counter: 3, processes: ['7 beckon up'], grewMb: 5, told: [refusal], serves: () => Promise.resolve() };
 }
 
-function row(kind: string, who = 'stranger', address = '127.0.0.1:1'): string {
-  return JSON.stringify({ number: Math.random(), kind, who: JSON.stringify({ is: who }), whence: JSON.stringify({ via: 'network', address }), about: '{}' });
+function row(kind: string, who = 'stranger', address = '127.0.0.1:1', atMs = Date.now()): string {
+  return JSON.stringify({ number: Math.random(), at_ms: atMs, kind, who: JSON.stringify({ is: who }), whence: JSON.stringify({ via: 'network', address }), about: '{}' });
 }
 
 function contents({ store }: Node): Contents {
@@ -46,7 +48,11 @@ function watchedOf(node: Node): Watched {
   return {
     name: 'victim',
     pid: () => node.pid,
-    contents: () => Promise.resolve(contents(node)),
+    contents: () => {
+      const now = contents(node);
+      node.looked?.();
+      return Promise.resolve(now);
+    },
     logSince: () => {
       const from = node.lines.length;
       return () => node.lines.slice(from);
@@ -70,6 +76,16 @@ function judged(also: (node: Node) => unknown, changed: Partial<Attack<undefined
   };
   return judge({ node: watchedOf(node), serves: () => node.serves() }, { ...asked, act, ...changed }, { servesMs: 40, loggedMs: 40, goneMs: 40 });
 }
+
+test('what is recorded a moment later counts', async () => {
+  const late = (node: Node): void => {
+    const rows = node.store['audit']?.splice(1) ?? [];
+    node.looked = () => node.store['audit']?.splice(1, rows.length, ...rows);
+  };
+  await expect(judged(late)).resolves.toMatchObject({ audit: 'session.refused' });
+  // Of a case before.
+  await expect(judged((node) => node.store['audit']?.push(row('member.admitted', 'stranger', '127.0.0.1:1', Date.now() - 1_000)))).resolves.toMatchObject({ audit: 'session.refused' });
+});
 
 test('what is refused, told once, recorded, and changes nothing else passes', async () => {
   await expect(judged(() => undefined)).resolves.toMatchObject({ refused: 'denied', logged: 'it was refused', audit: 'session.refused', grewMb: 5 });
