@@ -121,7 +121,7 @@ attack('tokens that are made up, cut, of another flight or another run', {
   victim,
   act: async () => {
     const [id = '', mac = ''] = held.token.split('.');
-    const forged = [`${id}.${'A'.repeat(mac.length)}`, `${id}.`, `${id}.${mac.slice(0, -1)}`, `${id}.${mac}=`, `${held.flightId.replace(/.$/, '0')}.${mac}`, `${id.toLowerCase()}.${mac}`, `${held.token}.${mac}`, 'x', `flt_${'0'.repeat(26)}.${mac}`];
+    const forged = [`${id}.${'A'.repeat(mac.length)}`, `${id}.`, `${id}.${mac.slice(0, -1)}`, `${id}.${mac}=`, `${held.flightId.replace(/.$/, (last) => (last === '0' ? '1' : '0'))}.${mac}`, `${id.toLowerCase()}.${mac}`, `${held.token}.${mac}`, 'x', `flt_${'0'.repeat(26)}.${mac}`];
     const told: Told[] = [];
     for (const token of forged) told.push(await toldByError((await machine.asFlight(token)).status()));
     return told;
