@@ -1,5 +1,5 @@
-/** Waiting by the clock of the node. */
-import type { Clock } from './ports.ts';
+/** Waiting by the clock of the process. */
+import type { CancelTimer, Clock } from './ports.ts';
 
 /** Resolves after `ms`, or at once when `signal` aborts. Never rejects. */
 export function pause(clock: Pick<Clock, 'setTimer'>, ms: number, signal?: AbortSignal): Promise<void> {
@@ -13,4 +13,13 @@ export function pause(clock: Pick<Clock, 'setTimer'>, ms: number, signal?: Abort
     const cancelTimer = clock.setTimer(ms, end);
     signal?.addEventListener('abort', end, { once: true });
   });
+}
+
+/** What `work` comes to, or undefined after `ms`: it goes on then, and nobody hears how it ends. @throws as `work` does until then */
+export async function within<Result>(clock: Pick<Clock, 'setTimer'>, ms: number, work: Promise<Result>): Promise<Result | undefined> {
+  let cancelTimer: CancelTimer = () => undefined;
+  const late = new Promise<undefined>((resolve) => {
+    cancelTimer = clock.setTimer(ms, () => resolve(undefined));
+  });
+  return await Promise.race([work, late]).finally(cancelTimer);
 }
