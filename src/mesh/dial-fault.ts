@@ -27,6 +27,16 @@ export function silentError(address: string): BrokerError {
   return of('silent', phrase('silent', address, ''));
 }
 
+/**
+ * A member that showed its certificate, and was gone before it had greeted. Its side of TLS 1.3 judges last, and its front says nothing
+ * to who is no member.
+ * @param words why the session ended, of the library or of the peer itself
+ */
+export function ungreetedError(name: string, address: string, words: string): BrokerError {
+  if (!/No connection established|Connection dropped|Failed to connect|ECONNRESET|EPIPE|socket hang up/.test(words)) return new BrokerError('unavailable', words);
+  return of('reset', `${name} ends the connection at ${address} before a word: it does not take this node’s certificate, or its network broke off; beckon logs --level warn there says which`);
+}
+
 /** Another machine uses this node's key, or the other's. */
 export function cloneError(words: string): BrokerError {
   return of('clone', words);

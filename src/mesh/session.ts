@@ -39,7 +39,7 @@ import type { Feature } from './version.ts';
 const lastWordMs = 500;
 
 export class Session implements Link {
-  readonly peer: PeerIdentity;
+  peer: PeerIdentity;
   readonly path: 'outbound' | 'inbound';
   readonly address: string;
   /** Monotonic ms of its first moment. */
