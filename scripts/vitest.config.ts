@@ -1,7 +1,12 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './longest-first.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+
+// For the workers, and for each thread of a store in them: some thousand would strip and compile the same sources again.
+process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules', '.cache', 'compiled');
 
 /** What a newcomer need not wait for: `npm run test:slow`, and CI, run these. */
 const slow = 'test/**/*.slow.test.ts';
@@ -31,6 +36,7 @@ export default defineConfig({
   test: {
     root,
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     passWithNoTests: false,
     projects: [
       // Parts without processes, and quick: a process for each file would take longer than they do.

@@ -112,7 +112,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const nodeName = this.#parts.nodeName();
     const owner = await this.#parts.owner();
     const name = input.name ?? usualName(owner);
-    if (!meshName.test(name)) throw invalid(`${JSON.stringify(name)} can't be the name of a mesh`, 'letters, digits, space . _ -, at most 64');
+    if (!meshName.test(name)) throw invalid(`${JSON.stringify(name)} can’t be the name of a mesh`, 'letters, digits, space . _ -, at most 64');
     if (!input.new) await this.#refuseAnother();
     const made = await createMesh({ directory: trustDir, nodeKey, nodeName, owner, nowMs: clock.now() });
     const { meshId, root, chain } = made;

@@ -1,5 +1,6 @@
 /** Why an address could not be reached, as a kind to decide by and as words for people. */
 import { BrokerError } from '../domain/errors.ts';
+import { hostOf } from '../domain/host-port.ts';
 import type { TargetView } from './dialler.ts';
 
 /** From the most telling to the least: of several addresses of one node, the first of these says most about it. */
@@ -58,7 +59,7 @@ function of(fault: DialFault, message: string, cause?: unknown): BrokerError {
 }
 
 function phrase(fault: DialFault, address: string, words: string): string {
-  const host = address.replace(/:\d+$/, '');
+  const host = hostOf(address);
   switch (fault) {
     case 'refused':
       return `${address} refuses the connection: no node listens there`;

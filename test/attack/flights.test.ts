@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { mostDescendants } from '../../src/domain/ancestry.ts';
+import { requestOf, selectorOf, specOf } from '../support/asking.ts';
 import { attack, toldBy, toldByError } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { all, AttackedMachine, theCall, toldByAll } from '../support/attacked-machine.ts';
@@ -22,7 +23,7 @@ afterAll(() => machine?.[Symbol.asyncDispose]());
 
 const victim = () => machine.attacked();
 const line = /"msg":"a process of a flight was refused what it asked of this node"/;
-const spec = { cwd: '/', permissions: 'full', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: ['cat'], path: '/bin', description: '' } as const;
+const spec = specOf({ permissions: 'full' });
 
 attack('a flight that shares, approves, admits, invites, removes and appoints for itself', {
   victim,
@@ -182,5 +183,5 @@ attack('a fan-out bomb: one flight that calls others more often than any work ta
 });
 
 function bomb(address: string) {
-  return { selector: { address, any: false, all: true, anyOwner: false, capabilities: [], labels: {}, cwd: '/' }, task: { text: new Uint8Array(), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false };
+  return requestOf(address, '', { selector: selectorOf(address, { all: true }) });
 }

@@ -39,7 +39,6 @@ let foreign: TestMesh;
 let authority: Authority & { readonly root: Uint8Array };
 /** A member until it was removed. */
 let removed: FalseMember;
-const sessions: FalseSession[] = [];
 
 beforeAll(async () => {
   mesh = await AttackedMesh.start();
@@ -49,7 +48,6 @@ beforeAll(async () => {
   await (await mesh.client(mesh.victim)).removeMember('gone');
 }, 60_000);
 afterAll(async () => {
-  for (const session of sessions) session[Symbol.dispose]();
   await foreign?.[Symbol.asyncDispose]();
   await mesh?.[Symbol.asyncDispose]();
 });
@@ -178,7 +176,7 @@ attack('a removal signed by a node that is no issuer', {
   victim,
   arrange: async () => {
     const mallory = await mesh.member('mallory');
-    return { mallory, session: await opened(mallory) };
+    return { mallory, session: await mesh.session(mallory) };
   },
   act: ({ mallory, session }) => {
     const own = { certificate: mallory.chain.leaf, roots: mallory.root, sign: (statement: Uint8Array) => mallory.key.sign(statement) } as unknown as Issuer;
@@ -198,7 +196,7 @@ attack('a removal signed by a node that is no issuer', {
 
 attack('a removal that another mesh’s issuer has signed', {
   victim,
-  arrange: async () => opened(await mesh.member('mallory-2')),
+  arrange: async () => mesh.session(await mesh.member('mallory-2')),
   act: (session) => {
     const { payload, signature } = signRevocation(foreign.issuer, { nodeId: mesh.friendId, name: 'friend', by: 'ann', revokedAtMs: Date.now() });
     return session.askToBeRefused({ $case: 'revoked', value: { revocation: { payload: Buffer.from(payload), signature: Buffer.from(signature) } } });
@@ -336,12 +334,6 @@ attack('gossip of a key that is on no roster, and of one that was removed', {
   logged: { line: /a gossip connection was refused: its key is no member’s/ },
   shows: 'gossip is for members: a key that is none’s is cut as soon as it is proven',
 });
-
-async function opened(member: FalseMember): Promise<FalseSession> {
-  const session = await member.session(mesh.victim);
-  sessions.push(session);
-  return session;
-}
 
 /** Of the issuer of another mesh. */
 async function keyOf({ directory, certificates }: TestMesh): Promise<KeyObject> {

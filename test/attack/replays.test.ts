@@ -10,44 +10,25 @@ import { acpAgentFile } from '../support/acp-endpoint.ts';
 import { attack } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
+import type { Entered } from '../support/attacked-mesh.ts';
 import { hlcAt, newInvocation } from '../support/false-member.ts';
-import type { FalseMember, FalseSession } from '../support/false-member.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const yearMs = 365 * 86_400_000;
 let mesh: AttackedMesh;
 let asks: string;
-const sessions: FalseSession[] = [];
 
 beforeAll(async () => {
   mesh = await AttackedMesh.start();
   asks = await mesh.victim.addAgent('asks', [process.execPath, acpAgentFile, '--always', 'yes-or-no'], ['--harness', 'acp']);
 }, 60_000);
-afterAll(async () => {
-  for (const session of sessions) session[Symbol.dispose]();
-  await mesh?.[Symbol.asyncDispose]();
-});
+afterAll(() => mesh?.[Symbol.asyncDispose]());
 
-interface Ready {
-  readonly mallory: FalseMember;
-  readonly session: FalseSession;
-}
-
-let members = 0;
-
-async function enter(): Promise<Ready> {
-  members += 1;
-  const mallory = await mesh.member(`mallory-${members}`);
-  const session = await mallory.session(mesh.victim);
-  sessions.push(session);
-  return { mallory, session };
-}
-
-const usual = { victim: () => mesh.attacked(), arrange: enter } as const;
+const usual = { victim: () => mesh.attacked(), arrange: () => mesh.enter() } as const;
 const now = (): string => hlcAt(Date.now());
 
 /** Hands work over and sees it end, as an honest node does. */
-async function finished({ mallory, session }: Ready, address = mesh.echo): Promise<Forward> {
+async function finished({ mallory, session }: Entered, address = mesh.echo): Promise<Forward> {
   const forward = mallory.forward({ nodeId: mesh.victimId, address });
   session.say({ $case: 'forward', value: forward });
   const id = forward.invocation?.id ?? '';
@@ -59,7 +40,7 @@ async function finished({ mallory, session }: Ready, address = mesh.echo): Promi
 attack('a forward that was carried out is sent again, also with another task', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const ready = await enter();
+    const ready = await mesh.enter();
     return { ...ready, forward: await finished(ready) };
   },
   act: async ({ session, forward }): Promise<readonly Told[]> => {
@@ -78,8 +59,8 @@ attack('a forward that was carried out is sent again, also with another task', {
 attack('a forward of one node is sent by another', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const forward = await finished(await enter());
-    return { ...(await enter()), forward };
+    const forward = await finished(await mesh.enter());
+    return { ...(await mesh.enter()), forward };
   },
   act: ({ session, forward }) => {
     session.say({ $case: 'forward', value: forward });
@@ -90,14 +71,14 @@ attack('a forward of one node is sent by another', {
   shows: 'what was overheard of another node’s work is worth nothing on one’s own session',
 });
 
-interface Trapped extends Ready {
+interface Trapped extends Entered {
   readonly invocationId: string;
   readonly events: readonly FlightEvent[];
 }
 
 /** The victim has invoked an agent of the attacker, who said that it completed. */
 async function trapped(isOver = true): Promise<Trapped> {
-  const ready = await enter();
+  const ready = await mesh.enter();
   const { mallory, session } = ready;
   const { seal } = mallory;
   const address = `@trap@${mallory.identity.name}#main`;
@@ -169,7 +150,7 @@ attack('a negative number where events are counted', {
 attack('an approval, replayed as its opposite', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const ready = await enter();
+    const ready = await mesh.enter();
     const forward = ready.mallory.forward({ nodeId: mesh.victimId, address: asks });
     const invocationId = forward.invocation?.id ?? '';
     ready.session.say({ $case: 'forward', value: forward });
@@ -196,7 +177,7 @@ attack('an approval, replayed as its opposite', {
 attack('a list of agents of yesterday', {
   victim: () => mesh.attacked(),
   arrange: async () => {
-    const ready = await enter();
+    const ready = await mesh.enter();
     const old = listOf(mesh.victim.databasePath, mesh.friendId);
     await mesh.friend.addAgent('newer', ['cat']);
     await waitFor('the victim to know it', async () => (await mesh.agentsAt(mesh.victim)).includes('@newer@friend#main'));

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
+import { specOf } from '../support/asking.ts';
 import { attack, harmless, toldByError } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { all, AttackedMachine, theCall, toldByAll } from '../support/attacked-machine.ts';
@@ -64,7 +65,7 @@ attack('a repository that lacks its commit and says which program fetches it', {
   },
   act: async (directory) => {
     await scan(directory);
-    await machine.person.addAgent({ name: 'fetching', cwd: directory, permissions: 'ask', isolate: true, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: ['cat'], path, description: '' });
+    await machine.person.addAgent(specOf({ name: 'fetching', cwd: directory, isolate: true }));
     return toldByError(machine.ask('fetching', 'x'));
   },
   refused: { code: 'unavailable', words: /no commit yet/ },
@@ -150,8 +151,7 @@ attack('a `.git` that is a pipe, a device, gigabytes, or leads to somebody elseâ
   act: async () => {
     const { projects, notes } = await scan(at('git'));
     expect([projects, notes.filter((note) => note.includes(at('git', 'leading')))]).toEqual([[], [expect.stringContaining('is a worktree of a git repository that is not there, or does not know of it')]]);
-    const spec = { permissions: 'ask', isolate: true, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: ['cat'], path, description: '' } as const;
-    for (const name of ['pipe', 'device', 'large']) await machine.person.addAgent({ ...spec, name, workspace: 'w', cwd: at('git', name) });
+    for (const name of ['pipe', 'device', 'large']) await machine.person.addAgent(specOf({ name, workspace: 'w', cwd: at('git', name), isolate: true }));
     return toldByAll(['pipe', 'device', 'large'].map((name) => () => machine.ask(name, 'x')));
   },
   refused: { code: 'unavailable', words: /needs a git repository/ },
@@ -210,8 +210,12 @@ attack('an environment that a call is to bring along', {
     expect(Object.keys(environment).filter((name) => name !== '' && !usual.test(name)).toSorted()).toEqual(beckons);
     expect(Object.values(environment).filter((value) => /PRIVATE KEY|bkn1\./.test(value))).toEqual([]);
     // By a trace, which is all of a call that gets into an environment.
-    for (const traceparent of ['x\nLD_PRELOAD=/evil.so', '00-zz-zz-00', `00-${'0'.repeat(32)}-${'0'.repeat(16)}-01`]) {
-      const { output } = await machine.ask(envs, 'x', { trace: { traceparent, tracestate: 'a=b\nc\0LD_PRELOAD=/evil.so' } });
+    const state = 'a=b\nc\0LD_PRELOAD=/evil.so';
+    const good = { traceId: 'a'.repeat(32), parentId: 'b'.repeat(16), flags: 1 };
+    for (const trace of [{ ...good, traceId: 'x\nLD_PRELOAD=/evil.so' }, { ...good, traceId: 'zz', parentId: 'zz' }, { ...good, traceId: '0'.repeat(32) }, good]) {
+      const { output } = await machine.ask(envs, 'x', { trace: { ...trace, state } });
+      // What is a trace arrives.
+      expect(output.includes(good.traceId)).toBe(trace === good);
       expect(output.split('\0').map((each) => each.split('=')[0] ?? '').filter((name) => name !== '' && !usual.test(name)).toSorted()).toEqual(beckons);
       expect(output).not.toContain('evil');
     }

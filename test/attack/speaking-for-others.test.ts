@@ -12,7 +12,7 @@ import { acpAgentFile } from '../support/acp-endpoint.ts';
 import { attack } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
 import { hlcAt } from '../support/false-member.ts';
-import type { FalseMember, FalseSession } from '../support/false-member.ts';
+import type { FalseSession } from '../support/false-member.ts';
 import { waitsFor } from '../support/cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -22,7 +22,6 @@ let out: FlightId;
 let within: FlightId;
 /** Of the friend, at an agent of the victim that waits for an approval. */
 let asking: FlightId;
-const sessions: FalseSession[] = [];
 
 beforeAll(async () => {
   mesh = await AttackedMesh.start();
@@ -39,29 +38,12 @@ beforeAll(async () => {
   await mesh.becomes(friend, asking, 'waiting');
 }, 60_000);
 afterAll(async () => {
-  for (const session of sessions) session[Symbol.dispose]();
   if (mesh !== undefined) mesh.cluster.open('opened');
   await mesh?.[Symbol.asyncDispose]();
 });
 
-interface Ready {
-  readonly mallory: FalseMember;
-  readonly session: FalseSession;
-}
-
-let members = 0;
-
-/** A new member with a session, for each case. */
-async function enter(forPerson?: string): Promise<Ready> {
-  members += 1;
-  const mallory = await mesh.member(`mallory-${members}`, forPerson);
-  const session = await mallory.session(mesh.victim);
-  sessions.push(session);
-  return { mallory, session };
-}
-
-const usual = { victim: () => mesh.attacked(), arrange: () => enter() } as const;
-const asAnother = { ...usual, arrange: () => enter('bob') } as const;
+const usual = { victim: () => mesh.attacked(), arrange: () => mesh.enter() } as const;
+const asAnother = { ...usual, arrange: () => mesh.enter('bob') } as const;
 const notTaken = (frame: string): { readonly line: RegExp } => ({ line: new RegExp(`"frame":"${frame}","code":"denied".*not for this node.*a message of a peer was not taken`) });
 const idOf = (flight: FlightId): InvocationId => invocationOfFlight(flight);
 const now = (): string => hlcAt(Date.now());

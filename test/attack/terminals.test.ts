@@ -1,6 +1,8 @@
 /** Words from elsewhere on the terminal of a person, in its logs and in its lists: none drives it, and none reads as another than it is. */
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect } from 'vitest';
+import type { AgentSpec } from '../../src/client/types.ts';
+import { specOf } from '../support/asking.ts';
 import { attack, harmless } from '../support/attack.ts';
 import { AttackedMachine, theCall, toldByAll } from '../support/attacked-machine.ts';
 import { FalseMember } from '../support/false-member.ts';
@@ -123,18 +125,18 @@ attack('names that are none: of agents, nodes, meshes, people, labels, capabilit
   victim,
   act: () => {
     const { person } = machine;
-    const spec = { cwd: '/', permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: ['cat'], path: '/bin', description: '' } as const;
+    const adding = (changed: Partial<AgentSpec>) => () => person.addAgent(specOf({ name: 'ok', workspace: 'w', ...changed }));
     const names = ['../../etc', '-rf', '--help', 'a\0b', 'a\nb', hostile, '\u202eabc', 'a b', '$(id)', 'k51abc', 'x'.repeat(41), ''];
     return toldByAll([
-      ...names.map((name) => () => person.addAgent({ ...spec, name: name === '' ? ' ' : name, workspace: 'w' })),
+      ...names.map((name) => adding({ name: name === '' ? ' ' : name })),
       ...names.slice(0, 11).map((name) => () => person.renameNode(name)),
-      () => person.addAgent({ ...spec, name: 'ok', workspace: 'w', labels: { [hostile]: 'x' } }),
-      () => person.addAgent({ ...spec, name: 'ok', workspace: 'w', labels: { a: hostile } }),
-      () => person.addAgent({ ...spec, name: 'ok', workspace: 'w', capabilities: ['gpu\u202e'] }),
-      () => person.addAgent({ ...spec, name: 'ok', workspace: 'w', description: hostile }),
-      () => person.addAgent({ ...spec, name: 'ok', workspace: 'w', env: ['=x'] }),
-      () => person.addAgent({ ...spec, name: 'ok', workspace: 'w', env: ['A=\0'] }),
-      () => person.addAgent({ ...spec, name: 'ok', workspace: 'w', argv: ['cat', 'a\0b'] }),
+      adding({ labels: { [hostile]: 'x' } }),
+      adding({ labels: { a: hostile } }),
+      adding({ capabilities: ['gpu\u202e'] }),
+      adding({ description: hostile }),
+      adding({ env: ['=x'] }),
+      adding({ env: ['A=\0'] }),
+      adding({ argv: ['cat', 'a\0b'] }),
       () => person.createInvite({ forPerson: hostile }),
       () => person.admit({ rules: [{ kind: 'user', value: hostile }] }),
       () => person.admit({ rules: [{ kind: 'tag', value: 'tag:$(id)' }] }),

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { specOf } from '../support/asking.ts';
 import { killAll, processesOf } from '../support/belongings.ts';
 import { freePort } from '../support/cluster.ts';
 import { Relay } from '../support/relay.ts';
@@ -136,22 +137,7 @@ class Field implements AsyncDisposable {
       await node.with(async (client) => {
         this.#ids.set((await client.status()).nodeId, node.name);
         for (const kind of agentKinds) {
-          await client.addAgent({
-            name: kind,
-            workspace: 'main',
-            harness: 'command',
-            cwd: work,
-            permissions: 'ask',
-            isolate: false,
-            isDefault: false,
-            env: [],
-            labels: {},
-            capabilities: [],
-            visibility: 'mesh',
-            argv: [program, kind, node.name, this.#traceFile],
-            path: process.env['PATH'] ?? '/usr/bin:/bin',
-            description: '',
-          });
+          await client.addAgent(specOf({ name: kind, workspace: 'main', harness: 'command', cwd: work, argv: [program, kind, node.name, this.#traceFile] }));
         }
       });
     }

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FlightUpdate, InvokeRequest, NodeClient } from '../../src/client/index.ts';
+import type { FlightUpdate, NodeClient } from '../../src/client/index.ts';
+import { requestOf, specOf } from '../support/asking.ts';
 import { killAll, processesOf } from '../support/belongings.ts';
 import { freePort } from '../support/cluster.ts';
 import { Relay } from '../support/relay.ts';
@@ -141,11 +142,7 @@ class Endurance implements AsyncDisposable {
     // The agent here works for those who ask there.
     const asker = names.find((name) => name !== node.name) ?? '';
     this.#sides.push({ node, client, nodeId, pid, count, acknowledged: new Set(), ledgerPath });
-    await client.addAgent({
-      ...{ name: 'ledger', workspace: 'main', harness: 'command', cwd: this.#directory, description: '', path: process.env['PATH'] ?? '/usr/bin:/bin' },
-      ...{ permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh' },
-      argv: ['tee', '-a', this.#ledgerOf(asker)],
-    });
+    await client.addAgent(specOf({ name: 'ledger', workspace: 'main', harness: 'command', cwd: this.#directory, argv: ['tee', '-a', this.#ledgerOf(asker)] }));
   }
 
   /** Keeps plenty open, and no more than the queue of an agent holds. */
@@ -161,7 +158,7 @@ class Endurance implements AsyncDisposable {
         const number = next;
         next += 1;
         let update: FlightUpdate | undefined;
-        for await (const each of side.client.invoke(requestOf(target, number))) update ??= each;
+        for await (const each of side.client.invoke(requestOf(target, `${number}\n`, { detach: true }))) update ??= each;
         if (update?.type !== 'accepted' || update.deduplicated) throw new Error(`task ${number} was answered with ${update?.type ?? 'nothing'}`);
         side.acknowledged.add(update.invocationId);
       }
@@ -275,15 +272,4 @@ async function overAt({ client }: Side): Promise<number> {
   const { flights } = await client.status();
   const { completed = 0, failed = 0, cancelled = 0, expired = 0, indeterminate = 0 } = flights;
   return completed + failed + cancelled + expired + indeterminate;
-}
-
-function requestOf(address: string, number: number): InvokeRequest {
-  return {
-    selector: { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-    task: { text: new TextEncoder().encode(`${number}\n`), files: [] },
-    session: { mode: 'new' },
-    noHold: false,
-    rerunnable: false,
-    detach: true,
-  };
 }

@@ -2,20 +2,14 @@ import { expect, test } from 'vitest';
 import { runsPerAgent } from '../../src/broker/active-runs.ts';
 import { Chronicler } from '../../src/broker/chronicler.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
+import { inputOf } from '../support/asking.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const address = `@${agentName}@left#main`;
 
 async function invoke(pair: UnreliablePair, rerunnable = false): Promise<FlightId> {
-  const { flight } = await pair.left.broker.invoke({
-    caller: { id: 'uid:1' },
-    selector: { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-    task: { text: new Uint8Array(), files: [] },
-    session: { mode: 'new' },
-    noHold: false,
-    rerunnable,
-  });
+  const { flight } = await pair.left.broker.invoke(inputOf(address, '', { rerunnable }));
   return flight.id;
 }
 

@@ -18,6 +18,7 @@ import { asNodeId } from '../../src/domain/ids.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import { openStore } from '../../src/store/open.ts';
 import { decodeToken, encodeToken } from '../../src/trust/token.ts';
+import { requestOf, selectorOf, specOf } from '../support/asking.ts';
 import { Story } from '../support/temp-store.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -48,17 +49,11 @@ class Homes implements AsyncDisposable {
 }
 
 function agent(name: string, more: Partial<AgentSpec> = {}): AgentSpec {
-  return {
-    name, workspace: 'main', cwd: tmpdir(), permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh',
-    argv: ['cat'], path: '/usr/bin:/bin', description: '', ...more,
-  };
+  return specOf({ name, workspace: 'main', cwd: tmpdir(), ...more });
 }
 
 function request(address: string, text: string, key?: string): InvokeRequest {
-  return {
-    selector: { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: tmpdir() },
-    task: { text: new TextEncoder().encode(text), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, ...(key === undefined ? {} : { key }),
-  };
+  return requestOf(address, text, { selector: selectorOf(address, { cwd: tmpdir() }), ...(key === undefined ? {} : { key }) });
 }
 
 async function lastOf<Item>(items: AsyncIterable<Item>): Promise<Item | undefined> {

@@ -7,6 +7,7 @@ import { unavailable } from '../../src/domain/errors.ts';
 import { flightOfInvocation } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
 import type { Flight } from '../../src/domain/records.ts';
+import { inputOf } from '../support/asking.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import type { Machine } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -14,15 +15,7 @@ import { waitFor } from '../support/wait-for.ts';
 const forwardWindow = 256;
 
 function input(owner: Machine, more: Partial<InvokeInput> = {}): InvokeInput {
-  return {
-    caller: { id: 'uid:1' },
-    selector: { address: `@${agentName}@${owner.name}#main`, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-    task: { text: new TextEncoder().encode('go'), files: [] },
-    session: { mode: 'new' },
-    noHold: false,
-    rerunnable: false,
-    ...more,
-  };
+  return inputOf(`@${agentName}@${owner.name}#main`, 'go', more);
 }
 
 async function linkedPair(): Promise<UnreliablePair> {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { InvokeInput } from '../../src/broker/api.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
 import type { PeerMessage } from '../../src/domain/messages.ts';
+import { inputOf } from '../support/asking.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import type { Machine } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -48,14 +49,7 @@ async function linkedPair(): Promise<UnreliablePair> {
 }
 
 function input(owner: Machine, text: Uint8Array): InvokeInput {
-  return {
-    caller: { id: 'uid:1' },
-    selector: { address: `@${agentName}@${owner.name}#main`, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-    task: { text, files: [] },
-    session: { mode: 'new' },
-    noHold: false,
-    rerunnable: false,
-  };
+  return inputOf(`@${agentName}@${owner.name}#main`, text);
 }
 
 test('a call to a free agent of another node is two writes at its origin, three at its owner, and three messages: of what it brings back in two parts, one more of each', async () => {

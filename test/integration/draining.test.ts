@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FlightUpdate, InvokeInput } from '../../src/broker/api.ts';
 import { flightOfInvocation } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
+import { inputOf } from '../support/asking.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import type { Machine } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -22,8 +23,7 @@ beforeEach(async () => {
 afterEach(() => pair[Symbol.asyncDispose]());
 
 async function invoke(more: Partial<InvokeInput> = {}): Promise<InvocationId> {
-  const selector = { address: `@${agentName}@right#main`, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-  const { flight } = await left.broker.invoke({ caller: { id: 'uid:1' }, selector, task: { text: new Uint8Array(), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, ...more });
+  const { flight } = await left.broker.invoke(inputOf(`@${agentName}@right#main`, '', more));
   return flight.invocationId;
 }
 

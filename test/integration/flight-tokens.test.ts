@@ -11,6 +11,7 @@ import { ControlServiceClient, ControlServiceService } from '../../src/gen/becko
 import { flightTokenHeader } from '../../src/rpc/flight-token.ts';
 import { introspectionPaths } from '../../src/rpc/introspection.ts';
 import { fromCall } from '../../src/rpc/status.ts';
+import { accepted, requestOf } from '../support/asking.ts';
 import { waitsFor } from '../support/cluster.ts';
 import { LocalPair } from '../support/local-node.ts';
 import type { LocalNode } from '../support/local-node.ts';
@@ -56,9 +57,7 @@ async function working(node: LocalNode, by?: NodeClient): Promise<Working> {
 }
 
 async function childOf(client: NodeClient, address: string): Promise<FlightId> {
-  const selector = { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-  for await (const update of client.invoke({ selector, task: { text: new Uint8Array(), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true })) if (update.type === 'accepted') return update.flightId;
-  throw new Error('nothing was accepted');
+  return (await accepted(client, requestOf(address))).flightId;
 }
 
 /** A stream that is open goes on until then. */
@@ -160,7 +159,7 @@ test('a call that was opened in time takes nothing more once its flight has ende
   clients.push(client);
   const metadata = new Metadata();
   metadata.set(flightTokenHeader, token);
-  const invoke = encodeInvoke({ selector: { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' }, task: { text: new Uint8Array(), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true });
+  const invoke = encodeInvoke(requestOf(address, '', { detach: true }));
   const [submit, calls] = [client.submit(metadata), client.calls(metadata)];
   const answers = [firstOf(submit), firstOf(calls)];
   submit.write({ submissions: [{ number: 1, invoke }] });

@@ -1,6 +1,7 @@
 /** Many invoked at once, over two nodes in this process: all or none, one key, one end. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { InvokeAllRequest } from '../../src/client/types.ts';
+import { requestOf, selectorOf, specOf } from '../support/asking.ts';
 import { LocalPair } from '../support/local-node.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -20,8 +21,7 @@ beforeAll(async () => {
 afterAll(() => pair?.[Symbol.asyncDispose]());
 
 function request(address: string, task: string, changes: Partial<InvokeAllRequest> = {}): InvokeAllRequest {
-  const selector = { address, any: false, all: true, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-  return { selector, task: { text: new TextEncoder().encode(`${task}\n`), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, confirmed: false, ...changes };
+  return { ...requestOf(address, `${task}\n`, { selector: selectorOf(address, { all: true }) }), confirmed: false, ...changes };
 }
 
 const count = async (): Promise<number> => (await pair.laptop.client.listFlights({}, { limit: 1000 })).items.length;
@@ -86,7 +86,7 @@ describe('accepted is all or nothing', () => {
 describe('a key', () => {
   test('stands for the whole group: again it is the first, whatever has come or gone since', async () => {
     const first = await pair.laptop.client.invokeAll(request('tests', 'keyed', { key: 'k' }));
-    await pair.laptop.client.addAgent({ name: 'tests', workspace: 'new', harness: 'command', cwd: '/', permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: shell, path: '/bin:/usr/bin', description: '' });
+    await pair.laptop.client.addAgent(specOf({ name: 'tests', workspace: 'new', harness: 'command', argv: shell }));
     const before = await count();
     const again = await pair.laptop.client.invokeAll(request('tests', 'keyed', { key: 'k' }));
     expect([again.deduplicated, again.groupId, again.flights.map(({ id }) => id)]).toEqual([true, first.groupId, first.flights.map(({ id }) => id)]);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ScannedProject, ScanResult } from '../../src/broker/api.ts';
+import { specOf } from '../support/asking.ts';
 import { GitRepository } from '../support/git-repository.ts';
 import { LocalNode } from '../support/local-node.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -198,7 +199,7 @@ describe('a project that is away', () => {
 describe('a clash', () => {
   test('with an agent that was added by hand is refused, and leaves that as it was', async () => {
     await node.start();
-    await node.client.addAgent({ name: 'shop', cwd: shop.path, permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: ['cat'], path, description: '' });
+    await node.client.addAgent(specOf({ name: 'shop', cwd: shop.path }));
     expect(await only()).toMatchObject({ state: 'refused', problem: '@shop@laptop#main is taken: it was added by hand, with beckon agent add; remove that agent, or call the project otherwise' });
     await expect(approve()).rejects.toMatchObject({ code: 'conflict' });
     expect((await node.client.getAgent('shop')).endpoint?.argv).toEqual(['cat']);
@@ -207,7 +208,7 @@ describe('a clash', () => {
   test('that comes up later leaves that worktree alone', async () => {
     await node.start();
     await approve();
-    await node.client.addAgent({ name: 'shop', workspace: 'a', cwd: shop.path, permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: ['cat'], path, description: '' });
+    await node.client.addAgent(specOf({ name: 'shop', workspace: 'a', cwd: shop.path }));
     shop.git('worktree', 'add', '--quiet', at('a'));
     const { instances } = await only();
     expect(instances).toMatchObject([{ address: '@shop@laptop#main', registered: true }, { address: '@shop@laptop#a', registered: false, problem: expect.stringContaining('added by hand') }]);

@@ -15,6 +15,7 @@ import type { ObservationQuery } from '../../src/domain/observation.ts';
 import type { Rule, Verb } from '../../src/domain/policy.ts';
 import { noPolicyFile } from '../../src/domain/policy-port.ts';
 import type { Flight } from '../../src/domain/records.ts';
+import { inputOf, specOf } from '../support/asking.ts';
 import { nodeIdFor } from '../support/temp-store.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -33,9 +34,7 @@ const told: { readonly who: string; readonly verb: string }[] = [];
 beforeAll(async () => {
   pair = await new UnreliablePair().start();
   const { left } = pair;
-  await left.broker.addAgent({
-    name: 'ledger', workspace: 'main', harness: 'command', cwd: `/${secret}`, permissions: 'ask', isolate: false, isDefault: false, env: [`KEY=${secret}`], labels: {}, capabilities: [], visibility: 'mesh', argv: [secret], path: '/bin', description: '',
-  });
+  await left.broker.addAgent(specOf({ name: 'ledger', workspace: 'main', harness: 'command', cwd: `/${secret}`, env: [`KEY=${secret}`], argv: [secret] }));
   done = await flown(agentName);
   await waitFor('it to run', () => left.runs.length === 1);
   await left.runs[0]?.print(`${secret} answer`);
@@ -49,10 +48,7 @@ beforeAll(async () => {
 afterAll(() => pair[Symbol.asyncDispose]());
 
 async function flown(agent: string): Promise<Flight> {
-  const { flight } = await pair.left.broker.invoke({
-    caller: { id: 'uid:1' }, selector: { address: `@${agent}@left#main`, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-    task: { text: new TextEncoder().encode(`${secret} task`), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false,
-  });
+  const { flight } = await pair.left.broker.invoke(inputOf(`@${agent}@left#main`, `${secret} task`));
   return flight;
 }
 

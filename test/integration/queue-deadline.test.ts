@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { flightOfInvocation } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
 import { runsPerAgent } from '../../src/broker/active-runs.ts';
+import { inputOf } from '../support/asking.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import type { Machine } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -9,15 +10,7 @@ import { waitFor } from '../support/wait-for.ts';
 const holdMs = 5000;
 
 async function invoke(origin: Machine, owner: Machine): Promise<InvocationId> {
-  const { flight } = await origin.broker.invoke({
-    caller: { id: 'uid:1' },
-    selector: { address: `@${agentName}@${owner.name}#main`, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-    task: { text: new Uint8Array(), files: [] },
-    session: { mode: 'new' },
-    holdMs,
-    noHold: false,
-    rerunnable: false,
-  });
+  const { flight } = await origin.broker.invoke(inputOf(`@${agentName}@${owner.name}#main`, '', { holdMs }));
   return flight.invocationId;
 }
 

@@ -6,6 +6,7 @@ import { isTerminal } from '../../src/domain/flight.ts';
 import { flightOfInvocation } from '../../src/domain/ids.ts';
 import type { InvocationId } from '../../src/domain/ids.ts';
 import type { FlightEvent } from '../../src/domain/flight-event.ts';
+import { inputOf } from '../support/asking.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import type { Machine } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -82,15 +83,7 @@ async function take(pair: UnreliablePair, step: Step, asked: Map<InvocationId, A
       if (origin.isDraining) return;
       const owner = pair.other(origin);
       const key = step.key === undefined ? undefined : `key ${step.key}`;
-      const { flight } = await origin.broker.invoke({
-        caller: { id: 'uid:1' },
-        selector: { address: `@${agentName}@${owner.name}#main`, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-        task: { text: new TextEncoder().encode('go'), files: [] },
-        ...(key === undefined ? {} : { key }),
-        session: { mode: 'new' },
-        noHold: false,
-        rerunnable: step.rerunnable,
-      });
+      const { flight } = await origin.broker.invoke(inputOf(`@${agentName}@${owner.name}#main`, 'go', { ...(key === undefined ? {} : { key }), rerunnable: step.rerunnable }));
       if (!asked.has(flight.invocationId)) asked.set(flight.invocationId, { origin, owner, id: flight.invocationId, rerunnable: flight.rerunnable });
       return;
     }

@@ -5,6 +5,7 @@ import type { FlightId } from '../../src/domain/ids.ts';
 import type { SessionChoice } from '../../src/domain/invocation.ts';
 import type { Flight } from '../../src/domain/records.ts';
 import { AskingHarness } from '../support/asking-harness.ts';
+import { accepted, requestOf, selectorOf } from '../support/asking.ts';
 import { LocalPair } from '../support/local-node.ts';
 import type { LocalNode } from '../support/local-node.ts';
 import { SessionHarness } from '../support/session-harness.ts';
@@ -133,13 +134,11 @@ describe('turns', () => {
     const token = harness.turn('first')?.request.flightEnv['BECKON_TOKEN'] ?? '';
     const kept = await pair.desktop.connectAs(token);
     try {
-      await expect(kept.resolve({ address: agent, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' })).rejects.toMatchObject({ code: 'unauthenticated' });
+      await expect(kept.resolve(selectorOf(agent))).rejects.toMatchObject({ code: 'unauthenticated' });
       const second = await invoke('hold second', next);
       await begins('hold second');
       const asker = await pair.desktop.addAgent(`child${count}`, { harness: 'asking' });
-      const request = { selector: { address: asker, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' }, task: { text: new Uint8Array(), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true } as const;
-      let child = '';
-      for await (const update of kept.invoke(request)) if (update.type === 'accepted') child = update.invocationId;
+      const { invocationId: child } = await accepted(kept, requestOf(asker));
       const { invocation } = await pair.desktop.client.getFlight(child);
       expect(invocation.ancestry).toMatchObject({ parentId: invocationOfFlight(second), depth: 1 });
       expect(invocation.ancestry.parentId).not.toBe(flight.invocationId);

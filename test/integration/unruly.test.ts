@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { InvokeInput } from '../../src/broker/api.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Flight } from '../../src/domain/records.ts';
+import { inputOf } from '../support/asking.ts';
 import { agentName, UnreliablePair } from '../support/unreliable-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -40,8 +41,7 @@ async function after(ms: number): Promise<void> {
 
 /** Asked for on the left, at work on the right. */
 async function running(limits: Pick<InvokeInput, 'runLimitMs' | 'idleLimitMs'>): Promise<FlightId> {
-  const selector = { address: `@${agentName}@right#main`, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-  const { flight } = await pair.left.broker.invoke({ caller: { id: 'uid:1' }, selector, task: { text: new Uint8Array(), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, ...limits });
+  const { flight } = await pair.left.broker.invoke(inputOf(`@${agentName}@right#main`, '', limits));
   await waitFor('the agent to be at work', async () => {
     await pass();
     return pair.right.runs.length === 1 && stateOn('left', flight.id)?.state === 'running';

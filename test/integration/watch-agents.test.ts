@@ -1,6 +1,7 @@
 /** A program that watches the agents of all nodes, while they come, go, and their node does. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { AgentView } from '../../src/client/types.ts';
+import { specOf } from '../support/asking.ts';
 import { LocalPair } from '../support/local-node.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -53,6 +54,5 @@ test('a hundred agents at once are few updates, and none is missed', async () =>
 });
 
 test('an agent that is described at great length is refused where it is added', async () => {
-  const spec = { name: 'long', workspace: 'main', harness: 'command', cwd: '/', permissions: 'ask', isolate: false, isDefault: false, env: [], capabilities: [], visibility: 'mesh', argv: ['cat'], path: '/bin', description: '' } as const;
-  await expect(pair.desktop.client.addAgent({ ...spec, labels: { note: 'x'.repeat(9000) } })).rejects.toMatchObject({ code: 'invalid' });
+  await expect(pair.desktop.client.addAgent(specOf({ name: 'long', workspace: 'main', harness: 'command', labels: { note: 'x'.repeat(9000) } }))).rejects.toMatchObject({ code: 'invalid' });
 });

@@ -2,11 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { connect } from '../../src/client/connect.ts';
 import type { GrpcNodeClient } from '../../src/client/grpc-client.ts';
-import type { NodeClient } from '../../src/client/types.ts';
+import type { AgentSpec, InvokeRequest, NodeClient } from '../../src/client/types.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
+import { accepted, requestOf, specOf } from './asking.ts';
 import { toldByError } from './attack.ts';
 import type { Stored, Told, Victim } from './attack.ts';
-import type { Json } from './cli.ts';
 import { Cluster } from './cluster.ts';
 import type { NodePlace, TestNode, UpOptions } from './node-process.ts';
 import { waitFor } from './wait-for.ts';
@@ -65,14 +65,14 @@ export class AttackedMachine implements AsyncDisposable {
     if (state !== 'completed' || output !== task) throw new Error(`the call ended ${state}: ${output.slice(0, 100)}`);
   }
 
-  add(name: string, argv: readonly string[], more: Json = {}): Promise<string> {
+  add(name: string, argv: readonly string[], more: Partial<AgentSpec> = {}): Promise<string> {
     return add(this.#person, this.cluster.directory, name, argv, more);
   }
 
   /** Its answer, when it has ended. */
-  async ask(address: string, text: string | Uint8Array, more: Json = {}, client: NodeClient = this.#person): Promise<{ flightId: FlightId; state: string; output: string; words: string; code: string | undefined }> {
+  async ask(address: string, text: string | Uint8Array, more: Partial<InvokeRequest> = {}, client: NodeClient = this.#person): Promise<{ flightId: FlightId; state: string; output: string; words: string; code: string | undefined }> {
     let flightId = '' as FlightId;
-    for await (const update of client.invoke({ ...request(address, text), ...more } as Parameters<NodeClient['invoke']>[0])) {
+    for await (const update of client.invoke(requestOf(address, text, more))) {
       if (update.type === 'accepted') ({ flightId } = update);
       if (update.type !== 'finished') continue;
       const { state, error } = update.flight;
@@ -82,9 +82,8 @@ export class AttackedMachine implements AsyncDisposable {
   }
 
   /** Accepted, and left to itself. */
-  async begin(address: string, text = '', more: Json = {}, client: NodeClient = this.#person): Promise<FlightId> {
-    for await (const update of client.invoke({ ...request(address, text), ...more, detach: true } as Parameters<NodeClient['invoke']>[0])) if (update.type === 'accepted') return update.flightId;
-    throw new Error('nothing was accepted');
+  async begin(address: string, text = '', more: Partial<InvokeRequest> = {}, client: NodeClient = this.#person): Promise<FlightId> {
+    return (await accepted(client, requestOf(address, text, more))).flightId;
   }
 
   /** With the token of a process of a flight. */
@@ -145,13 +144,7 @@ export function theCall(why: string, most = 12): Stored[] {
   return ['invocations', 'flights', 'flight_counts', 'flight_events', 'deliveries', 'delivery_attempts', 'events', 'payloads', 'payload_files', 'stored_sum', 'flight_processes', 'idempotency', 'replies', 'agent_sessions', 'large_bytes'].map((table) => ({ table, why, most: 2 * most }));
 }
 
-export function request(address: string, text: string | Uint8Array): Parameters<NodeClient['invoke']>[0] {
-  const selector = { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-  return { selector, task: { text: typeof text === 'string' ? new TextEncoder().encode(text) : text, files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false };
-}
-
-async function add(client: NodeClient, cwd: string, name: string, argv: readonly string[], more: Json = {}): Promise<string> {
-  const spec = { name, workspace: 'main', cwd, permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {}, capabilities: [], visibility: 'mesh', argv, path: process.env['PATH'] ?? '/usr/bin:/bin', description: '', ...more };
-  const { agent } = await client.addAgent(spec as Parameters<NodeClient['addAgent']>[0]);
+async function add(client: NodeClient, cwd: string, name: string, argv: readonly string[], more: Partial<AgentSpec> = {}): Promise<string> {
+  const { agent } = await client.addAgent(specOf({ name, workspace: 'main', cwd, argv, ...more }));
   return agent.registration.address;
 }

@@ -11,14 +11,22 @@ import type { Issuer } from '../../src/trust/mesh-authority.ts';
 import { meshIdOf, readCertificate } from '../../src/trust/certificate.ts';
 import type { Authority } from '../../src/trust/issue.ts';
 import { nodeKeyOf } from '../../src/trust/node-key.ts';
+import { accepted, requestOf } from './asking.ts';
 import { Cluster, freePort } from './cluster.ts';
 import { FalseMember } from './false-member.ts';
+import type { FalseSession } from './false-member.ts';
 import { withMetrics } from './attack.ts';
 import type { Victim } from './attack.ts';
 import type { TestNode } from './node-process.ts';
 import { waitFor } from './wait-for.ts';
 
 const task = 'what a friend asks of the victim';
+
+/** A member in hands that mean harm, and its session with the victim. */
+export interface Entered {
+  readonly mallory: FalseMember;
+  readonly session: FalseSession;
+}
 
 export class AttackedMesh implements AsyncDisposable {
   readonly cluster: Cluster;
@@ -30,6 +38,8 @@ export class AttackedMesh implements AsyncDisposable {
   readonly friendId: NodeId;
   readonly echo: string;
   readonly #clients = new Map<TestNode, NodeClient>();
+  readonly #sessions: FalseSession[] = [];
+  #entered = 0;
 
   private constructor(cluster: Cluster, victim: TestNode, friend: TestNode, ids: readonly [NodeId, NodeId], echo: string) {
     this.cluster = cluster;
@@ -69,7 +79,7 @@ export class AttackedMesh implements AsyncDisposable {
 
   /** @throws unless it completes with what it was given */
   async call(from: TestNode, address: string): Promise<void> {
-    for await (const update of (await this.client(from)).invoke(request(address, task))) {
+    for await (const update of (await this.client(from)).invoke(requestOf(address, task))) {
       if (update.type !== 'finished') continue;
       const output = new TextDecoder().decode(update.output);
       if (update.flight.state !== 'completed' || output !== task) throw new Error(`the call ended ${update.flight.state}: ${JSON.stringify(update.flight.error)} ${output.slice(0, 100)}`);
@@ -84,10 +94,23 @@ export class AttackedMesh implements AsyncDisposable {
     return FalseMember.enter(token, name);
   }
 
+  /** With the victim, which has taken it. It lasts as long as the mesh. */
+  async session(member: FalseMember): Promise<FalseSession> {
+    const session = await member.session(this.victim);
+    this.#sessions.push(session);
+    return session;
+  }
+
+  /** The next of `mallory-1`, `mallory-2`, …: a member of its own for each case. */
+  async enter(forPerson?: string): Promise<Entered> {
+    this.#entered += 1;
+    const mallory = await this.member(`mallory-${this.#entered}`, forPerson);
+    return { mallory, session: await this.session(mallory) };
+  }
+
   /** Accepted, and left to itself. */
   async begin(from: TestNode, address: string, text = task): Promise<FlightId> {
-    for await (const update of (await this.client(from)).invoke({ ...request(address, text), detach: true })) if (update.type === 'accepted') return update.flightId;
-    throw new Error('nothing was accepted');
+    return (await accepted(await this.client(from), requestOf(address, text))).flightId;
   }
 
   async becomes(node: TestNode, flight: FlightId, state: string): Promise<void> {
@@ -134,12 +157,8 @@ export class AttackedMesh implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of this.#sessions) session[Symbol.dispose]();
     for (const client of this.#clients.values()) client.close();
     await this.cluster[Symbol.asyncDispose]();
   }
-}
-
-function request(address: string, text: string): Parameters<NodeClient['invoke']>[0] {
-  const selector = { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-  return { selector, task: { text: new TextEncoder().encode(text), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false };
 }

@@ -13,6 +13,7 @@ import type { Harness } from '../../src/domain/harness-port.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import type { Clock } from '../../src/domain/ports.ts';
 import type { Flight } from '../../src/domain/records.ts';
+import { accepted, requestOf, specOf } from './asking.ts';
 import { CliProcess } from './cli-host.ts';
 import { flawOfLogs } from './log-search.ts';
 import { waitFor } from './wait-for.ts';
@@ -102,17 +103,13 @@ export class LocalNode implements AsyncDisposable {
   }
 
   async addAgent(name: string, agent: { readonly harness?: string; readonly argv?: readonly string[]; readonly cwd?: string; readonly isolate?: boolean }): Promise<string> {
-    const spec = { name, workspace: 'main', harness: agent.harness ?? 'command', cwd: agent.cwd ?? this.home, permissions: 'ask', isolate: agent.isolate ?? false, isDefault: false } as const;
-    const rest = { env: [], labels: {}, capabilities: [], visibility: 'mesh', argv: agent.argv ?? [], path: process.env['PATH'] ?? '/usr/bin:/bin', description: '' } as const;
-    return (await this.client.addAgent({ ...spec, ...rest })).agent.registration.address;
+    const spec = specOf({ name, workspace: 'main', harness: agent.harness ?? 'command', cwd: agent.cwd ?? this.home, isolate: agent.isolate ?? false, argv: agent.argv ?? [] });
+    return (await this.client.addAgent(spec)).agent.registration.address;
   }
 
   /** Accepted, and left to itself. */
-  async invoke(address: string, task = '', changes: Partial<InvokeRequest> = {}): Promise<Extract<FlightUpdate, { type: 'accepted' }>> {
-    const selector = { address, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-    const request = { selector, task: { text: new TextEncoder().encode(task), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true, ...changes } satisfies InvokeRequest;
-    for await (const update of this.client.invoke(request)) if (update.type === 'accepted') return update;
-    throw new Error('nothing was accepted');
+  invoke(address: string, task = '', changes: Partial<InvokeRequest> = {}): Promise<Extract<FlightUpdate, { type: 'accepted' }>> {
+    return accepted(this.client, requestOf(address, task, changes));
   }
 
   async flight(id: string): Promise<Flight> {

@@ -25,6 +25,7 @@ import type { PeerIdentity } from '../../src/domain/trust.ts';
 import { openStore } from '../../src/store/open.ts';
 import { createFlightTokens, flightTokenSecret } from '../../src/trust/flight-tokens.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
+import { specOf } from './asking.ts';
 import { noProjects } from './no-projects.ts';
 import { noCheckouts, noWorktrees } from './no-worktrees.ts';
 import { PairClock } from './pair-clock.ts';
@@ -203,10 +204,7 @@ export class Machine {
     this.#running = { store, broker };
     await broker.start();
     if (this.boot > 1) return;
-    await broker.addAgent({
-      name: agentName, workspace: 'main', harness: 'command', cwd: '/', permissions: 'ask', isolate: false, isDefault: false, env: [], labels: {},
-      capabilities: [], visibility: 'mesh', argv: ['true'], path: '/bin', description: '',
-    });
+    await broker.addAgent(specOf({ name: agentName, workspace: 'main', harness: 'command', argv: ['true'] }));
   }
 
   /** As `down` does before the node ends. */

@@ -1,6 +1,7 @@
 /** The operator's view of three real nodes: under load, and while one of the two that have the work is dead. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/client/connect.ts';
+import { accepted, requestOf } from '../support/asking.ts';
 import { controlC, noTerminal } from '../support/terminal.ts';
 import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
@@ -31,9 +32,7 @@ async function invoke(node: TestNode, count: number): Promise<string[]> {
   const ids: string[] = [];
   try {
     for (let number = 0; number < count; number += 1) {
-      const selector = { address: addresses[number % 3] ?? '', any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' };
-      const request = { selector, task: { text: new Uint8Array(), files: [] }, session: { mode: 'new' }, noHold: false, rerunnable: false, detach: true } as const;
-      for await (const update of client.invoke(request)) if (update.type === 'accepted') ids.push(update.invocationId);
+      ids.push((await accepted(client, requestOf(addresses[number % 3] ?? ''))).invocationId);
     }
   } finally {
     client.close();
