@@ -3,14 +3,12 @@
  * with the key of the chain. Written after the commit: for a moment it may be behind, and what is behind it still has to lead to the end.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { KnownEnd } from '../broker/audit-check.ts';
 import type { AuditHead } from '../domain/audit.ts';
-import { unavailable } from '../domain/errors.ts';
 import { readBy } from '../domain/read-by.ts';
 import type { Log } from '../domain/ports.ts';
-import { writeDurably } from './durable-file.ts';
+import { jsonOf, readIfThere, writeDurably } from './durable-file.ts';
 
 /** Before all rows: its hash is the same for all of a node, and not kept here. */
 const beginning: AuditHead = { number: 0, hash: '0'.repeat(64) };
@@ -23,27 +21,13 @@ const fileSchema = z.strictObject({ head: headSchema, marks: z.tuple([headSchema
 
 /** @returns undefined where there is none, or none that this node has sealed. @throws BrokerError `unavailable` */
 export async function readAuditAnchor(path: string, key: Uint8Array): Promise<KnownEnd | undefined> {
-  let content: string;
-  try {
-    content = await readFile(path, 'utf8');
-  } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
-    throw unavailable(`${path} can't be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
-  }
-  const found = readBy(fileSchema, parsed(content));
+  const content = await readIfThere(path);
+  if (content === undefined) return undefined;
+  const found = readBy(fileSchema, jsonOf(content));
   if (found?.success !== true) return undefined;
   const { seal, ...known } = found.data;
   const [shown, right] = [Buffer.from(seal), Buffer.from(sealOf(known, key))];
   return shown.length === right.length && timingSafeEqual(shown, right) ? known : undefined;
-}
-
-function parsed(content: string): unknown {
-  try {
-    return JSON.parse(content);
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError) return undefined;
-    throw thrown;
-  }
 }
 
 function sealOf({ head, marks }: KnownEnd, key: Uint8Array): string {

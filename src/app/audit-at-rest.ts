@@ -29,6 +29,6 @@ export async function auditAtRest({ dbFile, keyFile, auditFile }: Paths): Promis
     return finding === undefined ? [] : [auditCheck(finding)];
   } catch (thrown) {
     const { message, hint = '' } = toBrokerError(thrown);
-    return [{ id: 'audit', ok: false, detail: `it can't be looked at: ${message}`, hint }];
+    return [{ id: 'audit', ok: false, detail: `it can’t be looked at: ${message}`, hint }];
   }
 }

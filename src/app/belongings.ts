@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Belonging, Belongings } from '../domain/belongings.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { meshIn } from '../store/glance.ts';
 import { acquireLock } from '../store/lock.ts';
 import type { Paths } from './paths.ts';
@@ -76,7 +77,7 @@ export async function removeBelongings({ paths }: BelongingsParts, { found }: Be
 }
 
 async function namesIn(directory: string): Promise<string[]> {
-  return await readdir(directory).catch((error: unknown) => (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR') ? [] : Promise.reject(error)));
+  return await readdir(directory).catch((error: unknown) => (['ENOENT', 'ENOTDIR'].includes(codeOf(error)) ? [] : Promise.reject(error)));
 }
 
 /** As far as this user can see; links are not followed. */

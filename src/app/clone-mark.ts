@@ -2,13 +2,14 @@
  * That other nodes took this one for the second machine with its key, kept in a file beside the database: `doctor`
  * tells of it while the node is down too. What one of them said counts until that one accepts this node.
  */
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { Check } from '../domain/checks.ts';
-import { invalid, unavailable } from '../domain/errors.ts';
+import { invalid } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
 import { readBy } from '../domain/read-by.ts';
+import { jsonOf, readIfThere, syncDirectory, writeDurably } from './durable-file.ts';
 
 const schema = z.strictObject({
   nodeId: z.string(),
@@ -19,15 +20,10 @@ export type CloneMark = z.infer<typeof schema>;
 
 /** Undefined when there is none, or it speaks of a key that this node had. @throws BrokerError `invalid`, `unavailable` */
 export async function readCloneMark(path: string, nodeId?: string): Promise<CloneMark | undefined> {
-  let content: string;
-  try {
-    content = await readFile(path, 'utf8');
-  } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
-    throw unavailable(`${path} can't be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
-  }
-  const mark = readBy(schema, parsed(content));
-  if (mark?.success !== true) throw invalid(`${path} can't be understood`, 'it says which nodes refused this one: remove it, and it is written anew');
+  const content = await readIfThere(path);
+  if (content === undefined) return undefined;
+  const mark = readBy(schema, jsonOf(content));
+  if (mark?.success !== true) throw invalid(`${path} can’t be understood`, 'it says which nodes refused this one: remove it, and it is written anew');
   return nodeId === undefined || mark.data.nodeId === nodeId ? mark.data : undefined;
 }
 
@@ -93,22 +89,7 @@ export class CloneMarkKeeper {
 }
 
 async function write(path: string, mark: CloneMark | undefined): Promise<void> {
-  if (mark === undefined) await rm(path, { force: true });
-  else {
-    await using file = await open(`${path}.new`, 'w', 0o600);
-    await file.writeFile(`${JSON.stringify(mark, undefined, 2)}\n`);
-    await file.sync();
-    await rename(`${path}.new`, path);
-  }
-  await using directory = await open(dirname(path), 'r');
-  await directory.sync();
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  if (mark !== undefined) return await writeDurably(path, `${JSON.stringify(mark, undefined, 2)}\n`);
+  await rm(path, { force: true });
+  await syncDirectory(dirname(path));
 }

@@ -10,6 +10,7 @@ import type { ProjectOverride } from '../domain/project.ts';
 import { readEndpoint } from './collector-address.ts';
 import { mostQueued, usualHeldLimit } from '../domain/queue-share.ts';
 import { projectFields, workspaceField } from '../discovery/manifest.ts';
+import { tableOf } from '../discovery/table.ts';
 
 const place = z.string().regex(/^(~$|~\/|\/)/, 'is no absolute path, and does not begin with ~/');
 
@@ -67,7 +68,7 @@ export const settingsSchema = z.strictObject({
   /** Where projects are looked for. */
   roots: z.array(place).max(100, 'has more than 100 entries').optional(),
   /** What the person of this machine says of a project, by its directory. */
-  projects: z.record(place, projectOverride).optional(),
+  projects: tableOf(place, projectOverride).optional(),
 });
 
 export type Settings = z.output<typeof settingsSchema>;

@@ -7,6 +7,7 @@ import { databaseCheck, tailnetCheck } from '../domain/checks.ts';
 import type { Check } from '../domain/checks.ts';
 import { flawWords } from '../domain/config-view.ts';
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { acquireLock } from '../store/lock.ts';
 import { examine } from '../store/look.ts';
 import { schemaVersion } from '../store/migrations.ts';
@@ -79,7 +80,7 @@ async function disk({ stateDir }: Paths): Promise<Check> {
   const { bavail, bsize } = await statfs(stateDir);
   const free = bavail * bsize;
   const detail = free >= 10 * 1024 ** 3 ? `${Math.floor(free / 1024 ** 3)} GiB are free` : `${Math.floor(free / 1024 ** 2)} MiB are free`;
-  return { id: 'disk', ok: free >= leastFreeBytes, detail, hint: free >= leastFreeBytes ? '' : `make room on the disk of ${stateDir}: work that can't be stored is refused` };
+  return { id: 'disk', ok: free >= leastFreeBytes, detail, hint: free >= leastFreeBytes ? '' : `make room on the disk of ${stateDir}: work that can’t be stored is refused` };
 }
 
 /** Nothing to say of where there is none. */
@@ -109,7 +110,7 @@ async function config({ paths, env }: ExamineParts): Promise<Check> {
 /** That the database is where the node opened it, and that its disk takes a synced write. */
 async function storable({ stateDir, dbFile }: Paths): Promise<Check> {
   const id = 'store';
-  const hint = `see to ${stateDir}: what can't be stored is refused`;
+  const hint = `see to ${stateDir}: what can’t be stored is refused`;
   if (!existsSync(dbFile)) return { id, ok: false, detail: `the database ${dbFile} is gone`, hint: 'put it back, or a backup in its place, and: beckon restart' };
   const probe = join(stateDir, `probe-${process.pid}.tmp`);
   try {
@@ -120,7 +121,7 @@ async function storable({ stateDir, dbFile }: Paths): Promise<Check> {
     }
     return { id, ok: true, detail: `the database is there, and its disk takes what is written`, hint: '' };
   } catch (error) {
-    return { id, ok: false, detail: `nothing can be written to ${stateDir}: ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}`, hint };
+    return { id, ok: false, detail: `nothing can be written to ${stateDir}: ${codeOf(error)}`, hint };
   } finally {
     await rm(probe, { force: true });
   }

@@ -59,7 +59,7 @@ export async function findInvoker(parts: InvokerParts, wished: string | undefine
 
 async function userOf(run: Run, name: string): Promise<{ uid: number; home: string }> {
   const { code, stdout, stderr } = await run('getent', ['passwd', '--', name]);
-  if (code === undefined) throw unavailable(`users can't be looked up: ${stderr.trim()}`, 'is getent installed?');
+  if (code === undefined) throw unavailable(`users can’t be looked up: ${stderr.trim()}`, 'is getent installed?');
   const [, , uid, , , home] = stdout.trim().split(':');
   if (code !== 0 || uid === undefined || home === undefined) throw notFound(`there is no user ${name} on this machine`);
   return { uid: Number(uid), home };

@@ -1,5 +1,4 @@
 /** The policy file of a node that runs: read at its start, and again when it is told to. Each change of it is recorded in the audit. */
-import { readFile } from 'node:fs/promises';
 import type { Audit } from '../domain/audit.ts';
 import { flawWords } from '../domain/config-view.ts';
 import type { ConfigFlaw } from '../domain/config-view.ts';
@@ -7,7 +6,7 @@ import { BrokerError } from '../domain/errors.ts';
 import type { PolicyFile, PolicyFileView } from '../domain/policy-port.ts';
 import type { Rule } from '../domain/policy.ts';
 import type { Log } from '../domain/ports.ts';
-import { writeDurably } from './durable-file.ts';
+import { readIfThere, writeDurably } from './durable-file.ts';
 import { readPolicyFile } from './policy-file.ts';
 import type { ReadPolicy } from './policy-file.ts';
 
@@ -96,12 +95,7 @@ export class LivePolicy implements PolicyFile {
   }
 
   async #seen(): Promise<string> {
-    try {
-      return (await readFile(this.#parts.seenPath, 'utf8')).trim();
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
-      throw error;
-    }
+    return (await readIfThere(this.#parts.seenPath))?.trim() ?? '';
   }
 }
 

@@ -19,7 +19,7 @@ const lookMs = 10_000;
 const retryMs = 1_000;
 
 export interface LogFileParts {
-  /** The newest: those before it are `PATH.1`, `PATH.2`, …. */
+  /** The newest: those before it are `PATH.1`, `PATH.2`, …. A number is passed over where something stands that is no file. */
   readonly path: string;
   readonly limits: LogFileLimits;
   readonly clock: Pick<Clock, 'monotonic'>;
@@ -104,10 +104,13 @@ export class LogFile {
     const fresh = `${path}.new`;
     closeSync(openSync(fresh, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600));
     const { files } = this.#limits;
-    const numbers = asideNumbers(path);
-    for (const number of numbers.filter((each) => each >= files - 1)) unlinkSync(`${path}.${number}`);
-    for (const number of numbers.filter((each) => each < files - 1).toSorted((a, b) => b - a)) renameSync(`${path}.${number}`, `${path}.${number + 1}`);
-    if (files > 1) renameSync(path, `${path}.1`);
+    const { own, others } = asideNumbers(path);
+    const after = (number: number): number => (others.has(number + 1) ? after(number + 1) : number + 1);
+    let last = 0;
+    for (let count = 1; count < files; count += 1) last = after(last);
+    for (const number of own.filter((each) => each >= last)) unlinkSync(`${path}.${number}`);
+    for (const number of own.filter((each) => each < last).toSorted((a, b) => b - a)) renameSync(`${path}.${number}`, `${path}.${after(number)}`);
+    if (files > 1) renameSync(path, `${path}.${after(0)}`);
     renameSync(fresh, path);
     this.reopen();
     this.#open();
@@ -130,12 +133,12 @@ export class LogFile {
   }
 }
 
-/** Of the files beside it that were put aside. */
-export function asideNumbers(path: string): readonly number[] {
-  const name = basename(path);
-  return readdirSync(dirname(path))
-    .filter((each) => each.startsWith(`${name}.`) && /^[1-9]\d{0,5}$/.test(each.slice(name.length + 1)))
-    .map((each) => Number(each.slice(name.length + 1)));
+/** Of the files beside it that were put aside; and of others' directories and the like, which are neither moved nor removed. */
+function asideNumbers(path: string): { readonly own: readonly number[]; readonly others: ReadonlySet<number> } {
+  const start = `${basename(path)}.`;
+  const found = readdirSync(dirname(path), { withFileTypes: true }).filter(({ name }) => name.startsWith(start) && /^[1-9]\d{0,5}$/.test(name.slice(start.length)));
+  const numbers = (all: typeof found): number[] => all.map(({ name }) => Number(name.slice(start.length)));
+  return { own: numbers(found.filter((each) => each.isFile())), others: new Set(numbers(found.filter((each) => !each.isFile()))) };
 }
 
 function endsLine(descriptor: number, size: number): boolean {

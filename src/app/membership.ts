@@ -18,7 +18,7 @@ import type { CertificateWish } from '../broker/renaming.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
 import type { Act } from '../domain/audit.ts';
 import { conflict, denied, invalid, toBrokerError, unavailable } from '../domain/errors.ts';
-import { outsideError } from '../domain/membership.ts';
+import { outsideError, whereIssuersAre } from '../domain/membership.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -112,7 +112,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const nodeName = this.#parts.nodeName();
     const owner = await this.#parts.owner();
     const name = input.name ?? usualName(owner);
-    if (!meshName.test(name)) throw invalid(`${JSON.stringify(name)} can't be the name of a mesh`, 'letters, digits, space . _ -, at most 64');
+    if (!meshName.test(name)) throw invalid(`${JSON.stringify(name)} can’t be the name of a mesh`, 'letters, digits, space . _ -, at most 64');
     if (!input.new) await this.#refuseAnother();
     const made = await createMesh({ directory: trustDir, nodeKey, nodeName, owner, nowMs: clock.now() });
     const { meshId, root, chain } = made;
@@ -126,7 +126,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const { store, clock, chronicler } = this.#parts;
     const membership = store.read.membership();
     if (membership === undefined) throw outsideError(store.read.removedFrom());
-    if (this.#issuer === undefined) throw denied('this node can’t admit others: it is no issuer', 'run it on the node that made the mesh, or on the second machine of its owner');
+    if (this.#issuer === undefined) throw denied('this node can’t admit others: it is no issuer', whereIssuersAre(store.read.members()));
     const ttlMs = input.ttlMs ?? inviteMs;
     if (ttlMs > longestInviteMs) throw invalid('a token lives 30 days at most', 'for example: --ttl 1h');
     const owner = input.forPerson ?? membership.owner;

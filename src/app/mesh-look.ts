@@ -4,6 +4,7 @@ import type { Candidate } from '../domain/discovery-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { formatHostPort, parseHostPort } from '../domain/host-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
+import { wordsOf } from '../domain/system-error.ts';
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import type { Route } from '../mesh/route.ts';
 import type { Detour } from '../trust/https-call.ts';
@@ -56,7 +57,7 @@ async function issuerOn(
       return { known, machine: await identifyListener(parts.tailnet, known.address), ...(await adviceOf(known, call)) };
     } catch (error) {
       // Most run no node. A node that is to be believed and is not says so by its reason.
-      parts.log.debug({ address, why: error instanceof Error ? error.message : String(error), code: toBrokerError(error).code }, 'no mesh to enter there');
+      parts.log.debug({ address, why: wordsOf(error), code: toBrokerError(error).code }, 'no mesh to enter there');
     }
   }
   return undefined;

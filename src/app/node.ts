@@ -20,7 +20,6 @@ import type { Clock, Log } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import { AttachedHarness } from '../harness/attached/harness.ts';
 import { checkouts, createHarnesses, createOrphans, createWorktrees } from '../harness/registry.ts';
-import { readEpochFile } from '../store/epoch-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { openStore } from '../store/open.ts';
 import { auditKeyOf } from '../trust/audit-key.ts';
@@ -60,7 +59,7 @@ import { renameNode } from './rename.ts';
 import { authorityPorts, MeshRoots } from './roots.ts';
 import { endedNote, renewalDesk, renewAtEntrance } from './renewal.ts';
 import { Standing } from './standing.ts';
-import { markKeeper } from './store-mark.ts';
+import { markKeeper, readStoreMark } from './store-mark.ts';
 import { createSystemClock } from './system-clock.ts';
 import { systemDigest } from './system-digest.ts';
 import { collectAll, createUtilization } from './system-memory.ts';
@@ -147,7 +146,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const store = await openStore({ path: paths.dbFile, nodeId: nodeKey.nodeId, auditKey: auditKeyOf(nodeKey), onAudit: (head) => anchor.heard(head), log, clock, tell, ...(crashAt === undefined ? {} : { crashAt }) });
   undo.defer(() => store.close());
   const chronicler = new Chronicler(clock, store.read.lastHlc());
-  const newest = await readEpochFile(paths.epochFile);
+  const newest = await readStoreMark(paths.epochFile);
   const { epoch, previousEpoch, rolledBack } = await store.write.boot({
     stamp: chronicler.stamp(),
     nodeId: nodeKey.nodeId,

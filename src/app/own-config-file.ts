@@ -2,6 +2,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import type { ConfigFlaw } from '../domain/config-view.ts';
 import { toBrokerError } from '../domain/errors.ts';
+import { octalMode } from '../domain/text.ts';
 import { readConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-file.ts';
 import { refuseUnsafeAbove } from './safe-above.ts';
@@ -20,7 +21,7 @@ async function untrusted(path: string, uid: number): Promise<Omit<ConfigFlaw, 's
     const { uid: owner, gid, mode } = await stat(place);
     if (owner !== uid && owner !== 0) return { message: `it belongs to user ${owner}, and the node runs as ${uid}`, hint: `sudo chown ${uid} ${place}` };
     const isOwnGroup = gid === 0 || gid === owner;
-    if ((mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && !isOwnGroup)) return { message: `others may change it: its mode is ${(mode & 0o777).toString(8).padStart(4, '0')}`, hint: `chmod go-w ${place}` };
+    if ((mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && !isOwnGroup)) return { message: `others may change it: its mode is ${octalMode(mode & 0o777)}`, hint: `chmod go-w ${place}` };
     for (const each of new Set([path, place])) await refuseUnsafeAbove(each, 'the config file', uid);
     return undefined;
   } catch (error) {

@@ -9,6 +9,7 @@ import type { ConfigFlaw } from '../domain/config-view.ts';
 import { howToNameCallers } from '../domain/policy-caller.ts';
 import type { Rule } from '../domain/policy.ts';
 import { readBy } from '../domain/read-by.ts';
+import { octalMode } from '../domain/text.ts';
 import { compile, policySchema, ruleInFile } from './policy-schema.ts';
 import { flawsOfIssues, notReadable } from './toml-flaws.ts';
 import { parseToml, readTomlFile } from './toml-file.ts';
@@ -65,6 +66,6 @@ function distrust(path: string, uid: number): Distrust {
   return (stat) => {
     if (stat.uid !== uid && stat.uid !== 0) return { message: `it belongs to user ${stat.uid}, and the node runs as ${uid}`, hint: `sudo chown ${uid} ${path}` };
     if ((stat.mode & writableByOthers) === 0) return undefined;
-    return { message: `others can change it: its mode is ${(stat.mode & 0o777).toString(8).padStart(4, '0')}`, hint: `chmod go-w ${path}` };
+    return { message: `others can change it: its mode is ${octalMode(stat.mode & 0o777)}`, hint: `chmod go-w ${path}` };
   };
 }

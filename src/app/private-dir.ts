@@ -1,8 +1,13 @@
-/** A directory that is the user's alone. */
+/**
+ * A directory that is the user's alone, made where it is missing. The first of three: `safe-above.ts` judges the way to it, here and elsewhere, and `private-places.ts`
+ * what is in it and may be mended. What stands there is judged here by its own descriptor, since it is about to be used; they look by path, and tell.
+ */
 import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BrokerError, denied } from '../domain/errors.ts';
+import { codeOf } from '../domain/system-error.ts';
+import { octalMode } from '../domain/text.ts';
 import { refuseUnsafeAbove } from './safe-above.ts';
 
 /**
@@ -21,10 +26,10 @@ export async function ensurePrivateDir(wanted: string, uid: number | undefined =
     await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     const stat = await directory.stat();
     if (uid !== undefined && stat.uid !== uid) throw refused(path, `it belongs to user ${stat.uid}, and this one is ${uid}`, `move it away, or set BECKON_HOME to a directory of your own, or: sudo chown ${uid} ${path}`);
-    if ((stat.mode & 0o022) !== 0) throw refused(path, `its mode is ${(stat.mode & 0o7777).toString(8).padStart(4, '0')}, so others may change what is in it`, `chmod 700 ${path}`);
+    if ((stat.mode & 0o022) !== 0) throw refused(path, `its mode is ${octalMode(stat.mode & 0o7777)}, so others may change what is in it`, `chmod 700 ${path}`);
   } catch (error) {
     if (error instanceof BrokerError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = codeOf(error);
     // A link shows as ELOOP, ENOTDIR (O_DIRECTORY is asked of the link itself) or, without a target, ENOENT or EEXIST.
     if (await isLink(path)) throw refused(path, 'it is a symbolic link', 'put the directory itself there, or name its target');
     if (code === 'EEXIST' || code === 'ENOTDIR') throw new BrokerError('invalid', `${path} is not a directory`, { hint: 'move it away', cause: error });

@@ -1,7 +1,12 @@
-/** Files and directories of a node that must be its user's alone: what is wrong with one, and putting its mode right. */
+/**
+ * Files and directories of a node that must be its user's alone: what is wrong with those that are there, and putting a mode right. For `doctor`, and for
+ * a node that starts; nothing is made or opened here, and whoever opens one judges it again by its descriptor (`private-dir.ts`, `trust/key-file.ts`).
+ */
 import { chmod, lstat, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { denied } from '../domain/errors.ts';
+import { codeOf, isMissing } from '../domain/system-error.ts';
+import { octalMode } from '../domain/text.ts';
 import type { Paths } from './paths.ts';
 import { rememberedPath } from './remembered.ts';
 import { findUnsafeAbove } from './safe-above.ts';
@@ -38,8 +43,7 @@ export function flawOf({ path, kind, refused, mode }: PrivatePlace, found: Looke
   if (found.kind !== kind) return { path, why: `${path} is ${found.kind === 'link' ? 'a symbolic link' : `no ${kind}`}`, hint: 'move it away', isFixable: false };
   if (found.uid !== uid) return { path, why: `${path} belongs to user ${found.uid}, and the node runs as ${uid}`, hint: `sudo chown ${uid} ${path}`, isFixable: false };
   if ((found.mode & refused) === 0) return undefined;
-  const octal = (bits: number): string => bits.toString(8).padStart(4, '0');
-  return { path, why: `${path} is open to others: its mode is ${octal(found.mode & 0o777)}`, hint: `chmod ${octal(mode)} ${path}`, isFixable: true };
+  return { path, why: `${path} is open to others: its mode is ${octalMode(found.mode & 0o777)}`, hint: `chmod ${octalMode(mode)} ${path}`, isFixable: true };
 }
 
 /** Those that are there and not as they must be, and ways to them that are not safe. */
@@ -78,7 +82,7 @@ export async function fixMode(paths: Paths, { path }: Flaw): Promise<string> {
   const place = (await placesOf(paths)).find((each) => each.path === path);
   const mode = place?.mode ?? 0o600;
   await chmod(path, mode);
-  return `chmod ${mode.toString(8).padStart(4, '0')} ${path}`;
+  return `chmod ${octalMode(mode)} ${path}`;
 }
 
 async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, dbFile, epochFile, auditFile, tracesFile, cloneFile, lockFile, policySeenFile, environmentFile }: Paths): Promise<readonly PrivatePlace[]> {
@@ -95,7 +99,7 @@ async function placesOf({ stateDir, trustDir, logDir, worktreesDir, socketPath, 
 }
 
 async function keysIn(trustDir: string): Promise<string[]> {
-  const found = await readdir(trustDir, { recursive: true }).catch((error: unknown) => (codeOf(error) === 'ENOENT' ? [] : Promise.reject(error)));
+  const found = await readdir(trustDir, { recursive: true }).catch((error: unknown) => (isMissing(error) ? [] : Promise.reject(error)));
   return found.filter((name) => name.endsWith('.key')).map((name) => join(trustDir, name));
 }
 
@@ -104,8 +108,4 @@ async function look(path: string): Promise<Looked | undefined> {
   if (stat === undefined) return undefined;
   const kind = stat.isSymbolicLink() ? 'link' : stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : stat.isSocket() ? 'socket' : 'other';
   return { kind, uid: stat.uid, mode: stat.mode & 0o7777 };
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }

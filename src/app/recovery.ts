@@ -81,7 +81,7 @@ export class MeshRecovery implements Recovering {
     const roots = authoritiesOf(first, known);
     const keys = [{ certificate: root, key: rootKey }, ...(later?.keys ?? [])].filter(({ certificate }) => roots.trusted.some((each) => Buffer.from(each).equals(certificate)));
     const [signer] = keys;
-    if (signer === undefined) throw denied('the key in that file is of a root of this mesh that was retired', 'use the file that was written after another root had come: beckon mesh root, on a member, says which count');
+    if (signer === undefined) throw denied('the key in that file is of a root of this mesh that was retired', 'use the file that was written after another root had come: beckon mesh root list, on a member, says which count');
     const entering = own === undefined ? this.#entering(recovery, roots) : undefined;
     for (const each of keys) await keepKeyOfRoot(trustDir, roots, each.certificate, each.key);
     if (own !== undefined && later !== undefined) await this.#parts.learned(later.authorities);

@@ -176,6 +176,6 @@ async function readJournal(path: string): Promise<Journal | undefined> {
   try {
     return journalSchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw invalid(`${path} can't be understood: ${cause instanceof Error ? cause.name : 'no JSON'}`, 'it says how far this machine’s new key had come; see what is in the directories rekey and set-aside beside it');
+    throw invalid(`${path} can’t be understood: ${cause instanceof Error ? cause.name : 'no JSON'}`, 'it says how far this machine’s new key had come; see what is in the directories rekey and set-aside beside it');
   }
 }

@@ -1,8 +1,10 @@
 /** The flags of the last `up` that named some: a bare `up` later does the same. */
-import { open, readFile, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { BrokerError } from '../domain/errors.ts';
+import { isMissing } from '../domain/system-error.ts';
+import { writeDurably } from './durable-file.ts';
 
 const schema = z.strictObject({
   name: z.string().optional(),
@@ -31,8 +33,8 @@ export async function readRemembered(path: string): Promise<UpFlags> {
   try {
     return withoutUndefined(schema.parse(JSON.parse(await readFile(path, 'utf8'))));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
-    throw new BrokerError('invalid', `${path} can't be understood`, { hint: `it holds the flags of the last beckon up: remove it, and give them again`, cause: error });
+    if (isMissing(error)) return {};
+    throw new BrokerError('invalid', `${path} can’t be understood`, { hint: `it holds the flags of the last beckon up: remove it, and give them again`, cause: error });
   }
 }
 
@@ -41,20 +43,12 @@ export function mergeFlags(remembered: UpFlags, given: UpFlags): UpFlags {
   return withoutUndefined({ ...remembered, ...withoutUndefined(given) });
 }
 
-/** Durable when it resolves; a crash leaves the old file or the new. */
+/** Durable when it resolves; a crash leaves the old file or the new. @throws BrokerError `unavailable` */
 export async function writeRemembered(path: string, flags: UpFlags): Promise<void> {
-  const temporary = `${path}.new`;
   try {
-    {
-      await using file = await open(temporary, 'w', 0o600);
-      await file.writeFile(`${JSON.stringify(flags, undefined, 2)}\n`);
-      await file.sync();
-    }
-    await rename(temporary, path);
-    await using directory = await open(dirname(path), 'r');
-    await directory.sync();
+    await writeDurably(path, `${JSON.stringify(flags, undefined, 2)}\n`);
   } catch (error) {
-    throw new BrokerError('unavailable', `the flags can't be remembered in ${path}`, { hint: 'is the disk full?', cause: error });
+    throw new BrokerError('unavailable', `the flags can’t be remembered in ${path}`, { hint: 'is the disk full?', cause: error });
   }
 }
 

@@ -76,7 +76,7 @@ export class MeshRoots {
     const { store, trustDir, clock, authorities } = this.#parts;
     const roots = rootsOf(store);
     const signer = await this.#signer(roots);
-    if (roots.trusted.length > 1) throw conflict('another root follows the one in use already', 'see which: beckon mesh root; when all have heard of it, end the older one: beckon mesh root retire');
+    if (roots.trusted.length > 1) throw conflict('another root follows the one in use already', 'see which: beckon mesh root list; when all have heard of it, end the older one: beckon mesh root retire');
     const key = generateKeyPairSync('ed25519').privateKey;
     const { root, cross } = await makeNextRoot(key, signer, clock.now());
     // Before anybody could trust it.

@@ -6,6 +6,8 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { denied } from '../domain/errors.ts';
+import { codeOf } from '../domain/system-error.ts';
+import { octalMode } from '../domain/text.ts';
 
 /** Of what `lstat` says. */
 export interface Above {
@@ -24,7 +26,7 @@ export interface UnsafeAbove {
 export function flawOfAbove(path: string, { uid, gid, mode }: Above, trusted: ReadonlySet<number>): UnsafeAbove | undefined {
   if (!trusted.has(uid)) return { why: `${path}, above it, belongs to user ${uid}, who may put something else in its place`, hint: `keep it elsewhere (BECKON_HOME), or: sudo chown ${Math.max(...trusted)} ${path}` };
   if ((mode & 0o1000) !== 0) return undefined;
-  const octal = (mode & 0o7777).toString(8).padStart(4, '0');
+  const octal = octalMode(mode & 0o7777);
   const isOwnGroup = gid === 0 || gid === uid;
   if ((mode & 0o002) !== 0) return { why: `${path}, above it, has mode ${octal}, so anybody may put something else in its place`, hint: `chmod o-w ${path}` };
   if ((mode & 0o020) !== 0 && !isOwnGroup) return { why: `${path}, above it, has mode ${octal}, so its group (${gid}) may put something else in its place`, hint: `chmod g-w ${path}` };
@@ -36,7 +38,7 @@ async function there<Found>(found: Promise<Found>): Promise<Found | undefined> {
   try {
     return await found;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(String(error.code))) return undefined;
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(error))) return undefined;
     throw error;
   }
 }

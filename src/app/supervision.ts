@@ -4,6 +4,7 @@ import { chmod, mkdir, open, readFile, realpath, rename, rm, rmdir } from 'node:
 import { dirname, isAbsolute, join } from 'node:path';
 import { BrokerError, denied, unavailable } from '../domain/errors.ts';
 import type { Entry, EntryPlan, Found, Launch, Scope, Supervision, Supervisor } from '../domain/supervision-port.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { capture } from '../supervisor/capture.ts';
 import { environmentFile, parseEnvironmentFile } from '../supervisor/environment-file.ts';
 import { Launchd } from '../supervisor/launchd.ts';
@@ -215,7 +216,7 @@ async function asAllowed(path: string, act: () => Promise<void>): Promise<void> 
   } catch (error) {
     if (!(error instanceof Error && 'code' in error) || error instanceof BrokerError) throw error;
     if (error.code === 'EACCES' || error.code === 'EPERM') throw denied(`this user may not change ${path}`, 'give it by sudo');
-    throw unavailable(`${path} can't be changed: ${String(error.code)}`);
+    throw unavailable(`${path} can’t be changed: ${String(error.code)}`);
   }
 }
 
@@ -223,8 +224,8 @@ async function readText(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
-    if (error instanceof Error && 'code' in error && error.code === 'EACCES') return '';
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined;
+    if (codeOf(error) === 'EACCES') return '';
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** Files that this process was born with. */
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
+import { isMissing } from '../domain/system-error.ts';
 
 /**
  * Closes what whoever started this process had open, but for the three streams: it would be open in each agent, too. What Node opens
@@ -27,7 +28,7 @@ function describe(file: number): string {
   try {
     return readFileSync(`/proc/self/fdinfo/${file}`, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    if (isMissing(error)) return '';
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 /** Whether this node tells spans, and where to: by its own settings, else as the OpenTelemetry specification has it for every program. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { FlightTraces } from '../broker/flight-traces.ts';
 import type { SpanWish } from '../broker/flight-traces.ts';
 import { SpanExport } from '../broker/span-export.ts';
@@ -7,6 +7,7 @@ import type { SpanExportParts, SpanMark } from '../broker/span-export.ts';
 import type { Log } from '../domain/ports.ts';
 import { tracesPath } from './collector-address.ts';
 import type { Config } from './config.ts';
+import { readIfThere } from './durable-file.ts';
 import type { Paths } from './paths.ts';
 import { systemDigest } from './system-digest.ts';
 import { systemRandom } from './system-random.ts';
@@ -84,7 +85,7 @@ export function flightTraces(nodeId: SpanExportParts['nodeId'], wish: SpanWish |
 export function spanMarkIn(path: string): SpanMark {
   return {
     read: async () => {
-      const text = await readFile(path, 'latin1').catch((error: unknown) => (error instanceof Error && 'code' in error && error.code === 'ENOENT' ? '' : Promise.reject(error)));
+      const text = (await readIfThere(path)) ?? '';
       return /^\d{1,15}\n$/.test(text) ? Number(text) : undefined;
     },
     write: async (fact) => {

@@ -49,7 +49,7 @@ async function bytesOf(path: string, distrust: Distrust): Promise<Uint8Array | F
     return distrust(stat) ?? await file.readFile();
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error)) throw error;
-    return error.code === 'ENOENT' ? undefined : unreadable(`it can't be read: ${String(error.code)}`);
+    return error.code === 'ENOENT' ? undefined : unreadable(`it can’t be read: ${String(error.code)}`);
   }
 }
 

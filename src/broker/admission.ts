@@ -4,7 +4,7 @@ import type { AdmitRule, Applicant } from '../domain/admit-rule.ts';
 import type { Act } from '../domain/audit.ts';
 import { BrokerError, conflict, denied, invalid, notFound } from '../domain/errors.ts';
 import type { NodeId } from '../domain/ids.ts';
-import { belongs, outsideError } from '../domain/membership.ts';
+import { belongs, outsideError, whereIssuersAre } from '../domain/membership.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { TailnetIdentity } from '../domain/tailnet.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
@@ -128,7 +128,7 @@ export class Admission {
   #refuseUnlessIssuer(): void {
     const membership = this.#parts.store.read.membership();
     if (membership === undefined) throw outsideError(this.#parts.store.read.removedFrom());
-    if (!membership.isIssuer) throw denied('this node can’t admit others: it is no issuer', 'run it on the node that made the mesh, or on the second machine of its owner');
+    if (!membership.isIssuer) throw denied('this node can’t admit others: it is no issuer', whereIssuersAre(this.#parts.store.read.members()));
   }
 
   async admit(wish: Wish, granted: Granted, chain: CertificateChain, issuerDer: Uint8Array | undefined): Promise<{ meshName: string; members: readonly Card[] }> {

@@ -3,6 +3,7 @@
  * so the first of a kind is a row at once, and what follows is counted and told at the end of the window, however much it was.
  */
 import type { Act, Audit, AuditEntry, AuditRefusal, RefusalKind } from '../domain/audit.ts';
+import { hostOf } from '../domain/host-port.ts';
 import type { CancelTimer, Clock, Log } from '../domain/ports.ts';
 import type { StoreWrites } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -100,6 +101,6 @@ export class AuditBook implements Audit {
 
 /** Who it is, as far as that is proven; the port that a connection came from is another each time. */
 function keyOf({ kind, about }: AuditRefusal, { who, from }: Act): string {
-  const host = 'address' in from ? from.address?.replace(/:\d+$/, '') : '';
+  const host = 'address' in from && from.address !== undefined ? hostOf(from.address) : '';
   return JSON.stringify([kind, who.is === 'applicant' ? 'applicant' : who, from.via, host, who.is === 'member' ? about : 'why' in about ? about.why : '']);
 }

@@ -1,6 +1,7 @@
 /**
  * What peers do wrong, in the log: a line for each peer and kind of fault, and a minute long no other. Who does it a thousand
- * times fills no disk, and hides nobody else. Bounded in memory.
+ * times fills no disk, and hides nobody else. Bounded in memory. The log itself has limits too (`LineMinute`), for lines of all kinds; they
+ * count lines and know no kinds, so here the first of each is always told.
  */
 import type { LogFields, LogLevel } from '../domain/log-fields.ts';
 import { peerFields } from '../domain/log-fields.ts';

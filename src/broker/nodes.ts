@@ -4,7 +4,7 @@ import { BrokerError } from '../domain/errors.ts';
 import { asNodeId } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { namedSince } from '../domain/name-holder.ts';
-import { nearestNames } from '../domain/nearest.ts';
+import { fewOf, nearestNames } from '../domain/nearest.ts';
 import type { Store } from '../domain/store-port.ts';
 import type { Self } from './self.ts';
 
@@ -37,7 +37,7 @@ export class Nodes {
     if (found !== undefined) return asNodeId(found.nodeId);
     const names = [...new Set(all.map((each) => each.name))];
     const near = ref.kind === 'name' ? nearestNames(ref.name, names) : [];
-    const members = names.length > 1 ? `members: ${names.slice(0, 8).join(', ')}` : 'add one: beckon mesh invite';
+    const members = names.length > 1 ? `members: ${fewOf(names)}` : 'add one: beckon mesh invite';
     throw new BrokerError('not_found', `no node ${text} is a member of this mesh`, { hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : members });
   }
 }

@@ -168,7 +168,10 @@ export class PolicyDesk implements PolicyApi {
 
   #note(pattern: CallerPattern, effect: Rule['effect'], source: Rule['source']['kind']): readonly string[] {
     const { policy, nodes } = this.#parts;
-    if (pattern.kind === 'node-id') return source === 'share' || source === 'file' ? [`node:${pattern.nodeId} is ${nodes.nameOf(pattern.nodeId)}`] : [];
+    if (pattern.kind === 'node-id') {
+      const name = nodes.nameOf(pattern.nodeId);
+      return source === 'share' || source === 'file' ? [`node:${pattern.nodeId} is ${name === pattern.nodeId ? 'no node that is known here' : name}`] : [];
+    }
     if (pattern.kind !== 'node') return [];
     const holder = policy.holderOf(pattern.name);
     const who = holder === undefined ? `nobody in this mesh has the name ${pattern.name} now` : `${pattern.name} is ${holder}`;

@@ -185,7 +185,7 @@ export class Removal {
     }
     if (issuers.length === 0) {
       const named = all.map(({ name, owner }) => `${name} (${owner})`).join(', ');
-      throw denied('only a node that lets others in can remove one, and none of them is yours', all.length === 0 ? 'this node has not met one yet' : `ask its owner: ${named}`);
+      throw denied('only a node that lets others in can remove one, and none of them is yours', all.length === 0 ? 'this node has not met one yet' : `ask whose machine does: ${named}`);
     }
     const reached = await Promise.all(issuers.map(async ({ nodeId }) => mesh().link(nodeId) ?? (await mesh().dialNow(nodeId, dialMs))));
     const reasons: string[] = [];

@@ -117,7 +117,7 @@ export class Renaming {
     if (isTaken) throw taken(name);
     const owner = known?.owner ?? peer.owner;
     const chain = await certify({ publicKey: peer.publicKey, name, owner, laterThanMs: Math.max(known?.notBeforeMs ?? 0, peer.notBeforeMs) });
-    if (chain === undefined) throw denied(`${self.name()} can't certify names: it is no issuer`);
+    if (chain === undefined) throw denied(`${self.name()} can’t certify names: it is no issuer`);
     const { notBeforeMs } = verify(chain);
     const member: Member = { nodeId: peer.nodeId, name, owner, chain, notBeforeMs, addresses: known?.addresses ?? [] };
     // The name is looked at again in the commit: of two that ask at once, one gets it.

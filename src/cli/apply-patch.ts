@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { conflict, invalid } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import { neutralise } from '../domain/text.ts';
+import { isMissing } from '../domain/system-error.ts';
 import type { Git } from './host.ts';
 
 /** Names of one message. */
@@ -57,7 +58,7 @@ export class PatchFile implements AsyncDisposable {
     const found = await git(['rev-parse', '--git-path', 'index'], { cwd: top });
     await copyFile(resolve(top, found.stdout.replace(/\n$/, '')), index).catch((error: unknown) => {
       // Nothing was ever added there.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      if (!isMissing(error)) throw error;
     });
     const apply = ['-c', 'apply.whitespace=nowarn', 'apply', '--3way'];
     const tried = await git([...apply, '--cached', '--', patch], { cwd: top, env: { GIT_INDEX_FILE: index } });

@@ -29,10 +29,12 @@ export function defineAudit(program: Command, on: Register): void {
 
 async function audit(context: Context, _args: readonly string[], options: OptionValues): Promise<number> {
   if (flag(options, 'check') && flag(options, 'note')) throw invalid('--check and --note are two things', 'first beckon audit --check, then beckon audit --note');
+  const since = text(options, 'since');
+  const whole = flag(options, 'check') ? '--check' : flag(options, 'note') ? '--note' : undefined;
+  if (whole !== undefined && (since !== undefined || text(options, 'after') !== undefined)) throw invalid(`${whole} is about the whole audit, and no part of it can be named`, `beckon audit ${whole}`);
   if (flag(options, 'check')) return await check(context);
   if (flag(options, 'note')) return await note(context);
   const { out, host } = context;
-  const since = text(options, 'since');
   const filter = since === undefined ? {} : { sinceMs: sinceMs(since, host.clock.now()) };
   const page = await withNode(context, (client) => client.listAudit(filter, pageOf(options)));
   if (out.isJson) {
@@ -65,9 +67,10 @@ async function check(context: Context): Promise<number> {
   else {
     const { green, red, dim } = out.colours;
     await out.line(`${ok ? green('ok') : red('FAIL')}  ${neutralise(detail)}`);
-    for (const { why } of finding.flaws) await out.line(`      ${neutralise(why)}`);
-    for (const { why } of finding.noted) await out.line(`      ${dim('noted:')} ${neutralise(why)}`);
-    if (hint !== '') await out.line(`      ${dim('next:')} ${neutralise(hint)}`);
+    // One alone is in the line above.
+    if (finding.flaws.length > 1) for (const { why } of finding.flaws) await out.line(`      ${neutralise(why)}`);
+    if (finding.noted.length > 1) for (const { why } of finding.noted) await out.line(`      ${dim('noted:')} ${neutralise(why)}`);
+    if (hint !== '') await out.line(`      ${dim('next:')} ${neutralise(hint.replace(' all that is wrong: beckon audit --check;', ''))}`);
   }
   return ok ? exitOk : exitWorkFailed;
 }

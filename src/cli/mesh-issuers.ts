@@ -103,8 +103,8 @@ async function importFile(context: Context, [file = '']: readonly string[]): Pro
     await out.json({ mesh: { id: meshId, name: meshName }, node: nodeName, owner, members, wasMember });
     return exitOk;
   }
-  await out.line(made.wasMember ? `${made.nodeName} lets others into ${made.meshName} from now on, and has its key` : `${made.nodeName} is a member of ${made.meshName} now, owned by ${made.owner}; it lets others in, and has its key`);
+  await out.line(made.wasMember ? `${made.nodeName} lets others into ${made.meshName} from now on, and has the key of the mesh` : `${made.nodeName} is a member of ${made.meshName} now, owned by ${made.owner}; it lets others in, and has the key of the mesh`);
   out.note(`${made.members} other ${made.members === 1 ? 'member is' : 'members are'} known; those that are up renew at it as they meet it`);
-  out.note(`${out.noteColours.cyan('next:')} beckon up --detach, then remove what was lost: beckon mesh members, beckon mesh remove NODE`);
+  out.note(`${out.noteColours.cyan('next:')} remove what was lost (while this node is up: beckon up --detach): beckon mesh members, beckon mesh remove NODE`);
   return exitOk;
 }

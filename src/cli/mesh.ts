@@ -32,7 +32,7 @@ export function defineMesh(program: Command, on: Register): void {
     mesh
       .command('invite')
       .description('Make a token that lets one machine join, once. Works while the node is down, too.')
-      .addOption(duration('--ttl <duration>', 'how long it may be used'))
+      .addOption(duration('--ttl <duration>', 'how long it may be used: 1h without it, 30d at most'))
       .option('--for <person>', "the owner of the joining machine; without it, this node's owner")
       .addHelpText('after', examples('beckon mesh invite', 'beckon mesh invite --ttl 1h --for ada@example.com')),
     invite,
@@ -118,7 +118,7 @@ async function invite(context: Context, _args: readonly string[], options: Optio
   }
   // The token alone, so that $(beckon mesh invite) is one.
   await out.line(made.token);
-  out.note(out.dim(`for one machine, until ${localTime(made.expiresAtMs)}; it will ask at ${made.addresses.join(', ') || 'no address: is this node up?'}`));
+  out.note(out.dim(`for one machine${forPerson === undefined ? '' : ` of ${forPerson}`}, until ${localTime(made.expiresAtMs)}; it will ask at ${made.addresses.join(', ') || 'no address: is this node up?'}`));
   // To be pasted as it is; what is not for a terminal keeps the token on stdout alone.
   out.note(`${out.noteColours.cyan('next:')} on the other machine: beckon up --detach --join ${out.isTerminal ? made.token : 'TOKEN'}`);
   return exitOk;

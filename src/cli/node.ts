@@ -4,11 +4,12 @@ import type { NodeStatus } from '../client/types.ts';
 import { formatHostPort, gossipPort, meshPort, parseHostPort } from '../domain/host-port.ts';
 import { parseName } from '../domain/name.ts';
 import { formatDuration } from '../domain/duration.ts';
+import { invalid } from '../domain/errors.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
 import { statusDocument } from './json.ts';
-import { contextOf, requireChange } from './supervised.ts';
+import { contextOf, nodeStatus, requireChange } from './supervised.ts';
 import { duration, examples, flag, number, parsed, repeated } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { localTime } from './output.ts';
@@ -85,8 +86,17 @@ async function restart(context: Context, options: OptionValues): Promise<number>
   const entry = await (await context.host.supervision()).installed();
   // Before anything is stopped that could not be started again.
   if (entry !== undefined) requireChange(entry, 'systemctl restart beckon');
-  const code = await stopIfRunning(entry === undefined ? context : contextOf(context, entry), { force: flag(options, 'force'), timeoutMs: number(options, 'timeout') });
+  const there = entry === undefined ? context : contextOf(context, entry);
+  if (there.host.socketPath() === context.host.socketPath() && (await nodeStatus(there)) !== undefined) await requireUnderstood(context);
+  const code = await stopIfRunning(there, { force: flag(options, 'force'), timeoutMs: number(options, 'timeout') });
   return code === exitOk ? await startDetached(context, [], '') : code;
+}
+
+/** @throws BrokerError `invalid` for files that no node starts with */
+async function requireUnderstood({ host }: Context): Promise<void> {
+  const checks = await host.examine({ fix: false, isRunning: true });
+  const flaw = checks.find(({ id, ok }) => !ok && (id === 'config' || id === 'policy'));
+  if (flaw !== undefined) throw invalid(`nothing was stopped, since it could not be started again: ${flaw.detail}`, flaw.hint);
 }
 
 async function status(context: Context): Promise<number> {

@@ -79,8 +79,14 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
+/**
+ * An empty one is most often a variable that was never set: taken for left out, `--for "$WHO"` would let a machine in as one's own.
+ * @throws BrokerError `invalid` when it is given empty
+ */
 export function text(options: OptionValues, name: string): string | undefined {
-  return options[name] as string | undefined;
+  const given = options[name] as string | undefined;
+  if (given === '') throw invalid(`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is given and empty`, 'give it a value, or leave it out');
+  return given;
 }
 
 export function flag(options: OptionValues, name: string): boolean {

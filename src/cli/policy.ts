@@ -99,7 +99,7 @@ async function tell({ out }: Context, { owner, file, rules, moreShares, callers 
   out.note(out.dim(neutralise(`a denial wins, and what no rule allows is denied; this node belongs to ${owner}; its own calls are not judged`)));
   for (const flaw of file.flaws) out.error(new BrokerError('invalid', flawWords(flaw), { hint: flaw.hint }));
   if (file.flaws.length > 0) out.note('the node goes on with the rules that it read before; it would not start with this');
-  else if (file.isStale) out.note(`${file.path} has changed since it was read: send the node SIGHUP to take it`);
+  else if (file.isStale) out.note(`${file.path} has changed since it was read: to have the node take it: kill -HUP and its process, which beckon status names`);
   else if (!file.exists) out.note(out.dim(`there is no ${file.path}`));
 }
 

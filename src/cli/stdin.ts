@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { BrokerError, invalid } from '../domain/errors.ts';
 import { quoted } from '../domain/text.ts';
+import { codeOf } from '../domain/system-error.ts';
 
 /** All of a stream. @throws BrokerError `invalid` when there are more than `mostBytes` */
 export async function readAll(stream: Readable, mostBytes: number, what = 'stdin'): Promise<Uint8Array> {
@@ -30,9 +31,9 @@ export async function readFileBounded(path: string, mostBytes: number): Promise<
     return await readAll(file.createReadStream({ autoClose: false }), mostBytes, quoted(path));
   } catch (thrown) {
     if (thrown instanceof BrokerError) throw thrown;
-    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : String(thrown);
+    const code = codeOf(thrown);
     const why = code === 'ENOENT' ? 'it does not exist' : code === 'EACCES' ? 'it may not be read' : code;
-    throw new BrokerError('invalid', `the file ${quoted(path)} can't be read: ${why}`, { cause: thrown });
+    throw new BrokerError('invalid', `the file ${quoted(path)} can’t be read: ${why}`, { cause: thrown });
   }
 }
 

@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises';
 import { ReadStream } from 'node:tty';
 import { BrokerError, internal } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { readRaw } from './raw-terminal.ts';
 import { readSecretLine } from './secret.ts';
 import { systemGit } from './system-git.ts';
@@ -125,7 +126,7 @@ async function spawnNode({ process: own, home, stderrPath }: HostParts, args: re
   const { cwd, env } = await home();
   // Begun anew each time, and not the log itself: that is put aside and removed in the end while this one is open.
   const said = await open(stderrPath(), constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND | constants.O_NOFOLLOW, 0o600).catch((cause: unknown) => {
-    throw new BrokerError('unavailable', `${stderrPath()} can't be written`, { hint: 'check its directory, or set BECKON_HOME', cause });
+    throw new BrokerError('unavailable', `${stderrPath()} can’t be written`, { hint: 'check its directory, or set BECKON_HOME', cause });
   });
   try {
     const program = own.argv[1] ?? '';
@@ -158,7 +159,7 @@ function isAlive(own: NodeJS.Process, pid: number): boolean {
   try {
     own.kill(pid, 0);
   } catch (thrown) {
-    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM';
+    return codeOf(thrown) === 'EPERM';
   }
   if (own.platform !== 'linux') return true;
   try {

@@ -58,7 +58,7 @@ async function uninstall(context: Context, _args: readonly string[], options: Op
   if (code !== exitOk) return code;
   const removed = await removeAll(context, entry, { ...belongings, found: rest });
   if (out.isJson) await out.json({ removed, ...restOf(plan.belongings) });
-  else out.note(`removed; the program itself is still there${belongings.left.length === 0 ? '' : `, and so is what is not Beckon's`}`);
+  else out.note(`removed; the program itself is still there${belongings.left.length === 0 ? '' : `, and so is what is not Beckon’s`}`);
   return exitOk;
 }
 
@@ -83,7 +83,7 @@ async function show({ out }: Context, { service, rest, belongings: { left, workt
   if (left.length > 0) out.note(neutralise(`stays, since it is not known here: ${left.join(', ')}`));
   if (worktrees.length > 0) out.note(`${yellow('warning:')} ${worktrees.length} ${worktrees.length === 1 ? 'worktree has' : 'worktrees have'} work of flights that was neither fetched nor discarded: beckon flight fetch or discard ID; afterwards, in their repositories: git worktree prune`);
   if (mesh === undefined) return;
-  out.note(neutralise(`${yellow('warning:')} this machine is a member of ${mesh}: the others would take it for unreachable for ever, and its keys can't be had again`));
+  out.note(neutralise(`${yellow('warning:')} this machine is a member of ${mesh}: the others would take it for unreachable for ever, and its keys can’t be had again`));
   out.note(`${cyan('hint:')} beckon mesh leave first (the node must run), or afterwards on another machine: beckon mesh remove`);
 }
 

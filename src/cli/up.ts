@@ -14,6 +14,7 @@ import { contextOf, nodeStatus, requireChange, startSupervised } from './supervi
 import { after } from './wait.ts';
 
 const longestToken = 64 * 1024;
+const nameFlag = '--name=';
 /** How long to go on reading what a node that failed to start has to say. */
 const lastWordsMs = 2000;
 
@@ -121,7 +122,11 @@ export async function startDetached(context: Context, flags: readonly string[], 
   const started = await launch(context, flags, stdin);
   if (started === undefined) return exitStillGoing;
   await out.line(started.line);
-  if (!out.isJson) out.note(out.dim(`${started.node} is up; stop it with beckon down, its log is ${host.logPath()}`));
+  if (out.isJson) return exitOk;
+  out.note(out.dim(`${started.node} is up; stop it with beckon down, its log is ${host.logPath()}`));
+  const name = flags.find((each) => each.startsWith(nameFlag))?.slice(nameFlag.length);
+  // Only who lets others in can give one, and the node starts without.
+  if (name !== undefined && name !== started.node) out.note(`${out.noteColours.yellow('warning:')} it is still called ${started.node}, the name ${name} was not given: beckon logs --level warn says why; then: beckon mesh rename ${name}`);
   return exitOk;
 }
 
@@ -187,7 +192,7 @@ async function readToken({ host }: Context): Promise<string> {
 
 function flagsOf(given: GivenFlags): string[] {
   return [
-    ...(given.name === undefined ? [] : [`--name=${given.name}`]),
+    ...(given.name === undefined ? [] : [`${nameFlag}${given.name}`]),
     ...(given.listen ?? []).map((each) => `--listen=${each}`),
     ...(given.seeds ?? []).map((each) => `--seed=${each}`),
     ...(given.tailscale === undefined ? [] : [`--tailscale=${given.tailscale}`]),

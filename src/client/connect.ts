@@ -37,7 +37,7 @@ export async function knock(path: string): Promise<void> {
       socket.destroy();
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR') reject(noNodeHere(error));
       else if (error.code === 'EACCES' || error.code === 'EPERM') reject(denied(`the control socket ${path} is not yours to open`, 'run beckon as the user whose node it is'));
-      else reject(unavailable(`the control socket ${path} can't be opened: ${error.code ?? error.message}`, 'is BECKON_HOME right?'));
+      else reject(unavailable(`the control socket ${path} can’t be opened: ${error.code ?? error.message}`, 'is BECKON_HOME right?'));
     });
   });
 }

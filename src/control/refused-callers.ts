@@ -1,6 +1,6 @@
 /**
  * What a process of a flight tried that its token does not open, and tokens that are good no more: told in the log once a flight
- * and call, since the process decides how often it tries.
+ * and call, since the process decides how often it tries. Such a line names no other node, so the limits of those are none of it.
  */
 import { BrokerError } from '../domain/errors.ts';
 import { isFlightId } from '../domain/ids.ts';

@@ -85,7 +85,7 @@ export class ControlServer implements Startable {
     } catch (error) {
       listener.close();
       server.forceShutdown();
-      throw new BrokerError('unavailable', `the control socket ${socketPath} can't be opened`, { hint: 'set BECKON_HOME to a directory of your own', cause: error });
+      throw new BrokerError('unavailable', `the control socket ${socketPath} can’t be opened`, { hint: 'set BECKON_HOME to a directory of your own', cause: error });
     }
     listener.on('error', (error) => log.warn({ err: error }, 'a control connection could not be accepted'));
     this.#server = server;

@@ -4,6 +4,7 @@ import { lstat, mkdir, open, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { BrokerError, conflict, denied } from '../domain/errors.ts';
+import { codeOf, isMissing } from '../domain/system-error.ts';
 
 /**
  * Makes the directory (0700) when it is missing and removes a socket that nobody answers on.
@@ -13,14 +14,14 @@ import { BrokerError, conflict, denied } from '../domain/errors.ts';
 export async function claimSocketPath(path: string, uid: number): Promise<void> {
   try {
     await ownDirectory(dirname(path), uid);
-    const found = await lstat(path).catch((error: unknown) => (codeOf(error) === 'ENOENT' ? undefined : Promise.reject(error)));
+    const found = await lstat(path).catch((error: unknown) => (isMissing(error) ? undefined : Promise.reject(error)));
     if (found === undefined) return;
     if (!found.isSocket()) throw conflict(`${path} is in the way: it is not a socket`, 'move it away');
     if (await answers(path)) throw conflict('another node answers on this control socket', `stop it first: beckon down (${path})`);
     await removeSocket(path);
   } catch (error) {
     if (error instanceof BrokerError) throw error;
-    throw new BrokerError('unavailable', `the control socket ${path} can't be made: ${codeOf(error)}`, {
+    throw new BrokerError('unavailable', `the control socket ${path} can’t be made: ${codeOf(error)}`, {
       hint: 'check that its directory can be written, or set BECKON_HOME',
       cause: error,
     });
@@ -28,11 +29,11 @@ export async function claimSocketPath(path: string, uid: number): Promise<void> 
 }
 
 export async function removeSocket(path: string): Promise<void> {
-  await unlink(path).catch((error: unknown) => (codeOf(error) === 'ENOENT' ? undefined : Promise.reject(error)));
+  await unlink(path).catch((error: unknown) => (isMissing(error) ? undefined : Promise.reject(error)));
 }
 
 async function ownDirectory(path: string, uid: number): Promise<void> {
-  const there = await lstat(path).catch((error: unknown) => (codeOf(error) === 'ENOENT' ? undefined : Promise.reject(error)));
+  const there = await lstat(path).catch((error: unknown) => (isMissing(error) ? undefined : Promise.reject(error)));
   if (there?.isSymbolicLink()) throw denied(`the directory ${path} is a symbolic link`, 'move it away: the node makes its own');
   await mkdir(path, { recursive: true, mode: 0o700 });
   // Through its own descriptor, so that what is judged is what is there, whatever was put there meanwhile.
@@ -58,8 +59,4 @@ function answers(path: string): Promise<boolean> {
       else reject(error);
     });
   });
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }

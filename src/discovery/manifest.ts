@@ -12,6 +12,7 @@ import { visibilities } from '../domain/registration.ts';
 import { neutralise, quoted } from '../domain/text.ts';
 import { invalid } from '../domain/errors.ts';
 import { kindOf, isSystemError } from './repository.ts';
+import { tableOf } from './table.ts';
 
 const mostBytes = 64 * 1024;
 
@@ -52,8 +53,7 @@ export const projectFields = {
   permissions: z.enum(permissions).optional(),
   isolate: z.boolean().optional(),
   capabilities: z.array(name).max(100, 'has more than 100 entries').optional(),
-  labels: z
-    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/, 'is not the name of a label'), line(256))
+  labels: tableOf(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/, 'is not the name of a label'), line(256))
     .refine((labels) => Object.keys(labels).length <= 100, 'has more than 100 entries')
     .optional(),
   env: z

@@ -76,7 +76,7 @@ export function canRefine(from: FlightState, to: FlightState): boolean {
 
 /** The state after the owner's evidence on an `indeterminate` flight. @throws BrokerError `internal` otherwise. */
 export function refineIndeterminate(from: FlightState, to: FlightState): TerminalFlightState {
-  if (!canRefine(from, to) || !isTerminal(to)) throw internal(`evidence can't turn a flight from ${from} to ${to}`);
+  if (!canRefine(from, to) || !isTerminal(to)) throw internal(`evidence can’t turn a flight from ${from} to ${to}`);
   return to;
 }
 

@@ -40,6 +40,11 @@ export function parseHostPort(text: string, defaultPort?: number): HostPort {
   return { host, port };
 }
 
+/** What stands before the port, as it was written: with the brackets of an IPv6 address. All of a text without a port. */
+export function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '');
+}
+
 export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -2,6 +2,7 @@
 import { conflict } from './errors.ts';
 import type { BrokerError } from './errors.ts';
 import type { MeshId, NodeId } from './ids.ts';
+import { fewOf } from './nearest.ts';
 import type { SignedRecord } from './registration.ts';
 import type { CertificateChain } from './trust.ts';
 
@@ -69,6 +70,12 @@ export interface RemovedFrom {
 /** Neither left nor removed. */
 export function belongs({ left, removed }: Pick<Member, 'left' | 'removed'>): boolean {
   return left === undefined && removed === undefined;
+}
+
+/** @param members all that are known, this node left out. @returns the hint for who wants to let others in and can't */
+export function whereIssuersAre(members: readonly Pick<Member, 'name' | 'isIssuer' | 'left' | 'removed'>[]): string {
+  const names = members.filter((each) => each.isIssuer === true && belongs(each)).map(({ name }) => name);
+  return names.length === 0 ? 'run it on the node that made the mesh, or on the second machine of its owner' : `run it on one that lets others in: ${fewOf(names.toSorted())}`;
 }
 
 /** As people are told. */

@@ -4,7 +4,7 @@ import type { NodeId } from './ids.ts';
 import type { PeerIdentity } from './trust.ts';
 import type { PeerState } from './peer.ts';
 
-/** One live session with a peer. `peer` comes from its verified certificate, never from what it says. */
+/** One live session with a peer. `peer` comes from its verified certificate, never from what it says; its name follows when it is given another. */
 export interface Link {
   readonly peer: PeerIdentity;
   /** host:port at the other end, where it is known. */

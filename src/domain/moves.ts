@@ -9,5 +9,5 @@ export function isLegal<State extends string>(moves: Moves<State>, from: State, 
 
 /** @throws BrokerError `internal`: an illegal move is a fault of this program, never of its input. */
 export function assertLegal<State extends string>(what: string, moves: Moves<State>, from: State, to: State): void {
-  if (!isLegal(moves, from, to)) throw internal(`a ${what} can't go from ${from} to ${to}`);
+  if (!isLegal(moves, from, to)) throw internal(`a ${what} can’t go from ${from} to ${to}`);
 }

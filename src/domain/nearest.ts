@@ -38,6 +38,12 @@ export function nearestNames(wanted: string, known: readonly string[], limit = m
     .map((each) => each.name);
 }
 
+/** The first 8 for a hint, and how many more there are. */
+export function fewOf(names: readonly string[]): string {
+  const few = 8;
+  return names.length <= few ? names.join(', ') : `${names.slice(0, few).join(', ')} and ${names.length - few} more`;
+}
+
 function isNear(wanted: Address, other: Address): boolean {
   if (apart(wanted.agent, other.agent) <= tolerance(wanted.agent, other.agent)) return true;
   return wanted.node !== undefined && wanted.workspace !== undefined

@@ -2,7 +2,7 @@
 import { BrokerError, invalid, notFound } from './errors.ts';
 import { isNodeId } from './ids.ts';
 import type { NodeId } from './ids.ts';
-import { nearestNames } from './nearest.ts';
+import { fewOf, nearestNames } from './nearest.ts';
 import { quoted } from './text.ts';
 
 /** A person is an owner identity. A node is kept by its id, so that nobody else comes to its share by its name. */
@@ -86,5 +86,5 @@ function nearHint(name: string, known: readonly ShareView[]): string {
   const names = [...new Set(known.flatMap((each) => (each.with === 'all' ? [] : each.name)))].toSorted();
   const near = nearestNames(name, names);
   if (near.length > 0) return `did you mean ${near.join(' or ')}?`;
-  return names.length === 0 ? 'see who is there: beckon mesh members' : `known: ${names.slice(0, 8).join(', ')}; somebody who is not there yet: --with person:NAME`;
+  return names.length === 0 ? 'see who is there: beckon mesh members' : `known: ${fewOf(names)}; somebody who is not there yet: --with person:NAME`;
 }

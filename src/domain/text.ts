@@ -92,6 +92,11 @@ function visible(character: string): string {
   return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
 }
 
+/** Of the permission bits of a file, as chmod takes them: `0600`. */
+export function octalMode(bits: number): string {
+  return bits.toString(8).padStart(4, '0');
+}
+
 /** A JSON document, without line breaks between its parts, that means the same and drives no terminal: what `neutralise` would show is escaped. */
 export function harmlessJson(json: string): string {
   return json.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);

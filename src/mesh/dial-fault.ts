@@ -1,5 +1,6 @@
 /** Why an address could not be reached, as a kind to decide by and as words for people. */
 import { BrokerError } from '../domain/errors.ts';
+import { hostOf } from '../domain/host-port.ts';
 import type { TargetView } from './dialler.ts';
 
 /** From the most telling to the least: of several addresses of one node, the first of these says most about it. */
@@ -26,6 +27,16 @@ export function silentError(address: string): BrokerError {
   return of('silent', phrase('silent', address, ''));
 }
 
+/**
+ * A member that showed its certificate, and was gone before it had greeted. Its side of TLS 1.3 judges last, and its front says nothing
+ * to who is no member.
+ * @param words why the session ended, of the library or of the peer itself
+ */
+export function ungreetedError(name: string, address: string, words: string): BrokerError {
+  if (!/No connection established|Connection dropped|Failed to connect|ECONNRESET|EPIPE|socket hang up/.test(words)) return new BrokerError('unavailable', words);
+  return of('reset', `${name} ends the connection at ${address} before a word: it does not take this node’s certificate, or its network broke off; beckon logs --level warn there says which`);
+}
+
 /** Another machine uses this node's key, or the other's. */
 export function cloneError(words: string): BrokerError {
   return of('clone', words);
@@ -48,7 +59,7 @@ function of(fault: DialFault, message: string, cause?: unknown): BrokerError {
 }
 
 function phrase(fault: DialFault, address: string, words: string): string {
-  const host = address.replace(/:\d+$/, '');
+  const host = hostOf(address);
   switch (fault) {
     case 'refused':
       return `${address} refuses the connection: no node listens there`;

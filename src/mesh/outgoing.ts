@@ -6,7 +6,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { DialBack } from '../domain/messages.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
-import { cloneError, silentError } from './dial-fault.ts';
+import { cloneError, silentError, ungreetedError } from './dial-fault.ts';
 import type { DialResult } from './dialler.ts';
 import { connect, dialTimeoutMs } from './outbound.ts';
 import type { MakeTls, Outbound } from './outbound.ts';
@@ -131,7 +131,7 @@ export class Outgoing {
         if (end.farewell === 'replaced') return resolve({ kind: 'linked', peer });
         if (end.farewell === 'incompatible') return reject(new BrokerError('incompatible', end.why));
         if (end.farewell === 'clone') return reject(cloneError(end.why));
-        reject(isSilent ? silentError(address) : unavailable(end.why));
+        reject(isSilent ? silentError(address) : ungreetedError(peer.name, address, end.why));
       });
       let isSilent = false;
       const cancelTimer = this.#parts.clock.setTimer(dialTimeoutMs, () => {

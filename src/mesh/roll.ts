@@ -33,6 +33,9 @@ export class Roll {
       const { nodeId } = who;
       if (nodeId === identity()?.nodeId) continue;
       peers.discovered(who, 'member');
+      const session = live(nodeId);
+      // Its certificate there is the one that it was dialled with; it may have been given another name since.
+      if (session !== undefined && session.peer.name !== who.name) session.peer = { ...session.peer, name: who.name };
       if (gone !== undefined) {
         dialler.setAddresses(nodeId, []);
         this.#gone.add(nodeId, gone, live(nodeId));

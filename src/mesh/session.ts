@@ -39,7 +39,7 @@ import type { Feature } from './version.ts';
 const lastWordMs = 500;
 
 export class Session implements Link {
-  readonly peer: PeerIdentity;
+  peer: PeerIdentity;
   readonly path: 'outbound' | 'inbound';
   readonly address: string;
   /** Monotonic ms of its first moment. */
@@ -151,7 +151,7 @@ export class Session implements Link {
     if (!this.isUp) throw unavailable(`the link to ${this.peer.name} is down`);
     const feature = featureOf[query.type];
     if (feature !== undefined && !this.can(feature)) {
-      throw new BrokerError('incompatible', `${this.peer.name} runs Beckon ${this.#hello?.version}, which can't answer that`, { hint: `update Beckon on ${this.peer.name}` });
+      throw new BrokerError('incompatible', `${this.peer.name} runs Beckon ${this.#hello?.version}, which can’t answer that`, { hint: `update Beckon on ${this.peer.name}` });
     }
     if (isWork(query)) this.usedMs = this.#parts.clock.monotonic();
     const answer = await this.#questions.ask(query.type, timeoutMs, (number) =>

@@ -225,7 +225,7 @@ function output(message: wire.FlightOutput): FlightEventBody {
 function outcome(message: wire.FlightFinished): Outcome {
   const state = flightState.knownFromWire(message.state);
   if (state === undefined && message.state !== 0) return unknownEnd(message.state);
-  if (state === undefined || !isTerminal(state)) throw invalid(`a flight can't finish as ${state ?? 'nothing'}`);
+  if (state === undefined || !isTerminal(state)) throw invalid(`a flight can’t finish as ${state ?? 'nothing'}`);
   return {
     state,
     ...present({

@@ -83,7 +83,7 @@ export class AgentSessionTable {
       isForeign ||= any.get(...values, address) !== undefined;
     }
     const said = quoted(keys.flatMap(valuesOf)[0] ?? '');
-    if (isForeign) throw denied(`the session ${said} with ${address} is another person's`, 'leave out --session to begin one');
+    if (isForeign) throw denied(`the session ${said} with ${address} is another person’s`, 'leave out --session to begin one');
     throw notFound(`no session ${said} with ${address} is known to its node`, 'beckon flight show tells which one a flight had; leave out --session to begin one');
   }
 }

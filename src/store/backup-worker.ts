@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { FlightState } from '../domain/flight.ts';
 import { BrokerError, conflict, internal, invalid, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { BackupReport } from '../domain/store-port.ts';
+import { codeOf, wordsOf } from '../domain/system-error.ts';
 import { openReading, openWriting } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { failure } from './group-commit.ts';
@@ -90,10 +91,10 @@ class Backup {
 }
 
 function notWritten(path: string, thrown: unknown): unknown {
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  const code = codeOf(thrown);
   if (thrown instanceof BrokerError || !/^E[A-Z]+$/.test(code)) return thrown;
   const hint = code === 'ENOSPC' || code === 'EDQUOT' ? 'make room, or write it to another disk' : undefined;
-  return new BrokerError('unavailable', `the backup ${path} can't be written: ${thrown instanceof Error ? thrown.message : code}`, { cause: thrown, ...(hint === undefined ? {} : { hint }) });
+  return new BrokerError('unavailable', `the backup ${path} can’t be written: ${thrown instanceof Error ? thrown.message : code}`, { cause: thrown, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** The copy is made into a file that is there and empty: made here, it is never readable by others. */
@@ -103,10 +104,10 @@ function make(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+    const code = codeOf(thrown);
     if (code === 'EEXIST') throw conflict(`${path} exists already`, 'name a file that does not: a backup is never written over');
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new BrokerError('invalid', `there is no directory ${dirname(path)}`, { cause: thrown });
-    throw unavailable(`${path} can't be made: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    throw unavailable(`${path} can’t be made: ${wordsOf(thrown)}`);
   }
 }
 

@@ -6,6 +6,7 @@
 import { closeSync, openSync, rmSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BrokerError, conflict, unavailable } from '../domain/errors.ts';
+import { codeOf, wordsOf } from '../domain/system-error.ts';
 import { fromSqlite, isSqliteError } from './sqlite-errors.ts';
 
 export interface Lock {
@@ -34,7 +35,7 @@ function makeFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (thrown) {
-    if (!isErrno(thrown, 'EEXIST')) throw unavailable(`the lock ${path} can't be made: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    if (codeOf(thrown) !== 'EEXIST') throw unavailable(`the lock ${path} can’t be made: ${wordsOf(thrown)}`);
   }
 }
 
@@ -68,8 +69,4 @@ function held(db: Database.Database, path: string): Lock {
 
 function inodeOf(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
-}
-
-function isErrno(thrown: unknown, code: string): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === code;
 }

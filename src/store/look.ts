@@ -6,6 +6,8 @@ import { closeSync, fstatSync, lstatSync, openSync, readSync, rmSync, statSync }
 import type { Stats } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BrokerError, denied, unavailable } from '../domain/errors.ts';
+import { flawOfPrivateFile } from '../domain/private-file.ts';
+import { wordsOf } from '../domain/system-error.ts';
 import { applicationId } from './connection.ts';
 import { strangerIn } from './own-schema.ts';
 import { fromSqlite, isSqliteError } from './sqlite-errors.ts';
@@ -42,15 +44,8 @@ export function examine(path: string, newest: number): string {
 function checkFile(path: string): Stats | undefined {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return undefined;
-  if (!stat.isFile()) throw denied(`the database ${path} is refused: it is not a regular file`, 'move it away');
-  const uid = process.getuid?.();
-  if (uid !== undefined && stat.uid !== uid) {
-    throw denied(`the database ${path} is refused: it belongs to user ${stat.uid}, and the node runs as ${uid}`, `sudo chown ${uid} ${path}`);
-  }
-  if ((stat.mode & 0o077) !== 0) {
-    const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
-    throw denied(`the database ${path} is refused: its mode is ${mode}, so others may read or change it`, `chmod 600 ${path}`);
-  }
+  const flaw = flawOfPrivateFile(path, stat, process.getuid?.());
+  if (flaw !== undefined) throw denied(`the database ${path} is refused: ${flaw.why}`, flaw.hint);
   return stat;
 }
 
@@ -87,7 +82,7 @@ function readHeader(path: string): Buffer {
       closeSync(file);
     }
   } catch (thrown) {
-    throw unavailable(`the database ${path} can't be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    throw unavailable(`the database ${path} can’t be read: ${wordsOf(thrown)}`);
   }
 }
 
@@ -173,7 +168,7 @@ function damaged(path: string, why: string, cause?: unknown): BrokerError {
 }
 
 function foreign(path: string): BrokerError {
-  return new BrokerError('incompatible', `the database ${path} is not one of beckon's`, {
+  return new BrokerError('incompatible', `the database ${path} is not one of beckon’s`, {
     hint: 'it was left as it is: move it away',
   });
 }

@@ -2,6 +2,7 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { unavailable } from '../domain/errors.ts';
+import { wordsOf } from '../domain/system-error.ts';
 import { openWriting } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { inside, look, refusal } from './look.ts';
@@ -37,6 +38,6 @@ function make(path: string): void {
     fsyncSync(directory);
     closeSync(directory);
   } catch (thrown) {
-    throw unavailable(`the database ${path} can't be made: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    throw unavailable(`the database ${path} can’t be made: ${wordsOf(thrown)}`);
   }
 }

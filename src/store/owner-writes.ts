@@ -77,7 +77,7 @@ export class OwnerWrites {
   bindSession({ flightId, agentSession }: Input<'bindSession'>): void {
     const { session_id: session } = this.#owned(flightId);
     if (session === null) throw conflict(`${flightId} is no turn of a session`);
-    if (agentSession === '' || agentSession.length > longestAgentSession) throw invalid(`an agent's name of its session has 1 to ${longestAgentSession} characters`);
+    if (agentSession === '' || agentSession.length > longestAgentSession) throw invalid(`an agent’s name of its session has 1 to ${longestAgentSession} characters`);
     this.#tables.sessions.bind(session, agentSession);
   }
 

@@ -60,6 +60,6 @@ function isList(value: Value): value is readonly Value[] {
 
 /** @throws BrokerError `invalid` for control characters, most of which XML 1.0 has no way to write */
 function escaped(text: string): string {
-  if (/\p{Cc}/u.test(text)) throw invalid(`${quoted(text)} can't stand in a property list: it has a control character`, 'use a path without one');
+  if (/\p{Cc}/u.test(text)) throw invalid(`${quoted(text)} can’t stand in a property list: it has a control character`, 'use a path without one');
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -6,7 +6,7 @@ const control = /\p{Cc}/u;
 
 /** @throws BrokerError `invalid`: a unit file has lines, and paths with control characters are nobody's intent */
 function checked(text: string): string {
-  if (control.test(text)) throw invalid(`${quoted(text)} can't stand in a unit file: it has a control character`, 'use a path without one');
+  if (control.test(text)) throw invalid(`${quoted(text)} can’t stand in a unit file: it has a control character`, 'use a path without one');
   return text;
 }
 

@@ -22,16 +22,17 @@ export interface RootSet {
   readonly issuers: readonly Uint8Array[];
   /** DER, the later roots, each signed by one before it. */
   readonly crosses: readonly Uint8Array[];
-  /** Roots that were retired, and the fingerprints of the issuers that each had certified: what those signed until then counts. */
+  /** Roots that were retired, DER, and the fingerprints (`fingerprintText`) of the issuers that each had certified: what those signed until then counts. */
   readonly retired: readonly { readonly root: Uint8Array; readonly issuers: ReadonlySet<string> }[];
   readonly withdrawn: readonly WithdrawnIssuer[];
 }
 
+/** One root, DER, of a mesh that has had no other; or all that is known. */
 export type Roots = Uint8Array | RootSet;
 
 const alone = new WeakMap<Uint8Array, RootSet>();
 
-/** @throws BrokerError `invalid` for bytes that are no certificate */
+/** The same of both kinds; that of one root is made once. @throws BrokerError `invalid` for bytes that are no certificate, and for one whose key can't be read */
 export function rootSet(roots: Roots): RootSet {
   if (!(roots instanceof Uint8Array)) return roots;
   const known = alone.get(roots) ?? { meshId: meshIdOf(readCertificate(roots)), first: roots, trusted: [roots], issuers: [], crosses: [], retired: [], withdrawn: [] };
@@ -39,7 +40,7 @@ export function rootSet(roots: Roots): RootSet {
   return known;
 }
 
-/** The root that is spoken of to those who know nothing yet. @throws BrokerError `unauthenticated` when none is trusted */
+/** The root that is spoken of to those who know nothing yet, DER. @throws BrokerError `unauthenticated` when none is trusted, `invalid` as `rootSet` */
 export function spokenRoot(roots: Roots): Uint8Array {
   const [root] = rootSet(roots).trusted;
   if (root === undefined) throw refused('no root of this mesh is trusted');
@@ -62,7 +63,7 @@ export function flawOfOwner(text: string): string | undefined {
   return undefined;
 }
 
-/** @throws BrokerError `invalid` when the bytes are no X.509 certificate. */
+/** Of DER. @throws BrokerError `invalid` when the bytes are no X.509 certificate */
 export function readCertificate(der: Uint8Array): X509Certificate {
   try {
     return new X509Certificate(der);
@@ -80,16 +81,11 @@ export function keyIn(certificate: X509Certificate): KeyObject {
   }
 }
 
-/** The mesh id is made from the root's key: 26 characters of lower-case base32 of its SPKI's SHA-256. */
+/** The mesh id is made from the root's key: 26 characters of lower-case base32 (RFC 4648), which are 130 bits, of the SHA-256 of its SubjectPublicKeyInfo. @throws BrokerError `invalid` when that key can't be read */
 export function meshIdOf(root: X509Certificate): MeshId {
   const spki = keyIn(root).export({ type: 'spki', format: 'der' });
   const digest = createHash('sha256').update(spki).digest();
   return base32.encode(digest).slice(1, 1 + meshIdLength) as MeshId;
-}
-
-/** The same as text: lower-case hex. */
-export function fingerprintText(der: Uint8Array): string {
-  return createHash('sha256').update(der).digest('hex');
 }
 
 /** SHA-256 of the whole certificate, 32 bytes: what an invitation pins. */
@@ -97,10 +93,15 @@ export function fingerprintOf(der: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha256').update(der).digest());
 }
 
+/** The same as text: 64 digits of lower-case hex. */
+export function fingerprintText(der: Uint8Array): string {
+  return createHash('sha256').update(der).digest('hex');
+}
+
 /**
  * What a leaf says, whoever signed it: only `verifyChain`, or a TLS handshake that verified, makes it true. The node id
  * in it is checked to be that of the certificate's own key.
- * @throws BrokerError `unauthenticated` when it is not a leaf of some mesh.
+ * @throws BrokerError `unauthenticated` when it is not a leaf of some mesh, `invalid` for bytes that are no certificate and for a key that can't be read
  */
 export function parseLeaf(der: Uint8Array): PeerIdentity {
   const leaf = readCertificate(der);
@@ -111,7 +112,7 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
   if (!usages.includes(clientAuth) || !usages.includes(serverAuth)) throw refused('the certificate is not made for nodes');
   // Before `toLegacyObject`: of a certificate whose key can't be read that ends the process (seen with Node 24.21).
   const key = keyIn(leaf);
-  if (key.asymmetricKeyType !== 'ed25519') throw refused("the certificate's key is not Ed25519");
+  if (key.asymmetricKeyType !== 'ed25519') throw refused('the certificate’s key is not Ed25519');
   const [, meshId = '', nodeId = ''] = match;
   const publicKey = rawPublicKey(key);
   if (!isNodeId(nodeId) || nodeId !== nodeIdOfPublicKey(publicKey)) {
@@ -144,17 +145,17 @@ function usagesOf(certificate: X509Certificate): readonly string[] {
   return usages ?? [];
 }
 
-/** From when to when that certificate is in force, ms. @throws BrokerError `invalid` */
+/** From when to when that certificate is in force, both included, ms since 1970. As `lifeIn`. @throws BrokerError `invalid` for bytes that are no certificate */
 export function lifeOf(der: Uint8Array): { readonly notBeforeMs: number; readonly notAfterMs: number } {
   return lifeIn(readCertificate(der));
 }
 
-/** NaN for a time that is none. By its text: `validFromDate` of such a time is whatever the memory held before (seen with Node 24.21). */
+/** The same of one that was read; NaN for a time that is none. By its text: `validFromDate` of such a time is whatever the memory held before (seen with Node 24.21). */
 export function lifeIn({ validFrom, validTo }: X509Certificate): { readonly notBeforeMs: number; readonly notAfterMs: number } {
   return { notBeforeMs: Date.parse(validFrom), notAfterMs: Date.parse(validTo) };
 }
 
-/** What leaves that this issuer signed have as `certifiedBy`. */
+/** What leaves that this issuer signed have as `certifiedBy`. @throws BrokerError `invalid` for bytes that are no certificate */
 export function authorityName(issuer: Uint8Array): string {
   return readCertificate(issuer).subject;
 }
@@ -162,7 +163,8 @@ export function authorityName(issuer: Uint8Array): string {
 /**
  * The identity of a leaf that its issuer signed, whom a root signed that is trusted, all three in force at `nowMs`, the mesh being
  * that of the roots.
- * @throws BrokerError `unauthenticated` with the reason, `invalid` for bytes that are no certificate.
+ * @param nowMs ms since 1970
+ * @throws BrokerError `unauthenticated` with the reason, `invalid` for bytes that are no certificate and for a key that can't be read
  */
 export function verifyChain(chain: CertificateChain, roots: Roots, nowMs: number): PeerIdentity {
   const set = rootSet(roots);
@@ -185,21 +187,21 @@ export function recogniseChain(chain: CertificateChain, roots: Roots, nowMs: num
 }
 
 /**
- * The raw key of an issuer that a root signed which is trusted, both in force at `nowMs`.
- * @throws BrokerError as `verifyChain` does.
+ * The raw key, 32 bytes, of an issuer that a root signed which is trusted, both in force at `nowMs`.
+ * @throws BrokerError as `verifyChain` does
  */
 export function verifyIssuer(issuerDer: Uint8Array, roots: Roots, nowMs: number): Uint8Array {
   return rawPublicKey(keyIn(trustedIssuer(issuerDer, rootSet(roots), nowMs)));
 }
 
-/** The same for what it signed at that time, for ever: also by a root that was retired since, when it was known to have certified it. */
+/** The same for what it signed at that time, for ever: also by a root that was retired since, when it was known to have certified it. @throws BrokerError as `verifyChain` does */
 export function verifyIssuerOnce(issuerDer: Uint8Array, roots: Roots, atMs: number): Uint8Array {
   const set = rootSet(roots);
   const former = set.retired.find(({ issuers }) => issuers.has(fingerprintText(issuerDer)));
   return verifyIssuer(issuerDer, former === undefined ? set : { ...set, trusted: [...set.trusted, former.root] }, atMs);
 }
 
-/** Its certificates of those here that are in force and lead to a trusted root, the given one first. */
+/** Of the certificates of that issuer's key, the given one first, those that are in force at `nowMs` and lead to a trusted root; none when none does. @throws BrokerError `invalid` */
 export function goodIssuers(issuerDer: Uint8Array, roots: Roots, nowMs: number): readonly Uint8Array[] {
   const set = rootSet(roots);
   return certificatesOf(issuerDer, set).filter((each) => signedBy(readCertificate(each), set, nowMs) === undefined);
@@ -257,7 +259,7 @@ function checkInForce(certificate: X509Certificate, what: string, nowMs: number)
   if (nowMs > notAfterMs) throw refused(`the ${what} expired on ${new Date(notAfterMs).toISOString()}`);
 }
 
-/** DER certificates as the PEM text that TLS wants, in the order given. */
+/** DER certificates as the PEM text that TLS wants, in the order given. @throws BrokerError `invalid` for bytes that are no certificate */
 export function toPem(...certificates: readonly Uint8Array[]): string {
   return certificates.map((der) => readCertificate(der).toString()).join('');
 }

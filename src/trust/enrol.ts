@@ -6,6 +6,7 @@
  */
 import { BrokerError } from '../domain/errors.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import { codeOf, wordsOf } from '../domain/system-error.ts';
 import { fingerprintOf } from './certificate.ts';
 import { TimedOut } from './https-call.ts';
 import { askToJoin, IssuerRefusal, meetIssuer, type Admission, type IssuerCall, type Wish } from './issuer-call.ts';
@@ -95,10 +96,6 @@ function failed(failures: readonly Failure[]): BrokerError {
   });
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
 function whyOf(error: unknown): string {
   if (error instanceof TimedOut || error instanceof BrokerError) return error.message;
   switch (codeOf(error)) {
@@ -113,6 +110,6 @@ function whyOf(error: unknown): string {
     case 'ECONNRESET':
       return 'it closed the connection';
     default:
-      return error instanceof Error ? error.message : String(error);
+      return wordsOf(error);
   }
 }

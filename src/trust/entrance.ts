@@ -5,6 +5,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { BrokerError, overload, toBrokerError } from '../domain/errors.ts';
+import { hostOf } from '../domain/host-port.ts';
 import type { LimitName } from '../domain/limits.ts';
 import type { CancelTimer, Clock } from '../domain/ports.ts';
 import { quoted } from '../domain/text.ts';
@@ -131,7 +132,7 @@ export class Entrance {
   }
 
   #hostOf(remoteAddress: string): string | undefined {
-    const host = remoteAddress.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+    const host = hostOf(remoteAddress).replace(/^\[|\]$/g, '');
     return this.#options.isShared?.(host) === true ? undefined : host;
   }
 

@@ -10,6 +10,7 @@ import { BrokerError } from '../domain/errors.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import type { LimitName } from '../domain/limits.ts';
 import type { Judge, MeshIdentity, PeerIdentity } from '../domain/trust.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { parseLeaf } from './certificate.ts';
 import { defaultHandshakeLimits, Handshakes, type HandshakeLimits } from './handshakes.ts';
 import { describeTlsError, describeVerifyError } from './tls-errors.ts';
@@ -274,7 +275,7 @@ export class Front {
 }
 
 function isTimeout(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
+  return codeOf(error) === 'ERR_TLS_HANDSHAKE_TIMEOUT';
 }
 
 function hostPort(address: string | undefined, port: number | undefined): HostPort {

@@ -80,7 +80,7 @@ export async function makeLeaf(
 ): Promise<Uint8Array> {
   const name = parseName(subject.name);
   const flaw = flawOfOwner(subject.owner);
-  if (flaw !== undefined) throw new BrokerError('invalid', `that owner identity can't stand in a certificate: ${flaw}`);
+  if (flaw !== undefined) throw new BrokerError('invalid', `that owner identity can’t stand in a certificate: ${flaw}`);
   const uri = `beckon://${rootSet(roots).meshId}/${nodeIdOfPublicKey(subject.publicKey)}`;
   const since = subject.namedSinceMs;
   // X.520 dnQualifier: what tells entries of one name apart.

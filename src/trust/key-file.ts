@@ -7,7 +7,9 @@ import { constants } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BrokerError } from '../domain/errors.ts';
-import { codeOf, writeNewFile } from './new-file.ts';
+import { flawOfPrivateFile } from '../domain/private-file.ts';
+import { codeOf } from '../domain/system-error.ts';
+import { writeNewFile } from './new-file.ts';
 
 const largestKeyFile = 4096;
 
@@ -21,15 +23,8 @@ export async function readKeyFile(path: string): Promise<KeyObject | undefined> 
   try {
     await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const stat = await file.stat();
-    if (!stat.isFile()) throw refused(path, 'it is not a regular file', 'move it away');
-    const uid = process.getuid?.();
-    if (uid !== undefined && stat.uid !== uid) {
-      throw refused(path, `it belongs to user ${stat.uid}, and the node runs as ${uid}`, `sudo chown ${uid} ${path}`);
-    }
-    if ((stat.mode & 0o077) !== 0) {
-      const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
-      throw refused(path, `its mode is ${mode}, so others may read or change it`, `chmod 600 ${path}`);
-    }
+    const flaw = flawOfPrivateFile(path, stat, process.getuid?.());
+    if (flaw !== undefined) throw refused(path, flaw.why, flaw.hint);
     if (stat.size > largestKeyFile) throw garbage(path);
     text = await file.readFile('utf8');
   } catch (error) {

@@ -139,7 +139,7 @@ export async function openIssuer(
   const key = await readKeyFile(path);
   if (key === undefined) return undefined;
   if (!Buffer.from(rawPublicKey(keyIn(readCertificate(stored)))).equals(rawPublicKey(key))) {
-    throw new BrokerError('invalid', `the key file ${path} is not the key of this node's issuer certificate`, {
+    throw new BrokerError('invalid', `the key file ${path} is not the key of this node’s issuer certificate`, {
       hint: 'restore trust/ and the database from the same backup',
     });
   }

@@ -26,7 +26,3 @@ export async function writeNewFile(path: string, content: string | Buffer): Prom
   await using parent = await open(directory, constants.O_RDONLY);
   await parent.sync();
 }
-
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
-}

@@ -5,6 +5,7 @@ import { nodeIdOfPublicKey, type NodeId } from '../domain/ids.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
 
 export interface NodeKey {
+  /** Made of the public key alone: a libp2p key id, `k51…`. */
   readonly nodeId: NodeId;
   /** Raw, 32 bytes. */
   readonly publicKey: Uint8Array;
@@ -25,13 +26,16 @@ export function rawPublicKey(key: KeyObject): Uint8Array {
   return new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }).subarray(spkiHeader.length));
 }
 
-/** @throws BrokerError `invalid` when it has not 32 bytes. */
+/** Of the raw key. @throws BrokerError `invalid` when it has not 32 bytes; 32 bytes that are no point of the curve make a key that verifies nothing */
 export function publicKeyObject(raw: Uint8Array): KeyObject {
   if (raw.length !== 32) throw new BrokerError('invalid', `an Ed25519 public key has 32 bytes, not ${raw.length}`);
   return createPublicKey({ key: Buffer.concat([spkiHeader, raw]), format: 'der', type: 'spki' });
 }
 
-/** What is no key or no signature does not verify. */
+/**
+ * Whether that is the signature of that message by that key, Ed25519 (RFC 8032). Never throws: what is no key, raw and of 32 bytes, or no
+ * signature of 64 bytes does not verify.
+ */
 export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   return verify(null, message, signerKey(publicKey), signature);
@@ -53,6 +57,7 @@ function signerKey(raw: Uint8Array): KeyObject {
   return key;
 }
 
+/** The node that holds that private key. @throws BrokerError `invalid` for one that is not Ed25519 */
 export function nodeKeyOf(privateKey: KeyObject): NodeKey {
   const publicKey = rawPublicKey(privateKey);
   return {
@@ -64,11 +69,12 @@ export function nodeKeyOf(privateKey: KeyObject): NodeKey {
   };
 }
 
-/** Ed25519 (RFC 8032), 64 bytes. Callers put a domain string in front of what they sign. */
+/** As `NodeKey.sign`, by any private key; one of another kind makes a signature of its own kind, which `verifySignature` refuses. */
 export function signWith(key: KeyObject, message: Uint8Array): Uint8Array {
   return new Uint8Array(sign(null, message, key));
 }
 
+/** A new one, of the system's random numbers; nothing is written. */
 export function generateNodeKey(): NodeKey {
   return nodeKeyOf(generateKeyPairSync('ed25519').privateKey);
 }
@@ -76,7 +82,7 @@ export function generateNodeKey(): NodeKey {
 /**
  * The key in the file; makes file and key when there is none. Of two processes that do so at once, both get the one
  * that was written first.
- * @throws BrokerError as `readKeyFile` and `writeKeyFile` do.
+ * @throws BrokerError `denied`, `invalid`, `unavailable` as `readKeyFile` and `writeKeyFile` do; `conflict` when the file of the other process is gone again
  */
 export async function loadOrCreateNodeKey(path: string): Promise<NodeKey> {
   const found = await readKeyFile(path);

@@ -14,9 +14,10 @@ import { asMeshId, type MeshId } from '../domain/ids.ts';
 import { readBy } from '../domain/read-by.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { CertificateChain } from '../domain/trust.ts';
+import { codeOf } from '../domain/system-error.ts';
 import { keyIn, meshIdOf, readCertificate } from './certificate.ts';
 import type { Authority } from './issue.ts';
-import { codeOf, writeNewFile } from './new-file.ts';
+import { writeNewFile } from './new-file.ts';
 import { rawPublicKey } from './node-key.ts';
 
 export interface GuessCost {

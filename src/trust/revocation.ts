@@ -7,6 +7,7 @@ import type { SignedRecord } from '../domain/registration.ts';
 import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
 import { withdrawalIn } from '../domain/trust.ts';
 import type { CertificateChain } from '../domain/trust.ts';
+import { wordsOf } from '../domain/system-error.ts';
 import { Revocation as Wire } from '../gen/beckon/v1/membership.ts';
 import { authorityName, keyIn, readCertificate, rootSet, verifyIssuerOnce, type Roots } from './certificate.ts';
 import type { Issuer } from './mesh-authority.ts';
@@ -38,7 +39,7 @@ export function createRevocationSeal({ issuer, roots, clock }: RevocationSealPar
       try {
         open(record);
       } catch (error) {
-        throw unavailable(`others would not believe what this node signs now: ${error instanceof Error ? error.message : String(error)}`, `set this machine's clock: it says ${new Date(clock.now()).toISOString()}`);
+        throw unavailable(`others would not believe what this node signs now: ${wordsOf(error)}`, `set this machine’s clock: it says ${new Date(clock.now()).toISOString()}`);
       }
       return record;
     },
@@ -102,7 +103,7 @@ function certificate<Key>(verify: () => Key): Key {
   try {
     return verify();
   } catch (error) {
-    throw refused(`a revocation is not by an issuer of this mesh: ${error instanceof Error ? error.message : String(error)}`);
+    throw refused(`a revocation is not by an issuer of this mesh: ${wordsOf(error)}`);
   }
 }
 

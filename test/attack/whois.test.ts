@@ -13,6 +13,7 @@ import type { Cable } from '../support/netns.ts';
 import { missing } from '../support/programs.ts';
 
 const skip = noNamespaces ?? missing('unshare', 'setpriv');
+const checkout = fileURLToPath(new URL('../..', import.meta.url));
 const applicant = fileURLToPath(new URL('../support/applicant.ts', import.meta.url));
 const ann = 'ann@example.com';
 const self: FakeMachine = { id: 'self', name: 'laptop', user: ann, addresses: ['100.64.0.1'] };
@@ -109,7 +110,8 @@ attack('machines that the tailnet knows and does not vouch for: itself, a router
 
 attack('a false tailscaled that another user of the machine put in a usual place', {
   victim: () => plain.attacked(),
-  skip,
+  // Another /tmp hides what is below this one, the program too.
+  skip: skip ?? (checkout.startsWith('/tmp/') ? 'this checkout is below /tmp, which is another there' : undefined),
   arrange: async () => {
     // A /tmp of its own, so that no other node of this machine sees it.
     const own = plain.cluster.path('tmp');

@@ -47,7 +47,7 @@ test('at a terminal it is asked for twice, never shown, and two that differ do n
 
 test('import asks once, and says what this machine is now and what to do next', async () => {
   const ran = await node.run(['mesh', 'recovery', 'import', 'home.recovery'], { stdin: 'correct horse battery', cwd: '/media' });
-  expect([ran.code, ran.stdout]).toEqual([0, 'attic is a member of home now, owned by ada; it lets others in, and has its key\n']);
+  expect([ran.code, ran.stdout]).toEqual([0, 'attic is a member of home now, owned by ada; it lets others in, and has the key of the mesh\n']);
   expect(ran.stderr).toContain('beckon mesh remove NODE');
   const { stdout } = await node.run(['mesh', 'recovery', 'import', '/x', '--json'], { stdin: 'correct horse battery' });
   expect(JSON.parse(stdout)).toEqual({ mesh: { id: 'a'.repeat(26), name: 'home' }, node: 'attic', owner: 'ada', members: 2, wasMember: false });

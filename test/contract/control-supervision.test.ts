@@ -166,6 +166,15 @@ describe('restart and up --detach', () => {
     const { supervision } = books(running, { isInstalled: true, isChangeable: false });
     expect((await node.run(['restart'], { supervision })).code).toBe(5);
   });
+
+  test.each(['config', 'policy'])('a node that could not start again, for its %s file, is not stopped', async (id) => {
+    const { supervision, done } = books(running, { isInstalled: true });
+    const examine = () => Promise.resolve([{ id, ok: false, detail: `${id}.toml:1:3: unknown key "alow"`, hint: 'did you mean allow?' }]);
+    const { code, stderr } = await node.run(['restart'], { supervision, examine });
+    expect([code, done]).toEqual([2, []]);
+    expect(stderr).toMatch(/nothing was stopped, since it could not be started again: .*unknown key "alow"\nhint: did you mean allow/);
+    expect((await node.run(['status'])).code).toBe(0);
+  });
 });
 
 describe('uninstall', () => {

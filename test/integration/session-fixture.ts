@@ -65,7 +65,7 @@ export class TestNode implements AsyncDisposable {
   #listen: number;
   #isListening = false;
 
-  constructor(identity: MeshIdentity, { clock = fastClock(), random = Math.random, seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0, onClone, isOwed }: NodeOptions = {}) {
+  constructor(identity: MeshIdentity, { clock = fastClock(), random = Math.random, seeds = [], epoch = 1, bootNonce = randomBytes(16), listen = 0, onClone, isOwed, refusal }: NodeOptions = {}) {
     this.identity = identity;
     this.#listen = listen;
     const log = this.#log();
@@ -105,7 +105,7 @@ export class TestNode implements AsyncDisposable {
       },
     });
     this.front = new Front({
-      judge: () => undefined,
+      judge: () => refusal,
       onMember: (socket, peer) => this.mesh.accept(socket, peer),
       onStranger: (socket) => socket.destroy(),
       onRefused: ({ why }) => void this.refusals.push(why),
@@ -167,6 +167,8 @@ export interface NodeOptions {
   readonly listen?: number;
   readonly onClone?: NonNullable<LinkHandler['onClone']>;
   readonly isOwed?: NonNullable<LinkHandler['isOwed']>;
+  /** Why its front refuses every member. */
+  readonly refusal?: string;
 }
 
 const ulids = createSystemUlids(Date);

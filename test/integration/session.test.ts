@@ -72,6 +72,28 @@ describe('a session', () => {
     await laptop.linkTo(desktop);
   });
 
+  test('goes by the name that its peer was given since it began', async () => {
+    await using authority = await testMesh();
+    await using desktop = await new TestNode(await authority.member('desktop')).start();
+    await using laptop = await new TestNode(await authority.member('laptop'), { seeds: [desktop.address] }).start();
+    const back = await (await laptop.linkTo(desktop), desktop.linkTo(laptop));
+    desktop.mesh.addMembers([{ identity: { nodeId: laptop.identity.nodeId, name: 'studio' }, addresses: [] }]);
+    expect(back.isUp).toBe(true);
+    expect(back.peer).toMatchObject({ name: 'studio', nodeId: laptop.identity.nodeId });
+    (await laptop.linkTo(desktop)).send({ type: 'cancel', invocationId: newInvocationId(), hlc: someHlc });
+    await waitFor('it to arrive', () => desktop.senders[0]?.name === 'studio');
+  });
+
+  test('does not come up with a member that does not take this node’s certificate, and says so in words', async () => {
+    await using authority = await testMesh();
+    await using desktop = await new TestNode(await authority.member('desktop'), { refusal: 'its root was retired' }).start();
+    await using laptop = await new TestNode(await authority.member('laptop'), { seeds: [desktop.address] }).start();
+    laptop.mesh.addMembers([{ identity: desktop.identity, addresses: [desktop.address] }]);
+    const why = (): string => laptop.mesh.peers().find(({ nodeId }) => nodeId === desktop.identity.nodeId)?.why ?? '';
+    await waitFor('a try', () => why() !== '' && why() !== 'not reached yet');
+    expect(why()).toBe(`desktop ends the connection at ${desktop.address} before a word: it does not take this node’s certificate, or its network broke off; beckon logs --level warn there says which`);
+  });
+
   test('carries a change of 2 MB and a roster whole', async () => {
     await using authority = await testMesh();
     await using desktop = await new TestNode(await authority.member('desktop')).start();

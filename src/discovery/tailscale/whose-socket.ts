@@ -2,6 +2,7 @@
 import type { Stats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isMissing } from '../../domain/system-error.ts';
 import { isSystemError } from '../repository.ts';
 
 /** `own`: nobody but root and this user can put something there. `free`: there is nothing, and others could. */
@@ -39,7 +40,7 @@ async function resolved(path: string): Promise<string | undefined> {
   try {
     return join(await realpath(above), basename(path));
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return undefined;
+    if (!isMissing(error)) return undefined;
     const real = await resolved(above);
     return real === undefined ? undefined : join(real, basename(path));
   }

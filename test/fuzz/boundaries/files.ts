@@ -5,10 +5,10 @@ import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readCloneMark } from '../../../src/app/clone-mark.ts';
 import { readRemembered } from '../../../src/app/remembered.ts';
+import { readStoreMark } from '../../../src/app/store-mark.ts';
 import { readLogFiles } from '../../../src/cli/log-files.ts';
 import { parseManifest, readManifest } from '../../../src/discovery/manifest.ts';
 import { manifestName } from '../../../src/domain/project.ts';
-import { readEpochFile } from '../../../src/store/epoch-file.ts';
 import { makeRoot } from '../../../src/trust/issue.ts';
 import { readKeyFile } from '../../../src/trust/key-file.ts';
 import { readRecoveryFile, writeRecoveryFile } from '../../../src/trust/recovery-file.ts';
@@ -38,7 +38,7 @@ function readersIn(directory: string): Readers {
     },
     key: async (_text, bytes) => holds((await readKeyFile(await put('key', bytes)))?.asymmetricKeyType === 'ed25519', 'a key file holds an Ed25519 key'),
     epoch: async (_text, bytes) => {
-      const mark = await readEpochFile(await put('epoch', bytes));
+      const mark = await readStoreMark(await put('epoch', bytes));
       holds(mark !== undefined && Number.isSafeInteger(mark.epoch) && Number.isSafeInteger(mark.fact), 'an epoch is a number');
     },
     clone: async (_text, bytes) => holds(((await readCloneMark(await put('clone', bytes)))?.refusals.length ?? 0) > 0, 'who is refused is refused by somebody'),

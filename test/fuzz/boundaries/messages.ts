@@ -74,7 +74,7 @@ class MessagesTarget implements Target {
   #control: Line | undefined;
   #data: Line | undefined;
   #end: SessionEnd | undefined;
-  /** Of messages and questions that reached the core. */
+  /** Of messages, questions, and what one of these lists, that reached the core. */
   #delivered = 0;
   #wasUp = false;
   readonly #afterwards: (() => void)[] = [];
@@ -163,7 +163,7 @@ class MessagesTarget implements Target {
       },
       holds: () => false,
       message: (session, message) => {
-        this.#delivered += 1;
+        this.#delivered += Math.max(1, ...Object.values(message).map((value: unknown) => (Array.isArray(value) ? value.length : 1)));
         return world.track(broker.links.onMessage(session, message));
       },
       query: (session, query) => {

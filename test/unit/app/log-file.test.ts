@@ -52,6 +52,17 @@ describe('the file of a log', () => {
     expect(texts()).toEqual({ 'node.log': 'x\n', 'node.log.1': '0123456789\n' });
   });
 
+  test('a directory that has the name of one put aside stays where it is, and no line is lost', () => {
+    mkdirSync(`${path}.1`);
+    writeFileSync(join(`${path}.1`, 'notes'), 'mine\n');
+    const file = made(4, 3);
+    for (const line of ['one\n', 'two\n', 'tre\n']) file.write(line);
+    mkdirSync(`${path}.4`);
+    for (const line of ['for\n', 'fiv\n']) file.write(line);
+    expect(readdirSync(directory).toSorted()).toEqual(['node.log', 'node.log.1', 'node.log.2', 'node.log.3', 'node.log.4']);
+    expect(['node.log', 'node.log.2', 'node.log.3', join('node.log.1', 'notes')].map((name) => readFileSync(join(directory, name), 'utf8'))).toEqual(['fiv\n', 'for\n', 'tre\n', 'mine\n']);
+  });
+
   test('follows new limits: with fewer files, those that are too many go with the next one', () => {
     const file = made(4, 5);
     for (const line of ['one\n', 'two\n', 'tre\n', 'for\n']) file.write(line);

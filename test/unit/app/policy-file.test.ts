@@ -29,6 +29,7 @@ describe('a file with one flaw has no rule at all, and says where it is', () => 
   test.each([
     ['no TOML', '[[allow]]\nfrom = person:bob\n', '2:8: not TOML'],
     ['an unknown table', `${bob}[[alow]]\nfrom = ["*"]\n`, '5:3: unknown key "alow"'],
+    ['a table of another world', `${bob}[[__proto__]]\nfrom = ["*"]\n`, '5:3: unknown key "__proto__"'],
     ['an unknown key', `${bob}agent = ["x"]\n`, '5:1: allow[0].unknown key "agent"'],
     ['no caller', '[[deny]]\nverbs = ["invoke"]\n', '1:3: deny[0].from: must be a list, and is missing'],
     ['no verb in the second of them', `${bob}[[allow]]\nfrom = ["*"]\n`, '5:3: allow[1].verbs: must be a list, and is missing'],

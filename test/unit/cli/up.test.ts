@@ -104,6 +104,12 @@ test('up --detach passes its flags on, the token by stdin only, and prints the l
   expect(seen).toEqual({ args: ['up', '--json', '--name=n', '--join=-'], stdin: 'secret' });
 });
 
+test('a name that nobody was there to give is told where it was asked for', async () => {
+  const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([`${JSON.stringify({ type: 'ready', ...ready })}\n`], {}) });
+  expect(await ran.run('up', '--detach', '--name', 'studio')).toBe(0);
+  expect(ran.stderr).toMatch(/laptop is up.*\nwarning: it is still called laptop, the name studio was not given: .*beckon mesh rename studio\n$/);
+});
+
 test('what the child failed with is what up --detach fails with', async () => {
   const error = { code: 'denied', message: 'the token was used', hint: 'make another' };
   const ran = new CliProcess({ socketPath: '/nowhere', spawn: detached([`${JSON.stringify({ type: 'error', error })}\n`], {}) });

@@ -57,6 +57,7 @@ describe('what is wrong is named, with the file and the field', () => {
     ['a capability with blanks', '{"capabilities": ["a b"]}', 'x: capabilities[0]: "a b" is not a name'],
     ['labels as a list', '{"labels": ["a"]}', 'x: labels: Invalid input: expected record'],
     ['a label without a name', '{"labels": {"": "x"}}', 'x: labels.""'],
+    ['a label of another world', '{"labels": {"a": "b", "__proto__": "c"}}', 'x: labels.__proto__: is not the name of a label'],
     ['a label with a newline', '{"labels": {"a": "b\\nc"}}', 'x: labels.a: has a control character'],
     ['a variable that is none', '{"env": ["A B=1"]}', 'x: env[0]: is not NAME or NAME=VALUE'],
     ['a variable with a NUL byte', '{"env": ["A=\\u0000"]}', 'x: env[0]: has a NUL byte'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatHostPort, parseHostPort } from '../../../src/domain/host-port.ts';
+import { formatHostPort, hostOf, parseHostPort } from '../../../src/domain/host-port.ts';
 
 test('what is formatted reads as the same', () => {
   const host = fc.oneof(fc.domain(), fc.ipV4(), fc.ipV6());
@@ -34,4 +34,8 @@ test.each([
   [`${'a'.repeat(64)}:1`, /no host name or address/],
 ])('%j is invalid, with the reason', (text, why) => {
   expect(() => parseHostPort(text)).toThrow(expect.objectContaining({ code: 'invalid', message: expect.stringMatching(why) as string }) as Error);
+});
+
+test.each([['192.0.2.1:7423', '192.0.2.1'], ['[fd7a::1]:1', '[fd7a::1]'], ['laptop', 'laptop'], ['[fd7a::1]', '[fd7a::1]']])('what stands before the port of %s is %s', (address, host) => {
+  expect(hostOf(address)).toBe(host);
 });

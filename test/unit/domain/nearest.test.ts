@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../../src/domain/address.ts';
-import { nearestAddresses, nearestNames } from '../../../src/domain/nearest.ts';
+import { fewOf, nearestAddresses, nearestNames } from '../../../src/domain/nearest.ts';
 
 const known = ['@fabric@laptop#main', '@fabric@laptop#feature-x', '@fabric@desktop#main', '@loom@laptop#main', '@weaver@server#main'];
 
@@ -44,4 +44,10 @@ test('nearest names are those a few typing errors away', () => {
   expect(nearestNames('lptop', ['laptop', 'desktop', 'server', 'laptop'])).toEqual(['laptop']);
   expect(nearestNames('srever', ['laptop', 'server', 'servers'])).toEqual(['server']);
   expect(nearestNames('q', ['laptop'])).toEqual([]);
+});
+
+test('of many names eight are given, and how many more there are', () => {
+  const names = Array.from({ length: 10 }, (_, index) => `n${index}`);
+  expect(fewOf(names.slice(0, 8))).toBe('n0, n1, n2, n3, n4, n5, n6, n7');
+  expect(fewOf(names)).toBe('n0, n1, n2, n3, n4, n5, n6, n7 and 2 more');
 });
