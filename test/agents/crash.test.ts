@@ -9,12 +9,12 @@ import { Cluster } from '../support/cluster.ts';
 import { FakeModel } from '../support/fake-model/server.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { isRunning, runningProcesses } from '../support/processes.ts';
-import { because } from '../support/programs.ts';
+import { because, notLinux } from '../support/programs.ts';
 import { claude, codex, notInstalled, place, processesOfAgent } from '../support/real-agents.ts';
 import type { Placed } from '../support/real-agents.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const reason = process.platform === 'linux' ? notInstalled(claude, codex) : 'not Linux';
+const reason = notLinux ?? notInstalled(claude, codex);
 const lastPid = '/proc/sys/kernel/ns_last_pid';
 const startMs = 60_000;
 

@@ -9,7 +9,7 @@ import type { Told } from '../support/attack.ts';
 import { AttackedMachine, toldByAll } from '../support/attacked-machine.ts';
 import { beckon } from '../support/cli.ts';
 import { freePort } from '../support/cluster.ts';
-import { missing } from '../support/programs.ts';
+import { missing, notRoot } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let machine: AttackedMachine;
@@ -26,7 +26,6 @@ afterAll(() => machine?.[Symbol.asyncDispose]());
 
 const victim = () => machine.attacked();
 const at = (...names: readonly string[]): string => machine.cluster.path(...names);
-const isRoot = process.getuid?.() === 0;
 
 /** As long as it would take to start: one that does is an error of the case. */
 async function upAt(home: string): Promise<Told> {
@@ -122,7 +121,7 @@ attack('destinations of a backup and of a recovery file that are there already',
 
 attack('another user of the machine at the socket, the store and the keys', {
   victim,
-  skip: isRoot ? missing('setpriv') : 'not root',
+  skip: notRoot ?? missing('setpriv'),
   arrange: () => {
     // What stands above the node's home is not its own.
     chmodSync(at(), 0o755);

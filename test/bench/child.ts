@@ -1,7 +1,7 @@
 /** A process of a bench: what is measured, and what measures, share no event loop. */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { drive } from './load.ts';
+import { sampled, sending } from './load.ts';
 import type { Load, Sample } from './load.ts';
 
 type Word = { readonly type: 'ready' } | { readonly type: 'sample'; readonly sample: Sample } | { readonly type: 'failed'; readonly why: string };
@@ -11,7 +11,7 @@ export class Child implements AsyncDisposable {
   #waiting: { readonly resolve: (word: Word) => void; readonly reject: (error: Error) => void } | undefined;
   #end: Error | undefined;
 
-  /** @param script a module that says `isReady` or `measures` @throws what it failed with before */
+  /** @param script a module that says `isReady`, `measures` or `answers` @throws what it failed with before */
   static async start(script: URL, args: readonly string[] = []): Promise<Child> {
     const child = new Child(script, args);
     try {
@@ -71,8 +71,14 @@ export function isReady(): void {
 
 /** In the process: answers each load with what `call` took. */
 export function measures(call: () => Promise<unknown>): void {
+  const send = sending(call);
+  answers((load) => sampled(load, send));
+}
+
+/** The same, where more than a call is measured at once. */
+export function answers(measure: (load: Load) => Promise<Sample>): void {
   process.on('message', (load: Load) => {
-    drive(load, call).then(
+    measure(load).then(
       (sample) => say({ type: 'sample', sample }),
       (error: unknown) => say({ type: 'failed', why: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
     );

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BrokerError } from '../../src/client/index.ts';
 import type { FlightUpdate, InvokeRequest, NodeClient } from '../../src/client/index.ts';
+import { requestOf } from '../support/asking.ts';
 import { agentKinds } from './agents.ts';
 import type { AgentKind } from './agents.ts';
 import type { ChaosNode } from './chaos-node.ts';
@@ -109,7 +110,7 @@ export class Caller {
     const timer = style === 'hang up' ? setTimeout(() => over.abort(), hangUpMs) : undefined;
     try {
       const client = await this.#connected();
-      for await (const update of client.invoke(requestOf(note, note.task, style === 'detach'), { signal })) take(note, update);
+      for await (const update of client.invoke(asNoted(note, note.task, style === 'detach'), { signal })) take(note, update);
     } catch (error) {
       this.#failed(note, error, before);
     } finally {
@@ -123,7 +124,7 @@ export class Caller {
     const mark = `probe-${note.mark}`;
     try {
       const client = await this.#connected();
-      for await (const update of client.invoke(requestOf(note, `0.01 ${mark}\n`, true))) {
+      for await (const update of client.invoke(asNoted(note, `0.01 ${mark}\n`, true))) {
         if (update.type === 'accepted') note.probe = { mark, code: 'accepted' };
       }
     } catch (error) {
@@ -182,17 +183,8 @@ export class Caller {
   }
 }
 
-function requestOf(note: CallNote, task: string, detach: boolean): InvokeRequest {
-  return {
-    selector: { address: note.target, any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-    task: { text: new TextEncoder().encode(task), files: [] },
-    ...(note.key === undefined ? {} : { key: note.key }),
-    session: { mode: 'new' },
-    ...(note.holdMs === undefined ? {} : { holdMs: note.holdMs }),
-    noHold: note.noHold,
-    rerunnable: note.rerunnable,
-    detach,
-  };
+function asNoted({ target, key, holdMs, noHold, rerunnable }: CallNote, task: string, detach: boolean): InvokeRequest {
+  return requestOf(target, task, { ...(key === undefined ? {} : { key }), ...(holdMs === undefined ? {} : { holdMs }), noHold, rerunnable, detach });
 }
 
 /** @param isAnswer whether `accepted` is the answer to a call, and not the beginning of a story told again */

@@ -35,6 +35,8 @@ export interface CampaignOptions {
   readonly signal: AbortSignal;
   /** The directory stays, for whoever wants to look. */
   readonly keep: boolean;
+  /** To be filled, for whoever wants it even of a run that breaks. */
+  readonly verdict?: Verdict;
 }
 
 const names = ['alpha', 'beta', 'gamma'] as const;
@@ -58,13 +60,14 @@ class Field implements AsyncDisposable {
   /** `from>to`. */
   readonly #relays = new Map<string, Relay>();
   readonly #disks = new Map<string, SmallDisk>();
-  readonly #verdict = new Verdict();
+  readonly #verdict: Verdict;
   readonly #notes: CallNote[] = [];
   readonly #ids = new Map<string, string>();
   readonly #startMs = performance.now();
 
   constructor(options: CampaignOptions) {
     this.#options = options;
+    this.#verdict = options.verdict ?? new Verdict();
   }
 
   async play(): Promise<Verdict> {

@@ -29,6 +29,8 @@ export interface EnduranceOptions {
   readonly signal: AbortSignal;
   /** The directory stays, for whoever wants to look. */
   readonly keep: boolean;
+  /** To be filled, for whoever wants it even of a run that breaks. */
+  readonly verdict?: Verdict;
 }
 
 const names = ['alpha', 'beta'] as const;
@@ -68,7 +70,7 @@ class Endurance implements AsyncDisposable {
   readonly #relays: Relay[] = [];
   readonly #nodes: ChaosNode[] = [];
   readonly #sides: Side[] = [];
-  readonly #verdict = new Verdict();
+  readonly #verdict: Verdict;
   readonly #samples: Sample[] = [];
   /** Work that both nodes know to be over. */
   #done = 0;
@@ -76,6 +78,7 @@ class Endurance implements AsyncDisposable {
 
   constructor(options: EnduranceOptions) {
     this.#options = options;
+    this.#verdict = options.verdict ?? new Verdict();
   }
 
   async play(): Promise<Verdict> {

@@ -9,6 +9,7 @@ import { markOf } from '../../src/harness/process-mark.ts';
 import { processTable } from '../../src/harness/process-table.ts';
 import { kill, killAll } from '../support/belongings.ts';
 import { isRunning, processesNaming } from '../support/processes.ts';
+import { because, notLinux } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const flightId = flightIdOf('01J9Z6M3T4V8Q2X7K5B1C0D9EF');
@@ -33,7 +34,7 @@ async function started(script: string, env: Record<string, string> = { BECKON_FL
 /** `exec -a`, so that what is left is found by the sign. */
 const sleep = `(exec -a ${sign} sleep 600)`;
 
-describe.skipIf(process.platform !== 'linux')('orphans (Linux)', () => {
+describe.skipIf(notLinux !== undefined)(`orphans${because(notLinux)}`, () => {
   afterEach(() => killAll(processesNaming(sign)));
 
   test('the recorded process is ended with its children, also with those that made groups and sessions of their own', async () => {

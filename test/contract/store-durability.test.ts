@@ -8,6 +8,7 @@ import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import type { FlightId } from '../../src/domain/ids.ts';
 import { openStore } from '../../src/store/open.ts';
+import { because, missing, notLinux, notRoot } from '../support/programs.ts';
 import { nodeIdFor, openTempStore, silentLog, Story, textTask, utf8 } from '../support/temp-store.ts';
 
 const me = nodeIdFor(1);
@@ -55,7 +56,7 @@ test('a node killed in the middle of its writes has every write that it acknowle
   expect(db.pragma('foreign_key_check')).toEqual([]);
 }, 60_000);
 
-const canMount = process.platform === 'linux' && process.getuid?.() === 0 && mountsTmpfs();
+const noSmallDisk = notLinux ?? notRoot ?? missing('mount') ?? (mountsTmpfs() ? undefined : 'mounts are not allowed here');
 
 /** Containers often forbid it to root as well. */
 function mountsTmpfs(): boolean {
@@ -66,7 +67,7 @@ function mountsTmpfs(): boolean {
   return isMounted;
 }
 
-test.skipIf(!canMount)('a full disk rejects writes as unavailable, keeps what was stored, and goes on when there is room (needs root and mount)', async () => {
+test.skipIf(noSmallDisk !== undefined)(`a full disk rejects writes as unavailable, keeps what was stored, and goes on when there is room${because(noSmallDisk)}`, async () => {
   const directory = temporaryDirectory();
   expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', directory]).status).toBe(0);
   onTestFinished(() => {
@@ -88,7 +89,7 @@ test.skipIf(!canMount)('a full disk rejects writes as unavailable, keeps what wa
   await store.close();
 });
 
-test.skipIf(!canMount)('a probe is refused by a full disk as a write is, and taken when there is room (needs root and mount)', async () => {
+test.skipIf(noSmallDisk !== undefined)(`a probe is refused by a full disk as a write is, and taken when there is room${because(noSmallDisk)}`, async () => {
   const directory = temporaryDirectory();
   expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', directory]).status).toBe(0);
   onTestFinished(() => {

@@ -26,6 +26,8 @@ export interface SaturationOptions {
   /** False for a run too short to say anything of memory. */
   readonly judgesMemory: boolean;
   readonly keep: boolean;
+  /** To be filled, for whoever wants it even of a run that breaks. */
+  readonly verdict?: Verdict;
   /** A directory for profiles of what each node does. */
   readonly profile?: string;
   readonly signal: AbortSignal;
@@ -72,7 +74,7 @@ export async function saturation(options: SaturationOptions): Promise<Verdict> {
 class Campaign {
   readonly #options: SaturationOptions;
   readonly #cluster: Cluster;
-  readonly #verdict = new Verdict();
+  readonly #verdict: Verdict;
   readonly #over = new AbortController();
   readonly #children: ChildProcess[] = [];
   readonly #meters: Meter[] = [];
@@ -87,6 +89,7 @@ class Campaign {
 
   constructor(options: SaturationOptions, cluster: Cluster) {
     this.#options = options;
+    this.#verdict = options.verdict ?? new Verdict();
     this.#cluster = cluster;
   }
 

@@ -6,9 +6,9 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import type { Json } from './cli.ts';
-import { missing } from './programs.ts';
+import { missing, notLinux, notRoot } from './programs.ts';
 
-export const noContainers: string | undefined = process.platform !== 'linux' ? 'not Linux' : process.getuid?.() !== 0 ? 'not root' : missing('buildah', 'unshare', 'nsenter', 'ip');
+export const noContainers: string | undefined = notLinux ?? notRoot ?? missing('buildah', 'unshare', 'nsenter', 'ip');
 
 const setUp = `
 mount --make-rprivate /

@@ -1,10 +1,10 @@
 /** Machines of their own as far as the network goes: Linux network namespaces, joined by a cable that can be pulled. */
 import { execFileSync } from 'node:child_process';
-import { missing } from './programs.ts';
+import { missing, notLinux, notRoot } from './programs.ts';
 
 /** Why there can be no namespaces here; undefined when there can. */
 export const noNamespaces: string | undefined =
-  process.platform !== 'linux' ? 'not Linux' : process.getuid?.() !== 0 ? 'not root' : (missing('ip') ?? (canMake() ? undefined : 'namespaces are not allowed here'));
+  notLinux ?? notRoot ?? missing('ip') ?? (canMake() ? undefined : 'namespaces are not allowed here');
 
 export interface Host {
   readonly namespace: string;

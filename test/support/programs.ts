@@ -1,9 +1,13 @@
-/** Programs that only some machines have: a test that needs one skips and says which. */
+/** What only some machines have, programs first of all: a test that needs it skips and says so. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Also where root's programs are, which a user's PATH leaves out. */
 const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+
+/** Reasons, as all here: undefined when there is none. */
+export const notLinux: string | undefined = process.platform === 'linux' ? undefined : 'not Linux';
+export const notRoot: string | undefined = process.getuid?.() === 0 ? undefined : 'not root';
 
 /** The path of a program, undefined when it is not on this machine. */
 export function findProgram(name: string): string | undefined {

@@ -9,10 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Json } from './cli.ts';
-import { findProgram, missing } from './programs.ts';
+import { findProgram, missing, notLinux, notRoot } from './programs.ts';
 import { waitFor } from './wait-for.ts';
 
-export const noSystemd: string | undefined = process.platform !== 'linux' ? 'not Linux' : process.getuid?.() !== 0 ? 'not root' : missing('debootstrap', 'unshare', 'nsenter', 'setpriv');
+export const noSystemd: string | undefined = notLinux ?? notRoot ?? missing('debootstrap', 'unshare', 'nsenter', 'setpriv');
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const packages = 'systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,sudo,procps,iproute2';

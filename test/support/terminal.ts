@@ -1,8 +1,8 @@
 /** A command on a terminal of its own, through `script` of util-linux: what it shows, keys pressed, the line lost. */
-import { missing } from './programs.ts';
+import { missing, notLinux } from './programs.ts';
 
 /** Why there is no terminal here; undefined when there is. BSD's `script` has other flags. */
-export const noTerminal: string | undefined = process.platform === 'linux' ? missing('script') : 'not Linux';
+export const noTerminal: string | undefined = notLinux ?? missing('script');
 
 export const controlC = '\x03';
 

@@ -4,10 +4,10 @@
  * `<unfinished ...>`: so the order of lines is the order of what happened.
  */
 import { readFileSync } from 'node:fs';
-import { missing } from './programs.ts';
+import { missing, notLinux } from './programs.ts';
 
 /** Why nothing can be traced here; undefined when it can. */
-export const noTracing: string | undefined = process.platform === 'linux' ? missing('strace') : 'not Linux';
+export const noTracing: string | undefined = notLinux ?? missing('strace');
 
 export interface Syscall {
   readonly name: string;

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import type { FlightUpdate, InvokeRequest } from '../../src/client/index.ts';
 import type { Json } from '../support/cli.ts';
+import { requestOf } from '../support/asking.ts';
 import { Cluster } from '../support/cluster.ts';
 import { rows } from '../support/database.ts';
 import type { TestNode } from '../support/node-process.ts';
@@ -24,13 +25,7 @@ afterAll(() => cluster?.[Symbol.asyncDispose]());
 
 const taskOf = (number: number): string => `task ${number}\n`;
 
-const requestOf = (number: number): InvokeRequest => ({
-  selector: { address: '@ledger@desktop#main', any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-  task: { text: new TextEncoder().encode(taskOf(number)), files: [] },
-  session: { mode: 'new' },
-  noHold: false,
-  rerunnable: false,
-});
+const numbered = (number: number): InvokeRequest => requestOf('@ledger@desktop#main', taskOf(number));
 
 // The bound is for a machine that has other work too; the time it took is printed.
 test(`${count} invocations at once to the other node: all completed, none lost, none twice`, async () => {
@@ -38,7 +33,7 @@ test(`${count} invocations at once to the other node: all completed, none lost, 
   const beganMs = performance.now();
   const last = async (number: number): Promise<FlightUpdate | undefined> => {
     let update: FlightUpdate | undefined;
-    for await (const each of client.invoke(requestOf(number))) update = each;
+    for await (const each of client.invoke(numbered(number))) update = each;
     return update;
   };
   const updates = await Promise.all(Array.from({ length: count }, (_, number) => last(number)));

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/client/connect.ts';
 import { accepted, requestOf } from '../support/asking.ts';
+import { because } from '../support/programs.ts';
 import { controlC, noTerminal } from '../support/terminal.ts';
 import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
@@ -122,7 +123,7 @@ test.skipIf(noTerminal !== undefined).each([
   ['q', 'q', undefined],
   ['Ctrl-C', controlC, undefined],
   ['a kill', undefined, 'SIGTERM'],
-] as const)(`top on a terminal ends with %s and gives the screen back${noTerminal === undefined ? '' : ` (skipped: ${noTerminal})`}`, async (_name, key, signal) => {
+] as const)(`top on a terminal ends with %s and gives the screen back${because(noTerminal)}`, async (_name, key, signal) => {
   const watching = server.start(['top'], { terminal: true, typing: true, timeoutMs: 60_000 });
   await watching.says(/laptop/);
   if (key !== undefined) watching.write(key);

@@ -6,9 +6,10 @@ import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { isRunning } from '../support/processes.ts';
+import { because, notLinux } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-describe.skipIf(process.platform !== 'linux')('a node that was killed while agents ran (Linux)', () => {
+describe.skipIf(notLinux !== undefined)(`a node that was killed while agents ran${because(notLinux)}`, () => {
   let cluster: Cluster;
   let laptop: TestNode;
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { because } from '../support/programs.ts';
+import { because, notRoot } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const program = fileURLToPath(new URL('../../scripts/beckon', import.meta.url));
@@ -16,7 +16,7 @@ const [ann, mallory] = [64_123, 64_124];
 const as = (uid: number, env: Readonly<Record<string, string>>) => ({ uid, gid: uid, cwd: '/', env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent', ...env } });
 
 function reason(): string | undefined {
-  if (process.getuid?.() !== 0) return 'not root, so nobody else can be played';
+  if (notRoot !== undefined) return notRoot;
   const { status } = spawnSync(program, ['version'], as(ann, { NODE_COMPILE_CACHE: '', XDG_CACHE_HOME: '/nonexistent' }));
   return status === 0 ? undefined : 'other users can not read this checkout';
 }

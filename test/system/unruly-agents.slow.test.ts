@@ -7,6 +7,7 @@ import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { isRunning } from '../support/processes.ts';
+import { because, notLinux } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let cluster: Cluster;
@@ -34,7 +35,7 @@ describe('an agent', () => {
     expect((finishedAt ?? 0) - (startedAt ?? 0)).toBeGreaterThanOrEqual(5900);
   });
 
-  test.skipIf(process.platform !== 'linux')('that leaves a daemon in a session of its own completes, and the daemon stays, unread', async () => {
+  test.skipIf(notLinux !== undefined)(`that leaves a daemon in a session of its own completes, and the daemon stays, unread${because(notLinux)}`, async () => {
     const pidFile = cluster.path('daemon-pid');
     // It holds the agent's stdout and stderr, and goes on printing when nobody reads any more.
     const daemon = cluster.program('daemon', `trap '' PIPE\necho $$ >'${pidFile}.new'; mv '${pidFile}.new' '${pidFile}'\nwhile :; do echo still here 2>/dev/null; sleep 0.1; done`);

@@ -7,6 +7,7 @@ import type { Json } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
 import { rows } from '../support/database.ts';
 import type { TestNode } from '../support/node-process.ts';
+import { because, notLinux } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const bytes = 200_000_000;
@@ -26,7 +27,7 @@ afterAll(() => cluster?.[Symbol.asyncDispose]());
 /** The most that a process held since it began. */
 const peak = (node: TestNode): number => Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${node.pid ?? 0}/status`, 'utf8'))?.[1]) * 1024;
 
-test.skipIf(process.platform !== 'linux')('an agent that prints 200 MB: all of it is kept on both nodes, in order, and neither grows by what it carries', async () => {
+test.skipIf(notLinux !== undefined)(`an agent that prints 200 MB: all of it is kept on both nodes, in order, and neither grows by what it carries${because(notLinux)}`, async () => {
   const before = [laptop, desktop].map(peak);
   const { code, last } = await laptop.invoke(['flood@desktop', '', '--quiet'], { timeoutMs: 240_000 });
   expect([code, last['state'], last['truncated']]).toEqual([0, 'completed', true]);

@@ -4,8 +4,8 @@ import { Cluster } from '../../support/cluster.ts';
 import { storeHistory } from '../stored/history.ts';
 import type { Bench, BenchContext, BenchResult, Goal, Row } from '../bench.ts';
 import { ms, rounded } from '../figures.ts';
+import { AcceptFloor } from '../floors/accept-floor.ts';
 import { holdingNode, loadOf } from './node.ts';
-import { Program } from './program.ts';
 import { measureInTurn, median, ratio } from './rounds.ts';
 import type { Rounds, Target } from './rounds.ts';
 
@@ -13,15 +13,15 @@ import type { Rounds, Target } from './rounds.ts';
 const [must, moonshot] = [0.3, 0.6];
 /** At a million stored, times what a fresh store takes. */
 const mustOfFresh = 0.7;
+/** The task of a submission, and what its message has beside it. */
+const floorBytes = 256;
 const [floorName, freshName, storedName] = ['floor', 'node', 'node with history'];
 
 const options = { inFlight: 64, rounds: 5, seconds: 3 } as const;
 
 async function withFloor<Result>(use: (cluster: Cluster, floor: Target) => Promise<Result>): Promise<Result> {
   await using cluster = await Cluster.create();
-  const socketPath = cluster.path('floor.sock');
-  await using _server = await Program.start('floor', socketPath, cluster.path('floor.db'));
-  await using load = await Program.start('load', 'floor', socketPath);
+  await using load = await AcceptFloor.start(cluster.directory, floorBytes);
   return await use(cluster, { name: floorName, load });
 }
 

@@ -1,7 +1,7 @@
 /** A real node with one agent whose only run never ends, so that all that is invoked is accepted and waits. */
 import type { Cluster } from '../../support/cluster.ts';
 import type { TestNode } from '../../support/node-process.ts';
-import { Program } from './program.ts';
+import { Child } from '../child.ts';
 
 const agent = 'hold';
 
@@ -14,6 +14,6 @@ export async function holdingNode(cluster: Cluster, name: string): Promise<TestN
 }
 
 /** Generates load through the SDK of a user's program. */
-export function loadOf(node: TestNode): Promise<Program> {
-  return Program.start('load', 'submit', node.socketPath, agent);
+export function loadOf(node: TestNode): Promise<Child> {
+  return Child.start(new URL('./submitter.ts', import.meta.url), [node.socketPath, agent]);
 }

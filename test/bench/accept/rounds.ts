@@ -1,31 +1,48 @@
 /** Measurements of several targets in turn, so that what else the machine does falls on all of them. */
 import type { BenchContext } from '../bench.ts';
 import { ms, rounded, spreadOf } from '../figures.ts';
-import type { Measured, Round } from './load.ts';
-import type { Program } from './program.ts';
+import type { Load, Sample } from '../load.ts';
 
 export interface Target {
   readonly name: string;
   /** Its load generator. */
-  readonly load: Program;
+  readonly load: { measure(load: Load): Promise<Sample> };
+}
+
+export interface Round {
+  readonly inFlight: number;
+  readonly seconds: number;
+}
+
+export interface Measured {
+  readonly rps: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Of the load generator's process, for each item, µs. */
+  readonly clientCpuUs: number;
 }
 
 export type Rounds = ReadonlyMap<string, readonly Measured[]>;
 
-const warmUpSeconds = 2;
+const warmUpMs = 2_000;
 
 export async function measureInTurn(targets: readonly Target[], round: Round & { readonly rounds: number }, { tell, signal }: BenchContext): Promise<Rounds> {
   const measured = new Map<string, Measured[]>(targets.map(({ name }) => [name, []]));
-  for (const { load } of targets) await load.ask({ ...round, seconds: warmUpSeconds } satisfies Round);
+  for (const { load } of targets) await load.measure({ inFlight: round.inFlight, ms: warmUpMs });
   for (let count = 1; count <= round.rounds; count += 1) {
     for (const { name, load } of targets) {
       signal.throwIfAborted();
-      const each = (await load.ask({ inFlight: round.inFlight, seconds: round.seconds } satisfies Round)) as Measured;
+      const each = measuredOf(await load.measure({ inFlight: round.inFlight, ms: round.seconds * 1000 }));
       measured.get(name)?.push(each);
       tell(`round ${count}: ${name} ${rounded(each.rps)}/s, p50 ${ms(each.p50Ms)}, p99 ${ms(each.p99Ms)}`);
     }
   }
   return measured;
+}
+
+function measuredOf({ tookMs, perSecond, cpuUs }: Sample): Measured {
+  const { p50, p99 } = spreadOf(tookMs);
+  return { rps: perSecond, p50Ms: p50, p99Ms: p99, clientCpuUs: cpuUs };
 }
 
 /** The middle one of all rounds. */

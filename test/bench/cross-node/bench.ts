@@ -4,6 +4,7 @@ import type { Bench, BenchContext, BenchResult } from '../bench.ts';
 import { Child } from '../child.ts';
 import { median, ms, rounded, spread, spreadOf } from '../figures.ts';
 import { AcceptFloor } from '../floors/accept-floor.ts';
+import { messageBytes } from '../floors/raw-calls.ts';
 import { UnaryFloor } from '../floors/unary-floor.ts';
 import { Cluster, freePort } from '../../support/cluster.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -75,7 +76,7 @@ async function run({ tell, options, signal }: BenchContext): Promise<BenchResult
   const address = '@echo@desktop#main';
   await known(laptop, address);
   await using caller = await Child.start(new URL('./caller.ts', import.meta.url), [laptop.socketPath, address]);
-  await using accept = await AcceptFloor.start(cluster.directory);
+  await using accept = await AcceptFloor.start(cluster.directory, messageBytes);
   await using unary = await UnaryFloor.start(await freePort());
   tell(`two nodes and an agent are up (processes ${laptop.pid}, ${desktop.pid}, ${echo.pid}, caller ${caller.pid})`);
   const rounds: Round[] = [];

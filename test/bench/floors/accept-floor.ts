@@ -16,12 +16,12 @@ export class AcceptFloor implements AsyncDisposable {
     this.#client = client;
   }
 
-  /** @param directory on the disk that is measured; the database and the socket are made in it */
-  static async start(directory: string): Promise<AcceptFloor> {
+  /** @param directory on the disk that is measured; the database and the socket are made in it @param bytes of one message */
+  static async start(directory: string, bytes: number): Promise<AcceptFloor> {
     const socket = join(directory, 'accept-floor.sock');
     const server = await Child.start(new URL('./accept-server.ts', import.meta.url), [socket, join(directory, 'accept-floor.db')]);
     try {
-      return new AcceptFloor(server, await Child.start(new URL('./accept-client.ts', import.meta.url), [socket]));
+      return new AcceptFloor(server, await Child.start(new URL('./accept-client.ts', import.meta.url), [socket, String(bytes)]));
     } catch (error) {
       await server[Symbol.asyncDispose]();
       throw error;

@@ -1,53 +1,43 @@
-/** The thread that commits for the accept floor: all that arrived while the last commit synced shares the next. */
-import Database from 'better-sqlite3';
+/** The writer of the floor: three rows an item, all that waits in one commit, which is on the disk before its items are acknowledged. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import Database from 'better-sqlite3';
 
-const port = parentPort;
-if (port === null) throw new Error('it runs as a worker');
-const { database } = workerData as { readonly database: string };
-const db = new Database(database);
-for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'fullfsync = ON']) db.pragma(pragma);
+/** The number by which its sender knows an item, and the item itself. */
+export type Item = readonly [number: number, content: Uint8Array];
+
+const port = parentPort!;
+const db = new Database(workerData as string);
+db.pragma('journal_mode = WAL');
+db.pragma('synchronous = FULL');
+db.pragma('fullfsync = 1');
 db.exec(`
-  CREATE TABLE invocations (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
-  CREATE TABLE payloads (id INTEGER PRIMARY KEY, task BLOB NOT NULL);
-  CREATE TABLE flights (id INTEGER PRIMARY KEY, state TEXT NOT NULL, accepted_at_ms INTEGER NOT NULL);
-  CREATE INDEX flights_by_state ON flights (state, accepted_at_ms);`);
-const [begin, commit, savepoint, release] = ['BEGIN IMMEDIATE', 'COMMIT', 'SAVEPOINT member', 'RELEASE member'].map((sql) => db.prepare(sql)) as [Database.Statement, Database.Statement, Database.Statement, Database.Statement];
-const invocation = db.prepare('INSERT INTO invocations (id, key) VALUES (?, ?)');
-const payload = db.prepare('INSERT INTO payloads (id, task) VALUES (?, ?)');
-const flight = db.prepare("INSERT INTO flights (id, state, accepted_at_ms) VALUES (?, 'queued', ?)");
-const waiting: Uint8Array[] = [];
-let last = 0;
+  CREATE TABLE items (id TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE states (id TEXT PRIMARY KEY, state TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX states_by_state ON states (state, id);
+  CREATE TABLE facts (number INTEGER PRIMARY KEY, id TEXT NOT NULL, what TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+`);
+const item = db.prepare('INSERT INTO items (id, content) VALUES (?, ?)');
+const state = db.prepare('INSERT INTO states (id, state, at_ms) VALUES (?, ?, ?)');
+const fact = db.prepare('INSERT INTO facts (id, what, at_ms) VALUES (?, ?, ?)');
+const [begin, commit, savepoint, release] = ['BEGIN IMMEDIATE', 'COMMIT', 'SAVEPOINT member', 'RELEASE member'].map((sql) => db.prepare(sql));
+let count = 0;
 
-/** Of one commit, at most. */
-const mostMembers = 512;
-
-function commitBatch(): void {
-  const tasks = waiting.splice(0, mostMembers);
-  begin.run();
-  for (const task of tasks) {
-    savepoint.run();
-    last += 1;
-    // Keys that callers choose come in no order.
-    invocation.run(last, `${(last * 2_654_435_761) % 4_294_967_296}-${last}`);
-    payload.run(last, task);
-    flight.run(last, Date.now());
-    release.run();
-  }
-  commit.run();
-  port?.postMessage(tasks.length);
+function write(content: Uint8Array): void {
+  savepoint?.run();
+  const [id, atMs] = [`itm_${String(count).padStart(26, '0')}`, Date.now()];
+  count += 1;
+  item.run(id, content);
+  state.run(id, 'queued', atMs);
+  fact.run(id, 'accepted', atMs);
+  release?.run();
 }
 
-function takeArrived(): void {
-  for (let next = receiveMessageOnPort(port!); next !== undefined; next = receiveMessageOnPort(port!)) waiting.push(...(next.message as Uint8Array[]));
-}
-
-port.on('message', (tasks: Uint8Array[]) => {
-  waiting.push(...tasks);
-  takeArrived();
-  while (waiting.length > 0) {
-    commitBatch();
-    takeArrived();
-  }
+port.on('message', (first: readonly Item[]) => {
+  const items = [...first];
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) items.push(...(next.message as readonly Item[]));
+  begin?.run();
+  for (const [, content] of items) write(content);
+  commit?.run();
+  port.postMessage(items.map(([number]) => number));
 });
 port.postMessage('ready');

@@ -10,6 +10,7 @@ import { bareNode, libraries } from '../bare-node.ts';
 import { bytes, ms, rounded, spreadOf } from '../figures.ts';
 import { commandLine } from '../process-cost.ts';
 import { storeHistory } from '../stored/history.ts';
+import { requestOf } from '../../support/asking.ts';
 import { beckonPath } from '../../support/cli.ts';
 import { Cluster } from '../../support/cluster.ts';
 import type { TestNode } from '../../support/node-process.ts';
@@ -24,14 +25,7 @@ const running = 4;
 const waiting = 200;
 const longestMs = 120_000;
 
-const request: InvokeRequest = {
-  selector: { address: '@worker@big#main', any: false, all: false, anyOwner: false, capabilities: [], labels: {}, cwd: '/' },
-  task: { text: new TextEncoder().encode('work'), files: [] },
-  session: { mode: 'new' },
-  noHold: false,
-  rerunnable: false,
-  detach: true,
-};
+const request: InvokeRequest = requestOf('@worker@big#main', 'work', { detach: true });
 
 interface Started {
   readonly ms: number;

@@ -4,13 +4,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { because, missing } from '../../support/programs.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'beckon-log-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const mayMount = spawnSync('unshare', ['--mount', 'true']).status === 0;
+const noMounts = missing('unshare') ?? (spawnSync('unshare', ['--mount', 'true']).status === 0 ? undefined : 'mounts are not allowed here');
 
-test.skipIf(!mayMount)(`a volume that was removed stops no node${mayMount ? '' : ' (skipped: needs root and unshare)'}`, () => {
+test.skipIf(noMounts !== undefined)(`a volume that was removed stops no node${because(noMounts)}`, () => {
   const [volume, data, script] = [join(directory, 'volume'), join(directory, 'data'), join(directory, 'writes.mjs')];
   for (const each of [volume, data]) mkdirSync(each);
   writeFileSync(script, `

@@ -9,6 +9,7 @@ import { paths as findPaths } from '../../../src/app/paths.ts';
 import type { Paths } from '../../../src/app/paths.ts';
 import { refuseFlaws } from '../../../src/app/private-places.ts';
 import { BrokerError } from '../../../src/domain/errors.ts';
+import { because, notRoot } from '../../support/programs.ts';
 
 const uid = process.getuid?.() ?? 0;
 let home = '';
@@ -105,7 +106,7 @@ describe('a node that starts', () => {
     await isRefusedAndMended(paths.keyFile, /open to others/);
   });
 
-  test.skipIf(uid !== 0)('refuses what belongs to another user (skipped: not root, so nothing can be given away)', async () => {
+  test.skipIf(notRoot !== undefined)(`refuses what belongs to another user${because(notRoot)}`, async () => {
     for (const path of [...files(), ...directories()]) {
       chownSync(path, 64_124, 64_124);
       await isRefusedAndMended(path, /belongs to user 64124/);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LogFile } from '../../../src/app/log-file.ts';
+import { because, notRoot } from '../../support/programs.ts';
 
 let directory = '';
 let path = '';
@@ -16,6 +17,9 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const made = (bytes: number, files: number, at = path): LogFile => new LogFile({ path: at, limits: { bytes, files }, clock: { monotonic: () => nowMs }, lostLine: (count, code) => `lost ${count} ${code}\n` });
 const texts = (): Record<string, string> => Object.fromEntries(readdirSync(directory).toSorted().map((name) => [name, readFileSync(join(directory, name), 'utf8')]));
+
+const noFullDisk = existsSync('/dev/full') ? undefined : 'no /dev/full on this machine';
+const mayAll = notRoot === undefined ? 'root may write to it' : undefined;
 
 describe('the file of a log', () => {
   test('is put aside when it is full, and the oldest goes', () => {
@@ -108,7 +112,7 @@ describe('the file of a log', () => {
     expect(readFileSync(path, 'utf8')).toBe('lost 4 EISDIR\nsix\n');
   });
 
-  test.skipIf(!existsSync('/dev/full'))('on a disk that is full loses lines and throws nothing (skipped where there is no /dev/full)', () => {
+  test.skipIf(noFullDisk !== undefined)(`on a disk that is full loses lines and throws nothing${because(noFullDisk)}`, () => {
     const file = made(1_000_000, 2, '/dev/full');
     expect(() => {
       for (let count = 0; count < 1000; count += 1) file.write('nobody can write this down\n');
@@ -116,7 +120,7 @@ describe('the file of a log', () => {
     expect(existsSync('/dev/full.1')).toBe(false);
   });
 
-  test.skipIf(process.getuid?.() === 0)('that this user may not write to loses lines (skipped for root, who may)', () => {
+  test.skipIf(mayAll !== undefined)(`that this user may not write to loses lines${because(mayAll)}`, () => {
     appendFileSync(path, '');
     chmodSync(path, 0o400);
     expect(() => made(1000, 2).write('x\n')).not.toThrow();

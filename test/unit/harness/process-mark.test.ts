@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { currentBootId, hasVariable, markOf, parseStatFields, startOf } from '../../../src/harness/process-mark.ts';
+import { because, notLinux } from '../../support/programs.ts';
 
-describe.skipIf(process.platform !== 'linux')('the mark of a process (Linux)', () => {
+describe.skipIf(notLinux !== undefined)(`the mark of a process${because(notLinux)}`, () => {
   test('is the same each time, and another for another process', () => {
     const mark = markOf(process.pid);
     expect(mark).toEqual({ pid: process.pid, session: process.pid, startedAt: expect.stringMatching(/^\d+$/), bootId: currentBootId() });

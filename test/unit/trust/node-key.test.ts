@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { base36 } from 'multiformats/bases/base36';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { generateNodeKey, loadOrCreateNodeKey, nodeKeyOf, verifySignature } from '../../../src/trust/node-key.ts';
+import { because, notRoot } from '../../support/programs.ts';
 
 let home: string;
 beforeEach(async () => {
@@ -83,7 +84,7 @@ describe('the key file', () => {
     });
   });
 
-  test.skipIf(process.getuid?.() !== 0)('of another user is refused (needs root)', async () => {
+  test.skipIf(notRoot !== undefined)(`of another user is refused${because(notRoot)}`, async () => {
     const { chown } = await import('node:fs/promises');
     await loadOrCreateNodeKey(path());
     await chown(path(), 12_345, 12_345);

@@ -2,10 +2,10 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writ
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { whoseSocket } from '../../../../src/discovery/tailscale/whose-socket.ts';
+import { because, notRoot } from '../../../support/programs.ts';
 
 const uid = process.getuid?.() ?? 0;
 const another = 65_534;
-const isRoot = uid === 0;
 
 let base: string;
 beforeEach(() => {
@@ -50,7 +50,7 @@ describe('whose a socket is', () => {
     expect(await whoseSocket(join(base, 'run', 'tailscaled.sock'), uid)).toBe('free');
   });
 
-  test.skipIf(!isRoot)('a directory or a socket of another user is foreign (root)', async () => {
+  test.skipIf(notRoot !== undefined)(`a directory or a socket of another user is foreign${because(notRoot)}`, async () => {
     const tmp = directory(0o1777, 'tmp');
     const theirs = join(tmp, 'tailscale');
     mkdirSync(theirs, { mode: 0o755 });
