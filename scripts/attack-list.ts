@@ -13,6 +13,6 @@ export default class AttackList implements Reporter {
   }
 }
 
-function lineOf(number: number, name: string, { refused, logged, servedMs, grewMb, shows }: AttackNote): string {
-  return `${String(number).padStart(2)}. ${name}: ${shows} [told: ${refused}; log: ${logged.slice(0, 110)}; served after it in ${servedMs} ms; +${grewMb} MB]`;
+function lineOf(number: number, name: string, { refused, logged, audit, servedMs, grewMb, shows }: AttackNote): string {
+  return `${String(number).padStart(2)}. ${name}: ${shows} [told: ${refused}; log: ${logged.slice(0, 110)}; audit: ${audit === '' ? 'nothing' : audit}; served after it in ${servedMs} ms; +${grewMb} MB]`;
 }

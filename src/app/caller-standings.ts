@@ -7,6 +7,7 @@ import { toBrokerError } from '../domain/errors.ts';
 import { parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
+import { pause } from '../domain/pause.ts';
 import type { TailnetStanding } from '../domain/policy-caller.ts';
 import type { CallerStanding, CallerStandings as Standings } from '../domain/policy-port.ts';
 import type { Clock, Log, Startable } from '../domain/ports.ts';
@@ -17,6 +18,7 @@ import { plainAddress } from '../trust/front.ts';
 import { rulesOfCapability } from './capability-rules.ts';
 import { identifyCaller, identifyListener } from './identify.ts';
 import { insideTailnet, isOfTailnet } from './tailnet.ts';
+import { QueuedLook } from '../broker/queued-look.ts';
 
 export interface CallerStandingsParts {
   readonly tailnet: Pick<Tailnet, 'view' | 'whois' | 'onLook'>;
@@ -48,22 +50,23 @@ export class CallerStandings implements Standings, Startable {
   readonly #entries = new Map<NodeId, Entry>();
   readonly #listeners = new Set<(nodeId: NodeId) => void>();
   #release: (() => void) | undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #isQueued = false;
+  readonly #looks = new QueuedLook(() => this.#lookAtAll());
 
   constructor(parts: CallerStandingsParts) {
     this.#parts = parts;
   }
 
   start(): Promise<void> {
-    this.#release ??= this.#parts.tailnet.onLook(() => this.#look());
+    this.#release ??= this.#parts.tailnet.onLook(() => {
+      if (this.#release !== undefined) this.#looks.ask();
+    });
     return Promise.resolve();
   }
 
   async stop(): Promise<void> {
     this.#release?.();
     this.#release = undefined;
-    await this.#looking;
+    await this.#looks.settled();
     await Promise.all([...this.#entries.values()].flatMap(({ asking }) => asking ?? []));
   }
 
@@ -90,20 +93,14 @@ export class CallerStandings implements Standings, Startable {
     this.#listeners.add(listener);
   }
 
-  /** One look at a time; what is noticed meanwhile is looked at once more. */
-  #look(): void {
-    if (this.#release === undefined || this.#isQueued) return;
-    this.#isQueued = true;
-    this.#looking = this.#looking.then(async () => {
-      this.#isQueued = false;
-      const live = new Set(this.#parts.sessions());
-      await Promise.all(
-        [...this.#entries].map(async ([nodeId, entry]) => {
-          if (entry.session !== undefined && !live.has(entry.session)) entry.session = undefined;
-          if (entry.asking === undefined) await this.#ask(nodeId, entry, entry.standing);
-        }),
-      );
-    });
+  async #lookAtAll(): Promise<void> {
+    const live = new Set(this.#parts.sessions());
+    await Promise.all(
+      [...this.#entries].map(async ([nodeId, entry]) => {
+        if (entry.session !== undefined && !live.has(entry.session)) entry.session = undefined;
+        if (entry.asking === undefined) await this.#ask(nodeId, entry, entry.standing);
+      }),
+    );
   }
 
   /** Never rejects. */
@@ -129,7 +126,7 @@ export class CallerStandings implements Standings, Startable {
         // Refused is an answer: nothing is said of that machine.
         if (code === 'denied') return standing({ kind: 'none', why: message });
         if (tries === mostTries || this.#release === undefined) return standing({ kind: 'unknown', why: message });
-        await new Promise<void>((resolve) => void this.#parts.clock.setTimer(retryMs, resolve));
+        await pause(this.#parts.clock, retryMs);
       }
     }
   }

@@ -4,6 +4,7 @@ import { toBrokerError } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
+import { pause } from '../domain/pause.ts';
 import type { CancelTimer, Clock, Log, Startable } from '../domain/ports.ts';
 import type { Ends, Front } from '../trust/front.ts';
 import { isLoopback, planListening, reachableAddresses } from './listen.ts';
@@ -93,7 +94,7 @@ export class Listening implements Startable {
     try {
       for (let tries = 1; tries <= unknownTries; tries += 1) {
         if ((await tailnet.whois(remote)) !== undefined) return undefined;
-        await new Promise<void>((resolve) => void clock.setTimer(unknownMs, resolve));
+        await pause(clock, unknownMs);
       }
       return 'it did not come through the tailnet';
     } catch (error) {
@@ -128,7 +129,7 @@ export class Listening implements Startable {
       if (front.addresses().length > 0) return;
       const failure = failures.find(({ code }) => code === 'conflict') ?? failures[0];
       if (failure?.code === 'conflict' || (failure !== undefined && clock.monotonic() >= untilMs)) throw failure;
-      await new Promise<void>((resolve) => void clock.setTimer(retryMs.baseMs, resolve));
+      await pause(clock, retryMs.baseMs);
     }
   }
 

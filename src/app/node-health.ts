@@ -4,6 +4,7 @@ import { WakeablePause } from '../broker/wakeable-pause.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Health, HealthSubject } from '../domain/health-port.ts';
+import { within } from '../domain/pause.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 
@@ -83,13 +84,8 @@ export class NodeHealth implements Health {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
     });
-    const late = Promise.withResolvers<string>();
-    const cancelTimer = clock.setTimer(patienceMs, () => late.resolve(`the store has not answered for ${patienceMs / 1000} s`));
-    try {
-      return await Promise.race([this.#looking, late.promise]);
-    } finally {
-      cancelTimer();
-    }
+    const found = await within(clock, patienceMs, this.#looking.then((why) => ({ why })));
+    return found === undefined ? `the store has not answered for ${patienceMs / 1000} s` : found.why;
   }
 
   async #look(): Promise<string | undefined> {

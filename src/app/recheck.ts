@@ -11,6 +11,7 @@ import { plainAddress } from '../trust/front.ts';
 import { isLoopback } from './listen.ts';
 import { judgeSession } from './recheck-verdict.ts';
 import { insideTailnet } from './tailnet.ts';
+import { QueuedLook } from '../broker/queued-look.ts';
 
 export interface RecheckParts {
   readonly tailnet: Pick<Tailnet, 'view' | 'onChange' | 'whois'>;
@@ -34,8 +35,7 @@ export class Recheck implements Startable {
   /** Sessions that are over are forgotten with them. */
   readonly #seen = new WeakMap<LiveSession, Seen>();
   #release: (() => void) | undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #isQueued = false;
+  readonly #looks = new QueuedLook(() => this.#lookAtAll());
 
   constructor(parts: RecheckParts) {
     this.#parts = parts;
@@ -49,20 +49,19 @@ export class Recheck implements Startable {
   async stop(): Promise<void> {
     this.#release?.();
     this.#release = undefined;
-    await this.#looking;
+    await this.#looks.settled();
   }
 
-  /** Also when a session begins: who is at its other end is remembered. One look at a time. */
+  /** Also when a session begins: who is at its other end is remembered. */
   look(): void {
-    if (this.#release === undefined || this.#isQueued) return;
-    this.#isQueued = true;
-    this.#looking = this.#looking.then(async () => {
-      this.#isQueued = false;
-      const { tailnet, mesh } = this.#parts;
-      const { view } = tailnet;
-      // Of a tailnet that is down itself nothing is believed.
-      if (view.kind === 'up' && this.#release !== undefined) await Promise.all(mesh.sessions().map((session) => this.#lookAt(session, view.status)));
-    });
+    if (this.#release !== undefined) this.#looks.ask();
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const { tailnet, mesh } = this.#parts;
+    const { view } = tailnet;
+    // Of a tailnet that is down itself nothing is believed.
+    if (view.kind === 'up' && this.#release !== undefined) await Promise.all(mesh.sessions().map((session) => this.#lookAt(session, view.status)));
   }
 
   /** Never rejects: whoever can't be asked about is looked at with the next change. */

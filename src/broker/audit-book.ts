@@ -12,7 +12,7 @@ import type { Chronicler } from './chronicler.ts';
 const shortestWindowMs = 60_000;
 const longestWindowMs = 3_600_000;
 /** Told apart in one window. With those of each kind that are not, and each counted once more at its end, the most rows of a window. */
-const mostTold = 16;
+export const mostTold = 16;
 
 interface Counted {
   readonly refusal: AuditRefusal;

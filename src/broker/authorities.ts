@@ -12,6 +12,7 @@ import type { Store } from '../domain/store-port.ts';
 import type { WithdrawnIssuer } from '../domain/trust.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
+import { InTurn } from './in-turn.ts';
 import type { Self } from './self.ts';
 
 /** So long nothing more is heard of a member that said what proves nothing. */
@@ -53,7 +54,7 @@ export interface AuthorityFact {
 export class Authorities {
   readonly #parts: AuthoritiesParts;
   /** One after the other: what one adds the next has to see. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
   /** Members that said what proves nothing, and when. */
   readonly #refused = new Map<NodeId, number>();
 
@@ -91,13 +92,11 @@ export class Authorities {
    * @throws BrokerError `unauthenticated`, `invalid`, `overload`: nothing is changed then
    */
   add(bytes: Uint8Array, fact: AuthorityFact, from?: NodeId): Promise<boolean> {
-    const added = this.#last.then(() => this.#add(bytes, fact, from));
-    this.#last = Promise.allSettled([added]);
-    return added;
+    return this.#turns.run(() => this.#add(bytes, fact, from));
   }
 
   async settled(): Promise<void> {
-    await this.#last;
+    await this.#turns.settled();
   }
 
   async #add(bytes: Uint8Array, { what, detail, act }: AuthorityFact, from: NodeId | undefined): Promise<boolean> {

@@ -12,6 +12,7 @@ import { peerFields } from '../domain/log-fields.ts';
 import { belongs } from '../domain/membership.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
+import { pause, within } from '../domain/pause.ts';
 import type { Clock, Log, RecordSeal } from '../domain/ports.ts';
 import type { Member, Membership, RemovedFrom, Store } from '../domain/store-port.ts';
 import type { LeaveInput, LeaveResult } from './api.ts';
@@ -77,11 +78,7 @@ export class Leaving {
     }
     const underWay = this.#underWay;
     if (force) this.#forced.abort();
-    let cancelTimer = (): void => undefined;
-    const late = new Promise<undefined>((resolve) => {
-      cancelTimer = clock.setTimer(waitMs, () => resolve(undefined));
-    });
-    const result = await Promise.race([underWay, late]).finally(() => cancelTimer());
+    const result = await within(clock, waitMs, underWay);
     underWay.catch((error: unknown) => this.#parts.log.error({ err: error }, 'leaving the mesh failed'));
     return result ?? { left: false, running: runner.running, meshName: membership?.meshName ?? '', told: [], untold: [], ended: 0, losses: [] };
   }
@@ -201,7 +198,7 @@ export class Leaving {
     const { store, mesh, clock } = this.#parts;
     const untilMs = clock.monotonic() + lastEventsMs;
     const isOpen = ({ nodeId }: Member): boolean => mesh().link(nodeId) !== undefined && store.read.unacknowledged(nodeId, undefined, 1).length > 0;
-    while (others.some(isOpen) && clock.monotonic() < untilMs) await new Promise<void>((resolve) => void clock.setTimer(pollMs, resolve));
+    while (others.some(isOpen) && clock.monotonic() < untilMs) await pause(clock, pollMs);
     for (const { nodeId } of others) {
       for (const { invocationId, lastSeq } of store.read.unacknowledged(nodeId, undefined, page)) {
         const flight = store.read.flight(flightOfInvocation(invocationId));

@@ -20,6 +20,7 @@ import type { Nodes } from './nodes.ts';
 import type { PolicyApi, PolicyCheck, PolicyCheckInput, PolicyView, RuleView, StandingView } from './policy-api.ts';
 import { Policy } from './policy.ts';
 import type { Denial } from './policy.ts';
+import { QueuedLook } from './queued-look.ts';
 import type { Self } from './self.ts';
 import type { Sharing } from './sharing.ts';
 import { PeerSight } from './sight.ts';
@@ -67,8 +68,7 @@ export class PolicyDesk implements PolicyApi {
   readonly #file: PolicyFile;
   readonly #standings: CallerStandings;
   #isStopped = false;
-  #isQueued = false;
-  #settling: Promise<void> = Promise.resolve();
+  readonly #looks = new QueuedLook(() => this.#settle());
 
   constructor(parts: PolicyDeskParts) {
     this.#parts = parts;
@@ -80,7 +80,7 @@ export class PolicyDesk implements PolicyApi {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await this.#settling;
+    await this.#looks.settled();
   }
 
   async showPolicy(): Promise<PolicyView> {
@@ -112,20 +112,20 @@ export class PolicyDesk implements PolicyApi {
   }
 
   #changed(): void {
-    if (this.#isStopped || this.#isQueued) return;
-    this.#isQueued = true;
+    if (!this.#isStopped) this.#looks.ask();
+  }
+
+  /** Never rejects. */
+  async #settle(): Promise<void> {
     const { sharing, wake, isLive, log } = this.#parts;
-    this.#settling = this.#settling.then(async () => {
-      this.#isQueued = false;
-      if (this.#isStopped || !isLive()) return;
-      try {
-        const { ended } = await sharing.settleAll();
-        if (ended > 0) log.warn({ ended }, 'queued work that the rules do not allow any more has ended: denied');
-        wake();
-      } catch (error) {
-        log.error({ err: error }, 'queued work could not be judged anew; none of it starts without being judged');
-      }
-    });
+    if (this.#isStopped || !isLive()) return;
+    try {
+      const { ended } = await sharing.settleAll();
+      if (ended > 0) log.warn({ ended }, 'queued work that the rules do not allow any more has ended: denied');
+      wake();
+    } catch (error) {
+      log.error({ err: error }, 'queued work could not be judged anew; none of it starts without being judged');
+    }
   }
 
   /** @throws BrokerError */

@@ -5,6 +5,7 @@
 import type { Act } from '../domain/audit.ts';
 import type { Check } from '../domain/checks.ts';
 import { conflict, notFound, toBrokerError } from '../domain/errors.ts';
+import { within } from '../domain/pause.ts';
 import type { CancelTimer, Clock, Log, ProjectProbe, Startable } from '../domain/ports.ts';
 import { projectsCheck } from '../domain/project-checks.ts';
 import type { ProjectStanding } from '../domain/project-checks.ts';
@@ -61,10 +62,7 @@ export class Projects implements Startable, ProjectsApi {
     if (this.#isRunning) return;
     this.#isRunning = true;
     await this.#tryConfig();
-    const late = Promise.withResolvers<void>();
-    const cancelTimer = this.#parts.clock.setTimer(firstLookMs, late.resolve);
-    await Promise.race([this.lookAgain(), late.promise]);
-    cancelTimer();
+    await within(this.#parts.clock, firstLookMs, this.lookAgain());
   }
 
   async stop(): Promise<void> {

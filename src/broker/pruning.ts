@@ -1,4 +1,5 @@
 /** Keeps the store from growing without end, a little at a time. */
+import { pause } from '../domain/pause.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { PruneLimits, Store } from '../domain/store-port.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -51,7 +52,7 @@ export class Pruning {
       sum.outputs += outputs;
       sum.records += records;
       sum.bytes += bytes;
-      await new Promise<void>((resolve) => void clock.setTimer(Math.min(tookMs * restsEach, longestRestMs), resolve));
+      await pause(clock, Math.min(tookMs * restsEach, longestRestMs));
     }
     if (sum.outputs + sum.records + sum.bytes === 0) return;
     log.info(sum, 'pruned');

@@ -21,6 +21,7 @@ import type { RemoveResult } from './api.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
+import { InTurn } from './in-turn.ts';
 import { endAllTo } from './parting.ts';
 import type { Revocations } from './registry-state.ts';
 import type { Runner } from './runner.ts';
@@ -55,7 +56,7 @@ export class Removal {
   readonly #parts: RemovalParts;
   #removed: ReadonlySet<NodeId> = new Set();
   /** One after the other, so that what follows from one is there when the next is looked at. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
   /** The ends of work: a process may take seconds to go, and nobody who tells of a removal has to wait for that. */
   #ending: Promise<void> = Promise.resolve();
 
@@ -74,7 +75,7 @@ export class Removal {
 
   /** Resolves when what follows from removals so far is done. */
   async settled(): Promise<void> {
-    await this.#last;
+    await this.#turns.settled();
     await this.#ending;
   }
 
@@ -125,9 +126,7 @@ export class Removal {
    * @throws BrokerError `unauthenticated` or `invalid` for what nobody who may signed: nothing is changed then
    */
   received(record: SignedRecord, act?: Act): Promise<boolean> {
-    const taken = this.#last.then(() => this.#take(record, act));
-    this.#last = Promise.allSettled([taken]);
-    return taken;
+    return this.#turns.run(() => this.#take(record, act));
   }
 
   async #tellOn(record: SignedRecord, { from, act }: { readonly from?: Link; readonly act?: Act | undefined }): Promise<void> {

@@ -17,6 +17,7 @@ import { isLaterCertificate, isSameCertificate } from '../domain/trust.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
+import { InTurn } from './in-turn.ts';
 import type { Self } from './self.ts';
 
 const dialMs = 4_000;
@@ -57,7 +58,7 @@ export interface RenamingParts {
 export class Renaming {
   readonly #parts: RenamingParts;
   /** A certificate may come back in the answer and, passed on by others, at the same moment. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
   /** When each member asked lately, monotonic. */
   readonly #given = new Map<NodeId, readonly number[]>();
   /** What was asked for here last, and by whom, whichever way the certificate comes back. */
@@ -98,7 +99,7 @@ export class Renaming {
     };
     if (!isNewer()) return;
     // One that was just asked for is stored first.
-    await this.#last;
+    await this.#turns.settled();
     if (!isNewer()) return;
     log.info({ was: self.name(), name: identity.name }, 'other members have a newer certificate of this node: it is used from now on');
     await this.#take(chain, identity.name);
@@ -162,9 +163,7 @@ export class Renaming {
   }
 
   #take(chain: CertificateChain, name: string): Promise<void> {
-    const taken = this.#last.then(() => this.#store(chain, name));
-    this.#last = Promise.allSettled([taken]);
-    return taken;
+    return this.#turns.run(() => this.#store(chain, name));
   }
 
   async #store(chain: CertificateChain, name: string): Promise<void> {

@@ -12,6 +12,7 @@ import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
+import { InTurn } from './in-turn.ts';
 import type { CertificateWish } from './renaming.ts';
 import { removedKey } from './removal.ts';
 import type { Self } from './self.ts';
@@ -36,7 +37,7 @@ export interface RenewalsParts {
 export class Renewals {
   readonly #parts: RenewalsParts;
   /** One after the other: what one writes the next has to see. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
 
   constructor(parts: RenewalsParts) {
     this.#parts = parts;
@@ -60,9 +61,7 @@ export class Renewals {
   }
 
   #inTurn(shown: PeerIdentity, askerNowMs: number, act: Act | undefined): Promise<CertificateChain> {
-    const made = this.#last.then(() => this.#renew(shown, askerNowMs, act));
-    this.#last = Promise.allSettled([made]);
-    return made;
+    return this.#turns.run(() => this.#renew(shown, askerNowMs, act));
   }
 
   async #renew(shown: PeerIdentity, askerNowMs: number, act: Act | undefined): Promise<CertificateChain> {

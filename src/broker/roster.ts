@@ -13,11 +13,13 @@ import type { RegistryEntry, SignedRecord } from '../domain/registration.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { peerFields } from '../domain/log-fields.ts';
+import { pause } from '../domain/pause.ts';
 import type { CertificateChain, IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import { actOfPeer } from './acts.ts';
 import type { Authorities } from './authorities.ts';
 import type { Chronicler } from './chronicler.ts';
 import { Complaints } from './complaints.ts';
+import { InTurn } from './in-turn.ts';
 import type { RegistrySpread } from './registry-spread.ts';
 import type { RegistryState, Revocations } from './registry-state.ts';
 import type { Self } from './self.ts';
@@ -74,7 +76,7 @@ export class Roster {
   readonly #parts: RosterParts;
   readonly #complaints: Complaints;
   /** One after the other, so that no older word is stored after a newer one. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
 
   constructor(parts: RosterParts) {
     this.#parts = parts;
@@ -122,7 +124,7 @@ export class Roster {
    * @returns how many of them said something new
    */
   entries(entries: readonly RegistryEntry[], from: NodeId): Promise<number> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const cards = entries.flatMap(({ chain }) => (chain === undefined ? [] : [{ chain, addresses: [] }]));
       const learned = await this.#cards(cards, from);
       const departed = await this.#departures(entries.flatMap(({ departure }) => departure ?? []), from);
@@ -173,7 +175,7 @@ export class Roster {
   }
 
   received(link: Link, message: RosterMessage): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       if (message.authorities !== undefined) await this.#parts.authorities().heard(message.authorities, link.peer.nodeId);
       await this.#cards(message.members, link.peer.nodeId);
       if (message.admission !== undefined) await this.#rules(link, message.admission);
@@ -184,13 +186,6 @@ export class Roster {
   #actOf(from: NodeId | undefined): Act | undefined {
     const link = from === undefined ? undefined : this.#parts.mesh().link(from);
     return link === undefined ? undefined : actOfPeer(link);
-  }
-
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const taken = this.#last.then(work);
-    // Whoever hands it over hears of its failure; the next one goes on.
-    this.#last = Promise.allSettled([taken]);
-    return taken;
   }
 
   #tellRules(link: Link): void {
@@ -237,7 +232,7 @@ export class Roster {
       next = slice.next;
       for (const { chain, identity } of slice.own) await onOwnChain(chain, identity);
       if (slice.learned.length > 0) learned += await this.#learn(slice.learned, from, meshId);
-      else if (next < cards.length) await new Promise<void>((resolve) => void clock.setTimer(0, resolve));
+      else if (next < cards.length) await pause(clock, 0);
     }
     return learned;
   }

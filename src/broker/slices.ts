@@ -1,4 +1,5 @@
 /** Long work on the one thread, in slices that heartbeats can live with. */
+import { pause } from '../domain/pause.ts';
 import type { Clock } from '../domain/ports.ts';
 
 const sliceMs = 3;
@@ -9,7 +10,7 @@ export async function inSlices<Item>(clock: Clock, items: Iterable<Item>, work: 
   for (const item of items) {
     work(item);
     if (clock.monotonic() < untilMs) continue;
-    await new Promise<void>((resolve) => void clock.setTimer(0, resolve));
+    await pause(clock, 0);
     untilMs = clock.monotonic() + sliceMs;
   }
 }

@@ -9,6 +9,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Clock, Digest, Log, Random, Startable } from '../domain/ports.ts';
 import type { Span, SpanSink } from '../domain/span.ts';
 import type { StoryPage } from '../domain/observation.ts';
+import { within } from '../domain/pause.ts';
 import type { Store } from '../domain/store-port.ts';
 import { WakeablePause } from './wakeable-pause.ts';
 
@@ -93,15 +94,10 @@ export class SpanExport implements Startable {
 
   async #last(working: Promise<void>): Promise<void> {
     const { clock, log } = this.#parts;
-    const { promise: late, resolve } = Promise.withResolvers<void>();
     let isLate = false;
-    const cancelTimer = clock.setTimer(lastMs, () => {
-      isLate = true;
-      resolve();
-    });
     const last = working.then(() => this.#round(() => !isLate));
-    await Promise.race([last, late]).catch((error: unknown) => log.warn({ err: error }, 'the last spans could not be told'));
-    cancelTimer();
+    await within(clock, lastMs, last).catch((error: unknown) => log.warn({ err: error }, 'the last spans could not be told'));
+    isLate = true;
   }
 
   /** A store that was put back, or that never told any, begins with what comes. */

@@ -30,9 +30,9 @@ export async function whereabouts({ flights, members, nodes }: WhereaboutsParts,
   } catch (error) {
     const suffix = suffixOf(argument);
     if (!(error instanceof BrokerError) || error.code !== 'not_found' || suffix === undefined) throw error;
-    const { found, asked, silent } = await askAround(members, suffix);
+    const { found, asked, silent, closed } = await askAround(members, suffix);
     const [first, second] = [...found.values()];
-    if (first === undefined) throw unknown(argument, asked, silent.map((each) => nodes.nameOf(each)));
+    if (first === undefined) throw unknown(argument, asked, silent.map((each) => nodes.nameOf(each)), closed.map((each) => nodes.nameOf(each)));
     if (second !== undefined) throw new BrokerError('ambiguous', `several ids end in ${suffix}`, { hint: `give more of it: ${first.invocationId} or ${second.invocationId}` });
     return first;
   }
@@ -48,13 +48,16 @@ function suffixOf(argument: string): string | undefined {
 interface Heard {
   readonly found: ReadonlyMap<InvocationId, FoundFlight>;
   readonly asked: number;
-  /** Could not be asked, or may not tell. */
+  /** Could not be asked. */
   readonly silent: readonly NodeId[];
+  /** Answered that they tell this node nothing, whatever they have. */
+  readonly closed: readonly NodeId[];
 }
 
 async function askAround(members: AskMembers, suffix: string): Promise<Heard> {
   const found = new Map<InvocationId, FoundFlight>();
   const silent: NodeId[] = [];
+  const closed: NodeId[] = [];
   const wanted = members.others().slice(0, mostAsked).map((each) => each.nodeId);
   await members.each(
     wanted,
@@ -64,14 +67,21 @@ async function askAround(members: AskMembers, suffix: string): Promise<Heard> {
       // A whole id is of one flight; an end may be of several, on different nodes.
       return found.size > 0 && isUlid(suffix);
     },
-    (nodeId) => silent.push(nodeId),
+    (nodeId, { code }) => (code === 'denied' ? closed : silent).push(nodeId),
   );
-  return { found, asked: wanted.length - silent.length, silent };
+  return { found, asked: wanted.length - silent.length - closed.length, silent, closed };
 }
 
-function unknown(argument: string, asked: number, silent: readonly string[]): BrokerError {
-  const named = silent.length > mostNamed ? `${silent.slice(0, mostNamed).join(', ')} and ${silent.length - mostNamed} more` : silent.join(', ');
+function unknown(argument: string, asked: number, silent: readonly string[], closed: readonly string[]): BrokerError {
   const others = asked === 0 ? '' : asked === 1 ? ', nor on the one other node that was asked' : `, nor on the ${asked} other nodes that were asked`;
-  const rest = silent.length === 0 ? '' : `; not known is whether ${named} ${silent.length === 1 ? 'has' : 'have'} it: no answer`;
-  return notFound(`nothing with the id ${argument} is known here${others}${rest}`, silent.length === 0 ? 'list what is: beckon flights' : 'see their states: beckon peers');
+  const rest = [
+    ...(silent.length === 0 ? [] : [`${few(silent)} ${silent.length === 1 ? 'has' : 'have'} it: no answer`]),
+    ...(closed.length === 0 ? [] : [`${few(closed)} ${closed.length === 1 ? 'has it: what it does' : 'have it: what they do'} for others is not told here`]),
+  ];
+  const unsaid = rest.length === 0 ? '' : `; not known is whether ${rest.join('; nor whether ')}`;
+  return notFound(`nothing with the id ${argument} is known here${others}${unsaid}`, silent.length === 0 ? 'list what is: beckon flights' : 'see their states: beckon peers');
+}
+
+function few(names: readonly string[]): string {
+  return names.length > mostNamed ? `${names.slice(0, mostNamed).join(', ')} and ${names.length - mostNamed} more` : names.join(', ');
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { formatDuration } from '../domain/duration.ts';
 import { deliveryStates } from '../domain/delivery.ts';
 import type { DeliveryState } from '../domain/delivery.ts';
+import type { Delivery } from '../domain/records.ts';
 import { paintState } from './colour.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -85,7 +86,7 @@ async function deliveries(context: Context, _args: readonly string[], options: O
       each.target,
       String(each.attempts),
       relativeTime(each.updatedAtMs, nowMs, formatDuration),
-      [each.failureReason, each.failureDetail].filter((part) => part !== undefined && part !== '').join(': '),
+      whyOf(each),
     ]),
   );
   if (page.next !== undefined) out.note(out.dim(`more: --after ${page.next}`));
@@ -110,7 +111,7 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ['made', localTime(delivery.createdAtMs)],
     ['updated', localTime(delivery.updatedAtMs)],
     ['received', delivery.receivedAtMs === undefined ? 'not yet' : localTime(delivery.receivedAtMs)],
-    ['why', [delivery.failureReason, delivery.failureDetail].filter((part) => part !== undefined && part !== '').join(': ')],
+    ['why', whyOf(delivery)],
   ]);
   if (attempts.length === 0) return exitOk;
   await out.line();
@@ -126,4 +127,8 @@ async function show(context: Context, [id = '']: readonly string[]): Promise<num
     ]),
   );
   return exitOk;
+}
+
+function whyOf({ failureReason, failureDetail }: Pick<Delivery, 'failureReason' | 'failureDetail'>): string {
+  return [failureReason, failureDetail].filter((part) => part !== undefined && part !== '').join(': ');
 }

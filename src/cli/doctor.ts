@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { NodeStatus } from '../client/types.ts';
 import type { Check } from '../domain/checks.ts';
 import { BrokerError } from '../domain/errors.ts';
+import { within } from '../domain/pause.ts';
 import { neutralise } from '../domain/text.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -11,7 +12,6 @@ import { refuseInFlight } from './in-flight.ts';
 import { examples, flag } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
 import { rekeyIfCopy } from './rekey.ts';
-import { after } from './wait.ts';
 
 /** A node that is well answers this at once. */
 const statusMs = 5_000;
@@ -64,7 +64,7 @@ async function statusOf(context: Context): Promise<NodeStatus | BrokerError | un
     if (thrown instanceof BrokerError && thrown.code !== 'internal') return thrown;
     throw thrown;
   });
-  return await Promise.race([asked, after(context.host.clock, statusMs).then(() => undefined)]);
+  return await within(context.host.clock, statusMs, asked);
 }
 
 function nodeCheck({ name, version, draining }: NodeStatus): Check {

@@ -1,9 +1,9 @@
 /** `down`: asks the node to stop and waits until nothing of it is left. */
 import { BrokerError } from '../domain/errors.ts';
+import { pause } from '../domain/pause.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk, exitStillGoing } from './exit.ts';
-import { after } from './wait.ts';
 
 export interface DownOptions {
   readonly force: boolean;
@@ -52,7 +52,7 @@ async function drain(context: Context, { force, timeoutMs = defaultTimeoutMs }: 
   try {
     while (host.node.isAlive(pid) || host.node.hasSocket()) {
       if (isLeft || host.clock.monotonic() >= until) return { stopped: false, pid, running };
-      await after(host.clock, pollMs);
+      await pause(host.clock, pollMs);
     }
     return { stopped: true, pid, running };
   } finally {

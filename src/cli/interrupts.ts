@@ -1,8 +1,8 @@
 /** Ctrl-C and its kin while a flight is watched: letting go, or a cancel and the truth about it. */
 import { BrokerError, toBrokerError } from '../domain/errors.ts';
+import { pause, within } from '../domain/pause.ts';
 import type { Context } from './context.ts';
 import type { StopSignal } from './host.ts';
-import { after } from './wait.ts';
 
 export type OnSignal = 'cancel' | 'detach';
 
@@ -64,7 +64,7 @@ export class Interrupts {
 
   /** Resolves when a cancel that is under way is answered, or soon: the flight's end may come first, and says less. */
   get cancelTold(): Promise<void> {
-    return this.#cancelling === undefined ? Promise.resolve() : Promise.race([this.#cancelling.promise, after(this.#context.host.clock, lastWordMs)]);
+    return this.#cancelling === undefined ? Promise.resolve() : within(this.#context.host.clock, lastWordMs, this.#cancelling.promise);
   }
 
   start(): void {
@@ -143,7 +143,7 @@ export class Interrupts {
       if (!(await accepted.cancel())) return this.#leave('the cancel is not confirmed: its node has not answered; the request stands', 'cancel_requested');
       this.#screen.note('the cancel is confirmed');
       this.#cancelling?.resolve();
-      await after(this.#context.host.clock, lastWordMs);
+      await pause(this.#context.host.clock, lastWordMs);
       this.#reading.abort();
     } catch (thrown) {
       this.#cancelling?.resolve();

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { NodeClient } from '../client/types.ts';
 import { BrokerError } from '../domain/errors.ts';
 import { parseNodeRef } from '../domain/name.ts';
+import { pause } from '../domain/pause.ts';
 import { neutralise } from '../domain/text.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
@@ -10,7 +11,6 @@ import { exitOfError, exitOk } from './exit.ts';
 import { errorDocument } from './json.ts';
 import { examples, number, parsed, wholeNumber } from './options.ts';
 import type { OptionValues, Register } from './options.ts';
-import { after } from './wait.ts';
 
 const betweenMs = 1_000;
 const usualCount = 3;
@@ -45,7 +45,7 @@ async function ping(context: Context, node: string, options: OptionValues): Prom
   try {
     await withNode(context, async (client) => {
       for (let turn = 0; turn < count && !letGo.signal.aborted; turn += 1) {
-        if (turn > 0) await Promise.race([after(host.clock, betweenMs), gone]);
+        if (turn > 0) await Promise.race([pause(host.clock, betweenMs), gone]);
         if (!letGo.signal.aborted) await Promise.race([once(context, client, node, tally), gone]);
       }
     });

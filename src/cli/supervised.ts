@@ -1,10 +1,10 @@
 /** The node as the system's supervisor runs it: started by it, and looked at through it. */
 import type { NodeStatus } from '../client/types.ts';
 import { BrokerError, denied, unavailable } from '../domain/errors.ts';
+import { pause, within } from '../domain/pause.ts';
 import type { Entry, Supervised } from '../domain/supervision-port.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
-import { after } from './wait.ts';
 
 /** A start that migrates a large database, or waits for a tailnet, takes its time. */
 const readyMs = 30_000;
@@ -23,7 +23,7 @@ export async function nodeStatus(context: Context): Promise<NodeStatus | undefin
     if (thrown instanceof BrokerError && thrown.code !== 'internal') return undefined;
     throw thrown;
   });
-  return await Promise.race([asked, after(context.host.clock, statusMs).then(() => undefined)]);
+  return await within(context.host.clock, statusMs, asked);
 }
 
 /** @throws BrokerError `denied` when only root can start and stop it, and this is somebody else */
@@ -50,7 +50,7 @@ export async function startSupervised(context: Context, entry: Entry): Promise<N
     const status = await nodeStatus(there);
     if (status !== undefined && status.pid === now.pid) return status;
     if (clock.monotonic() >= until) return undefined;
-    await after(clock, pollMs);
+    await pause(clock, pollMs);
   }
 }
 

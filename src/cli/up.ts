@@ -1,5 +1,6 @@
 /** `up`: the node in this process, or in one of its own. */
 import { BrokerError, conflict, fromInfo, internal, invalid } from '../domain/errors.ts';
+import { within } from '../domain/pause.ts';
 import type { Entry } from '../domain/supervision-port.ts';
 import type { Context } from './context.ts';
 import { exitOk, exitStillGoing } from './exit.ts';
@@ -11,7 +12,6 @@ import { ReaderGone } from './output.ts';
 import type { OptionValues } from './options.ts';
 import { readText } from './stdin.ts';
 import { contextOf, nodeStatus, requireChange, startSupervised } from './supervised.ts';
-import { after } from './wait.ts';
 
 const longestToken = 64 * 1024;
 const nameFlag = '--name=';
@@ -174,7 +174,7 @@ export async function launch({ host, out }: Context, flags: readonly string[], s
     if (isReady(document)) return { line: line ?? '', node: document.node };
     const error = errorOf(document);
     if (error !== undefined) throw error;
-    const code = await Promise.race([child.exited, after(host.clock, lastWordsMs).then(() => null)]);
+    const code = (await within(host.clock, lastWordsMs, child.exited)) ?? null;
     throw new BrokerError('internal', `the node ended before it was ready${code === null ? '' : `, with ${code}`}`, {
       hint: `its last words are in ${host.stderrPath()}`,
     });

@@ -1,25 +1,22 @@
 /** The call `Calls`: many calls of one client over one stream, each with its own steps, its own pace and its own end. */
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
 import type { BrokerApi, FlightUpdate, InvokeInput, LocalCaller } from '../broker/api.ts';
-import { BrokerError, invalid, overload, toBrokerError, unavailable } from '../domain/errors.ts';
+import { BrokerError, invalid, overload, toBrokerError } from '../domain/errors.ts';
 import { taskBytes } from '../domain/invocation.ts';
 import type { BeginCall, CallsRequest, CallsResponse, FollowFlightRequest } from '../gen/beckon/v1/invoke.ts';
 import { list, whole } from '../rpc/fields.ts';
-import { duplex, failure } from '../rpc/handler.ts';
+import { duplex } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { fitting } from '../rpc/status.ts';
 import { CallSteps, Outlet } from './call-steps.ts';
 import { KnownSelectors } from './known-selectors.ts';
 import { decodeInvoke } from './requests.ts';
 import type { SubmitRoom } from './submit-room.ts';
+import { mostInMessage, WorkStream } from './work-stream.ts';
 
 type CallsStream = ServerDuplexStream<CallsRequest, CallsResponse>;
 type Updates = AsyncIterable<FlightUpdate>;
 
-/** In one message; more is no client of ours. */
-const mostInMessage = 1024;
-/** Taken from one stream and not accepted yet, before its next message is read. */
-const mostTaking = 256;
 /** That have not ended, of one stream: as many as there can be streams of a connection. */
 const mostOpen = 10_000;
 const fullMs = 1_000;
@@ -54,49 +51,45 @@ class Calls {
   readonly #outlet: Outlet;
   readonly #open = new Map<number, Open>();
   readonly #selectors = new KnownSelectors();
+  readonly #stream: WorkStream<CallsRequest, CallsResponse>;
+  /** Not accepted yet. */
   #taking = 0;
-  /** Nothing more is begun; `error`: what the stream fails with once all calls have ended. */
-  #last: { readonly error?: BrokerError } | undefined;
-  #isOver = false;
 
   constructor(parts: CallsParts, call: CallsStream) {
     this.#parts = parts;
     this.#call = call;
-    this.#outlet = new Outlet(call, () => this.#endIfDone());
+    this.#outlet = new Outlet(call, () => this.#stream.endIfDone());
+    this.#stream = new WorkStream({
+      ...parts,
+      call,
+      hint: 'ask again when it is back',
+      taken: () => this.#taking,
+      onMessage: (message) => this.#read(message),
+      isDone: () => this.#open.size === 0 && this.#outlet.isEmpty,
+      onOver: () => this.#over(),
+    });
   }
 
   run(): void {
-    const { stopping } = this.#parts;
-    const call = this.#call;
-    const stop = (): void => this.#close(unavailable('this node is stopping', 'ask again when it is back'));
-    const over = (): void => {
-      stopping.removeEventListener('abort', stop);
-      this.#over();
-    };
-    call.on('cancelled', over);
-    call.on('error', over);
-    call.once('finish', over);
-    if (stopping.aborted) return stop();
-    stopping.addEventListener('abort', stop, { once: true });
-    // Not by iteration: that destroys a stream that is to carry an error behind its answers.
-    call.on('data', (message: CallsRequest) => this.#read(message));
-    call.once('end', () => this.#close());
+    this.#stream.run();
   }
 
-  #read({ begin, read, leave }: CallsRequest): void {
-    if (this.#isOver) return;
+  #read({ begin, read, leave }: CallsRequest): boolean {
     try {
       // These are of calls that were begun before.
       for (const number of list(read, 'read', mostInMessage)) this.#open.get(number)?.steps.wereRead();
       for (const number of list(leave, 'leave', mostInMessage)) this.#leave(number);
-      if (this.#last !== undefined || begin.length === 0) return this.#endIfDone();
+      if (this.#stream.isClosed || begin.length === 0) {
+        this.#stream.endIfDone();
+        return false;
+      }
       this.#begin(list(begin, 'begin', mostInMessage));
+      return true;
     } catch (thrown) {
-      return this.#fail(toBrokerError(thrown));
+      // Of no call in particular: nobody knows what its client means any more.
+      this.#stream.fail(toBrokerError(thrown));
+      return false;
     }
-    if (this.#hasRoom()) return;
-    this.#call.pause();
-    void this.#parts.room.free().then(() => this.#readOn());
   }
 
   #leave(number: number): void {
@@ -145,7 +138,7 @@ class Calls {
       const taken = (): void => {
         release();
         this.#taking -= 1;
-        this.#readOn();
+        this.#stream.readOn();
       };
       each.then(
         ({ flight, deduplicated, notes }) => {
@@ -209,44 +202,10 @@ class Calls {
     });
   }
 
-  #hasRoom(): boolean {
-    return this.#taking < mostTaking && this.#parts.room.isFree;
-  }
-
-  #readOn(): void {
-    if (this.#isOver || !this.#call.isPaused()) return;
-    if (this.#hasRoom()) this.#call.resume();
-    else if (this.#taking < mostTaking) void this.#parts.room.free().then(() => this.#readOn());
-  }
-
-  /** What is said of no call in particular: nobody knows what its client means any more. */
-  #fail(error: BrokerError): void {
-    this.#over();
-    this.#call.emit('error', failure(this.#parts.edge, error, this.#call.getPath()));
-  }
-
-  /** Nothing more is read or said. The flights go on. */
+  /** Nothing more is said. The flights go on. */
   #over(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
     this.#outlet.close();
     for (const { abort } of this.#open.values()) abort.abort(left);
     this.#open.clear();
-  }
-
-  /** Begins no more, and ends when all calls have. The first reason stands. */
-  #close(error?: BrokerError): void {
-    this.#last ??= error === undefined ? {} : { error };
-    // What still comes is let go by, but for what says what was read.
-    this.#call.resume();
-    this.#endIfDone();
-  }
-
-  #endIfDone(): void {
-    if (this.#isOver || this.#last === undefined || this.#open.size > 0 || !this.#outlet.isEmpty) return;
-    this.#isOver = true;
-    const { error } = this.#last;
-    if (error === undefined) this.#call.end();
-    else this.#call.emit('error', failure(this.#parts.edge, error, this.#call.getPath()));
   }
 }

@@ -1,25 +1,20 @@
 /** The call `Submit`: a client has many invocations accepted, and is answered for each as soon as it is durable or refused. */
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
 import type { AcceptedFlight, BrokerApi, LocalCaller } from '../broker/api.ts';
-import { invalid, toBrokerError, unavailable } from '../domain/errors.ts';
-import type { BrokerError } from '../domain/errors.ts';
+import { invalid, toBrokerError } from '../domain/errors.ts';
 import { taskBytes } from '../domain/invocation.ts';
 import type { Submission, Submitted, SubmitRequest, SubmitResponse } from '../gen/beckon/v1/invoke.ts';
 import { list, required } from '../rpc/fields.ts';
-import { duplex, failure } from '../rpc/handler.ts';
+import { duplex } from '../rpc/handler.ts';
 import type { Edge } from '../rpc/handler.ts';
 import { fitting } from '../rpc/status.ts';
 import { TurnWriter } from '../rpc/turn-writer.ts';
 import { KnownSelectors } from './known-selectors.ts';
 import { decodeInvoke } from './requests.ts';
 import type { SubmitRoom } from './submit-room.ts';
+import { mostInMessage, WorkStream } from './work-stream.ts';
 
 type SubmitStream = ServerDuplexStream<SubmitRequest, SubmitResponse>;
-
-/** In one message; more is no client of ours. */
-export const mostInMessage = 1024;
-/** Taken from one call and not answered yet, before its next message is read. */
-const mostOpen = 256;
 
 export interface SubmitParts {
   readonly api: Pick<BrokerApi, 'submission'>;
@@ -39,51 +34,44 @@ class SubmitCall {
   readonly #parts: SubmitParts;
   readonly #call: SubmitStream;
   readonly #writer: TurnWriter<SubmitResponse>;
+  readonly #stream: WorkStream<SubmitRequest, SubmitResponse>;
   /** Numbers of what is taken and whose answer is not on its way to the client. */
   readonly #open = new Set<number>();
   readonly #selectors = new KnownSelectors();
   readonly #invokeEach: ReturnType<BrokerApi['submission']>;
   #answers: Submitted[] = [];
-  /** Nothing more is read; `error`: what the call fails with once all is answered. */
-  #last: { readonly error?: BrokerError } | undefined;
-  #isOver = false;
 
   constructor(parts: SubmitParts, call: SubmitStream) {
     this.#parts = parts;
     this.#call = call;
     this.#writer = new TurnWriter(call, { next: () => this.#next(), onEmpty: () => this.#answered() });
+    this.#stream = new WorkStream({
+      ...parts,
+      call,
+      hint: 'submit the rest again when it is back',
+      // Enough is answered, here and in the node, and the client reads its answers.
+      taken: () => this.#open.size,
+      onMessage: (message) => this.#read(message),
+      isDone: () => !this.#writer.isBusy && this.#open.size === 0,
+      // What was taken goes on.
+      onOver: () => undefined,
+    });
     this.#invokeEach = parts.api.submission();
   }
 
   run(): void {
-    const { stopping } = this.#parts;
-    const call = this.#call;
-    const stop = (): void => this.#close(unavailable('this node is stopping', 'submit the rest again when it is back'));
-    const over = (): void => {
-      this.#isOver = true;
-      stopping.removeEventListener('abort', stop);
-    };
-    // Whatever ends it, what was taken goes on.
-    call.on('cancelled', over);
-    call.on('error', over);
-    call.once('finish', over);
-    if (stopping.aborted) return stop();
-    stopping.addEventListener('abort', stop, { once: true });
-    // Not by iteration: that destroys a stream that is to carry an error behind its answers.
-    call.on('data', (message: SubmitRequest) => this.#read(message));
-    call.once('end', () => this.#close());
+    this.#stream.run();
   }
 
-  #read({ submissions }: SubmitRequest): void {
-    if (this.#isOver || this.#last !== undefined) return;
+  #read({ submissions }: SubmitRequest): boolean {
+    if (this.#stream.isClosed) return false;
     try {
       this.#take(list(submissions, 'submissions', mostInMessage));
+      return true;
     } catch (thrown) {
-      return this.#close(toBrokerError(thrown));
+      this.#stream.close(toBrokerError(thrown));
+      return false;
     }
-    if (this.#hasRoom()) return;
-    this.#call.pause();
-    void this.#parts.room.free().then(() => this.#readOn());
   }
 
   /** @throws BrokerError what ends the call: a number that is in use, a caller that is one no longer */
@@ -123,17 +111,6 @@ class SubmitCall {
     for (const number of numbers) this.#open.add(number);
   }
 
-  /** Enough is answered, here and in the node, and the client reads its answers. */
-  #hasRoom(): boolean {
-    return this.#open.size < mostOpen && this.#parts.room.isFree;
-  }
-
-  #readOn(): void {
-    if (this.#isOver || !this.#call.isPaused()) return;
-    if (this.#hasRoom()) this.#call.resume();
-    else if (this.#open.size < mostOpen) void this.#parts.room.free().then(() => this.#readOn());
-  }
-
   #refused(number: number, thrown: unknown): void {
     const error = toBrokerError(thrown);
     if (error.code === 'internal') this.#parts.edge.onFault(error, this.#call.getPath());
@@ -142,13 +119,13 @@ class SubmitCall {
 
   /** What is answered in one turn of the event loop, as what one commit holds is, shares a message. */
   #answer(answer: Submitted): void {
-    if (this.#isOver) return;
+    if (this.#stream.isOver) return;
     this.#answers.push(answer);
     this.#writer.flushSoon();
   }
 
   #next(): SubmitResponse | undefined {
-    if (this.#isOver || this.#answers.length === 0) return undefined;
+    if (this.#stream.isOver || this.#answers.length === 0) return undefined;
     const answers = this.#answers;
     this.#answers = [];
     for (const { number } of answers) this.#open.delete(number);
@@ -156,24 +133,8 @@ class SubmitCall {
   }
 
   #answered(): void {
-    this.#readOn();
-    this.#endIfDone();
-  }
-
-  /** Reads no more, and ends when all that was taken is answered. The first reason stands. */
-  #close(error?: BrokerError): void {
-    this.#last ??= error === undefined ? {} : { error };
-    // What still comes is let go by.
-    this.#call.resume();
-    this.#endIfDone();
-  }
-
-  #endIfDone(): void {
-    if (this.#isOver || this.#last === undefined || this.#writer.isBusy || this.#open.size > 0) return;
-    this.#isOver = true;
-    const { error } = this.#last;
-    if (error === undefined) this.#call.end();
-    else this.#call.emit('error', failure(this.#parts.edge, error, this.#call.getPath()));
+    this.#stream.readOn();
+    this.#stream.endIfDone();
   }
 }
 

@@ -1,6 +1,7 @@
 /** Looking for projects below directories: breadth first, no link followed, bounded in depth, number and time. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { within } from '../domain/pause.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { ProjectsBelow } from '../domain/project-port.ts';
 import { manifestName } from '../domain/project.ts';
@@ -81,16 +82,8 @@ export async function searchProjects({ clock, marks, home, bounds = usualBounds 
     }
   };
   // A disk that does not answer keeps a call waiting for ever.
-  const late = Promise.withResolvers<void>();
-  const cancelTimer = clock.setTimer(bounds.ms + 1000, () => {
-    notes.add('a directory does not answer: what is beyond was not looked at');
-    late.resolve();
-  });
-  try {
-    await Promise.race([search(), late.promise]);
-  } finally {
-    cancelTimer();
-  }
+  const isOver = await within(clock, bounds.ms + 1000, search().then(() => true));
+  if (isOver === undefined) notes.add('a directory does not answer: what is beyond was not looked at');
   if (unmarked > 0) notes.add(`${unmarked} ${unmarked === 1 ? 'repository has' : 'repositories have'} neither a manifest nor a file for agents: left out; name one to see it`);
   return { roots: [...roots].toSorted(), notes: [...notes] };
 }

@@ -13,6 +13,7 @@ import { decodeGossip, encodeGossip } from '../rpc/registry.ts';
 import { multiaddrText } from './addresses.ts';
 import { Allowance } from '../domain/allowance.ts';
 import type { AllowanceRate } from '../domain/allowance.ts';
+import { pause } from '../domain/pause.ts';
 import { Conduct } from './conduct.ts';
 import { createGater } from './gater.ts';
 import { createHost, largestNews } from './host.ts';
@@ -175,7 +176,7 @@ export class MeshGossip implements Gossip, Startable {
     const from = asNodeIdOf(peer);
     if (from === undefined || !this.#isWelcome(from)) return 'ignore';
     const waitMs = this.#allowanceOf(from).charge(1, clock.monotonic());
-    if (waitMs > 0) await new Promise<void>((resolve) => void clock.setTimer(waitMs, resolve));
+    if (waitMs > 0) await pause(clock, waitMs);
     const verdict = await this.#verdict(data, from, handler);
     if (verdict === 'reject' && this.#conduct.fault(from, clock.monotonic())) {
       this.#over('gossip_shunned');

@@ -6,6 +6,7 @@
 import type { Clock } from '../domain/ports.ts';
 import { Allowance } from '../domain/allowance.ts';
 import type { AllowanceRate } from '../domain/allowance.ts';
+import { pause } from '../domain/pause.ts';
 import type { Registrar, Stream, Topology } from './libp2p.ts';
 import { updateSeldom } from './window-updates.ts';
 
@@ -85,7 +86,7 @@ function read(stream: Stream, clock: Clock): AsyncGenerator<Chunk> {
       const chunk = queue.shift();
       if (chunk !== undefined) {
         const waitMs = allowance.charge(chunk.byteLength, clock.monotonic());
-        if (waitMs > 0) await new Promise<void>((resolve) => void clock.setTimer(waitMs, resolve));
+        if (waitMs > 0) await pause(clock, waitMs);
         yield chunk;
         queued -= chunk.byteLength;
         if (queue.length === 0 && stream.readStatus === 'paused') stream.resume();

@@ -7,6 +7,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { PeerAnswer, PeerQuery } from '../domain/messages.ts';
 import type { CloneSighting, Link, LinkHandler, PeerView } from '../domain/mesh-port.ts';
 import { ignoreLimits } from '../domain/limits.ts';
+import { within } from '../domain/pause.ts';
 import { restWords } from '../domain/peer.ts';
 import type { CancelTimer } from '../domain/ports.ts';
 import type { MeshIdentity, PeerIdentity } from '../domain/trust.ts';
@@ -159,12 +160,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const stopped = this.#dialler.stop();
     const closed = this.#open.all().map((session) => session.closed);
     this.#open.closeAll('stopping', 'this node is stopping');
-    let cancelTimer: CancelTimer = () => undefined;
-    const timeout = new Promise<void>((resolve) => {
-      cancelTimer = this.#parts.clock.setTimer(farewellMs, resolve);
-    });
-    await Promise.race([Promise.all([stopped, ...closed]), timeout]);
-    cancelTimer();
+    await within(this.#parts.clock, farewellMs, Promise.all([stopped, ...closed]));
     this.#server.stop();
     await stopped;
   }

@@ -1,6 +1,7 @@
 /** Backups, each on a thread of its own that does a little at a time. */
 import { closeSync, openSync } from 'node:fs';
 import type { BackupProgress } from '../domain/backup-report.ts';
+import { pause } from '../domain/pause.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { BackupReport } from '../domain/store-port.ts';
 import type { CopyStep } from './file-copy.ts';
@@ -75,7 +76,7 @@ export class Backups {
       if (isOver) return;
       if (clock === undefined || step === 'match' || writes() === before) continue;
       const restMs = Math.min((clock.monotonic() - beganMs) * restsEach, longestRestMs);
-      await new Promise<void>((resolve) => void clock.setTimer(restMs, resolve));
+      await pause(clock, restMs);
     }
   }
 }

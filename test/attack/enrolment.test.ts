@@ -17,11 +17,12 @@ import { askToRenew } from '../../src/trust/renewal.ts';
 import { decodeToken, encodeToken, newSecret } from '../../src/trust/token.ts';
 import { testMesh } from '../contract/trust/mesh-fixture.ts';
 import type { TestMesh } from '../contract/trust/mesh-fixture.ts';
-import { attack, toldBy, toldByError } from '../support/attack.ts';
+import { attack, toldBy } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
 import { otherMachine } from '../support/false-member.ts';
 import type { FalseMember } from '../support/false-member.ts';
+import { toldByIssuer } from '../support/knocking.ts';
 import type { TestNode } from '../support/node-process.ts';
 
 const clock = createSystemClock();
@@ -52,17 +53,6 @@ const joiner = () => ({ node: newcomer, serves: () => mesh.call(newcomer, '@echo
 const issuerAt = (): HostPort => parseHostPort(mesh.victim.place.listen);
 const meet = (): Promise<KnownIssuer> => meetIssuer(issuerAt(), { clock, ...otherMachine() });
 const invite = async (ttlMs?: number): Promise<string> => (await (await mesh.client(mesh.victim)).createInvite(ttlMs === undefined ? {} : { ttlMs })).token;
-
-/** How an issuer refused, in its own words. */
-async function toldByIssuer(work: Promise<unknown>): Promise<Told> {
-  try {
-    await work;
-  } catch (error) {
-    const said = (error as { readonly error?: { readonly code: Told['code']; readonly message: string } }).error;
-    return said === undefined ? toldByError(Promise.reject(error)) : { code: said.code, words: said.message };
-  }
-  throw new Error('it was let in');
-}
 
 async function joins(name: string, secret: Uint8Array, key = generateNodeKey(), from = otherMachine()): Promise<Told> {
   return toldByIssuer(askToJoin(await meet(), { nodeKey: key, name, secret }, { clock, ...from }));
@@ -159,6 +149,7 @@ attack('tokens are guessed', {
   },
   refused: { code: ['denied', 'overload'] },
   logged: { line: /"why":"\\"POST\\" \\"\/v1\/enrol\\": (the token is not valid here|too many requests to join)/, most: 40 },
+  audit: ['invite.refused'],
   shows: '256 bits, one answer for wrong, used and late, and 20 guesses a minute from one address',
   timeoutMs: 60_000,
 });
@@ -174,6 +165,7 @@ attack('a token is used by a second machine', {
   act: (secret) => joins('second', secret),
   refused: { code: 'denied', words: /wrong, used or out of date/ },
   logged: { line: /the token is not valid here/ },
+  audit: ['invite.refused'],
   shows: 'a token lets one key in',
 });
 
@@ -187,6 +179,7 @@ attack('a token of yesterday', {
   act: (secret) => joins('late', secret),
   refused: { code: 'denied', words: /wrong, used or out of date/ },
   logged: { line: /the token is not valid here/ },
+  audit: ['invite.refused'],
   shows: 'a token ends when it was said to',
 });
 
@@ -202,6 +195,7 @@ attack('a request to join, overheard and sent again', {
   },
   refused: { code: 'unauthenticated', words: /did not prove that it holds its key/ },
   logged: { line: /did not prove that it holds its key/ },
+  audit: ['invite.refused'],
   shows: 'the proof of the key is for one TLS connection, and worth nothing on another',
 });
 
@@ -216,7 +210,8 @@ attack('a request to renew, overheard and sent again; and one with another’s c
     return [await ask(mallory.chain, new Uint8Array(randomBytes(32))), await ask(friends, new Uint8Array(randomBytes(32)))];
   },
   refused: { code: 'unauthenticated', words: /did not prove that it holds the key of that certificate/ },
-  logged: { line: /did not prove that it holds the key of that certificate/, most: 2 },
+  logged: { line: /did not prove that it holds the key of that certificate/, each: true },
+  audit: ['renewal.refused'],
   shows: 'a certificate is renewed for who holds its key, on the connection that it is asked on',
 });
 
@@ -225,6 +220,7 @@ attack('a renewal by a clock ten years ahead', {
   act: async () => toldByIssuer(askToRenew(await meet(), { nodeKey: mallory.key, chain: mallory.chain }, { clock: { ...clock, now: () => Date.now() + 10 * yearMs }, ...otherMachine() })),
   refused: { code: 'unavailable', words: /clocks of mallory and victim are .* apart/ },
   logged: { line: /clocks of mallory and victim are/ },
+  audit: ['renewal.refused'],
   shows: 'no certificate is made for a clock that is wrong',
 });
 
@@ -233,7 +229,8 @@ attack('a name that another node has, in whatever case', {
   arrange: async () => decodeToken(await invite()).secret,
   act: async (secret) => [await joins('friend', secret), await joins('FRIEND', secret), await joins('Victim', secret)],
   refused: { code: 'conflict', words: /another node of this mesh is called (friend|victim)/ },
-  logged: { line: /another node of this mesh is called/, most: 3 },
+  logged: { line: /another node of this mesh is called/, each: true },
+  audit: ['invite.refused'],
   shows: 'a name belongs to who has it: a newcomer takes another',
 });
 
@@ -245,7 +242,8 @@ attack('names that look like another’s', {
   arrange: async () => ({ secret: decodeToken(await invite()).secret, known: await meet() }),
   act: async ({ secret, known }) => Promise.all(lookAlikes.map((name) => toldByIssuer(askToJoin(known, { nodeKey: generateNodeKey(), name, secret }, { clock, ...otherMachine() })))),
   refused: { code: 'invalid' },
-  logged: { line: /a connection was refused/, most: lookAlikes.length },
+  logged: { line: /a connection was refused/, each: true },
+  audit: ['invite.refused'],
   holds: () => {
     // What a terminal would do, or not show at all, is shown.
     for (const hidden of ['\u001b', '\u200b']) expect(mesh.victim.log.includes(hidden)).toBe(false);
@@ -263,7 +261,7 @@ attack('a member takes another’s name, and one that looks like it', {
     return told;
   },
   refused: { code: ['conflict', 'invalid'] },
-  logged: { line: /"frame":"rename","code":"(conflict|invalid)"/, most: 2 },
+  logged: { line: /"frame":"rename","code":"(conflict|invalid)"/, each: true },
   shows: 'the issuer gives a name once, to members too',
 });
 
@@ -291,5 +289,6 @@ attack('4 GB instead of a request', {
   },
   refused: { code: ['invalid', 'cut'] },
   logged: { line: /at most 16384 bytes/ },
+  audit: ['invite.refused'],
   shows: 'a stranger’s request has 16 KiB: what is more is not read, and the connection ends',
 });

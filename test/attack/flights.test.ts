@@ -45,7 +45,8 @@ attack('a flight that shares, approves, admits, invites, removes and appoints fo
       () => flight.shutdown(true),
     ]),
   refused: { code: 'denied', words: /an agent at work may not do this/ },
-  logged: { line, most: 14 },
+  logged: { line, each: true },
+  audit: ['flight.refused'],
   holds: async () => expect((await machine.person.status()).name).toBe('victim'),
   shows: 'the token of a flight opens none of what changes the node, its mesh or who may do what; each call is logged once a flight',
 });
@@ -55,6 +56,7 @@ attack('a flight that tries the same without end', {
   act: () => toldByAll(Array.from({ length: 300 }, () => () => flight.listWaiting())),
   refused: { code: 'denied' },
   logged: { line },
+  audit: ['flight.refused'],
   shows: 'three hundred tries of one flight are one line of the log',
 });
 
@@ -74,7 +76,8 @@ attack('a flight that reads what its node is told and keeps', {
       () => flight.scanProjects({ directories: ['/etc'], cwd: '/', path: '' }),
     ]),
   refused: { code: 'denied' },
-  logged: { line, most: 10 },
+  logged: { line, each: true },
+  audit: ['flight.refused'],
   holds: () => expect([existsSync(machine.cluster.path('copy.db')), existsSync(machine.cluster.path('key'))]).toEqual([false, false]),
   shows: 'neither the config, the records of others, a backup nor a recovery file is to be had with the token of a flight',
 });
@@ -110,6 +113,7 @@ attack('a flight that serves another agent in its name', {
     ),
   refused: { code: 'denied' },
   logged: { line },
+  audit: ['flight.refused'],
   shows: 'an agent is served by its own process, and by no process of a flight',
 });
 
@@ -136,7 +140,7 @@ attack('the token of a flight that has ended', {
   },
   act: (ended) => toldByAll([() => ended.status(), () => machine.ask(machine.echo, 'x', {}, ended), () => ended.listAgents({}, { limit: 1 })]),
   refused: { code: 'unauthenticated', words: /is of a flight that does not run/ },
-  logged: { line, most: 3 },
+  logged: { line, each: true },
   shows: 'what a flight leaves running has no token any more: it can neither ask nor call',
 });
 

@@ -18,6 +18,7 @@ import { otherMachine } from '../support/false-member.ts';
 import { FalseNeighbour } from '../support/false-neighbour.ts';
 import { endHeaders, frame, frameType, grpcCall, headers, RawPeer } from '../support/http2-frames.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { counterOf } from '../support/watched-node.ts';
 
 let mesh: AttackedMesh;
 
@@ -173,7 +174,7 @@ attack('a task that is larger than was announced, and pieces that leave some out
     return told;
   },
   refused: { code: 'cut', words: /has more bytes than announced|starts at 40000, not at 32000/ },
-  logged: { ...brokeTheProtocol, most: 2 },
+  logged: { ...brokeTheProtocol, each: true },
   shows: 'a task has the bytes that were announced, in their order, or none of it is taken',
 });
 
@@ -275,6 +276,32 @@ attack('gossip of what is not true, and of more than fits', {
   shows: 'what is not true is passed on to nobody, and who goes on with it is not listened to for a while',
 });
 
+attack('gossip on topics that are none, or another mesh’s', {
+  victim,
+  arrange: async () => {
+    const mallory = await mesh.member('astray');
+    const neighbour = await FalseNeighbour.start(mallory.key, mallory.identity.meshId);
+    await neighbour.dial(mesh.victim, mesh.victimId);
+    await neighbour.isHeard();
+    return { mallory, neighbour };
+  },
+  act: async ({ mallory: { nodeId, seal, identity }, neighbour }) => {
+    const head = (version: number) => encodeGossip({ type: 'registry_change', change: { head: seal.sealHead({ nodeId, epoch: 1, version, count: 0, rootHash: seal.hash(''), addresses: [], gossipAddresses: [] }), records: [], gone: [] } });
+    const taken = (): Promise<number> => counterOf(mesh.victim, 'beckon_registry_news_total{outcome="applied"}');
+    const before = await taken();
+    for (const topic of [`beckon/${'a'.repeat(26)}/1`, `beckon/${identity.meshId}/2`, `${neighbour.topic}\0`, '', '__proto__', 'x'.repeat(5_000)]) for (const _each of ids(5)) neighbour.sayOn(topic, head(2));
+    // It comes after those, and is older: news only where they were not heard.
+    await neighbour.say(head(1));
+    await waitFor('the list on the right topic to be taken', async () => (await taken()) > before);
+    await neighbour[Symbol.asyncDispose]();
+    return { code: 'silence' };
+  },
+  refused: { code: 'silence' },
+  logged: { none: 'a newer version may have another topic: what a node does not listen to it does not read' },
+  stores: [{ table: 'registry_heads', what: 'added', row: /"epoch":1,"version":1,/, why: 'its own list, of the mesh’s own topic' }],
+  shows: 'a node listens to the one topic of its mesh: what is said on others is not judged, kept or passed on',
+});
+
 attack('200 connections that never shake hands', {
   victim,
   act: async () => {
@@ -296,6 +323,7 @@ attack('200 connections that never shake hands', {
   },
   refused: { code: 'cut' },
   logged: { line: /a connection was refused/, most: 24 },
+  audit: ['invite.made', 'invite.used', 'member.admitted', 'session.refused'],
   stores: [{ table: 'members', what: 'added', why: 'an honest machine entered meanwhile' }, { table: 'invites', what: 'added', why: 'by invitation' }, { table: 'nodes', what: 'added', why: 'with its id' }, { table: 'events', most: 4, why: 'as it is written down' }],
   shows: 'one address gets so many handshakes and so much time for each; others enter and are served meanwhile',
   timeoutMs: 60_000,

@@ -1,19 +1,20 @@
 /** Certificates that are none, or none any more: on sessions, where members are asked for things, at renewal, at enrolment and in gossip. */
 import { createPublicKey, randomBytes } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import http2 from 'node:http2';
-import { connect as connectPlain } from 'node:net';
-import { connect } from 'node:tls';
-import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { createSystemClock } from '../../src/app/system-clock.ts';
 import { parseHostPort } from '../../src/domain/host-port.ts';
-import type { MeshIdentity } from '../../src/domain/trust.ts';
+import type { HostPort } from '../../src/domain/host-port.ts';
+import type { Clock } from '../../src/domain/ports.ts';
+import type { CertificateChain } from '../../src/domain/trust.ts';
 import { GoodbyeReason } from '../../src/gen/beckon/v1/mesh.ts';
-import { toPem } from '../../src/trust/certificate.ts';
+import { encodeGossip } from '../../src/rpc/registry.ts';
+import { lifeOf, toPem } from '../../src/trust/certificate.ts';
+import { encodeMessage, enrolmentPaths } from '../../src/trust/enrolment-messages.ts';
 import { backdatedMs, leafLifeMs, makeIssuer, makeLeaf } from '../../src/trust/issue.ts';
 import type { Authority } from '../../src/trust/issue.ts';
 import { askToJoin, meetIssuer } from '../../src/trust/issuer-call.ts';
+import type { IssuerCall } from '../../src/trust/issuer-call.ts';
 import { generateNodeKey, rawPublicKey } from '../../src/trust/node-key.ts';
 import type { NodeKey } from '../../src/trust/node-key.ts';
 import { signRevocation } from '../../src/trust/revocation.ts';
@@ -30,20 +31,28 @@ import { AttackedMesh } from '../support/attacked-mesh.ts';
 import { FalseSession, otherMachine } from '../support/false-member.ts';
 import type { FalseMember } from '../support/false-member.ts';
 import { FalseNeighbour } from '../support/false-neighbour.ts';
+import { callsUncertified, cut, knocks, knocksPlainly, resumes, toldByIssuer } from '../support/knocking.ts';
+import type { Shown } from '../support/knocking.ts';
+import { waitFor } from '../support/wait-for.ts';
 import swappedLeaf from '../unit/trust/swapped-leaf.ts';
 
 const clock = createSystemClock();
-const yearMs = 365 * 86_400_000;
+const dayMs = 86_400_000;
+const yearMs = 365 * dayMs;
 let mesh: AttackedMesh;
 let foreign: TestMesh;
 let authority: Authority & { readonly root: Uint8Array };
 /** A member until it was removed. */
 let removed: FalseMember;
+/** Members of this mesh once, who have not been seen since: so long ago ended their certificates. */
+let tenDaysLate: Holder;
+let monthsLate: Holder;
 
 beforeAll(async () => {
-  mesh = await AttackedMesh.start();
+  mesh = await AttackedMesh.start({ agedMs: yearMs });
   foreign = await testMesh();
   authority = mesh.authority();
+  [tenDaysLate, monthsLate] = [await endedFor(10), await endedFor(110)];
   removed = await mesh.member('gone');
   await (await mesh.client(mesh.victim)).removeMember('gone');
 }, 60_000);
@@ -52,44 +61,38 @@ afterAll(async () => {
   await mesh?.[Symbol.asyncDispose]();
 });
 
-const victim = () => mesh.attacked();
-const cut = { code: 'cut' } as const;
-const refusedWith = (why: RegExp): { readonly line: RegExp } => ({ line: new RegExp(`${why.source}.*a connection was refused`) });
-
-/** A connection with that certificate, to speak gRPC on. @returns how it ended, which it has to */
-function knocks(identity: { readonly keyPem: string; readonly chainPem: string } | undefined, options: ConnectionOptions = {}): Promise<Told> {
-  return new Promise((resolve, reject) => {
-    const { host, port } = parseHostPort(mesh.victim.place.listen);
-    const shown = identity === undefined ? {} : { key: identity.keyPem, cert: identity.chainPem };
-    const socket: TLSSocket = connect({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'], ...shown, ...otherMachine(), ...options });
-    const heard: Buffer[] = [];
-    const late = setTimeout(() => (socket.destroy(), reject(new Error('it was let in'))), 8_000);
-    socket.once('secureConnect', () => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'));
-    socket.on('data', (bytes: Buffer) => heard.push(bytes));
-    socket.on('error', () => undefined);
-    socket.once('close', () => {
-      clearTimeout(late);
-      resolve(heard.length === 0 ? cut : { code: 'repeated', words: `it answered ${Buffer.concat(heard).toString('latin1').slice(0, 200)}` });
-    });
-  });
+/** A key, and what was certified of it. */
+interface Holder {
+  readonly key: NodeKey;
+  readonly chain: CertificateChain;
 }
 
+const falseAgent = '@false@friend#main';
+const victim = () => mesh.attacked();
+const front = (): HostPort => parseHostPort(mesh.victim.place.listen);
+const call = (): IssuerCall & { readonly clock: Clock } => ({ clock, ...otherMachine() });
+const refusedWith = (why: RegExp): { readonly line: RegExp } => ({ line: new RegExp(`${why.source}.*a connection was refused`) });
+
 /** As an identity has it, of a leaf that nobody honest would make. */
-function shows(key: NodeKey, ...chain: readonly Uint8Array[]): Pick<MeshIdentity, 'keyPem' | 'chainPem'> {
+function shows(key: NodeKey, ...chain: readonly Uint8Array[]): Shown {
   return { keyPem: key.toPem(), chainPem: toPem(...chain) };
 }
 
-function forged(name: string, why: RegExp, promise: string, make: () => Promise<Pick<MeshIdentity, 'keyPem' | 'chainPem'>>): void {
-  attack(name, { victim, arrange: make, act: (identity) => knocks(identity), refused: cut, logged: refusedWith(why), shows: promise });
+function forged(name: string, why: RegExp, promise: string, make: () => Promise<Shown>): void {
+  attack(name, { victim, arrange: make, act: (identity) => knocks(front(), identity), refused: cut, logged: refusedWith(why), audit: ['session.refused'], shows: promise });
 }
 
 const leafFor = (key: NodeKey, nowMs: number, lifeMs = leafLifeMs, signer: Authority = authority): Promise<Uint8Array> =>
   makeLeaf({ publicKey: key.publicKey, name: 'stranger', owner: 'ann' }, signer, authority.root, nowMs, lifeMs);
 
-forged('a certificate that has expired', /the certificate has expired/, 'after its end a certificate opens no session', async () => {
+async function endedFor(days: number): Promise<Holder> {
   const key = generateNodeKey();
-  return shows(key, await leafFor(key, Date.now() - 100 * 86_400_000), authority.certificate);
-});
+  return { key, chain: { leaf: await leafFor(key, Date.now() - leafLifeMs - days * dayMs), issuer: authority.certificate } };
+}
+
+forged('a certificate that has expired', /the certificate has expired/, 'after its end a certificate opens no session', () => Promise.resolve(shows(tenDaysLate.key, tenDaysLate.chain.leaf, authority.certificate)));
+
+forged('a certificate that ended 110 days ago, of a mesh that is older', /the certificate has expired/, 'nor does it later', () => Promise.resolve(shows(monthsLate.key, monthsLate.chain.leaf, authority.certificate)));
 
 forged('a certificate that is not valid yet', /the certificate is not valid yet/, 'nor does it before its beginning', async () => {
   const key = generateNodeKey();
@@ -136,10 +139,11 @@ attack('a removed node on a session', {
   victim,
   act: async () => {
     const first = await toldGoodbye(removed);
-    return [first, await knocks(removed.identity)];
+    return [first, await knocks(front(), removed.identity)];
   },
   refused: { code: ['unauthenticated', 'cut'] },
   logged: refusedWith(/gone \(k51\w+\) is refused: it was removed/),
+  audit: ['session.refused'],
   shows: 'it is told once that it was removed, with the proof, and from then on not heard',
 });
 
@@ -155,20 +159,15 @@ async function toldGoodbye(member: FalseMember): Promise<Told> {
 
 attack('a removed node asks for another certificate, and to enter again', {
   victim,
-  arrange: async () => decodeToken((await (await mesh.client(mesh.victim)).createInvite({})).token).secret,
+  arrange: () => invite(),
   act: async (secret) => {
-    const known = await meetIssuer(parseHostPort(mesh.victim.place.listen), { clock, ...otherMachine() });
-    const verdict = await askToRenew(known, { nodeKey: removed.key, chain: removed.chain }, { clock, ...otherMachine() });
+    const verdict = await askToRenew(await meetIssuer(front(), call()), { nodeKey: removed.key, chain: removed.chain }, call());
     if (!('revocation' in verdict)) throw new Error('it was renewed');
-    const again = await askToJoin(known, { nodeKey: removed.key, name: 'gone', secret }, { clock, ...otherMachine() }).then(
-      () => Promise.reject(new Error('it was let in')),
-      (thrown: { readonly error?: { readonly code: Told['code']; readonly message: string } }) => thrown.error,
-    );
-    if (again === undefined) throw new Error('it was not told why');
-    return { code: again.code, words: again.message };
+    return joins(removed.key, 'gone', secret);
   },
   refused: { code: 'unauthenticated', words: /which was removed from the mesh by .*: it can’t come back with it/ },
   logged: refusedWith(/v1\/enrol.*the key of this node is that of gone/),
+  audit: ['invite.refused'],
   shows: 'renewal answers with the proof of the removal; with a good token its key is refused all the same',
 });
 
@@ -187,6 +186,7 @@ attack('a removal signed by a node that is no issuer', {
   },
   refused: { code: 'silence' },
   logged: { line: /a revocation that a peer told of was not believed/ },
+  audit: ['record.refused'],
   holds: async () => {
     const { members } = await mesh.victim.json(['mesh', 'members']);
     expect((members as { name: string }[]).map(({ name }) => name)).toContain('friend');
@@ -217,6 +217,7 @@ attack('a copy of a member’s key, while the member is there', {
   },
   refused: { code: 'unauthenticated', words: /two machines use the key of friend at once/ },
   logged: { line: /"level":"error".*two machines use the key of friend at once/ },
+  audit: ['session.refused'],
   stores: [{ table: 'events', what: 'added', row: /peer\.cloned/, why: 'that two use one key is what its owner has to know' }],
   shows: 'the machine that is there stays, the second is refused, whatever epoch it claims, and both are told of',
 });
@@ -225,114 +226,159 @@ const everyCall = ['/beckon.v1.MeshService/Control', '/beckon.v1.MeshService/Dat
 
 attack('no certificate, on every call that there is', {
   victim,
-  act: () => Promise.all(everyCall.map((path) => calls(path))),
+  act: () => Promise.all(everyCall.map((path) => callsUncertified(front(), path))),
   refused: cut,
-  logged: { ...refusedWith(/"why":"no certificate"/), most: everyCall.length },
+  logged: { ...refusedWith(/"why":"no certificate"/), each: true },
+  audit: ['session.refused'],
   shows: 'without a certificate no call is reached, of the mesh, of health or of reflection: the connection ends before HTTP/2 is spoken',
 });
 
-/** One gRPC call of somebody without a certificate. */
-function calls(path: string): Promise<Told> {
-  return new Promise((resolve, reject) => {
-    const session = http2.connect(`https://${mesh.victim.place.listen}`, { rejectUnauthorized: false, ...otherMachine() } as http2.SecureClientSessionOptions);
-    session.on('error', () => undefined);
-    session.once('close', () => resolve(cut));
-    const call = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
-    call.on('error', () => undefined);
-    call.once('response', (headers) => reject(new Error(`it answered ${JSON.stringify(headers)}`)));
-    call.end(Buffer.alloc(5));
-  });
-}
+const renews = async ({ key, chain }: Holder): Promise<Told> => toldByIssuer(askToRenew(await meetIssuer(front(), call()), { nodeKey: key, chain }, call()));
+const invite = async (): Promise<Uint8Array> => decodeToken((await (await mesh.client(mesh.victim)).createInvite({})).token).secret;
+const joins = async (key: NodeKey, name: string, secret: Uint8Array): Promise<Told> => toldByIssuer(askToJoin(await meetIssuer(front(), call()), { nodeKey: key, name, secret }, call()));
 
 attack('a certificate from before there was the mesh, and a foreign one, are brought to be renewed', {
   victim,
   arrange: async () => {
-    const key = generateNodeKey();
-    const long = { key, chain: { leaf: await leafFor(key, Date.now() - 200 * 86_400_000), issuer: authority.certificate } };
-    const other = generateNodeKey();
+    const [key, other] = [generateNodeKey(), generateNodeKey()];
     const theirs = { certificate: foreign.certificates.chain.issuer, key: await keyOf(foreign) };
-    return [long, { key: other, chain: { leaf: await leafFor(other, Date.now(), leafLifeMs, theirs), issuer: theirs.certificate } }];
+    return [
+      { key, chain: { leaf: await leafFor(key, Date.now() - yearMs - leafLifeMs - 10 * dayMs), issuer: authority.certificate } },
+      { key: other, chain: { leaf: await leafFor(other, Date.now(), leafLifeMs, theirs), issuer: theirs.certificate } },
+    ];
   },
-  act: async (brought) => {
-    const known = await meetIssuer(parseHostPort(mesh.victim.place.listen), { clock, ...otherMachine() });
-    return Promise.all(brought.map(async ({ key, chain }): Promise<Told> => {
-      const thrown = await askToRenew(known, { nodeKey: key, chain }, { clock, ...otherMachine() }).then(() => undefined, (error: { readonly error?: { readonly code: Told['code']; readonly message: string } }) => error.error);
-      if (thrown === undefined) throw new Error('it was renewed, or refused without a word');
-      return { code: thrown.code, words: thrown.message };
-    }));
-  },
+  act: (brought) => Promise.all(brought.map(renews)),
   refused: { code: 'unauthenticated', words: /the root's certificate is not valid before|the root did not sign the issuer/ },
-  logged: { ...refusedWith(/v1\/renew/), most: 2 },
+  logged: { ...refusedWith(/v1\/renew/), each: true },
+  audit: ['renewal.refused'],
   shows: 'what the issuer’s key is made to sign with a false date is not renewed, nor is another mesh’s',
+});
+
+attack('a certificate that ended 110 days ago is brought to be renewed, by who holds its key', {
+  victim,
+  act: () => renews(monthsLate),
+  refused: { code: 'denied', words: /ended 110d.* ago, and it can be renewed for 90d/ },
+  logged: refusedWith(/v1\/renew.*it can be renewed for 90d/),
+  audit: ['renewal.refused'],
+  holds: async () => {
+    const { chain } = (await askToRenew(await meetIssuer(front(), call()), { nodeKey: tenDaysLate.key, chain: tenDaysLate.chain }, call())) as { readonly chain: CertificateChain };
+    expect(lifeOf(chain.leaf).notAfterMs).toBeGreaterThan(Date.now() + leafLifeMs - dayMs);
+  },
+  shows: 'for 90 days after its end a certificate is renewed for who proves its key; from then on it takes an invitation, as for anybody',
+});
+
+attack('a certificate that has ended, and one of another mesh, shown where machines are let in, with a token that is good', {
+  victim,
+  arrange: async () => ({ secret: await invite(), theirs: await foreign.member('stranger') }),
+  act: async ({ secret, theirs }) => {
+    const shown = [shows(monthsLate.key, monthsLate.chain.leaf, authority.certificate), theirs];
+    return Promise.all(shown.map((each) => knocks(front(), each, { ALPNProtocols: ['http/1.1'] }, `POST ${enrolmentPaths.enrol} HTTP/1.1\r\nhost: beckon\r\ncontent-length: 60\r\n\r\n${encodeMessage({ secret })}`)));
+  },
+  refused: cut,
+  logged: { ...refusedWith(/(the certificate has expired|the certificate is (not )?of (this|another) mesh)/), each: true },
+  audit: ['session.refused'],
+  shows: 'who shows a certificate is judged by it: one that counts no more, or elsewhere, does not get as far as its token',
+});
+
+attack('the secret of another mesh’s invitation, and a proof of the key that was made for another mesh', {
+  victim,
+  arrange: async () => ({ theirs: foreign.invitation().secret, own: await invite() }),
+  act: async ({ theirs, own }) => {
+    const { founder, identity } = foreign;
+    const inItsOwn = (statement: Uint8Array): Buffer => Buffer.from(Buffer.from(statement).toString('latin1').replace(removed.identity.meshId, identity.meshId), 'latin1');
+    return [await joins(founder, 'stranger', theirs), await joins({ ...founder, sign: (statement) => founder.sign(inItsOwn(statement)) }, 'stranger', own)];
+  },
+  refused: { code: ['denied', 'unauthenticated'], words: /the token is not valid here|did not prove that it holds its key/ },
+  logged: { ...refusedWith(/v1\/enrol/), each: true },
+  audit: ['invite.refused'],
+  shows: 'what lets a machine into one mesh does so in no other',
+});
+
+attack('a copy of a member’s key asks for another certificate, and to enter under another name', {
+  victim,
+  arrange: async () => ({ copy: mesh.copyOf(mesh.friend), secret: await invite() }),
+  act: async ({ copy, secret }) => [await renews(copy), await joins(copy.key, 'victim', secret), await joins(copy.key, 'elsewhere', new Uint8Array(randomBytes(32)))],
+  refused: { code: ['conflict', 'denied'], words: /needs no renewal yet|another node of this mesh is called victim|the token is not valid here/ },
+  logged: { ...refusedWith(/v1\/(renew|enrol)/), each: true },
+  audit: ['invite.refused', 'renewal.refused'],
+  shows: 'a key alone makes no second certificate of one that is good, takes no name, and lets nobody in; an issuer can not tell two machines of one key apart, sessions do',
 });
 
 attack('TLS 1.2', {
   victim,
-  act: () => knocks(mesh.copyOf(mesh.friend).identity, { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }),
+  act: () => knocks(front(), mesh.copyOf(mesh.friend).identity, { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }),
   refused: cut,
   logged: refusedWith(/TLS older than 1\.3/),
+  audit: ['session.refused'],
   shows: 'an older TLS is refused, with a good certificate too',
 });
 
 attack('no TLS', {
   victim,
-  act: () =>
-    new Promise<Told>((resolve) => {
-      const { host, port } = parseHostPort(mesh.victim.place.listen);
-      const socket = connectPlain({ host, port, ...otherMachine() }, () => void socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
-      socket.on('error', () => undefined);
-      socket.resume().once('close', () => resolve(cut));
-    }),
+  act: () => knocksPlainly(front()),
   refused: cut,
   logged: refusedWith(/not TLS|plain HTTP|no TLS 1\.3 handshake/),
+  audit: ['session.refused'],
   shows: 'nothing is said without TLS',
 });
 
 attack('a session of TLS that is resumed', {
   victim,
-  act: async () => {
-    const { identity } = await mesh.member('resumer');
-    const { host, port } = parseHostPort(mesh.victim.place.listen);
-    const tickets: Buffer[] = [];
-    const shown = { host, port, key: identity.keyPem, cert: identity.chainPem, rejectUnauthorized: false, ALPNProtocols: ['h2'] };
-    const first = connect({ ...shown, ...otherMachine() });
-    first.on('error', () => undefined);
-    first.on('session', (ticket: Buffer) => tickets.push(ticket));
-    await new Promise<void>((resolve) => first.once('secureConnect', () => resolve()));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const session = tickets.at(-1) ?? first.getSession();
-    first.destroy();
-    // With what it was given, and no certificate of its own.
-    const told = await new Promise<Told>((resolve) => {
-      const second = connect({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'], ...(session === undefined ? {} : { session }), ...otherMachine() });
-      let isReused = false;
-      second.once('secureConnect', () => (isReused = second.isSessionReused()));
-      second.on('error', () => undefined);
-      second.resume().once('close', () => resolve(isReused ? { code: 'repeated', words: 'the session was resumed' } : cut));
-    });
-    return told;
-  },
+  act: async () => resumes(front(), (await mesh.member('resumer')).identity),
   refused: cut,
   logged: refusedWith(/"why":"no certificate"/),
+  audit: ['invite.made', 'invite.used', 'member.admitted', 'session.refused'],
   stores: [{ table: 'members', what: 'added', why: 'it entered' }, { table: 'invites', what: 'added', why: 'by an invitation' }, { table: 'events', most: 3, why: 'as it is written down' }, { table: 'nodes', what: 'added', why: 'with its id' }],
   shows: 'no TLS session is resumed: each connection proves its key anew',
 });
 
-attack('gossip of a key that is on no roster, and of one that was removed', {
+attack('gossip of keys that are on no roster, were removed, are another mesh’s, and whose certificate has ended', {
   victim,
-  act: async () => {
-    const told: Told[] = [];
-    for (const key of [generateNodeKey(), removed.key]) {
-      await using neighbour = await FalseNeighbour.start(key, removed.identity.meshId);
+  arrange: async () => {
+    // On the roster it comes by any member.
+    const session = await mesh.session(await mesh.member('teller'));
+    const { leaf, issuer } = monthsLate.chain;
+    await session.sayToNobody({ $case: 'roster', value: { members: [{ chain: { leaf: Buffer.from(leaf), issuer: Buffer.from(issuer) }, addresses: [] }], rules: undefined, authorities: Buffer.alloc(0) } });
+    await waitFor('the victim to list it', async () => JSON.stringify(await mesh.victim.json(['mesh', 'members'])).includes(monthsLate.key.nodeId));
+  },
+  act: () => {
+    const own = removed.identity.meshId;
+    const keys = [[generateNodeKey(), own], [removed.key, own], [foreign.founder, own], [foreign.founder, foreign.identity.meshId], [monthsLate.key, own]] as const;
+    return Promise.all(keys.map(async ([key, meshId]) => {
+      await using neighbour = await FalseNeighbour.start(key, meshId);
       await neighbour.dial(mesh.victim, mesh.victimId);
       await neighbour.isCut();
-      told.push(cut);
-    }
-    return told;
+      return cut;
+    }));
   },
   refused: cut,
   logged: { line: /a gossip connection was refused: its key is no member’s/ },
-  shows: 'gossip is for members: a key that is none’s is cut as soon as it is proven',
+  shows: 'gossip is for members whose certificates hold: a key that is none’s is cut as soon as it is proven',
+});
+
+attack('a copy of a member’s key in gossip, while the member is there: it says that it has another agent', {
+  victim: () => ({ node: mesh.friend, serves: () => mesh.call(mesh.friend, mesh.echo) }),
+  arrange: () => Promise.resolve(mesh.copyOf(mesh.friend)),
+  act: async ({ key, seal, identity }) => {
+    await using neighbour = await FalseNeighbour.start(key, identity.meshId);
+    await neighbour.isHeardBy(mesh.victim, mesh.victimId);
+    const record = seal.sealRegistration({ address: falseAgent, nodeId: mesh.friendId, harness: 'command', capabilities: [], labels: {}, visibility: 'mesh', description: '', isDefault: true, available: true });
+    const head = seal.sealHead({ nodeId: mesh.friendId, epoch: Date.now() + yearMs, version: 1, count: 1, rootHash: seal.hash(seal.hash(record.payload)), addresses: [], gossipAddresses: [] });
+    await neighbour.say(encodeGossip({ type: 'registry_change', change: { head, records: [record], gone: [] } }));
+    await neighbour.isCut();
+    return cut;
+  },
+  refused: cut,
+  logged: { line: /others hold a newer list of this node’s agents than it has told them.*what it has now counts/ },
+  stores: [
+    { table: 'registry_heads', what: 'gone', why: 'its own list is told anew' },
+    { table: 'registry_heads', what: 'added', why: 'above the false one' },
+    { table: 'events', what: 'added', row: /registry\.raised/, why: 'that somebody else has signed with its key is what its owner has to know' },
+  ],
+  holds: async () => {
+    await waitFor('the victim to know better', async () => !(await mesh.agentsAt(mesh.victim)).includes(falseAgent));
+  },
+  shows: 'the member comes back and ends the connection of its copy; what was signed with its key elsewhere it overrules, and says so',
 });
 
 /** Of the issuer of another mesh. */

@@ -211,7 +211,7 @@ attack('settings that are none, without end, or not there yet', {
     return told;
   },
   refused: { code: 'invalid' },
-  logged: { line: /the config file is not taken, and nothing is changed/, most: 7 },
+  logged: { line: /the config file is not taken, and nothing is changed/, each: true },
   shows: 'a config file that is wrong changes nothing: one line says where it is wrong, and the node goes on as it was',
 });
 
@@ -242,7 +242,8 @@ attack('the store of a node that lets others in, put back to before an invitatio
     return told;
   },
   refused: { code: 'denied', words: /wrong, used or out of date/ },
-  logged: { line: /"msg":"a connection was refused"/, most: 2 },
+  logged: { line: /"msg":"a connection was refused"/, each: true },
+  audit: ['invite.refused'],
   besides: /put back to an older state/,
   stores: [{ table: 'registry_heads', most: 2, why: 'its own list, said anew after the start' }],
   holds: async () => {

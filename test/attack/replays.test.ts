@@ -2,16 +2,18 @@
 import { afterAll, beforeAll, expect } from 'vitest';
 import { invocationOfFlight } from '../../src/domain/ids.ts';
 import type { Forward } from '../../src/gen/beckon/v1/mesh.ts';
+import type { RegistryEntry } from '../../src/gen/beckon/v1/registry.ts';
 import { FlightState, OutputStream, ReplyKind } from '../../src/gen/beckon/v1/record.ts';
 import type { FlightEvent, SignedRecord } from '../../src/gen/beckon/v1/record.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
+import { lifeOf } from '../../src/trust/certificate.ts';
 import { acpAgentFile } from '../support/acp-endpoint.ts';
 import { attack } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
 import type { Entered } from '../support/attacked-mesh.ts';
 import { rows } from '../support/database.ts';
-import { hlcAt, newInvocation } from '../support/false-member.ts';
+import { FalseMember, hlcAt, newInvocation } from '../support/false-member.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const yearMs = 365 * 86_400_000;
@@ -69,6 +71,7 @@ attack('a forward of one node is sent by another', {
   },
   refused: { code: 'denied', words: /another node's name/ },
   logged: { line: /an invocation was refused/ },
+  audit: ['policy.denied'],
   shows: 'what was overheard of another node’s work is worth nothing on one’s own session',
 });
 
@@ -194,6 +197,82 @@ attack('a list of agents of yesterday', {
   shows: 'a head and records that were true once are older than what is known, and take nothing back',
 });
 
+/** Said of a node by who has kept it, over a session: the word itself, and an old list of that node with it. */
+type Word = Pick<RegistryEntry, 'departure'> | Pick<RegistryEntry, 'revocation'>;
+const entry = (word: Word, head: SignedRecord): Parameters<Entered['session']['say']>[0] => ({ $case: 'registryEntry', value: { chain: undefined, departure: undefined, revocation: undefined, ...word, head } });
+
+/** It has an agent from now on, as far as the victim knows. @returns its list as it was before */
+async function tellsOfAgents({ mallory, session }: Entered): Promise<SignedRecord> {
+  const listed = (version: number, records: readonly SignedRecord[]): SignedRecord => {
+    const rootHash = mallory.seal.hash(records.map(({ payload }) => mallory.seal.hash(payload)).join(''));
+    return wire(mallory.seal.sealHead({ nodeId: mallory.nodeId, epoch: 1, version, count: records.length, rootHash, addresses: [], gossipAddresses: [] }));
+  };
+  const address = agentOf(mallory);
+  const record = wire(mallory.seal.sealRegistration({ address, nodeId: mallory.nodeId, harness: 'command', capabilities: [], labels: {}, visibility: 'mesh', description: '', isDefault: true, available: true }));
+  session.say({ $case: 'registryChange', value: { head: listed(2, [record]), records: [record], gone: Buffer.alloc(0) } });
+  await waitFor('the victim to know its agent', async () => (await mesh.agentsAt(mesh.victim)).includes(address));
+  return listed(1, []);
+}
+
+const entered = async (mallory: FalseMember): Promise<Entered> => ({ mallory, session: await mesh.session(mallory) });
+const agentOf = ({ identity }: FalseMember): string => `@own@${identity.name}#main`;
+
+/** It is a member, served and found, whatever was said of it. */
+async function belongsStill({ mallory, session }: Entered): Promise<void> {
+  await session.isServed();
+  const { members: all } = await mesh.victim.json(['mesh', 'members']);
+  expect((all as { readonly nodeId: string }[]).map(({ nodeId }) => nodeId)).toContain(mallory.nodeId);
+  expect(await mesh.agentsAt(mesh.victim)).toContain(agentOf(mallory));
+}
+
+attack('a removal, said again when its node has come back by another key and under the same name', {
+  victim: () => mesh.attacked(),
+  arrange: async () => {
+    const before = await mesh.enter();
+    const { name } = before.mallory.identity;
+    await (await mesh.client(mesh.victim)).removeMember(name);
+    const revocation = wordIn(mesh.victim.databasePath, 'SELECT payload, signature FROM revocations WHERE node = (SELECT number FROM nodes WHERE id = ?)', before.mallory.nodeId);
+    const back = await entered(await mesh.member(name));
+    await tellsOfAgents(back);
+    const head = wire(before.mallory.seal.sealHead({ nodeId: before.mallory.nodeId, epoch: 9, version: 9, count: 0, rootHash: before.mallory.seal.hash(''), addresses: [], gossipAddresses: [] }));
+    return { ...(await mesh.enter()), back, revocation, head };
+  },
+  act: async ({ session, revocation, head }) => {
+    session.say(entry({ revocation }, head), entry({ revocation }, head));
+    const { error } = await session.ask({ $case: 'revoked', value: { revocation } });
+    expect(error).toBeUndefined();
+    return session.sayToNobody();
+  },
+  refused: { code: 'silence' },
+  logged: { counter: 'beckon_registry_news_total{outcome="unknown"}', by: 2 },
+  holds: ({ back }) => belongsStill(back),
+  shows: 'a removal is of a key: said again it is known, and says nothing of who has that name since',
+});
+
+attack('a departure, said again when its node has been let in again', {
+  victim: () => mesh.attacked(),
+  arrange: async () => {
+    const before = await mesh.enter();
+    const { mallory, session } = before;
+    const departure = wire(mallory.seal.sealDeparture({ nodeId: mallory.nodeId, certifiedAtMs: lifeOf(mallory.chain.leaf).notBeforeMs, leftAtMs: Date.now() }));
+    await session.ask({ $case: 'leave', value: { departure } });
+    session[Symbol.dispose]();
+    const { token } = await (await mesh.client(mesh.victim)).createInvite({});
+    const back = await entered(await FalseMember.enter(token, mallory.identity.name, mallory.key));
+    const head = await tellsOfAgents(back);
+    return { ...(await mesh.enter()), back, departure, head };
+  },
+  act: async ({ session, back, departure, head }) => {
+    // By itself, and by another.
+    await back.session.sayToNobody(entry({ departure }, head));
+    return session.sayToNobody(entry({ departure }, head));
+  },
+  refused: { code: 'silence' },
+  logged: { counter: 'beckon_registry_news_total{outcome="stale"}', by: 2 },
+  holds: ({ back }) => belongsStill(back),
+  shows: 'a departure ends the membership that there was: a certificate that was made later begins another',
+});
+
 attack('a record of the same node for another mesh', {
   ...usual,
   act: ({ session }) => {
@@ -250,6 +329,12 @@ function listOf(path: string, nodeId: string): { head: SignedRecord; records: Si
   const [head] = of('registry_heads');
   if (head === undefined) throw new Error('it has no list');
   return { head, records: [...of('registrations')], gone: Buffer.alloc(0) };
+}
+
+function wordIn(path: string, sql: string, nodeId: string): SignedRecord {
+  const [word] = rows(path, sql, nodeId) as unknown as readonly SignedRecord[];
+  if (word === undefined) throw new Error('nobody has said so');
+  return word;
 }
 
 /** Of what a node wrote down last, ms. */

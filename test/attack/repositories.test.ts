@@ -70,6 +70,7 @@ attack('a repository that lacks its commit and says which program fetches it', {
   },
   refused: { code: 'unavailable', words: /no commit yet/ },
   logged: { none: 'who asked is told' },
+  audit: ['agent.added'],
   stores: [...['agents', 'agent_endpoints', 'registrations', 'registry_heads', 'events', 'settings', 'nodes', 'agent_checkouts', 'unlisted_agents'].map((table) => ({ table, why: 'the agent that its user adds', most: 6 }))],
   holds: () => expect(existsSync(at('proof-fetch'))).toBe(false),
   shows: 'neither a scan, nor adding an agent, nor calling it has git fetch by a program that the repository names',
@@ -156,6 +157,7 @@ attack('a `.git` that is a pipe, a device, gigabytes, or leads to somebody elseâ
   },
   refused: { code: 'unavailable', words: /needs a git repository/ },
   logged: { none: 'who asked is told' },
+  audit: ['agent.added'],
   stores: [...['agents', 'agent_endpoints', 'registrations', 'registry_heads', 'events', 'settings', 'nodes', 'unlisted_agents'].map((table) => ({ table, why: 'the agents that its user adds', most: 12 }))],
   shows: 'nothing is waited for, nothing is read without end, and no directory is taken for a checkout of anotherâ€™s repository',
 });

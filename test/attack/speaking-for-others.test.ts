@@ -69,6 +69,7 @@ attack('work in the name of another node', {
   },
   refused: { code: 'denied', words: /in another node's name/ },
   logged: { line: /"msg":"an invocation was refused"/ },
+  audit: ['policy.denied'],
   shows: 'an invocation whose origin is not the node that the certificate names is rejected, and not run',
 });
 
@@ -82,6 +83,7 @@ attack('work of another person that says it is of the owner', {
   },
   refused: { code: 'denied', words: /bob \(mallory-2\) may not invoke @echo@victim#main/ },
   logged: { line: /"reason":"denied".*an invocation was refused/ },
+  audit: ['policy.denied'],
   shows: 'who invokes is read from the certificate; no caller, path or address in the message changes that',
 });
 
@@ -156,6 +158,7 @@ attack('an approval by another person’s node, as a question', {
   act: ({ session }) => session.askToBeRefused({ $case: 'reply', value: { invocationId: idOf(asking), request: '', kind: ReplyKind.APPROVED, text: '', by: 'ann', waitMs: 0 } }),
   refused: { code: 'denied', words: /may not answer for/ },
   logged: { line: /"frame":"reply","code":"denied".*a question of a peer was refused/ },
+  audit: ['policy.denied'],
   holds: untouched,
   shows: 'only nodes of the owner’s own person answer for the owner',
 });
@@ -208,6 +211,7 @@ attack('that another node has left', {
   },
   refused: { code: 'denied', words: /for itself alone/ },
   logged: { line: /"frame":"leave".*a question of a peer was refused/ },
+  audit: ['record.refused'],
   besides: /a departure that a peer told of was not believed/,
   shows: 'a node leaves by its own signed word; another’s is refused as a question and disbelieved as news',
 });

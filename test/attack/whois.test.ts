@@ -85,6 +85,7 @@ attack('a machine of the same network that gives itself an address of the tailne
   act: () => applying(cable.right.through, `${cable.left.address}:7500`, '100.64.0.5', cable.right.address),
   refused: { code: 'denied', words: /did not come through the tailnet/ },
   logged: { line: /"msg":"a connection was refused"/, most: 4 },
+  audit: ['enrolment.refused'],
   holds: async () => expect([await plain.person.pending(), kernel.requests.filter((each) => each.includes('whois'))]).toEqual([[], []]),
   shows: 'what came in on another address of the machine is not asked about: an address of 100.64/10 proves nothing there',
 });
@@ -94,7 +95,8 @@ attack('another program of the machine at the port that tailscaled alone brings 
   skip,
   act: () => applying(cable.right.through, '127.0.0.1:7423', '127.0.0.1', '127.0.0.99'),
   refused: { code: 'cut' },
-  logged: { line: /it did not come through the tailnet/, most: 2 },
+  logged: { line: /it did not come through the tailnet/, each: true },
+  audit: ['session.refused'],
   shows: 'behind a tailscaled without an interface each connection is asked about before its first byte is read',
 });
 
@@ -104,6 +106,7 @@ attack('machines that the tailnet knows and does not vouch for: itself, a router
   act: () => applying(cable.right.through, '127.0.0.1:7423', ...[11, 12, 13, 14, 15, 16, 17].map((last) => `127.0.0.${last}`)),
   refused: { code: 'denied', words: /subnet router|has expired|of another tailnet|is this same machine|no rule admits|knows no user/ },
   logged: { line: /"msg":"a connection was refused"/, most: 14 },
+  audit: ['enrolment.refused'],
   stores: [{ table: 'applicants', most: 3, why: 'who may be let in by a person is shown to them' }, { table: 'nodes', most: 3, why: 'the same' }, { table: 'events', most: 3, why: 'the same' }],
   shows: 'none is let in: what others may share, or what has no user of its own here, waits for a person or is refused',
 });

@@ -5,7 +5,7 @@ import type { GrpcNodeClient } from '../../src/client/grpc-client.ts';
 import type { AgentSpec, InvokeRequest, NodeClient } from '../../src/client/types.ts';
 import type { FlightId } from '../../src/domain/ids.ts';
 import { accepted, requestOf, specOf } from './asking.ts';
-import { toldByError } from './attack.ts';
+import { expectOwed, toldByError } from './attack.ts';
 import type { Stored, Told, Victim } from './attack.ts';
 import { Cluster } from './cluster.ts';
 import type { NodePlace, TestNode, UpOptions } from './node-process.ts';
@@ -40,6 +40,7 @@ export class AttackedMachine implements AsyncDisposable {
     const cluster = await Cluster.create();
     try {
       const victim = await cluster.node('victim', place);
+      cluster.atEnd(() => expectOwed(victim));
       await before(victim);
       await victim.up(up);
       const person = await connect({ socketPath: victim.socketPath });

@@ -1,6 +1,7 @@
 /** Two real nodes of one person's mesh, one of which is attacked while the other goes on calling it; and the keys of an attacker. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { connect } from '../../src/client/connect.ts';
 import type { NodeClient } from '../../src/client/types.ts';
 import type { FlightId, NodeId } from '../../src/domain/ids.ts';
@@ -15,7 +16,8 @@ import { Cluster, freePort } from './cluster.ts';
 import { rows } from './database.ts';
 import { FalseMember } from './false-member.ts';
 import type { FalseSession } from './false-member.ts';
-import { withMetrics } from './attack.ts';
+import { withMetrics } from './watched-node.ts';
+import { expectOwed } from './attack.ts';
 import type { Victim } from './attack.ts';
 import type { TestNode } from './node-process.ts';
 import { waitFor } from './wait-for.ts';
@@ -56,16 +58,25 @@ export class AttackedMesh implements AsyncDisposable {
     this.echo = echo;
   }
 
-  static async start(): Promise<AttackedMesh> {
+  /** @param agedMs so long ago the mesh was made: certificates can have ended in it */
+  static async start({ agedMs }: { readonly agedMs?: number } = {}): Promise<AttackedMesh> {
     const cluster = await Cluster.create();
     try {
       const [victim, friend] = [await cluster.node('victim'), await cluster.node('friend')];
       withMetrics(victim, await freePort());
-      await cluster.join([victim, friend]);
+      if (agedMs === undefined) await cluster.join([victim, friend]);
+      else {
+        await makeMeshBefore(victim, agedMs);
+        await victim.up();
+        await cluster.enter(victim, [friend]);
+      }
       const echo = await victim.addAgent('echo', ['cat']);
       const id = async (node: TestNode): Promise<NodeId> => ((await node.json(['status']))['node'] as { id: NodeId }).id;
+      for (const node of [victim, friend]) cluster.atEnd(() => expectOwed(node));
       const mesh = new AttackedMesh(cluster, victim, friend, [await id(victim), await id(friend)], echo);
       const client = await mesh.client(friend);
+      // Each tells a list when it begins to gossip: later it would be news.
+      await waitFor('both to have told where they gossip', () => tellGossip(victim) === 2, { timeoutMs: 15_000 });
       await waitFor('the friend to know the agent', async () => (await client.listAgents({}, { limit: 100 })).items.some((each) => each.registration.address === echo));
       return mesh;
     } catch (error) {
@@ -163,4 +174,16 @@ export class AttackedMesh implements AsyncDisposable {
     for (const client of this.#clients.values()) client.close();
     await this.cluster[Symbol.asyncDispose]();
   }
+}
+
+/** Nodes that say so, as that one has it. */
+function tellGossip({ databasePath }: TestNode): number {
+  return rows(databasePath, "SELECT node FROM registry_heads WHERE gossip_addresses <> '[]'").length;
+}
+
+/** A clock that is set right afterwards: then it renews what has ended meanwhile, as an issuer does for itself. */
+async function makeMeshBefore(node: TestNode, agedMs: number): Promise<void> {
+  await node.up({ env: { NODE_OPTIONS: `--import ${fileURLToPath(new URL('jumping-clock.ts', import.meta.url))}`, JUMP_MS: String(-agedMs) } });
+  await node.json(['mesh', 'create', 'home']);
+  await node.down();
 }

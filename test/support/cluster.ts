@@ -13,6 +13,7 @@ import { waitFor } from './wait-for.ts';
 export class Cluster implements AsyncDisposable {
   readonly directory: string;
   readonly #nodes: TestNode[] = [];
+  readonly #looks: (() => void)[] = [];
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -50,6 +51,11 @@ export class Cluster implements AsyncDisposable {
     if (first === undefined) return;
     await first.up();
     await first.json(['mesh', 'create', 'home']);
+    await this.enter(first, others, persons);
+  }
+
+  /** Starts `others`, which enter the mesh that the first is in and runs. @param persons as for `join` */
+  async enter(first: TestNode, others: readonly TestNode[], persons: Readonly<Record<string, string>> = {}): Promise<void> {
     for (const node of others) {
       const person = persons[node.name];
       const { token } = await first.json(['mesh', 'invite', ...(person === undefined ? [] : ['--for', person])]);
@@ -59,6 +65,11 @@ export class Cluster implements AsyncDisposable {
       await node.peer(first.name, 'alive');
       await first.peer(node.name, 'alive');
     }
+  }
+
+  /** Called when all nodes have ended as they should, and their homes are still there. What it throws is thrown when all is removed. */
+  atEnd(look: () => void): void {
+    this.#looks.push(look);
   }
 
   path(...names: readonly string[]): string {
@@ -101,12 +112,22 @@ export class Cluster implements AsyncDisposable {
     killAll(left);
     if (left.length > 0) await waitFor('what was killed to be gone', () => this.processes.length === 0);
     const logFlaw = flawOfLogs(this.#nodes.map(({ home }) => home));
+    const flaws = endedInTime === true ? this.#looks.flatMap((look) => thrownBy(look) ?? []) : [];
     await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
     if (endedInTime !== true) {
       throw new Error(`processes outlived their nodes:\n${left.map(({ pid, command }) => `${pid} ${command.slice(0, 300)}`).join('\n')}`);
     }
-    if (logFlaw !== undefined) throw logFlaw;
+    for (const flaw of [logFlaw, ...flaws]) if (flaw !== undefined) throw flaw;
     if (existsSync(this.directory)) throw new Error(`${this.directory} is still there`);
+  }
+}
+
+function thrownBy(look: () => void): Error | undefined {
+  try {
+    look();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 

@@ -43,8 +43,25 @@ export class FalseNeighbour implements AsyncDisposable {
     await waitFor('the node to listen', () => this.#host.pubsub.getSubscribers(this.topic).length > 0, { timeoutMs: 10_000 });
   }
 
+  /** Dials until it is listened to, however often another of the same key ends that. */
+  async isHeardBy(node: TestNode, nodeId: string): Promise<void> {
+    this.#host.pubsub.subscribe(this.topic);
+    await waitFor('the node to listen', async () => {
+      if (this.#connection?.status !== 'open') await this.dial(node, nodeId);
+      return this.#host.pubsub.getSubscribers(this.topic).length > 0;
+    }, { timeoutMs: 15_000, pollMs: 20 });
+  }
+
   async say(bytes: Uint8Array): Promise<void> {
     await this.#host.pubsub.publish(this.topic, bytes);
+  }
+
+  /** To each neighbour, whether or not it listens to that: what the library would send to those that do, and all that it says of a topic besides. */
+  sayOn(topic: string, data: Uint8Array): void {
+    const raw = this.#host.pubsub as unknown as { sendRpc(peer: string, rpc: object): boolean };
+    const id = new Uint8Array(20);
+    const control = { ihave: [{ topicID: topic, messageIDs: [id] }], iwant: [], graft: [{ topicID: topic }], prune: [{ topicID: topic, peers: [] }], idontwant: [] };
+    for (const peer of this.#host.pubsub.getPeers()) raw.sendRpc(peer.toString(), { subscriptions: [{ subscribe: true, topic }], messages: [{ topic, data }], control });
   }
 
   /** Resolves when the node has ended the connection, or never let it come about. */

@@ -2,6 +2,7 @@
 import { Argument } from 'commander';
 import type { Command } from 'commander';
 import { BrokerError } from '../../domain/errors.ts';
+import { within } from '../../domain/pause.ts';
 import { withNode } from '../context.ts';
 import type { Context } from '../context.ts';
 import { exitOk } from '../exit.ts';
@@ -55,9 +56,8 @@ async function complete(context: Context, program: Command, shell: string, given
 async function asked(context: Context, { source, before = '', args }: Expected, current: string): Promise<Candidate[]> {
   if (source === undefined || source === 'file' || source === 'directory') return [];
   const { clock } = context.host;
-  const late = new Promise<Candidate[]>((resolve) => void clock.setTimer(patienceMs, () => resolve([])));
   const found = withNode(context, (client) => candidatesOf(source, { client, nowMs: clock.now(), current: current.slice(before.length), args })).catch(nothing);
-  return (await Promise.race([found, late])).map(({ value, about }) => ({ value: `${before}${value}`, about }));
+  return ((await within(clock, patienceMs, found)) ?? []).map(({ value, about }) => ({ value: `${before}${value}`, about }));
 }
 
 /** No node, or one that does not answer this. */

@@ -1,9 +1,9 @@
 /** The machines of a tailnet by its HTTP API, asked for every minute or two and no more often than it wants. */
 import { toBrokerError } from '../../domain/errors.ts';
 import type { Candidate, DiscoverySource } from '../../domain/discovery-port.ts';
+import { pause } from '../../domain/pause.ts';
 import type { Clock, Log, Random } from '../../domain/ports.ts';
 import type { TailnetMachine } from '../../domain/tailnet.ts';
-import { pause } from '../pause.ts';
 import { retryAfterDetail } from './http-api.ts';
 import { candidateOf, everyMachine, mayRunNode, passes } from './source.ts';
 import type { MachineFilter } from './source.ts';

@@ -5,9 +5,9 @@
 import { createRecordSeal } from '../../../src/app/record-seal.ts';
 import type { GossipNews } from '../../../src/domain/gossip-port.ts';
 import { asMeshId } from '../../../src/domain/ids.ts';
+import type { RegistryEntry } from '../../../src/domain/registration.ts';
 import { Gossip } from '../../../src/gen/beckon/v1/registry.ts';
 import { decodeGossip, encodeGossip } from '../../../src/rpc/registry.ts';
-import { parseLeaf } from '../../../src/trust/certificate.ts';
 import { signRevocation } from '../../../src/trust/revocation.ts';
 import type { Issuer } from '../../../src/trust/mesh-authority.ts';
 import { sign } from 'node:crypto';
@@ -108,26 +108,28 @@ class RecordsTarget implements Target {
     }
     if (news === undefined) return 'refused';
     const before = world.store.read.members().length;
+    const wasKept = news.type === 'registry_entry' && isKept(world, news.entry);
     const verdict = await world.track(world.broker.registry.gossiped(news, world.peer.nodeId));
     await world.settled();
     world.checked();
     holds(world.store.read.members().length - before <= 1, 'one word tells of one member at most');
     for (const { registration } of world.store.read.registrations(world.peer.nodeId)) holds(registration.nodeId === world.peer.nodeId, 'a registration is of the node that signed it');
+    const isTaken = verdict === 'accept' || (!wasKept && news.type === 'registry_entry' && isKept(world, news.entry));
     // Of who is no member, or has said its last word, nothing more is heard.
-    this.#isSpent ||= verdict === 'accept' && world.hasLost(world.peer.nodeId);
-    // A certificate proves itself, whatever is said beside it: its own is taken from anybody, and passed on to nobody.
-    const isTaken = news.type === 'registry_entry' && news.entry.chain !== undefined && isKnown(world, news.entry.chain.leaf);
-    return verdict === 'accept' || isTaken ? 'accepted' : 'refused';
+    this.#isSpent ||= isTaken && world.hasLost(world.peer.nodeId);
+    return isTaken ? 'accepted' : 'refused';
   }
 }
 
-function isKnown(world: World, leaf: Uint8Array): boolean {
-  try {
-    const { nodeId } = parseLeaf(leaf);
-    return nodeId === world.nodeId || Buffer.from(leaf).equals(world.store.read.member(nodeId)?.chain.leaf ?? Buffer.alloc(0));
-  } catch {
-    return false;
-  }
+/** A certificate, a departure and a revocation each prove themselves, whatever is said beside them. This node's own certificate is taken from anybody, and passed on to nobody. */
+function isKept({ store: { read } }: World, { chain, departure, revocation }: RegistryEntry): boolean {
+  const isOneOf = (bytes: Uint8Array | undefined, kept: readonly (Uint8Array | undefined)[]): boolean => bytes !== undefined && kept.some((each) => each !== undefined && Buffer.from(bytes).equals(each));
+  const members = read.members();
+  return (
+    isOneOf(chain?.leaf, [read.membership()?.chain.leaf, ...members.map((each) => each.chain.leaf)]) ||
+    isOneOf(departure?.payload, members.map(({ left }) => left?.record.payload)) ||
+    isOneOf(revocation?.payload, read.revocations().map(({ record }) => record.payload))
+  );
 }
 
 function signedAnew(bytes: Uint8Array, signer: number, { meshId }: Cards): Uint8Array {
