@@ -4,9 +4,11 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { credentials } from '@grpc/grpc-js';
+import { encodeInvoke } from '../../src/client/requests.ts';
 import { ControlServiceClient, ControlServiceService } from '../../src/gen/beckon/v1/control.ts';
 import type { SubmitRequest } from '../../src/gen/beckon/v1/invoke.ts';
 import { fromCall } from '../../src/rpc/status.ts';
+import { requestOf } from '../support/asking.ts';
 import { attack, toldByError } from '../support/attack.ts';
 import type { Told, Verdict } from '../support/attack.ts';
 import { AttackedMachine, theCall } from '../support/attacked-machine.ts';
@@ -99,8 +101,8 @@ attack('two hundred clients that each send half of a message of 20 MiB, or say t
 attack('submissions that give one number to two, a number that is in use, or ten thousand in a message', {
   victim,
   act: async () => {
-    const invoke = { selector: { address: 'echo', any: false, all: false, anyOwner: false, harness: '', capabilities: [], labels: {}, cwd: '/' }, task: { text: Buffer.from('x'), files: [] }, key: '', session: undefined, holdMs: undefined, noHold: false, runLimitMs: undefined, rerunnable: false, detach: true, notify: false, idleLimitMs: undefined, takesMore: true, traceparent: '', tracestate: '' };
-    const of = (...numbers: readonly number[]): SubmitRequest => ({ submissions: numbers.map((number) => ({ number, invoke })) }) as SubmitRequest;
+    const invoke = encodeInvoke(requestOf('echo', 'x', { detach: true }));
+    const of = (...numbers: readonly number[]): SubmitRequest => ({ submissions: numbers.map((number) => ({ number, invoke })) });
     const client = new ControlServiceClient(`unix:${machine.victim.socketPath}`, credentials.createInsecure());
     open.push({ destroy: () => client.close() });
     const submitted = async (request: SubmitRequest): Promise<void> => {

@@ -1,6 +1,5 @@
 /** What was true once, said again; and members that lie about what they count, order and time. */
 import { afterAll, beforeAll, expect } from 'vitest';
-import Database from 'better-sqlite3';
 import { invocationOfFlight } from '../../src/domain/ids.ts';
 import type { Forward } from '../../src/gen/beckon/v1/mesh.ts';
 import type { RegistryEntry } from '../../src/gen/beckon/v1/registry.ts';
@@ -13,6 +12,7 @@ import { attack } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
 import type { Entered } from '../support/attacked-mesh.ts';
+import { rows } from '../support/database.ts';
 import { FalseMember, hlcAt, newInvocation } from '../support/false-member.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -36,6 +36,7 @@ async function finished({ mallory, session }: Entered, address = mesh.echo): Pro
   const id = forward.invocation?.id ?? '';
   await waitFor('its end', () => session.eventsOf(id).some(({ body }) => body?.$case === 'finished'), { timeoutMs: 10_000 });
   session.say({ $case: 'eventAck', value: { invocationId: id, seq: session.eventsOf(id).at(-1)?.seq ?? 0, unknown: false } });
+  await waitFor('that to be stored', () => rows(mesh.victim.databasePath, 'SELECT 1 FROM flights WHERE invocation_id = ? AND acked_seq = last_seq', id).length > 0, { timeoutMs: 10_000 });
   return forward;
 }
 
@@ -324,34 +325,20 @@ function wire({ payload, signature }: { readonly payload: Uint8Array; readonly s
 
 /** As that node has signed it. */
 function listOf(path: string, nodeId: string): { head: SignedRecord; records: SignedRecord[]; gone: Buffer } {
-  const db = new Database(path, { readonly: true, timeout: 5000 });
-  try {
-    const of = (table: string): SignedRecord[] => db.prepare<[string], SignedRecord>(`SELECT payload, signature FROM ${table} WHERE node = (SELECT number FROM nodes WHERE id = ?)`).all(nodeId);
-    const [head] = of('registry_heads');
-    if (head === undefined) throw new Error('it has no list');
-    return { head, records: of('registrations'), gone: Buffer.alloc(0) };
-  } finally {
-    db.close();
-  }
+  const of = (table: string) => rows(path, `SELECT payload, signature FROM ${table} WHERE node = (SELECT number FROM nodes WHERE id = ?)`, nodeId) as unknown as readonly SignedRecord[];
+  const [head] = of('registry_heads');
+  if (head === undefined) throw new Error('it has no list');
+  return { head, records: [...of('registrations')], gone: Buffer.alloc(0) };
 }
 
 function wordIn(path: string, sql: string, nodeId: string): SignedRecord {
-  const db = new Database(path, { readonly: true, timeout: 5000 });
-  try {
-    const word = db.prepare<[string], SignedRecord>(sql).get(nodeId);
-    if (word === undefined) throw new Error('nobody has said so');
-    return word;
-  } finally {
-    db.close();
-  }
+  const [word] = rows(path, sql, nodeId) as unknown as readonly SignedRecord[];
+  if (word === undefined) throw new Error('nobody has said so');
+  return word;
 }
 
 /** Of what a node wrote down last, ms. */
 function newestClock(path: string): number {
-  const db = new Database(path, { readonly: true, timeout: 5000 });
-  try {
-    return Number.parseInt(db.prepare<[], { hlc: string }>('SELECT max(hlc) AS hlc FROM events').get()?.hlc.slice(0, 12) ?? '0', 16);
-  } finally {
-    db.close();
-  }
+  const [row] = rows(path, 'SELECT max(hlc) AS hlc FROM events') as unknown as readonly { readonly hlc: string | null }[];
+  return Number.parseInt(row?.hlc?.slice(0, 12) ?? '0', 16);
 }

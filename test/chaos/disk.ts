@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { findProgram } from '../support/programs.ts';
+import { missing, notLinux, notRoot } from '../support/programs.ts';
 
 export interface SmallDisk {
   readonly path: string;
@@ -13,9 +13,8 @@ export interface SmallDisk {
 
 /** @returns the disk, or why there can be none */
 export function makeSmallDisk(path: string, megabytes: number): SmallDisk | string {
-  if (process.platform !== 'linux') return 'only Linux has tmpfs';
-  if (process.getuid?.() !== 0) return 'only root can mount a disk';
-  if (findProgram('mount') === undefined) return 'mount is not on this machine';
+  const why = notLinux ?? notRoot ?? missing('mount');
+  if (why !== undefined) return why;
   mkdirSync(path, { recursive: true, mode: 0o700 });
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0700`, 'tmpfs', path], { stdio: 'pipe' });

@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import Database from 'better-sqlite3';
 import { connect } from '../../src/client/connect.ts';
 import type { NodeClient } from '../../src/client/types.ts';
 import type { FlightId, NodeId } from '../../src/domain/ids.ts';
@@ -14,6 +13,7 @@ import type { Authority } from '../../src/trust/issue.ts';
 import { nodeKeyOf } from '../../src/trust/node-key.ts';
 import { accepted, requestOf } from './asking.ts';
 import { Cluster, freePort } from './cluster.ts';
+import { rows } from './database.ts';
 import { FalseMember } from './false-member.ts';
 import type { FalseSession } from './false-member.ts';
 import { withMetrics } from './watched-node.ts';
@@ -21,6 +21,13 @@ import { expectOwed } from './attack.ts';
 import type { Victim } from './attack.ts';
 import type { TestNode } from './node-process.ts';
 import { waitFor } from './wait-for.ts';
+
+interface MeshRow {
+  readonly leaf: Uint8Array;
+  readonly issuer: Uint8Array;
+  readonly root: Uint8Array;
+  readonly mesh_name: string;
+}
 
 const task = 'what a friend asks of the victim';
 
@@ -157,15 +164,10 @@ export class AttackedMesh implements AsyncDisposable {
     return opened;
   }
 
-  #membership(node: TestNode): { leaf: Uint8Array; issuer: Uint8Array; root: Uint8Array; mesh_name: string } {
-    const db = new Database(node.databasePath, { readonly: true, timeout: 5000 });
-    try {
-      const row = db.prepare<[], { leaf: Buffer; issuer: Buffer; root: Buffer; mesh_name: string }>('SELECT leaf, issuer, root, mesh_name FROM mesh').get();
-      if (row === undefined) throw new Error(`${node.name} is in no mesh`);
-      return row;
-    } finally {
-      db.close();
-    }
+  #membership(node: TestNode): MeshRow {
+    const [row] = rows(node.databasePath, 'SELECT leaf, issuer, root, mesh_name FROM mesh');
+    if (row === undefined) throw new Error(`${node.name} is in no mesh`);
+    return row as unknown as MeshRow;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -177,12 +179,7 @@ export class AttackedMesh implements AsyncDisposable {
 
 /** Nodes that say so, as that one has it. */
 function tellGossip({ databasePath }: TestNode): number {
-  const db = new Database(databasePath, { readonly: true, timeout: 5000 });
-  try {
-    return db.prepare<[], { count: number }>("SELECT count(*) AS count FROM registry_heads WHERE gossip_addresses <> '[]'").get()?.count ?? 0;
-  } finally {
-    db.close();
-  }
+  return rows(databasePath, "SELECT node FROM registry_heads WHERE gossip_addresses <> '[]'").length;
 }
 
 /** A clock that is set right afterwards: then it renews what has ended meanwhile, as an issuer does for itself. */
