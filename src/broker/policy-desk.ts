@@ -106,6 +106,8 @@ export class PolicyDesk implements PolicyApi {
     if (nodeId !== self.nodeId) {
       throw conflict(`${address} belongs to ${nodeName}, which alone decides who may ${verb} it`, `on ${nodeName}: beckon policy check ${text} ${verb} ${shellAddress(parseAddress(address))}`);
     }
+    // Whatever the rules say of this node or its person: it asks its own agents without them.
+    if (caller.nodeId === self.nodeId) return { isAllowed: true, address, verb, caller: words, notes };
     await policy.settled(caller);
     const { isAllowed, rule } = policy.judge(caller, verb, address, standing);
     return { isAllowed, address, verb, caller: words, notes, ...(rule === undefined ? {} : { rule: this.#view(rule) }) };
@@ -151,7 +153,7 @@ export class PolicyDesk implements PolicyApi {
     const { name, owner } = found ?? { name: party.nodeId, owner: '' };
     const { tailnet } = this.#standings.standingOf(party.nodeId);
     const notes = tailnet.kind === 'known' || party.nodeId === self.nodeId ? [] : [`no tags and capabilities of it are known: ${tailnet.why}`];
-    return { caller: { nodeId: party.nodeId, name, owner }, words: `${owner} (${name})`, notes: party.nodeId === self.nodeId ? ['what this node asks of its own agents is not judged at all'] : notes };
+    return { caller: { nodeId: party.nodeId, name, owner }, words: `${owner} (${name})`, notes: party.nodeId === self.nodeId ? ['no rule is asked about what this node does with its own agents'] : notes };
   }
 
   #view({ effect, from, agents, verbs, source, flaw }: Rule): RuleView {

@@ -67,7 +67,7 @@ function verbOf(text: string): Verb {
 
 function wordsOf({ isAllowed, caller, verb, address, rule }: PolicyCheck): string {
   const may = `${caller} ${isAllowed ? 'may' : 'may not'} ${verb} ${address}`;
-  return `${may}: ${rule === undefined ? 'no rule allows it' : `${placeOf(rule)} ${rule.effect === 'allow' ? 'allows' : 'denies'} ${rule.verbs.join(', ')} to ${rule.from.join(', ')}`}`;
+  return `${may}: ${rule === undefined ? (isAllowed ? 'it is that node’s own' : 'no rule allows it') : `${placeOf(rule)} ${rule.effect === 'allow' ? 'allows' : 'denies'} ${rule.verbs.join(', ')} to ${rule.from.join(', ')}`}`;
 }
 
 function placeOf({ source, where }: RuleView): string {

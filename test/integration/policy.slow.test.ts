@@ -79,6 +79,8 @@ test('a denial shuts out her own other machine, too, and a file that is wrong ch
   // What the laptop asks of itself is not judged.
   await policy('[[deny]]\nfrom = ["*"]\nverbs = ["invoke"]\n');
   expect((await ends(laptop, 'say own')).state).toBe('completed');
+  expect(await check('laptop', 'invoke')).toMatchObject({ isAllowed: true, notes: [expect.stringContaining('its own agents')] });
+  expect(await check('desktop', 'invoke')).toMatchObject({ isAllowed: false, rule: { where: 'policy.toml:1:3' } });
 });
 
 test('what is queued ends when the rule goes, what runs goes on, and its questions are bob’s to answer no more', async () => {
