@@ -2,7 +2,7 @@
  * A member is removed: signed by an issuer, written down by every node that hears of it, never forgotten. What a node does from the
  * moment it knows: no session, no gossip, no word of that node counts, and what is under way with it ends.
  */
-import type { Act } from '../domain/audit.ts';
+import type { Act, Audit } from '../domain/audit.ts';
 import { BrokerError, denied, invalid, notFound, toBrokerError, unavailable } from '../domain/errors.ts';
 import type { ErrorInfo } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
@@ -39,6 +39,7 @@ export interface RemovalParts {
   readonly chronicler: Chronicler;
   readonly clock: Clock;
   readonly log: Log;
+  readonly audit?: Audit;
   readonly seal: RevocationSeal;
   readonly runner: Runner;
   readonly feed: Feed;
@@ -123,10 +124,15 @@ export class Removal {
 
   /**
    * Takes what replicates; passing it on is the caller's. Resolves with whether it was news, when it is written down and the node is cut off.
-   * @throws BrokerError `unauthenticated` or `invalid` for what nobody who may signed: nothing is changed then
+   * @throws BrokerError `unauthenticated` or `invalid` for what nobody who may signed: nothing is changed then but the audit
    */
-  received(record: SignedRecord, act?: Act): Promise<boolean> {
-    return this.#turns.run(() => this.#take(record, act));
+  async received(record: SignedRecord, act?: Act): Promise<boolean> {
+    try {
+      return await this.#turns.run(() => this.#take(record, act));
+    } catch (error) {
+      if (act !== undefined) this.#parts.audit?.refused({ kind: 'record.refused', about: { what: 'revocation', why: toBrokerError(error).message } }, act);
+      throw error;
+    }
   }
 
   async #tellOn(record: SignedRecord, { from, act }: { readonly from?: Link; readonly act?: Act | undefined }): Promise<void> {

@@ -306,7 +306,8 @@ export class Roster {
   #disbelieved(from: NodeId, what: 'departure' | 'revocation' | 'member', error: unknown): void {
     const { code, message } = toBrokerError(error);
     const peer = { nodeId: from, name: this.#parts.store.read.member(from)?.name ?? from };
-    const act = what === 'member' ? undefined : this.#actOf(from);
+    // A revocation is in the audit by whoever judged it.
+    const act = what === 'departure' ? this.#actOf(from) : undefined;
     if (act !== undefined) this.#parts.audit?.refused({ kind: 'record.refused', about: { what, why: message } }, act);
     this.#complaints.tell({ peer, kind: what, level: what === 'member' ? 'info' : 'warn', fields: { code, why: message }, message: `a ${what} that a peer told of was not believed` });
   }

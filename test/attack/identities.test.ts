@@ -203,6 +203,7 @@ attack('a removal that another mesh’s issuer has signed', {
   },
   refused: { code: 'unauthenticated', words: /a revocation is not by an issuer of this mesh/ },
   logged: { line: /"frame":"revoked","code":"unauthenticated"/ },
+  audit: ['record.refused'],
   shows: 'what is true in another mesh removes nobody here',
 });
 

@@ -265,6 +265,7 @@ attack('that this very node was removed', {
   },
   refused: { code: 'cut' },
   logged: { line: /a peer says that this node was removed, and can not prove it/ },
+  audit: ['record.refused'],
   shows: 'nobody talks a node out of its mesh: it takes an issuer’s signature',
 });
 
