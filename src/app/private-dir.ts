@@ -4,9 +4,9 @@
  */
 import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { BrokerError, denied } from '../domain/errors.ts';
-import { codeOf } from '../domain/system-error.ts';
+import { codeOf, isMissing } from '../domain/system-error.ts';
 import { octalMode } from '../domain/text.ts';
 import { refuseUnsafeAbove } from './safe-above.ts';
 
@@ -22,7 +22,7 @@ export async function ensurePrivateDir(wanted: string, uid: number | undefined =
   const path = resolve(wanted);
   await refuseUnsafeAbove(path, 'the directory', uid);
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await make(path);
     await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     const stat = await directory.stat();
     if (uid !== undefined && stat.uid !== uid) throw refused(path, `it belongs to user ${stat.uid}, and this one is ${uid}`, `move it away, or set BECKON_HOME to a directory of your own, or: sudo chown ${uid} ${path}`);
@@ -34,6 +34,22 @@ export async function ensurePrivateDir(wanted: string, uid: number | undefined =
     if (await isLink(path)) throw refused(path, 'it is a symbolic link', 'put the directory itself there, or name its target');
     if (code === 'EEXIST' || code === 'ENOTDIR') throw new BrokerError('invalid', `${path} is not a directory`, { hint: 'move it away', cause: error });
     throw new BrokerError('unavailable', `the directory ${path} can’t be used: ${code}`, { hint: 'check that the directory above it exists and can be written', cause: error });
+  }
+}
+
+/** With what is missing above it. `recursive` of node:fs never ends where a name stays missing whatever is made above it, as below /proc (seen with Node 24.21). */
+async function make(path: string): Promise<void> {
+  const attempt = (): Promise<void> =>
+    mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+      // What is there is judged by its descriptor.
+      if (codeOf(error) !== 'EEXIST') throw error;
+    });
+  try {
+    await attempt();
+  } catch (error) {
+    if (!isMissing(error) || dirname(path) === path) throw error;
+    await make(dirname(path));
+    await attempt();
   }
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ensurePrivateDir } from '../../../src/app/private-dir.ts';
+import { because, notLinux } from '../../support/programs.ts';
 
 describe('a private directory', () => {
   let root: string;
@@ -51,5 +52,9 @@ describe('a private directory', () => {
     await writeFile(join(root, 'file'), '');
     await expect(ensurePrivateDir(join(root, 'file'))).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('not a directory') });
     await expect(ensurePrivateDir(join(root, 'file', 'below'))).rejects.toMatchObject({ code: 'invalid' });
+  });
+
+  test.skipIf(notLinux !== undefined)(`in a place where none can be made is said to be unusable, at once${because(notLinux)}`, async () => {
+    await expect(ensurePrivateDir('/proc/beckon/state')).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('/proc/beckon/state') });
   });
 });
