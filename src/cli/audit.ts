@@ -13,6 +13,8 @@ import { isoTime, localTime } from './output.ts';
 import { checkSince, sinceMs } from './since.ts';
 import { table } from './table.ts';
 
+const quietMs = 2_000;
+
 export function defineAudit(program: Command, on: Register): void {
   on(
     addPaging(
@@ -59,9 +61,16 @@ function entryDocument({ number, atMs, kind, who, from, about, times, hash }: Au
   return { number, at: isoTime(atMs), kind, who, from, about, times, hash };
 }
 
+/** Who waits for longer than a moment is told what for. */
+async function readingAll<Result>(context: Context, ask: Parameters<typeof withNode<Result>>[1]): Promise<Result> {
+  const { out, host } = context;
+  const cancelTimer = host.clock.setTimer(quietMs, () => out.note(out.dim('reading the whole audit: a million rows take about a minute')));
+  return await withNode(context, ask).finally(cancelTimer);
+}
+
 async function check(context: Context): Promise<number> {
   const { out } = context;
-  const finding = await withNode(context, (client) => client.checkAudit({ whole: true }));
+  const finding = await readingAll(context, (client) => client.checkAudit({ whole: true }));
   const { ok, detail, hint } = auditCheck(finding);
   if (out.isJson) await out.json({ ok, ...findingDocument(finding) });
   else {
@@ -69,7 +78,7 @@ async function check(context: Context): Promise<number> {
     await out.line(`${ok ? green('ok') : red('FAIL')}  ${neutralise(detail)}`);
     // One alone is in the line above.
     if (finding.flaws.length > 1) for (const { why } of finding.flaws) await out.line(`      ${neutralise(why)}`);
-    if (finding.noted.length > 1) for (const { why } of finding.noted) await out.line(`      ${dim('noted:')} ${neutralise(why)}`);
+    if (finding.flaws.length > 0 || finding.noted.length > 1) for (const { why } of finding.noted) await out.line(`      ${dim('noted:')} ${neutralise(why)}`);
     if (hint !== '') await out.line(`      ${dim('next:')} ${neutralise(hint.replace(' all that is wrong: beckon audit --check;', ''))}`);
   }
   return ok ? exitOk : exitWorkFailed;
@@ -77,7 +86,7 @@ async function check(context: Context): Promise<number> {
 
 async function note(context: Context): Promise<number> {
   const { out } = context;
-  const flaws = await withNode(context, (client) => client.noteAudit());
+  const flaws = await readingAll(context, (client) => client.noteAudit());
   if (out.isJson) await out.json({ noted: flaws });
   else if (flaws.length === 0) out.note('there is nothing to take note of');
   else for (const why of flaws) await out.line(`noted: ${neutralise(why)}`);

@@ -1,8 +1,10 @@
 /** audit, as it is typed and printed; and in whose name the node is asked for what the audit is told of. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AuditRow } from '../../src/domain/audit.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { FakeNode } from '../support/fake-node.ts';
 import { nodeIdFor } from '../support/temp-store.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 let node: FakeNode;
 beforeEach(async () => {
@@ -51,6 +53,20 @@ describe('audit', () => {
   test.each([[['--since', 'soon']], [['--limit', '0']], [['--check', '--note']]])('%j is a usage error', async (args) => {
     expect((await node.run(['audit', ...args, '--json'])).code).toBe(2);
     expect(node.broker.auditAsked).toEqual([]);
+  });
+
+  test('--check of a large one says that it goes on, and what it found alone on stdout', async () => {
+    let end: () => void = () => undefined;
+    node.broker.auditChecked = new Promise((resolve) => (end = resolve));
+    const clock = new FakeClock();
+    const ran = node.process({ clock });
+    const ended = ran.run('audit', '--check');
+    await waitFor('the question', () => node.broker.auditAsked.length === 1);
+    await clock.advance(1_999);
+    expect(ran.stderr).toBe('');
+    await clock.advance(1);
+    end();
+    expect([await ended, ran.stdout, ran.stderr]).toEqual([0, expect.stringMatching(/^ok  /), 'reading the whole audit: a million rows take about a minute\n']);
   });
 
   test('--check looks at all of it, and exits 1 for a row that is not as it was written', async () => {

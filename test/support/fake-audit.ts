@@ -10,6 +10,8 @@ export abstract class FakeAudit extends FakeNetwork {
   readonly auditAsked: unknown[] = [];
   auditNext: string | undefined;
   auditFinding: AuditFinding = { rows: 0, from: 0, flaws: [], noted: [], putBackMs: [] };
+  /** What a check waits for. */
+  auditChecked: Promise<void> = Promise.resolve();
 
   as(act: Act): ReturnType<BrokerApi['as']> {
     this.acts.push(act);
@@ -23,7 +25,7 @@ export abstract class FakeAudit extends FakeNetwork {
 
   checkAudit(asked: { readonly whole: boolean }): ReturnType<BrokerApi['checkAudit']> {
     this.auditAsked.push(asked);
-    return Promise.resolve(this.auditFinding);
+    return this.auditChecked.then(() => this.auditFinding);
   }
 
   noteAudit(act: Act): ReturnType<BrokerApi['noteAudit']> {

@@ -1,7 +1,8 @@
 /** Letting go of a flight, and ending one: by signal, by key, by a lost line. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { codeOf } from '../../src/domain/system-error.ts';
 import type { Ended, Run } from '../support/cli.ts';
 import { Cluster } from '../support/cluster.ts';
 import type { TestNode } from '../support/node-process.ts';
@@ -45,15 +46,26 @@ async function running(flags: readonly string[] = [], terminal = false): Promise
   return { run, id };
 }
 
-/** For reading and writing: that waits for nobody, and lets a waiting reader through. */
-function openGate(): void {
-  closeSync(openSync(`${mark}-gate`, 'r+'));
+/** Once somebody waits at it: it opens for nobody who comes later. */
+async function openGate(): Promise<void> {
+  const gate = await waitFor('somebody at the gate', () => openIfRead());
+  closeSync(gate);
+}
+
+/** @returns undefined while nobody reads it (ENXIO, fifo(7)) */
+function openIfRead(): number | undefined {
+  try {
+    return openSync(`${mark}-gate`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (codeOf(error) === 'ENXIO') return undefined;
+    throw error;
+  }
 }
 
 /** The flight goes on by itself and ends well. */
 async function goesOn(id: string): Promise<void> {
   expect((await laptop.json(['flight', 'show', id]))['flight']).toMatchObject({ state: 'running' });
-  openGate();
+  await openGate();
   expect((await laptop.beckon(['flight', 'wait', id])).code).toBe(0);
   expect((await laptop.beckon(['flight', 'output', id])).text).toBe('working\nfinished\n');
 }
@@ -133,7 +145,7 @@ describe.skipIf(noTerminal !== undefined)(`on a terminal${because(noTerminal)}`,
     await run.says(question);
     run.write('k');
     await run.says(/keep\b(?!.*\?)/s);
-    openGate();
+    await openGate();
     const { code, text } = await run.ended;
     expect(code).toBe(0);
     expect(text).toMatch(/working[^]*finished/);
