@@ -12,7 +12,7 @@ process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules', '.cache', 'comp
 const slow = 'test/**/*.slow.test.ts';
 
 /** A project a kind of test: STYLE of the folders under `test/`. Limits are bounds on a hang, not targets. */
-const project = (name: string, testTimeoutMs: number, { serial = false, isolate = true, include = [`test/${name}/**/*.test.ts`], exclude = [slow] } = {}) => ({
+const project = (name: string, testTimeoutMs: number, { isolate = true, include = [`test/${name}/**/*.test.ts`], exclude = [slow] } = {}) => ({
   root,
   test: {
     name,
@@ -26,7 +26,6 @@ const project = (name: string, testTimeoutMs: number, { serial = false, isolate 
     exclude,
     testTimeout: testTimeoutMs,
     hookTimeout: testTimeoutMs,
-    fileParallelism: !serial,
     isolate,
   },
 });
@@ -44,7 +43,7 @@ export default defineConfig({
       project('contract', 15_000, { isolate: false }),
       project('integration', 30_000),
       project('system', 90_000),
-      project('agents', 120_000, { serial: true }),
+      project('agents', 120_000),
       project('attack', 60_000),
       project('slow', 180_000, { include: [slow, 'test/chaos/**/*.test.ts'], exclude: [] }),
     ],
