@@ -39,9 +39,9 @@ export default defineConfig({
     passWithNoTests: false,
     projects: [
       // Parts without processes, and quick: a process for each file would take longer than they do.
-      project('unit', 10_000, { isolate: false, include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'] }),
-      project('contract', 15_000, { isolate: false }),
-      project('integration', 30_000),
+      project('unit', 30_000, { isolate: false, include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'] }),
+      project('contract', 60_000, { isolate: false }),
+      project('integration', 60_000),
       project('system', 90_000),
       project('agents', 120_000),
       project('attack', 60_000),

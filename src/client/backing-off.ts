@@ -1,7 +1,9 @@
 /** Waiting before the next try at a node that is away. */
+import { status as grpcStatus } from '@grpc/grpc-js';
 import { backoff } from '../domain/backoff.ts';
 import { BrokerError } from '../domain/errors.ts';
 import type { Clock, Random } from '../domain/ports.ts';
+import { isServiceError } from '../rpc/status.ts';
 
 export interface Pacing {
   readonly clock: Clock;
@@ -71,6 +73,11 @@ export const notTaken = 'nothing of it was taken';
 /** The node itself is away, as far as can be told from here; what it said by itself is none of these. */
 export function isAway(thrown: unknown): thrown is BrokerError {
   return thrown instanceof BrokerError && thrown.code === 'unavailable' && thrown.cause !== undefined;
+}
+
+/** It can't have been accepted: the node said so, or nothing was sent, for there was no connection. The words are grpc-js's, of `pick_first`. */
+export function isNotTaken({ cause }: BrokerError): boolean {
+  return cause === notTaken || (isServiceError(cause) && cause.code === grpcStatus.UNAVAILABLE && cause.details.startsWith('No connection established'));
 }
 
 /** It may have been accepted, and may not. */

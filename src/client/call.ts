@@ -5,7 +5,7 @@ import { isTerminal } from '../domain/flight.ts';
 import type { TerminalFlightState } from '../domain/flight.ts';
 import type { FlightId, InvocationId } from '../domain/ids.ts';
 import type { FlightUpdate, NodeClient } from './types.ts';
-import { BackingOff, isAway, notTaken, patienceMs, unanswered, usualOverloadMs, usualRetryMs } from './backing-off.ts';
+import { BackingOff, isAway, isNotTaken, patienceMs, unanswered, usualOverloadMs, usualRetryMs } from './backing-off.ts';
 import type { Pacing } from './backing-off.ts';
 import { textOf, updateOf } from './updates.ts';
 import type { AcceptedUpdate, Update } from './updates.ts';
@@ -211,7 +211,7 @@ export class Call implements AsyncIterable<Update> {
   async #away(thrown: unknown): Promise<void> {
     if (this.#isOverloaded(thrown)) return this.#refused(thrown);
     if (!isAway(thrown)) throw thrown;
-    if (this.#accepted === undefined && !this.#source.mayRepeat && thrown.cause !== notTaken) throw unanswered(thrown);
+    if (this.#accepted === undefined && !this.#source.mayRepeat && !isNotTaken(thrown)) throw unanswered(thrown);
     if (this.#backingOff.forMs > patienceMs) throw thrown;
     await this.#backingOff.wait(this.#failed.signal);
   }

@@ -7,7 +7,7 @@ import { decodeErrorInfo } from '../rpc/error-info.ts';
 import { fromCall } from '../rpc/status.ts';
 import { decodeAccepted } from './answers.ts';
 import { traceOfCall } from './active-trace.ts';
-import { BackingOff, isAway, patienceMs, unanswered, usualOverloadMs, usualRetryMs } from './backing-off.ts';
+import { BackingOff, isAway, isNotTaken, patienceMs, unanswered, usualOverloadMs, usualRetryMs } from './backing-off.ts';
 import type { Pacing } from './backing-off.ts';
 import { asOurs } from './grpc-client.ts';
 import { requestOf } from './invoke-options.ts';
@@ -214,7 +214,7 @@ export class Submitter<Each extends Submission> {
     this.#stream = undefined;
     const error = thrown === undefined ? new BrokerError('unavailable', 'the node here went away', { cause: 'the call ended' }) : toBrokerError(asOurs(fromCall(thrown)));
     // A node that says itself that it stops has answered all that it took.
-    if (isAway(error)) this.#loseUnkeyed(error);
+    if (isAway(error) && !isNotTaken(error)) this.#loseUnkeyed(error);
     this.#notConnected(error);
   }
 

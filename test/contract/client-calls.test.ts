@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
@@ -76,6 +77,16 @@ test('one that a stopping node had not taken is asked again without a key, once 
   await node.server.start();
   expect(await second).toMatchObject({ state: 'completed', text: 'late\n' });
   expect(node.broker.invoked).toHaveLength(2);
+});
+
+test('one that was asked while no node was there was not taken: it is asked without a key once one is', async () => {
+  await node.server.stop();
+  const call = beckon.invoke('fabric', 'echo late');
+  const result = call.result();
+  await delay(300);
+  await node.server.start();
+  expect(await result).toMatchObject({ state: 'completed', text: 'late\n' });
+  expect(node.broker.invoked).toHaveLength(1);
 });
 
 test('a process whose calls are over ends by itself, though nothing closes its connection', async () => {

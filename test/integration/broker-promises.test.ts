@@ -100,7 +100,7 @@ test('G5: a reader that was slow to take the receipt still sees how the flight e
   const next: { update?: FlightUpdate } = {};
   void reader.next().then(({ value }) => Object.assign(next, { update: value as FlightUpdate }));
   await nextTurn();
-  await waitFor('the end', () => next.update, { timeoutMs: 1000 }).finally(() => letGo.abort());
+  await waitFor('the end', () => next.update).finally(() => letGo.abort());
   expect(next.update).toMatchObject({ type: 'finished', flight: { state: 'indeterminate' } });
 });
 
@@ -142,7 +142,7 @@ test('G11: what --no-hold gave up on does not run later', async () => {
     await pair.deliver(right, 100);
     await pair.clock.advance(1000);
     return flightAt(right, flight.invocationId)?.finishedAtMs;
-  }, { timeoutMs: 3000 });
+  });
   expect(right.effects.filter((each) => each.invocationId === flight.invocationId)).toEqual([]);
 });
 
@@ -180,7 +180,7 @@ test('G6: output that the origin could not store once reaches it while the agent
   await waitFor('the origin to have what was printed', async () => {
     await passOn();
     return flightAt(left, flight.invocationId)?.lastSeq === right.store.read.flight(flight.id)?.lastSeq;
-  }, { timeoutMs: 2000 });
+  });
   expect(right.runs).toHaveLength(1);
   expect(failures).toBeGreaterThan(1);
 });

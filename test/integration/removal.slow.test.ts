@@ -166,10 +166,12 @@ test('work that is held for it fails where it was asked for, undelivered', async
 test('work that it is at is indeterminate at once where it was asked for, and ended where it runs', async () => {
   await using four = await startFour();
   const { laptop, server, attic } = four.nodes;
-  const address = await server.addAgent('slow', { argv: ['sleep', '600'] });
+  const spawned = join(four.root, 'spawned');
+  const address = await server.addAgent('slow', { argv: ['sh', '-c', `: > '${spawned}'; exec sleep 600`] });
   await waitFor('the agent to be known', async () => (await addressesAt(attic)).includes(address));
   const running = await attic.invoke(address, 'running');
   await attic.becomes(running.flightId, 'running');
+  await waitFor('it to be at work', () => existsSync(spawned));
 
   await laptop.client.removeMember('server');
 

@@ -11,8 +11,8 @@ export interface Lan extends Disposable {
   readonly hosts: readonly Host[];
   pull(host: Host): void;
   plug(host: Host): void;
-  /** What `from` sends to `to` is lost: all of it, or only what begins a connection. */
-  lose(from: Host, to: Host, what: 'all' | 'new connections'): void;
+  /** From now on what `from` sends to these is lost, and nothing else: all of it, or only what begins a connection. */
+  lose(from: Host, to: readonly Host[], what: 'all' | 'new connections'): void;
   /** What `from` sends arrives again. */
   heal(from: Host): void;
 }
@@ -55,7 +55,8 @@ export function connectHosts(count: number): Lan {
     hosts,
     pull: (host) => set(host, 'down'),
     plug: (host) => set(host, 'up'),
-    lose: (from, to, what) => nft(from, `add rule inet faults out ip daddr ${to.address}${what === 'all' ? '' : ' tcp flags syn / syn,ack'} drop`),
+    // One transaction: nothing gets through between what was lost and what is.
+    lose: (from, to, what) => nft(from, ['flush chain inet faults out', ...to.map(({ address }) => `add rule inet faults out ip daddr ${address}${what === 'all' ? '' : ' tcp flags syn / syn,ack'} drop`)].join('; ')),
     heal: (from) => nft(from, 'flush chain inet faults out'),
     [Symbol.dispose]: remove,
   };

@@ -117,7 +117,7 @@ export class LocalNode implements AsyncDisposable {
   }
 
   /** The flight as soon as it is in that state. */
-  becomes(id: FlightId, state: Flight['state'], timeoutMs = 10_000): Promise<Flight> {
+  becomes(id: FlightId, state: Flight['state'], timeoutMs = 20_000): Promise<Flight> {
     return waitFor(`${id} to be ${state} at ${this.name}`, async () => {
       const flight = await this.flight(id);
       return flight.state === state ? flight : undefined;

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Default 5 s; a bound on a hang, not a target. */
+  /** Default 15 s; a bound on a hang, not a target. */
   readonly timeoutMs?: number;
   readonly pollMs?: number;
 }
@@ -13,7 +13,7 @@ export interface WaitOptions {
  * @throws Error naming what was waited for, how long, and the last answer or error
  */
 export async function waitFor<T>(what: string, condition: () => T | Promise<T>, options: WaitOptions = {}): Promise<NonNullable<T>> {
-  const { timeoutMs = 5000, pollMs = 10 } = options;
+  const { timeoutMs = 15_000, pollMs = 10 } = options;
   const startMs = performance.now();
   for (;;) {
     let last: unknown;

