@@ -1,11 +1,10 @@
 /** Who is at the other end, by the word of the tailnet: for the one that lets in, and for the one that enters. */
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { denied, unavailable } from '../domain/errors.ts';
-import { formatHostPort } from '../domain/host-port.ts';
+import { formatHostPort, isLoopback } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { TailnetIdentity, TailnetStatus } from '../domain/tailnet.ts';
 import { plainAddress } from '../trust/front.ts';
-import { isLoopback } from './listen.ts';
 
 type Asked = Pick<Tailnet, 'view' | 'whois'>;
 

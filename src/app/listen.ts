@@ -1,6 +1,5 @@
 /** Where the network port listens, and under which addresses others can reach it. */
 import { networkInterfaces } from 'node:os';
-import { isIP } from 'node:net';
 import { meshPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { TailnetView } from '../domain/tailnet.ts';
@@ -42,8 +41,4 @@ export function reachableAddresses(bound: readonly HostPort[]): readonly HostPor
     return usable.length > 0 ? usable.map((each) => ({ host: each.address, port })) : [{ host: '127.0.0.1', port }];
   });
   return all.slice(0, 32);
-}
-
-export function isLoopback({ host }: HostPort): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

@@ -2,12 +2,12 @@
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
-import { formatHostPort } from '../domain/host-port.ts';
+import { formatHostPort, isLoopback, listenElsewhere } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { pause } from '../domain/pause.ts';
 import type { CancelTimer, Clock, Log, Startable } from '../domain/ports.ts';
 import type { Ends, Front } from '../trust/front.ts';
-import { isLoopback, planListening, reachableAddresses } from './listen.ts';
+import { planListening, reachableAddresses } from './listen.ts';
 import type { ListenPlan } from './listen.ts';
 
 export interface ListeningParts {
@@ -83,8 +83,8 @@ export class Listening implements Startable {
     const addresses = this.addresses();
     if (addresses.length === 0 || !addresses.every(isLoopback)) return undefined;
     const { why } = this.#plan;
-    if (why === undefined || this.#parts.tailnet === undefined) return 'it listens on this machine only: to be reached from others, give beckon up --listen ADDRESS:7423';
-    return `it listens on this machine only: ${why}; start Tailscale, and it moves there by itself, or give beckon up --listen ADDRESS:7423`;
+    if (why === undefined || this.#parts.tailnet === undefined) return `it listens on this machine only: to be reached from others, ${listenElsewhere}`;
+    return `it listens on this machine only: ${why}; start Tailscale, and it moves there by itself, or ${listenElsewhere}`;
   }
 
   /** For `Front.vet`: behind a tailscaled without a network interface only what came through it may come in. */

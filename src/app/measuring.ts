@@ -1,9 +1,8 @@
 /** The listener for metrics, while the config asks for one: opened, moved and closed as it changes. The code for it is loaded when it is first asked for. */
 import { toBrokerError } from '../domain/errors.ts';
-import { formatHostPort, metricsPort, parseHostPort } from '../domain/host-port.ts';
+import { formatHostPort, isLoopback, metricsPort, parseHostPort } from '../domain/host-port.ts';
 import type { CancelTimer, Startable } from '../domain/ports.ts';
 import type { MetricsListener } from '../metrics/listener.ts';
-import { isLoopback } from './listen.ts';
 import type { LiveConfig } from './live-config.ts';
 import { vitalsOf } from './vitals.ts';
 import type { VitalsParts } from './vitals.ts';

@@ -133,7 +133,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const flaw = flawOfOwner(owner);
     if (flaw !== undefined) throw invalid(`--for ${JSON.stringify(owner)}: ${flaw}`);
     const addresses = await this.#parts.addresses();
-    if (addresses.length === 0) throw unavailable('nobody could reach this node with a token: it listens nowhere', 'start it first: beckon up --listen ADDRESS:7423');
+    if (addresses.length === 0) throw unavailable('nobody could reach this node with a token: it listens nowhere', 'start it first: beckon up --detach --listen ADDRESS:7423');
     const secret = newSecret();
     const expiresAtMs = clock.now() + ttlMs;
     const token = encodeToken({ rootFingerprint: fingerprintOf(this.#issuer.root), secret, addresses });
@@ -204,9 +204,9 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
 
   #refuseSecond(): void {
     const membership = this.#parts.store.read.membership();
-    if (membership !== undefined) throw conflict(`this node is in the mesh ${membership.meshName} already`, 'see who else is: beckon mesh members');
+    if (membership !== undefined) throw conflict(`this node is in the mesh ${membership.meshName} already`, 'to enter another, or this one anew: beckon mesh leave first; who is in it: beckon mesh members');
     const from = this.#parts.store.read.removedFrom();
-    if (from !== undefined) throw conflict(`this node was removed from ${from.meshName} by ${from.by}, and has not left it yet`, 'forget that mesh first: beckon mesh leave');
+    if (from !== undefined) throw conflict(`this node was removed from ${from.meshName} by ${from.by}, and has not left it yet`, 'forget that mesh first: beckon mesh leave, then beckon restart');
   }
 
   async #refuseAnother(): Promise<void> {

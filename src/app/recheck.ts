@@ -1,5 +1,5 @@
 /** Looks at live sessions again when the tailnet changes, long before silence would tell. */
-import { parseHostPort } from '../domain/host-port.ts';
+import { isLoopback, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { toBrokerError } from '../domain/errors.ts';
 import { peerFields } from '../domain/log-fields.ts';
@@ -8,7 +8,6 @@ import type { TailnetIdentity, TailnetMachine, TailnetStatus } from '../domain/t
 import type { Tailnet } from '../discovery/tailscale/tailnet.ts';
 import type { LiveSession, NodeMesh } from '../mesh/node-mesh.ts';
 import { plainAddress } from '../trust/front.ts';
-import { isLoopback } from './listen.ts';
 import { judgeSession } from './recheck-verdict.ts';
 import { insideTailnet } from './tailnet.ts';
 import { QueuedLook } from '../broker/queued-look.ts';

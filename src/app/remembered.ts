@@ -12,6 +12,7 @@ const schema = z.strictObject({
   gossipListen: z.string().optional(),
   seeds: z.array(z.string()).optional(),
   tailscale: z.string().optional(),
+  metrics: z.string().optional(),
 });
 
 export interface UpFlags {
@@ -22,6 +23,8 @@ export interface UpFlags {
   /** host:port */
   readonly seeds?: readonly string[];
   readonly tailscale?: string;
+  /** host:port, or `off` */
+  readonly metrics?: string;
 }
 
 export function rememberedPath(stateDir: string): string {

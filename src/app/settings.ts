@@ -57,13 +57,13 @@ function one(from: SettingSource, where: string, value: unknown): SettingValue |
   return value === undefined ? undefined : { from, where, value };
 }
 
-function flagSettings({ name, listen, gossipListen, seeds, tailscale }: UpFlags): Partial<Record<SettingKey, unknown>> {
-  return { name, listen, gossip_listen: gossipListen, seeds, tailscale };
+function flagSettings({ name, listen, gossipListen, seeds, tailscale, metrics }: UpFlags): Partial<Record<SettingKey, unknown>> {
+  return { name, listen, gossip_listen: gossipListen, seeds, tailscale, metrics_listen: metrics };
 }
 
 /** As `up` is given it. */
-export function flagsOf({ name, listen, seeds, tailscale, gossip_listen: gossipListen }: Settings): UpFlags {
-  return Object.fromEntries(Object.entries({ name, listen, gossipListen, seeds, tailscale }).filter(([, value]) => value !== undefined));
+export function flagsOf({ name, listen, seeds, tailscale, gossip_listen: gossipListen, metrics_listen: metrics }: Settings): UpFlags {
+  return Object.fromEntries(Object.entries({ name, listen, gossipListen, seeds, tailscale, metrics }).filter(([, value]) => value !== undefined));
 }
 
 export function defaultOf(key: SettingKey): SettingValue {

@@ -17,6 +17,8 @@ import type { CertificateWish } from './renaming.ts';
 import { removedKey } from './removal.ts';
 import type { Self } from './self.ts';
 
+const comesAnew = 'it needs an invitation, beckon mesh invite; with that, on its machine: beckon mesh leave, then beckon mesh join TOKEN';
+
 export interface RenewalsParts {
   readonly store: Store;
   readonly self: Self;
@@ -74,12 +76,12 @@ export class Renewals {
     }
     const known = store.read.member(shown.nodeId);
     if (known?.removed !== undefined) throw removedKey(known.name, known.removed.by);
-    if (known?.left !== undefined) throw denied(`${shown.name} has left the mesh`, 'it needs an invitation: beckon mesh invite');
+    if (known?.left !== undefined) throw denied(`${shown.name} has left the mesh`, comesAnew);
     const newest = known !== undefined && known.notBeforeMs > shown.notBeforeMs && known.notBeforeMs <= nowMs ? this.#known(known.chain, shown) : shown;
     const verdict = judgeRenewal(newest, nowMs);
     switch (verdict === 'early' && this.#parts.isForsaken(newest.certifiedBy) ? 'sign' : verdict) {
       case 'late':
-        throw denied(`the certificate of ${newest.name} ended ${formatDuration(nowMs - newest.notAfterMs)} ago, and it can be renewed for 90d`, 'it needs an invitation: beckon mesh invite');
+        throw denied(`the certificate of ${newest.name} ended ${formatDuration(nowMs - newest.notAfterMs)} ago, and it can be renewed for 90d`, comesAnew);
       case 'early':
         // It was renewed, and the answer got lost.
         if (newest !== shown && known !== undefined) return known.chain;

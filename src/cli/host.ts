@@ -18,6 +18,7 @@ export interface GivenFlags {
   readonly join?: string;
   readonly tailscale?: string;
   readonly gossipListen?: string;
+  readonly metrics?: string;
 }
 
 export interface Ready {

@@ -86,8 +86,9 @@ export class Interrupts {
 
   #onSignal(signal: StopSignal): void {
     if (signal === 'SIGHUP') return this.#want('detach');
-    if (this.#wanted === 'cancel') return this.#leave('the cancel is not confirmed: the request stands');
-    if (this.#wanted === 'detach') return this.#leave('let go before the node had answered: look with beckon flights');
+    if (this.#wanted !== undefined && this.#accepted === undefined) return this.#leave('let go before the node had answered, and nothing was cancelled: look with beckon flights');
+    if (this.#wanted === 'cancel') return this.#leave('the cancel is not confirmed: the request stands', 'cancel_requested');
+    if (this.#wanted === 'detach') return;
     if (this.#question !== undefined) {
       this.#question.abort();
       return this.#want('cancel');
@@ -161,7 +162,7 @@ export class Interrupts {
     if (out.isJson) {
       const confirmed = type === 'cancel_requested' ? { confirmed: false } : {};
       // Nobody may be reading any more; then there is nobody to tell.
-      void Promise.allSettled([out.event(type, { ...this.#accepted?.fields, ...confirmed })]);
+      void Promise.allSettled([out.event(type, { ...this.#accepted?.fields, ...confirmed, why: words })]);
     } else {
       this.#screen.breakLine();
       out.note(words);

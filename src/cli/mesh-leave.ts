@@ -1,6 +1,6 @@
 /** `mesh leave`: says what it would cost, asks where somebody can answer, and tells who knows. */
 import type { LeaveResult } from '../client/types.ts';
-import { conflict } from '../domain/errors.ts';
+import { BrokerError, conflict } from '../domain/errors.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk, exitStillGoing } from './exit.ts';
@@ -16,9 +16,8 @@ export async function leave(context: Context, _args: readonly string[], options:
   let result = await ask(flag(options, 'yes'));
   if (result.losses.length > 0) {
     const { readKey } = host;
-    if (out.isJson || readKey === undefined || !(await isConfirmed(context, readKey, result))) {
-      throw conflict(`leaving ${result.meshName} has a price: ${result.losses.join('; ')}`, 'nothing was done; leave all the same: beckon mesh leave --yes');
-    }
+    if (out.isJson || readKey === undefined) throw conflict(`leaving ${result.meshName} has a price: ${result.losses.join('; ')}`, 'nothing was done; leave all the same: beckon mesh leave --yes');
+    if (!(await isConfirmed(context, readKey, result))) throw new BrokerError('cancelled', `${result.meshName} was not left`, { hint: 'nothing was done' });
     result = await ask(true);
   }
   const { left, running, meshName, told, untold, ended, isNewKey = false } = result;

@@ -13,7 +13,7 @@ export async function remove(context: Context, [node = '']: readonly string[], o
   const { readKey } = host;
   const isAsked = !out.isJson && !flag(options, 'yes') && readKey !== undefined;
   const removed = await withNode(context, async (client) => {
-    if (isAsked && !(await isConfirmed(context, readKey, await memberOf(client, node)))) throw new BrokerError('cancelled', `${node} was not removed`, { hint: 'without a question: beckon mesh remove --yes' });
+    if (isAsked && !(await isConfirmed(context, readKey, await memberOf(client, node)))) throw new BrokerError('cancelled', `${node} was not removed`, { hint: `nothing was done; without a question: beckon mesh remove ${node} --yes` });
     return client.removeMember(node);
   });
   const { name, nodeId, told, untold, already, by, atMs, letIn } = removed;
@@ -31,7 +31,7 @@ export async function remove(context: Context, [node = '']: readonly string[], o
   if (untold.length > 0) out.note(`not reached now: ${untold.join(', ')}; any member tells them, and until then they still speak with ${name}`);
   if (letIn.length > 0) {
     out.note(`${name} let others in, and can no more. Those that it let in stay: ${letIn.join(', ')}`);
-    out.note(`${out.noteColours.cyan('hint:')} remove those that you do not know: beckon mesh members. If ${name} made this mesh and was stolen, its root key is gone too: make another mesh`);
+    out.note(`${out.noteColours.cyan('hint:')} remove those that you do not know: beckon mesh members. If ${name} made this mesh and was stolen, whoever has it may have the key of the mesh too: beckon mesh recovery import FILE, beckon mesh root renew, beckon mesh root retire; without a recovery file make another mesh`);
   }
   return exitOk;
 }

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { formatDuration } from '../domain/duration.ts';
 import { invalid } from '../domain/errors.ts';
+import { isLoopback, listenElsewhere, parseHostPort } from '../domain/host-port.ts';
 import { withNode } from './context.ts';
 import type { Context } from './context.ts';
 import { exitOk } from './exit.ts';
@@ -118,7 +119,8 @@ async function invite(context: Context, _args: readonly string[], options: Optio
   }
   // The token alone, so that $(beckon mesh invite) is one.
   await out.line(made.token);
-  out.note(out.dim(`for one machine${forPerson === undefined ? '' : ` of ${forPerson}`}, until ${localTime(made.expiresAtMs)}; it will ask at ${made.addresses.join(', ') || 'no address: is this node up?'}`));
+  out.note(out.dim(`for one machine${forPerson === undefined ? '' : ` of ${forPerson}`}, until ${localTime(made.expiresAtMs)}; it will ask at ${made.addresses.join(', ')}`));
+  if (made.addresses.every((each) => isLoopback(parseHostPort(each)))) out.note(`${out.noteColours.yellow('warning:')} no other machine reaches this one there; first ${listenElsewhere}, then invite again`);
   // To be pasted as it is; what is not for a terminal keeps the token on stdout alone.
   out.note(`${out.noteColours.cyan('next:')} on the other machine: beckon up --detach --join ${out.isTerminal ? made.token : 'TOKEN'}`);
   return exitOk;

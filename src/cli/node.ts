@@ -1,7 +1,7 @@
 /** The node itself: up, down, restart, status, version. */
 import type { Command } from 'commander';
 import type { NodeStatus } from '../client/types.ts';
-import { formatHostPort, gossipPort, meshPort, parseHostPort } from '../domain/host-port.ts';
+import { formatHostPort, gossipPort, meshPort, metricsPort, parseHostPort } from '../domain/host-port.ts';
 import { parseName } from '../domain/name.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { invalid } from '../domain/errors.ts';
@@ -16,6 +16,7 @@ import { localTime } from './output.ts';
 import { facts } from './table.ts';
 
 const checkGossip = (given: string): string => (given === 'auto' || given === 'off' ? given : formatHostPort(parseHostPort(given, gossipPort)));
+const checkMetrics = (given: string): string => (given === 'off' ? given : formatHostPort(parseHostPort(given, metricsPort)));
 const checkHostPort = (given: string): string => formatHostPort(parseHostPort(given, meshPort));
 
 export function addUpOptions(command: Command): Command {
@@ -24,7 +25,8 @@ export function addUpOptions(command: Command): Command {
     .addOption(repeated('--listen <host:port>', 'listen there only', checkHostPort))
     .addOption(parsed('--gossip-listen <host:port>', 'listen there for gossip; auto, or off', checkGossip))
     .addOption(repeated('--seed <host:port>', 'where other nodes of the mesh may be; may be given again', checkHostPort))
-    .option('--tailscale <how>', 'auto, off, or the socket of tailscaled');
+    .option('--tailscale <how>', 'auto, off, or the socket of tailscaled')
+    .addOption(parsed('--metrics <host:port>', 'tell Prometheus there, at /metrics; off: nowhere', checkMetrics));
 }
 
 export function defineNode(program: Command, on: Register): void {

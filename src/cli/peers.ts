@@ -22,7 +22,7 @@ const redrawMs = 1_000;
 const heads = ['name', 'state', 'since', 'rtt', 'address', 'path', 'source', 'last seen', 'version', 'why'];
 /** What goes first on a narrow terminal. */
 const optional = ['source', 'path', 'version', 'last seen', 'rtt'];
-const nobody = 'no other node is known yet: invite one with beckon mesh invite, or name one with beckon up --seed HOST:PORT';
+const nobody = 'no other node is known yet: invite one: beckon mesh invite; or say where one may be: beckon down, then beckon up --detach --seed HOST:PORT';
 
 export function definePeers(program: Command, on: Register): void {
   on(

@@ -29,6 +29,7 @@ export async function up(context: Context, options: OptionValues): Promise<numbe
     ...pick('seeds', options['seed'] as readonly string[] | undefined),
     ...pick('tailscale', text(options, 'tailscale')),
     ...pick('gossipListen', text(options, 'gossipListen')),
+    ...pick('metrics', text(options, 'metrics')),
     ...pick('join', join),
   };
   const drainMs = number(options, 'drain');
@@ -143,7 +144,7 @@ async function startByEntry(context: Context, entry: Entry): Promise<number> {
   const said = (await entry.supervisor.lastWords()).findLast((line) => isReady(parse(line)));
   const { name: node, nodeId, listen } = status;
   // Where its own line can't be read, what is known without it.
-  await told(said === undefined ? out.event('ready', { node, nodeId, listen: listen[0] ?? null, socket: entry.socketPath }) : out.line(said));
+  await told(said === undefined ? out.event('ready', { node, nodeId, listen: listen[0] ?? null, gossipListen: null, socket: entry.socketPath }) : out.line(said));
   if (!out.isJson) out.note(out.dim(`${node} is up, run by ${entry.supervisor.kind}; stop it with beckon down, its log is ${host.logPath()}`));
   return exitOk;
 }
@@ -197,6 +198,7 @@ function flagsOf(given: GivenFlags): string[] {
     ...(given.seeds ?? []).map((each) => `--seed=${each}`),
     ...(given.tailscale === undefined ? [] : [`--tailscale=${given.tailscale}`]),
     ...(given.gossipListen === undefined ? [] : [`--gossip-listen=${given.gossipListen}`]),
+    ...(given.metrics === undefined ? [] : [`--metrics=${given.metrics}`]),
     // Not as an argument: every user of the machine can read those.
     ...(given.join === undefined ? [] : ['--join=-']),
   ];

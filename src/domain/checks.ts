@@ -3,6 +3,7 @@
  * and permissions are judged where they are looked at.
  */
 import { formatDuration } from './duration.ts';
+import { listenElsewhere } from './host-port.ts';
 import type { DialBack } from './messages.ts';
 import type { CloneSighting, PeerView } from './mesh-port.ts';
 import { restWords } from './peer.ts';
@@ -61,7 +62,7 @@ export interface ListeningFacts {
 
 export function listeningCheck({ addresses, note }: ListeningFacts): Check {
   const id = 'listening';
-  if (addresses.length === 0) return bad(id, 'it listens nowhere', 'beckon restart; the log says why: beckon status');
+  if (addresses.length === 0) return bad(id, 'it listens nowhere', 'see why: beckon logs --level warn; then: beckon restart');
   return { id, ok: true, detail: `at ${addresses.join(', ')}${note === undefined ? '' : '; on this machine only'}`, hint: note ?? '' };
 }
 
@@ -103,7 +104,7 @@ export interface TracesFacts {
 export function tracesCheck({ host, told, dropped, failing }: TracesFacts, nowMs: number): Check {
   const counts = `${told} spans told, ${dropped} dropped`;
   if (failing === undefined) return good('traces', `they go to ${host}: ${counts} since this node started`);
-  return bad('traces', `${host} has taken none for ${formatDuration(Math.max(0, nowMs - failing.sinceMs))}: ${failing.why}; ${counts}`, 'no work waits for it; is a collector there that takes OTLP over HTTP? beckon config show traces_endpoint');
+  return bad('traces', `${host} has taken none for ${formatDuration(Math.max(0, nowMs - failing.sinceMs))}: ${failing.why}; ${counts}`, 'no work waits for it; is a collector there that takes OTLP over HTTP? where they go: beckon config show');
 }
 
 /** @param failed why it was not renewed when that was tried last; undefined when it was not, or did not fail */
@@ -205,12 +206,12 @@ export function reachableCheck(asked: readonly DialledBack[], isAlone: boolean):
   const silent = asked.flatMap((each) => ('why' in each ? [`${each.name} could not try: ${each.why}`] : []));
   if (reached.length === 0 && tried.length === 0) {
     const isTold = silent.length > 0;
-    return isTold ? { id, ok: true, detail: silent.join('; '), hint: '' } : bad(id, 'this node has told no address where it could be reached', 'give one: beckon up --listen ADDRESS:7423');
+    return isTold ? { id, ok: true, detail: silent.join('; '), hint: '' } : bad(id, 'this node has told no address where it could be reached', `give one: ${listenElsewhere}`);
   }
   const detail = [...reached.map(({ name, address }) => `from ${name} at ${address}`), ...failed, ...silent].join('; ');
   return reached.length > 0
     ? good(id, detail)
-    : bad(id, detail, 'open the port in this machine’s firewall, or listen where they can reach it: beckon up --listen ADDRESS:7423. Until then only links that this node makes work');
+    : bad(id, detail, `open the port in this machine’s firewall, or listen where they can reach it: ${listenElsewhere}. Until then only links that this node makes work`);
 }
 
 /** @param seen within the hour; there is no check when there is none */

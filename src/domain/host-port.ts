@@ -14,6 +14,9 @@ export const gossipPort = 7424;
 /** And the one where they tell metrics, when they are to. */
 export const metricsPort = 7425;
 
+/** How a node that runs is made to listen where others reach it; flags of `up` are for one that starts. */
+export const listenElsewhere = `beckon down, then beckon up --detach --listen ADDRESS:${meshPort}`;
+
 const ipv6 = /^(?=.*:)[0-9A-Fa-f:.]{2,45}(%[0-9A-Za-z._-]{1,15})?$/;
 const nameOrIpv4 = /^(?=.{1,253}$)[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?(\.[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?)*\.?$/;
 
@@ -43,6 +46,11 @@ export function parseHostPort(text: string, defaultPort?: number): HostPort {
 /** What stands before the port, as it was written: with the brackets of an IPv6 address. All of a text without a port. */
 export function hostOf(address: string): string {
   return address.replace(/:\d+$/, '');
+}
+
+/** Whether only this machine reaches it. */
+export function isLoopback({ host }: HostPort): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 export function formatHostPort({ host, port }: HostPort): string {

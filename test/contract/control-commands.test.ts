@@ -50,7 +50,9 @@ describe('documents', () => {
   });
 
   test('the token alone is on stdout of mesh invite', async () => {
-    expect((await node.run(['mesh', 'invite'])).stdout).toBe('bkn1.token\n');
+    const { stdout, stderr } = await node.run(['mesh', 'invite']);
+    expect(stdout).toBe('bkn1.token\n');
+    expect(stderr).toMatch(/it will ask at 127\.0\.0\.1:7423.*no other machine reaches this one there; first beckon down, then beckon up --detach --listen/s);
   });
 
   test('agents, agent show, agent add, agent rm', async () => {

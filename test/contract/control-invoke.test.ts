@@ -282,7 +282,22 @@ describe('signals', () => {
     const { ran, ended } = await begin(['--json']);
     ran.signal('SIGINT');
     expect(await ended).toBe(10);
-    expect(ran.events.at(-1)).toMatchObject({ type: 'cancel_requested', confirmed: false });
+    expect(ran.events.at(-1)).toMatchObject({ type: 'cancel_requested', confirmed: false, why: expect.stringContaining('its node has not answered') });
+  });
+
+  test('twice before the node has answered says that nothing was cancelled', async () => {
+    const asked = Promise.withResolvers<void>();
+    node.broker.invoke = async () => {
+      asked.resolve();
+      return await new Promise(() => undefined);
+    };
+    const ran = node.process();
+    const ended = ran.run('invoke', 'fabric', 'hang');
+    await asked.promise;
+    ran.signal('SIGINT');
+    ran.signal('SIGINT');
+    expect(await ended).toBe(10);
+    expect(ran.stderr).toContain('let go before the node had answered, and nothing was cancelled');
   });
 
   test.each([

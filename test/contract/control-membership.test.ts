@@ -41,7 +41,7 @@ test('what leaving costs is refused without a yes where nobody can answer', asyn
   expect(node.broker.leaves.map(({ confirmed }) => confirmed)).toEqual([false, true]);
 });
 
-test.each([['y', 0, [false, true]], ['n', 6, [false]]] as const)('on a terminal it is asked first: %s', async (key, code, confirmed) => {
+test.each([['y', 0, [false, true]], ['n', 7, [false]]] as const)('on a terminal it is asked first: %s', async (key, code, confirmed) => {
   node.broker.losses = ['3 invocations of this node for others would end unfinished'];
   const ran = await node.run(['mesh', 'leave'], { terminal: true, stdinIsTerminal: true, readKey: () => Promise.resolve(key) });
   expect(ran.stderr).toContain('Leave home all the same?');

@@ -160,7 +160,7 @@ describe.skipIf(noLoopbacks !== undefined)(`the network port${because(noLoopback
     const { part } = await listening(tailnet);
     await part.start();
     expect(shown(part)).toEqual([`127.0.0.1:${port}`]);
-    expect(part.note()).toBe('it listens on this machine only: the tailnet is not up: tailscaled is in state Stopped; start Tailscale, and it moves there by itself, or give beckon up --listen ADDRESS:7423');
+    expect(part.note()).toBe('it listens on this machine only: the tailnet is not up: tailscaled is in state Stopped; start Tailscale, and it moves there by itself, or beckon down, then beckon up --detach --listen ADDRESS:7423');
     tailnet.change(up([host(7)]));
     await waitFor('the move', () => shown(part).join() === `${host(7)}:${port}`);
   });

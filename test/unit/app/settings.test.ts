@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { about, settingKeys } from '../../../src/app/config.ts';
 import { parseConfigFile } from '../../../src/app/config-file.ts';
 import { settingViews } from '../../../src/app/config-view.ts';
-import { resolveSettings, variableOf } from '../../../src/app/settings.ts';
+import { flagsOf, resolveSettings, variableOf } from '../../../src/app/settings.ts';
 import type { Givers } from '../../../src/app/settings.ts';
 import { flawWords } from '../../../src/domain/config-view.ts';
 
@@ -18,6 +19,13 @@ describe('who says what of a setting', () => {
     expect(resolveSettings(givers({ ...all, given: {} })).settings).toEqual({ listen: ['b:1'] });
     expect(resolveSettings(givers({ ...all, given: {}, env: {} })).settings).toEqual({ listen: ['c:1'] });
     expect(resolveSettings(givers({ text: all.text })).settings).toEqual({ listen: ['d:1'] });
+  });
+
+  test('each that has a flag of `up` is taken from it, and remembered as it', () => {
+    const flags = { name: 'studio', listen: ['a:1'], gossipListen: 'off', seeds: ['b:1'], tailscale: 'off', metrics: '127.0.0.1:7425' };
+    const { settings, said } = resolveSettings(givers({ given: flags }));
+    expect(settingKeys.filter((key) => said[key].some(({ from }) => from === 'flag'))).toEqual(settingKeys.filter((key) => about[key].flag !== undefined));
+    expect(flagsOf(settings)).toEqual(flags);
   });
 
   test('an empty variable says nothing', () => {

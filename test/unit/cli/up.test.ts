@@ -57,6 +57,16 @@ test.each([['10.0.0.7', '10.0.0.7:7424'], ['off', 'off'], ['auto', 'auto'], ['[f
   expect([await ended, given.gossipListen]).toEqual([0, handed]);
 });
 
+test.each([['127.0.0.1', '127.0.0.1:7425'], ['off', 'off'], ['[fd7a::1]:9000', '[fd7a::1]:9000']])('where it is to tell its metrics is handed on: %s', async (typed, handed) => {
+  const { node, down } = fakeNode();
+  let given: GivenFlags = {};
+  const ran = new CliProcess({ socketPath: '/nowhere', run: (options) => ((given = options.given), Promise.resolve(node)) });
+  const ended = ran.run('up', '--metrics', typed);
+  await waitFor('the ready line', () => ran.stdout !== '');
+  down();
+  expect([await ended, given.metrics]).toEqual([0, handed]);
+});
+
 test('a first signal drains, a second one forces', async () => {
   const { node, stops } = fakeNode();
   const ran = new CliProcess({ socketPath: '/nowhere', run: () => Promise.resolve(node) });

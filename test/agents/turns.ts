@@ -1,4 +1,4 @@
-/** What people do with an agent on another of their machines, with the real agents: each call is made from the other node. */
+/** What people do with an agent on another of their machines, with a real agent: each call is made from the other node. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,46 +9,40 @@ import { FakeModel } from '../support/fake-model/server.ts';
 import type { TestNode } from '../support/node-process.ts';
 import { because } from '../support/programs.ts';
 import { notInstalled, place, processesOfAgent, realAgents } from '../support/real-agents.ts';
-import type { Placed } from '../support/real-agents.ts';
+import type { Placed, RealAgent } from '../support/real-agents.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** A cold start on a busy machine; a bound on a hang. */
 const startMs = 60_000;
 
-let cluster: Cluster;
-let model: FakeModel;
-/** Where the work is asked for. */
-let laptop: TestNode;
-/** Where the agents are. */
-let desktop: TestNode;
-/** Here too, and here what they ask is soon denied. */
-let server: TestNode;
-
-beforeAll(async () => {
-  model = await FakeModel.start();
-  ({ cluster, laptop, desktop, server } = await Cluster.meshed('laptop', 'desktop', 'server'));
-  await server.down();
-  writeFileSync(join(server.home, 'config.toml'), 'request_timeout = "2s"\n');
-  await server.up();
-});
-afterAll(async () => {
-  await cluster?.[Symbol.asyncDispose]();
-  await model?.[Symbol.asyncDispose]();
-});
-
 const idOf = async (run: Run): Promise<string> => String((await run.event('accepted'))['flightId']);
 const waitingOf = async (run: Run): Promise<Json> => run.event('waiting', () => true, startMs);
 const stdoutOf = ({ events }: Pick<Run, 'events'>): string => events.filter(({ type, stream }) => type === 'output' && stream === 'stdout').map(({ text }) => String(text)).join('');
 
-for (const agent of realAgents) {
+/** A file for each agent calls it, so that they run beside each other. */
+export function turnsOf(preset: RealAgent['preset']): void {
+  const agent = realAgents.find((each) => each.preset === preset);
+  if (agent === undefined) throw new Error(`no agent ${preset}`);
   const reason = notInstalled(agent);
   describe.skipIf(reason !== undefined)(`${agent.title}, called from another node${because(reason)}`, () => {
+    let cluster: Cluster;
+    let model: FakeModel;
+    /** Where the work is asked for. */
+    let laptop: TestNode;
+    /** Where the agents are. */
+    let desktop: TestNode;
+    /** Here too, and here what they ask is soon denied. */
+    let server: TestNode;
     let placed: Placed;
     let impatient: Placed;
     let first = '';
 
     beforeAll(async () => {
-      if (desktop.pid === undefined) await desktop.up();
+      model = await FakeModel.start();
+      ({ cluster, laptop, desktop, server } = await Cluster.meshed('laptop', 'desktop', 'server'));
+      await server.down();
+      writeFileSync(join(server.home, 'config.toml'), 'request_timeout = "2s"\n');
+      await server.up();
       placed = await place(cluster, desktop, agent, model);
       impatient = await place(cluster, server, agent, model, `${agent.preset}-soon`);
       for (const { address } of [placed, impatient]) {
@@ -57,6 +51,10 @@ for (const agent of realAgents) {
           return (agents as Json[]).some((each) => each['address'] === address && each['available'] === true);
         });
       }
+    });
+    afterAll(async () => {
+      await cluster?.[Symbol.asyncDispose]();
+      await model?.[Symbol.asyncDispose]();
     });
 
     const invoke = (task: string, ...flags: readonly string[]): Run => laptop.start(['invoke', placed.address, task, '--json', ...flags], { timeoutMs: startMs + 30_000 });

@@ -1,0 +1,3 @@
+import { turnsOf } from './turns.ts';
+
+turnsOf('codex');
