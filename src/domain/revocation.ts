@@ -34,7 +34,8 @@ export interface StoredRevocation {
 export interface RevocationWrites {
   /**
    * Already verified; of nodes known here or not. `with`: members that such a node certified and that do not stay. Their addresses,
-   * registrations and heads go; work of theirs is the caller's to end. Returns the nodes for which something is new.
+   * registrations and heads go; work of theirs is the caller's to end. Whoever is out by it, or, since it counts in the place of another
+   * word, in again, is a fact and a row of the audit. Returns the nodes for which something is new.
    */
   saveRevocations(input: { stamp: Stamp; act?: Act | undefined; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[] })[] }): Promise<readonly NodeId[]>;
 }

@@ -20,6 +20,8 @@ export interface RevocationRow {
   readonly kept: string | null;
 }
 
+type Told = Pick<Input<'saveRevocations'>, 'stamp' | 'act'>;
+
 export class RevocationTable {
   readonly #audit: AuditTable;
   readonly #nodes: GrowingNodeNumbers;
@@ -28,6 +30,10 @@ export class RevocationTable {
   readonly #get;
   readonly #save;
   readonly #known;
+  readonly #fallen;
+  readonly #selfOut;
+  readonly #member;
+  readonly #goneWith;
   readonly #restore;
   readonly #removeWith;
   readonly #forgetAddresses;
@@ -45,6 +51,10 @@ export class RevocationTable {
       ON CONFLICT (node) DO UPDATE SET name = excluded.name, revoked_by = excluded.revoked_by, revoked_at_ms = excluded.revoked_at_ms,
         payload = excluded.payload, signature = excluded.signature, fallen_issuer = excluded.fallen_issuer, kept = excluded.kept`);
     this.#known = db.prepare<[number], { name: string; revoked_by: string }>('SELECT name, revoked_by FROM revocations WHERE node = ?');
+    this.#fallen = db.prepare<[number], { node: number }>('SELECT node FROM members WHERE node = ? AND removed_with IS NOT NULL');
+    this.#selfOut = db.prepare<[], { one: number }>('SELECT one FROM mesh WHERE removed_at_ms IS NOT NULL');
+    this.#member = db.prepare<[number], { name: string; owner: string }>('SELECT name, owner FROM members WHERE node = ?');
+    this.#goneWith = db.prepare<[number], { node: number }>('SELECT node FROM members WHERE removed_with = ? ORDER BY node');
     this.#restore = db.prepare<[number]>('UPDATE members SET removed_with = NULL WHERE removed_with = ?');
     this.#removeWith = db.prepare<[number, number]>('UPDATE members SET removed_with = ? WHERE node = ?');
     this.#forgetAddresses = db.prepare<[number]>("UPDATE members SET addresses = '[]' WHERE node = ?");
@@ -69,8 +79,11 @@ export class RevocationTable {
       const node = this.#nodes.of(nodeId);
       const known = this.#get.get(node);
       if (known !== undefined && !comesFirst({ atMs: revokedAtMs, record }, { atMs: known.revoked_at_ms, record: known })) continue;
-      this.#save.run(node, name, by, revokedAtMs, record.payload, record.signature, fallen?.issuer ?? null, fallen === undefined ? null : JSON.stringify(fallen.kept));
       const fallenWith = others.map((each) => this.#nodes.of(each));
+      // An earlier word on the same node may have kept others than this one does.
+      const touched = [...new Set([node, ...fallenWith, ...this.#goneWith.all(node).map((each) => each.node)])];
+      const wasOut = new Set(touched.filter((each) => this.#isOut(each)));
+      this.#save.run(node, name, by, revokedAtMs, record.payload, record.signature, fallen?.issuer ?? null, fallen === undefined ? null : JSON.stringify(fallen.kept));
       this.#restore.run(node);
       for (const each of fallenWith) this.#removeWith.run(node, each);
       for (const each of [node, ...fallenWith]) {
@@ -78,14 +91,29 @@ export class RevocationTable {
         for (const forget of this.#forget) forget.run(each);
       }
       if ([node, ...fallenWith].includes(this.#self)) this.#removeSelf.run(revokedAtMs, by);
-      if (known === undefined) {
-        this.#facts.append(stamp, 'member.removed', { peer: node, detail: { name, by } });
-        this.#audit.append(stamp, { kind: 'member.removed', about: { nodeId, name, by } }, act);
-        for (const each of others) this.#audit.append(stamp, { kind: 'member.removed', about: { nodeId: each, by: `${by}, with ${name}, which certified it` } }, act);
+      for (const each of touched) {
+        if (this.#isOut(each) === wasOut.has(each)) continue;
+        if (wasOut.has(each)) this.#tellBack(each, { stamp, act }, `the word of ${by} on ${name} came first, and keeps it`);
+        else this.#tellOut(each, { stamp, act }, each === node ? { name, by } : { by: `${by}, with ${name}, which certified it` });
       }
       changed.push(nodeId);
     }
     return changed;
+  }
+
+  #isOut(node: number): boolean {
+    return this.has(node) || this.#fallen.get(node) !== undefined || (node === this.#self && this.#selfOut.get() !== undefined);
+  }
+
+  #tellOut(node: number, { stamp, act }: Told, about: { readonly name?: string; readonly by: string }): void {
+    this.#facts.append(stamp, 'member.removed', { peer: node, detail: about });
+    this.#audit.append(stamp, { kind: 'member.removed', about: { nodeId: this.#nodes.idOf(node), ...about } }, act);
+  }
+
+  #tellBack(node: number, { stamp, act }: Told, why: string): void {
+    const about = this.#member.get(node);
+    this.#facts.append(stamp, 'member.admitted', { peer: node, detail: { ...about } });
+    this.#audit.append(stamp, { kind: 'member.admitted', about: { nodeId: this.#nodes.idOf(node), ...about, why } }, act);
   }
 }
 

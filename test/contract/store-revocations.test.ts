@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { MeshId, NodeId } from '../../src/domain/ids.ts';
+import { openReading } from '../../src/store/connection.ts';
 import type { StoredRevocation } from '../../src/domain/revocation.ts';
 import type { Member, Membership } from '../../src/domain/store-port.ts';
 import { desktop, me, server, storePerTest } from '../support/store-per-test.ts';
@@ -124,4 +125,71 @@ test('a node that was removed itself is in no mesh, and forgets all of it only w
   await expect(enter()).rejects.toMatchObject({ code: 'conflict' });
   await at.store.write.leaveMesh({ stamp: at.story.stamp() });
   expect([at.store.read.removedFrom(), at.store.read.revocations(), at.store.read.members()]).toEqual([undefined, [], []]);
+});
+
+describe('of two words on an issuer that keep others, by issuers that did not hear of each other', () => {
+  const issuer = utf8('issuer');
+  const late = word(desktop, { revokedAtMs: 200, fallen: { issuer, kept: [attic] } }, 'late');
+  const early = word(desktop, { revokedAtMs: 100, by: 'bob on attic', fallen: { issuer, kept: [server] } }, 'early');
+  const known: unknown[] = [];
+  const news = async (): Promise<unknown[]> => {
+    const { rows } = await at.store.inspect.auditRows({}, 100);
+    const fresh = rows.slice(0, rows.length - known.length).toReversed().map(({ kind, about }) => [kind, about]);
+    known.push(...fresh);
+    return fresh;
+  };
+  const facts = (): unknown[] => {
+    const db = openReading(at.temp.path);
+    try {
+      return db.prepare("SELECT what, id FROM events JOIN nodes ON nodes.number = peer WHERE what LIKE 'member.%' ORDER BY events.number").raw().all();
+    } finally {
+      db.close();
+    }
+  };
+
+  test('the one that comes first and is heard second puts out and brings back, and each of that is in the audit and a fact', async () => {
+    known.length = 0;
+    await enter(member(desktop), member(server, { name: 'server' }), member(attic));
+    await news();
+    await save(late, [server, me]);
+    const out = (nodeId: NodeId, by: string) => ['member.removed', { nodeId, by }];
+    expect(await news()).toEqual([
+      ['member.removed', { nodeId: desktop, name: 'lost', by: 'ada on laptop' }],
+      out(server, 'ada on laptop, with lost, which certified it'),
+      out(me, 'ada on laptop, with lost, which certified it'),
+    ]);
+    await save(early, [attic, me]);
+    expect(at.store.read.member(attic)?.removed?.record).toEqual(early.record);
+    expect(at.store.read.member(server)?.removed).toBeUndefined();
+    expect(await news()).toEqual([
+      out(attic, 'bob on attic, with lost, which certified it'),
+      ['member.admitted', { nodeId: server, name: 'server', owner: 'ada', why: 'the word of bob on attic on lost came first, and keeps it' }],
+    ]);
+    expect(facts()).toEqual([['member.removed', desktop], ['member.removed', server], ['member.removed', me], ['member.removed', attic], ['member.admitted', server]]);
+    // Nothing of it changes again.
+    await save(late, [server]);
+    expect(await news()).toEqual([]);
+  });
+
+  test('it may put out this very node, which then is in its own audit', async () => {
+    known.length = 0;
+    await enter(member(desktop));
+    await save(late);
+    await news();
+    expect(at.store.read.removedFrom()).toBeUndefined();
+    await save(early, [me]);
+    expect(at.store.read.removedFrom()).toMatchObject({ by: 'bob on attic' });
+    expect(await news()).toEqual([['member.removed', { nodeId: me, by: 'bob on attic, with lost, which certified it' }]]);
+  });
+
+  test('who went with it and has a certificate of another since is in again, in the audit too', async () => {
+    known.length = 0;
+    await enter(member(desktop), member(server, { name: 'server' }));
+    await save(late, [server]);
+    await news();
+    const again = member(server, { name: 'server', notBeforeMs: 11 });
+    await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [again] });
+    await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member(server, { name: 'server', notBeforeMs: 12 })] });
+    expect(await news()).toEqual([['member.admitted', { nodeId: server, name: 'server', owner: 'ada', why: 'by another node, as its certificate proves' }]]);
+  });
 });
