@@ -163,7 +163,7 @@ export interface AuditCheckRange {
 
 export interface AuditFlaw {
   readonly row: number;
-  /** What is found there; empty for a row that is missing. */
+  /** Made of what is found there, or, where rows are missing, behind these: what is altered once more is another flaw. Empty where nothing is. */
   readonly hash: string;
   readonly why: string;
 }
@@ -186,7 +186,7 @@ export interface AuditInspection {
   auditRows(range: { readonly sinceMs?: number; readonly before?: number }, limit: number): Promise<AuditPage>;
   /** Whether each row follows from the one before it, a stretch at a time. */
   checkAudit(range: AuditCheckRange): Promise<AuditStretch>;
-  /** Of these kinds, the newest, in their order. Bounded: 1000. */
+  /** Of the kinds that speak of the audit itself, the newest, in their order; what vouches for something only where the node wrote it. Bounded: 1000. */
   auditNotes(): Promise<readonly AuditRow[]>;
 }
 
