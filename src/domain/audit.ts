@@ -72,7 +72,7 @@ export const auditKinds = {
   'agent.unshared': ['agent', 'with'],
   'project.approved': ['root', 'name', 'harness', 'permissions'],
   'project.forgotten': ['root', 'why'],
-  /** What a person said to a request of an agent: at the node where it was said, and at the owner of the flight. One that nobody answered is nobody's act. */
+  /** What a person said to a request of an agent: at the node where it was said, whether or not that has a part in the flight, and at the owner. One that nobody answered is nobody's act. */
   'request.approved': ['flight', 'agent', 'request'],
   'request.denied': ['flight', 'agent', 'request'],
   'request.answered': ['flight', 'agent', 'request'],
@@ -96,6 +96,9 @@ export const auditKinds = {
   /** A process of a flight wanted what its token does not open. */
   'flight.refused': ['call', 'agent'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/** What a person said to a request, by the kind of the reply. */
+export const requestKinds = { approved: 'request.approved', denied: 'request.denied', text: 'request.answered' } as const;
 
 export type AuditKind = keyof typeof auditKinds;
 export const auditKindNames = Object.keys(auditKinds) as readonly AuditKind[];
