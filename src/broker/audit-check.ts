@@ -54,9 +54,9 @@ export async function checkAudit({ read, inspect, known }: AuditCheckParts, whol
   };
 }
 
-/** Of what is found there now, and not of what somebody makes of it later. */
-function isNoteOf({ kind, about }: AuditRow, { row, hash, why }: AuditFlaw): boolean {
-  return kind === 'audit.noted' && about['row'] === String(row) && about['hash'] === hash && about['why'] === why.slice(0, 200);
+/** Of what is found there now, and not of what somebody makes of it later; no row speaks of itself, or of what came after it. */
+function isNoteOf({ number, kind, about }: AuditRow, { row, hash, why }: AuditFlaw): boolean {
+  return kind === 'audit.noted' && number > row && about['row'] === String(row) && about['hash'] === hash && about['why'] === why.slice(0, 200);
 }
 
 /** As a row of the audit has it. */

@@ -157,7 +157,7 @@ export class Broker implements BrokerApi, Startable {
     });
     this.#groups = new GroupAcceptance({ store, acceptance: this.#acceptance, resolver: this.#resolver, ulids });
     this.#flights = new Flights({ store, self, feed, outbox: this.#outbox, runner: this.#runner, chronicler, clock, log, nameOf, lookAtWorktree: (flight) => this.#work.look(flight) });
-    this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log }, find: (id) => this.#flights.find(id) });
+    this.#work = new FlightWork({ ...{ store, self, mesh, nodes: this.#nodes, worktrees, isolation: this.#isolation, chronicler, clock, ulids, log, policy }, find: (id) => this.#flights.find(id) });
     this.#inspection = new Inspection({ store, self, mesh, nodes: this.#nodes, flights: this.#flights, clock, sight });
     this.#operator = new Operator({ ...{ store, self, mesh, sight, chronicler, clock, isDraining, certificateEnd: parts.certificateEnd, standing: parts.standing }, nodes: this.#nodes, flights: this.#flights });
     this.#replies = new Replies({
@@ -170,7 +170,7 @@ export class Broker implements BrokerApi, Startable {
       },
     });
     this.#waiting = new Waiting({ store, self, mesh, nodes: this.#nodes });
-    this.#relay = new ReplyRelay({ self, mesh, policy, sight, targetOf: (id) => store.read.flight(id)?.target, whereabouts: (id) => this.#operator.whereabouts(id), replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list() });
+    this.#relay = new ReplyRelay({ self, mesh, policy, sight, targetOf: (id) => store.read.flight(id)?.target, whereabouts: (id) => this.#operator.whereabouts(id), replies: this.#replies, find: (id) => this.#flights.find(id), waiting: () => this.#waiting.list(), audit: parts.audit });
     const trust = { verify: parts.verify, ownAddresses: parts.ownAddresses, onMembers };
     this.membership = makeMembership({
       ...{ store, self, chronicler, mesh, clock, log, audit: parts.audit, random: parts.random, seal: parts.seal, runner: this.#runner, feed, harnesses, ports: parts, state, spread, revocations, find: (text: string) => this.#nodes.find(text), ...trust },

@@ -2,6 +2,7 @@
  * What isolated flights have left in their worktrees: shown at the origin and at the owner, and let go when somebody has
  * fetched or discarded it. The owner alone reads and removes; an origin asks it, and does nothing while it can't.
  */
+import { onNode } from '../domain/address.ts';
 import { conflict, denied, invalid, toBrokerError, unavailable } from '../domain/errors.ts';
 import { isTerminal } from '../domain/flight.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
@@ -18,6 +19,7 @@ import { Diffs } from './diffs.ts';
 import { locatedOf } from './isolation.ts';
 import type { Isolation } from './isolation.ts';
 import type { Nodes } from './nodes.ts';
+import type { Policy } from './policy.ts';
 import type { Self } from './self.ts';
 
 /** Reading all that changed in a large worktree. */
@@ -41,6 +43,7 @@ export interface FlightWorkParts {
   readonly ulids: UlidSource;
   readonly log: Log;
   readonly find: (argument: string) => Flight;
+  readonly policy: Pick<Policy, 'settled' | 'refusalOf' | 'refused'>;
 }
 
 export class FlightWork {
@@ -97,17 +100,31 @@ export class FlightWork {
     }
   }
 
-  /** A peer's question: only the origin of a flight asks about its work. */
+  /** A peer's question: only the origin of a flight asks about its work, and only as long as it may have it done. @throws BrokerError `denied` */
   async answer<Q extends WorkQuery>(link: Link, query: Q): Promise<AnswerTo<Q>> {
-    const flight = this.#parts.store.read.flight(flightOfInvocation(query.invocationId));
+    const { policy, store } = this.#parts;
+    await policy.settled(link.peer);
+    const flight = store.read.flight(flightOfInvocation(query.invocationId));
     if (flight === undefined || flight.originNodeId !== link.peer.nodeId || !this.#isOwned(flight)) {
       throw denied(`${query.invocationId} is not a flight that ${link.peer.name} has here`);
     }
+    this.#judge(link, flight);
     if (query.type === 'diff') return this.#answerHere(flight, query);
     const { settle } = query;
     const answer = await this.#worktreeHere(flight, settle === undefined ? undefined : { ...settle, by: `${settle.by} on ${link.peer.name}` });
     const { path: _here, ...isolation } = answer.isolation;
     return { ...answer, isolation } as AnswerTo<Q>;
+  }
+
+  /** What is in a worktree is there now: other than what it was told of the flight, its caller has not had it. @throws BrokerError `denied` */
+  #judge({ peer }: Link, flight: Flight): void {
+    const { policy, self } = this.#parts;
+    // A flight that is over has the name that this node had then; rules and shares have the one of now.
+    const target = onNode(flight.target, self.name());
+    const refusal = policy.refusalOf(peer, target);
+    if (refusal === undefined) return;
+    policy.refused({ ...flight, target });
+    throw refusal;
   }
 
   async #ask<Q extends WorkQuery>(flight: Flight, query: Q, timeoutMs: number): Promise<AnswerTo<Q>> {

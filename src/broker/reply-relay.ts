@@ -1,8 +1,9 @@
 /**
  * Replies to flights that this node has no part in: put to the owner or the origin of the flight, first to whichever is a node
- * of the same owner identity; one of another person judges by its policy. Nothing is stored here, so what is not confirmed is to be said again; the same reply twice is one.
+ * of the same owner identity; one of another person judges by its policy. Nothing but its row of the audit is stored here, so what is not confirmed is to be said again; the same reply twice is one.
  */
-import type { Act } from '../domain/audit.ts';
+import { requestKinds } from '../domain/audit.ts';
+import type { Act, Audit } from '../domain/audit.ts';
 import { BrokerError, notFound, unavailable } from '../domain/errors.ts';
 import { flightOfInvocation, parseIdArgument } from '../domain/ids.ts';
 import type { FlightId } from '../domain/ids.ts';
@@ -34,6 +35,7 @@ export interface ReplyRelayParts {
   /** Asks other members, too, who may tell or not. @throws `not_found`, `ambiguous`, `invalid` */
   readonly whereabouts: (argument: string) => Promise<FoundFlight>;
   readonly sight: Pick<PeerSight, 'flight'>;
+  readonly audit?: Pick<Audit, 'record'> | undefined;
 }
 
 type Between = Pick<Flight, 'invocationId' | 'originNodeId' | 'ownerNodeId'>;
@@ -55,6 +57,9 @@ export class ReplyRelay {
     const waitMs = Math.min(input.waitMs, longestWaitMs);
     try {
       const answer = await link.ask({ type: 'reply', invocationId: flight.invocationId, request, reply, by, waitMs }, waitMs + onTheWayMs);
+      // No write of this node's goes with it. What is said again, since this one failed, is the same reply there.
+      const about = { flight: flightOfInvocation(flight.invocationId), agent: answer.flight.target, request: answer.request };
+      await this.#parts.audit?.record({ kind: requestKinds[reply.kind], about, ...act });
       return { flight: answer.flight, request: answer.request, confirmed: answer.confirmed };
     } catch (error) {
       if (!(error instanceof BrokerError) || error.code !== 'deadline') throw error;

@@ -33,6 +33,16 @@ export function hashOfRow(before: string, { number, at_ms, kind, who, whence, ab
   return hash(JSON.stringify([before, number, at_ms, kind, who, whence, about, times]));
 }
 
+/** Of all that a row has in it, as it stands. Notes tell it, so it is nothing that any row could have for its hash. */
+function markOf({ number, at_ms, kind, who, whence, about, times, hash: own }: StoredAuditRow, hash: ChainHash): string {
+  return hash(JSON.stringify(['beckon-audit-found-v1', [number, at_ms, kind, who, whence, about, times, own]]));
+}
+
+/** Whether the node wrote that row, behind a row of that hash. @param before undefined: there is none */
+export function isWritten(before: string | undefined, row: StoredAuditRow, hash: ChainHash): boolean {
+  return before !== undefined && hashOfRow(before, row, hash) === row.hash;
+}
+
 /**
  * @param rows those that come behind `after`, in order
  * @param more rows follow these: the last of them is only looked at to judge the one before it
@@ -43,13 +53,11 @@ export function checkRows(after: AuditHead, rows: readonly StoredAuditRow[], mor
   const count = more ? rows.length - 1 : rows.length;
   for (let index = 0; index < count; index += 1) {
     const row = rows[index] as StoredAuditRow;
+    // What stands behind a gap can't be held against what stood before it.
     if (row.number !== last.number + 1) {
       const [from, to] = [last.number + 1, row.number - 1];
-      flaws.push({ row: from, hash: '', why: from === to ? `row ${from} is missing` : `rows ${from} to ${to} are missing` });
-    }
-    // What stands behind a gap can't be held against what stood before it.
-    const isBehindGap = row.number !== last.number + 1;
-    if (!isBehindGap && hashOfRow(last.hash, row, hash) !== row.hash) flaws.push({ row: row.number, hash: row.hash, why: wordsOf(row, rows[index + 1], hash) });
+      flaws.push({ row: from, hash: markOf(row, hash), why: from === to ? `row ${from} is missing` : `rows ${from} to ${to} are missing` });
+    } else if (!isWritten(last.hash, row, hash)) flaws.push({ row: row.number, hash: markOf(row, hash), why: wordsOf(row, rows[index + 1], hash) });
     last = { number: row.number, hash: row.hash };
     if (flaws.length >= mostFlaws) return { last, more: false, flaws };
   }
@@ -58,7 +66,7 @@ export function checkRows(after: AuditHead, rows: readonly StoredAuditRow[], mor
 
 /** The next one tells whether the hash of this one is the one that it had. */
 function wordsOf(row: StoredAuditRow, next: StoredAuditRow | undefined, hash: ChainHash): string {
-  const isItsOwnHash = next !== undefined && next.number === row.number + 1 && hashOfRow(row.hash, next, hash) === next.hash;
+  const isItsOwnHash = next !== undefined && next.number === row.number + 1 && isWritten(row.hash, next, hash);
   return isItsOwnHash ? `row ${row.number} was altered` : `row ${row.number} does not follow from the row before it: it was altered, put in, or stood elsewhere`;
 }
 

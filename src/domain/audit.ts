@@ -72,7 +72,7 @@ export const auditKinds = {
   'agent.unshared': ['agent', 'with'],
   'project.approved': ['root', 'name', 'harness', 'permissions'],
   'project.forgotten': ['root', 'why'],
-  /** What a person said to a request of an agent: at the node where it was said, and at the owner of the flight. One that nobody answered is nobody's act. */
+  /** What a person said to a request of an agent: at the node where it was said, whether or not that has a part in the flight, and at the owner. One that nobody answered is nobody's act. */
   'request.approved': ['flight', 'agent', 'request'],
   'request.denied': ['flight', 'agent', 'request'],
   'request.answered': ['flight', 'agent', 'request'],
@@ -96,6 +96,9 @@ export const auditKinds = {
   /** A process of a flight wanted what its token does not open. */
   'flight.refused': ['call', 'agent'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/** What a person said to a request, by the kind of the reply. */
+export const requestKinds = { approved: 'request.approved', denied: 'request.denied', text: 'request.answered' } as const;
 
 export type AuditKind = keyof typeof auditKinds;
 export const auditKindNames = Object.keys(auditKinds) as readonly AuditKind[];
@@ -163,7 +166,7 @@ export interface AuditCheckRange {
 
 export interface AuditFlaw {
   readonly row: number;
-  /** What is found there; empty for a row that is missing. */
+  /** Made of what is found there, or, where rows are missing, behind these: what is altered once more is another flaw. Empty where nothing is. */
   readonly hash: string;
   readonly why: string;
 }
@@ -186,7 +189,7 @@ export interface AuditInspection {
   auditRows(range: { readonly sinceMs?: number; readonly before?: number }, limit: number): Promise<AuditPage>;
   /** Whether each row follows from the one before it, a stretch at a time. */
   checkAudit(range: AuditCheckRange): Promise<AuditStretch>;
-  /** Of these kinds, the newest, in their order. Bounded: 1000. */
+  /** Of the kinds that speak of the audit itself, the newest, in their order; what vouches for something only where the node wrote it. Bounded: 1000. */
   auditNotes(): Promise<readonly AuditRow[]>;
 }
 

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { auditFieldsOf, auditKinds, longestField, ownAct } from '../domain/audit.ts';
 import type { Act, AuditCheckRange, AuditEntry, AuditHead, AuditPage, AuditRow, AuditStretch, AuditWhat, Whence, Who } from '../domain/audit.ts';
-import { beginningOf, checkRows, flawOfEnd, hashOfRow } from '../domain/audit-chain.ts';
+import { beginningOf, checkRows, flawOfEnd, hashOfRow, isWritten } from '../domain/audit-chain.ts';
 import type { ChainHash, StoredAuditRow } from '../domain/audit-chain.ts';
 import { internal } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
@@ -118,6 +118,8 @@ export function auditReads(db: Connection, seal: AuditSeal) {
   const older = db.prepare<[number, number], { number: number | null }>('SELECT max(number) AS number FROM audit INDEXED BY audit_by_time WHERE at_ms >= ? AND number < ?');
   const behind = db.prepare<[number, number], StoredAuditRow>('SELECT * FROM audit WHERE number > ? ORDER BY number LIMIT ?');
   const notes = db.prepare<[number], StoredAuditRow>("SELECT * FROM audit WHERE kind IN ('audit.broken', 'audit.noted', 'store.put_back') ORDER BY number DESC LIMIT ?");
+  // One that accuses needs no proof; one that clears does, by itself, since the walk along the chain may not come by it.
+  const counts = (row: StoredAuditRow): boolean => row.kind === 'audit.broken' || isWritten(chain.hashAt(row.number - 1), row, chain.hash);
   return {
     auditHead: chain.head,
     auditHashAt: chain.hashAt,
@@ -142,7 +144,7 @@ export function auditReads(db: Connection, seal: AuditSeal) {
       const rows = behind.all(after.number, most + 1);
       return checkRows(after, rows, rows.length > most, chain.hash);
     },
-    auditNotes: (): AuditRow[] => notes.all(mostNotes).reverse().map(rowOf),
+    auditNotes: (): AuditRow[] => notes.all(mostNotes).reverse().filter(counts).map(rowOf),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Requests of agents and the replies to them, at the owner and where a reply was given. */
+import { requestKinds } from '../domain/audit.ts';
 import type { Act } from '../domain/audit.ts';
 import { conflict, denied, fromInfo, internal, notFound } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
@@ -15,8 +16,6 @@ import type { Input, Wire } from './protocol.ts';
 import { replyOf } from './replies.ts';
 import type { ReplyRow } from './replies.ts';
 import type { Tables } from './tables.ts';
-
-const kinds = { approved: 'request.approved', denied: 'request.denied', text: 'request.answered' } as const;
 
 /** Who says it: a person, at this node or at another one. */
 interface Word {
@@ -116,7 +115,7 @@ export class RequestWrites {
 
   /** What was asked, and what was said to it in words, is the flight's. */
   #record(row: FlightRow, stamp: Stamp, { request, reply, act }: Word): void {
-    if (reply !== 'timeout') this.#tables.audit.append(stamp, { kind: kinds[reply.kind], about: { flight: flightOfInvocation(row.invocation_id), agent: row.target, request } }, act);
+    if (reply !== 'timeout') this.#tables.audit.append(stamp, { kind: requestKinds[reply.kind], about: { flight: flightOfInvocation(row.invocation_id), agent: row.target, request } }, act);
   }
 
   #report(row: FlightRow, stamp: Stamp, body: FlightEventBody, detail: FactDetail = {}): NonNullable<Wire<'ask'>> {

@@ -42,6 +42,8 @@ test('approved as the inbox there tells it, with the name of who said it', async
   expect([said.code, said.json]).toEqual([0, { flightId: flight.id, request: flight.waiting?.request, state: expect.any(String), confirmed: true }]);
   await pair.laptop.becomes(flight.id, 'completed');
   expect(harness.answers).toEqual([{ kind: 'approved', by: `uid:${uid} on server` }]);
+  const { entries } = (await server.cli('audit', '--json')).json as { entries: object[] };
+  expect(entries[0]).toMatchObject({ kind: 'request.approved', who: { is: 'user', id: `uid:${uid}` }, about: { flight: flight.id, agent, request: flight.waiting?.request } });
   const again = await server.cli(...command);
   expect([again.code, again.stderr]).toEqual([3, expect.stringContaining('nothing with the id')]);
 });

@@ -10,7 +10,7 @@ import { nodeIdFor } from '../../support/temp-store.ts';
 
 const [origin, owner] = [nodeIdFor(2), nodeIdFor(3)];
 const ulids = ['01J9Z6M3T4V8Q2X7K5B1C0D9EF', '01J9Z6M3T4V8Q2X7K5B1C1D9EF'];
-const flights = ulids.map((ulid) => ({ id: flightIdOf(ulid), invocationId: invocationIdOf(ulid), originNodeId: origin, ownerNodeId: owner }) as Flight);
+const flights = ulids.map((ulid) => ({ id: flightIdOf(ulid), invocationId: invocationIdOf(ulid), originNodeId: origin, ownerNodeId: owner, target: '@fabric@laptop#main' }) as Flight);
 const [flight] = flights as [Flight, Flight];
 const input = { id: flight.id, reply: { kind: 'approved' }, by: 'uid:501', waitMs: 1000 } as const;
 
@@ -18,6 +18,7 @@ const input = { id: flight.id, reply: { kind: 'approved' }, by: 'uid:501', waitM
 function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerError; waiting?: readonly Flight[]; known?: boolean; found?: Flight } = {}) {
   const asked: { at: NodeId; query: RelayedReply }[] = [];
   const given: unknown[] = [];
+  const recorded: unknown[] = [];
   const link = (at: NodeId) => {
     const person = linked.get(at);
     const ask = async (query: RelayedReply): Promise<unknown> => {
@@ -33,6 +34,7 @@ function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerE
     replies: { give: async (each: unknown) => (given.push(each), { flight, request: 'req_1', confirmed: true }) },
     policy: { refusalFor: async ({ owner: person }: { owner: string }) => (person === 'ada' ? undefined : denied('no rule allows it')) },
     whereabouts: async () => options.found ?? Promise.reject(notFound('nowhere')),
+    audit: { record: async (entry: unknown) => void recorded.push(entry) },
     targetOf: () => '@fabric@laptop#main',
     sight: { flight: (_peer: unknown, each: Flight) => each },
     find: () => {
@@ -41,7 +43,7 @@ function relay(linked: ReadonlyMap<NodeId, string>, options: { failure?: BrokerE
     },
     waiting: async () => ({ waiting: (options.waiting ?? flights.slice(0, 1)).map((each) => ({ flight: each, nodeId: origin, nodeName: 'there' })), gaps: [{ nodeId: owner, nodeName: 'desktop', why: 'away' }] }),
   } as unknown as ReplyRelayParts;
-  return { relay: new ReplyRelay(parts), asked, given };
+  return { relay: new ReplyRelay(parts), asked, given, recorded };
 }
 
 describe('a reply to a flight that is not known here', () => {
@@ -64,6 +66,22 @@ describe('a reply to a flight that is not known here', () => {
     await expect(none.relay.give(input)).rejects.toMatchObject({ code: 'unavailable' });
     // An end of an id may be that of somebody else's.
     await expect(relay(new Map([[owner, 'bob']]), { waiting: [], found: flight }).relay.give({ ...input, id: flight.id.slice(-6) })).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('is in the audit here with who said it, once the other node has it', async () => {
+    const act = { who: { is: 'user', id: 'uid:501' }, from: { via: 'socket' } } as const;
+    const about = { flight: flight.id, agent: '@fabric@laptop#main', request: 'req_1' };
+    for (const [reply, kind] of [[{ kind: 'approved' }, 'request.approved'], [{ kind: 'denied' }, 'request.denied'], [{ kind: 'text', text: 'no-such-secret' }, 'request.answered']] as const) {
+      const { relay: one, recorded } = relay(new Map([[owner, 'ada']]));
+      await one.give({ ...input, reply }, act);
+      expect(recorded).toEqual([{ kind, about, ...act }]);
+    }
+    const refused = relay(new Map([[owner, 'ada']]), { failure: new BrokerError('conflict', 'it was answered already') });
+    await expect(refused.relay.give(input, act)).rejects.toMatchObject({ code: 'conflict' });
+    // Where the flight is known it is in the commit of the reply.
+    const known = relay(new Map(), { known: true });
+    await known.relay.give(input, act);
+    expect([refused.recorded, known.recorded]).toEqual([[], []]);
   });
 
   test('that may or may not have been taken is to be said again', async () => {
