@@ -9,6 +9,7 @@ import { BrokerError } from '../domain/errors.ts';
 import { isNodeId, nodeIdOfPublicKey, type MeshId } from '../domain/ids.ts';
 import { readName } from '../domain/name.ts';
 import type { CertificateChain, PeerIdentity, WithdrawnIssuer } from '../domain/trust.ts';
+import { isCalledAsIssuer, namesIssuer } from './certificate-form.ts';
 import { rawPublicKey } from './node-key.ts';
 
 /** What the certificates of one mesh may lead to. Made by `authorities.ts`; a mesh that has had one root only is that root. */
@@ -118,6 +119,7 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
   if (!isNodeId(nodeId) || nodeId !== nodeIdOfPublicKey(publicKey)) {
     throw refused('the certificate names another node than its key makes');
   }
+  if (!namesIssuer(leaf)) throw refused('the certificate does not name its issuer as issuers are called');
   const { CN: name, O: owner, dnQualifier } = leaf.toLegacyObject().subject as unknown as Readonly<Record<string, unknown>>;
   if (typeof name !== 'string' || !isCanonicalName(name)) throw refused('the certificate has no node name');
   if (typeof owner !== 'string' || flawOfOwner(owner) !== undefined) throw refused('the certificate has no owner');
@@ -243,11 +245,12 @@ function signedBy(issuer: X509Certificate, { trusted }: RootSet, nowMs: number):
   return first ?? refused('no root of this mesh is trusted');
 }
 
-function verifyAuthority(authority: X509Certificate, signer: X509Certificate, what: string, nowMs: number): void {
+function verifyAuthority(authority: X509Certificate, signer: X509Certificate, what: 'root' | 'issuer', nowMs: number): void {
   if (!authority.ca) throw refused(`the ${what}'s certificate is not that of an authority`);
   if (!authority.checkIssued(signer) || !authority.verify(keyIn(signer))) {
     throw refused(what === 'root' ? 'the root is not signed by itself' : `the root did not sign the ${what}`);
   }
+  if (what === 'issuer' && !isCalledAsIssuer(authority, rawPublicKey(keyIn(authority)))) throw refused('the issuer is not called as its key makes it');
   checkInForce(authority, `${what}'s certificate`, nowMs);
 }
 

@@ -63,6 +63,7 @@ function judged(given: Uint8Array, mesh: FuzzMesh, genuine: Uint8Array): Verdict
   if (identity !== undefined) {
     holds(isNodeId(identity.nodeId) && identity.nodeId === nodeKey(10).nodeId, 'a certificate names the node of its own key');
     holds('name' in readName(identity.name) && flawOfOwner(identity.owner) === undefined, 'a member has a name and an owner that can be shown');
+    holds(identity.certifiedBy === authorityName(mesh.issuer), 'a certificate names its issuer to the letter');
     holds(Number.isFinite(identity.notAfterMs) && identity.notBeforeMs <= nowMs, 'a certificate has a beginning and an end');
     if (kind === 0 && !readCertificate(der).verify(readCertificate(mesh.issuer).publicKey)) throw new Broken('a certificate is believed that nobody signed');
   }

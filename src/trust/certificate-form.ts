@@ -1,0 +1,25 @@
+/**
+ * What a certificate of a mesh looks like, for those who make one and those who are shown one. OpenSSL takes many forms for one: it compares
+ * names without regard to capitals and blanks (RFC 5280, 7.1). Whatever is judged by text has to have one form, so all others are refused.
+ */
+import type { X509Certificate } from 'node:crypto';
+
+/** OpenSSL finds a signer by its name, so each authority's name holds the start of its key. @param publicKey raw, 32 bytes */
+export function commonNameOf(kind: 'root' | 'issuer', publicKey: Uint8Array): string {
+  return `Beckon ${kind} ${Buffer.from(publicKey.subarray(0, 16)).toString('hex')}`;
+}
+
+const issuerForm = /^CN=Beckon issuer [0-9a-f]{32}$/;
+
+/**
+ * Whether a leaf names its issuer to the letter. Removals and withdrawals go by that name and not by the key that signed: with a certificate for
+ * another key under its own name, which the length of a path does not count (RFC 5280, 3.2), an issuer could sign through that key.
+ */
+export function namesIssuer({ issuer }: X509Certificate): boolean {
+  return issuerForm.test(issuer);
+}
+
+/** Whether an issuer is called as its key makes it. @param publicKey its own, raw */
+export function isCalledAsIssuer({ subject }: X509Certificate, publicKey: Uint8Array): boolean {
+  return subject === `CN=${commonNameOf('issuer', publicKey)}`;
+}
