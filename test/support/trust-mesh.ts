@@ -87,6 +87,7 @@ export class TrustNode {
     const membership = new MeshMembership({
       ...{ store, trustDir, nodeKey: key, clock, chronicler, log, addresses },
       nodeName: () => this.name, owner: () => 'ada', otherMeshes: () => Promise.resolve([]), detour: () => undefined as never, onJoined: () => undefined,
+      refusedKey: { note: () => Promise.resolve(), forget: () => Promise.resolve() },
     });
     const standing = new Standing(store);
     const seal = createRecordSeal(key, () => self.mesh()?.id);
@@ -130,6 +131,7 @@ export class TrustNode {
           return Promise.resolve();
         },
         renewKey: () => Promise.resolve(),
+        isKeyRefused: () => false,
         revocations: createRevocationSeal({ issuer: () => membership.issuer, roots: () => (store.read.membership() === undefined ? undefined : rootsOf(store)), clock }),
         onLeft: () => Promise.resolve(),
         ...issuerPorts({ store, trustDir, nodeKey: key, clock, chronicler, membership }),

@@ -195,6 +195,7 @@ export class Machine {
       onLeft: () => Promise.resolve(),
       onSelfRemoved: () => Promise.resolve(),
       renewKey: () => Promise.resolve(),
+      isKeyRefused: () => false,
       revocations: { seal: () => undefined, open: () => { throw new Error('nobody is removed here'); }, isBy: () => false },
       onMembers: () => undefined,
       pid: 1,

@@ -199,7 +199,7 @@ export class World {
       readLeaf: parseLeaf, lifeOf,
       ownAddresses: () => ['100.64.0.20:7423'], tailnetUser: () => undefined, issuerProof: () => undefined, isIssuer: () => false,
       certify: () => Promise.resolve(undefined), renewAtEntrance: never, holdsRootKey: () => Promise.resolve(false), certifyIssuer: never, offerIssuerKey: never, isOffered: () => false, becomeIssuer: never, isOfKey: () => false,
-      onRenewed: () => Promise.resolve(), onRenamed: () => Promise.resolve(), lossesOfKeys: () => Promise.resolve([]), onLeft: () => Promise.resolve(), onSelfRemoved: () => Promise.resolve(), renewKey: () => Promise.resolve(),
+      onRenewed: () => Promise.resolve(), onRenamed: () => Promise.resolve(), lossesOfKeys: () => Promise.resolve([]), onLeft: () => Promise.resolve(), onSelfRemoved: () => Promise.resolve(), renewKey: () => Promise.resolve(), isKeyRefused: () => false,
       revocations: createRevocationSeal({ issuer: () => undefined, roots: () => rootsOf(store), clock: now }),
       onMembers: () => undefined, pid: 1, notifier: { unable: undefined, notify: () => Promise.resolve(undefined) }, onShutdown: () => undefined,
     });
