@@ -37,6 +37,7 @@ export class RevocationTable {
   readonly #restore;
   readonly #removeWith;
   readonly #forgetAddresses;
+  readonly #forgetApplicant;
   readonly #forget;
   readonly #removeSelf;
 
@@ -58,7 +59,8 @@ export class RevocationTable {
     this.#restore = db.prepare<[number]>('UPDATE members SET removed_with = NULL WHERE removed_with = ?');
     this.#removeWith = db.prepare<[number, number]>('UPDATE members SET removed_with = ? WHERE node = ?');
     this.#forgetAddresses = db.prepare<[number]>("UPDATE members SET addresses = '[]' WHERE node = ?");
-    this.#forget = ['registrations', 'registry_heads', 'applicants', 'issuers'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE node = ?`));
+    this.#forgetApplicant = db.prepare<[NodeId]>('DELETE FROM applicants WHERE node_id = ?');
+    this.#forget = ['registrations', 'registry_heads', 'issuers'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE node = ?`));
     this.#removeSelf = db.prepare<[number, string]>('UPDATE mesh SET removed_at_ms = ?, removed_by = ?');
   }
 
@@ -88,6 +90,7 @@ export class RevocationTable {
       for (const each of fallenWith) this.#removeWith.run(node, each);
       for (const each of [node, ...fallenWith]) {
         this.#forgetAddresses.run(each);
+        this.#forgetApplicant.run(this.#nodes.idOf(each));
         for (const forget of this.#forget) forget.run(each);
       }
       if ([node, ...fallenWith].includes(this.#self)) this.#removeSelf.run(revokedAtMs, by);
