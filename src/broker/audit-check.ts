@@ -9,7 +9,7 @@ import { flawOfEnd } from '../domain/audit-chain.ts';
 const stretch = 5000;
 /** Looked at when not all are: the newest. */
 const mostRows = 50_000;
-/** Behind so many it is not one row that is wrong. */
+/** That nobody has noted: behind so many it is not one row that is wrong. */
 const mostFlaws = 20;
 
 /** What was written down of it apart from the database. */
@@ -34,9 +34,11 @@ export async function checkAudit({ read, inspect, known }: AuditCheckParts, whol
   const notes = await inspect.auditNotes();
   const start = whole ? undefined : startOf(read, head, end);
   const flaws: AuditFlaw[] = [];
-  for (let after = start, more = true; more && flaws.length < mostFlaws; ) {
+  const isNoted = (flaw: AuditFlaw): boolean => notes.some((note) => isNoteOf(note, flaw));
+  for (let after = start, more = true, unseen = 0; more && unseen < mostFlaws; ) {
     const found = await inspect.checkAudit({ ...(after === undefined ? {} : { after }), most: stretch });
     flaws.push(...found.flaws);
+    unseen += found.flaws.filter((each) => !isNoted(each)).length;
     ({ last: after, more } = found);
   }
   const atEnd = endFlaw(read, head, end);
@@ -44,7 +46,6 @@ export async function checkAudit({ read, inspect, known }: AuditCheckParts, whol
   for (const { number, hash, kind, about } of notes) {
     if (kind === 'audit.broken') flaws.push({ row: number, hash, why: `the node wrote in row ${number}: ${about['why'] ?? ''}` });
   }
-  const isNoted = (flaw: AuditFlaw): boolean => notes.some((note) => isNoteOf(note, flaw));
   return {
     rows: head.number,
     from: head.number === 0 ? 0 : (start?.number ?? 0) + 1,

@@ -20,7 +20,7 @@ export interface StoredAuditRow {
 
 export type ChainHash = (content: string) => string;
 
-/** Flaws that are told of one stretch: behind so many it is not one row that is wrong. */
+/** Flaws that are told of one stretch: it ends there. */
 const mostFlaws = 8;
 
 /** What the first row follows: no chain of one node can be passed off as another's. */
@@ -59,7 +59,7 @@ export function checkRows(after: AuditHead, rows: readonly StoredAuditRow[], mor
       flaws.push({ row: from, hash: markOf(row, hash), why: from === to ? `row ${from} is missing` : `rows ${from} to ${to} are missing` });
     } else if (!isWritten(last.hash, row, hash)) flaws.push({ row: row.number, hash: markOf(row, hash), why: wordsOf(row, rows[index + 1], hash) });
     last = { number: row.number, hash: row.hash };
-    if (flaws.length >= mostFlaws) return { last, more: false, flaws };
+    if (flaws.length >= mostFlaws) return { last, more: more || index + 1 < count, flaws };
   }
   return { last, more, flaws };
 }

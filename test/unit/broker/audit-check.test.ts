@@ -75,6 +75,16 @@ test('nor for what the node found itself, where the walk begins behind both', as
   expect(await check(6)).toMatchObject({ flaws: [], noted: [flaw] });
 });
 
+test('flaws that are noted, however many, hide none that comes behind them', async () => {
+  const { check, note, alter } = audited(60);
+  for (let row = 2; row <= 50; row += 2) alter(row, 'member.admitted', { name: 'nobody' });
+  // As many as are told at once, until there are no more.
+  for (let told = (await check()).flaws; told.length > 0; told = (await check()).flaws) note(...told);
+  expect((await check()).noted).toHaveLength(25);
+  alter(55, 'member.admitted', { name: 'nobody' });
+  expect(whyOf(await check())).toEqual(['row 55 was altered']);
+});
+
 test('a note says nothing of what came after it', async () => {
   const flaw = { row: 5, hash: 'as it was found', why: 'row 5 was altered' };
   const [head, last] = [{ number: 9, hash: 'nine' }, { number: 0, hash: 'none' }];
