@@ -5,6 +5,7 @@ import type { FlightId, InvocationId } from '../../src/domain/ids.ts';
 import { GoodbyeReason } from '../../src/gen/beckon/v1/mesh.ts';
 import { ErrorCode, FailureReason, FlightState, OutputStream, ReplyKind } from '../../src/gen/beckon/v1/record.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
+import { toPem } from '../../src/trust/certificate.ts';
 import { makeLeaf } from '../../src/trust/issue.ts';
 import type { Issuer } from '../../src/trust/mesh-authority.ts';
 import { signRevocation } from '../../src/trust/revocation.ts';
@@ -227,6 +228,22 @@ attack('a certificate for another node that a leaf has signed', {
   refused: { code: 'silence' },
   logged: { line: /a member that a peer told of was not believed/ },
   shows: 'a member can certify nobody: its own certificate is no authority’s',
+});
+
+attack('certificates of members, of the victim too, in other bytes than their own', {
+  ...asAnother,
+  act: ({ session }) => {
+    const chains = [mesh.copyOf(mesh.victim).chain, mesh.copyOf(mesh.friend).chain];
+    const bent = chains.flatMap(({ leaf, issuer }) => [
+      ...Array.from({ length: 200 }, (_, length) => ({ leaf: Buffer.concat([leaf, Buffer.alloc(length + 1)]), issuer: Buffer.from(issuer) })),
+      { leaf: Buffer.concat([leaf, Buffer.alloc(1_000_000)]), issuer: Buffer.from(issuer) },
+      { leaf: Buffer.from(toPem(leaf)), issuer: Buffer.from(issuer) },
+    ]);
+    return session.sayToNobody({ $case: 'roster', value: { members: bent.map((chain) => ({ chain, addresses: [] })), rules: undefined, authorities: Buffer.alloc(0) } });
+  },
+  refused: { code: 'silence' },
+  logged: { line: /not one certificate in DER and nothing else.*a member that a peer told of was not believed/ },
+  shows: 'a certificate is one in its own bytes: with more behind it, or as text, it is no later one, is written down nowhere, and is told of once',
 });
 
 attack('rules of admission from a node that is no issuer', {
