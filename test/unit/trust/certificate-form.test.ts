@@ -62,6 +62,20 @@ test('an issuer that was removed certifies nobody, by whatever name it goes', as
   for (const [, bend] of names) expect(enters(await underName(bend))).toThrow(expect.objectContaining({ code: 'unauthenticated' }) as Error);
 });
 
+test('the key of an issuer that was removed proves no node to be one, by whichever of its certificates', async () => {
+  const key = generateKeyPairSync('ed25519').privateKey;
+  const again = await makeIssuer(key, { certificate: root, key: rootKey }, nowMs + 1000);
+  const fallen = await makeIssuer(key, { certificate: root, key: rootKey }, nowMs);
+  const { meshId, nodeId } = parseLeaf(chain.leaf);
+  const standing = (...issuers: readonly Uint8Array[]): Standing => {
+    const removed = issuers.map((each) => ({ revocation: { nodeId: generateNodeKey().nodeId, fallen: { issuer: each, kept: [nodeId] } } }));
+    return new Standing({ read: { membership: () => ({ rootDer: root }), fallenIssuers: () => removed } } as unknown as Store);
+  };
+  const proves = (by: Standing, certificate: Uint8Array) => by.provesIssuer(nodeId, { certificate, attestation: signWith(key, issuerStatement(meshId, nodeId)) }, nowMs + 1000);
+  expect([proves(standing(), fallen), proves(standing(issuer.certificate), again)]).toEqual([true, true]);
+  expect([proves(standing(fallen), fallen), proves(standing(issuer.certificate, fallen), again)]).toEqual([false, false]);
+});
+
 /** Other bytes of which OpenSSL reads the same certificate. */
 const forms: readonly [string, (der: Uint8Array) => Uint8Array][] = [
   ['with a byte behind it', (der) => Buffer.concat([der, Buffer.from([0])])],
