@@ -7,10 +7,11 @@ import { removedWords } from '../domain/membership.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { StoredRevocation } from '../domain/revocation.ts';
 import type { Store } from '../domain/store-port.ts';
-import type { PeerIdentity } from '../domain/trust.ts';
+import type { IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { RemovedPeer } from '../mesh/gone.ts';
 import { withdrawalIn } from '../domain/trust.ts';
 import { authorityName } from '../trust/certificate.ts';
+import { provesIssuer } from '../trust/issuer-proof.ts';
 import { rootsOf } from './node-self.ts';
 
 /** Nodes that are remembered as told: more than were ever removed, unless an issuer that fell has made them. */
@@ -49,6 +50,12 @@ export class Standing {
     if (certifiedBy === undefined || this.#store.read.membership() === undefined) return false;
     if (withdrawalIn(rootsOf(this.#store).withdrawn, certifiedBy) !== undefined) return true;
     return this.#store.read.fallenIssuers().some(({ revocation: { fallen } }) => fallen !== undefined && authorityName(fallen.issuer) === certifiedBy);
+  }
+
+  /** Whether that proves the node to be an issuer at `nowMs`: not with the key of one that was removed or withdrawn, whoever shows it. */
+  provesIssuer(nodeId: NodeId, proof: IssuerProof, nowMs: number): boolean {
+    // In this order: of a certificate that was verified the name is that of its key.
+    return provesIssuer(nodeId, proof, rootsOf(this.#store), nowMs) && !this.isForsaken(authorityName(proof.certificate));
   }
 
   /** Verified already, as far as certificates go. @throws BrokerError `unauthenticated` for one that is no member */

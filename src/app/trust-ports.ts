@@ -4,7 +4,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
 import { lifeOf, parseLeaf, recogniseChain, verifyChain } from '../trust/certificate.ts';
-import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
+import { issuerProofOf } from '../trust/issuer-proof.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
 import type { MeshMembership } from './membership.ts';
 import { rootsOf } from './node-self.ts';
@@ -27,7 +27,7 @@ export function trustPorts({ store, standing, membership, nodeId, clock }: Trust
     recognise: (chain) => standing.member(recogniseChain(chain, rootsOf(store), clock.now())),
     readLeaf: parseLeaf,
     issuerProof: () => issuerProofOf(membership.issuer, nodeId),
-    isIssuer: (other, proof) => provesIssuer(other, proof, rootsOf(store), clock.now()),
+    isIssuer: (other, proof) => standing.provesIssuer(other, proof, clock.now()),
     certify: (wish) => membership.certify(wish),
     revocations: createRevocationSeal({ issuer: () => membership.issuer, roots: () => (store.read.membership() === undefined ? undefined : rootsOf(store)), clock }),
   };

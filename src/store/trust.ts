@@ -1,6 +1,7 @@
 /** The mesh this node is in, its members, and the invitations it gave. */
 import type { Departure } from '../domain/departure.ts';
 import type { Act } from '../domain/audit.ts';
+import { exactCertificate } from '../domain/certificate-bytes.ts';
 import { conflict, denied, notFound } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
@@ -266,7 +267,7 @@ export class TrustTable {
       const node = this.#nodes.of(member.nodeId);
       if (this.#revocations.has(node)) continue;
       const known = this.#member.get(node);
-      if (known === undefined || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: known.leaf })) {
+      if (known === undefined || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: exactCertificate(known.leaf) })) {
         this.#save(member);
         changed.push(member.nodeId);
         // One that went with the issuer that had certified it comes back by another's certificate.
@@ -320,6 +321,11 @@ function nameTaken(name: string): BrokerError {
   return conflict(`another node of this mesh is called ${name}`, 'take another name');
 }
 
+/** In the one form that is believed now. */
+function chainOf({ leaf, issuer }: Pick<MemberRow, 'leaf' | 'issuer'>): CertificateChain {
+  return { leaf: exactCertificate(leaf), issuer: exactCertificate(issuer) };
+}
+
 function leftOf({ left_at_ms: atMs, departure: payload, departure_signature: signature }: MemberRow): Pick<Member, 'left'> {
   return atMs === null || payload === null || signature === null ? {} : { left: { atMs, record: { payload, signature } } };
 }
@@ -338,13 +344,13 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     nodeId: nodes.idOf(row.node),
     name: row.name,
     owner: row.owner,
-    chain: { leaf: row.leaf, issuer: row.issuer },
+    chain: chainOf(row),
     notBeforeMs: row.not_before_ms,
     ...optional('namedSinceMs', row.named_since_ms),
     addresses: JSON.parse(row.addresses) as string[],
     ...optional('lastSeenMs', row.last_seen_ms),
     ...(row.is_issuer === 1 ? { isIssuer: true } : {}),
-    ...optional('issuerDer', row.issuer_certificate),
+    ...optional('issuerDer', row.issuer_certificate === null ? null : exactCertificate(row.issuer_certificate)),
     ...leftOf(row),
     ...removedOf(row),
   });
@@ -367,10 +373,10 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
         meshName: row.mesh_name,
         name: row.name,
         owner: row.owner,
-        rootDer: row.root,
-        chain: { leaf: row.leaf, issuer: row.issuer },
+        rootDer: exactCertificate(row.root),
+        chain: chainOf(row),
         isIssuer: row.is_issuer === 1,
-        ...optional('issuerDer', row.own_issuer),
+        ...optional('issuerDer', row.own_issuer === null ? null : exactCertificate(row.own_issuer)),
         ...optional('authorities', row.authorities),
         ...optional('recoveryMs', row.recovery_at_ms),
       };

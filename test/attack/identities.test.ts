@@ -138,7 +138,7 @@ forged('a certificate that names another node than its key makes', /names anothe
 forged('a certificate whose issuer writes its own name in capitals', /does not name its issuer as issuers are called/, 'OpenSSL takes it for the same name, and removals go by the letter: it enters nowhere', async () => {
   const key = generateNodeKey();
   const capitals = authorityName(authority.certificate).slice('CN='.length).toUpperCase();
-  return shows(key, await swappedLeaf(authority, authority.root, key.publicKey, key.nodeId, Date.now(), capitals), authority.certificate);
+  return shows(key, await swappedLeaf(authority, authority.root, key.publicKey, key.nodeId, Date.now(), { issuerName: capitals }), authority.certificate);
 });
 
 attack('a removed node on a session', {

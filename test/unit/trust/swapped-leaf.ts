@@ -8,6 +8,7 @@ import { publicKeyObject } from '../../../src/trust/node-key.ts';
 /**
  * A leaf as `makeLeaf` would never make it: it may name a node whose key it does not hold, and its issuer otherwise than the issuer is called.
  * @param issuerName its common name; left out: the true one
+ * @param padding bytes of an extension that says nothing
  */
 export default async function swappedLeaf(
   issuer: Authority,
@@ -15,7 +16,7 @@ export default async function swappedLeaf(
   publicKey: Uint8Array,
   nodeId: string,
   nowMs: number,
-  issuerName?: string,
+  { issuerName, padding = 0 }: { readonly issuerName?: string; readonly padding?: number } = {},
 ): Promise<Uint8Array> {
   const certificate = await x509.X509CertificateGenerator.create(
     {
@@ -32,6 +33,7 @@ export default async function swappedLeaf(
         new x509.SubjectAlternativeNameExtension([
           { type: 'url', value: `beckon://${meshIdOf(readCertificate(root))}/${nodeId}` },
         ]),
+        ...(padding === 0 ? [] : [new x509.Extension('1.3.6.1.4.1.99999.1', false, new Uint8Array(padding))]),
       ],
     },
     webcrypto,
