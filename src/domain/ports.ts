@@ -74,6 +74,8 @@ export interface RevocationSeal {
   open(record: SignedRecord): Revocation;
   /** Whether the issuer of that certificate signed this chain. */
   isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
+  /** Of that issuer's certificate: lower-case hex. @throws BrokerError `invalid` */
+  keyOf(issuer: Uint8Array): string;
 }
 
 /** What is known of a project from its directory. */
