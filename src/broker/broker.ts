@@ -146,7 +146,7 @@ export class Broker implements BrokerApi, Startable {
       find: (address) => this.#resolver.find(address),
     });
     this.#projects = new Projects({ ...parts.projects, self, store, registry: this.registry, runner: this.#runner, agents: this.#agents, harnesses, checks, checkouts, probe, digest: parts.digest, chronicler, ulids, clock, log });
-    this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
+    this.#sharing = new Sharing({ ...{ store, self, nodes: this.#nodes, policy, runner: this.#runner, chronicler, clock, log }, find: (address) => this.#resolver.find(address), isLive: () => this.#hasRecovered });
     this.policy = new PolicyDesk({ ...{ ...parts, policy, sharing: this.#sharing, nodes: this.#nodes }, find: (address) => this.#resolver.find(address), wake: () => this.#runner.wakeAll(), isLive: () => this.#hasRecovered });
     this.#acceptance = new Acceptance({
       ...{ store, self, checks, mesh, chronicler, clock, ulids, sessions, traces, log, refusal: () => this.refusal(), resolver: this.#resolver, outbox: this.#outbox, runner: this.#runner, digest: parts.digest },

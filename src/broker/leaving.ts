@@ -195,9 +195,12 @@ export class Leaving {
 
   #queuedFrom(originNodeId: NodeId): ReturnType<typeof flightOfInvocation>[] {
     const { read } = this.#parts.store;
-    const waiting = read.endpoints().flatMap(({ address }) => read.queued(address, 10_000));
+    const waiting = read.endpoints().flatMap(({ address }) => {
+      const callers = read.queuedCallers(address).filter((caller) => caller.originNodeId === originNodeId);
+      return callers.flatMap((caller) => read.queued(address, 10_000, { caller }));
+    });
     const heldBack = read.quarantined(originNodeId, undefined, 10_000).map(flightOfInvocation);
-    return [...new Set([...waiting, ...heldBack])].filter((id) => read.flight(id)?.originNodeId === originNodeId);
+    return [...new Set([...waiting, ...heldBack])];
   }
 
   /** What that node asked for and has not begun here ends; what has ended waits for its acknowledgement no longer than it can come. */

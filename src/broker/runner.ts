@@ -7,9 +7,10 @@ import type { Outcome } from '../domain/flight-event.ts';
 import { isTerminal } from '../domain/flight.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import { flightOfInvocation } from '../domain/ids.ts';
-import type { FlightId, NodeId } from '../domain/ids.ts';
+import type { FlightId, NodeId, SessionId } from '../domain/ids.ts';
 import { taskBytes } from '../domain/invocation.ts';
 import type { Endpoint, Work } from '../domain/invocation.ts';
+import { pause } from '../domain/pause.ts';
 import type { Flight } from '../domain/records.ts';
 import type { Answer } from '../domain/request.ts';
 import type { Readdressed } from '../domain/store-port.ts';
@@ -21,10 +22,13 @@ import type { ExecutionParts, Prepared } from './execution.ts';
 import type { Feed } from './feed.ts';
 import type { Isolation, Placed } from './isolation.ts';
 import { Pace } from './pace.ts';
+import { Turns } from './turns.ts';
 import { agentGone, expiredError, lostSight, verdictBeforeStart, verdictOn } from './verdicts.ts';
 import type { StopCause } from './verdicts.ts';
 
 const openPage = 500;
+/** Of a queue, at a time, beyond what may be at its head and is being started. */
+const mostRead = 32;
 
 export interface RunnerParts extends Omit<ExecutionParts, 'endings' | 'told' | 'stop'> {
   readonly harnesses: ReadonlyMap<string, Harness>;
@@ -35,7 +39,7 @@ export interface RunnerParts extends Omit<ExecutionParts, 'endings' | 'told' | '
   readonly mayStart: (flight: Flight) => boolean;
   /** Why its caller may not have this done, as it is now. */
   readonly refusalOf: (flight: Flight) => BrokerError | undefined;
-  /** That can't be said yet: it is left out, others go first, and `wakeAll` looks at it again. */
+  /** That can't be said yet: its caller is put off, others go first, and `wakeAll` has it judged again. */
   readonly isUnknown?: (flight: Flight) => boolean;
   readonly isolation: Isolation;
   /** How much runs and waits of that agent may be another than before. */
@@ -52,8 +56,7 @@ export class Runner {
   readonly #starved = new Set<string>();
   /** Agents that nothing waits for, unless they were woken since: a place that comes free need not be offered. */
   readonly #idle = new Set<string>();
-  /** Whose callers' rights are not known yet, by agent. */
-  readonly #putOff = new Map<string, Set<FlightId>>();
+  readonly #turns: Turns;
   #accepting = true;
   /** Aborted when the node stops at once: nothing is waited for any more. */
   #forced = new AbortController().signal;
@@ -61,6 +64,7 @@ export class Runner {
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.#pace = new Pace(parts.clock);
+    this.#turns = new Turns({ store: parts.store, isUnknown: (flight) => parts.isUnknown?.(flight) === true, onMore: (address) => void pause(parts.clock, 0).then(() => this.wake(address)) });
     const { store, chronicler, clock, log } = parts;
     this.#endings = new Endings({ store, chronicler, clock, log, forced: () => this.#forced, told: (flight) => this.#told(flight) });
     this.#execution = new Execution({ ...parts, endings: this.#endings, told: (flight) => this.#told(flight), stop: (active, cause) => this.#stop(active, cause) });
@@ -126,24 +130,23 @@ export class Runner {
     const { store, harnesses } = this.#parts;
     const endpoint = store.read.endpoint(address);
     const served = harnesses.get(endpoint?.harness ?? '')?.concurrency?.(address);
-    for (let flying = this.#active.of(address); this.#accepting && flying.length < mostOf(endpoint, served); flying = this.#active.of(address)) {
-      const busy = flying.flatMap(({ sessionId }) => sessionId ?? []);
-      const putOff = this.#putOff.get(address);
-      const next = store.read.queued(address, flying.length + 1 + (putOff?.size ?? 0), busy).find((each) => !this.#active.has(each) && putOff?.has(each) !== true);
-      if (next === undefined && store.read.queuedCount(address) === 0) this.#idle.add(address);
-      const flight = next === undefined ? undefined : this.#parts.store.read.flight(next);
-      if (flight === undefined || flight.state !== 'queued' || !this.#parts.mayStart(flight)) return;
-      if (this.#parts.isUnknown?.(flight) === true) {
-        this.#putOff.set(address, (putOff ?? new Set<FlightId>()).add(flight.id));
-        continue;
-      }
+    const flying = this.#active.of(address);
+    const busy: SessionId[] = flying.flatMap(({ sessionId }) => sessionId ?? []);
+    let places = mostOf(endpoint, served) - flying.length;
+    if (!this.#accepting || places <= 0) return;
+    for (const flight of this.#turns.of(address, { pageSize: flying.length + Math.min(places, mostRead), busy, isFlying: (id) => this.#active.has(id) })) {
+      if (!this.#parts.mayStart(flight)) return;
       const how = { isAdopted: false, isServed: served !== undefined, taskBytes: store.read.taskBytes(flight.invocationId) };
       if (!this.#active.takes(how)) {
         this.#starved.add(address);
         return;
       }
       this.#begin(flight, how, (active) => this.#fly(active));
+      if (flight.sessionId !== undefined) busy.push(flight.sessionId);
+      places -= 1;
+      if (places === 0) return;
     }
+    if (store.read.queuedCount(address, 1) === 0) this.#idle.add(address);
   }
 
   /** What runs goes on, and counts for its agent as before; what waits is looked at. */
@@ -155,7 +158,7 @@ export class Runner {
 
   /** At start, and now and then. What is queued for an agent that is gone ends, too: a node may have died before it came to that. */
   wakeAll(): void {
-    this.#putOff.clear();
+    this.#turns.judgeAnew();
     for (const address of this.#parts.store.read.queuedTargets()) this.wake(address);
   }
 

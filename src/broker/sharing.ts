@@ -5,19 +5,21 @@ import type { Candidate } from '../domain/candidate.ts';
 import { BrokerError, conflict, notFound } from '../domain/errors.ts';
 import type { FlightId } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
-import type { Log } from '../domain/ports.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import type { Flight } from '../domain/records.ts';
 import { isSameShare, partyOf, wordsOfShare } from '../domain/sharing.ts';
 import type { Share, ShareView } from '../domain/sharing.ts';
-import type { Store } from '../domain/store-port.ts';
+import type { QueuedCaller, Store } from '../domain/store-port.ts';
 import type { ShareInput, ShareResult, UnshareResult } from './api.ts';
 import type { Chronicler } from './chronicler.ts';
 import type { Nodes } from './nodes.ts';
 import type { Policy } from './policy.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
+import { inSlices } from './slices.ts';
 
-/** Looked at, and ended, at a time. */
-const batch = 500;
+/** Ended at a time. */
+const batch = 100;
 
 type Settled = Pick<UnshareResult, 'ended' | 'running'>;
 
@@ -28,6 +30,7 @@ export interface SharingParts {
   readonly policy: Policy;
   readonly runner: Runner;
   readonly chronicler: Chronicler;
+  readonly clock: Clock;
   readonly log: Log;
   /** @throws `not_found`, `ambiguous`, `invalid` */
   readonly find: (address: string) => Candidate;
@@ -110,26 +113,41 @@ export class Sharing {
   }
 
   async #settle(address: string): Promise<Settled> {
+    const { store, policy, runner, clock } = this.#parts;
+    const refused: QueuedCaller[] = [];
+    // One verdict holds for all that a caller has queued there. What is held back may have run: its origin is asked first.
+    await inSlices(clock, store.read.queuedCallers(address), (caller) => {
+      const [oldest] = store.read.queued(address, 1, { caller });
+      if (oldest !== undefined && this.#refusalOf(oldest) !== undefined) refused.push(caller);
+    });
+    let ended = 0;
+    for (const caller of refused) ended += await this.#end(address, caller);
+    return { ended, running: runner.runningFor(address).filter((flight) => policy.judgeQueued(flight) instanceof BrokerError).length };
+  }
+
+  /** @returns how many were ended */
+  async #end(address: string, caller: QueuedCaller): Promise<number> {
     const { store, policy, runner, log } = this.#parts;
     let ended = 0;
-    let after: FlightId | undefined;
-    for (;;) {
-      const queued = store.read.queuedOfOthers(address, after, batch);
-      const endings = queued.map(async (flight) => {
-        // Held back, it may have run: its origin is asked first.
-        const refusal = flight.quarantinedAtMs === undefined ? policy.judgeQueued(flight) : undefined;
-        if (!(refusal instanceof BrokerError) || !(await runner.refuse(flight.id, refusal))) return false;
-        policy.refused(flight);
+    for (let page = store.read.queued(address, batch, { caller }); page.length > 0; page = store.read.queued(address, batch, { caller, after: page.at(-1) })) {
+      const endings = page.map(async (flightId) => {
+        const refusal = this.#refusalOf(flightId);
+        if (refusal === undefined || !(await runner.refuse(flightId, refusal.error))) return false;
+        policy.refused(refusal.flight);
         return true;
       });
       for (const settled of await Promise.allSettled(endings)) {
         if (settled.status === 'fulfilled') ended += settled.value ? 1 : 0;
         else log.error({ agent: address, err: settled.reason as unknown }, 'work that is not allowed any more could not be ended yet; it does not start');
       }
-      after = queued.at(-1)?.id;
-      if (queued.length < batch) break;
     }
-    return { ended, running: runner.runningFor(address).filter((flight) => policy.judgeQueued(flight) instanceof BrokerError).length };
+    return ended;
+  }
+
+  #refusalOf(flightId: FlightId): { readonly flight: Flight; readonly error: BrokerError } | undefined {
+    const flight = this.#parts.store.read.flight(flightId);
+    const error = flight === undefined ? undefined : this.#parts.policy.judgeQueued(flight);
+    return flight !== undefined && error instanceof BrokerError ? { flight, error } : undefined;
   }
 }
 

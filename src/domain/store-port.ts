@@ -231,6 +231,16 @@ export interface StoreWrites extends ProjectWrites, MemberWrites, RevocationWrit
   probe(): Promise<void>;
 }
 
+/** Whose work waits for an agent: what it may have done there is the same for all of it. `originOwner` as of a `Flight`. */
+export type QueuedCaller = Pick<Flight, 'originNodeId' | 'originOwner'>;
+
+/** @property busy none of these sessions @property after none up to this one @property caller of this one alone */
+export interface QueuedWhich {
+  readonly busy?: readonly SessionId[] | undefined;
+  readonly after?: FlightId | undefined;
+  readonly caller?: QueuedCaller | undefined;
+}
+
 /** Short reads on the calling thread: each is by index and bounded, and sees only what is durable. */
 export interface StoreReads extends RevocationReads, ProjectReads, AuditReads {
   lastHlc(): Hlc | undefined;
@@ -267,8 +277,10 @@ export interface StoreReads extends RevocationReads, ProjectReads, AuditReads {
   seenEpochs(nodeId: NodeId): readonly number[];
   /** Whether `prune` would find something. */
   prunable(limits: PruneLimits): boolean;
-  /** Owned here, queued for that agent, not held back and of none of the `busy` sessions, oldest first. */
-  queued(address: string, limit: number, busy?: readonly SessionId[]): readonly FlightId[];
+  /** Owned here, queued for that agent and not held back, oldest first. */
+  queued(address: string, limit: number, which?: QueuedWhich): readonly FlightId[];
+  /** Whose these are, each once: the cost is that of the callers, however much each has queued. */
+  queuedCallers(address: string): readonly QueuedCaller[];
   /** Of an agent here. */
   session(id: SessionId): TurnSession | undefined;
   /** That a flight ran in. */
@@ -279,7 +291,8 @@ export interface StoreReads extends RevocationReads, ProjectReads, AuditReads {
   worktreeOfSession(id: SessionId): Worktree | undefined;
   /** The flight owned here that runs, or waits, in that session. */
   turnOf(id: SessionId): FlightId | undefined;
-  queuedCount(address: string): number;
+  /** Held back or not. @param atMost it is counted no further */
+  queuedCount(address: string, atMost?: number): number;
   /** The agents that something is queued for here, registered or not, by address. */
   queuedTargets(): readonly string[];
   /** The earliest queue deadline (of what has not started) and total deadline (of what has not ended). */
@@ -296,8 +309,6 @@ export interface StoreReads extends RevocationReads, ProjectReads, AuditReads {
   ownRegistration(address: string): Registration | undefined;
   /** Whom an agent here is shared with. */
   shares(address: string): readonly Share[];
-  /** Owned here, queued for that agent and of another origin, held back or not, oldest first, after the given id. */
-  queuedOfOthers(address: string, after: FlightId | undefined, limit: number): readonly Flight[];
   /** Accepted together, in the order of their targets. */
   group(id: GroupId): readonly Flight[];
   /** At most two of those whose ULID ends so. */

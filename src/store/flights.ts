@@ -104,10 +104,7 @@ export class FlightTable {
   }
 }
 
-const queuedSql = "SELECT invocation_id FROM flights WHERE target = ? AND state = 'queued' AND owned = 1";
-const startableSql = `${queuedSql} AND quarantined_at_ms IS NULL
-  AND (session_id IS NULL OR session_id NOT IN (SELECT value FROM json_each(?))) ORDER BY invocation_id LIMIT ?`;
-
+const queuedSql = "SELECT invocation_id FROM flights INDEXED BY flights_queued WHERE target = ? AND state = 'queued' AND owned = 1";
 interface IdRow {
   readonly invocation_id: InvocationId;
 }
@@ -119,18 +116,11 @@ export interface FlightReads {
   readonly newest: Statement<[string], IdRow>;
   readonly sent: Statement<[number, string, number], IdRow & { readonly received: 0 | 1; readonly last_seq: number; readonly cancelled: 0 | 1 }>;
   readonly unacknowledged: Statement<[number, string, number], IdRow & { readonly acked_seq: number; readonly last_seq: number }>;
-  /** Queued, not held back and of none of the sessions in the JSON array. */
-  readonly startable: Statement<[string, string, number], IdRow>;
   readonly toNotify: Statement<[], IdRow & { readonly notified: string | null }>;
   /** At work in that session. */
   readonly inSession: Statement<[SessionId], IdRow>;
   readonly quarantined: Statement<[number, string, number], IdRow>;
   readonly openFor: Statement<[number, string, number], IdRow>;
-  /** The next agent, by address, that something is queued for. */
-  readonly nextQueuedTarget: Statement<[string], { readonly target: string }>;
-  readonly queuedCount: Statement<[string], { readonly count: number }>;
-  /** Of other nodes, oldest first. */
-  readonly queuedOfOthers: Statement<[string, string, number], IdRow>;
   readonly ofGroup: Statement<[string], IdRow>;
   /** The last four characters, the id before it, then the whole suffix. */
   readonly nextGroup: Statement<[string, string, string], { readonly group_id: GroupId }>;
@@ -155,7 +145,6 @@ export function flightReads(db: Connection): FlightReads {
     unacknowledged: db.prepare(`
       SELECT invocation_id, acked_seq, last_seq FROM flights
       WHERE origin = ? AND acked_seq < last_seq AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
-    startable: db.prepare(startableSql),
     toNotify: db.prepare('SELECT invocation_id, notified FROM flights WHERE notify = 1 ORDER BY invocation_id'),
     inSession: db.prepare(`
       SELECT invocation_id FROM flights
@@ -166,13 +155,6 @@ export function flightReads(db: Connection): FlightReads {
     openFor: db.prepare(`
       SELECT invocation_id FROM flights
       WHERE peer = ? AND owned = 1 AND finished_at_ms IS NULL AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
-    nextQueuedTarget: db.prepare(
-      "SELECT target FROM flights INDEXED BY flights_queued WHERE target > ? AND state = 'queued' AND owned = 1 ORDER BY target LIMIT 1",
-    ),
-    queuedCount: db.prepare(
-      "SELECT count(*) AS count FROM flights WHERE target = ? AND state = 'queued' AND owned = 1",
-    ),
-    queuedOfOthers: db.prepare(`${queuedSql} AND origin <> owner AND invocation_id > ? ORDER BY invocation_id LIMIT ?`),
     ofGroup: db.prepare('SELECT id AS invocation_id FROM invocations WHERE group_id = ? ORDER BY id'),
     nextGroup: db.prepare(`
       SELECT group_id FROM invocations

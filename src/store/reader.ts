@@ -22,6 +22,7 @@ import { invocationReads } from './invocations.ts';
 import { nodeReads } from './nodes.ts';
 import { projectReads } from './projects.ts';
 import { pruningReads } from './pruning.ts';
+import { queueReads } from './queue-reads.ts';
 import { replyReads } from './replies.ts';
 import { revocationReads } from './revocations.ts';
 import { registrationReads } from './registrations.ts';
@@ -62,11 +63,6 @@ export function readerOver(db: Connection, seal: AuditSeal): StoreReads {
     return number === undefined ? [] : read(number);
   };
 
-  /** A step an agent, however much is queued for each. */
-  function* queuedTargets(): Generator<string> {
-    for (let row = flights.nextQueuedTarget.get(''); row !== undefined; row = flights.nextQueuedTarget.get(row.target)) yield row.target;
-  }
-
   const groupsBySuffix = (suffix: string): GroupId[] => {
     const first = flights.nextGroup.get(suffix.slice(-4), '', suffix)?.group_id;
     const second = first === undefined ? undefined : flights.nextGroup.get(suffix.slice(-4), first, suffix)?.group_id;
@@ -101,20 +97,18 @@ export function readerOver(db: Connection, seal: AuditSeal): StoreReads {
         ackedSeq: row.acked_seq,
         lastSeq: row.last_seq,
       })),
-    queued: (address, limit, busy = []) => flights.startable.all(address, JSON.stringify(busy), limit).map((row) => flightOfInvocation(row.invocation_id)),
+    ...queueReads(db, nodes),
     session: (id) => sessions.session(id),
     toNotify: () => flights.toNotify.all().map((row) => ({ flightId: flightOfInvocation(row.invocation_id), told: row.notified ?? undefined })),
     turnOf: (id) => {
       const row = flights.inSession.get(id);
       return row === undefined ? undefined : flightOfInvocation(row.invocation_id);
     },
-    queuedTargets: () => [...queuedTargets()],
     quarantined: (originNodeId, after, limit) =>
       ofNode(originNodeId, (origin) => flights.quarantined.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     openFor: (originNodeId, after, limit) => ofNode(originNodeId, (origin) => flights.openFor.all(origin, after ?? firstId, limit)).map((row) => row.invocation_id),
     seenEpochs: (nodeId) => epochs.seenEpochs(nodeId),
     prunable: (limits) => pruning.prunable(limits),
-    queuedCount: (address) => flights.queuedCount.get(address)?.count ?? 0,
     due: (nowMs, limit) =>
       flights.due.all(nowMs, limit).map((row) => ({
         flightId: flightOfInvocation(row.invocation_id),
@@ -130,7 +124,6 @@ export function readerOver(db: Connection, seal: AuditSeal): StoreReads {
     ownRegistrations: agents.registrations,
     ownRegistration: (address) => agents.registration(address),
     ...agentShareReads(db),
-    queuedOfOthers: (address, after, limit) => known(flights.queuedOfOthers.all(address, after === undefined ? firstId : invocationOfFlight(after), limit)),
     group: (id) => known(flights.ofGroup.all(id)),
     groupsBySuffix: (suffix) => (/^[0-9A-Z]{4,26}$/.test(suffix) ? groupsBySuffix(suffix) : []),
     registryHeads: registry.heads,

@@ -6,8 +6,8 @@ import type { AgentPace, Backlog, Count, Owing, StoredTroubles, Troubled, Troubl
 import type { NodeNumbers } from './caches.ts';
 import type { Connection } from './connection.ts';
 import { parseError } from './flight-row.ts';
-import { flightReads } from './flights.ts';
 import { firstIdAt } from './id-range.ts';
+import { queuedTargetReads } from './queue-reads.ts';
 
 /** Counted at most. */
 const mostCounted = 10_000;
@@ -142,7 +142,7 @@ function whyOf({ state, status, waiting_reason, failure_reason, failure_detail, 
 }
 
 function paceReads(db: Connection) {
-  const { nextQueuedTarget } = flightReads(db);
+  const targets = queuedTargetReads(db);
   // What is held back waits for another node's word, not for the agent.
   const oldestOf = db.prepare<[string], { at_ms: number }>(`
     SELECT coalesce(received_at_ms, accepted_at_ms) AS at_ms FROM flights INDEXED BY flights_queued
@@ -159,12 +159,12 @@ function paceReads(db: Connection) {
 
   /** A step an agent, however much is queued for each. */
   function* queued(): Generator<[string, { readonly queued: number; readonly sinceMs: number }]> {
-    let row = nextQueuedTarget.get('');
-    for (let count = 0; row !== undefined && count < mostAgents; count += 1) {
-      const { target } = row;
+    let count = 0;
+    for (const target of targets()) {
       const oldest = oldestOf.get(target);
       if (oldest !== undefined) yield [target, { queued: queuedOf.get(target, mostCounted)?.count ?? 0, sinceMs: oldest.at_ms }];
-      row = nextQueuedTarget.get(target);
+      count += 1;
+      if (count === mostAgents) return;
     }
   }
 

@@ -106,8 +106,8 @@ describe('turns of sessions', () => {
   test('what is queued can be asked for without those of busy sessions', async () => {
     const [a, , b, c] = [await receive(), await receive(next), await receive(), await receive(next)];
     expect(at.store.read.queued(target, 2)).toHaveLength(2);
-    expect(at.store.read.queued(target, 2, [sessionOf(a)])).toEqual([b.id, c.id]);
-    expect(at.store.read.queued(target, 2, [sessionOf(a), sessionOf(b)])).toEqual([]);
+    expect(at.store.read.queued(target, 2, { busy: [sessionOf(a)] })).toEqual([b.id, c.id]);
+    expect(at.store.read.queued(target, 2, { busy: [sessionOf(a), sessionOf(b)] })).toEqual([]);
   });
 
   test('the session is in the event that says it started, and the origin learns it from there', async () => {

@@ -1,9 +1,11 @@
 /** Whom an agent is shared with, and invocations that are accepted together, in a real store. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { groupIdOf } from '../../src/domain/ids.ts';
-import type { GroupId } from '../../src/domain/ids.ts';
+import { flightOfInvocation, groupIdOf } from '../../src/domain/ids.ts';
+import type { FlightId, GroupId } from '../../src/domain/ids.ts';
 import type { Endpoint, Invocation } from '../../src/domain/invocation.ts';
+import type { Flight } from '../../src/domain/records.ts';
 import type { Registration } from '../../src/domain/registration.ts';
+import type { QueuedCaller } from '../../src/domain/store-port.ts';
 import { nodeIdFor, openTempStore, Story, textTask } from '../support/temp-store.ts';
 import type { TempStore } from '../support/temp-store.ts';
 
@@ -70,12 +72,36 @@ describe('shares', () => {
 
 test('work of others keeps the owner identity that it came with, and is found in its queue', async () => {
   const [theirs, own] = [story.invocation({ origin: peer, owner: me }, { target: address }), story.invocation({ origin: me, owner: me }, { target: address })];
-  const { flight } = (await temp.store.write.receive({ stamp: story.stamp(), invocation: theirs, task: textTask(''), queueLimit: 9, originOwner: 'bob' })) as { flight: { originOwner?: string } };
+  const { flight } = (await temp.store.write.receive({ stamp: story.stamp(), invocation: theirs, task: textTask(''), queueLimit: 9, originOwner: 'bob' })) as { flight: Flight };
   await temp.store.write.accept(story.accept(own));
   expect(flight.originOwner).toBe('bob');
-  const queued = temp.store.read.queuedOfOthers(address, undefined, 10);
-  expect(queued).toMatchObject([{ invocationId: theirs.id, originOwner: 'bob' }]);
-  expect(temp.store.read.queuedOfOthers(address, queued[0]?.id, 10)).toEqual([]);
+  const caller = { originNodeId: peer, originOwner: 'bob' };
+  expect(temp.store.read.queued(address, 10, { caller })).toEqual([flight.id]);
+  expect(temp.store.read.queued(address, 10, { caller, after: flight.id })).toEqual([]);
+});
+
+test('whose work waits for an agent is told once each, and what one of them has there is found by itself, oldest first', async () => {
+  const callers: readonly QueuedCaller[] = [{ originNodeId: me }, { originNodeId: peer, originOwner: 'bob' }, { originNodeId: peer, originOwner: 'carol' }, { originNodeId: nodeIdFor(3) }];
+  const ids = callers.map((): FlightId[] => []);
+  for (let count = 0; count < 3; count += 1) {
+    for (const [index, { originNodeId, originOwner }] of callers.entries()) {
+      const invocation = story.invocation({ origin: originNodeId, owner: me }, { target: address });
+      await (originNodeId === me
+        ? temp.store.write.accept(story.accept(invocation))
+        : temp.store.write.receive({ stamp: story.stamp(), invocation, task: textTask(''), queueLimit: 99, ...(originOwner === undefined ? {} : { originOwner }) }));
+      ids[index]?.push(flightOfInvocation(invocation.id));
+    }
+  }
+  const { read, write } = temp.store;
+  expect(read.queuedCallers(address)).toHaveLength(4);
+  expect(read.queuedCallers(address)).toEqual(expect.arrayContaining([...callers]));
+  expect(callers.map((caller) => read.queued(address, 9, { caller }))).toEqual(ids);
+  expect(callers.map((caller, index) => read.queued(address, 1, { caller, after: ids[index]?.[0] }))).toEqual(ids.map((each) => each.slice(1, 2)));
+  expect(read.queued(address, 3, { after: ids[3]?.[0] })).toEqual([ids[0]?.[1], ids[1]?.[1], ids[2]?.[1]]);
+  expect([read.queuedCount(address), read.queuedCount(address, 5)]).toEqual([12, 5]);
+  for (const flightId of ids[2] ?? []) await write.start({ stamp: story.stamp(), flightId });
+  expect(read.queuedCallers(address)).not.toContainEqual(callers[2]);
+  expect(read.queued(address, 9, { caller: { originNodeId: nodeIdFor(4), originOwner: 'bob' } })).toEqual([]);
 });
 
 describe('accepted together', () => {

@@ -8,7 +8,6 @@ import type { BrokerError } from '../../../src/domain/errors.ts';
 import type { Outcome } from '../../../src/domain/flight-event.ts';
 import type { Harness, RunEnd } from '../../../src/domain/harness-port.ts';
 import { flightOfInvocation } from '../../../src/domain/ids.ts';
-import type { FlightId } from '../../../src/domain/ids.ts';
 import type { Flight } from '../../../src/domain/records.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { nodeIdFor, silentLog, Story, textTask } from '../../support/temp-store.ts';
@@ -139,43 +138,4 @@ test('nothing starts with its commit that is late, or whose node goes down', asy
   expect(it.claim({ ...flight, holdUntilMs: 0 }, work)).toBeUndefined();
   await it.drain(new AbortController().signal);
   expect(it.claim(flight, work)).toBeUndefined();
-});
-
-test('work whose caller’s rights are not known yet is left out: what came later goes before it, and it starts once they are', async () => {
-  const story = new Story();
-  const invocations = [0, 1, 2].map(() => story.invocation({ origin: nodeIdFor(2), owner: nodeIdFor(1) }, { target }));
-  const flights = new Map(invocations.map(({ id, limits }): [FlightId, Flight] => [flightOfInvocation(id), { id: flightOfInvocation(id), invocationId: id, target, state: 'queued', run: 0, holdUntilMs: Number.MAX_SAFE_INTEGER, limits, originNodeId: nodeIdFor(2) } as Flight]));
-  const [first, second, third] = [...flights.keys()] as [FlightId, FlightId, FlightId];
-  const unknown = new Set([first, second]);
-  const begun: FlightId[] = [];
-  const queued = (): FlightId[] => [...flights.values()].filter(({ state }) => state === 'queued').map(({ id }) => id);
-  const it = new Runner({
-    store: {
-      read: {
-        taskBytes: () => 0, flight: (id: FlightId) => flights.get(id), endpoint: () => ({ harness: 'command', address: target, concurrency: 1 }),
-        // As the store does: the oldest, and no more than were asked for.
-        queued: (_address: string, limit: number) => queued().slice(0, limit),
-        invocation: () => invocations[0], task: () => textTask('x'), queuedTargets: () => [target], queuedCount: () => queued().length,
-      },
-      write: { finish: async ({ flightId, outcome }: { flightId: FlightId; outcome: Outcome }) => (flights.set(flightId, { ...(flights.get(flightId) as Flight), state: outcome.state }), { flight: flights.get(flightId) }), appendOutput: async () => [] },
-    },
-    harnesses: new Map([['command', { name: 'command', keepsSessions: false, start: () => ({ ended: Promise.resolve({ exitCode: 0 }), stop: async () => 0 }) } as unknown as Harness]]),
-    isolation: {
-      place: async (_flight: Flight, endpoint: unknown) => ({ endpoint }),
-      begin: async ({ id }: Flight) => (begun.push(id), flights.set(id, { ...(flights.get(id) as Flight), state: 'running' }), flights.get(id)),
-      dropped: async () => undefined,
-    },
-    chronicler: new Chronicler(new FakeClock()), clock: new FakeClock(), log: silentLog, refusalOf: () => undefined, isUnknown: ({ id }: Flight) => unknown.has(id),
-    feed: { changed: () => undefined }, ulids: { next: () => story.ulid() }, environmentOf: () => ({}), onEvents: () => undefined, onDoubt: () => undefined, mayStart: () => true,
-  } as unknown as RunnerParts);
-  it.wake(target);
-  await waitFor('the third to be over', () => flights.get(third)?.state === 'completed');
-  expect(begun).toEqual([third]);
-  unknown.delete(second);
-  it.wakeAll();
-  await waitFor('the second', () => flights.get(second)?.state === 'completed');
-  expect(begun).toEqual([third, second]);
-  unknown.clear();
-  it.wakeAll();
-  await waitFor('the first', () => flights.get(first)?.state === 'completed');
 });
