@@ -1,4 +1,5 @@
 /** The one form of a certificate's bytes, of those that were stored when other forms were believed, too. */
+import type { CertificateChain } from './trust.ts';
 
 /** Ed25519 as it stands in a certificate (RFC 8410), and the head of the signature behind it. */
 const algorithmContent = Buffer.from('06032b6570', 'hex');
@@ -28,6 +29,11 @@ export function exactCertificate(stored: Uint8Array): Uint8Array {
   // Nothing behind it, and no byte more than it takes: then it is exact. Rows are read often.
   if (whole.from === 4 && stored.length === whole.from + length) return stored;
   return Buffer.concat([Buffer.from([0x30, 0x82, length >> 8, length & 0xff]), stored.subarray(whole.from, signed.to), signatureHead, stored.subarray(signature.to - signatureLength, signature.to)]);
+}
+
+/** Both certificates so. */
+export function exactChain({ leaf, issuer }: CertificateChain): CertificateChain {
+  return { leaf: exactCertificate(leaf), issuer: exactCertificate(issuer) };
 }
 
 function elementAt(bytes: Uint8Array, at: number): Element | undefined {
