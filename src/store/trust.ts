@@ -1,7 +1,7 @@
 /** The mesh this node is in, its members, and the invitations it gave. */
 import type { Departure } from '../domain/departure.ts';
 import type { Act } from '../domain/audit.ts';
-import { exactCertificate } from '../domain/certificate-bytes.ts';
+import { exactCertificate, exactChain } from '../domain/certificate-bytes.ts';
 import { conflict, denied, notFound } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
@@ -321,11 +321,6 @@ function nameTaken(name: string): BrokerError {
   return conflict(`another node of this mesh is called ${name}`, 'take another name');
 }
 
-/** In the one form that is believed now. */
-function chainOf({ leaf, issuer }: Pick<MemberRow, 'leaf' | 'issuer'>): CertificateChain {
-  return { leaf: exactCertificate(leaf), issuer: exactCertificate(issuer) };
-}
-
 function leftOf({ left_at_ms: atMs, departure: payload, departure_signature: signature }: MemberRow): Pick<Member, 'left'> {
   return atMs === null || payload === null || signature === null ? {} : { left: { atMs, record: { payload, signature } } };
 }
@@ -344,7 +339,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     nodeId: nodes.idOf(row.node),
     name: row.name,
     owner: row.owner,
-    chain: chainOf(row),
+    chain: exactChain(row),
     notBeforeMs: row.not_before_ms,
     ...optional('namedSinceMs', row.named_since_ms),
     addresses: JSON.parse(row.addresses) as string[],
@@ -374,7 +369,7 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
         name: row.name,
         owner: row.owner,
         rootDer: exactCertificate(row.root),
-        chain: chainOf(row),
+        chain: exactChain(row),
         isIssuer: row.is_issuer === 1,
         ...optional('issuerDer', row.own_issuer === null ? null : exactCertificate(row.own_issuer)),
         ...optional('authorities', row.authorities),
