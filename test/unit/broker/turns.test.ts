@@ -103,7 +103,7 @@ function running(unknown: (flight: Flight) => boolean) {
     forced.abort();
     await drained;
   };
-  return { it, clock, begun, since, end, stop };
+  return { it, clock, cost, begun, since, end, stop };
 }
 
 describe('ten thousand flights of one caller of whom nothing is known yet', () => {
@@ -235,6 +235,41 @@ describe('a queue of many callers', () => {
     await end(first);
     await end(second);
     expect(begun).toEqual([first, other, second]);
+    await stop();
+  });
+
+  test('is not read for each place that another agent gets on a full node: the agents that wait for one have it by turns', async () => {
+    const agents = Array.from({ length: 100 }, (_, number) => `@agent${number}@laptop#main`);
+    for (const at of agents) await addAgent(at);
+    const all = await Promise.all(agents.map((at) => receive({ at })));
+    const { it, cost, begun, end, stop } = running(({ target: at }) => !at.startsWith('@agent'));
+    it.wakeAll();
+    await waitFor('the node to be full', () => begun.length === 32);
+    cost.reads = 0;
+    for (let count = 0; count < 10; count += 1) {
+      await end(begun[count] as FlightId);
+      await waitFor('the next', () => begun.length === 33 + count);
+    }
+    // With each of 68 agents it would be thousands.
+    expect(cost.reads).toBeLessThan(300);
+    while (begun.length < all.length) await end(begun[begun.length - 32] as FlightId);
+    expect(new Set(begun)).toEqual(new Set(all));
+    await stop();
+  });
+
+  test('keeps no place for its agent when another waits for one', async () => {
+    const agents = Array.from({ length: 32 }, (_, number) => `@deep${number}@laptop#main`);
+    await addAgent('@late@laptop#main');
+    for (const at of agents) await addAgent(at);
+    for (let count = 0; count < 3; count += 1) await Promise.all(agents.map((at) => receive({ at })));
+    const late = await receive({ at: '@late@laptop#main' });
+    const { it, begun, end, stop } = running(({ target: at }) => !at.startsWith('@deep') && !at.startsWith('@late'));
+    for (const at of agents) it.wake(at);
+    it.wake('@late@laptop#main');
+    await waitFor('the node to be full', () => begun.length === 32);
+    await end(begun[0] as FlightId);
+    await waitFor('the next', () => begun.length > 32);
+    expect(begun[32]).toBe(late);
     await stop();
   });
 
