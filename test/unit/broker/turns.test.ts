@@ -213,10 +213,18 @@ describe('a queue of many callers', () => {
     const known = await receive({ origin: ada, owner: 'ada' });
     const { it, clock, begun, end, since, stop } = running(({ originNodeId }) => originNodeId !== ada);
     expect(since(() => it.wakeAll()).judged).toBeLessThan(70);
-    await waitFor('the one that may', () => (clock.advance(0), begun.length > 0));
+    await waitFor('the one that may', () => (void clock.advance(0), begun.length > 0));
     await end(known);
     expect(begun).toEqual([known]);
     expect(since(() => it.wake(target)).judged).toBe(0);
+    await stop();
+  });
+
+  test('is not asked for all of them when only the first is not known', async () => {
+    const { it, begun, since, stop } = running(({ originNodeId }) => originNodeId === nodeIdFor(100));
+    expect(since(() => it.wake(target)).reads).toBeLessThan(20);
+    await waitFor('the second', () => begun.length > 0);
+    expect(temp.store.read.flight(begun[0] as FlightId)?.originNodeId).toBe(nodeIdFor(101));
     await stop();
   });
 
