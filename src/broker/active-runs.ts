@@ -46,12 +46,16 @@ export interface Claim {
 export class ActiveRuns extends Map<FlightId, ActiveRun> {
   /** Whether another may begin now, as far as the node goes. */
   takes({ isServed, taskBytes }: Pick<ActiveRun, 'isServed' | 'taskBytes'>): boolean {
-    let [places, bytes] = [0, 0];
-    for (const each of this.values()) {
-      if (!each.isServed) places += 1;
-      bytes += each.taskBytes;
-    }
-    return (isServed || places < runsPerNode) && (bytes === 0 || bytes + taskBytes <= runBytesPerNode);
+    let bytes = 0;
+    for (const each of this.values()) bytes += each.taskBytes;
+    return (isServed || this.hasPlace()) && (bytes === 0 || bytes + taskBytes <= runBytesPerNode);
+  }
+
+  /** For one more process that the node starts. */
+  hasPlace(): boolean {
+    let places = 0;
+    for (const { isServed } of this.values()) if (!isServed) places += 1;
+    return places < runsPerNode;
   }
 
   /** In their session no other turn begins. */

@@ -75,7 +75,8 @@ export async function* follow(parts: FollowParts, flightId: FlightId, options: F
       return;
     }
     if (events.length > 0) continue;
-    await feed.next(flightId, options.signal);
+    // Why it is held, as long as its owner has not said that it has it.
+    await feed.next(flightId, options.signal, toldReceived ? undefined : flight.ownerNodeId);
   }
 }
 

@@ -328,7 +328,7 @@ export class Outbox {
 
   async #loseAttempts(toNodeId: NodeId, detail: string): Promise<void> {
     await this.#parts.store.write.loseAttempts({ stamp: this.#parts.chronicler.stamp(), toNodeId, reason: 'peer_unreachable', detail });
-    this.#parts.feed.wakeAll();
+    this.#parts.feed.ownerChanged(toNodeId);
   }
 
   async #failNotHeld(invocationId: InvocationId, why: string): Promise<void> {

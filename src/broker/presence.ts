@@ -31,6 +31,8 @@ export interface PresenceParts {
 
 /** States of a peer in which what it said of itself still holds. */
 const present: ReadonlySet<string> = new Set<PeerState>(['alive', 'discovered']);
+/** Of one queue: more is seldom, and would take the event loop longer than others can do without it. */
+const mostCounted = 100_000;
 /** What changes within this time is told in one. */
 const togetherMs = 50;
 
@@ -135,7 +137,7 @@ export class NodePresence implements Startable {
     const { store, runner } = this.#parts;
     const running = runner.runningByAgent();
     for (const address of this.#changed) {
-      const load = { running: running.get(address) ?? 0, queued: store.read.queuedCount(address) };
+      const load = { running: running.get(address) ?? 0, queued: store.read.queuedCount(address, mostCounted) };
       if (load.running + load.queued === 0) this.#own.delete(address);
       else this.#own.set(address, load);
     }

@@ -52,8 +52,8 @@ export class Runner {
   readonly #endings: Endings;
   readonly #pace: Pace;
   readonly #execution: Execution;
-  /** Agents that found the node full. */
-  readonly #starved = new Set<string>();
+  /** Agents that found the node full, the one that did so longest ago first, and whether each is served. */
+  readonly #starved = new Map<string, boolean>();
   /** Agents that nothing waits for, unless they were woken since: a place that comes free need not be offered. */
   readonly #idle = new Set<string>();
   readonly #turns: Turns;
@@ -138,7 +138,7 @@ export class Runner {
       if (!this.#parts.mayStart(flight)) return;
       const how = { isAdopted: false, isServed: served !== undefined, taskBytes: store.read.taskBytes(flight.invocationId) };
       if (!this.#active.takes(how)) {
-        this.#starved.add(address);
+        this.#starved.set(address, how.isServed);
         return;
       }
       this.#begin(flight, how, (active) => this.#fly(active));
@@ -255,12 +255,15 @@ export class Runner {
       .finally(() => {
         this.#active.delete(flight.id);
         this.#pace.ended(active.target);
-        if (active.wasClaimed && this.#idle.has(active.target)) this.#parts.onLoad?.(active.target);
-        else this.wake(active.target);
-        for (const address of [...this.#starved]) {
+        // Before the agent that had the place, which would keep it for as long as anything waits for it.
+        for (const [address, isServed] of [...this.#starved]) {
+          // Not looked at for nothing: a hundred may wait for the one place that came free.
+          if (!isServed && !this.#active.hasPlace()) continue;
           this.#starved.delete(address);
           this.wake(address);
         }
+        if (active.wasClaimed && this.#idle.has(active.target)) this.#parts.onLoad?.(active.target);
+        else this.wake(active.target);
       });
     Object.assign(active, { done });
   }

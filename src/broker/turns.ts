@@ -9,6 +9,8 @@ import type { QueuedCaller, Store } from '../domain/store-port.ts';
 
 /** Callers that are put off in one look. */
 const mostAtOnce = 64;
+/** Of callers that are put off, one flight of each, until it is worth to ask who else there is. */
+const mostPassed = 16;
 
 export interface TurnsParts {
   readonly store: Pick<Store, 'read'>;
@@ -50,20 +52,25 @@ export class Turns {
   *of(address: string, look: Look): Generator<Flight> {
     const putOff = this.#putOff.get(address) ?? new Set<string>();
     const most = putOff.size + mostAtOnce;
-    let firstPutOff: FlightId | undefined;
+    const passed = new Set<string>();
+    let left: FlightId | undefined;
     for (const id of this.#inOrder(address, look)) {
       const flight = this.#waiting(id, look);
       if (flight === undefined) continue;
-      if (this.#isPutOff(flight, putOff)) {
-        firstPutOff = id;
+      if (!this.#isPutOff(flight, putOff)) {
+        yield flight;
+        continue;
+      }
+      this.#putOff.set(address, putOff);
+      if (passed.has(keyOf(flight)) || passed.size === mostPassed) {
+        left = id;
         break;
       }
-      yield flight;
+      passed.add(keyOf(flight));
     }
-    if (firstPutOff === undefined) return;
-    this.#putOff.set(address, putOff);
-    // From here on by caller: there may be thousands of it, one after the other.
-    const walks = this.#walks(address, look, firstPutOff, putOff);
+    if (left === undefined) return;
+    // There may be thousands, one after the other: from here on by caller.
+    const walks = this.#walks(address, look, left, putOff);
     for (let next = oldestOf(walks); next !== undefined; next = oldestOf(walks)) {
       if (putOff.size >= most) return this.#parts.onMore(address);
       const flight = this.#waiting(next.head, look);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Feed } from '../../../src/broker/feed.ts';
 import { flightIdOf } from '../../../src/domain/ids.ts';
+import { nodeIdFor } from '../../support/temp-store.ts';
 
 const one = flightIdOf('01J9Z6M3T4V8Q2X7K5B1C0D9EF');
 const other = flightIdOf('01J9Z6M3T4V8Q2X7K5B1C0D9EG');
@@ -23,6 +24,20 @@ describe('Feed', () => {
     feed.changed(one);
     await Promise.all(waiting);
     expect(await isSettled(elsewhere)).toBe(false);
+  });
+
+  it('wakes who waits for word of an owner when something of that owner changes, and nobody else', async () => {
+    const feed = new Feed();
+    const { signal } = new AbortController();
+    const [owner, another] = [nodeIdFor(2), nodeIdFor(3)];
+    const waiting = [feed.next(one, signal, owner), feed.next(other, signal, owner)];
+    const elsewhere = [feed.next(one, signal), feed.next(other, signal, another)];
+    feed.ownerChanged(owner);
+    await Promise.all(waiting);
+    expect(await Promise.all(elsewhere.map(isSettled))).toEqual([false, false]);
+    feed.changed(one);
+    feed.ownerChanged(another);
+    await Promise.all(elsewhere);
   });
 
   it('lets a waiter go when its signal aborts, before or while it waits', async () => {

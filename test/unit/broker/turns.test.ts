@@ -103,7 +103,7 @@ function running(unknown: (flight: Flight) => boolean) {
     forced.abort();
     await drained;
   };
-  return { it, clock, begun, since, end, stop };
+  return { it, clock, cost, begun, since, end, stop };
 }
 
 describe('ten thousand flights of one caller of whom nothing is known yet', () => {
@@ -213,10 +213,18 @@ describe('a queue of many callers', () => {
     const known = await receive({ origin: ada, owner: 'ada' });
     const { it, clock, begun, end, since, stop } = running(({ originNodeId }) => originNodeId !== ada);
     expect(since(() => it.wakeAll()).judged).toBeLessThan(70);
-    await waitFor('the one that may', () => (clock.advance(0), begun.length > 0));
+    await waitFor('the one that may', () => (void clock.advance(0), begun.length > 0));
     await end(known);
     expect(begun).toEqual([known]);
     expect(since(() => it.wake(target)).judged).toBe(0);
+    await stop();
+  });
+
+  test('is not asked for all of them when only the first is not known', async () => {
+    const { it, begun, since, stop } = running(({ originNodeId }) => originNodeId === nodeIdFor(100));
+    expect(since(() => it.wake(target)).reads).toBeLessThan(20);
+    await waitFor('the second', () => begun.length > 0);
+    expect(temp.store.read.flight(begun[0] as FlightId)?.originNodeId).toBe(nodeIdFor(101));
     await stop();
   });
 
@@ -235,6 +243,41 @@ describe('a queue of many callers', () => {
     await end(first);
     await end(second);
     expect(begun).toEqual([first, other, second]);
+    await stop();
+  });
+
+  test('is not read for each place that another agent gets on a full node: the agents that wait for one have it by turns', async () => {
+    const agents = Array.from({ length: 100 }, (_, number) => `@agent${number}@laptop#main`);
+    for (const at of agents) await addAgent(at);
+    const all = await Promise.all(agents.map((at) => receive({ at })));
+    const { it, cost, begun, end, stop } = running(({ target: at }) => !at.startsWith('@agent'));
+    it.wakeAll();
+    await waitFor('the node to be full', () => begun.length === 32);
+    cost.reads = 0;
+    for (let count = 0; count < 10; count += 1) {
+      await end(begun[count] as FlightId);
+      await waitFor('the next', () => begun.length === 33 + count);
+    }
+    // With each of 68 agents it would be thousands.
+    expect(cost.reads).toBeLessThan(300);
+    while (begun.length < all.length) await end(begun[begun.length - 32] as FlightId);
+    expect(new Set(begun)).toEqual(new Set(all));
+    await stop();
+  });
+
+  test('keeps no place for its agent when another waits for one', async () => {
+    const agents = Array.from({ length: 32 }, (_, number) => `@deep${number}@laptop#main`);
+    await addAgent('@late@laptop#main');
+    for (const at of agents) await addAgent(at);
+    for (let count = 0; count < 3; count += 1) await Promise.all(agents.map((at) => receive({ at })));
+    const late = await receive({ at: '@late@laptop#main' });
+    const { it, begun, end, stop } = running(({ target: at }) => !at.startsWith('@deep') && !at.startsWith('@late'));
+    for (const at of agents) it.wake(at);
+    it.wake('@late@laptop#main');
+    await waitFor('the node to be full', () => begun.length === 32);
+    await end(begun[0] as FlightId);
+    await waitFor('the next', () => begun.length > 32);
+    expect(begun[32]).toBe(late);
     await stop();
   });
 

@@ -45,7 +45,7 @@ test('a receipt of another node does not make an origin wait that was told not t
     read: { flight: () => flight, openAt: () => [], unsent: () => [], taskBytes: () => 0 },
     write: { receipt: refuse, reject: refuse, loseAttempts: async () => 0, endAtOrigin: async ({ flightId }: { flightId: string }) => (ended.push(flightId), flight) },
   };
-  const feed = { changed: () => undefined, wakeAll: () => undefined };
+  const feed = { changed: () => undefined, ownerChanged: () => undefined };
   const links = new Map([owner, other].map((each) => [each, linkOf(each)]));
   const link = (nodeId: typeof me): Link => links.get(nodeId) ?? linkOf(nodeId);
   const mesh = () => ({ link: (nodeId: typeof me) => links.get(nodeId), want: async () => undefined });
