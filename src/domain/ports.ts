@@ -74,6 +74,8 @@ export interface RevocationSeal {
   open(record: SignedRecord): Revocation;
   /** Whether the issuer of that certificate signed this chain. */
   isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
+  /** Whether others would believe now that this is an issuer's certificate. */
+  isIssuer(certificate: Uint8Array): boolean;
   /** Of that issuer's certificate: lower-case hex. @throws BrokerError `invalid` */
   keyOf(issuer: Uint8Array): string;
 }

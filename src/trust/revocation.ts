@@ -47,6 +47,10 @@ export function createRevocationSeal({ issuer, roots, clock }: RevocationSealPar
     },
     open,
     isBy: ({ issuer: by }: CertificateChain, other) => authorityName(by) === authorityName(other),
+    isIssuer: (certified) => {
+      const known = roots();
+      return known !== undefined && isIssuerAt(certified, known, clock.now());
+    },
     keyOf: (certified) => Buffer.from(rawPublicKey(keyIn(readCertificate(certified)))).toString('hex'),
   };
 }
@@ -88,6 +92,16 @@ function fallenOf({ fallenIssuer, kept }: Wire, roots: Roots, atMs: number, sign
   if (Buffer.from(rawPublicKey(keyIn(readCertificate(issuer)))).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
   if (kept.length > mostKept || !kept.every((each): each is NodeId => isNodeId(each))) throw malformed('it keeps what are no nodes, or too many');
   return { issuer, kept: kept as NodeId[] };
+}
+
+function isIssuerAt(certified: Uint8Array, roots: Roots, atMs: number): boolean {
+  try {
+    verifyIssuerOnce(certified, roots, atMs);
+    return true;
+  } catch (error) {
+    if (error instanceof BrokerError) return false;
+    throw error;
+  }
 }
 
 function statement(roots: Roots, payload: Uint8Array): Uint8Array {
