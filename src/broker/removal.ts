@@ -91,8 +91,7 @@ export class Removal {
     this.#refuseOutside();
     const nodeId = find(text);
     if (nodeId === self.nodeId) throw invalid('a node can’t remove itself', 'leave the mesh: beckon mesh leave; or remove it from another node');
-    const known = store.read.revocation(nodeId);
-    if (known !== undefined) return this.#result(nodeId, { already: true, told: [], untold: [] });
+    if (this.#isDone(nodeId)) return this.#result(nodeId, { already: true, told: [], untold: [] });
     const record = this.#sign(nodeId, `${self.owner()} on ${self.name()}`) ?? (await this.#ask(nodeId, by));
     await this.#tellOn(record, { act });
     const others = store.read.members().filter((each) => each.nodeId !== self.nodeId && belongs(each));
@@ -114,7 +113,7 @@ export class Removal {
     if (peer.owner !== self.owner()) throw denied(`${peer.name} belongs to ${peer.owner}, and only the nodes of ${self.owner()} may have ${self.name()} remove a member`, `ask ${self.owner()}`);
     if (nodeId === self.nodeId || nodeId === peer.nodeId) throw invalid('a node can’t remove itself', 'there: beckon mesh leave');
     const known = store.read.revocation(nodeId);
-    if (known !== undefined) return { type: 'remove', revocation: known.record };
+    if (known !== undefined && this.#isDone(nodeId)) return { type: 'remove', revocation: known.record };
     if (store.read.member(nodeId) === undefined) throw notFound(`${self.name()} knows no member ${nodeId}`);
     const record = this.#sign(nodeId, `${peer.owner} on ${peer.name}`);
     if (record === undefined) throw denied(`${self.name()} can’t remove members: it is no issuer`);
@@ -143,7 +142,7 @@ export class Removal {
   async #take(record: SignedRecord, act: Act | undefined): Promise<boolean> {
     const { store, self, state, seal, chronicler, onMembers, log } = this.#parts;
     // Most come again and again.
-    if (store.read.revocations().some((each) => isSame(each.record, record))) return false;
+    if (store.read.revocationsOf(seal.nodeIn(record)).some((each) => isSame(each.record, record))) return false;
     const revocation = seal.open(record);
     const fallenWith = this.#certifiedBy(revocation.fallen).filter((nodeId) => nodeId !== revocation.nodeId && revocation.fallen?.kept.includes(nodeId) === false);
     const signer = seal.keyOf(revocation.issuer);
@@ -158,12 +157,31 @@ export class Removal {
     }
     const gone = [revocation.nodeId, ...fallenWith];
     for (const nodeId of gone) log.warn({ ...peerFields({ nodeId, name: store.read.member(nodeId)?.name ?? revocation.name }), by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
+    if (!this.#isDone(revocation.nodeId)) {
+      log.warn(peerFields(revocation), `${revocation.name} let others in, which whoever removed it may not have known: its key still does; to end that: beckon mesh remove ${revocation.name}, once more, on a machine that lets others in`);
+    }
     // It need not be a member here, and others are to hear of it all the same.
     state.memberChanged(revocation.nodeId);
     // All of them: another word on the same issuer may have kept others than this one does.
     onMembers(store.read.members().filter((each) => each.nodeId !== self.nodeId));
     for (const nodeId of gone) this.#afterwards(() => this.#part(nodeId));
     return true;
+  }
+
+  /** Removed, with all that is known of it: whoever removed it may not have known that it let others in. */
+  #isDone(nodeId: NodeId): boolean {
+    const { read } = this.#parts.store;
+    return read.revocation(nodeId) !== undefined && this.#unfallen(read.member(nodeId)) === undefined;
+  }
+
+  /** The certificate by which it lets others in, or did, when no word has taken the trust from that key yet. */
+  #unfallen(member: Member | undefined): Uint8Array | undefined {
+    const { store, seal } = this.#parts;
+    const issuer = member?.issuedAs;
+    // One that has ended, or that no root vouches for any more, lets nobody in.
+    if (issuer === undefined || !seal.isIssuer(issuer)) return undefined;
+    const key = seal.keyOf(issuer);
+    return store.read.fallenIssuers().some(({ revocation: { fallen } }) => fallen !== undefined && seal.keyOf(fallen.issuer) === key) ? undefined : issuer;
   }
 
   /** Whether that key is known as the fallen one of that node, which no honest node signs away: a node can't remove itself. */
@@ -176,7 +194,8 @@ export class Removal {
   #sign(nodeId: NodeId, by: string): SignedRecord | undefined {
     const { store, seal, clock } = this.#parts;
     const member = store.read.member(nodeId);
-    const fallen = member?.issuerDer === undefined ? undefined : { issuer: member.issuerDer, kept: [] };
+    const issuer = this.#unfallen(member);
+    const fallen = issuer === undefined ? undefined : { issuer, kept: [] };
     const kept = this.#certifiedBy(fallen).filter((each) => each !== nodeId && !this.#removed.has(each));
     const revocation: Omit<Revocation, 'issuer'> = { nodeId, name: member?.name ?? nodeId, by, revokedAtMs: clock.now() };
     return seal.seal(fallen === undefined ? revocation : { ...revocation, fallen: { ...fallen, kept } });
@@ -257,7 +276,7 @@ export class Removal {
 
   #load(): void {
     const { read } = this.#parts.store;
-    this.#removed = new Set([...read.revocations().map(({ revocation }) => revocation.nodeId), ...read.members().filter((each) => each.removed !== undefined).map(({ nodeId }) => nodeId)]);
+    this.#removed = new Set([...read.revokedNodes(), ...read.members().filter((each) => each.removed !== undefined).map(({ nodeId }) => nodeId)]);
   }
 
   #refuseOutside(): void {
@@ -324,7 +343,7 @@ export class Removal {
 export function revocationsOf(read: Store['read'], removal: () => Removal): Revocations {
   return {
     revocations: (nodeId) => read.revocationsOf(nodeId).map(({ record }) => record),
-    revoked: () => read.revocations().map(({ revocation }) => revocation.nodeId),
+    revoked: () => read.revokedNodes(),
     received: (record, act) => removal().received(record, act),
   };
 }

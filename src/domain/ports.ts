@@ -72,8 +72,12 @@ export interface RevocationSeal {
   seal(revocation: Omit<Revocation, 'issuer'>): SignedRecord | undefined;
   /** @throws BrokerError `unauthenticated` for what no issuer of this mesh signed, `invalid` for a malformed payload */
   open(record: SignedRecord): Revocation;
+  /** Whom it names, whoever signed it. @throws BrokerError `invalid` for a malformed payload */
+  nodeIn(record: SignedRecord): NodeId;
   /** Whether the issuer of that certificate signed this chain. */
   isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
+  /** Whether others would believe now that this is an issuer's certificate. */
+  isIssuer(certificate: Uint8Array): boolean;
   /** Of that issuer's certificate: lower-case hex. @throws BrokerError `invalid` */
   keyOf(issuer: Uint8Array): string;
 }

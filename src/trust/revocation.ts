@@ -46,7 +46,12 @@ export function createRevocationSeal({ issuer, roots, clock }: RevocationSealPar
       return record;
     },
     open,
+    nodeIn: ({ payload }) => nodeOf(decode(checked(payload))),
     isBy: ({ issuer: by }: CertificateChain, other) => authorityName(by) === authorityName(other),
+    isIssuer: (certified) => {
+      const known = roots();
+      return known !== undefined && isIssuerAt(certified, known, clock.now());
+    },
     keyOf: (certified) => Buffer.from(rawPublicKey(keyIn(readCertificate(certified)))).toString('hex'),
   };
 }
@@ -65,11 +70,10 @@ export function signRevocation(issuer: Issuer, { nodeId, name, by, revokedAtMs, 
  * @throws BrokerError as `RevocationSeal.open` does
  */
 export function openRevocation({ payload, signature }: SignedRecord, roots: Roots): Revocation {
-  if (payload.length > longestRecord) throw malformed(`it has ${payload.length} bytes`);
-  const wire = decode(payload);
-  const { nodeId, revokedAtMs, name, by } = wire;
+  const wire = decode(checked(payload));
+  const { revokedAtMs, name, by } = wire;
   if (wire.fallenIssuer.length === 0 && payload.length > longestPlain) throw malformed(`it has ${payload.length} bytes, and keeps nobody`);
-  if (!isNodeId(nodeId)) throw malformed('it names no node');
+  const nodeId = nodeOf(wire);
   if (!Number.isSafeInteger(revokedAtMs) || revokedAtMs < 0) throw malformed('it has no time');
   if (!isPlain(name) || !isPlain(by)) throw malformed('its words cannot be shown');
   const issuer = new Uint8Array(wire.issuer);
@@ -90,8 +94,28 @@ function fallenOf({ fallenIssuer, kept }: Wire, roots: Roots, atMs: number, sign
   return { issuer, kept: kept as NodeId[] };
 }
 
+function isIssuerAt(certified: Uint8Array, roots: Roots, atMs: number): boolean {
+  try {
+    verifyIssuerOnce(certified, roots, atMs);
+    return true;
+  } catch (error) {
+    if (error instanceof BrokerError) return false;
+    throw error;
+  }
+}
+
 function statement(roots: Roots, payload: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(`beckon-revocation-v1\0${rootSet(roots).meshId}\0`), payload]);
+}
+
+function checked(payload: Uint8Array): Uint8Array {
+  if (payload.length > longestRecord) throw malformed(`it has ${payload.length} bytes`);
+  return payload;
+}
+
+function nodeOf({ nodeId }: Wire): NodeId {
+  if (!isNodeId(nodeId)) throw malformed('it names no node');
+  return nodeId;
 }
 
 function decode(payload: Uint8Array): Wire {
