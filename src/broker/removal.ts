@@ -17,6 +17,7 @@ import type { Clock, Log, RevocationSeal } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
 import type { Member, Store } from '../domain/store-port.ts';
+import type { CertificateChain } from '../domain/trust.ts';
 import type { RemoveResult } from './api.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -53,6 +54,12 @@ export interface RemovalParts {
   readonly onSelfRemoved: (from: RemovedFrom) => Promise<void>;
 }
 
+interface Certified {
+  readonly nodeId: NodeId;
+  readonly chain: CertificateChain;
+  readonly isGone: boolean;
+}
+
 export class Removal {
   readonly #parts: RemovalParts;
   #removed: ReadonlySet<NodeId> = new Set();
@@ -81,7 +88,9 @@ export class Removal {
   }
 
   isRemoved(nodeId: NodeId): boolean {
-    return this.#removed.has(nodeId);
+    const { read } = this.#parts.store;
+    // With its issuer, and another has certified it since.
+    return this.#removed.has(nodeId) && (read.revocation(nodeId) ?? read.member(nodeId)?.removed) !== undefined;
   }
 
   /** @throws as `BrokerApi.removeMember` does */
@@ -144,7 +153,7 @@ export class Removal {
     // Most come again and again.
     if (store.read.revocations().some((each) => isSame(each.record, record))) return false;
     const revocation = seal.open(record);
-    const fallenWith = this.#certifiedBy(revocation.fallen).filter((nodeId) => nodeId !== revocation.nodeId && revocation.fallen?.kept.includes(nodeId) === false);
+    const fallenWith = this.#fallenWith(revocation);
     const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), act, revocations: [{ revocation, record, with: fallenWith }] });
     if (fresh.length === 0) return false;
     this.#load();
@@ -166,18 +175,26 @@ export class Removal {
     const { store, seal, clock } = this.#parts;
     const member = store.read.member(nodeId);
     const fallen = member?.issuerDer === undefined ? undefined : { issuer: member.issuerDer, kept: [] };
-    const kept = this.#certifiedBy(fallen).filter((each) => each !== nodeId && !this.#removed.has(each));
+    const kept = this.#certifiedBy(fallen).filter((each) => each.nodeId !== nodeId && !each.isGone);
     const revocation: Omit<Revocation, 'issuer'> = { nodeId, name: member?.name ?? nodeId, by, revokedAtMs: clock.now() };
-    return seal.seal(fallen === undefined ? revocation : { ...revocation, fallen: { ...fallen, kept } });
+    return seal.seal(fallen === undefined ? revocation : { ...revocation, fallen: { ...fallen, kept: kept.map((each) => each.nodeId), keptAs: kept.map(({ chain }) => seal.whoIs(chain)) } });
+  }
+
+  /** Whom it certified and who does not stay; nor does who is known here as somebody else than the word says. This node, if it is meant, asks for another certificate. */
+  #fallenWith({ nodeId, fallen }: Revocation): NodeId[] {
+    const { self, seal } = this.#parts;
+    const stays = (each: Certified): boolean => fallen?.kept.includes(each.nodeId) === true && (each.nodeId === self.nodeId || fallen.keptAs?.includes(seal.whoIs(each.chain)) !== false);
+    return this.#certifiedBy(fallen).filter((each) => each.nodeId !== nodeId && !stays(each)).map((each) => each.nodeId);
   }
 
   /** Of those known here, this node among them. */
-  #certifiedBy(fallen: FallenIssuer | undefined): NodeId[] {
+  #certifiedBy(fallen: FallenIssuer | undefined): Certified[] {
     const { store, self, seal } = this.#parts;
     if (fallen === undefined) return [];
     const membership = store.read.membership();
-    const all = [...store.read.members().filter((each) => each.nodeId !== self.nodeId), ...(membership === undefined ? [] : [{ nodeId: self.nodeId, chain: membership.chain }])];
-    return all.filter(({ chain }) => seal.isBy(chain, fallen.issuer)).map(({ nodeId }) => nodeId);
+    const others = store.read.members().filter((each) => each.nodeId !== self.nodeId).map((each) => ({ nodeId: each.nodeId, chain: each.chain, isGone: !belongs(each) }));
+    const own = membership === undefined ? [] : [{ nodeId: self.nodeId, chain: membership.chain, isGone: false }];
+    return [...others, ...own].filter(({ chain }) => seal.isBy(chain, fallen.issuer));
   }
 
   async #ask(target: NodeId, by: string): Promise<SignedRecord> {

@@ -74,6 +74,8 @@ export interface RevocationSeal {
   open(record: SignedRecord): Revocation;
   /** Whether the issuer of that certificate signed this chain. */
   isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
+  /** Who its node is by that certificate (id, owner, name, and since when it has that name), as a digest: the same for each renewed one. */
+  whoIs(chain: CertificateChain): string;
 }
 
 /** What is known of a project from its directory. */
