@@ -42,9 +42,9 @@ export class Standing {
 
   /** By whom it was known as when its issuer was removed. Where the word does not say that (it is of an older version), by whom it is known as here. */
   #stays(word: StoredRevocation, peer: PeerIdentity): boolean {
-    if (!this.isKept(word, peer.nodeId)) return false;
     const keptAs = this.#keptAsOf(word);
     if (keptAs !== undefined) return keptAs.includes(whoIs(peer));
+    if (!this.isKept(word, peer.nodeId)) return false;
     const known = this.#store.read.member(peer.nodeId);
     return known === undefined || (known.owner === peer.owner && known.name === peer.name);
   }

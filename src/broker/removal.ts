@@ -15,6 +15,7 @@ import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Clock, Log, RevocationSeal } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
+import { mostKept } from '../domain/revocation.ts';
 import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { CertificateChain } from '../domain/trust.ts';
@@ -174,27 +175,30 @@ export class Removal {
   #sign(nodeId: NodeId, by: string): SignedRecord | undefined {
     const { store, seal, clock } = this.#parts;
     const member = store.read.member(nodeId);
-    const fallen = member?.issuerDer === undefined ? undefined : { issuer: member.issuerDer, kept: [] };
-    const kept = this.#certifiedBy(fallen).filter((each) => each.nodeId !== nodeId && !each.isGone);
+    const issuer = member?.issuerDer;
     const revocation: Omit<Revocation, 'issuer'> = { nodeId, name: member?.name ?? nodeId, by, revokedAtMs: clock.now() };
-    return seal.seal(fallen === undefined ? revocation : { ...revocation, fallen: { ...fallen, kept: kept.map((each) => each.nodeId), keptAs: kept.map(({ chain }) => seal.whoIs(chain)) } });
+    if (issuer === undefined) return seal.seal(revocation);
+    const stay = this.#certified().filter((each) => each.nodeId !== nodeId && !each.isGone).map((each) => ({ ...each, isBy: seal.isBy(each.chain, issuer) }));
+    // Others too: out of sight of this node it may have renewed them.
+    const known = [...stay.filter(({ isBy }) => isBy), ...stay.filter(({ isBy }) => !isBy)].slice(0, mostKept);
+    return seal.seal({ ...revocation, fallen: { issuer, kept: known.filter(({ isBy }) => isBy).map((each) => each.nodeId), keptAs: known.map(({ chain }) => seal.whoIs(chain)) } });
   }
 
   /** Whom it certified and who does not stay; nor does who is known here as somebody else than the word says. This node, if it is meant, asks for another certificate. */
   #fallenWith({ nodeId, fallen }: Revocation): NodeId[] {
     const { self, seal } = this.#parts;
-    const stays = (each: Certified): boolean => fallen?.kept.includes(each.nodeId) === true && (each.nodeId === self.nodeId || fallen.keptAs?.includes(seal.whoIs(each.chain)) !== false);
-    return this.#certifiedBy(fallen).filter((each) => each.nodeId !== nodeId && !stays(each)).map((each) => each.nodeId);
+    if (fallen === undefined) return [];
+    const { issuer, kept, keptAs } = fallen;
+    const stays = ({ nodeId: id, chain }: Certified): boolean => ((keptAs === undefined || id === self.nodeId) && kept.includes(id)) || keptAs?.includes(seal.whoIs(chain)) === true;
+    return this.#certified().filter((each) => each.nodeId !== nodeId && seal.isBy(each.chain, issuer) && !stays(each)).map((each) => each.nodeId);
   }
 
-  /** Of those known here, this node among them. */
-  #certifiedBy(fallen: FallenIssuer | undefined): Certified[] {
-    const { store, self, seal } = this.#parts;
-    if (fallen === undefined) return [];
+  /** All known here, this node among them. */
+  #certified(): Certified[] {
+    const { store, self } = this.#parts;
     const membership = store.read.membership();
     const others = store.read.members().filter((each) => each.nodeId !== self.nodeId).map((each) => ({ nodeId: each.nodeId, chain: each.chain, isGone: !belongs(each) }));
-    const own = membership === undefined ? [] : [{ nodeId: self.nodeId, chain: membership.chain, isGone: false }];
-    return [...others, ...own].filter(({ chain }) => seal.isBy(chain, fallen.issuer));
+    return membership === undefined ? others : [...others, { nodeId: self.nodeId, chain: membership.chain, isGone: false }];
   }
 
   async #ask(target: NodeId, by: string): Promise<SignedRecord> {

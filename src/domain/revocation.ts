@@ -18,10 +18,13 @@ export interface Revocation {
 }
 
 /**
- * Who the nodes in `kept` were to whoever removed their issuer, in that order: as `RevocationSeal.whoIs` has it. What that issuer's key says of one of them
- * counts only where it says the same. Left out by versions that did not know this.
+ * Who the members were whom whoever removed that issuer knew, those in `kept` first: as `RevocationSeal.whoIs` has it. What that issuer's key says of one of
+ * them counts only where it says the same. Left out by versions that did not know this: there `kept` decides.
  */
 export type KeptAs = readonly string[];
+
+/** So many of either are in one word. */
+export const mostKept = 2_000;
 
 /** The removed node let others in: whoever has its key could go on doing so. What that key has signed counts for these nodes alone. */
 export interface FallenIssuer {

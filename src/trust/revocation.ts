@@ -6,6 +6,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Clock, RevocationSeal } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import { namedSince } from '../domain/name-holder.ts';
+import { mostKept } from '../domain/revocation.ts';
 import type { KeptAs, Revocation } from '../domain/revocation.ts';
 import { withdrawalIn } from '../domain/trust.ts';
 import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
@@ -16,7 +17,6 @@ import type { Issuer } from './mesh-authority.ts';
 import { rawPublicKey, verifySignature } from './node-key.ts';
 
 const longestRecord = 256 * 1024;
-const mostKept = 2_000;
 const longestText = 200;
 const digestBytes = 32;
 
@@ -68,7 +68,7 @@ export function whoIs(peer: Pick<PeerIdentity, 'nodeId' | 'owner' | 'name' | 'no
   return createHash('sha256').update(['beckon-kept-v1', peer.nodeId, peer.owner, peer.name, String(namedSince(peer))].join('\0')).digest('hex');
 }
 
-/** Of a record that was opened once. Undefined for one that names them by their ids alone. */
+/** Of a record that was opened once. Undefined for one that names by their ids alone who stays. */
 export function keptAsIn({ payload }: Pick<SignedRecord, 'payload'>): KeptAs | undefined {
   return keptAsOf(decode(payload));
 }
@@ -105,7 +105,7 @@ function fallenOf(wire: Wire, roots: Roots, atMs: number, signer: Uint8Array): R
   if (Buffer.from(rawPublicKey(keyIn(readCertificate(issuer)))).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
   if (kept.length > mostKept || !kept.every((each): each is NodeId => isNodeId(each))) throw malformed('it keeps what are no nodes, or too many');
   const keptAs = keptAsOf(wire);
-  if (keptAs !== undefined && (keptAs.length !== kept.length || wire.keptAs.some(({ length }) => length !== digestBytes))) throw malformed('it does not say who those are that it keeps');
+  if (keptAs !== undefined && (keptAs.length < kept.length || keptAs.length > mostKept || wire.keptAs.some(({ length }) => length !== digestBytes))) throw malformed('it does not say who those are that it keeps');
   return { issuer, kept: kept as NodeId[], ...(keptAs === undefined ? {} : { keptAs }) };
 }
 

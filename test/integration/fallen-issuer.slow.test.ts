@@ -145,6 +145,23 @@ test('a member that the removed issuer, still honest, had given another name out
   expect(attic.store.read.removedFrom()).toBeUndefined();
 });
 
+test('a member that another issuer had certified, and the removed one renewed out of the remover’s sight, stays, and is renewed', async () => {
+  const mesh = await TrustMesh.start(['laptop', 'desktop', 'server']);
+  await using _mesh = mesh;
+  const [laptop, desktop, server] = [mesh.node('laptop'), mesh.node('desktop'), mesh.node('server')];
+  expect(server.own?.certifiedBy).toBe(laptop.own?.certifiedBy);
+  mesh.mayMeet = (a, b) => (a === laptop) === (b === laptop);
+  await mesh.pass(65 * dayMs);
+  await mesh.pass(60_000);
+  const by = desktop.own?.certifiedBy;
+  expect(server.own?.certifiedBy).toBe(by);
+  await laptop.sides.removal.remove('desktop', 'ada');
+  await mesh.settle();
+  desktop.down();
+  mesh.mayMeet = () => true;
+  await expectWhole({ mesh, by, members: [laptop, server] });
+});
+
 test('a member that was off for long, and that the thief certified for a second of long ago, is renewed all the same', async () => {
   const { mesh, laptop, desktop, server, attic, guest, certify, by } = await robbed();
   await using _mesh = mesh;

@@ -100,7 +100,7 @@ export interface Revocation {
   /** DER, of a node that let others in: its certificate as an issuer. What its key has signed counts for the nodes in `kept` alone. */
   fallenIssuer: Buffer;
   kept: string[];
-  /** Of each in `kept`, in that order, sha256 of who it was known as: what that key says of it counts only where it says the same. None by versions that did not know this. */
+  /** Of each member that was known, sha256 of who it was: what that key says of it counts only where it says the same. None by versions that did not know this: there `kept` is all. */
   keptAs: Buffer[];
 }
 
