@@ -6,6 +6,7 @@ import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { LogFields } from '../domain/log-fields.ts';
 import type { CloneSighting, Link, LinkDigest, LinkHandler } from '../domain/mesh-port.ts';
+import { OnceAnHour } from '../domain/once-an-hour.ts';
 import type { CoreQuery, PeerAnswer, PeerMessage } from '../domain/messages.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
@@ -64,10 +65,12 @@ export class Links implements LinkHandler {
   readonly #parts: LinksParts;
   readonly #working = new Set<Promise<void>>();
   readonly #complaints: Complaints;
+  readonly #refusals: OnceAnHour;
 
   constructor(parts: LinksParts) {
     this.#parts = parts;
     this.#complaints = new Complaints(parts.clock, parts.log);
+    this.#refusals = new OnceAnHour(parts.clock);
   }
 
   onUp(link: Link): void {
@@ -156,6 +159,7 @@ export class Links implements LinkHandler {
   }
 
   onRefusedAsClone(peer: PeerIdentity, why: string): void {
+    if (!this.#refusals.counts(peer.nodeId)) return;
     const { store, chronicler } = this.#parts;
     this.#track(peerFields(peer), store.write.note({ stamp: chronicler.stamp(), what: 'node.refused', peerNodeId: peer.nodeId, detail: { why } }));
   }

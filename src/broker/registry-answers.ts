@@ -49,10 +49,9 @@ export class RegistryAnswers {
     let bytes = 0;
     for (const nodeId of state.digest.nodesIn([...new Set(buckets)])) {
       if (after !== undefined && nodeId <= after) continue;
-      const entry = state.entry(nodeId);
-      if (entry === undefined) continue;
-      entries.push(entry);
-      bytes += sizeOf(entry);
+      const known = state.entries(nodeId);
+      entries.push(...known);
+      bytes += known.reduce((sum, each) => sum + sizeOf(each), 0);
       if (bytes >= pageBytes) return { type: 'registry_entries', entries, next: nodeId };
     }
     return { type: 'registry_entries', entries };

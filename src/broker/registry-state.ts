@@ -17,7 +17,8 @@ import type { Self } from './self.ts';
 
 /** Signed words that a node's key is no member's any more. */
 export interface Revocations {
-  revocation(nodeId: NodeId): SignedRecord | undefined;
+  /** All that are kept on that node: the first is the one that is told of it. */
+  revocations(nodeId: NodeId): readonly SignedRecord[];
   revoked(): Iterable<NodeId>;
   /** Verifies, stores, and does what follows. True when it was new. @throws BrokerError `unauthenticated`, `invalid` */
   received(record: SignedRecord, act?: Act): Promise<boolean>;
@@ -145,10 +146,16 @@ export class RegistryState {
     return this.#knownLeaves.get(this.#parts.seal.hash(leaf));
   }
 
+  /** The same of one that was removed by more than one word; of others `entry`. */
+  entries(nodeId: NodeId): readonly RegistryEntry[] {
+    const words = this.#parts.revocations?.revocations(nodeId) ?? [];
+    return words.length > 0 ? words.map((revocation) => ({ revocation })) : [this.entry(nodeId)].filter((each) => each !== undefined);
+  }
+
   /** All that is known of a node besides its records; undefined for nothing. */
   entry(nodeId: NodeId): RegistryEntry | undefined {
     const { store, self, revocations } = this.#parts;
-    const revocation = revocations?.revocation(nodeId);
+    const [revocation] = revocations?.revocations(nodeId) ?? [];
     // All else of it counts no more.
     if (revocation !== undefined) return { revocation };
     const member = nodeId === self.nodeId ? store.read.membership() : store.read.member(nodeId);
@@ -177,7 +184,8 @@ export class RegistryState {
 
   #enter(nodeId: NodeId, member: Member | undefined): void {
     const { store, self, seal, revocations } = this.#parts;
-    const revocation = revocations?.revocation(nodeId)?.payload;
+    const words = revocations?.revocations(nodeId) ?? [];
+    const revocation = words.length === 0 ? undefined : Buffer.concat(words.map(({ payload }) => payload));
     if (member?.removed !== undefined || revocation !== undefined) this.#forgetSet(nodeId);
     const chain = nodeId === self.nodeId ? store.read.membership()?.chain : member?.removed === undefined || revocation !== undefined ? member?.chain : undefined;
     const head = this.#heads.get(nodeId)?.signed.payload;

@@ -25,7 +25,7 @@ import type { Chronicler } from './chronicler.ts';
 import type { Feed } from './feed.ts';
 import { InTurn } from './in-turn.ts';
 import { endAllTo } from './parting.ts';
-import type { Revocations } from './registry-state.ts';
+import type { RegistryState, Revocations } from './registry-state.ts';
 import type { Runner } from './runner.ts';
 import type { Self } from './self.ts';
 
@@ -45,6 +45,7 @@ export interface RemovalParts {
   readonly seal: RevocationSeal;
   readonly runner: Runner;
   readonly feed: Feed;
+  readonly state: Pick<RegistryState, 'memberChanged'>;
   /** By name or id. @throws `not_found` with the nearest names */
   readonly find: (text: string) => NodeId;
   /** To all other members, by whatever way; not back to where it came from. */
@@ -150,12 +151,14 @@ export class Removal {
   }
 
   async #take(record: SignedRecord, act: Act | undefined): Promise<boolean> {
-    const { store, self, seal, chronicler, onMembers, log } = this.#parts;
+    const { store, self, state, seal, chronicler, onMembers, log } = this.#parts;
     // Most come again and again.
     if (store.read.revocations().some((each) => isSame(each.record, record))) return false;
     const revocation = seal.open(record);
     const fallenWith = this.#fallenWith(revocation);
-    const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), act, revocations: [{ revocation, record, with: fallenWith }] });
+    const signer = seal.keyOf(revocation.issuer);
+    if (revocation.fallen === undefined && this.#isItself(revocation.nodeId, signer)) throw refusedItself(revocation.name);
+    const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), act, revocations: [{ revocation, record, signer, with: fallenWith }] });
     if (fresh.length === 0) return false;
     this.#load();
     const removedFrom = store.read.removedFrom();
@@ -165,10 +168,18 @@ export class Removal {
     }
     const gone = [revocation.nodeId, ...fallenWith];
     for (const nodeId of gone) log.warn({ ...peerFields({ nodeId, name: store.read.member(nodeId)?.name ?? revocation.name }), by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
-    // All of them: an earlier word on the same node may have kept others than this one does.
+    // It need not be a member here, and others are to hear of it all the same.
+    state.memberChanged(revocation.nodeId);
+    // All of them: another word on the same issuer may have kept others than this one does.
     onMembers(store.read.members().filter((each) => each.nodeId !== self.nodeId));
     for (const nodeId of gone) this.#afterwards(() => this.#part(nodeId));
     return true;
+  }
+
+  /** Whether that key is known as the fallen one of that node, which no honest node signs away: a node can't remove itself. */
+  #isItself(nodeId: NodeId, signer: string): boolean {
+    const { store, seal } = this.#parts;
+    return store.read.revocationsOf(nodeId).some(({ revocation: { fallen } }) => fallen !== undefined && seal.keyOf(fallen.issuer) === signer);
   }
 
   /** Undefined where this node is no issuer. */
@@ -333,7 +344,7 @@ export class Removal {
 /** As what replicates is asked for; `removal` is made later. */
 export function revocationsOf(read: Store['read'], removal: () => Removal): Revocations {
   return {
-    revocation: (nodeId) => read.revocation(nodeId)?.record,
+    revocations: (nodeId) => read.revocationsOf(nodeId).map(({ record }) => record),
     revoked: () => read.revocations().map(({ revocation }) => revocation.nodeId),
     received: (record, act) => removal().received(record, act),
   };
@@ -348,6 +359,10 @@ export function removedKey(name: string, by: string): BrokerError {
   return new BrokerError('unauthenticated', `the key of this node is that of ${name}, which was removed from the mesh by ${by}: it can’t come back with it`, {
     hint: 'it needs a new key, on that machine: beckon mesh leave, then beckon restart, then join again',
   });
+}
+
+function refusedItself(name: string): BrokerError {
+  return new BrokerError('unauthenticated', `a removal of ${name} is signed with the key that was taken from it`);
 }
 
 function isSame(a: SignedRecord, b: SignedRecord): boolean {

@@ -6,6 +6,7 @@ import type { FlightId, InvocationId, NodeId } from '../domain/ids.ts';
 import { flightOfInvocation, invocationIdOf } from '../domain/ids.ts';
 import { belongs } from '../domain/membership.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
+import { OnceAnHour } from '../domain/once-an-hour.ts';
 import type { CancelTimer, Clock, Log, Startable, UlidSource } from '../domain/ports.ts';
 import { provesRollback } from '../domain/reconciliation.ts';
 import type { Flight } from '../domain/records.ts';
@@ -40,6 +41,8 @@ export class Rollback implements Startable {
   readonly #asking = new Set<Link>();
   /** Peers that have had the chance to say that this store was rolled back. */
   readonly #heard = new Set<NodeId>();
+  /** Peers that were put back: they say it with each link. */
+  readonly #putBack: OnceAnHour;
   #isWaiting = false;
   /** Own invocations of before this boot have smaller ids. */
   #bootMark: InvocationId | undefined;
@@ -47,6 +50,7 @@ export class Rollback implements Startable {
 
   constructor(parts: RollbackParts) {
     this.#parts = parts;
+    this.#putBack = new OnceAnHour(parts.clock);
   }
 
   /** A whole directory that was put back tells this node nothing: for a moment peers come first. */
@@ -86,7 +90,7 @@ export class Rollback implements Startable {
     const { previousEpoch, epoch, peer } = link;
     const seen = store.read.seenEpochs(peer.nodeId);
     if (provesRollback(link.seenEpochs, self)) await this.suspect(link, `${peer.name} saw this node at an epoch that its store does not know`);
-    if (previousEpoch !== undefined && provesRollback(seen, { previousEpoch, epoch })) {
+    if (previousEpoch !== undefined && provesRollback(seen, { previousEpoch, epoch }) && this.#putBack.counts(peer.nodeId)) {
       log.warn({ ...peerFields(peer), previousEpoch, seen: Math.max(...seen) }, 'the store of a peer was put back to an older state');
       const detail = { previousEpoch: String(previousEpoch), seen: seen.join(',') };
       await store.write.note({ stamp: chronicler.stamp(), what: 'peer.rolled_back', peerNodeId: peer.nodeId, detail });

@@ -44,9 +44,9 @@ export interface LinkHandler {
   /** Whether something is open with that node, so that a link with it is to stay. Asked often. */
   isOwed?(nodeId: NodeId): boolean;
   onDown(link: Link, why: string): void;
-  /** Once for each pair of machines. */
+  /** Of each node once an hour at most, however many machines use its key, from wherever. */
   onClone?(sighting: CloneSighting): void;
-  /** That peer takes this node for the second machine with its key. */
+  /** That peer takes this node for the second machine with its key: each time that it says so. */
   onRefusedAsClone?(peer: PeerIdentity, why: string): void;
   /** What this node's heartbeats say. Never throws. */
   digest(): LinkDigest;
@@ -93,7 +93,7 @@ export interface Mesh {
   want(nodeId: NodeId): Promise<Link | undefined>;
   links(): readonly Link[];
   peers(): readonly PeerView[];
-  /** Seen within the hour. */
+  /** Seen within the hour: of each node the last. */
   clones(): readonly CloneSighting[];
   /** Tells of each peer that becomes known and of each change of state, in order, until the returned function is called. */
   onPeer(listen: (peer: PeerView, from: PeerState | undefined) => void): () => void;

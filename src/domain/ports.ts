@@ -76,6 +76,8 @@ export interface RevocationSeal {
   isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
   /** Who its node is by that certificate (id, owner, name, and since when it has that name), as a digest: the same for each renewed one. */
   whoIs(chain: CertificateChain): string;
+  /** Of that issuer's certificate: lower-case hex. @throws BrokerError `invalid` */
+  keyOf(issuer: Uint8Array): string;
 }
 
 /** What is known of a project from its directory. */

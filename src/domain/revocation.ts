@@ -44,16 +44,22 @@ export interface StoredRevocation {
 export interface RevocationWrites {
   /**
    * Already verified; of nodes known here or not. `with`: members that such a node certified and that do not stay. Their addresses,
-   * registrations and heads go; work of theirs is the caller's to end. Returns the nodes for which something is new.
+   * registrations and heads go; work of theirs is the caller's to end. Whoever is out by it is a fact and a row of the audit. Nothing that
+   * was signed is undone by what comes after it: in whatever order they come, the same are kept. Returns the nodes for which something is new.
+   * @param input.revocations.signer the key that signed it, lower-case hex; left out, nothing is counted for it
+   * @throws BrokerError `overload` for what one key has signed too many of (`mostStrangers`, `mostFalls`); nothing is stored then
    */
-  saveRevocations(input: { stamp: Stamp; act?: Act | undefined; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[] })[] }): Promise<readonly NodeId[]>;
+  saveRevocations(input: { stamp: Stamp; act?: Act | undefined; revocations: readonly (StoredRevocation & { readonly with: readonly NodeId[]; readonly signer?: string })[] }): Promise<readonly NodeId[]>;
 }
 
 export interface RevocationReads {
-  /** Of a node that need not be known as a member. */
+  /** The first of all on a node, which need not be known as a member. */
   revocation(nodeId: NodeId): StoredRevocation | undefined;
+  /** That, and all that take the trust from an issuer in the name of that node. */
+  revocationsOf(nodeId: NodeId): readonly StoredRevocation[];
+  /** The first of each node, and all that take the trust from an issuer. */
   revocations(): readonly StoredRevocation[];
-  /** Those of nodes that let others in. */
+  /** All that take the trust from an issuer. */
   fallenIssuers(): readonly StoredRevocation[];
   /** Of each member, the issuer that signed the first certificate of it that was seen here: others may have renewed it since. */
   firstIssuers(): readonly { readonly nodeId: NodeId; readonly issuer: Uint8Array }[];
@@ -61,8 +67,26 @@ export interface RevocationReads {
   removedFrom(): RemovedFrom | undefined;
 }
 
-/** Of two for one node, by issuers that did not hear of each other, all nodes keep the same: the earlier; at one time, the lesser bytes. */
-export function comesFirst(a: { readonly atMs: number; readonly record: SignedRecord }, b: { readonly atMs: number; readonly record: SignedRecord }): boolean {
+/** Removed nodes that one key has named and that are no members where that is kept: more than a mesh ever removed, and no more than a disk can bear. */
+export const mostStrangers = 2_000;
+
+/** Words of one key that take the trust from an issuer: in all, and in the name of one node. */
+export const mostFalls = { inAll: 64, ofOneNode: 4 } as const;
+
+interface Ranked {
+  readonly atMs: number;
+  readonly record: SignedRecord;
+  /** Whether it takes the trust from an issuer. */
+  readonly fells?: boolean;
+}
+
+/**
+ * Which of two for one node is told of it, at every node: one that takes the trust from an issuer, since whoever has that key could sign an earlier one that
+ * does not; then the earlier; at one time, the lesser bytes. What else was signed is not undone by it.
+ */
+export function comesFirst(a: Ranked, b: Ranked): boolean {
+  const [fellsA, fellsB] = [a.fells === true, b.fells === true];
+  if (fellsA !== fellsB) return fellsA;
   return a.atMs !== b.atMs ? a.atMs < b.atMs : compareBytes(a.record.payload, b.record.payload) < 0;
 }
 

@@ -1,27 +1,34 @@
-/** Nodes whose key two machines were seen to use at once: what is said of it, once, and for how long it is remembered. */
+/**
+ * Nodes whose key two machines were seen to use at once: what is said of it, once a node, and for how long it is remembered. By node
+ * alone: the addresses are the peer's own words, or another port with every connection.
+ */
 import type { CloneSighting, PeerView } from '../domain/mesh-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
+import { OnceAnHour } from '../domain/once-an-hour.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Session } from './session.ts';
 
-/** After the last time that the second one tried. */
+/** After the last time that a second one tried. */
 const rememberedMs = 3_600_000;
 const mostRemembered = 100;
 
 export interface ClonesParts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Called once for each pair of machines while it is remembered. */
+  /** Called once for each node while it is remembered, and once an hour at most. */
   readonly onSeen: (sighting: CloneSighting) => void;
 }
 
 export class Clones {
   readonly #parts: ClonesParts;
-  readonly #seen = new Map<string, CloneSighting>();
+  /** The last of each node. */
+  readonly #seen = new Map<NodeId, CloneSighting>();
+  readonly #told: OnceAnHour;
 
   constructor(parts: ClonesParts) {
     this.#parts = parts;
+    this.#told = new OnceAnHour(parts.clock);
   }
 
   /** Both are alive. @returns the words for both of them */
@@ -30,12 +37,11 @@ export class Clones {
     this.#forget();
     const { nodeId, name } = kept.peer;
     const [keptAt, refusedAt] = [placeOf(kept), placeOf(refused)];
-    const key = `${nodeId} ${keptAt} ${refusedAt}`;
-    const before = this.#seen.get(key);
+    const before = this.#seen.get(nodeId);
     const sighting = { nodeId, name, kept: keptAt, refused: refusedAt, firstMs: before?.firstMs ?? clock.now(), lastMs: clock.now() };
-    this.#seen.set(key, sighting);
+    this.#seen.set(nodeId, sighting);
     const words = cloneWords(sighting);
-    if (before === undefined) {
+    if (before === undefined && this.#told.counts(nodeId)) {
       log.error({ ...peerFields(kept.peer), kept: keptAt, refused: refusedAt }, words);
       onSeen(sighting);
     }
@@ -49,17 +55,14 @@ export class Clones {
 
   /** What `peers` says of a node that is connected and has a clone. */
   marked(peer: PeerView): PeerView {
-    const sighting = this.#of(peer.nodeId);
+    this.#forget();
+    const sighting = this.#seen.get(peer.nodeId);
     return sighting === undefined ? peer : { ...peer, why: `${peer.why}; ${cloneWords(sighting)}` };
-  }
-
-  #of(nodeId: NodeId): CloneSighting | undefined {
-    return this.list().findLast((each) => each.nodeId === nodeId);
   }
 
   #forget(): void {
     const now = this.#parts.clock.now();
-    for (const [key, { lastMs }] of this.#seen) if (now - lastMs > rememberedMs || this.#seen.size > mostRemembered) this.#seen.delete(key);
+    for (const [nodeId, { lastMs }] of this.#seen) if (now - lastMs > rememberedMs || this.#seen.size > mostRemembered) this.#seen.delete(nodeId);
   }
 }
 

@@ -73,7 +73,7 @@ class SessionMesh implements NodeMesh, SessionOwner {
     const { clock, random, log } = parts;
     this.#parts = parts;
     this.#identity = parts.identity;
-    this.#news = new News(log);
+    this.#news = new News(clock, log);
     this.#peers = new PeerTable(clock, (peer, from) => {
       this.#demand.stateChanged();
       this.#news.moved(peer, from);

@@ -4,7 +4,8 @@ import type { NodeId } from '../domain/ids.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { PeerView } from '../domain/mesh-port.ts';
 import type { PeerState } from '../domain/peer.ts';
-import type { Log } from '../domain/ports.ts';
+import { OnceAnHour } from '../domain/once-an-hour.ts';
+import type { Clock, Log } from '../domain/ports.ts';
 import type { PeerIdentity } from '../domain/trust.ts';
 import type { TargetView } from './dialler.ts';
 import type { Session } from './session.ts';
@@ -14,14 +15,17 @@ export type PeerListener = (peer: PeerView, from: PeerState | undefined) => void
 
 export class News {
   readonly #log: Log;
-  /** By whom this node is refused as a clone: said once. */
+  /** By whom this node is refused as a clone: said once, until it has a session. */
   readonly #refusedBy = new Set<NodeId>();
+  /** A peer can refuse and take it as often as it likes. */
+  readonly #refusals: OnceAnHour;
   /** Who connected, and said no hello: told once, until it has a session. */
   readonly #speechless = new Set<NodeId>();
   readonly #listeners = new Set<PeerListener>();
 
-  constructor(log: Log) {
+  constructor(clock: Pick<Clock, 'monotonic'>, log: Log) {
     this.#log = log;
+    this.#refusals = new OnceAnHour(clock);
   }
 
   listen(listener: PeerListener): () => void {
@@ -50,7 +54,7 @@ export class News {
     if (farewell === 'protocol') this.#log.warn({ ...peerFields(peer), address, saidBy }, `the session with ${peer.name} broke the protocol: ${why}`);
     if (farewell !== 'clone' || saidBy !== 'peer' || this.#refusedBy.has(peer.nodeId)) return;
     this.#refusedBy.add(peer.nodeId);
-    this.#log.error({ ...peerFields(peer), address }, `${peer.name} refuses this node: ${why}`);
+    if (this.#refusals.counts(peer.nodeId)) this.#log.error({ ...peerFields(peer), address }, `${peer.name} refuses this node: ${why}`);
   }
 
   began({ peer }: Session): void {

@@ -22,7 +22,7 @@ interface RuleRow {
 }
 
 interface ApplicantRow {
-  readonly node: number;
+  readonly node_id: NodeId;
   readonly name: string;
   readonly address: string;
   readonly login: string | null;
@@ -50,12 +50,12 @@ export class EnrolmentTable {
     this.#countRules = db.prepare<[], { count: number }>('SELECT count(*) AS count FROM admit_rules');
     this.#insertRule = db.prepare<[AdmitKind, string, number]>('INSERT INTO admit_rules (kind, value, since_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING');
     this.#saveApplicant = db.prepare(`
-      INSERT INTO applicants (node, name, address, login, tags, why, since_ms, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT (node) DO UPDATE SET name = excluded.name, address = excluded.address, login = excluded.login, tags = excluded.tags,
+      INSERT INTO applicants (node_id, name, address, login, tags, why, since_ms, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (node_id) DO UPDATE SET name = excluded.name, address = excluded.address, login = excluded.login, tags = excluded.tags,
         why = excluded.why, last_ms = excluded.last_ms`);
-    this.#dropApplicant = db.prepare<[number]>('DELETE FROM applicants WHERE node = ?');
+    this.#dropApplicant = db.prepare<[NodeId]>('DELETE FROM applicants WHERE node_id = ?');
     this.#dropOld = db.prepare<[number]>('DELETE FROM applicants WHERE last_ms < ?');
-    this.#dropBeyond = db.prepare<[number]>('DELETE FROM applicants WHERE node IN (SELECT node FROM applicants ORDER BY last_ms DESC LIMIT -1 OFFSET ?)');
+    this.#dropBeyond = db.prepare<[number]>('DELETE FROM applicants WHERE node_id IN (SELECT node_id FROM applicants ORDER BY last_ms DESC LIMIT -1 OFFSET ?)');
     this.#saveIssuer = db.prepare(`
       INSERT INTO issuers (node, certificate, since_ms) VALUES (?, ?, ?)
       ON CONFLICT (node) DO UPDATE SET certificate = excluded.certificate`);
@@ -73,15 +73,14 @@ export class EnrolmentTable {
 
   recordApplicant({ stamp, applicant }: { stamp: Stamp; applicant: Omit<Applicant, 'sinceMs'> }): void {
     const { nodeId, name, address, login, tags, why } = applicant;
-    this.#saveApplicant.run(this.#nodes.of(nodeId), name, address, login ?? null, JSON.stringify(tags), why, stamp.atMs, stamp.atMs);
+    this.#saveApplicant.run(nodeId, name, address, login ?? null, JSON.stringify(tags), why, stamp.atMs, stamp.atMs);
     this.#dropOld.run(stamp.atMs - applicantMs);
     this.#dropBeyond.run(mostApplicants);
   }
 
   /** It waits no longer; `issuerDer` when it may let others in from now on. */
   entered({ stamp, act, member: { nodeId, name }, issuerDer }: Input<'admitMember'>): void {
-    const node = this.#nodes.of(nodeId);
-    this.#dropApplicant.run(node);
+    this.#dropApplicant.run(nodeId);
     if (issuerDer !== undefined) this.addIssuer({ stamp, act, nodeId, certificate: issuerDer }, name);
   }
 
@@ -95,13 +94,13 @@ export class EnrolmentTable {
 
 export function enrolmentReads(db: Connection, nodes: NodeNumbers) {
   const rules = db.prepare<[], RuleRow>('SELECT kind, value FROM admit_rules ORDER BY kind, value');
-  const applicants = db.prepare<[], ApplicantRow>('SELECT * FROM applicants ORDER BY since_ms, node');
+  const applicants = db.prepare<[], ApplicantRow>('SELECT * FROM applicants ORDER BY since_ms, rowid');
   const issuers = db.prepare<[], { node: number }>('SELECT node FROM issuers ORDER BY since_ms');
   return {
     admitRules: (): AdmitRule[] => rules.all().map(({ kind, value }) => ({ kind, value })),
     applicants: (): Applicant[] =>
       applicants.all().map((row) => ({
-        nodeId: nodes.idOf(row.node),
+        nodeId: row.node_id,
         name: row.name,
         address: row.address,
         ...optional('login', row.login),

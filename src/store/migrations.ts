@@ -24,9 +24,11 @@ import { schema0016 } from './schema-0016.ts';
 import { schema0017 } from './schema-0017.ts';
 import { schema0018 } from './schema-0018.ts';
 import { schema0019 } from './schema-0019.ts';
+import { schema0020 } from './schema-0020.ts';
+import { schema0021 } from './schema-0021.ts';
 
 /** Entry n leads from version n to n + 1. Never edited once released: a change is a new entry. */
-export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009, schema0010, schema0011, schema0012, schema0013, schema0014, schema0015, schema0016, schema0017, schema0018, schema0019];
+export const migrations: readonly string[] = [schema0001, schema0002, schema0003, schema0004, schema0005, schema0006, schema0007, schema0008, schema0009, schema0010, schema0011, schema0012, schema0013, schema0014, schema0015, schema0016, schema0017, schema0018, schema0019, schema0020, schema0021];
 
 export const schemaVersion = migrations.length;
 

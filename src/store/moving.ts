@@ -30,7 +30,7 @@ export class MovingWrites {
     ].map((sql) => db.prepare<[string, string]>(sql));
     this.#rememberNames = db.prepare('UPDATE nodes SET name = m.name FROM members m WHERE m.node = nodes.number');
     this.#forgetRegistrations = ['registrations', 'registry_heads'].map((table) => db.prepare(`DELETE FROM ${table}`));
-    this.#forget = ['members', 'invites', 'admit_rules', 'applicants', 'issuers', 'revocations', 'agent_shares', 'mesh'].map((table) => db.prepare(`DELETE FROM ${table}`));
+    this.#forget = ['members', 'invites', 'admit_rules', 'applicants', 'issuers', 'revocations', 'falls', 'agent_shares', 'mesh'].map((table) => db.prepare(`DELETE FROM ${table}`));
     this.#leftMesh = db.prepare('INSERT INTO left_meshes (id, name, left_at_ms) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET left_at_ms = excluded.left_at_ms');
   }
 

@@ -271,7 +271,8 @@ export class TrustTable {
       if (known === undefined || isBack || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: known.leaf })) {
         this.#save(member);
         changed.push(member.nodeId);
-        if (known === undefined) this.#admitted({ stamp, act, why: 'by another node, as its certificate proves' }, member);
+        // One that went with the issuer that had certified it comes back by another's certificate.
+        if (known === undefined || known.removed_at_ms !== null) this.#admitted({ stamp, act, why: 'by another node, as its certificate proves' }, member);
         continue;
       }
       const addresses = JSON.stringify(member.addresses);

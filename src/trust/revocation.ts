@@ -17,6 +17,8 @@ import type { Issuer } from './mesh-authority.ts';
 import { rawPublicKey, verifySignature } from './node-key.ts';
 
 const longestRecord = 256 * 1024;
+/** Of one that names the node alone. */
+const longestPlain = 16 * 1024;
 const longestText = 200;
 const digestBytes = 32;
 
@@ -49,6 +51,7 @@ export function createRevocationSeal({ issuer, roots, clock }: RevocationSealPar
     open,
     isBy: ({ issuer: by }: CertificateChain, other) => authorityName(by) === authorityName(other),
     whoIs: ({ leaf }) => whoIs(parseLeaf(leaf)),
+    keyOf: (certified) => Buffer.from(rawPublicKey(keyIn(readCertificate(certified)))).toString('hex'),
   };
 }
 
@@ -85,6 +88,7 @@ export function openRevocation({ payload, signature }: SignedRecord, roots: Root
   if (payload.length > longestRecord) throw malformed(`it has ${payload.length} bytes`);
   const wire = decode(payload);
   const { nodeId, revokedAtMs, name, by } = wire;
+  if (wire.fallenIssuer.length === 0 && payload.length > longestPlain) throw malformed(`it has ${payload.length} bytes, and keeps nobody`);
   if (!isNodeId(nodeId)) throw malformed('it names no node');
   if (!Number.isSafeInteger(revokedAtMs) || revokedAtMs < 0) throw malformed('it has no time');
   if (!isPlain(name) || !isPlain(by)) throw malformed('its words cannot be shown');

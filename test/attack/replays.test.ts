@@ -1,4 +1,5 @@
 /** What was true once, said again; and members that lie about what they count, order and time. */
+import { createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { invocationOfFlight } from '../../src/domain/ids.ts';
 import type { Forward } from '../../src/gen/beckon/v1/mesh.ts';
@@ -6,14 +7,19 @@ import type { RegistryEntry } from '../../src/gen/beckon/v1/registry.ts';
 import { FlightState, OutputStream, ReplyKind } from '../../src/gen/beckon/v1/record.ts';
 import type { FlightEvent, SignedRecord } from '../../src/gen/beckon/v1/record.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
-import { lifeOf } from '../../src/trust/certificate.ts';
+import { lifeOf, rootSet } from '../../src/trust/certificate.ts';
+import { makeLeaf } from '../../src/trust/issue.ts';
+import { meshIdentityOf } from '../../src/trust/mesh-authority.ts';
+import type { Issuer } from '../../src/trust/mesh-authority.ts';
+import { generateNodeKey, rawPublicKey } from '../../src/trust/node-key.ts';
+import { signRevocation } from '../../src/trust/revocation.ts';
 import { acpAgentFile } from '../support/acp-endpoint.ts';
 import { attack } from '../support/attack.ts';
 import type { Told } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
 import type { Entered } from '../support/attacked-mesh.ts';
 import { rows } from '../support/database.ts';
-import { FalseMember, hlcAt, newInvocation } from '../support/false-member.ts';
+import { FalseMember, FalseSession, hlcAt, newInvocation } from '../support/false-member.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const yearMs = 365 * 86_400_000;
@@ -248,6 +254,37 @@ attack('a removal, said again when its node has come back by another key and und
   holds: ({ back }) => belongsStill(back),
   shows: 'a removal is of a key: said again it is known, and says nothing of who has that name since',
 });
+
+attack('a removed issuer’s key takes back what its removal took from it, dated before it', {
+  victim: () => mesh.attacked(),
+  arrange: async () => {
+    const [honest, lost, key] = [await mesh.issuer(), generateNodeKey(), generateNodeKey()];
+    const certificate = await honest.certifyIssuer(rawPublicKey(createPublicKey(key.privateKey)), Date.now());
+    if (certificate === undefined) throw new Error('the victim has no key of the mesh');
+    const thief: Issuer = { ...honest, certificate, sign: (statement) => key.sign(statement) };
+    const { session } = await mesh.enter();
+    const word = { nodeId: lost.nodeId, name: 'lost', by: 'ann on friend', revokedAtMs: Date.now() };
+    const { error } = await session.ask(told(signRevocation(honest, { ...word, fallen: { issuer: certificate, kept: [] } })));
+    expect(error).toBeUndefined();
+    return { session, word, thief, key: key.privateKey };
+  },
+  act: ({ session, word, thief }) => session.askToBeRefused(told(signRevocation(thief, { ...word, revokedAtMs: word.revokedAtMs - 12 * 3_600_000 }))),
+  refused: { code: 'unauthenticated', words: /signed with the key that was taken from it/ },
+  logged: { line: /"frame":"revoked","code":"unauthenticated"/ },
+  audit: ['record.refused'],
+  holds: async ({ word, thief: { certificate: issuer, roots }, key }) => {
+    expect(rows(mesh.victim.databasePath, 'SELECT fallen_issuer IS NOT NULL AS fell, revoked_at_ms AS atMs FROM revocations JOIN nodes ON number = node WHERE id = ?', word.nodeId)).toEqual([{ fell: 1, atMs: word.revokedAtMs }]);
+    const newcomer = generateNodeKey();
+    const { first: root } = rootSet(roots);
+    const chain = { leaf: await makeLeaf({ publicKey: newcomer.publicKey, name: 'innocent', owner: 'ann' }, { certificate: issuer, key }, roots, Date.now()), issuer };
+    const identity = meshIdentityOf(newcomer, { name: 'home', root: roots, chain });
+    using session = new FalseSession(new FalseMember({ key: newcomer, chain, root, identity }), mesh.victim);
+    expect((await session.frame('goodbye')).detail).toContain('let in by lost, which was removed');
+  },
+  shows: 'a removal is taken back by nothing, and whom the key certifies is let in to be told so and no more',
+});
+
+const told = ({ payload, signature }: ReturnType<typeof signRevocation>) => ({ $case: 'revoked' as const, value: { revocation: wire({ payload, signature }) } });
 
 attack('a departure, said again when its node has been let in again', {
   victim: () => mesh.attacked(),

@@ -107,7 +107,7 @@ attack('machines that the tailnet knows and does not vouch for: itself, a router
   refused: { code: 'denied', words: /subnet router|has expired|of another tailnet|is this same machine|no rule admits|knows no user/ },
   logged: { line: /"msg":"a connection was refused"/, most: 14 },
   audit: ['enrolment.refused'],
-  stores: [{ table: 'applicants', most: 3, why: 'who may be let in by a person is shown to them' }, { table: 'nodes', most: 3, why: 'the same' }, { table: 'events', most: 3, why: 'the same' }],
+  stores: [{ table: 'applicants', most: 3, why: 'who may be let in by a person is shown to them' }, { table: 'events', most: 3, why: 'the same' }],
   shows: 'none is let in: what others may share, or what has no user of its own here, waits for a person or is refused',
 });
 

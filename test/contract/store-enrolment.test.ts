@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Applicant } from '../../src/domain/admit-rule.ts';
 import type { Member } from '../../src/domain/store-port.ts';
+import { openReading } from '../../src/store/connection.ts';
 import { nodeIdFor, openTempStore, Story, utf8 } from '../support/temp-store.ts';
 import type { TempStore } from '../support/temp-store.ts';
 
@@ -45,6 +46,16 @@ test('those who wait are bounded, in number and in time', async () => {
   story.nowMs += 8 * dayMs;
   await record(applicant(500));
   expect(temp.store.read.applicants().map(({ nodeId }) => nodeId)).toEqual([nodeIdFor(500)]);
+});
+
+test('who asks under one key after another leaves no more behind than those who wait', async () => {
+  for (let number = 10; number < 230; number += 1) await record(applicant(number));
+  const db = openReading(temp.path);
+  try {
+    expect(db.prepare('SELECT id FROM nodes').pluck().all()).toEqual([temp.nodeId]);
+  } finally {
+    db.close();
+  }
 });
 
 test('rules add up, each once; a thousand are enough', async () => {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { MeshId, NodeId } from '../../src/domain/ids.ts';
+import { openReading } from '../../src/store/connection.ts';
+import { mostFalls, mostStrangers } from '../../src/domain/revocation.ts';
 import type { StoredRevocation } from '../../src/domain/revocation.ts';
 import type { Member, Membership } from '../../src/domain/store-port.ts';
 import { desktop, me, server, storePerTest } from '../support/store-per-test.ts';
@@ -124,4 +126,105 @@ test('a node that was removed itself is in no mesh, and forgets all of it only w
   await expect(enter()).rejects.toMatchObject({ code: 'conflict' });
   await at.store.write.leaveMesh({ stamp: at.story.stamp() });
   expect([at.store.read.removedFrom(), at.store.read.revocations(), at.store.read.members()]).toEqual([undefined, [], []]);
+});
+
+test('what took the trust from an issuer is undone by no other word on it, however early that says it was signed', async () => {
+  await enter(member(desktop), member(server));
+  const fell = word(desktop, { revokedAtMs: 500, fallen: { issuer: utf8('issuer'), kept: [] } }, 'fell');
+  await save(fell, [server]);
+  expect(await save(word(desktop, { revokedAtMs: 100 }, 'without'))).toEqual([]);
+  expect(await save(word(desktop, { revokedAtMs: 200, fallen: { issuer: utf8('another'), kept: [] } }, 'of another'))).toEqual([desktop]);
+  expect(at.store.read.fallenIssuers()).toContainEqual(fell);
+  expect(at.store.read.revocations()).toContainEqual(fell);
+  expect(at.store.read.member(server)?.removed).toBeDefined();
+  // And one that does so counts although one that does not was known.
+  await save(word(server, { revokedAtMs: 100 }, 'without'));
+  const later = word(server, { revokedAtMs: 900, fallen: { issuer: utf8('its own'), kept: [] } }, 'fell');
+  expect(await save(later)).toEqual([server]);
+  expect([at.store.read.revocation(server), at.store.read.revocationsOf(server)]).toEqual([later, [later]]);
+});
+
+test('one key names so many nodes that nobody here knows, and no more; members it goes on naming', async () => {
+  await enter(member(desktop));
+  const stranger = (index: number): NodeId => nodeIdFor(1000 + index);
+  const by = (revocation: StoredRevocation, signer: string) => ({ ...revocation, with: [], signer });
+  const saveAll = (revocations: readonly ReturnType<typeof by>[]) => at.store.write.saveRevocations({ stamp: at.story.stamp(), revocations });
+  await saveAll(Array.from({ length: mostStrangers }, (_, index) => by(word(stranger(index)), 'thief')));
+  const overload = { code: 'overload', message: expect.stringContaining('nobody here knows') };
+  await expect(saveAll([by(word(stranger(mostStrangers)), 'thief')])).rejects.toMatchObject(overload);
+  expect(at.store.read.revocation(stranger(mostStrangers))).toBeUndefined();
+  expect(await saveAll([by(word(stranger(mostStrangers)), 'honest')])).toHaveLength(1);
+  expect(await saveAll([by(word(desktop), 'thief')])).toEqual([desktop]);
+  // What is known already takes no more place.
+  expect(await saveAll([by(word(stranger(0), { revokedAtMs: 100 }, 'earlier'), 'thief')])).toHaveLength(1);
+  const falls = (node: NodeId, text: string) => by(word(node, { fallen: { issuer: utf8(text), kept: [] } }, text), 'thief');
+  for (let count = 0; count < mostFalls.ofOneNode; count += 1) await saveAll([falls(desktop, `issuer ${count}`)]);
+  await expect(saveAll([falls(desktop, 'one more')])).rejects.toMatchObject({ code: 'overload' });
+  expect(at.store.read.fallenIssuers()).toHaveLength(mostFalls.ofOneNode);
+});
+
+describe('of two words on an issuer that keep others, by issuers that did not hear of each other', () => {
+  const issuer = utf8('issuer');
+  const late = word(desktop, { revokedAtMs: 200, fallen: { issuer, kept: [attic] } }, 'late');
+  const early = word(desktop, { revokedAtMs: 100, by: 'bob on attic', fallen: { issuer, kept: [server] } }, 'early');
+  const known: unknown[] = [];
+  const news = async (): Promise<unknown[]> => {
+    const { rows } = await at.store.inspect.auditRows({}, 100);
+    const fresh = rows.slice(0, rows.length - known.length).toReversed().map(({ kind, about }) => [kind, about]);
+    known.push(...fresh);
+    return fresh;
+  };
+  const facts = (): unknown[] => {
+    const db = openReading(at.temp.path);
+    try {
+      return db.prepare("SELECT what, id FROM events JOIN nodes ON nodes.number = peer WHERE what LIKE 'member.%' ORDER BY events.number").raw().all();
+    } finally {
+      db.close();
+    }
+  };
+
+  test('both count: whoever one of them does not keep is out, and each of that is in the audit and a fact', async () => {
+    known.length = 0;
+    await enter(member(desktop), member(server, { name: 'server' }), member(attic));
+    await news();
+    await save(late, [server, me]);
+    const out = (nodeId: NodeId, by: string) => ['member.removed', { nodeId, by }];
+    expect(await news()).toEqual([
+      ['member.removed', { nodeId: desktop, name: 'lost', by: 'ada on laptop' }],
+      out(server, 'ada on laptop, with lost, which certified it'),
+      out(me, 'ada on laptop, with lost, which certified it'),
+    ]);
+    await save(early, [attic, me]);
+    expect(at.store.read.member(attic)?.removed?.record).toEqual(early.record);
+    expect(at.store.read.member(server)?.removed).toBeDefined();
+    expect(at.store.read.fallenIssuers()).toEqual([early, late]);
+    expect(at.store.read.revocationsOf(desktop)).toEqual([early, late]);
+    expect(await news()).toEqual([out(attic, 'bob on attic, with lost, which certified it')]);
+    expect(facts()).toEqual([['member.removed', desktop], ['member.removed', server], ['member.removed', me], ['member.removed', attic]]);
+    // Nothing of it changes again.
+    await save(late, [server]);
+    expect(await news()).toEqual([]);
+  });
+
+  test('it may put out this very node, which then is in its own audit', async () => {
+    known.length = 0;
+    await enter(member(desktop));
+    await save(late);
+    await news();
+    expect(at.store.read.removedFrom()).toBeUndefined();
+    await save(early, [me]);
+    expect(at.store.read.removedFrom()).toMatchObject({ by: 'bob on attic' });
+    expect(await news()).toEqual([['member.removed', { nodeId: me, by: 'bob on attic, with lost, which certified it' }]]);
+  });
+
+  test('who went with it and has a certificate of another since is in again, in the audit too', async () => {
+    known.length = 0;
+    await enter(member(desktop), member(server, { name: 'server' }));
+    await save(late, [server]);
+    await news();
+    const again = member(server, { name: 'server', notBeforeMs: 11 });
+    await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [again] });
+    await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member(server, { name: 'server', notBeforeMs: 12 })] });
+    expect(await news()).toEqual([['member.admitted', { nodeId: server, name: 'server', owner: 'ada', why: 'by another node, as its certificate proves' }]]);
+  });
 });

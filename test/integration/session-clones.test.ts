@@ -32,6 +32,27 @@ describe('of two machines with one key', () => {
     expect(sightings).toMatchObject([both]);
   });
 
+  test('one that comes from another place each time is told once, and each time where it was last', async () => {
+    await using authority = await testMesh();
+    const identity = await authority.member('desktop');
+    const sightings: CloneSighting[] = [];
+    await using laptop = await new TestNode(await authority.member('laptop'), { onClone: (sighting) => void sightings.push(sighting) }).start();
+    await using first = await new TestNode(identity, { seeds: [laptop.address] }).start();
+    await laptop.linkTo(first);
+    const places = new Set<string | undefined>();
+    for (let times = 0; times < 3; times += 1) {
+      await using copy = new TestNode(identity, { seeds: [laptop.address] });
+      copy.isTelling = false;
+      await copy.start();
+      await waitFor('the copy to be told', () => copy.logged.some(({ level }) => level === 'error'));
+      expect(laptop.mesh.clones()).toHaveLength(1);
+      places.add(laptop.mesh.clones()[0]?.refused);
+    }
+    expect(places.size).toBe(3);
+    expect(sightings).toHaveLength(1);
+    expect(laptop.logged.filter(({ level }) => level === 'error')).toHaveLength(1);
+  });
+
   test('the second goes on trying, slowly, which is logged once on either side, and is let in when the first is gone', async () => {
     await using authority = await testMesh();
     const identity = await authority.member('desktop');

@@ -356,7 +356,7 @@ export class TrustMesh implements AsyncDisposable {
   async #compare(asker: TrustNode, other: TrustNode): Promise<void> {
     if (asker.state.digest.root === other.state.digest.root || !asker.links.has(other.nodeId)) return;
     const all = [...other.state.digest.nodesIn(Array.from({ length: 256 }, (_, bucket) => bucket))];
-    const entries = all.map((nodeId) => other.state.entry(nodeId)).filter((each) => each !== undefined);
+    const entries = all.flatMap((nodeId) => other.state.entries(nodeId));
     await asker.sides.roster.entries(entries, other.nodeId);
   }
 

@@ -208,6 +208,21 @@ describe('a migration', () => {
     expect(told).toHaveLength(2);
   });
 
+  test('keeps who waits to be let in, when ids stand where numbers stood', () => {
+    const path = join(scratchDirectory(), 'beckon.db');
+    const old = openDatabase(path, migrations.slice(0, 19));
+    old.exec("INSERT INTO nodes (number, id) VALUES (1, 'me'), (2, 'second'), (3, 'first')");
+    old.exec("INSERT INTO applicants VALUES (2, 'b', '10.0.0.2:1', NULL, '[]', 'no rule', 20, 40), (3, 'a', '10.0.0.1:1', 'bob', '[\"tag:x\"]', 'tagged', 10, 30)");
+    old.close();
+    const db = openDatabase(path);
+    expect(db.prepare('SELECT * FROM applicants ORDER BY rowid').raw().all()).toEqual([
+      ['first', 'a', '10.0.0.1:1', 'bob', '["tag:x"]', 'tagged', 10, 30],
+      ['second', 'b', '10.0.0.2:1', null, '[]', 'no rule', 20, 40],
+    ]);
+    expect(db.pragma('foreign_key_check')).toEqual([]);
+    db.close();
+  });
+
   test('that fails leaves the version and the tables as they were', () => {
     const { path } = made();
     expect(() => openDatabase(path, [...migrations, `${second} SELECT no_such_function();`])).toThrow(BrokerError);

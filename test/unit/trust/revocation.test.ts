@@ -110,6 +110,10 @@ describe('nothing is believed of', () => {
     expect(() => open(signed(new Uint8Array([255, 255, 255])))).toThrow(expect.objectContaining({ code: 'invalid' }));
     expect(() => open(signed(Wire.encode(Wire.decode(new Uint8Array())).finish()))).toThrow(expect.objectContaining({ code: 'invalid' }));
     expect(() => open(signed(new Uint8Array(300_000)))).toThrow(expect.objectContaining({ code: 'invalid' }));
+    // A field that nobody knows: of one that keeps nobody it could only be there to take place.
+    const { payload } = signRevocation(home.issuer, word);
+    const padded = Buffer.concat([payload, Buffer.from([0xfa, 0x3f, 0x80, 0xa0, 0x06]), Buffer.alloc(102_400)]);
+    expect(() => open({ payload: padded, signature: home.issuer.sign(padded) })).toThrow(expect.objectContaining({ code: 'invalid', message: expect.stringContaining('keeps nobody') }));
     for (const bad of [{ name: 'a\u001b[2J' }, { by: '\u202e' }, { name: 'x'.repeat(201) }]) expect(() => open(signRevocation(home.issuer, { ...word, ...bad }))).toThrow(expect.objectContaining({ code: 'invalid' }));
   });
 });
@@ -137,6 +141,9 @@ test('of two words on one node every node keeps the same, in whatever order they
   const record = (text: string) => ({ payload: new Uint8Array(createHash('sha256').update(text).digest()), signature: new Uint8Array() });
   const words = [1, 1, 2].map((atMs, index) => ({ atMs, record: record(String(index)) }));
   for (const a of words) for (const b of words) expect(comesFirst(a, b)).toBe(a === b ? false : !comesFirst(b, a));
+  // Whoever has the key of a removed issuer can date back as it likes.
+  const fell = { atMs: 9, record: record('fell'), fells: true };
+  for (const each of words) expect([comesFirst(fell, each), comesFirst(each, fell)]).toEqual([true, false]);
   const longer = { atMs: 1, record: { payload: new Uint8Array([1, 2]), signature: new Uint8Array() } };
   const shorter = { atMs: 1, record: { payload: new Uint8Array([1]), signature: new Uint8Array() } };
   expect([comesFirst(shorter, longer), comesFirst(longer, shorter)]).toEqual([true, false]);
