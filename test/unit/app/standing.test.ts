@@ -54,7 +54,7 @@ test('of a removed issuer’s certificates those count that say what was known: 
   // Renewed by it, out of the remover's sight: the same, since the same time.
   expect(now.refusal(await issue(removed, { atMs: nowMs + 60 * dayMs, since: first.notBeforeMs }))).toBeUndefined();
   for (const other of [{ owner: 'mallory' }, { name: 'laptop' }, { since: 0 }, { atMs: nowMs + 10 * dayMs }, { owner: 'mallory', atMs: nowMs + 10 * dayMs, since: first.notBeforeMs }]) {
-    expect(now.refusal(await issue(removed, other)), JSON.stringify(other)).toContain('removed from the mesh by ada on laptop, and was not known by that owner and name');
+    expect(now.refusal(await issue(removed, other))).toContain('removed from the mesh by ada on laptop, and was not known by that owner and name');
   }
   expect(now.refusal(await issue(removed, { key: stranger, name: 'stranger' }))).toContain('is not among those that stay');
   expect(now.refusal(await issue(removed, { key: stranger, name: 'attic', since: first.notBeforeMs }))).toContain('is not among those that stay');
@@ -70,6 +70,15 @@ test('where an older version removed it, naming those who stay by their ids alon
   for (const other of [{ owner: 'mallory' }, { name: 'laptop' }]) expect(known.refusal(await issue(removed, other))).toContain('was not known by that owner and name');
   expect(known.refusal(await issue(removed, { key: stranger }))).toContain('is not among those that stay');
   expect(standing(undefined).refusal(first)).toBeUndefined();
+});
+
+test('sessions by certificates that have ceased to count end, those of members that were removed elsewhere, with a word of why', async () => {
+  const [first, forged, other] = [await issue(removed), await issue(removed, { owner: 'mallory' }), await issue(remover, { key: laptop, name: 'laptop' })];
+  const cut: string[] = [];
+  const sessions = [first, forged, other, await issue(removed, { key: stranger, name: 'stranger' })].map((peer, index) => ({ peer, cut: (why: string) => void cut.push(`${index} ${why}`) }));
+  const members = [attic, laptop, stranger].map(({ nodeId }) => ({ nodeId, ...(nodeId === stranger.nodeId ? { removed: {} } : {}) })) as unknown as Member[];
+  standing([whoIs(first)]).cutAmong(members, sessions);
+  expect(cut).toEqual([expect.stringMatching(/^1 .*was not known by that owner and name/)]);
 });
 
 test('a removal that keeps nobody keeps nobody, and one that does not say who each is who stays is none', () => {
