@@ -113,8 +113,8 @@ export class MeshRoots {
     const membership = store.read.membership();
     const member = nodeId === self ? undefined : store.read.member(nodeId);
     const name = (nodeId === self ? membership?.name : member?.name) ?? nodeId;
-    if (member?.removed !== undefined) throw denied(`${name} was removed from the mesh, and lets nobody in`);
-    const certificate = nodeId === self ? (membership?.isIssuer === true ? (membership.issuerDer ?? membership.chain.issuer) : undefined) : member?.issuerDer;
+    if (member?.removed !== undefined && !compromised) throw denied(`${name} was removed from the mesh`, `if its key may still let others in: beckon mesh issuer rm ${name} --compromised`);
+    const certificate = nodeId === self ? (membership?.isIssuer === true ? (membership.issuerDer ?? membership.chain.issuer) : undefined) : compromised ? member?.issuedAs : member?.issuerDer;
     const known = certificate === undefined ? undefined : roots.withdrawn.find(({ certifies, isCompromised }) => certifies === authorityName(certificate) && (isCompromised || !compromised));
     if (certificate === undefined || known !== undefined) return { nodeId, name, already: true, renewedByOthers: [] };
     const signer = await this.#signer(roots);
@@ -170,7 +170,10 @@ export class MeshRoots {
     const membership = store.read.membership();
     const members = store.read.members().filter(belongs);
     const all = [...(membership === undefined ? [] : [membership.chain.issuer, ...(membership.issuerDer === undefined ? [] : [membership.issuerDer])]), ...members.flatMap(({ chain, issuerDer }) => [chain.issuer, ...(issuerDer === undefined ? [] : [issuerDer])])];
-    const gone = new Set([...store.read.fallenIssuers().flatMap(({ revocation: { fallen } }) => (fallen === undefined ? [] : [keyOf(fallen.issuer)]))]);
+    const gone = new Set([
+      ...store.read.fallenIssuers().flatMap(({ revocation: { fallen } }) => (fallen === undefined ? [] : [keyOf(fallen.issuer)])),
+      ...store.read.members().flatMap(({ removed, issuedAs }) => (removed === undefined || issuedAs === undefined ? [] : [keyOf(issuedAs)])),
+    ]);
     const ofThis = rootsOf(store).withdrawn.filter(({ isCompromised }) => isCompromised).map(({ certifies }) => certifies);
     return all.filter((each) => !gone.has(keyOf(each)) && !ofThis.includes(authorityName(each)));
   }

@@ -15,13 +15,12 @@ import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { MemberQuery, PeerAnswer } from '../domain/messages.ts';
 import type { Clock, Log, RevocationSeal } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
-import { mostKept } from '../domain/revocation.ts';
 import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
 import type { Member, Store } from '../domain/store-port.ts';
-import type { CertificateChain } from '../domain/trust.ts';
 import type { RemoveResult } from './api.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
+import { fallenWith, fallenWithout } from './fallen.ts';
 import type { Feed } from './feed.ts';
 import { InTurn } from './in-turn.ts';
 import { endAllTo } from './parting.ts';
@@ -54,12 +53,6 @@ export interface RemovalParts {
   readonly onMembers: (members: readonly Member[]) => void;
   /** This node was removed: it speaks to nobody of that mesh any more. */
   readonly onSelfRemoved: (from: RemovedFrom) => Promise<void>;
-}
-
-interface Certified {
-  readonly nodeId: NodeId;
-  readonly chain: CertificateChain;
-  readonly isGone: boolean;
 }
 
 export class Removal {
@@ -101,8 +94,7 @@ export class Removal {
     this.#refuseOutside();
     const nodeId = find(text);
     if (nodeId === self.nodeId) throw invalid('a node can’t remove itself', 'leave the mesh: beckon mesh leave; or remove it from another node');
-    const known = store.read.revocation(nodeId);
-    if (known !== undefined) return this.#result(nodeId, { already: true, told: [], untold: [] });
+    if (this.#isDone(nodeId)) return this.#result(nodeId, { already: true, told: [], untold: [] });
     const record = this.#sign(nodeId, `${self.owner()} on ${self.name()}`) ?? (await this.#ask(nodeId, by));
     await this.#tellOn(record, { act });
     const others = store.read.members().filter((each) => each.nodeId !== self.nodeId && belongs(each));
@@ -124,7 +116,7 @@ export class Removal {
     if (peer.owner !== self.owner()) throw denied(`${peer.name} belongs to ${peer.owner}, and only the nodes of ${self.owner()} may have ${self.name()} remove a member`, `ask ${self.owner()}`);
     if (nodeId === self.nodeId || nodeId === peer.nodeId) throw invalid('a node can’t remove itself', 'there: beckon mesh leave');
     const known = store.read.revocation(nodeId);
-    if (known !== undefined) return { type: 'remove', revocation: known.record };
+    if (known !== undefined && this.#isDone(nodeId)) return { type: 'remove', revocation: known.record };
     if (store.read.member(nodeId) === undefined) throw notFound(`${self.name()} knows no member ${nodeId}`);
     const record = this.#sign(nodeId, `${peer.owner} on ${peer.name}`);
     if (record === undefined) throw denied(`${self.name()} can’t remove members: it is no issuer`);
@@ -155,10 +147,10 @@ export class Removal {
     // Most come again and again.
     if (store.read.revocations().some((each) => isSame(each.record, record))) return false;
     const revocation = seal.open(record);
-    const fallenWith = this.#fallenWith(revocation);
+    const others = fallenWith(this.#parts, revocation);
     const signer = seal.keyOf(revocation.issuer);
     if (revocation.fallen === undefined && this.#isItself(revocation.nodeId, signer)) throw refusedItself(revocation.name);
-    const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), act, revocations: [{ revocation, record, signer, with: fallenWith }] });
+    const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), act, revocations: [{ revocation, record, signer, with: others }] });
     if (fresh.length === 0) return false;
     this.#load();
     const removedFrom = store.read.removedFrom();
@@ -166,7 +158,7 @@ export class Removal {
       await this.#selfRemoved(removedFrom);
       return true;
     }
-    const gone = [revocation.nodeId, ...fallenWith];
+    const gone = [revocation.nodeId, ...others];
     for (const nodeId of gone) log.warn({ ...peerFields({ nodeId, name: store.read.member(nodeId)?.name ?? revocation.name }), by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
     // It need not be a member here, and others are to hear of it all the same.
     state.memberChanged(revocation.nodeId);
@@ -174,6 +166,22 @@ export class Removal {
     onMembers(store.read.members().filter((each) => each.nodeId !== self.nodeId));
     for (const nodeId of gone) this.#afterwards(() => this.#part(nodeId));
     return true;
+  }
+
+  /** Removed, with all that is known of it: whoever removed it may not have known that it let others in. */
+  #isDone(nodeId: NodeId): boolean {
+    const { read } = this.#parts.store;
+    return read.revocation(nodeId) !== undefined && this.#unfallen(read.member(nodeId)) === undefined;
+  }
+
+  /** The certificate by which it lets others in, or did, when no word has taken the trust from that key yet. */
+  #unfallen(member: Member | undefined): Uint8Array | undefined {
+    const { store, seal } = this.#parts;
+    const issuer = member?.issuedAs;
+    // One that has ended, or that no root vouches for any more, lets nobody in.
+    if (issuer === undefined || !seal.isIssuer(issuer)) return undefined;
+    const key = seal.keyOf(issuer);
+    return store.read.fallenIssuers().some(({ revocation: { fallen } }) => fallen !== undefined && seal.keyOf(fallen.issuer) === key) ? undefined : issuer;
   }
 
   /** Whether that key is known as the fallen one of that node, which no honest node signs away: a node can't remove itself. */
@@ -186,30 +194,9 @@ export class Removal {
   #sign(nodeId: NodeId, by: string): SignedRecord | undefined {
     const { store, seal, clock } = this.#parts;
     const member = store.read.member(nodeId);
-    const issuer = member?.issuerDer;
+    const issuer = this.#unfallen(member);
     const revocation: Omit<Revocation, 'issuer'> = { nodeId, name: member?.name ?? nodeId, by, revokedAtMs: clock.now() };
-    if (issuer === undefined) return seal.seal(revocation);
-    const stay = this.#certified().filter((each) => each.nodeId !== nodeId && !each.isGone).map((each) => ({ ...each, isBy: seal.isBy(each.chain, issuer) }));
-    // Others too: out of sight of this node it may have renewed them.
-    const known = [...stay.filter(({ isBy }) => isBy), ...stay.filter(({ isBy }) => !isBy)].slice(0, mostKept);
-    return seal.seal({ ...revocation, fallen: { issuer, kept: known.filter(({ isBy }) => isBy).map((each) => each.nodeId), keptAs: known.map(({ chain }) => seal.whoIs(chain)) } });
-  }
-
-  /** Whom it certified and who does not stay; nor does who is known here as somebody else than the word says. This node, if it is meant, asks for another certificate. */
-  #fallenWith({ nodeId, fallen }: Revocation): NodeId[] {
-    const { self, seal } = this.#parts;
-    if (fallen === undefined) return [];
-    const { issuer, kept, keptAs } = fallen;
-    const stays = ({ nodeId: id, chain }: Certified): boolean => ((keptAs === undefined || id === self.nodeId) && kept.includes(id)) || keptAs?.includes(seal.whoIs(chain)) === true;
-    return this.#certified().filter((each) => each.nodeId !== nodeId && seal.isBy(each.chain, issuer) && !stays(each)).map((each) => each.nodeId);
-  }
-
-  /** All known here, this node among them. */
-  #certified(): Certified[] {
-    const { store, self } = this.#parts;
-    const membership = store.read.membership();
-    const others = store.read.members().filter((each) => each.nodeId !== self.nodeId).map((each) => ({ nodeId: each.nodeId, chain: each.chain, isGone: !belongs(each) }));
-    return membership === undefined ? others : [...others, { nodeId: self.nodeId, chain: membership.chain, isGone: false }];
+    return seal.seal(issuer === undefined ? revocation : { ...revocation, fallen: fallenWithout(this.#parts, nodeId, issuer) });
   }
 
   async #ask(target: NodeId, by: string): Promise<SignedRecord> {

@@ -51,7 +51,7 @@ export interface MemberWrites {
   addIssuer(input: { stamp: Stamp; act?: Act | undefined; nodeId: NodeId; certificate: Uint8Array }): Promise<void>;
   /** This node lets others in by that certificate. @throws `not_found` outside of a mesh */
   becomeIssuer(input: { stamp: Stamp; act?: Act | undefined; certificate: Uint8Array }): Promise<void>;
-  /** What is known of roots and issuers besides the first root: already verified, all of it. `noIssuers`: members that let nobody in any more. @throws `not_found` outside of a mesh */
+  /** What is known of roots and issuers besides the first root: already verified, all of it. `noIssuers`: members that let nobody in any more; with which certificate they did stays known. @throws `not_found` outside of a mesh */
   saveAuthorities(input: { stamp: Stamp; act?: Act | undefined; audit: readonly AuditWhat[]; authorities: Uint8Array; what: EventKind; detail?: Readonly<Record<string, string>>; noIssuers: readonly NodeId[] }): Promise<void>;
   /** The key of the mesh was written to a recovery file, or read from one. */
   recovered(input: { stamp: Stamp; what: 'recovery.exported' | 'recovery.imported'; detail?: Readonly<Record<string, string>>; audit: AuditEntry }): Promise<void>;

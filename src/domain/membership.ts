@@ -44,6 +44,8 @@ export interface Member {
   /** It proved to let others in, with that certificate. */
   readonly isIssuer?: boolean;
   readonly issuerDer?: Uint8Array;
+  /** The same of one that may let nobody in any more: what its key has signed, or may yet, goes by that. */
+  readonly issuedAs?: Uint8Array;
   /** It left: since when, and its signed word. A later certificate of it makes it a member again. */
   readonly left?: { readonly atMs: number; readonly record: SignedRecord };
   /** It was removed, or let in by a node that was removed and not kept by whoever removed that one. */

@@ -120,7 +120,7 @@ export class TrustTable {
     this.#saveAuthorities = db.prepare<[Uint8Array]>('UPDATE mesh SET authorities = ?');
     this.#recovered = db.prepare<[number]>('UPDATE mesh SET recovery_at_ms = ?');
     this.#ceaseIssuing = db.prepare('UPDATE mesh SET is_issuer = 0, own_issuer = NULL');
-    this.#noIssuer = ['UPDATE members SET is_issuer = 0, issuer_certificate = NULL WHERE node = ?', 'DELETE FROM issuers WHERE node = ?'].map((sql) => db.prepare<[number]>(sql));
+    this.#noIssuer = ['UPDATE members SET is_issuer = 0 WHERE node = ?', 'DELETE FROM issuers WHERE node = ?'].map((sql) => db.prepare<[number]>(sql));
     this.#setLeft = db.prepare('UPDATE members SET left_at_ms = ?, departure = ?, departure_signature = ?, left_certified_at_ms = ?, addresses = ? WHERE node = ?');
     this.#insertInvite = db.prepare('INSERT INTO invites (secret_hash, owner, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)');
     this.#invite = db.prepare<[string], InviteRow>('SELECT * FROM invites WHERE secret_hash = ?');
@@ -346,7 +346,8 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     addresses: JSON.parse(row.addresses) as string[],
     ...optional('lastSeenMs', row.last_seen_ms),
     ...(row.is_issuer === 1 ? { isIssuer: true } : {}),
-    ...optional('issuerDer', row.issuer_certificate),
+    ...optional('issuerDer', row.is_issuer === 1 ? row.issuer_certificate : null),
+    ...optional('issuedAs', row.issuer_certificate),
     ...leftOf(row),
     ...removedOf(row),
   });

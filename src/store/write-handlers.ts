@@ -24,6 +24,11 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
   const { agents, audit, boots, enrolment, facts, flights, nodes, projects, registrations, revocations, sessions, shares, trust, worktrees } = tables;
   // A page that was touched is written, whether or not it is another in the end.
   const probe = { write: db.prepare("INSERT INTO settings (key, value) VALUES ('probe', '')"), erase: db.prepare("DELETE FROM settings WHERE key = 'probe'") };
+  const entered = (input: Input<'admitMember'>): void => {
+    enrolment.entered(input);
+    // It will prove so itself; until then a removal is to name it all the same.
+    if (input.issuerDer !== undefined) trust.saveIssuer({ nodeId: input.member.nodeId, certificate: input.issuerDer });
+  };
   const removeAgent = (input: Input<'removeAgent'>): Wire<'removeAgent'> => {
     const { stamp, act, address, why } = input;
     projects.unlisted(input);
@@ -132,12 +137,12 @@ export function writeHandlers(db: Connection, tables: Tables): WriteHandlers {
     },
     redeemInvite: (input) => {
       const refusal = trust.redeemInvite(input);
-      if (refusal === undefined) enrolment.entered(input);
+      if (refusal === undefined) entered(input);
       return refusal;
     },
     admitMember: (input) => {
       trust.admit(input);
-      enrolment.entered(input);
+      entered(input);
     },
     recordApplicant: (input) => {
       enrolment.recordApplicant(input);

@@ -51,6 +51,10 @@ export function createRevocationSeal({ issuer, roots, clock }: RevocationSealPar
     open,
     isBy: ({ issuer: by }: CertificateChain, other) => authorityName(by) === authorityName(other),
     whoIs: ({ leaf }) => whoIs(parseLeaf(leaf)),
+    isIssuer: (certified) => {
+      const known = roots();
+      return known !== undefined && isIssuerAt(certified, known, clock.now());
+    },
     keyOf: (certified) => Buffer.from(rawPublicKey(keyIn(readCertificate(certified)))).toString('hex'),
   };
 }
@@ -111,6 +115,16 @@ function fallenOf(wire: Wire, roots: Roots, atMs: number, signer: Uint8Array): R
   const keptAs = keptAsOf(wire);
   if (keptAs !== undefined && (keptAs.length < kept.length || keptAs.length > mostKept || wire.keptAs.some(({ length }) => length !== digestBytes))) throw malformed('it does not say who those are that it keeps');
   return { issuer, kept: kept as NodeId[], ...(keptAs === undefined ? {} : { keptAs }) };
+}
+
+function isIssuerAt(certified: Uint8Array, roots: Roots, atMs: number): boolean {
+  try {
+    verifyIssuerOnce(certified, roots, atMs);
+    return true;
+  } catch (error) {
+    if (error instanceof BrokerError) return false;
+    throw error;
+  }
 }
 
 function statement(roots: Roots, payload: Uint8Array): Uint8Array {

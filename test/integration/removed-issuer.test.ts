@@ -1,12 +1,12 @@
-/** What the key of a removed issuer can still say of removals, and what of it counts. */
+/** What the key of a removed issuer can still say, and what of it counts. */
 import { expect, test } from 'vitest';
+import { rootsOf } from '../../src/app/node-self.ts';
 import type { NodeId } from '../../src/domain/ids.ts';
 import type { SignedRecord } from '../../src/domain/registration.ts';
 import { authorityName } from '../../src/trust/certificate.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
 import { signRevocation } from '../../src/trust/revocation.ts';
-import { TrustMesh } from '../support/trust-mesh.ts';
-import type { TrustNode } from '../support/trust-mesh.ts';
+import { TrustMesh, TrustNode } from '../support/trust-mesh.ts';
 
 const dayMs = 86_400_000;
 
@@ -110,4 +110,106 @@ test('two issuers that remove each other are both out, in whatever order that is
     expect(fallenAt(node).toSorted()).toEqual([made, second].map(({ certificate }) => authorityName(certificate)).toSorted());
   }
   expect(rootsOfDigests([server, attic]).size).toBe(1);
+});
+
+/** The laptop made the mesh; the attic became an issuer while the desktop, which is one, was off, and has never met it. It removed the desktop. */
+async function removedByOneThatNeverMetIt(): Promise<TrustMesh> {
+  const mesh = await TrustMesh.start(['laptop', 'desktop', 'server']);
+  const [laptop, desktop] = [mesh.node('laptop'), mesh.node('desktop')];
+  desktop.down();
+  const attic = new TrustNode(mesh, 'attic');
+  mesh.nodes.push(attic);
+  await attic.boot();
+  await attic.join(laptop);
+  await mesh.pass(60_000);
+  await laptop.sides.appointing.add('attic');
+  await mesh.pass(60_000);
+  expect(await attic.sides.removal.remove('desktop', 'ada on attic')).toMatchObject({ already: false, letIn: [] });
+  await mesh.pass(60_000);
+  return mesh;
+}
+
+test('an issuer that was removed by one that did not know it as such is removed again by one that does, and its key lets nobody in', async () => {
+  await using mesh = await removedByOneThatNeverMetIt();
+  const [laptop, desktop, server, attic] = ['laptop', 'desktop', 'server', 'attic'].map((name) => mesh.node(name)) as [TrustNode, TrustNode, TrustNode, TrustNode];
+  const thief = thiefOf(desktop);
+  for (const node of [laptop, server, attic]) expect([isOut(node, desktop), fallenAt(node)]).toEqual([true, []]);
+  // What nobody has said yet counts.
+  expect(await isShutOut(laptop, thief)).toBe(false);
+  // The attic can say no more than it has.
+  expect(await attic.sides.removal.remove('desktop', 'ada on attic')).toMatchObject({ already: true });
+
+  expect(await laptop.sides.removal.remove('desktop', 'ada on laptop')).toMatchObject({ already: false, letIn: [expect.any(String)] });
+  await mesh.pass(60_000);
+  for (const node of [laptop, server, attic]) {
+    expect(fallenAt(node)).toEqual([authorityName(thief.certificate)]);
+    expect(await isShutOut(node, thief)).toBe(true);
+  }
+  expect(rootsOfDigests([laptop, server, attic]).size).toBe(1);
+  expect(await laptop.sides.removal.remove('desktop', 'ada on laptop')).toMatchObject({ already: true });
+});
+
+test('a node that is no issuer has one say it again, too', async () => {
+  await using mesh = await removedByOneThatNeverMetIt();
+  const [laptop, desktop, server] = ['laptop', 'desktop', 'server'].map((name) => mesh.node(name)) as [TrustNode, TrustNode, TrustNode];
+  expect(server.store.read.member(desktop.nodeId)?.issuedAs).toBeDefined();
+  mesh.node('attic').down();
+  expect(await server.sides.removal.remove('desktop', 'ada on server')).toMatchObject({ already: false });
+  await mesh.settle();
+  expect(fallenAt(laptop)).toHaveLength(1);
+});
+
+test('the key of an issuer that was removed without it is ended by a root, and certified by no other root', async () => {
+  await using mesh = await removedByOneThatNeverMetIt();
+  const [laptop, desktop, server] = ['laptop', 'desktop', 'server'].map((name) => mesh.node(name)) as [TrustNode, TrustNode, TrustNode];
+  const thief = thiefOf(desktop);
+  // A member's certificate by it is not its own.
+  const key = generateNodeKey();
+  await laptop.sides.roster.entries([{ chain: await thief.issue({ publicKey: key.publicKey, name: 'innocent', owner: 'ada' }, mesh.clock.now()) }], server.nodeId);
+  expect(laptop.store.read.member(key.nodeId)).toBeDefined();
+  await laptop.roots.renewRoot();
+  await mesh.pass(60_000);
+  const certified = rootsOf(laptop.store).issuers.map(authorityName);
+  expect(certified).toContain(authorityName(thiefOf(laptop).certificate));
+  expect(certified).not.toContain(authorityName(thief.certificate));
+
+  await expect(laptop.roots.removeIssuer({ node: 'desktop', compromised: false })).rejects.toMatchObject({ code: 'denied', hint: expect.stringContaining('--compromised') });
+  expect(await laptop.roots.removeIssuer({ node: 'desktop', compromised: true })).toMatchObject({ name: 'desktop', already: false });
+  await mesh.pass(60_000);
+  for (const node of [laptop, server, mesh.node('attic')]) expect(await isShutOut(node, thief)).toBe(true);
+  expect(await laptop.roots.removeIssuer({ node: 'desktop', compromised: true })).toMatchObject({ already: true });
+});
+
+test('an issuer that was ended, and is removed later, has the trust in its key taken with it', async () => {
+  await using mesh = await started();
+  const [laptop, desktop, server] = ['laptop', 'desktop', 'server'].map((name) => mesh.node(name)) as [TrustNode, TrustNode, TrustNode];
+  const thief = thiefOf(desktop);
+  await laptop.roots.removeIssuer({ node: 'desktop', compromised: false });
+  await mesh.pass(60_000);
+  expect(laptop.store.read.member(desktop.nodeId)).toMatchObject({ issuedAs: expect.anything() });
+  expect([laptop.store.read.member(desktop.nodeId)?.isIssuer, laptop.store.read.member(desktop.nodeId)?.issuerDer]).toEqual([undefined, undefined]);
+  await laptop.sides.removal.remove('desktop', 'ada on laptop');
+  await mesh.pass(60_000);
+  for (const node of [laptop, server]) {
+    expect(fallenAt(node)).toEqual([authorityName(thief.certificate)]);
+    // As if it had been made before the end.
+    const key = generateNodeKey();
+    const chain = await thief.issue({ publicKey: key.publicKey, name: 'innocent', owner: 'ada' }, mesh.clock.now() - dayMs);
+    await node.sides.roster.entries([{ chain }], laptop.nodeId);
+    expect(node.store.read.member(key.nodeId)).toBeUndefined();
+  }
+});
+
+test('whoever is let in as an issuer is known as one from then on, before it has said so', async () => {
+  await using mesh = await TrustMesh.start(['laptop']);
+  const laptop = mesh.node('laptop');
+  const desktop = new TrustNode(mesh, 'desktop');
+  mesh.nodes.push(desktop);
+  await desktop.boot();
+  await desktop.join(laptop, true);
+  const thief = thiefOf(desktop);
+  // They never meet.
+  await laptop.sides.removal.remove('desktop', 'ada on laptop');
+  expect(fallenAt(laptop)).toEqual([authorityName(thief.certificate)]);
+  expect(await isShutOut(laptop, thief)).toBe(true);
 });

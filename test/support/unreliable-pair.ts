@@ -195,7 +195,7 @@ export class Machine {
       onLeft: () => Promise.resolve(),
       onSelfRemoved: () => Promise.resolve(),
       renewKey: () => Promise.resolve(),
-      revocations: { seal: () => undefined, open: () => { throw new Error('nobody is removed here'); }, isBy: () => false, keyOf: () => '', whoIs: () => '' },
+      revocations: { seal: () => undefined, open: () => { throw new Error('nobody is removed here'); }, isBy: () => false, isIssuer: () => false, keyOf: () => '', whoIs: () => '' },
       onMembers: () => undefined,
       pid: 1,
       notifier: { unable: undefined, notify: async () => undefined },
