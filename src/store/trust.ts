@@ -268,8 +268,9 @@ export class TrustTable {
       if (this.#revocations.has(node)) continue;
       const known = this.#member.get(node);
       const stored = known === undefined ? undefined : { notBeforeMs: known.not_before_ms, leaf: exactCertificate(known.leaf) };
-      const isInstead = stored !== undefined && instead.includes(member.nodeId) && !isSameCertificate(member.chain.leaf, stored.leaf);
-      if (known === undefined || stored === undefined || isInstead || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, stored)) {
+      // Removed with its issuer, and by another certificate a member all the same.
+      const isBack = known !== undefined && stored !== undefined && (known.removed_at_ms !== null || instead.includes(member.nodeId)) && !isSameCertificate(member.chain.leaf, stored.leaf);
+      if (known === undefined || stored === undefined || isBack || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, stored)) {
         this.#save(member);
         changed.push(member.nodeId);
         // One that went with the issuer that had certified it comes back by another's certificate.
