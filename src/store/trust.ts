@@ -267,10 +267,9 @@ export class TrustTable {
       const node = this.#nodes.of(member.nodeId);
       if (this.#revocations.has(node)) continue;
       const known = this.#member.get(node);
-      const stored = known === undefined ? undefined : { notBeforeMs: known.not_before_ms, leaf: exactCertificate(known.leaf) };
       // Removed with its issuer, and by another certificate a member all the same.
-      const isBack = known !== undefined && stored !== undefined && (known.removed_at_ms !== null || instead.includes(member.nodeId)) && !isSameCertificate(member.chain.leaf, stored.leaf);
-      if (known === undefined || stored === undefined || isBack || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, stored)) {
+      const isBack = known !== undefined && (known.removed_at_ms !== null || instead.includes(member.nodeId)) && !isSameCertificate(member.chain.leaf, exactCertificate(known.leaf));
+      if (known === undefined || isBack || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: exactCertificate(known.leaf) })) {
         this.#save(member);
         changed.push(member.nodeId);
         // One that went with the issuer that had certified it comes back by another's certificate.

@@ -118,6 +118,7 @@ async function year(seed: number): Promise<void> {
         const newest = Math.max(link.peer.notAfterMs, node.store.read.member(link.peer.nodeId)?.chain === undefined ? 0 : (link.to.own?.notAfterMs ?? 0));
         expect(newest, `day ${step / stepsADay}: ${node.name} has a session with ${link.to.name}, whose certificate has ended`).toBeGreaterThanOrEqual(clock.now() - stepMs);
         expect(node.sides.removal.isRemoved(link.peer.nodeId), `day ${step / stepsADay}: ${node.name} has a session with ${link.to.name}, which it knows to be removed`).toBe(false);
+        expect(node.state.isMember(link.peer.nodeId), `day ${step / stepsADay}: ${node.name} has a session with ${link.to.name}, and hears its gossip`).toBe(true);
       }
       if ((together.get(node) ?? 0) < stepsADay || (node === removed && isRemovalSaid) || !belongs(node, step)) continue;
       expect(mesh.isInForce(node), `day ${step / stepsADay}: ${node.name} belongs, is up with an issuer for a day, and has a certificate`).toBe(true);
@@ -133,6 +134,7 @@ async function year(seed: number): Promise<void> {
     expect([...node.links.values()].map(({ to }) => to.name).toSorted()).toEqual(members.filter((each) => each !== node).map(({ name }) => name).toSorted());
     expect((node.own?.notAfterMs ?? 0) - clock.now()).toBeGreaterThan(26 * dayMs);
     expect(node.store.read.revocation(removed.nodeId)).toBeDefined();
+    expect(nodes.filter((each) => each !== node && each !== lost && node.state.isMember(each.nodeId))).toEqual(members.filter((each) => each !== node));
   }
   for (const node of members) {
     expect(node.standing.isForsaken(node.own?.certifiedBy)).toBe(false);

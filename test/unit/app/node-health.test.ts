@@ -104,10 +104,11 @@ test('who watches is told what is so, then each change: at once when it is known
   })();
   await waitFor('the first word', () => seen.length === 1);
   probe = () => Promise.reject(new BrokerError('unavailable', 'the disk is full'));
-  await waitFor('the store’s fault', async () => (await clock.advance(1_000), seen.length === 2));
-  expect(clock.monotonic()).toBeLessThanOrEqual(6_000);
+  await clock.advance(5_000);
+  await waitFor('the store’s fault', () => seen.length === 2);
   probe = () => Promise.resolve();
-  await waitFor('it to be well again', async () => (await clock.advance(1_000), seen.length === 3));
+  await clock.advance(5_000);
+  await waitFor('it to be well again', () => seen.length === 3);
   refusal = new BrokerError('unavailable', 'it goes down');
   health.changed();
   await waitFor('the last word', () => seen.length === 4);
