@@ -175,7 +175,7 @@ async function issuer() {
   let signed = 0;
   const recognise = ({ leaf }: CertificateChain): PeerIdentity => readLeaf(leaf);
   const renewals = new Renewals({
-    ...{ store, chronicler, clock, log: silentLog, recognise, verify: recognise, isForsaken: () => false, isFallen: () => false },
+    ...{ store, chronicler, clock, log: silentLog, recognise, verify: recognise, isForsaken: (by) => by === 'fallen', isFallen: (by) => by === 'fallen' },
     self: { nodeId: issuerA, name: () => 'anvil' } as never,
     certify: ({ name, owner, namedSinceMs }) => {
       signed += 1;
@@ -244,4 +244,21 @@ test('one that was removed gets none, nor one that left', async () => {
   await t.store.write.saveRevocations({ stamp: t.chronicler.stamp(), revocations: [{ revocation, record: { payload: utf8('r'), signature: utf8('s') }, with: [] }] });
   await expect(t.renewals.renew(chainOf(t.old), t.clock.now())).rejects.toMatchObject({ code: 'unauthenticated', message: expect.stringContaining('removed') });
   expect(t.signed()).toBe(0);
+});
+
+test('who shows what the key of a removed issuer made, however late it is dated, is renewed as whom another issuer certified it', async () => {
+  const t = await issuer();
+  await t.save({ ...t.old, name: 'studio', notAfterMs: startMs + 90 * dayMs });
+  await t.clock.advance(10 * dayMs);
+  const shown = { ...made(me, 'laptop', t.clock.now()), certifiedBy: 'fallen' };
+  expect(readLeaf((await t.renewals.renew(chainOf(shown), t.clock.now())).leaf)).toMatchObject({ name: 'studio', namedSinceMs: startMs - dayMs });
+  expect(t.signed()).toBe(1);
+});
+
+test('who stays although its certificate does not count is renewed by what is known of it alone, and not where nothing is', async () => {
+  const t = await issuer();
+  const shown = { ...made(me, 'other', startMs), owner: 'mallory', certifiedBy: 'fallen' } as PeerIdentity;
+  await expect(t.renewals.renewKept(shown, t.clock.now())).rejects.toMatchObject({ code: 'unavailable' });
+  await t.save({ ...t.old, certifiedBy: 'fallen' });
+  expect(readLeaf((await t.renewals.renewKept(shown, t.clock.now())).leaf)).toMatchObject({ name: 'laptop', owner: 'ada' });
 });
