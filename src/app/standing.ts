@@ -9,9 +9,10 @@ import type { NodeId } from '../domain/ids.ts';
 import type { KeptAs, StoredRevocation } from '../domain/revocation.ts';
 import type { Store } from '../domain/store-port.ts';
 import { withdrawalIn } from '../domain/trust.ts';
-import type { PeerIdentity } from '../domain/trust.ts';
+import type { IssuerProof, PeerIdentity } from '../domain/trust.ts';
 import type { RemovedPeer } from '../mesh/gone.ts';
 import { authorityName } from '../trust/certificate.ts';
+import { provesIssuer } from '../trust/issuer-proof.ts';
 import { keptAsIn, whoIs } from '../trust/revocation.ts';
 import { rootsOf } from './node-self.ts';
 
@@ -81,6 +82,12 @@ export class Standing {
     if (certifiedBy === undefined || this.#store.read.membership() === undefined) return false;
     if (withdrawalIn(rootsOf(this.#store).withdrawn, certifiedBy) !== undefined) return true;
     return this.isFallen(certifiedBy);
+  }
+
+  /** Whether that proves the node to be an issuer at `nowMs`: not with the key of one that was removed or withdrawn, whoever shows it. */
+  provesIssuer(nodeId: NodeId, proof: IssuerProof, nowMs: number): boolean {
+    // In this order: of a certificate that was verified the name is that of its key.
+    return provesIssuer(nodeId, proof, rootsOf(this.#store), nowMs) && !this.isForsaken(authorityName(proof.certificate));
   }
 
   /** Verified already, as far as certificates go. @throws BrokerError `unauthenticated` for one that is no member */

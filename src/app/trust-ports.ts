@@ -3,8 +3,8 @@ import type { BrokerParts } from '../broker/broker-parts.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Store } from '../domain/store-port.ts';
-import { parseLeaf, recogniseChain, verifyChain } from '../trust/certificate.ts';
-import { issuerProofOf, provesIssuer } from '../trust/issuer-proof.ts';
+import { lifeOf, parseLeaf, recogniseChain, verifyChain } from '../trust/certificate.ts';
+import { issuerProofOf } from '../trust/issuer-proof.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
 import type { MeshMembership } from './membership.ts';
 import { rootsOf } from './node-self.ts';
@@ -22,12 +22,12 @@ export interface TrustPortsParts {
 
 export function trustPorts({ store, standing, membership, nodeId, clock }: TrustPortsParts): TrustPorts {
   return {
-    certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
+    certificateEnd: (leaf) => lifeOf(leaf).notAfterMs,
     verify: (chain) => standing.member(verifyChain(chain, rootsOf(store), clock.now())),
     recognise: (chain) => standing.member(recogniseChain(chain, rootsOf(store), clock.now())),
     readLeaf: parseLeaf,
     issuerProof: () => issuerProofOf(membership.issuer, nodeId),
-    isIssuer: (other, proof) => provesIssuer(other, proof, rootsOf(store), clock.now()),
+    isIssuer: (other, proof) => standing.provesIssuer(other, proof, clock.now()),
     certify: (wish) => membership.certify(wish),
     revocations: createRevocationSeal({ issuer: () => membership.issuer, roots: () => (store.read.membership() === undefined ? undefined : rootsOf(store)), clock }),
   };

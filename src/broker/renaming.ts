@@ -25,6 +25,8 @@ const askMs = 5_000;
 /** Names that a member is given in so long. */
 const mostNames = 20;
 const paceMs = 3_600_000;
+/** Certificates of this node that it takes from others in so long: each is a row of its audit. */
+const mostAdopted = 20;
 
 /** What a certificate is made for, and after which other one of the same node it has to come. */
 export interface CertificateWish {
@@ -61,6 +63,9 @@ export class Renaming {
   readonly #turns = new InTurn();
   /** When each member asked lately, monotonic. */
   readonly #given = new Map<NodeId, readonly number[]>();
+  /** When certificates were taken from others lately, monotonic. */
+  #adopted: readonly number[] = [];
+  #isSated = false;
   /** What was asked for here last, and by whom, whichever way the certificate comes back. */
   #wish: { readonly name: string; readonly act: Act | undefined } | undefined;
 
@@ -100,9 +105,21 @@ export class Renaming {
     if (!isNewer()) return;
     // One that was just asked for is stored first.
     await this.#turns.settled();
-    if (!isNewer()) return;
+    if (!isNewer() || !this.#mayAdopt()) return;
     log.info({ was: self.name(), name: identity.name }, 'other members have a newer certificate of this node: it is used from now on');
     await this.#take(chain, identity.name);
+  }
+
+  /** What is left is told again, as long as others hold a newer one. */
+  #mayAdopt(): boolean {
+    const { clock, log } = this.#parts;
+    const nowMs = clock.monotonic();
+    this.#adopted = this.#adopted.filter((atMs) => nowMs - atMs < paceMs);
+    const isSated = this.#adopted.length >= mostAdopted;
+    if (isSated && !this.#isSated) log.warn({}, `others had ${mostAdopted} newer certificates of this node within an hour: no more are taken for now`);
+    this.#isSated = isSated;
+    if (!isSated) this.#adopted = [...this.#adopted, nowMs];
+    return !isSated;
   }
 
   /** To a member that wants another name. @throws `denied` when this node is no issuer, `conflict` when the name is another's */

@@ -79,6 +79,8 @@ interface Slice {
 export class Roster {
   readonly #parts: RosterParts;
   readonly #complaints: Complaints;
+  /** What the peer of each link proved to be an issuer by. Asked again whenever it counts: its key may have been removed since. */
+  readonly #proofs = new WeakMap<Link, IssuerProof>();
   /** One after the other, so that no older word is stored after a newer one. */
   readonly #turns = new InTurn();
 
@@ -201,11 +203,13 @@ export class Roster {
    * Undefined on a node that lets nobody in. All may know that this one does; whom it lets in is for those who let in too, and for its own
    * person: rules have people's names in them.
    */
-  #admission({ peer }: Link): Pick<RosterMessage, 'admission'> | undefined {
-    const { store, self, issuerProof } = this.#parts;
+  #admission(link: Link): Pick<RosterMessage, 'admission'> | undefined {
+    const { store, self, issuerProof, isIssuer } = this.#parts;
+    const { peer } = link;
     const proof = issuerProof();
     if (proof === undefined) return undefined;
-    const mayKnow = peer.owner === self.owner() || store.read.member(peer.nodeId)?.issuerDer !== undefined;
+    const theirs = this.#proofs.get(link);
+    const mayKnow = peer.owner === self.owner() || (theirs !== undefined && isIssuer(peer.nodeId, theirs));
     return { admission: { rules: mayKnow ? store.read.admitRules() : [], proof } };
   }
 
@@ -216,11 +220,11 @@ export class Roster {
       log.warn(peerFields(link.peer), 'a node that is no issuer sent rules of admission: not believed');
       return;
     }
-    if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) {
-      await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
-      // It is one of those who may know them, from now on.
-      this.#tellRules(link);
-    }
+    if (store.read.member(link.peer.nodeId)?.issuerDer === undefined) await store.write.saveIssuer({ nodeId: link.peer.nodeId, certificate: proof.certificate });
+    const isFirst = !this.#proofs.has(link);
+    this.#proofs.set(link, proof);
+    // It is one of those who may know them, from now on.
+    if (isFirst) this.#tellRules(link);
     if (rules.length === 0) return;
     const added = await store.write.addAdmitRules({ stamp: chronicler.stamp(), act: actOfPeer(link), rules: rules.filter((rule) => flawOfRule(rule) === undefined) });
     if (added.length > 0) log.info({ ...peerFields(link.peer), rules: added.map(({ kind, value }) => `${kind} ${value}`) }, 'rules of admission came from another issuer');

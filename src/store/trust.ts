@@ -1,6 +1,7 @@
 /** The mesh this node is in, its members, and the invitations it gave. */
 import type { Departure } from '../domain/departure.ts';
 import type { Act } from '../domain/audit.ts';
+import { exactCertificate, exactChain } from '../domain/certificate-bytes.ts';
 import { conflict, denied, notFound } from '../domain/errors.ts';
 import type { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
@@ -267,8 +268,8 @@ export class TrustTable {
       if (this.#revocations.has(node)) continue;
       const known = this.#member.get(node);
       // Removed with its issuer, and by another certificate a member all the same.
-      const isBack = known !== undefined && (known.removed_at_ms !== null || outranked.includes(member.nodeId)) && !isSameCertificate(member.chain.leaf, known.leaf);
-      if (known === undefined || isBack || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: known.leaf })) {
+      const isBack = known !== undefined && (known.removed_at_ms !== null || outranked.includes(member.nodeId)) && !isSameCertificate(member.chain.leaf, exactCertificate(known.leaf));
+      if (known === undefined || isBack || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: exactCertificate(known.leaf) })) {
         this.#save(member);
         changed.push(member.nodeId);
         // One that went with the issuer that had certified it comes back by another's certificate.
@@ -304,6 +305,10 @@ export class TrustTable {
 }
 
 /** Of two departures of one node all members keep the same. */
+function exactOrNone(der: Uint8Array | null): Uint8Array | null {
+  return der === null ? null : exactCertificate(der);
+}
+
 function isLaterWord({ certifiedAtMs, leftAtMs }: Departure, known: MemberRow): boolean {
   if (known.left_at_ms === null || known.left_certified_at_ms === null) return true;
   return certifiedAtMs > known.left_certified_at_ms || (certifiedAtMs === known.left_certified_at_ms && leftAtMs > known.left_at_ms);
@@ -340,14 +345,14 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     nodeId: nodes.idOf(row.node),
     name: row.name,
     owner: row.owner,
-    chain: { leaf: row.leaf, issuer: row.issuer },
+    chain: exactChain(row),
     notBeforeMs: row.not_before_ms,
     ...optional('namedSinceMs', row.named_since_ms),
     addresses: JSON.parse(row.addresses) as string[],
     ...optional('lastSeenMs', row.last_seen_ms),
     ...(row.is_issuer === 1 ? { isIssuer: true } : {}),
-    ...optional('issuerDer', row.is_issuer === 1 ? row.issuer_certificate : null),
-    ...optional('issuedAs', row.issuer_certificate),
+    ...optional('issuerDer', row.is_issuer === 1 ? exactOrNone(row.issuer_certificate) : null),
+    ...optional('issuedAs', exactOrNone(row.issuer_certificate)),
     ...leftOf(row),
     ...removedOf(row),
   });
@@ -370,10 +375,10 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
         meshName: row.mesh_name,
         name: row.name,
         owner: row.owner,
-        rootDer: row.root,
-        chain: { leaf: row.leaf, issuer: row.issuer },
+        rootDer: exactCertificate(row.root),
+        chain: exactChain(row),
         isIssuer: row.is_issuer === 1,
-        ...optional('issuerDer', row.own_issuer),
+        ...optional('issuerDer', row.own_issuer === null ? null : exactCertificate(row.own_issuer)),
         ...optional('authorities', row.authorities),
         ...optional('recoveryMs', row.recovery_at_ms),
       };

@@ -11,7 +11,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { SignedRecord } from '../domain/registration.ts';
 import type { WithdrawnIssuer } from '../domain/trust.ts';
 import { Authorities as Wire, AuthorityWord } from '../gen/beckon/v1/authority.ts';
-import { authorityName, fingerprintText, readCertificate, rootSet, type RootSet } from './certificate.ts';
+import { authorityName, fingerprintText, readCertificate, readReceived, rootSet, type RootSet } from './certificate.ts';
 import { rawPublicKey, verifySignature } from './node-key.ts';
 
 /** All of it, as it travels. */
@@ -72,7 +72,9 @@ export function mergeAuthorities(first: Uint8Array, known: Uint8Array | undefine
   if (!isNew) return undefined;
   const { proven, refused } = judge(first, union);
   if (proven.roots.length > mostRoots || proven.issuers.length > mostIssuers || proven.words.length > mostWords) throw new BrokerError('overload', 'more roots, issuers and words on them than a mesh has');
-  const isMore = proven.roots.length > before.roots.length || proven.issuers.length > before.issuers.length || proven.words.length > before.words.length;
+  // An earlier version may have stored what proves nothing now.
+  const { proven: had } = judge(first, before);
+  const isMore = proven.roots.length > had.roots.length || proven.issuers.length > had.issuers.length || proven.words.length > had.words.length;
   if (!isMore) throw new BrokerError('unauthenticated', refused ?? 'nothing of it is by a root of this mesh');
   const bytes = encodeAuthorities(proven);
   if (bytes.length > longestAuthorities) throw new BrokerError('overload', 'more roots, issuers and words on them than a mesh has');
@@ -81,6 +83,7 @@ export function mergeAuthorities(first: Uint8Array, known: Uint8Array | undefine
 
 /** What a stranger shows of its mesh. @throws BrokerError `unauthenticated` when that root is not one that this mesh trusts by it, `invalid` */
 export function rootsShown(first: Uint8Array, bytes: Uint8Array | undefined, root: Uint8Array): Authorities {
+  readReceived(first);
   const shown = authoritiesOf(first, bytes);
   if (shown.trusted.some((each) => same(each, root))) return shown;
   throw new BrokerError('unauthenticated', 'the root that it shows is none of the mesh that it says it is of');
@@ -200,7 +203,7 @@ function judge(first: Uint8Array, { roots, issuers, words }: Parts): { readonly 
 /** Whether `cross` is that root's key, vouched for by the other. When is no matter: the key that signs could say what it likes of that. */
 function vouches({ certificate: parent }: Rooted, root: Uint8Array, cross: Uint8Array): boolean {
   return safely(() => {
-    const [own, by] = [readCertificate(root), readCertificate(cross)];
+    const [own, by] = [readReceived(root), readReceived(cross)];
     const isRoot = own.ca && own.subject === parent.subject && own.checkIssued(own) && own.verify(own.publicKey) && own.publicKey.asymmetricKeyType === 'ed25519';
     const isSameKey = by.ca && by.subject === own.subject && same(rawPublicKey(by.publicKey), rawPublicKey(own.publicKey)) && !same(rawPublicKey(own.publicKey), rawPublicKey(parent.publicKey));
     return isRoot && isSameKey && by.checkIssued(parent) && by.verify(parent.publicKey);
@@ -209,7 +212,7 @@ function vouches({ certificate: parent }: Rooted, root: Uint8Array, cross: Uint8
 
 function isIssuedBy(der: Uint8Array, root: X509Certificate): boolean {
   return safely(() => {
-    const issuer = readCertificate(der);
+    const issuer = readReceived(der);
     return issuer.ca && issuer.checkIssued(root) && issuer.verify(root.publicKey);
   }) === true;
 }

@@ -9,6 +9,7 @@ import { BrokerError } from '../domain/errors.ts';
 import { isNodeId, nodeIdOfPublicKey, type MeshId } from '../domain/ids.ts';
 import { readName } from '../domain/name.ts';
 import type { CertificateChain, PeerIdentity, WithdrawnIssuer } from '../domain/trust.ts';
+import { flawOfBytes, isCalledAsIssuer, longestCertificate, namesIssuer } from './certificate-form.ts';
 import { rawPublicKey } from './node-key.ts';
 
 /** What the certificates of one mesh may lead to. Made by `authorities.ts`; a mesh that has had one root only is that root. */
@@ -72,6 +73,15 @@ export function readCertificate(der: Uint8Array): X509Certificate {
   }
 }
 
+/** One that came from others: see `certificate-form.ts`. @throws BrokerError `invalid` also for bytes that hold it in another form */
+export function readReceived(bytes: Uint8Array): X509Certificate {
+  if (bytes.length > longestCertificate) throw new BrokerError('invalid', `${bytes.length} bytes are more than any certificate of a mesh has`);
+  const certificate = readCertificate(bytes);
+  const flaw = flawOfBytes(bytes, certificate);
+  if (flaw !== undefined) throw new BrokerError('invalid', flaw);
+  return certificate;
+}
+
 /** OpenSSL looks into the key only when it is asked for it. @throws BrokerError `invalid` when it is none that can be read */
 export function keyIn(certificate: X509Certificate): KeyObject {
   try {
@@ -105,6 +115,7 @@ export function fingerprintText(der: Uint8Array): string {
  */
 export function parseLeaf(der: Uint8Array): PeerIdentity {
   const leaf = readCertificate(der);
+  if (leaf.raw.length > longestCertificate) throw refused('the certificate is longer than any of a mesh');
   const match = subjectForm.exec(leaf.subjectAltName ?? '');
   if (match === null) throw refused('the certificate names no node');
   if (leaf.ca) throw refused('the certificate is not that of a node but of an authority');
@@ -118,6 +129,7 @@ export function parseLeaf(der: Uint8Array): PeerIdentity {
   if (!isNodeId(nodeId) || nodeId !== nodeIdOfPublicKey(publicKey)) {
     throw refused('the certificate names another node than its key makes');
   }
+  if (!namesIssuer(leaf)) throw refused('the certificate does not name its issuer as issuers are called');
   const { CN: name, O: owner, dnQualifier } = leaf.toLegacyObject().subject as unknown as Readonly<Record<string, unknown>>;
   if (typeof name !== 'string' || !isCanonicalName(name)) throw refused('the certificate has no node name');
   if (typeof owner !== 'string' || flawOfOwner(owner) !== undefined) throw refused('the certificate has no owner');
@@ -168,8 +180,8 @@ export function authorityName(issuer: Uint8Array): string {
  */
 export function verifyChain(chain: CertificateChain, roots: Roots, nowMs: number): PeerIdentity {
   const set = rootSet(roots);
+  const leaf = readReceived(chain.leaf);
   const issuer = trustedIssuer(chain.issuer, set, nowMs);
-  const leaf = readCertificate(chain.leaf);
   if (!leaf.checkIssued(issuer) || !leaf.verify(issuer.publicKey)) throw refused('its issuer did not sign the certificate');
   const identity = parseLeaf(chain.leaf);
   checkInForce(leaf, 'certificate', nowMs);
@@ -208,6 +220,7 @@ export function goodIssuers(issuerDer: Uint8Array, roots: Roots, nowMs: number):
 }
 
 function trustedIssuer(issuerDer: Uint8Array, set: RootSet, nowMs: number): X509Certificate {
+  readReceived(issuerDer);
   let first: BrokerError | undefined;
   for (const each of certificatesOf(issuerDer, set)) {
     const issuer = readCertificate(each);
@@ -243,11 +256,12 @@ function signedBy(issuer: X509Certificate, { trusted }: RootSet, nowMs: number):
   return first ?? refused('no root of this mesh is trusted');
 }
 
-function verifyAuthority(authority: X509Certificate, signer: X509Certificate, what: string, nowMs: number): void {
+function verifyAuthority(authority: X509Certificate, signer: X509Certificate, what: 'root' | 'issuer', nowMs: number): void {
   if (!authority.ca) throw refused(`the ${what}'s certificate is not that of an authority`);
   if (!authority.checkIssued(signer) || !authority.verify(keyIn(signer))) {
     throw refused(what === 'root' ? 'the root is not signed by itself' : `the root did not sign the ${what}`);
   }
+  if (what === 'issuer' && !isCalledAsIssuer(authority, rawPublicKey(keyIn(authority)))) throw refused('the issuer is not called as its key makes it');
   checkInForce(authority, `${what}'s certificate`, nowMs);
 }
 

@@ -1,6 +1,7 @@
 /** What goes over the wire when a node joins: JSON, bytes as base64url. Both sides check what they read. */
 import { z } from 'zod';
 import { longestAuthorities } from './authorities.ts';
+import { longestCertificate } from './certificate-form.ts';
 import { BrokerError, type ErrorInfo } from '../domain/errors.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import { isNodeId } from '../domain/ids.ts';
@@ -28,7 +29,7 @@ const bytes = (minLength: number, maxLength: number) =>
     .refine((decoded) => decoded.length >= minLength && decoded.length <= maxLength, {
       error: minLength === maxLength ? `must have ${minLength} bytes` : `must have ${minLength} to ${maxLength} bytes`,
     });
-const certificate = bytes(1, 8192);
+const certificate = bytes(1, longestCertificate);
 const chain = z.object({ leaf: certificate, issuer: certificate });
 
 const introduction = z.object({

@@ -7,8 +7,9 @@ import { createPublicKey, randomBytes, webcrypto, type KeyObject } from 'node:cr
 import { BrokerError } from '../domain/errors.ts';
 import { nodeIdOfPublicKey } from '../domain/ids.ts';
 import { parseName } from '../domain/name.ts';
+import { commonNameOf } from './certificate-form.ts';
 import { flawOfOwner, lifeOf, readCertificate, type Roots, rootSet } from './certificate.ts';
-import { publicKeyObject } from './node-key.ts';
+import { publicKeyObject, rawPublicKey } from './node-key.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -96,10 +97,8 @@ export async function makeLeaf(
 
 type DistinguishedName = Record<string, ({ utf8String: string } | { printableString: string })[]>[];
 
-/** OpenSSL finds a signer by its name, so each authority's name holds the start of its key. */
 function authorityName(kind: 'root' | 'issuer', key: KeyObject): DistinguishedName {
-  const id = publicOf(key).export({ type: 'spki', format: 'der' }).subarray(-32, -16).toString('hex');
-  return [{ CN: [{ utf8String: `Beckon ${kind} ${id}` }] }];
+  return [{ CN: [{ utf8String: commonNameOf(kind, rawPublicKey(key)) }] }];
 }
 
 /** Of an authority: its common name is all of it. */

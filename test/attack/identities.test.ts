@@ -9,7 +9,7 @@ import type { Clock } from '../../src/domain/ports.ts';
 import type { CertificateChain } from '../../src/domain/trust.ts';
 import { GoodbyeReason } from '../../src/gen/beckon/v1/mesh.ts';
 import { encodeGossip } from '../../src/rpc/registry.ts';
-import { lifeOf, toPem } from '../../src/trust/certificate.ts';
+import { authorityName, lifeOf, toPem } from '../../src/trust/certificate.ts';
 import { encodeMessage, enrolmentPaths } from '../../src/trust/enrolment-messages.ts';
 import { backdatedMs, leafLifeMs, makeIssuer, makeLeaf } from '../../src/trust/issue.ts';
 import type { Authority } from '../../src/trust/issue.ts';
@@ -133,6 +133,12 @@ forged('the certificate of an authority in place of a node’s', /the certificat
 forged('a certificate that names another node than its key makes', /names another node than its key makes|not made for nodes/, 'a node is its key: not even an issuer gives one node’s id to another', async () => {
   const key = generateNodeKey();
   return shows(key, await swappedLeaf(authority, authority.root, key.publicKey, mesh.friendId, Date.now()), authority.certificate);
+});
+
+forged('a certificate whose issuer writes its own name in capitals', /does not name its issuer as issuers are called/, 'OpenSSL takes it for the same name, and removals go by the letter: it enters nowhere', async () => {
+  const key = generateNodeKey();
+  const capitals = authorityName(authority.certificate).slice('CN='.length).toUpperCase();
+  return shows(key, await swappedLeaf(authority, authority.root, key.publicKey, key.nodeId, Date.now(), { issuerName: capitals }), authority.certificate);
 });
 
 attack('a removed node on a session', {

@@ -1,18 +1,24 @@
 /** Members that speak in the name of others. Most are of the victim's own person, so that no policy stands in their way. */
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { invocationOfFlight } from '../../src/domain/ids.ts';
 import type { FlightId, InvocationId } from '../../src/domain/ids.ts';
 import { GoodbyeReason } from '../../src/gen/beckon/v1/mesh.ts';
 import { ErrorCode, FailureReason, FlightState, OutputStream, ReplyKind } from '../../src/gen/beckon/v1/record.ts';
 import { decodeErrorInfo } from '../../src/rpc/error-info.ts';
-import { makeLeaf } from '../../src/trust/issue.ts';
+import { rootSet, toPem } from '../../src/trust/certificate.ts';
+import { issuerStatement } from '../../src/trust/enrolment-proofs.ts';
+import { makeIssuer, makeLeaf } from '../../src/trust/issue.ts';
+import { rootKeysHere } from '../../src/trust/mesh-authority.ts';
 import type { Issuer } from '../../src/trust/mesh-authority.ts';
+import { generateNodeKey, signWith } from '../../src/trust/node-key.ts';
 import { signRevocation } from '../../src/trust/revocation.ts';
 import { acpAgentFile } from '../support/acp-endpoint.ts';
 import { attack } from '../support/attack.ts';
 import { AttackedMesh } from '../support/attacked-mesh.ts';
 import { hlcAt } from '../support/false-member.ts';
 import type { FalseSession } from '../support/false-member.ts';
+import { rows } from '../support/database.ts';
 import { waitsFor } from '../support/cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -229,6 +235,22 @@ attack('a certificate for another node that a leaf has signed', {
   shows: 'a member can certify nobody: its own certificate is no authority’s',
 });
 
+attack('certificates of members, of the victim too, in other bytes than their own', {
+  ...asAnother,
+  act: ({ session }) => {
+    const chains = [mesh.copyOf(mesh.victim).chain, mesh.copyOf(mesh.friend).chain];
+    const bent = chains.flatMap(({ leaf, issuer }) => [
+      ...Array.from({ length: 200 }, (_, length) => ({ leaf: Buffer.concat([leaf, Buffer.alloc(length + 1)]), issuer: Buffer.from(issuer) })),
+      { leaf: Buffer.concat([leaf, Buffer.alloc(1_000_000)]), issuer: Buffer.from(issuer) },
+      { leaf: Buffer.from(toPem(leaf)), issuer: Buffer.from(issuer) },
+    ]);
+    return session.sayToNobody({ $case: 'roster', value: { members: bent.map((chain) => ({ chain, addresses: [] })), rules: undefined, authorities: Buffer.alloc(0) } });
+  },
+  refused: { code: 'silence' },
+  logged: { line: /not one certificate in DER and nothing else.*a member that a peer told of was not believed/ },
+  shows: 'a certificate is one in its own bytes: with more behind it, or as text, it is no later one, is written down nowhere, and is told of once',
+});
+
 attack('rules of admission from a node that is no issuer', {
   ...usual,
   act: ({ mallory, session }) =>
@@ -236,6 +258,26 @@ attack('rules of admission from a node that is no issuer', {
   refused: { code: 'silence' },
   logged: { line: /a node that is no issuer sent rules of admission: not believed/ },
   shows: 'whom to let in is said by issuers, who prove that they are',
+});
+
+attack('rules of admission with the key of an issuer that was removed', {
+  ...asAnother,
+  arrange: async () => {
+    const entered = await mesh.enter('bob');
+    const [issuer, key] = [await mesh.issuer(), generateNodeKey().privateKey];
+    const [root] = await rootKeysHere(join(mesh.victim.home, 'trust'), rootSet(issuer.roots));
+    if (root === undefined) throw new Error('the key of the mesh is not there');
+    const certificate = await makeIssuer(key, root, Date.now());
+    const revocation = signRevocation(issuer, { nodeId: generateNodeKey().nodeId, name: 'tower', by: 'ann', revokedAtMs: Date.now(), fallen: { issuer: certificate, kept: [] } });
+    await entered.session.sayToNobody({ $case: 'registryEntry', value: { chain: undefined, head: undefined, departure: undefined, revocation: wire(revocation) } });
+    await waitFor('the victim to know of the removal', () => rows(mesh.victim.databasePath, 'SELECT fallen_issuer FROM revocations WHERE fallen_issuer IS NOT NULL').length === 1);
+    return { ...entered, certificate, attestation: signWith(key, issuerStatement(issuer.meshId, entered.mallory.nodeId)) };
+  },
+  act: ({ session, certificate, attestation }) =>
+    session.sayToNobody({ $case: 'roster', value: { members: [], rules: { rules: [{ kind: 'user', value: 'eve@example.com' }], issuer: Buffer.from(certificate), attestation: Buffer.from(attestation) }, authorities: Buffer.alloc(0) } }),
+  refused: { code: 'silence' },
+  logged: { line: /a node that is no issuer sent rules of admission: not believed/ },
+  shows: 'whoever has the key of a removed issuer is none: its rules are not taken, and it is told none',
 });
 
 attack('that one is an issuer by one’s own word', {

@@ -34,7 +34,7 @@ import type { LiveSession } from '../../src/mesh/node-mesh.ts';
 import type { Connection } from '../../src/store/connection.ts';
 import { parseLeaf, recogniseChain, verifyChain } from '../../src/trust/certificate.ts';
 import { after } from '../../src/trust/issue.ts';
-import { issuerProofOf, provesIssuer } from '../../src/trust/issuer-proof.ts';
+import { issuerProofOf } from '../../src/trust/issuer-proof.ts';
 import { keepIssuerKey, wishIssuerKey } from '../../src/trust/mesh-authority.ts';
 import { generateNodeKey, rawPublicKey } from '../../src/trust/node-key.ts';
 import { createRevocationSeal } from '../../src/trust/revocation.ts';
@@ -112,7 +112,7 @@ export class TrustNode {
         standing.cutAmong(members, this.#sessions());
       },
       issuerProof: () => issuerProofOf(membership.issuer, nodeId),
-      isIssuer: (id, proof) => provesIssuer(id, proof, rootsOf(store), clock.now()),
+      isIssuer: (id, proof) => standing.provesIssuer(id, proof, clock.now()),
       onAddresses: () => undefined,
       onChanged: () => this.sides.renewal.look(),
       setLeaving: () => undefined,

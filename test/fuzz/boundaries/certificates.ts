@@ -4,6 +4,7 @@ import { isNodeId } from '../../../src/domain/ids.ts';
 import { readName } from '../../../src/domain/name.ts';
 import { authorityName, lifeOf, meshIdOf, parseLeaf, readCertificate, recogniseChain, verifyChain, verifyIssuer } from '../../../src/trust/certificate.ts';
 import { flawOfOwner } from '../../../src/trust/certificate.ts';
+import { longestCertificate } from '../../../src/trust/certificate-form.ts';
 import { Broken, holds } from '../engine/boundary.ts';
 import type { Boundary, Verdict } from '../engine/boundary.ts';
 import { mutateDer } from '../engine/mutate-der.ts';
@@ -27,7 +28,7 @@ export const certificates: Boundary = {
   },
   words: ['beckon://', 'URI:', 'DNS:', 'Beckon issuer ', 'laptop', 'ada'],
   mutate: (given, dice, other) => Buffer.concat([dice.chance(0.1) ? Buffer.from([dice.between(0, 3)]) : given.subarray(0, 1), mutateDer(given.subarray(1), dice, other.subarray(1))]),
-  longest: 8192,
+  longest: longestCertificate + 1_000,
   open: async () => {
     const mesh = await meshOf(1);
     const genuine = await mesh.chainOf(10, 'laptop');
@@ -53,7 +54,7 @@ function judged(given: Uint8Array, mesh: FuzzMesh, genuine: Uint8Array): Verdict
   attempt(() => authorityName(der));
   attempt(() => meshIdOf(readCertificate(der)));
   if (isIssuer) {
-    attempt(() => verifyChain({ leaf: genuine, issuer: der }, mesh.root, nowMs));
+    if (attempt(() => verifyChain({ leaf: genuine, issuer: der }, mesh.root, nowMs)) !== undefined) exact(der);
     if (attempt(() => verifyIssuer(der, mesh.root, nowMs)) !== undefined && kind === 2) holds(readCertificate(der).verify(readCertificate(mesh.root).publicKey), 'an issuer is one whom the root signed');
     return verdict;
   }
@@ -61,12 +62,18 @@ function judged(given: Uint8Array, mesh: FuzzMesh, genuine: Uint8Array): Verdict
   const check = der.length % 2 === 0 ? verifyChain : recogniseChain;
   const identity = attempt(() => check({ leaf: der, issuer: mesh.issuer }, mesh.root, nowMs));
   if (identity !== undefined) {
+    exact(der);
     holds(isNodeId(identity.nodeId) && identity.nodeId === nodeKey(10).nodeId, 'a certificate names the node of its own key');
     holds('name' in readName(identity.name) && flawOfOwner(identity.owner) === undefined, 'a member has a name and an owner that can be shown');
+    holds(identity.certifiedBy === authorityName(mesh.issuer), 'a certificate names its issuer to the letter');
     holds(Number.isFinite(identity.notAfterMs) && identity.notBeforeMs <= nowMs, 'a certificate has a beginning and an end');
     if (kind === 0 && !readCertificate(der).verify(readCertificate(mesh.issuer).publicKey)) throw new Broken('a certificate is believed that nobody signed');
   }
   return verdict;
+}
+
+function exact(der: Uint8Array): void {
+  holds(der.length <= longestCertificate && readCertificate(der).raw.equals(der), 'a certificate that is believed is one in DER and nothing else');
 }
 
 /** The first of its three parts, and that key's signature over it. */

@@ -7,7 +7,9 @@ import type { GossipNews } from '../../../src/domain/gossip-port.ts';
 import { asMeshId } from '../../../src/domain/ids.ts';
 import type { RegistryEntry } from '../../../src/domain/registration.ts';
 import { Gossip } from '../../../src/gen/beckon/v1/registry.ts';
+import type { CertificateChain } from '../../../src/domain/trust.ts';
 import { decodeGossip, encodeGossip } from '../../../src/rpc/registry.ts';
+import { readCertificate } from '../../../src/trust/certificate.ts';
 import { signRevocation } from '../../../src/trust/revocation.ts';
 import type { Issuer } from '../../../src/trust/mesh-authority.ts';
 import { sign } from 'node:crypto';
@@ -115,15 +117,18 @@ class RecordsTarget implements Target {
     holds(world.store.read.members().length - before <= 1, 'one word tells of one member at most');
     for (const { registration } of world.store.read.registrations(world.peer.nodeId)) holds(registration.nodeId === world.peer.nodeId, 'a registration is of the node that signed it');
     const isTaken = verdict === 'accept' || (!wasKept && news.type === 'registry_entry' && isKept(world, news.entry));
+    if (!wasKept && isTaken && news.type === 'registry_entry' && news.entry.chain !== undefined && isOneOf(news.entry.chain.leaf, world.store.read.members().map(({ chain }) => chain.leaf)))
+      for (const der of [news.entry.chain.leaf, news.entry.chain.issuer]) holds(readCertificate(der).raw.equals(der), 'a certificate that is kept is one in DER and nothing else');
     // Of who is no member, or has said its last word, nothing more is heard.
     this.#isSpent ||= isTaken && world.hasLost(world.peer.nodeId);
     return isTaken ? 'accepted' : 'refused';
   }
 }
 
+const isOneOf = (bytes: Uint8Array | undefined, kept: readonly (Uint8Array | undefined)[]): boolean => bytes !== undefined && kept.some((each) => each !== undefined && Buffer.from(bytes).equals(each));
+
 /** A certificate, a departure and a revocation each prove themselves, whatever is said beside them. This node's own certificate is taken from anybody, and passed on to nobody. */
 function isKept({ store: { read } }: World, { chain, departure, revocation }: RegistryEntry): boolean {
-  const isOneOf = (bytes: Uint8Array | undefined, kept: readonly (Uint8Array | undefined)[]): boolean => bytes !== undefined && kept.some((each) => each !== undefined && Buffer.from(bytes).equals(each));
   const members = read.members();
   return (
     isOneOf(chain?.leaf, [read.membership()?.chain.leaf, ...members.map((each) => each.chain.leaf)]) ||
@@ -156,6 +161,8 @@ function signedAnew(bytes: Uint8Array, signer: number, { meshId }: Cards): Uint8
   return Gossip.encode(gossip).finish();
 }
 
+const padded = (chain: CertificateChain, what: keyof CertificateChain): CertificateChain => ({ ...chain, [what]: Buffer.concat([chain[what], Buffer.from([0])]) });
+
 async function seedsOf({ mesh, meshId, chains }: Cards): Promise<Readonly<Record<string, Uint8Array>>> {
   const seal = createRecordSeal(nodeKey(who.peer), () => meshId);
   const { nodeId } = nodeKey(who.peer);
@@ -170,6 +177,9 @@ async function seedsOf({ mesh, meshId, chains }: Cards): Promise<Readonly<Record
     'a member': { type: 'registry_entry', entry: { chain: await mesh.chainOf(13, 'newcomer') } },
     'a renewed member': { type: 'registry_entry', entry: { chain: await mesh.chainOf(who.other, 'studio', { madeAtMs: nowMs + 86_000_000 }) } },
     'a member of another mesh': { type: 'registry_entry', entry: { chain: await otherMesh.chainOf(13, 'newcomer') } },
+    'a member with more behind it': { type: 'registry_entry', entry: { chain: padded(await mesh.chainOf(14, 'padded'), 'leaf') } },
+    'a member with more behind its issuer': { type: 'registry_entry', entry: { chain: padded(await mesh.chainOf(15, 'padded-too'), 'issuer') } },
+    'this node, with more behind it': { type: 'registry_entry', entry: { chain: padded(chains.self, 'leaf') } },
     'this node': { type: 'registry_entry', entry: { chain: chains.self } },
     'a departure': { type: 'registry_entry', entry: { departure: seal.sealDeparture({ nodeId, certifiedAtMs: nowMs, leftAtMs: nowMs }) } },
     'a later departure': { type: 'registry_entry', entry: { departure: seal.sealDeparture({ nodeId, certifiedAtMs: nowMs + 1, leftAtMs: nowMs }) } },

@@ -193,7 +193,7 @@ export class World {
       random: () => 0.5, digest: systemDigest, traces: flightTraces(nodeId, undefined),
       meshUseCases: { createMesh: never, createInvite: never, joinMesh: never }, recovery: { exportRecovery: never, importRecovery: never }, authority: { as: () => ({ removeIssuer: never, roots: never, renewRoot: never, retireRoot: never }) },
       ...authorityPorts({ store, membership: { cease: () => Promise.resolve(), load: () => Promise.resolve(undefined) } as unknown as MeshMembership, standing, clock: now, network: () => ({ setIdentity: () => undefined, mesh: { sessions: () => [] } }) }),
-      certificateEnd: (leaf) => parseLeaf(leaf).notAfterMs,
+      certificateEnd: (leaf) => lifeOf(leaf).notAfterMs,
       verify: (chain) => standing.member(verifyChain(chain, rootsOf(store), clock.now())),
       recognise: (chain) => standing.member(recogniseChain(chain, rootsOf(store), clock.now())),
       readLeaf: parseLeaf, lifeOf,

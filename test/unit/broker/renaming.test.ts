@@ -33,7 +33,7 @@ async function laptop(certify: RenamingParts['certify'] = () => Promise.resolve(
     const newer = chainOf({ nodeId: me, owner: 'ada', notAfterMs: 9e15, ...identity });
     return renaming.adopt(newer, identityOf(newer));
   };
-  return Object.assign(temp, { renaming, names, adopt, nameOf: () => own()?.name });
+  return Object.assign(temp, { renaming, names, adopt, clock, nameOf: () => own()?.name });
 }
 
 test('a newer certificate that others have of this node, an answer that was lost on the way, is taken', async () => {
@@ -49,6 +49,15 @@ test('an older one, the same again, or one for another owner is not', async () =
   await node.renaming.adopt(chain, identityOf(chain));
   await node.adopt({ name: 'attic', notBeforeMs: 200, owner: 'bob' });
   expect([node.nameOf(), node.names]).toEqual(['laptop', []]);
+});
+
+test('of newer ones it takes so many in an hour, whoever makes them', async () => {
+  await using node = await laptop();
+  for (let at = 1; at <= 25; at += 1) await node.adopt({ name: `n${at}`, notBeforeMs: 200 + at });
+  expect([node.nameOf(), node.names.length]).toEqual(['n20', 20]);
+  await node.clock.advance(3_600_000);
+  await node.adopt({ name: 'studio', notBeforeMs: 300 });
+  expect(node.nameOf()).toBe('studio');
 });
 
 test('one that has ended is not, however much newer', async () => {

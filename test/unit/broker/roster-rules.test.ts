@@ -12,6 +12,7 @@ const proof = { certificate: new Uint8Array([1]), attestation: new Uint8Array([2
 /** An issuer of ada's, and a link with a node of that person. */
 function issuerWith(owner: string, { provesTo = true } = {}) {
   const sent: RosterMessage[] = [];
+  let proves = provesTo;
   const known = new Map<string, { issuerDer: Uint8Array }>();
   const peer = { nodeId: nodeIdFor(2), name: 'studio', owner };
   const link = { peer, send: (message: RosterMessage) => void sent.push(message) } as unknown as Link;
@@ -19,9 +20,9 @@ function issuerWith(owner: string, { provesTo = true } = {}) {
     read: { membership: () => ({ chain: {} }), admitRules: () => rules, member: (id: string) => known.get(id) },
     write: { saveIssuer: async ({ nodeId, certificate }: { nodeId: string; certificate: Uint8Array }) => void known.set(nodeId, { issuerDer: certificate }), addAdmitRules: async () => [] },
   };
-  const parts = { authorities: () => ({ linkUp: () => undefined, heard: () => Promise.resolve() }), store, self: { owner: () => 'ada', mesh: () => undefined }, mesh: () => ({ links: () => [link] }), log: silentLog, ownAddresses: () => [], issuerProof: () => proof, isIssuer: () => provesTo, chronicler: { stamp: () => ({}) } };
+  const parts = { authorities: () => ({ linkUp: () => undefined, heard: () => Promise.resolve() }), store, self: { owner: () => 'ada', mesh: () => undefined }, mesh: () => ({ links: () => [link] }), log: silentLog, ownAddresses: () => [], issuerProof: () => proof, isIssuer: () => proves, chronicler: { stamp: () => ({}) } };
   const roster = new Roster(parts as unknown as RosterParts);
-  return { roster, link, told: () => sent.splice(0).map(({ admission }) => admission?.rules) };
+  return { roster, link, falls: () => void (proves = false), told: () => sent.splice(0).map(({ admission }) => admission?.rules) };
 }
 
 test('another node of its own person is, at once and with each change', () => {
@@ -45,6 +46,16 @@ test('one that proves to let others in, too, is from then on, and says the same 
   await roster.received(link, { type: 'roster', members: [], admission: { rules: [], proof } });
   roster.rulesChanged();
   expect(told()).toEqual([[], rules, rules]);
+});
+
+test('one whose key was removed since is not any more, though it is known as one that lets others in', async () => {
+  const { roster, link, told, falls } = issuerWith('bob');
+  await roster.received(link, { type: 'roster', members: [], admission: { rules: [], proof } });
+  falls();
+  roster.rulesChanged();
+  await roster.received(link, { type: 'roster', members: [], admission: { rules: [], proof } });
+  roster.rulesChanged();
+  expect(told()).toEqual([rules, [], []]);
 });
 
 test('one that proves nothing is not', async () => {

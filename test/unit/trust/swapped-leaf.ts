@@ -5,19 +5,24 @@ import { meshIdOf, readCertificate } from '../../../src/trust/certificate.ts';
 import type { Authority } from '../../../src/trust/issue.ts';
 import { publicKeyObject } from '../../../src/trust/node-key.ts';
 
-/** A leaf as `makeLeaf` would never make it: it names a node whose key it does not hold. */
+/**
+ * A leaf as `makeLeaf` would never make it: it may name a node whose key it does not hold, and its issuer otherwise than the issuer is called.
+ * @param issuerName its common name; left out: the true one
+ * @param padding bytes of an extension that says nothing
+ */
 export default async function swappedLeaf(
   issuer: Authority,
   root: Uint8Array,
   publicKey: Uint8Array,
   nodeId: string,
   nowMs: number,
+  { issuerName, padding = 0 }: { readonly issuerName?: string; readonly padding?: number } = {},
 ): Promise<Uint8Array> {
   const certificate = await x509.X509CertificateGenerator.create(
     {
       serialNumber: '4001',
       subject: 'CN=laptop,O=ann',
-      issuer: new x509.X509Certificate(Buffer.from(issuer.certificate)).subjectName,
+      issuer: issuerName === undefined ? new x509.X509Certificate(Buffer.from(issuer.certificate)).subjectName : new x509.Name([{ CN: [{ utf8String: issuerName }] }]),
       notBefore: new Date(nowMs - 1000),
       notAfter: new Date(nowMs + 86_400_000),
       publicKey: publicKeyObject(publicKey).toCryptoKey('Ed25519', true, ['verify']),
@@ -28,6 +33,7 @@ export default async function swappedLeaf(
         new x509.SubjectAlternativeNameExtension([
           { type: 'url', value: `beckon://${meshIdOf(readCertificate(root))}/${nodeId}` },
         ]),
+        ...(padding === 0 ? [] : [new x509.Extension('1.3.6.1.4.1.99999.1', false, new Uint8Array(padding))]),
       ],
     },
     webcrypto,
