@@ -189,7 +189,7 @@ export class Machine {
       tailnetUser: () => undefined,
       issuerProof: () => undefined,
       isIssuer: () => false,
-      certify: () => Promise.resolve(undefined), recognise: () => this.identity, readLeaf: () => this.identity, renewAtEntrance: never, isForsaken: () => false, mergeAuthorities: () => undefined, withdrawnIssuers: () => [], trustedRoots: () => [], issuesAs: () => undefined, onAuthorities: () => Promise.resolve(), authority: { as: () => ({ removeIssuer: never, roots: never, renewRoot: never, retireRoot: never }) }, holdsRootKey: never, certifyIssuer: never, offerIssuerKey: never, isOffered: () => false, becomeIssuer: never, lifeOf: () => ({ notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER }), isOfKey: () => false, recovery: { exportRecovery: never, importRecovery: never }, onRenewed: () => Promise.resolve(),
+      counts: () => true, certify: () => Promise.resolve(undefined), recognise: () => this.identity, readLeaf: () => this.identity, renewAtEntrance: never, isForsaken: () => false, mergeAuthorities: () => undefined, withdrawnIssuers: () => [], trustedRoots: () => [], issuesAs: () => undefined, onAuthorities: () => Promise.resolve(), authority: { as: () => ({ removeIssuer: never, roots: never, renewRoot: never, retireRoot: never }) }, holdsRootKey: never, certifyIssuer: never, offerIssuerKey: never, isOffered: () => false, becomeIssuer: never, lifeOf: () => ({ notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER }), isOfKey: () => false, recovery: { exportRecovery: never, importRecovery: never }, onRenewed: () => Promise.resolve(),
       onRenamed: () => Promise.resolve(),
       lossesOfKeys: () => Promise.resolve([]),
       onLeft: () => Promise.resolve(),
