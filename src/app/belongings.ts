@@ -15,7 +15,7 @@ const known: readonly (readonly [name: RegExp, what: string])[] = [
   [/^beckon\.db(-wal|-shm|-journal)?$/, 'database'],
   [/^(beckon\.epoch|beckon\.audit|beckon\.policy|beckon\.traces|clone\.json|probe-\d+)(\..*)?$/, 'state'],
   [/^trust$/, 'keys'],
-  [/^(set-aside|rekey|rekey\.json|rekey\.wanted)$/, 'earlier keys and database'],
+  [/^(set-aside|rekey|rekey\.json|rekey\.wanted|rekey\.refused)$/, 'earlier keys and database'],
   [/^up\.json(\.new)?$/, 'flags of up'],
   [/^service\.env(\.new)?$/, 'environment of the service'],
   [/^logs$/, 'logs'],

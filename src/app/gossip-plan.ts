@@ -2,18 +2,19 @@
 import { gossipPort, parseHostPort } from '../domain/host-port.ts';
 import type { HostPort } from '../domain/host-port.ts';
 import type { NodeId } from '../domain/ids.ts';
-import { belongs } from '../domain/membership.ts';
 import type { RegistryHead } from '../domain/registration.ts';
 import type { Member, Store } from '../domain/store-port.ts';
 import type { GossipMember } from '../gossip/gossip.ts';
 
-/** All unrevoked members whose certificates hold, and where they gossip. */
-export function gossipMembers({ read }: Pick<Store, 'read'>, known: KnownHeads, hasEnded: (member: Member) => boolean): readonly GossipMember[] {
-  const members = read.members().filter((each) => belongs(each) && !hasEnded(each));
+/** All members whose certificates count and have not ended, and where they gossip. */
+export function gossipMembers({ read }: Pick<Store, 'read'>, known: KnownMembers, hasEnded: (member: Member) => boolean): readonly GossipMember[] {
+  const members = read.members().filter((each) => known.isIn(each) && !hasEnded(each));
   return members.map(({ nodeId }) => ({ nodeId, gossipAddresses: known.head(nodeId)?.head.gossipAddresses ?? [] }));
 }
 
-interface KnownHeads {
+interface KnownMembers {
+  /** As in `RegistryState`. */
+  isIn(member: Member): boolean;
   head(nodeId: NodeId): { readonly head: Pick<RegistryHead, 'gossipAddresses'> } | undefined;
 }
 

@@ -2,21 +2,24 @@
 import { createMesh, dropIssuerKey, forgetMeshKeys, rootKeysHere, keepIssuerKey, meshIdentityOf, openIssuer, wishIssuerKey } from '../trust/mesh-authority.ts';
 import type { Issuer } from '../trust/mesh-authority.ts';
 import { enrol } from '../trust/enrol.ts';
-import { askToJoin } from '../trust/issuer-call.ts';
+import { askToJoin, IssuerRefusal } from '../trust/issuer-call.ts';
 import type { Admission as Entrance, IssuerCall, KnownIssuer, Wish } from '../trust/issuer-call.ts';
 import { after } from '../trust/issue.ts';
 import { authoritiesOf } from '../trust/authorities.ts';
 import { rootsOf } from './node-self.ts';
 import { describeMesh } from './mesh-choice.ts';
 import type { FoundMesh } from './mesh-choice.ts';
+import type { RefusedKey } from './refused-key.ts';
 import type { Detour } from '../trust/https-call.ts';
 import { fingerprintOf, flawOfOwner } from '../trust/certificate.ts';
 import { decodeToken, encodeToken, hashOfSecret, newSecret } from '../trust/token.ts';
 import type { NodeKey } from '../trust/node-key.ts';
 import type { BrokerApi } from '../broker/api.ts';
+import { isRemovedKey } from '../broker/removal.ts';
 import type { CertificateWish } from '../broker/renaming.ts';
 import type { Chronicler } from '../broker/chronicler.ts';
 import type { Act } from '../domain/audit.ts';
+import type { BrokerError } from '../domain/errors.ts';
 import { conflict, denied, invalid, toBrokerError, unavailable } from '../domain/errors.ts';
 import { outsideError, whereIssuersAre } from '../domain/membership.ts';
 import { formatHostPort } from '../domain/host-port.ts';
@@ -51,6 +54,8 @@ export interface MembershipParts {
   readonly addresses: () => readonly HostPort[] | Promise<readonly HostPort[]>;
   /** For addresses that are not reached directly. */
   readonly detour: Detour;
+  /** That a mesh refused this node's key as removed from it. */
+  readonly refusedKey: Pick<RefusedKey, 'note' | 'forget'>;
   /** The node is a member from now on. */
   readonly onJoined: (identity: MeshIdentity, members: readonly Member[]) => void;
 }
@@ -107,7 +112,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   }
 
   async createMesh(input: { name?: string; new: boolean }, act?: Act): ReturnType<BrokerApi['createMesh']> {
-    const { store, trustDir, nodeKey, clock, chronicler, onJoined } = this.#parts;
+    const { store, trustDir, nodeKey, clock, chronicler, refusedKey, onJoined } = this.#parts;
     this.#refuseSecond();
     const nodeName = this.#parts.nodeName();
     const owner = await this.#parts.owner();
@@ -117,6 +122,7 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     const made = await createMesh({ directory: trustDir, nodeKey, nodeName, owner, nowMs: clock.now() });
     const { meshId, root, chain } = made;
     const membership: Membership = { meshId, meshName: name, name: nodeName, owner, rootDer: root, chain, isIssuer: true, issuerDer: chain.issuer };
+    await refusedKey.forget();
     await store.write.saveMembership({ stamp: chronicler.stamp(), act, membership, members: [], what: 'mesh.created' });
     onJoined(await this.#take(membership), []);
     return { meshId, name, owner, nodeName };
@@ -151,21 +157,34 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
   /** Without a token, by the word of the tailnet. @throws IssuerRefusal in the issuer's own words; any error of the connection */
   async enter(known: KnownIssuer, call: IssuerCall): ReturnType<BrokerApi['joinMesh']> {
     this.#refuseSecond();
-    return this.#entered(await askToJoin(known, await this.#wish(), call));
+    const admission = await askToJoin(known, await this.#wish(), call).catch(async (error: unknown) => {
+      if (error instanceof IssuerRefusal) await this.refused(error.error);
+      throw error;
+    });
+    return this.#entered(admission);
+  }
+
+  /** By a mesh that this node wanted to enter. That its key was removed there is remembered: `mesh leave` gives it another. */
+  async refused(error: BrokerError): Promise<void> {
+    if (isRemovedKey(error)) await this.#parts.refusedKey.note();
   }
 
   /** Stored, and spoken under from now on. @param first what has to be known before anybody is spoken to */
   async enterAs(membership: Membership, members: readonly Member[], { first, act }: { readonly first?: () => Promise<void>; readonly act?: Act | undefined } = {}): Promise<void> {
-    const { store, chronicler, onJoined } = this.#parts;
+    const { store, chronicler, refusedKey, onJoined } = this.#parts;
+    await refusedKey.forget();
     await store.write.saveMembership({ stamp: chronicler.stamp(), act, membership, members, what: 'mesh.joined' });
     await first?.();
     onJoined(await this.#take(membership), store.read.members());
   }
 
   /** Somebody may stand in between: its owner hears of it, whoever typed the token. */
-  #notEntered(error: unknown): never {
-    const { code, message } = toBrokerError(error);
-    if (code === 'unauthenticated') this.#parts.log.warn({ code, why: message }, 'a mesh was not entered: who answers is not the one that the token names');
+  async #notEntered(error: unknown): Promise<never> {
+    const known = toBrokerError(error);
+    const { code, message } = known;
+    await this.refused(known);
+    if (isRemovedKey(known)) this.#parts.log.warn({ code, why: message }, 'a mesh was not entered: the key of this node was removed from it');
+    else if (code === 'unauthenticated') this.#parts.log.warn({ code, why: message }, 'a mesh was not entered: who answers is not the one that the token names');
     throw error;
   }
 

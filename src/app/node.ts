@@ -52,7 +52,8 @@ import { ensurePrivateDir } from './private-dir.ts';
 import { createRecordSeal } from './record-seal.ts';
 import { MeshRecovery } from './recovery.ts';
 import { refuseFlaws } from './private-places.ts';
-import { finishRekey, rekeyIfWished, wishRekey } from './rekey.ts';
+import { finishRekey, rekeyIfWished } from './rekey.ts';
+import { keyPorts, RefusedKey } from './refused-key.ts';
 import { mergeFlags, readRemembered, rememberedPath, writeRemembered } from './remembered.ts';
 import type { UpFlags } from './remembered.ts';
 import { renameNode } from './rename.ts';
@@ -182,6 +183,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     otherMeshes: () => meshesToEnter(lookParts, sources, offline),
     addresses: () => ownAddresses(),
     detour,
+    refusedKey: new RefusedKey(paths),
     onJoined: (identity, members) => {
       network.setIdentity(identity);
       network.addMembers(members);
@@ -206,9 +208,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     epoch,
     previousEpoch,
     seenEpochs: (nodeId) => store.read.seenEpochs(nodeId),
-    standing,
-    health,
-    audit,
+    ...{ standing, health, audit },
     onRevoked: (record, act) => void revoked(record, act),
     version,
     listen,
@@ -294,7 +294,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       network.setIdentity(undefined);
       return Promise.resolve();
     },
-    renewKey: () => wishRekey(paths),
+    ...keyPorts(paths),
     lossesOfKeys: (mesh, others) => membership.lossesOfKeys(mesh, others),
     onLeft: async (mesh) => {
       unjoinedName = mesh.name;

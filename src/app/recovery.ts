@@ -29,7 +29,7 @@ export interface RecoveryParts {
   readonly chronicler: Chronicler;
   readonly nodeName: () => string;
   readonly addresses: () => readonly HostPort[] | Promise<readonly HostPort[]>;
-  readonly membership: Pick<MeshMembership, 'load' | 'enterAs'>;
+  readonly membership: Pick<MeshMembership, 'load' | 'enterAs' | 'refused'>;
   /** A signed word that a node is no member: verified, stored, acted on. */
   readonly revoked: (record: SignedRecord) => Promise<unknown>;
   /** What the file knew of roots. */
@@ -82,7 +82,7 @@ export class MeshRecovery implements Recovering {
     const keys = [{ certificate: root, key: rootKey }, ...(later?.keys ?? [])].filter(({ certificate }) => roots.trusted.some((each) => Buffer.from(each).equals(certificate)));
     const [signer] = keys;
     if (signer === undefined) throw denied('the key in that file is of a root of this mesh that was retired', 'use the file that was written after another root had come: beckon mesh root list, on a member, says which count');
-    const entering = own === undefined ? this.#entering(recovery, roots) : undefined;
+    const entering = own === undefined ? await this.#entering(recovery, roots) : undefined;
     for (const each of keys) await keepKeyOfRoot(trustDir, roots, each.certificate, each.key);
     if (own !== undefined && later !== undefined) await this.#parts.learned(later.authorities);
     const issuerKey = await wishIssuerKey(trustDir, meshId);
@@ -106,11 +106,15 @@ export class MeshRecovery implements Recovering {
   }
 
   /** Looked at before anything is written. @throws BrokerError `conflict` for a name that is another's, `unauthenticated` for a key that was removed */
-  #entering({ owner, members, revocations }: Recovery, roots: RootSet): { readonly name: string; readonly owner: string; readonly members: readonly Member[] } {
+  async #entering({ owner, members, revocations }: Recovery, roots: RootSet): Promise<{ readonly name: string; readonly owner: string; readonly members: readonly Member[] }> {
     const { nodeKey, clock, nodeName } = this.#parts;
     const removed = new Map(revocations.map((record) => openRevocation(record, roots)).map((each) => [each.nodeId, each]));
     const ownRemoval = removed.get(nodeKey.nodeId);
-    if (ownRemoval !== undefined) throw removedKey(ownRemoval.name, ownRemoval.by);
+    if (ownRemoval !== undefined) {
+      const refusal = removedKey(ownRemoval.name, ownRemoval.by);
+      await this.#parts.membership.refused(refusal);
+      throw refusal;
+    }
     const known = members.flatMap(({ chain, addresses, issuerDer }): Member[] => {
       try {
         const { nodeId, name, owner: of, notBeforeMs, namedSinceMs } = recogniseChain(chain, roots, clock.now());

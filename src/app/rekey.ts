@@ -55,6 +55,8 @@ type Journal = z.infer<typeof journalSchema>;
 const stagedIn = (stateDir: string): string => join(stateDir, 'rekey');
 const journalOf = (stateDir: string): string => join(stateDir, 'rekey.json');
 const wishOf = (stateDir: string): string => join(stateDir, 'rekey.wanted');
+/** As in `refused-key.ts`. */
+export const refusedKeyPath = (stateDir: string): string => join(stateDir, 'rekey.refused');
 
 /** From a node that runs: to be done at its next start. Durable when it resolves. */
 export async function wishRekey({ stateDir }: Pick<Paths, 'stateDir'>): Promise<void> {
@@ -85,7 +87,7 @@ export async function rekey(parts: RekeyParts): Promise<Rekeyed> {
     await syncDirectory(staged);
     onStep('made');
     const aside = await placeAside(join(stateDir, 'set-aside'), new Date(clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, ''));
-    const old = [paths.dbFile, `${paths.dbFile}-wal`, `${paths.dbFile}-shm`, paths.epochFile, paths.auditFile, paths.trustDir, paths.cloneFile, wishOf(stateDir)];
+    const old = [paths.dbFile, `${paths.dbFile}-wal`, `${paths.dbFile}-shm`, paths.epochFile, paths.auditFile, paths.trustDir, paths.cloneFile, refusedKeyPath(stateDir), wishOf(stateDir)];
     await writeDurably(journalOf(stateDir), JSON.stringify({ aside, names: old.filter((path) => existsSync(path)).map((path) => basename(path)) } satisfies Journal) + '\n');
     onStep('decided');
     await finishRekey(paths, onStep);

@@ -6,11 +6,12 @@ import type { Store } from '../domain/store-port.ts';
 import { lifeOf, parseLeaf, recogniseChain, verifyChain } from '../trust/certificate.ts';
 import { issuerProofOf } from '../trust/issuer-proof.ts';
 import { createRevocationSeal } from '../trust/revocation.ts';
+import { CountedMembers } from './counted-members.ts';
 import type { MeshMembership } from './membership.ts';
 import { rootsOf } from './node-self.ts';
 import type { Standing } from './standing.ts';
 
-export type TrustPorts = Pick<BrokerParts, 'certificateEnd' | 'verify' | 'recognise' | 'readLeaf' | 'issuerProof' | 'isIssuer' | 'certify' | 'revocations'>;
+export type TrustPorts = Pick<BrokerParts, 'certificateEnd' | 'verify' | 'recognise' | 'readLeaf' | 'issuerProof' | 'isIssuer' | 'certify' | 'revocations' | 'counts'>;
 
 export interface TrustPortsParts {
   readonly store: Store;
@@ -21,7 +22,9 @@ export interface TrustPortsParts {
 }
 
 export function trustPorts({ store, standing, membership, nodeId, clock }: TrustPortsParts): TrustPorts {
+  const counted = new CountedMembers(store, standing);
   return {
+    counts: (member) => counted.counts(member),
     certificateEnd: (leaf) => lifeOf(leaf).notAfterMs,
     verify: (chain) => standing.member(verifyChain(chain, rootsOf(store), clock.now())),
     recognise: (chain) => standing.member(recogniseChain(chain, rootsOf(store), clock.now())),

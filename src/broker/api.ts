@@ -278,7 +278,7 @@ export interface LeaveResult {
   readonly ended: number;
   /** What would be lost, a sentence each: nothing was done, for want of `confirmed`. */
   readonly losses: readonly string[];
-  /** It had been removed from that mesh: from its next start on it has another key, and another node id. */
+  /** It had been removed from that mesh, or, with `meshName` empty, its key refused as removed: from its next start on it has another key, and another node id. */
   readonly isNewKey?: boolean;
 }
 
@@ -379,7 +379,7 @@ export interface BrokerApi extends ProjectsApi, OperatorApi, IssuerApi, PolicyAp
    * member has the name, `unavailable` when no issuer can be reached, naming them
    */
   renameNode(name: string): Promise<{ name: string; was: string }>;
-  /** Resolves when it has left, or after `waitMs` while work still runs: then it goes on. @throws `conflict` when it is in no mesh */
+  /** Resolves when it has left, or after `waitMs` while work still runs: then it goes on. @throws `conflict` when it is in no mesh, and its key not refused by one */
   leaveMesh(input: LeaveInput): Promise<LeaveResult>;
   /**
    * That member is one no longer, for good. `by`: who wants it, here. @throws `not_found` with the nearest, `invalid` for this node itself,

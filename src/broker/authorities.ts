@@ -8,7 +8,7 @@ import type { EventKind } from '../domain/event.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Link, Mesh } from '../domain/mesh-port.ts';
 import type { Clock, Log } from '../domain/ports.ts';
-import type { Store } from '../domain/store-port.ts';
+import type { Member, Store } from '../domain/store-port.ts';
 import type { WithdrawnIssuer } from '../domain/trust.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
@@ -38,6 +38,8 @@ export interface AuthoritiesParts extends AuthorityPorts {
   readonly mesh: () => Mesh;
   readonly clock: Clock;
   readonly log: Log;
+  /** What all members are judged by has changed: the registry and the network are to look at each again. */
+  readonly onMembers: (members: readonly Member[]) => void;
   /** What this node says in its head has changed. */
   readonly onTold: () => void;
   /** Members that a root does not vouch for any more are cut off, and those that no other issuer signed are to be renewed. */
@@ -100,7 +102,7 @@ export class Authorities {
   }
 
   async #add(bytes: Uint8Array, { what, detail, act }: AuthorityFact, from: NodeId | undefined): Promise<boolean> {
-    const { store, self, chronicler, mergeAuthorities, withdrawnIssuers, trustedRoots, issuesAs, onAuthorities, mesh, onTold, onChanged, log } = this.#parts;
+    const { store, self, chronicler, mergeAuthorities, withdrawnIssuers, trustedRoots, issuesAs, onAuthorities, onMembers, mesh, onTold, onChanged, log } = this.#parts;
     if (store.read.membership() === undefined) throw new BrokerError('conflict', 'this node is in no mesh');
     const merged = mergeAuthorities(bytes);
     if (merged === undefined) return false;
@@ -120,6 +122,7 @@ export class Authorities {
     const ceased = fresh.some(({ nodeId, certifies }) => nodeId === self.nodeId && certifies === issuesAs());
     if (ceased) await store.write.ceaseIssuing({ stamp: chronicler.stamp() });
     await onAuthorities(ceased);
+    onMembers(store.read.members().filter((each) => each.nodeId !== self.nodeId));
     for (const link of mesh().links()) if (link.peer.nodeId !== from) link.send({ type: 'roster', members: [], authorities: merged });
     onTold();
     onChanged();

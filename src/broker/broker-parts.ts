@@ -22,6 +22,7 @@ import type { Chore } from './housekeeping.ts';
 import type { BrokerMeasures } from './measures.ts';
 import type { MembershipPorts } from './membership.ts';
 import type { ProjectsParts } from './projects.ts';
+import type { RegistryParts } from './registry.ts';
 import type { Retention } from './pruning.ts';
 import type { Self } from './self.ts';
 
@@ -56,6 +57,7 @@ export interface BrokerParts extends MembershipPorts {
   readonly recovery: ActingParts['recovery'];
   readonly authority: ActingParts['authority'];
   readonly verify: (chain: CertificateChain) => PeerIdentity;
+  readonly counts: RegistryParts['counts'];
   /** When the certificate with these bytes ends, ms, whoever signed it. @throws BrokerError `invalid` for one that can't be read */
   readonly certificateEnd: (leaf: Uint8Array) => number;
   readonly ownAddresses: () => readonly string[];

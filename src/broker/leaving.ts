@@ -50,6 +50,8 @@ export interface LeavingParts {
   readonly onLeft: (membership: Pick<Membership, 'meshId' | 'name'>) => Promise<void>;
   /** As in `MembershipPorts`. */
   readonly renewKey: () => Promise<void>;
+  /** As in `MembershipPorts`. */
+  readonly isKeyRefused: () => boolean;
 }
 
 export class Leaving {
@@ -68,7 +70,7 @@ export class Leaving {
     const from = store.read.removedFrom();
     if (from !== undefined) return this.#forget(from, act);
     if (this.#underWay === undefined) {
-      if (membership === undefined) throw conflict('this node is in no mesh');
+      if (membership === undefined) return this.#giveUpKey();
       const losses = confirmed ? [] : await this.#losses(membership);
       if (losses.length > 0) return { left: false, running: runner.running, meshName: membership.meshName, told: [], untold: [], ended: 0, losses };
       this.#forced = new AbortController();
@@ -105,11 +107,21 @@ export class Leaving {
   /** Nobody is there to be told, and nothing to be waited for: all of it ended when this node was removed. */
   async #forget(from: RemovedFrom, act: Act | undefined): Promise<LeaveResult> {
     const { store, chronicler, renewKey, onLeft, log } = this.#parts;
-    await store.write.leaveMesh({ stamp: chronicler.stamp(), act });
+    // First: a node that forgot its mesh and kept its key could enter none again, and would not know why.
     await renewKey();
+    await store.write.leaveMesh({ stamp: chronicler.stamp(), act });
     await onLeft(from);
     log.info({ mesh: from.meshName }, 'the mesh that removed this node is forgotten; it has a new key from its next start on');
     return { left: true, running: 0, meshName: from.meshName, told: [], untold: [], ended: 0, losses: [], isNewKey: true };
+  }
+
+  /** It left before it heard that it was removed, and was told so when it wanted to come back. @throws `conflict` for a node whose key nobody refused */
+  async #giveUpKey(): Promise<LeaveResult> {
+    const { isKeyRefused, renewKey, log } = this.#parts;
+    if (!isKeyRefused()) throw conflict('this node is in no mesh');
+    await renewKey();
+    log.info({}, 'a mesh refused the key of this node as removed; it has a new one from its next start on');
+    return { left: true, running: 0, meshName: '', told: [], untold: [], ended: 0, losses: [], isNewKey: true };
   }
 
   async #losses(membership: Membership): Promise<string[]> {

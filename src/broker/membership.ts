@@ -43,6 +43,8 @@ export interface MembershipPorts extends IssuerPorts, AuthorityPorts {
   readonly onSelfRemoved: (from: RemovedFrom) => Promise<void>;
   /** Its key is nobody's any more: another one from the next start on. */
   readonly renewKey: () => Promise<void>;
+  /** A mesh refused this node's key as removed, and none has taken it since. */
+  readonly isKeyRefused: () => boolean;
   readonly revocations: RevocationSeal;
   /** This node is in no mesh any more. */
   readonly onLeft: (membership: Pick<Membership, 'meshId' | 'name'>) => Promise<void>;
@@ -114,6 +116,7 @@ export function makeMembership(parts: Parts): MembershipSides {
     roster,
     lossesOfKeys: ports.lossesOfKeys,
     renewKey: ports.renewKey,
+    isKeyRefused: ports.isKeyRefused,
     onLeft: async (membership) => {
       await ports.onLeft(membership);
       onAddresses();

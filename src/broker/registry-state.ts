@@ -30,6 +30,8 @@ export interface RegistryStateParts {
   readonly seal: RecordSeal;
   readonly digest: Digest;
   readonly revocations: Revocations | undefined;
+  /** Whether the certificate that is stored of a member is one that nodes let in still. Cheap: it is asked with each word of that member. */
+  readonly counts: (member: Member) => boolean;
 }
 
 export class RegistryState {
@@ -41,6 +43,8 @@ export class RegistryState {
   readonly #listeners = new Set<() => void>();
   readonly #parts: RegistryStateParts;
   readonly #heads = new Map<NodeId, KnownHead>();
+  /** Their certificates count no more. What they said is kept in case that another makes them members again, and is told to nobody. */
+  readonly #uncounted = new Set<NodeId>();
   /** Hashes of leaf certificates: what is known need not be verified. */
   readonly #leaves = new Map<NodeId, string>();
   readonly #knownLeaves = new Map<string, NodeId>();
@@ -76,6 +80,7 @@ export class RegistryState {
     this.#meshId = meshId;
     this.index.clear();
     this.#heads.clear();
+    this.#uncounted.clear();
     this.#leaves.clear();
     this.#knownLeaves.clear();
     this.#digest = new RegistryDigest(digest);
@@ -99,7 +104,7 @@ export class RegistryState {
   told(): { all(): Iterable<Indexed>; ofAgent(agent: string): Iterable<Indexed> } {
     this.load();
     const { self } = this.#parts;
-    const isOthers = ({ registration }: Indexed): boolean => registration.nodeId !== self.nodeId;
+    const isOthers = ({ registration: { nodeId } }: Indexed): boolean => nodeId !== self.nodeId && !this.#uncounted.has(nodeId);
     return {
       all: () => [...this.index.all()].filter(isOthers),
       ofAgent: (agent) => [...this.index.ofAgent(agent)].filter(isOthers),
@@ -159,8 +164,8 @@ export class RegistryState {
     // All else of it counts no more.
     if (revocation !== undefined) return { revocation };
     const member = nodeId === self.nodeId ? store.read.membership() : store.read.member(nodeId);
-    // Removed with the issuer that let it in: others that never knew it don't believe its certificate.
-    if (member !== undefined && 'removed' in member) return undefined;
+    // Of one whose certificate counts no more, say since it was removed with the issuer that let it in: others that never knew it don't believe that.
+    if (this.#uncounted.has(nodeId) || (member !== undefined && 'removed' in member)) return undefined;
     const departure = member !== undefined && 'left' in member ? member.left?.record : undefined;
     const head = departure === undefined ? this.head(nodeId)?.signed : undefined;
     if (member === undefined && head === undefined) return undefined;
@@ -174,7 +179,18 @@ export class RegistryState {
   /** Whether what that node says of itself counts. */
   isMember(nodeId: NodeId): boolean {
     const member = this.#parts.store.read.member(nodeId);
-    return member !== undefined && belongs(member);
+    return member !== undefined && this.isIn(member);
+  }
+
+  /** The same of one at hand. */
+  isIn(member: Member): boolean {
+    return belongs(member) && this.#parts.counts(member);
+  }
+
+  /** Whether that node is known by a certificate that counts no more: any other that does takes its place. */
+  isUncounted(nodeId: NodeId): boolean {
+    const member = this.#parts.store.read.member(nodeId);
+    return member !== undefined && !this.#parts.counts(member);
   }
 
   #changed(): void {
@@ -183,11 +199,14 @@ export class RegistryState {
   }
 
   #enter(nodeId: NodeId, member: Member | undefined): void {
-    const { store, self, seal, revocations } = this.#parts;
+    const { store, self, seal, revocations, counts } = this.#parts;
     const words = revocations?.revocations(nodeId) ?? [];
     const revocation = words.length === 0 ? undefined : Buffer.concat(words.map(({ payload }) => payload));
+    const isUncounted = member !== undefined && !counts(member);
+    if (isUncounted) this.#uncounted.add(nodeId);
+    else this.#uncounted.delete(nodeId);
     if (member?.removed !== undefined || revocation !== undefined) this.#forgetSet(nodeId);
-    const chain = nodeId === self.nodeId ? store.read.membership()?.chain : member?.removed === undefined || revocation !== undefined ? member?.chain : undefined;
+    const chain = nodeId === self.nodeId ? store.read.membership()?.chain : (member?.removed === undefined && !isUncounted) || revocation !== undefined ? member?.chain : undefined;
     const head = this.#heads.get(nodeId)?.signed.payload;
     const before = this.#leaves.get(nodeId);
     if (before !== undefined) this.#knownLeaves.delete(before);

@@ -23,7 +23,7 @@ import { RegistryIntake } from './registry-intake.ts';
 import type { Taken } from './registry-intake.ts';
 import { RegistrySpread } from './registry-spread.ts';
 import { RegistryState } from './registry-state.ts';
-import type { Revocations } from './registry-state.ts';
+import type { RegistryStateParts, Revocations } from './registry-state.ts';
 import type { Roster } from './roster.ts';
 import type { Self } from './self.ts';
 
@@ -42,6 +42,7 @@ export interface RegistryParts {
   readonly gossip?: () => Gossip;
   readonly gossipAddresses?: () => readonly string[];
   readonly revocations?: Revocations;
+  readonly counts: RegistryStateParts['counts'];
   /** How busy a node is, in its own words. */
   readonly onPresence?: (presence: SignedRecord, from: NodeId) => Promise<GossipVerdict>;
   /** Members became known, or known by other addresses: they may be dialled. */
@@ -71,7 +72,7 @@ export class Registry implements Startable {
     const { store, self, seal, digest, chronicler, mesh, clock, random, log, ownAddresses, roster } = parts;
     const gossip = parts.gossip ?? (() => noGossip);
     this.#limits = new PeerLimits(clock, log, parts.measures?.onOverLimit);
-    this.state = new RegistryState({ store, self, seal, digest, revocations: parts.revocations });
+    this.state = new RegistryState({ store, self, seal, digest, revocations: parts.revocations, counts: parts.counts });
     this.spread = new RegistrySpread({ mesh, gossip });
     const shared = { store, self, seal, mesh, clock, log, limits: this.#limits, state: this.state, spread: this.spread };
     this.#own = new OwnRegistrations({ ...shared, chronicler, ownAddresses, gossipAddresses: parts.gossipAddresses ?? (() => []), authorities: () => (store.read.membership()?.isIssuer === true ? store.read.membership()?.authorities : undefined) });

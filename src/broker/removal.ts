@@ -345,11 +345,17 @@ export function selfRemovedWords({ meshName, by }: Pick<RemovedFrom, 'meshName' 
 export function removedKey(name: string, by: string): BrokerError {
   return new BrokerError('unauthenticated', `the key of this node is that of ${name}, which was removed from the mesh by ${by}: it can’t come back with it`, {
     hint: 'it needs a new key, on that machine: beckon mesh leave, then beckon restart, then join again',
+    detail: { key: 'removed' },
   });
 }
 
 function refusedItself(name: string): BrokerError {
   return new BrokerError('unauthenticated', `a removal of ${name} is signed with the key that was taken from it`);
+}
+
+/** Whether that is `removedKey`, also when it came from another node. */
+export function isRemovedKey({ code, detail }: BrokerError): boolean {
+  return code === 'unauthenticated' && detail?.['key'] === 'removed';
 }
 
 function isSame(a: SignedRecord, b: SignedRecord): boolean {

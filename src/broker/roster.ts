@@ -283,8 +283,10 @@ export class Roster {
   }
 
   async #learn({ learned, outranked }: Slice, from: NodeId, meshId: MeshId | undefined): Promise<number> {
-    const { store, chronicler, spread, onMembers } = this.#parts;
-    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), act: this.#actOf(from), members: learned, outranked, ...(meshId === undefined ? {} : { meshId }) }));
+    const { store, chronicler, state, spread, onMembers } = this.#parts;
+    // Who knows a later one that counts less, or no more, would have to go without that node.
+    const instead = [...outranked, ...learned.map(({ nodeId }) => nodeId).filter((nodeId) => state.isUncounted(nodeId))];
+    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), act: this.#actOf(from), members: learned, instead, ...(meshId === undefined ? {} : { meshId }) }));
     const news = learned.filter((each) => fresh.has(each.nodeId));
     const stored = news.map((each) => store.read.member(each.nodeId)).filter((each) => each !== undefined);
     if (stored.length > 0) onMembers(stored);

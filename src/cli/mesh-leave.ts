@@ -27,7 +27,7 @@ export async function leave(context: Context, _args: readonly string[], options:
     return left ? exitOk : exitStillGoing;
   }
   if (isNewKey) {
-    await out.line(`${meshName}, which had removed this node, is forgotten`);
+    await out.line(meshName === '' ? 'the key of this node, which a mesh has removed, is given up' : `${meshName}, which had removed this node, is forgotten`);
     out.note(`${out.noteColours.cyan('next:')} beckon restart, which gives it a new key: its agents stay, its database and old keys are set aside. Then it may enter as a new machine: beckon mesh join TOKEN`);
     return exitOk;
   }

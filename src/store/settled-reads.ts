@@ -4,7 +4,7 @@ import type { StoreReads } from '../domain/store-port.ts';
 /** Answers to one question, at most. */
 const mostAnswers = 10_000;
 
-type Settled = Pick<StoreReads, 'endpoint' | 'ownRegistration' | 'shares' | 'member' | 'membersNamed' | 'membership' | 'removedFrom' | 'mesh' | 'projectInstance'>;
+type Settled = Pick<StoreReads, 'endpoint' | 'ownRegistration' | 'shares' | 'member' | 'membersNamed' | 'membership' | 'removedFrom' | 'mesh' | 'fallenIssuers' | 'projectInstance'>;
 
 export class SettledReads {
   readonly reads: Settled;
@@ -22,6 +22,7 @@ export class SettledReads {
       membership: this.#kept(() => read.membership()),
       removedFrom: this.#kept(() => read.removedFrom()),
       mesh: this.#kept(() => read.mesh()),
+      fallenIssuers: this.#kept(() => read.fallenIssuers()),
       projectInstance: this.#kept((address) => read.projectInstance(address)),
     };
   }

@@ -259,7 +259,7 @@ export class TrustTable {
     this.#audit.append(stamp, { kind: 'member.admitted', about: { nodeId, name, owner, ...(why === undefined ? {} : { why }) } }, act);
   }
 
-  saveMembers({ stamp, act, members, outranked = [], meshId }: Input<'saveMembers'>): NodeId[] {
+  saveMembers({ stamp, act, members, instead = [], meshId }: Input<'saveMembers'>): NodeId[] {
     const changed: NodeId[] = [];
     // Learned of a mesh that this node has left since.
     if (meshId !== undefined && this.#mesh.get()?.id !== meshId) return changed;
@@ -268,7 +268,7 @@ export class TrustTable {
       if (this.#revocations.has(node)) continue;
       const known = this.#member.get(node);
       // Removed with its issuer, and by another certificate a member all the same.
-      const isBack = known !== undefined && (known.removed_at_ms !== null || outranked.includes(member.nodeId)) && !isSameCertificate(member.chain.leaf, exactCertificate(known.leaf));
+      const isBack = known !== undefined && (known.removed_at_ms !== null || instead.includes(member.nodeId)) && !isSameCertificate(member.chain.leaf, exactCertificate(known.leaf));
       if (known === undefined || isBack || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: exactCertificate(known.leaf) })) {
         this.#save(member);
         changed.push(member.nodeId);

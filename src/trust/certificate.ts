@@ -219,6 +219,24 @@ export function goodIssuers(issuerDer: Uint8Array, roots: Roots, nowMs: number):
   return certificatesOf(issuerDer, set).filter((each) => signedBy(readCertificate(each), set, nowMs) === undefined);
 }
 
+export interface Life {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+/** From when to when certificates of that issuer's key lead to a trusted root: what `goodIssuers` says at any time, asked once. @throws BrokerError `invalid` */
+export function goodTimes(issuerDer: Uint8Array, roots: Roots): readonly Life[] {
+  const set = rootSet(roots);
+  return certificatesOf(issuerDer, set).flatMap((der) => {
+    const issuer = readCertificate(der);
+    return set.trusted.flatMap((root): Life[] => {
+      const [a, b] = [lifeIn(issuer), lifeOf(root)];
+      const life = { notBeforeMs: Math.max(a.notBeforeMs, b.notBeforeMs), notAfterMs: Math.min(a.notAfterMs, b.notAfterMs) };
+      return signedBy(issuer, { ...set, trusted: [root] }, life.notAfterMs) === undefined ? [life] : [];
+    });
+  });
+}
+
 function trustedIssuer(issuerDer: Uint8Array, set: RootSet, nowMs: number): X509Certificate {
   readReceived(issuerDer);
   let first: BrokerError | undefined;

@@ -109,7 +109,7 @@ const renewalAnswer = z.union([z.object({ chain }), z.object({ revocation: z.obj
 export type RenewalAnswer = z.infer<typeof renewalAnswer>;
 
 const problem = z.object({
-  error: z.object({ code: z.string().max(40), message: z.string().max(1000), hint: z.string().max(1000).optional() }),
+  error: z.object({ code: z.string().max(40), message: z.string().max(1000), hint: z.string().max(1000).optional(), detail: z.object({ key: z.string().max(40).optional() }).optional() }),
 });
 
 /** The JSON text of any of these messages. */
@@ -159,8 +159,8 @@ export function decodeRenewalAnswer(body: Uint8Array): RenewalAnswer {
 /** The error that an issuer answered with, or undefined when the body holds none. */
 export function decodeProblem(body: Uint8Array): (Omit<ErrorInfo, 'code'> & { readonly code: string }) | undefined {
   try {
-    const { code, message, hint } = decode(problem, body, 'the refusal').error;
-    return { code, message, ...(hint === undefined ? {} : { hint }) };
+    const { code, message, hint, detail } = decode(problem, body, 'the refusal').error;
+    return { code, message, ...(hint === undefined ? {} : { hint }), ...(detail?.key === undefined ? {} : { detail: { key: detail.key } }) };
   } catch (error) {
     if (error instanceof BrokerError) return undefined;
     throw error;

@@ -178,6 +178,11 @@ describe('trust', () => {
     expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member()] })).toEqual([]);
     expect(at.store.read.member(desktop)?.left).toBeDefined();
     expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member({ notBeforeMs: 102 })] })).toEqual([desktop]);
+    // One that counts no more gives way to an earlier one, and to itself it does not.
+    const earlier = member({ notBeforeMs: 101, chain: { leaf: Uint8Array.of(1), issuer: Uint8Array.of(2) } });
+    for (const changed of [[desktop], []]) expect(await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [earlier], instead: [desktop] })).toEqual(changed);
+    expect(at.store.read.member(desktop)?.notBeforeMs).toBe(101);
+    await at.store.write.saveMembers({ stamp: at.story.stamp(), members: [member({ notBeforeMs: 102 })] });
     expect(at.store.read.member(desktop)?.left).toBeUndefined();
   });
 

@@ -1,7 +1,8 @@
 /** A member is removed, with four whole nodes in this process. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import { wishRekey } from '../../src/app/rekey.ts';
 import { createSystemClock } from '../../src/app/system-clock.ts';
 import type { Harness } from '../../src/domain/harness-port.ts';
 import { asMeshId } from '../../src/domain/ids.ts';
@@ -145,6 +146,62 @@ test('with its old key it gets in by no way; after mesh leave it has another key
   await attic.sees(server, 'alive');
   const seen = async () => (await attic.client.members()).filter(({ name }) => name === 'server').map(({ nodeId, state }) => `${nodeId === before ? 'old' : 'new'} ${state}`);
   await waitFor('both to be told apart', async () => (await seen()).toSorted().join() === 'new alive,old removed');
+});
+
+test('one that left before it heard of its removal is told when it comes back, and then mesh leave gives it another key', async () => {
+  await using two = await LocalMesh.start(['laptop', 'server']);
+  const { laptop, server } = two.nodes;
+  const leave = () => server.client.leaveMesh({ force: false, confirmed: true, waitMs: 5_000 });
+  const before = await idOf(server);
+  await server.stop();
+  await laptop.client.removeMember('server');
+  await laptop.stop();
+  await server.start();
+  expect((await server.client.status()).removed).toBeUndefined();
+  expect(await leave()).toMatchObject({ left: true, told: [], untold: ['laptop'] });
+  // Said twice it does no more: nobody has refused the key yet.
+  await expect(leave()).rejects.toMatchObject({ code: 'conflict' });
+  await server.stop();
+  await Promise.all([laptop.start(), server.start()]);
+  expect(await idOf(server)).toBe(before);
+
+  const { token } = await laptop.client.createInvite({});
+  await expect(server.client.joinMesh(token)).rejects.toMatchObject({ code: 'unauthenticated', message: expect.stringContaining('removed'), hint: expect.stringContaining('beckon mesh leave, then beckon restart') });
+  // It knows that however often it starts.
+  await server.stop();
+  await server.start();
+  expect(await idOf(server)).toBe(before);
+  const left = await server.cli('mesh', 'leave');
+  expect([left.code, left.stdout]).toEqual([0, 'the key of this node, which a mesh has removed, is given up\n']);
+  await server.stop();
+  await server.start();
+  expect(await idOf(server)).not.toBe(before);
+  await expect(leave()).rejects.toMatchObject({ code: 'conflict' });
+  await server.client.joinMesh(token);
+  await laptop.sees(server, 'alive');
+});
+
+test('a removed node that dies while it forgets its mesh has another key, or is still the removed one', async () => {
+  await using two = await LocalMesh.start(['laptop', 'server']);
+  const { laptop, server } = two.nodes;
+  const before = await idOf(server);
+  await laptop.client.removeMember('server');
+  await waitFor('it to know', async () => (await server.client.status()).removed !== undefined);
+  // The wish for another key can't be written.
+  const blocked = join(server.home, 'rekey.wanted.new');
+  mkdirSync(blocked);
+  await expect(server.client.leaveMesh({ force: false, confirmed: true, waitMs: 5_000 })).rejects.toMatchObject({ code: 'internal' });
+  expect((await server.client.status()).removed).toBeDefined();
+  await server.stop();
+  rmdirSync(blocked);
+
+  // It was written, and that was all.
+  await wishRekey({ stateDir: server.home });
+  await server.start();
+  expect(await idOf(server)).not.toBe(before);
+  expect((await server.client.status()).removed).toBeUndefined();
+  await server.client.joinMesh((await laptop.client.createInvite({})).token);
+  await laptop.sees(server, 'alive');
 });
 
 test('work that is held for it fails where it was asked for, undelivered', async () => {

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { rows } from '../support/database.ts';
-import { addressesAt, LocalMesh } from '../support/local-mesh.ts';
+import { addressesAt, LocalMesh, memberState } from '../support/local-mesh.ts';
 import { LocalNode } from '../support/local-node.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -83,4 +83,32 @@ test('an issuer ends, and is a member like others; whom it certified is renewed 
   // As one again it has another key.
   expect(await laptop.client.addIssuer('desktop')).toMatchObject({ already: false });
   expect((await desktop.client.createInvite({})).token).toBeTruthy();
+});
+
+test('whom a stolen issuer let in unheard is out of sessions, gossip and lists of agents at once, also where it was known', async () => {
+  await using three = await LocalMesh.start(['laptop', 'desktop', 'server']);
+  const { laptop, desktop, server } = three.nodes;
+  const neighbours = async (node: LocalNode): Promise<number> => Number(/; (\d+) of/.exec((await node.client.diagnose()).find(({ id }) => id === 'gossip')?.detail ?? '')?.[1]);
+  await laptop.stop();
+  const guest = new LocalNode('guest', three.root);
+  await using _guest = guest;
+  await guest.start({ join: (await desktop.client.createInvite({})).token });
+  const address = await guest.addAgent('fabric', { argv: ['cat'] });
+  await server.sees(guest, 'alive');
+  await waitFor('its agent to be known', async () => (await addressesAt(server)).includes(address));
+  await waitFor('it to gossip', async () => (await neighbours(server)) === 2, { timeoutMs: 15_000 });
+  await Promise.all([desktop, server, guest].map((node) => node.stop()));
+  await laptop.start();
+  expect(await laptop.client.authority.removeIssuer({ node: 'desktop', compromised: true })).toMatchObject({ already: false });
+  await Promise.all([server, guest].map((node) => node.start()));
+
+  await waitFor('its agents to be gone', async () => !(await addressesAt(server)).includes(address), { timeoutMs: 15_000 });
+  await server.sees(laptop, 'alive');
+  await server.loses(guest);
+  await waitFor('gossip to be with the other alone', async () => (await neighbours(server)) === 1, { timeoutMs: 15_000 });
+  await guest.addAgent('weaver', { argv: ['cat'] });
+  const later = await laptop.addAgent('loom', { argv: ['cat'] });
+  await waitFor('others to be heard', async () => (await addressesAt(server)).includes(later));
+  expect(await addressesAt(server)).toEqual([later]);
+  expect(await memberState(laptop, 'guest')).toBeUndefined();
 });

@@ -1,7 +1,9 @@
 /** A year of a mesh whose machines come and go, on a fake clock, with real certificates. */
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
+import { gossipMembers } from '../../src/app/gossip-plan.ts';
 import { rootsOf } from '../../src/app/node-self.ts';
+import { Chronicler } from '../../src/broker/chronicler.ts';
 import { toBrokerError } from '../../src/domain/errors.ts';
 import type { CertificateChain } from '../../src/domain/trust.ts';
 import { fingerprintText, lifeOf, verifyChain } from '../../src/trust/certificate.ts';
@@ -116,6 +118,7 @@ async function year(seed: number): Promise<void> {
         const newest = Math.max(link.peer.notAfterMs, node.store.read.member(link.peer.nodeId)?.chain === undefined ? 0 : (link.to.own?.notAfterMs ?? 0));
         expect(newest, `day ${step / stepsADay}: ${node.name} has a session with ${link.to.name}, whose certificate has ended`).toBeGreaterThanOrEqual(clock.now() - stepMs);
         expect(node.sides.removal.isRemoved(link.peer.nodeId), `day ${step / stepsADay}: ${node.name} has a session with ${link.to.name}, which it knows to be removed`).toBe(false);
+        expect(node.state.isMember(link.peer.nodeId), `day ${step / stepsADay}: ${node.name} has a session with ${link.to.name}, and hears its gossip`).toBe(true);
       }
       if ((together.get(node) ?? 0) < stepsADay || (node === removed && isRemovalSaid) || !belongs(node, step)) continue;
       expect(mesh.isInForce(node), `day ${step / stepsADay}: ${node.name} belongs, is up with an issuer for a day, and has a certificate`).toBe(true);
@@ -131,6 +134,7 @@ async function year(seed: number): Promise<void> {
     expect([...node.links.values()].map(({ to }) => to.name).toSorted()).toEqual(members.filter((each) => each !== node).map(({ name }) => name).toSorted());
     expect((node.own?.notAfterMs ?? 0) - clock.now()).toBeGreaterThan(26 * dayMs);
     expect(node.store.read.revocation(removed.nodeId)).toBeDefined();
+    expect(nodes.filter((each) => each !== node && each !== lost && node.state.isMember(each.nodeId))).toEqual(members.filter((each) => each !== node));
   }
   for (const node of members) {
     expect(node.standing.isForsaken(node.own?.certifiedBy)).toBe(false);
@@ -305,6 +309,53 @@ test('the key of an issuer is in other hands: what it signed counts for those th
   for (const node of [server, attic]) await node.boot();
   for (let count = 0; count < 3; count += 1) await mesh.pass(60_000);
   for (const node of [laptop, server, attic, guest]) expect([node.name, node.links.size, node.standing.isForsaken(node.own?.certifiedBy)]).toEqual([node.name, 4, false]);
+});
+
+test('whose certificate counts no more is out of gossip and of the registry with the session, and all who know the same agree', async () => {
+  await using mesh = await TrustMesh.start(['laptop', 'desktop', 'server', 'attic']);
+  const [laptop, desktop, server, attic] = [mesh.node('laptop'), mesh.node('desktop'), mesh.node('server'), mesh.node('attic')];
+  const gossiping = (node: TrustNode): string[] => gossipMembers(node.store, node.state, () => false).map(({ nodeId }) => mesh.byId(nodeId)?.name ?? '').filter((name) => name !== node.name).toSorted();
+  // Let in by a thief of the desktop's key, where the one with the key of the mesh hears nothing of it.
+  laptop.down();
+  const stranger = new TrustNode(mesh, 'stranger');
+  mesh.nodes.push(stranger);
+  await stranger.boot();
+  await stranger.join(desktop);
+  await mesh.pass(60_000);
+  for (const node of [server, attic]) expect([node.links.has(stranger.nodeId), node.state.isMember(stranger.nodeId), gossiping(node).includes('stranger')]).toEqual([true, true, true]);
+  for (const node of [desktop, server, attic]) node.down();
+  // And somebody else's certificate for a node that belongs, later than its own.
+  const thief = desktop.membership.issuer;
+  if (thief === undefined) throw new Error('the desktop is an issuer');
+  const other = await thief.issue({ publicKey: attic.key.publicKey, name: 'attic', owner: 'mallory' }, mesh.clock.now() + dayMs - 60_000);
+  await server.boot();
+  await server.sides.roster.entries([{ chain: other }], stranger.nodeId);
+  expect(server.store.read.member(attic.nodeId)?.owner).toBe('mallory');
+  server.down();
+  await laptop.boot();
+  expect(await laptop.roots.removeIssuer({ node: 'desktop', compromised: true })).toMatchObject({ renewedByOthers: [] });
+  await server.boot();
+  await attic.boot();
+  await mesh.pass(60_000);
+  for (const node of [server, attic]) {
+    expect([node.links.has(stranger.nodeId), node.state.isMember(stranger.nodeId), node.state.entry(stranger.nodeId)]).toEqual([false, false, undefined]);
+    expect(gossiping(node)).toEqual(['attic', 'desktop', 'laptop', 'server'].filter((name) => name !== node.name));
+  }
+  expect(laptop.store.read.member(stranger.nodeId)).toBeUndefined();
+  expect(server.store.read.member(attic.nodeId)).toMatchObject({ owner: 'ada', notBeforeMs: attic.own?.notBeforeMs });
+  expect(new Set([laptop, server, attic].map((node) => node.state.digest.root)).size).toBe(1);
+
+  // Verified a moment before the removal of who signed it, written down a moment after.
+  const second = new TrustNode(mesh, 'second');
+  const late = await thief.issue({ publicKey: second.key.publicKey, name: 'second', owner: 'ada' }, mesh.clock.now());
+  const digest = laptop.state.digest.root;
+  await laptop.sides.removal.remove('desktop', 'ada');
+  await server.store.write.saveMembers({ stamp: new Chronicler(mesh.clock).stamp(), members: [{ nodeId: second.nodeId, name: 'second', owner: 'ada', chain: late, notBeforeMs: lifeOf(late.leaf).notBeforeMs, addresses: [] }] });
+  server.state.memberChanged(second.nodeId);
+  await mesh.pass(60_000);
+  expect([server.store.read.member(second.nodeId)?.name, server.state.isMember(second.nodeId), gossiping(server)]).toEqual(['second', false, ['attic', 'laptop']]);
+  expect(laptop.state.digest.root).not.toBe(digest);
+  expect(new Set([laptop, server, attic].map((node) => node.state.digest.root)).size).toBe(1);
 });
 
 test('where nobody ever brings the word of its removal a machine is out when its certificate ends, and not a day later', async () => {

@@ -110,6 +110,8 @@ export class RegistryNode {
   lie: ((query: RegistryQuery) => RegistryAnswer | undefined) | undefined;
   /** Writes that its store does not take. */
   readonly failing = new Set<string>();
+  /** Whose certificates count no more here. */
+  readonly uncounted = new Set<NodeId>();
   registry!: Registry;
   roster!: Roster;
   store!: Store;
@@ -158,6 +160,7 @@ export class RegistryNode {
     this.registry = new Registry({
       ...shared,
       digest: systemDigest,
+      counts: (member) => !this.uncounted.has(member.nodeId),
       random: () => net.random(),
       gossip: () => ({ publish: (news) => net.gossip(this, news), neighbours: () => new Set(net.neighbours(this).map((each) => each.nodeId)) }),
       roster: () => this.roster,

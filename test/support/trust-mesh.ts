@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as realTime } from 'node:timers/promises';
 import { CertificateEnds } from '../../src/app/certificate-ends.ts';
+import { CountedMembers } from '../../src/app/counted-members.ts';
 import { issuerPorts } from '../../src/app/issuing.ts';
 import { MeshMembership } from '../../src/app/membership.ts';
 import { authorityPorts, MeshRoots } from '../../src/app/roots.ts';
@@ -87,8 +88,10 @@ export class TrustNode {
     const membership = new MeshMembership({
       ...{ store, trustDir, nodeKey: key, clock, chronicler, log, addresses },
       nodeName: () => this.name, owner: () => 'ada', otherMeshes: () => Promise.resolve([]), detour: () => undefined as never, onJoined: () => undefined,
+      refusedKey: { note: () => Promise.resolve(), forget: () => Promise.resolve() },
     });
     const standing = new Standing(store);
+    const counted = new CountedMembers(store, standing);
     const seal = createRecordSeal(key, () => self.mesh()?.id);
     const mesh: Mesh = {
       link: (id) => this.links.get(id), links: () => [...this.links.values()], peers: () => [], onPeer: () => () => undefined, clones: () => [], heardOf: () => undefined,
@@ -96,7 +99,7 @@ export class TrustNode {
       dialNow: (id) => Promise.resolve((net.connect(this, net.byId(id)), this.links.get(id))),
     };
     const revocations = revocationsOf(store.read, () => this.sides.removal);
-    const state = new RegistryState({ store, self, seal, digest: systemDigest, revocations });
+    const state = new RegistryState({ store, self, seal, digest: systemDigest, revocations, counts: (member) => counted.counts(member) });
     const spread = new RegistrySpread({ mesh: () => mesh, gossip: () => ({ publish: () => undefined, neighbours: () => new Set() }) });
     const runner = { callerRemoved: () => Promise.resolve(), renamed: () => undefined } as unknown as Runner;
     const verify = (chain: CertificateChain): PeerIdentity => standing.member(verifyChain(chain, rootsOf(store), clock.now()));
@@ -131,6 +134,7 @@ export class TrustNode {
           return Promise.resolve();
         },
         renewKey: () => Promise.resolve(),
+        isKeyRefused: () => false,
         revocations: createRevocationSeal({ issuer: () => membership.issuer, roots: () => (store.read.membership() === undefined ? undefined : rootsOf(store)), clock }),
         onLeft: () => Promise.resolve(),
         ...issuerPorts({ store, trustDir, nodeKey: key, clock, chronicler, membership }),

@@ -5,6 +5,7 @@ import type { MeshMembership } from '../../../src/app/membership.ts';
 import { rootsOf } from '../../../src/app/node-self.ts';
 import { createRecordSeal } from '../../../src/app/record-seal.ts';
 import { authorityPorts } from '../../../src/app/roots.ts';
+import { CountedMembers } from '../../../src/app/counted-members.ts';
 import { Standing } from '../../../src/app/standing.ts';
 import { systemDigest } from '../../../src/app/system-digest.ts';
 import { flightTraces } from '../../../src/app/telemetry.ts';
@@ -180,6 +181,7 @@ export class World {
     let count = 0;
     const ulids = { next: (): Ulid => (base32(nowMs, 10) + base32((count += 1), 16)) as Ulid };
     const standing = new Standing(store);
+    const counted = new CountedMembers(store, standing);
     return new Broker({
       self: { nodeId, epoch: 5, previousEpoch: 0, version, name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => parseLeaf(this.cards.chains.self.leaf).notBeforeMs, namedSinceMs: () => 0, mesh: () => ({ id: meshId, name: 'home' }) },
       audit: { record: () => Promise.resolve(), refused: () => undefined },
@@ -195,11 +197,12 @@ export class World {
       ...authorityPorts({ store, membership: { cease: () => Promise.resolve(), load: () => Promise.resolve(undefined) } as unknown as MeshMembership, standing, clock: now, network: () => ({ setIdentity: () => undefined, mesh: { sessions: () => [] } }) }),
       certificateEnd: (leaf) => lifeOf(leaf).notAfterMs,
       verify: (chain) => standing.member(verifyChain(chain, rootsOf(store), clock.now())),
+      counts: (member) => counted.counts(member),
       recognise: (chain) => standing.member(recogniseChain(chain, rootsOf(store), clock.now())),
       readLeaf: parseLeaf, lifeOf,
       ownAddresses: () => ['100.64.0.20:7423'], tailnetUser: () => undefined, issuerProof: () => undefined, isIssuer: () => false,
       certify: () => Promise.resolve(undefined), renewAtEntrance: never, holdsRootKey: () => Promise.resolve(false), certifyIssuer: never, offerIssuerKey: never, isOffered: () => false, becomeIssuer: never, isOfKey: () => false,
-      onRenewed: () => Promise.resolve(), onRenamed: () => Promise.resolve(), lossesOfKeys: () => Promise.resolve([]), onLeft: () => Promise.resolve(), onSelfRemoved: () => Promise.resolve(), renewKey: () => Promise.resolve(),
+      onRenewed: () => Promise.resolve(), onRenamed: () => Promise.resolve(), lossesOfKeys: () => Promise.resolve([]), onLeft: () => Promise.resolve(), onSelfRemoved: () => Promise.resolve(), renewKey: () => Promise.resolve(), isKeyRefused: () => false,
       revocations: createRevocationSeal({ issuer: () => undefined, roots: () => rootsOf(store), clock: now }),
       onMembers: () => undefined, pid: 1, notifier: { unable: undefined, notify: () => Promise.resolve(undefined) }, onShutdown: () => undefined,
     });

@@ -122,6 +122,43 @@ describe('a node', () => {
   });
 });
 
+test('whose certificate counts no more is listed nowhere and told of to nobody; by one that counts all of it is back', async () => {
+  await node(0).add('a');
+  await meet(0, 1);
+  await meet(1, 2);
+  const judge = (isUncounted: boolean, ...by: readonly number[]): void => {
+    for (const number of by) {
+      if (isUncounted) node(number).uncounted.add(node(0).nodeId);
+      else node(number).uncounted.delete(node(0).nodeId);
+      node(number).registry.membersChanged([node(0)]);
+    }
+  };
+  const shown = (number: number) => [node(number).known(node(0)).length, node(number).registry.candidates('a').length, node(number).registry.page(() => true, undefined, 9).items.length];
+  expect([shown(1), shown(2)]).toEqual([[1, 1, 1], [1, 1, 1]]);
+  const before = node(1).registry.ownDigest().root;
+  judge(true, 1, 2);
+  // One that never knew it has the same.
+  expect(new Set([before, ...[1, 2].map((each) => node(each).registry.ownDigest().root)]).size).toBe(2);
+  expect([shown(1), shown(2)]).toEqual([[1, 0, 0], [1, 0, 0]]);
+  for (const { registry } of [node(1), node(2)]) expect([registry.state.isMember(node(0).nodeId), registry.state.entry(node(0).nodeId), registry.state.nodeOfLeaf(node(0).chain)]).toEqual([false, undefined, undefined]);
+  expect(await node(1).asked(node(2), { type: 'registry_records', nodeId: node(0).nodeId, have: [] })).toEqual({ type: 'registry_records', more: false });
+
+  // What it says is not heard, wherever it comes from, also after a restart.
+  await node(1).restart();
+  await node(0).add('b');
+  await meet(0, 1);
+  await meet(1, 2);
+  expect([shown(1), shown(2), node(1).registry.candidates('b')]).toEqual([[1, 0, 0], [1, 0, 0], []]);
+
+  judge(false, 1, 2);
+  expect(shown(1)).toEqual([1, 1, 1]);
+  // It links anew, with the certificate that it got.
+  net.disconnect(node(0), node(1));
+  await meet(0, 1);
+  for (const number of [1, 2]) expect(node(number).known(node(0))).toEqual(node(0).own());
+  expect(new Set(nodes.map((each) => each.registry.ownDigest().root)).size).toBe(1);
+});
+
 describe('news', () => {
   const told = (from: RegistryNode): string[] => net.wire.filter((each) => each.from === from).map((each) => each.to.name);
 

@@ -36,7 +36,7 @@ beforeEach(async () => {
   const clock: Clock = { now: () => 1_700_000_000_000, monotonic: () => workedMs, setTimer: (_ms, fn) => (setImmediate(fn), () => undefined) };
   const self = { nodeId: me, epoch: 1, previousEpoch: 0, version: '1', name: () => 'laptop', owner: () => 'ada', certifiedAtMs: () => 0, namedSinceMs: () => 0, mesh: () => ({ id: asMeshId('m'), name: 'home' }) };
   const seal = { hash: (content: Uint8Array | string) => createHash('sha256').update(content).digest('hex') } as RecordSeal;
-  const state = new RegistryState({ store: temp.store, self, seal, digest: systemDigest, revocations: undefined });
+  const state = new RegistryState({ store: temp.store, self, seal, digest: systemDigest, revocations: undefined, counts: () => true });
   roster = new Roster({
     store: temp.store,
     self: { ...self, mesh: () => undefined },
