@@ -255,6 +255,7 @@ export class Network implements Startable {
   addMembers(members: readonly Member[]): void {
     this.gossip.membersChanged();
     this.mesh.addMembers(members.map((each) => ({ identity: { nodeId: each.nodeId, name: each.name }, addresses: each.addresses, ...goneOf(each) })));
+    this.#standing.cutAmong(members, this.mesh.sessions());
   }
 }
 

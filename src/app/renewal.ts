@@ -23,16 +23,19 @@ import type { Standing } from './standing.ts';
 
 export interface RenewalDeskParts {
   readonly store: Pick<Store, 'read'>;
-  readonly standing: Pick<Standing, 'revocationOf'>;
+  readonly standing: Pick<Standing, 'revocationOf' | 'isKept'>;
   readonly clock: Clock;
-  readonly renewals: () => Pick<Renewals, 'renew'>;
+  readonly renewals: () => Pick<Renewals, 'renew' | 'renewKept'>;
 }
 
 /** One that was removed is told so with proof: nobody else of its mesh could tell it any more. */
 export function renewalDesk({ store, standing, clock, renewals }: RenewalDeskParts): RenewalDesk {
   return async (chain, askerNowMs, address) => {
-    const known = standing.revocationOf(recogniseChain(chain, rootsOf(store), clock.now()));
-    return known === undefined ? { chain: await renewals().renew(chain, askerNowMs, address === undefined ? undefined : { via: 'entrance', address }) } : { revocation: known.record };
+    const from = address === undefined ? undefined : ({ via: 'entrance', address } as const);
+    const shown = recogniseChain(chain, rootsOf(store), clock.now());
+    const word = standing.revocationOf(shown);
+    if (word === undefined) return { chain: await renewals().renew(chain, askerNowMs, from) };
+    return standing.isKept(word, shown.nodeId) ? { chain: await renewals().renewKept(shown, askerNowMs, from) } : { revocation: word.record };
   };
 }
 
@@ -83,10 +86,11 @@ export async function renewAtEntrance(parts: RenewAtEntranceParts, chain: Certif
       }
     }
   }
+  const what = parseLeaf(chain.leaf).notAfterMs < clock.now() ? 'this node’s certificate has ended' : 'this node’s certificate counts no more, since the machine that signed it was removed';
   throw unavailable(
     reasons.length === 0
-      ? `this node’s certificate has ended, and none of the ${addresses.length} addresses that it knows is that of a node that renews certificates`
-      : `this node’s certificate has ended, and no node that renews certificates did: ${reasons.join(', ')}`,
+      ? `${what}, and none of the ${addresses.length} addresses that it knows is that of a node that renews certificates`
+      : `${what}, and no node that renews certificates did: ${reasons.join(', ')}`,
     'one of the nodes that let others in has to be up and reachable; or ask its owner for an invitation, and leave and join again: beckon mesh leave, beckon mesh join TOKEN',
   );
 }

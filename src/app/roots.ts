@@ -215,10 +215,12 @@ export class MeshRoots {
 }
 
 /** What the core asks of roots. */
-export function authorityPorts({ store, membership, network, standing, clock }: { readonly store: Store; readonly membership: MeshMembership; readonly network: () => { setIdentity(identity: Awaited<ReturnType<MeshMembership['load']>>): void; readonly mesh: { sessions(): readonly CutSession[] } }; readonly standing: Standing; readonly clock: Clock }): AuthorityPorts & Pick<MembershipPorts, 'isForsaken'> {
+export function authorityPorts({ store, membership, network, standing, clock }: { readonly store: Store; readonly membership: MeshMembership; readonly network: () => { setIdentity(identity: Awaited<ReturnType<MeshMembership['load']>>): void; readonly mesh: { sessions(): readonly CutSession[] } }; readonly standing: Standing; readonly clock: Clock }): AuthorityPorts & Pick<MembershipPorts, 'isForsaken' | 'isFallen' | 'isDisowned'> {
   const membershipNow = () => store.read.membership();
   return {
     isForsaken: (certifiedBy) => standing.isForsaken(certifiedBy),
+    isFallen: (certifiedBy) => standing.isFallen(certifiedBy),
+    isDisowned: (own) => standing.revocationOf(own) !== undefined,
     mergeAuthorities: (received) => {
       const own = membershipNow();
       return own === undefined ? undefined : mergeAuthorities(own.rootDer, own.authorities, received);

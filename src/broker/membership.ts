@@ -15,6 +15,7 @@ import type { RemovalParts } from './removal.ts';
 import { Renewal } from './renewal.ts';
 import type { RenewalParts } from './renewal.ts';
 import { Renewals } from './renewals.ts';
+import type { RenewalsParts } from './renewals.ts';
 import { Renaming } from './renaming.ts';
 import type { CertificateWish, RenamingParts } from './renaming.ts';
 import { Roster } from './roster.ts';
@@ -34,6 +35,8 @@ export interface MembershipPorts extends IssuerPorts, AuthorityPorts {
   readonly recognise: (chain: CertificateChain) => PeerIdentity;
   readonly renewAtEntrance: RenewalParts['renewAtEntrance'];
   readonly isForsaken: RenewalParts['isForsaken'];
+  readonly isFallen: RenewalsParts['isFallen'];
+  readonly isDisowned: RenewalParts['isDisowned'];
   /** What is lost with this node's keys, a sentence each. */
   readonly lossesOfKeys: (membership: Membership, others: readonly Member[]) => Promise<readonly string[]>;
   /** This node was removed from its mesh: it speaks to nobody there any more. */
@@ -45,7 +48,7 @@ export interface MembershipPorts extends IssuerPorts, AuthorityPorts {
   readonly onLeft: (membership: Pick<Membership, 'meshId' | 'name'>) => Promise<void>;
 }
 
-type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft' | 'recognise' | 'authorities'> &
+type Parts = Omit<RosterParts, 'onOwnChain' | 'onLeft' | 'recognise' | 'isFallen' | 'authorities'> &
   Pick<AuthoritiesParts, 'onChanged'> &
   Omit<RenamingParts, 'announce' | keyof MembershipPorts> &
   Omit<RenewalParts, 'take' | keyof MembershipPorts> &
@@ -78,6 +81,7 @@ export function makeMembership(parts: Parts): MembershipSides {
   const roster: Roster = new Roster({
     ...shared,
     recognise: ports.recognise,
+    isFallen: ({ leaf }) => ports.isFallen(ports.readLeaf(leaf).certifiedBy),
     authorities: () => authorities,
     onOwnChain: (chain, identity) => renaming.adopt(chain, identity),
     onLeft: (nodeId) => leaving.memberLeft(nodeId),
@@ -100,9 +104,9 @@ export function makeMembership(parts: Parts): MembershipSides {
       onAddresses();
     },
   });
-  const { certify, readLeaf, recognise, renewAtEntrance, isForsaken } = ports;
-  const renewal = new Renewal({ ...shared, certify, readLeaf, renewAtEntrance, isForsaken, take: (chain) => renaming.renewed(chain) });
-  const renewals = new Renewals({ ...shared, certify, recognise, isForsaken, announce: (members) => roster.announce(members) });
+  const { certify, readLeaf, recognise, renewAtEntrance, isForsaken, isFallen, isDisowned } = ports;
+  const renewal = new Renewal({ ...shared, certify, readLeaf, renewAtEntrance, isForsaken, isDisowned, take: (chain) => renaming.renewed(chain) });
+  const renewals = new Renewals({ ...shared, certify, recognise, isForsaken, isFallen, announce: (members) => roster.announce(members) });
   const { holdsRootKey, certifyIssuer, offerIssuerKey, isOffered, becomeIssuer, lifeOf, isOfKey } = ports;
   const appointing = new Appointing({ ...shared, holdsRootKey, certifyIssuer, offerIssuerKey, isOffered, becomeIssuer, lifeOf, isOfKey, announce: () => roster.rulesChanged() });
   const leaving = new Leaving({

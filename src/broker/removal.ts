@@ -20,6 +20,7 @@ import type { Member, Store } from '../domain/store-port.ts';
 import type { RemoveResult } from './api.ts';
 import { actOfPeer } from './acts.ts';
 import type { Chronicler } from './chronicler.ts';
+import { fallenWith, fallenWithout } from './fallen.ts';
 import type { Feed } from './feed.ts';
 import { InTurn } from './in-turn.ts';
 import { endAllTo } from './parting.ts';
@@ -82,7 +83,9 @@ export class Removal {
   }
 
   isRemoved(nodeId: NodeId): boolean {
-    return this.#removed.has(nodeId);
+    const { read } = this.#parts.store;
+    // With its issuer, and another has certified it since.
+    return this.#removed.has(nodeId) && (read.revocation(nodeId) ?? read.member(nodeId)?.removed) !== undefined;
   }
 
   /** @throws as `BrokerApi.removeMember` does */
@@ -144,10 +147,10 @@ export class Removal {
     // Most come again and again.
     if (store.read.revocationsOf(seal.nodeIn(record)).some((each) => isSame(each.record, record))) return false;
     const revocation = seal.open(record);
-    const fallenWith = this.#certifiedBy(revocation.fallen).filter((nodeId) => nodeId !== revocation.nodeId && revocation.fallen?.kept.includes(nodeId) === false);
+    const others = fallenWith(this.#parts, revocation);
     const signer = seal.keyOf(revocation.issuer);
     if (revocation.fallen === undefined && this.#isItself(revocation.nodeId, signer)) throw refusedItself(revocation.name);
-    const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), act, revocations: [{ revocation, record, signer, with: fallenWith }] });
+    const fresh = await store.write.saveRevocations({ stamp: chronicler.stamp(), act, revocations: [{ revocation, record, signer, with: others }] });
     if (fresh.length === 0) return false;
     this.#load();
     const removedFrom = store.read.removedFrom();
@@ -155,7 +158,7 @@ export class Removal {
       await this.#selfRemoved(removedFrom);
       return true;
     }
-    const gone = [revocation.nodeId, ...fallenWith];
+    const gone = [revocation.nodeId, ...others];
     for (const nodeId of gone) log.warn({ ...peerFields({ nodeId, name: store.read.member(nodeId)?.name ?? revocation.name }), by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
     if (!this.#isDone(revocation.nodeId)) {
       log.warn(peerFields(revocation), `${revocation.name} let others in, which whoever removed it may not have known: its key still does; to end that: beckon mesh remove ${revocation.name}, once more, on a machine that lets others in`);
@@ -195,19 +198,8 @@ export class Removal {
     const { store, seal, clock } = this.#parts;
     const member = store.read.member(nodeId);
     const issuer = this.#unfallen(member);
-    const fallen = issuer === undefined ? undefined : { issuer, kept: [] };
-    const kept = this.#certifiedBy(fallen).filter((each) => each !== nodeId && !this.#removed.has(each));
     const revocation: Omit<Revocation, 'issuer'> = { nodeId, name: member?.name ?? nodeId, by, revokedAtMs: clock.now() };
-    return seal.seal(fallen === undefined ? revocation : { ...revocation, fallen: { ...fallen, kept } });
-  }
-
-  /** Of those known here, this node among them. */
-  #certifiedBy(fallen: FallenIssuer | undefined): NodeId[] {
-    const { store, self, seal } = this.#parts;
-    if (fallen === undefined) return [];
-    const membership = store.read.membership();
-    const all = [...store.read.members().filter((each) => each.nodeId !== self.nodeId), ...(membership === undefined ? [] : [{ nodeId: self.nodeId, chain: membership.chain }])];
-    return all.filter(({ chain }) => seal.isBy(chain, fallen.issuer)).map(({ nodeId }) => nodeId);
+    return seal.seal(issuer === undefined ? revocation : { ...revocation, fallen: fallenWithout(this.#parts, nodeId, issuer) });
   }
 
   async #ask(target: NodeId, by: string): Promise<SignedRecord> {

@@ -37,6 +37,8 @@ export interface RenewalParts {
   readonly verify: (chain: CertificateChain) => PeerIdentity;
   /** Undefined: this node is no issuer. @throws BrokerError when what it signs now holds nowhere */
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
+  /** Its issuer was removed, and it is not what was known of this node then: nobody takes it. */
+  readonly isDisowned: (own: PeerIdentity) => boolean;
   /** What that issuer signs counts no more, or not for long. */
   readonly isForsaken: (certifiedBy: string | undefined) => boolean;
   /** From any issuer that can be reached, with a certificate that has ended. @throws BrokerError naming who was asked and why not */
@@ -133,7 +135,7 @@ export class Renewal {
     const membership = store.read.membership();
     if (membership === undefined) throw unavailable('this node is in no mesh any more');
     // Nobody else lets it in by this certificate.
-    if (!isInForce(own, clock.now())) return this.#better(await renewAtEntrance(membership.chain, this.#stopping.signal), own);
+    if (!isInForce(own, clock.now()) || this.#parts.isDisowned(own)) return this.#better(await renewAtEntrance(membership.chain, this.#stopping.signal), own);
     return this.#ask(own);
   }
 

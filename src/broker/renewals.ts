@@ -28,6 +28,8 @@ export interface RenewalsParts {
   /** The same of one that may have ended, as of its end. */
   readonly recognise: (chain: CertificateChain) => PeerIdentity;
   readonly isForsaken: (certifiedBy: string | undefined) => boolean;
+  /** Whether that issuer was removed. */
+  readonly isFallen: (certifiedBy: string | undefined) => boolean;
   /** Undefined: this node is no issuer. */
   readonly certify: (wish: CertificateWish) => Promise<CertificateChain | undefined>;
   /** That member's new certificate is to be told. */
@@ -60,11 +62,23 @@ export class Renewals {
     return this.#inTurn(shown, askerNowMs, from === undefined ? undefined : { who: { is: 'member', nodeId, name, owner }, from });
   }
 
+  /**
+   * The same for one that stays although the issuer of that certificate was removed, and whom the certificate calls otherwise than it was known then: its key
+   * counts, and of all else what is known here. @throws as `renew`, and `unavailable` while nothing is known here
+   */
+  async renewKept(shown: PeerIdentity, askerNowMs: number, from?: Whence): Promise<CertificateChain> {
+    const known = this.#parts.store.read.member(shown.nodeId);
+    if (known === undefined || known.removed !== undefined) throw unavailable(`${this.#parts.self.name()} knows that node by no certificate that counts`, 'another node that lets others in may');
+    const act: Act | undefined = from === undefined ? undefined : { who: { is: 'member', nodeId: known.nodeId, name: known.name, owner: known.owner }, from };
+    return this.#turns.run(() => this.#renew(shown, askerNowMs, act, this.#parts.recognise(known.chain)));
+  }
+
   #inTurn(shown: PeerIdentity, askerNowMs: number, act: Act | undefined): Promise<CertificateChain> {
     return this.#turns.run(() => this.#renew(shown, askerNowMs, act));
   }
 
-  async #renew(shown: PeerIdentity, askerNowMs: number, act: Act | undefined): Promise<CertificateChain> {
+  /** @param instead what is gone by of a node that shows what does not count */
+  async #renew(shown: PeerIdentity, askerNowMs: number, act: Act | undefined, instead?: PeerIdentity): Promise<CertificateChain> {
     const { store, self, clock } = this.#parts;
     const nowMs = clock.now();
     const revoked = store.read.revocation(shown.nodeId)?.revocation;
@@ -75,33 +89,40 @@ export class Renewals {
     const known = store.read.member(shown.nodeId);
     if (known?.removed !== undefined) throw removedKey(known.name, known.removed.by);
     if (known?.left !== undefined) throw denied(`${shown.name} has left the mesh`, 'it needs an invitation: beckon mesh invite');
-    const newest = known !== undefined && known.notBeforeMs > shown.notBeforeMs && known.notBeforeMs <= nowMs ? this.#known(known.chain, shown) : shown;
-    const verdict = judgeRenewal(newest, nowMs);
-    switch (verdict === 'early' && this.#parts.isForsaken(newest.certifiedBy) ? 'sign' : verdict) {
+    const newest = instead ?? (known === undefined || known.notBeforeMs > nowMs ? shown : this.#newer(known, shown));
+    // It has one that is later and counts less, or not at all.
+    const isLess = newest.notBeforeMs <= shown.notBeforeMs && newest !== shown;
+    // Of certificates that are later and ended sooner the thief of an issuer's key has many.
+    const notAfterMs = Math.max(newest.notAfterMs, instead === undefined ? shown.notAfterMs : 0);
+    const verdict = judgeRenewal({ ...newest, notAfterMs }, nowMs);
+    switch (verdict === 'early' && (isLess || this.#parts.isForsaken(newest.certifiedBy)) ? 'sign' : verdict) {
       case 'late':
-        throw denied(`the certificate of ${newest.name} ended ${formatDuration(nowMs - newest.notAfterMs)} ago, and it can be renewed for 90d`, 'it needs an invitation: beckon mesh invite');
+        throw denied(`the certificate of ${newest.name} ended ${formatDuration(nowMs - notAfterMs)} ago, and it can be renewed for 90d`, 'it needs an invitation: beckon mesh invite');
       case 'early':
         // It was renewed, and the answer got lost.
         if (newest !== shown && known !== undefined) return known.chain;
         throw conflict(`the certificate of ${newest.name} holds until ${new Date(newest.notAfterMs).toISOString()}, and needs no renewal yet`);
       case 'sign':
-        return this.#sign(newest, known, act);
+        return this.#sign(newest, known, { act, laterThanMs: shown.notBeforeMs > nowMs ? newest.notBeforeMs : Math.max(newest.notBeforeMs, shown.notBeforeMs), isAsLong: isLess });
     }
   }
 
   /** What is stored was verified when it came; an issuer that was removed since may have made it. */
-  #known(chain: CertificateChain, shown: PeerIdentity): PeerIdentity {
-    const newest = this.#parts.recognise(chain);
-    return newest.nodeId === shown.nodeId ? newest : shown;
+  #newer({ chain, notBeforeMs }: Member, shown: PeerIdentity): PeerIdentity {
+    const isOfFallen = this.#parts.isFallen(shown.certifiedBy);
+    if (notBeforeMs <= shown.notBeforeMs && !isOfFallen) return shown;
+    const known = this.#parts.recognise(chain);
+    if (known.nodeId !== shown.nodeId) return shown;
+    return notBeforeMs > shown.notBeforeMs || !this.#parts.isFallen(known.certifiedBy) ? known : shown;
   }
 
-  async #sign(newest: PeerIdentity, known: Member | undefined, act: Act | undefined): Promise<CertificateChain> {
+  async #sign(newest: PeerIdentity, known: Member | undefined, { act, laterThanMs, isAsLong }: { readonly act: Act | undefined; readonly laterThanMs: number; readonly isAsLong: boolean }): Promise<CertificateChain> {
     const { store, self, chronicler, verify, certify, announce, log } = this.#parts;
-    const { nodeId, publicKey, name, owner, notBeforeMs } = newest;
-    const chain = await certify({ publicKey, name, owner, laterThanMs: notBeforeMs, namedSinceMs: namedSince(newest) });
+    const { nodeId, publicKey, name, owner } = newest;
+    const chain = await certify({ publicKey, name, owner, laterThanMs, namedSinceMs: namedSince(newest) });
     if (chain === undefined) throw denied(`${self.name()} can’t renew certificates: it is no issuer`);
     const made = verify(chain);
-    if (made.notAfterMs <= newest.notAfterMs && !this.#parts.isForsaken(newest.certifiedBy)) throw unavailable(`${self.name()} could not make one that ends later: its own certificate as an issuer ends`);
+    if (made.notAfterMs <= newest.notAfterMs && !isAsLong && !this.#parts.isForsaken(newest.certifiedBy)) throw unavailable(`${self.name()} could not make one that ends later: its own certificate as an issuer ends`);
     const since = made.namedSinceMs === undefined ? {} : { namedSinceMs: made.namedSinceMs };
     const member: Member = { nodeId, name, owner, chain, notBeforeMs: made.notBeforeMs, ...since, addresses: known?.addresses ?? [] };
     await store.write.renewMember({ stamp: chronicler.stamp(), act, member, untilMs: made.notAfterMs });

@@ -51,6 +51,8 @@ export interface RosterParts {
   readonly ownAddresses: () => readonly string[];
   /** Members became known, or known by other addresses: they may be dialled. */
   readonly onMembers: (members: readonly Member[]) => void;
+  /** Whether an issuer made it that was removed since: it replaces none that another made. */
+  readonly isFallen: (chain: CertificateChain) => boolean;
   /** Others have a newer certificate of this node. */
   readonly onOwnChain: (chain: CertificateChain, identity: PeerIdentity) => Promise<void>;
   /** A member has left. */
@@ -67,6 +69,8 @@ type Card = RosterMessage['members'][number];
 /** What the certificates of one turn say. */
 interface Slice {
   readonly learned: Member[];
+  /** Those of them that are known by a certificate which counts less, whatever its time. */
+  readonly outranked: NodeId[];
   /** Of this node. */
   readonly own: { readonly chain: CertificateChain; readonly identity: PeerIdentity }[];
   next: number;
@@ -231,7 +235,7 @@ export class Roster {
       const slice = this.#verifySlice(from, cards, next);
       next = slice.next;
       for (const { chain, identity } of slice.own) await onOwnChain(chain, identity);
-      if (slice.learned.length > 0) learned += await this.#learn(slice.learned, from, meshId);
+      if (slice.learned.length > 0) learned += await this.#learn(slice, from, meshId);
       else if (next < cards.length) await pause(clock, 0);
     }
     return learned;
@@ -241,7 +245,7 @@ export class Roster {
   #verifySlice(teller: NodeId, cards: readonly Card[], from: number): Slice {
     const { clock } = this.#parts;
     const untilMs = clock.monotonic() + sliceMs;
-    const slice: Slice = { learned: [], own: [], next: from };
+    const slice: Slice = { learned: [], outranked: [], own: [], next: from };
     do {
       const card = cards[slice.next];
       slice.next += 1;
@@ -252,26 +256,31 @@ export class Roster {
 
   /** What is known was verified when it came. */
   #look(from: NodeId, { chain, addresses }: Card, slice: Slice): void {
-    const { store, self, state } = this.#parts;
+    const { store, self, state, isFallen } = this.#parts;
     const same = state.nodeOfLeaf(chain);
     const isMoved = same === from && addresses.length > 0;
     if (same === self.nodeId || (same !== undefined && !isMoved)) return;
     const known = same === undefined ? undefined : store.read.member(same);
     const identity = known === undefined ? this.#verified(from, chain) : undefined;
-    if (identity?.nodeId === self.nodeId) slice.own.push({ chain, identity });
     const seen = known ?? identity;
-    if (seen === undefined || seen.nodeId === self.nodeId) return;
+    if (seen === undefined) return;
+    const knownBy = identity === undefined ? undefined : identity.nodeId === self.nodeId ? store.read.membership()?.chain : store.read.member(identity.nodeId)?.chain;
+    const [isOfFallen, wasOfFallen] = knownBy === undefined ? [false, false] : [isFallen(chain), isFallen(knownBy)];
+    if (isOfFallen && !wasOfFallen) return;
+    if (identity?.nodeId === self.nodeId) slice.own.push({ chain, identity });
+    if (seen.nodeId === self.nodeId) return;
     const { nodeId, name, owner, notBeforeMs, namedSinceMs } = seen;
     const before = known ?? store.read.member(nodeId);
     // Only a node itself moves its addresses; another's word counts for a node not known yet.
     const kept = (nodeId === from && addresses.length > 0) || before === undefined || before.addresses.length === 0 ? addresses.slice(0, addressLimit) : before.addresses;
     if (known !== undefined && String(kept) === String(known.addresses)) return;
+    if (wasOfFallen && !isOfFallen) slice.outranked.push(nodeId);
     slice.learned.push({ nodeId, name, owner, chain, notBeforeMs, ...(namedSinceMs === undefined ? {} : { namedSinceMs }), addresses: kept });
   }
 
-  async #learn(learned: readonly Member[], from: NodeId, meshId: MeshId | undefined): Promise<number> {
+  async #learn({ learned, outranked }: Slice, from: NodeId, meshId: MeshId | undefined): Promise<number> {
     const { store, chronicler, spread, onMembers } = this.#parts;
-    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), act: this.#actOf(from), members: learned, ...(meshId === undefined ? {} : { meshId }) }));
+    const fresh = new Set(await store.write.saveMembers({ stamp: chronicler.stamp(), act: this.#actOf(from), members: learned, outranked, ...(meshId === undefined ? {} : { meshId }) }));
     const news = learned.filter((each) => fresh.has(each.nodeId));
     const stored = news.map((each) => store.read.member(each.nodeId)).filter((each) => each !== undefined);
     if (stored.length > 0) onMembers(stored);

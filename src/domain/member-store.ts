@@ -36,8 +36,11 @@ export interface MemberWrites {
   recordApplicant(input: { stamp: Stamp; applicant: Omit<Applicant, 'sinceMs'> }): Promise<void>;
   /** Returns those that were new. @throws `overload` beyond 1000 */
   addAdmitRules(input: { stamp: Stamp; act?: Act | undefined; rules: readonly AdmitRule[] }): Promise<readonly AdmitRule[]>;
-  /** Members learned from peers (already verified), of that mesh and no other. Returns those that were new or newer. */
-  saveMembers(input: { stamp: Stamp; act?: Act | undefined; members: readonly Member[]; meshId?: MeshId }): Promise<readonly NodeId[]>;
+  /**
+   * Members learned from peers (already verified), of that mesh and no other. `outranked`: those of them whose known certificate, later or not, is to go; so is
+   * that of one which was removed with its issuer. Returns those that were new or newer.
+   */
+  saveMembers(input: { stamp: Stamp; act?: Act | undefined; members: readonly Member[]; outranked?: readonly NodeId[]; meshId?: MeshId }): Promise<readonly NodeId[]>;
   /** A member by a new certificate, whose name nobody else has. @throws `conflict` when somebody has */
   renameMember(input: { stamp: Stamp; act?: Act | undefined; member: Member }): Promise<void>;
   /** A member by a new certificate, under the name that it had, whoever has it besides. @throws `denied` for one that left or was removed */

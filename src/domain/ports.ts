@@ -76,6 +76,8 @@ export interface RevocationSeal {
   nodeIn(record: SignedRecord): NodeId;
   /** Whether the issuer of that certificate signed this chain. */
   isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
+  /** Who its node is by that certificate (id, owner, name, and since when it has that name), as a digest: the same for each renewed one. */
+  whoIs(chain: CertificateChain): string;
   /** Whether others would believe now that this is an issuer's certificate. */
   isIssuer(certificate: Uint8Array): boolean;
   /** Of that issuer's certificate: lower-case hex. @throws BrokerError `invalid` */

@@ -14,8 +14,17 @@ export interface Revocation {
   readonly revokedAtMs: number;
   /** DER, of the issuer whose key signed this. */
   readonly issuer: Uint8Array;
-  readonly fallen?: FallenIssuer;
+  readonly fallen?: FallenIssuer & { readonly keptAs?: KeptAs };
 }
+
+/**
+ * Who the members were whom whoever removed that issuer knew, those in `kept` first: as `RevocationSeal.whoIs` has it. What that issuer's key says of one of
+ * them counts only where it says the same. Left out by versions that did not know this: there `kept` decides.
+ */
+export type KeptAs = readonly string[];
+
+/** So many of either are in one word. */
+export const mostKept = 2_000;
 
 /** The removed node let others in: whoever has its key could go on doing so. What that key has signed counts for these nodes alone. */
 export interface FallenIssuer {
@@ -26,7 +35,8 @@ export interface FallenIssuer {
 
 /** As a node keeps it. */
 export interface StoredRevocation {
-  readonly revocation: Omit<Revocation, 'issuer'>;
+  readonly revocation: Omit<Revocation, 'issuer' | 'fallen'> & { readonly fallen?: FallenIssuer };
+  /** Whom those that stay were known as is here alone. */
   readonly record: SignedRecord;
 }
 

@@ -6,7 +6,7 @@ import type { BrokerError } from '../domain/errors.ts';
 import type { Stamp } from '../domain/event.ts';
 import type { MeshId, NodeId } from '../domain/ids.ts';
 import type { Invite, Member, Membership, RemovedFrom } from '../domain/store-port.ts';
-import { isLaterCertificate } from '../domain/trust.ts';
+import { isLaterCertificate, isSameCertificate } from '../domain/trust.ts';
 import type { CertificateChain } from '../domain/trust.ts';
 import type { AuditTable } from './audit.ts';
 import type { Connection } from './connection.ts';
@@ -258,7 +258,7 @@ export class TrustTable {
     this.#audit.append(stamp, { kind: 'member.admitted', about: { nodeId, name, owner, ...(why === undefined ? {} : { why }) } }, act);
   }
 
-  saveMembers({ stamp, act, members, meshId }: Input<'saveMembers'>): NodeId[] {
+  saveMembers({ stamp, act, members, outranked = [], meshId }: Input<'saveMembers'>): NodeId[] {
     const changed: NodeId[] = [];
     // Learned of a mesh that this node has left since.
     if (meshId !== undefined && this.#mesh.get()?.id !== meshId) return changed;
@@ -266,7 +266,9 @@ export class TrustTable {
       const node = this.#nodes.of(member.nodeId);
       if (this.#revocations.has(node)) continue;
       const known = this.#member.get(node);
-      if (known === undefined || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: known.leaf })) {
+      // Removed with its issuer, and by another certificate a member all the same.
+      const isBack = known !== undefined && (known.removed_at_ms !== null || outranked.includes(member.nodeId)) && !isSameCertificate(member.chain.leaf, known.leaf);
+      if (known === undefined || isBack || isLaterCertificate({ notBeforeMs: member.notBeforeMs, leaf: member.chain.leaf }, { notBeforeMs: known.not_before_ms, leaf: known.leaf })) {
         this.#save(member);
         changed.push(member.nodeId);
         // One that went with the issuer that had certified it comes back by another's certificate.

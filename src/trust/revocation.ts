@@ -1,23 +1,26 @@
 /** Signing a node out of the mesh, and judging such a word. */
+import { createHash } from 'node:crypto';
 import { BrokerError, unavailable } from '../domain/errors.ts';
 import { isNodeId } from '../domain/ids.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Clock, RevocationSeal } from '../domain/ports.ts';
 import type { SignedRecord } from '../domain/registration.ts';
-import type { FallenIssuer, Revocation } from '../domain/revocation.ts';
+import { namedSince } from '../domain/name-holder.ts';
+import { mostKept } from '../domain/revocation.ts';
+import type { KeptAs, Revocation } from '../domain/revocation.ts';
 import { withdrawalIn } from '../domain/trust.ts';
-import type { CertificateChain } from '../domain/trust.ts';
+import type { CertificateChain, PeerIdentity } from '../domain/trust.ts';
 import { wordsOf } from '../domain/system-error.ts';
 import { Revocation as Wire } from '../gen/beckon/v1/membership.ts';
-import { authorityName, keyIn, readCertificate, rootSet, verifyIssuerOnce, type Roots } from './certificate.ts';
+import { authorityName, keyIn, parseLeaf, readCertificate, rootSet, verifyIssuerOnce, type Roots } from './certificate.ts';
 import type { Issuer } from './mesh-authority.ts';
 import { rawPublicKey, verifySignature } from './node-key.ts';
 
 const longestRecord = 256 * 1024;
 /** Of one that names the node alone. */
 const longestPlain = 16 * 1024;
-const mostKept = 2_000;
 const longestText = 200;
+const digestBytes = 32;
 
 export interface RevocationSealParts {
   /** Undefined: this node is none. */
@@ -48,6 +51,7 @@ export function createRevocationSeal({ issuer, roots, clock }: RevocationSealPar
     open,
     nodeIn: ({ payload }) => nodeOf(decode(checked(payload))),
     isBy: ({ issuer: by }: CertificateChain, other) => authorityName(by) === authorityName(other),
+    whoIs: ({ leaf }) => whoIs(parseLeaf(leaf)),
     isIssuer: (certified) => {
       const known = roots();
       return known !== undefined && isIssuerAt(certified, known, clock.now());
@@ -61,8 +65,24 @@ export function signRevocation(issuer: Issuer, { nodeId, name, by, revokedAtMs, 
     ...{ nodeId, name, by, revokedAtMs, issuer: Buffer.from(issuer.certificate) },
     fallenIssuer: Buffer.from(fallen?.issuer ?? []),
     kept: [...(fallen?.kept ?? [])],
+    keptAs: (fallen?.keptAs ?? []).map((each) => Buffer.from(each, 'hex')),
   }).finish();
   return { payload, signature: issuer.sign(statement(issuer.roots, payload)) };
+}
+
+/** All of a certificate that others go by but the key, which the id is made of, and the time: renewing changes none of it. Lower-case hex sha256. */
+export function whoIs(peer: Pick<PeerIdentity, 'nodeId' | 'owner' | 'name' | 'notBeforeMs' | 'namedSinceMs'>): string {
+  // None of them can have a zero byte.
+  return createHash('sha256').update(['beckon-kept-v1', peer.nodeId, peer.owner, peer.name, String(namedSince(peer))].join('\0')).digest('hex');
+}
+
+/** Of a record that was opened once. Undefined for one that names by their ids alone who stays. */
+export function keptAsIn({ payload }: Pick<SignedRecord, 'payload'>): KeptAs | undefined {
+  return keptAsOf(decode(payload));
+}
+
+function keptAsOf({ kept, keptAs }: Wire): KeptAs | undefined {
+  return kept.length > 0 && keptAs.length === 0 ? undefined : keptAs.map((each) => Buffer.from(each).toString('hex'));
 }
 
 /**
@@ -85,13 +105,16 @@ export function openRevocation({ payload, signature }: SignedRecord, roots: Root
   return { nodeId, name, by, revokedAtMs, issuer, ...(fallen === undefined ? {} : { fallen }) };
 }
 
-function fallenOf({ fallenIssuer, kept }: Wire, roots: Roots, atMs: number, signer: Uint8Array): FallenIssuer | undefined {
+function fallenOf(wire: Wire, roots: Roots, atMs: number, signer: Uint8Array): Revocation['fallen'] {
+  const { fallenIssuer, kept } = wire;
   if (fallenIssuer.length === 0) return undefined;
   const issuer = new Uint8Array(fallenIssuer);
   certificate(() => verifyIssuerOnce(issuer, roots, atMs));
   if (Buffer.from(rawPublicKey(keyIn(readCertificate(issuer)))).equals(signer)) throw malformed('it takes the trust from the issuer that signed it');
   if (kept.length > mostKept || !kept.every((each): each is NodeId => isNodeId(each))) throw malformed('it keeps what are no nodes, or too many');
-  return { issuer, kept: kept as NodeId[] };
+  const keptAs = keptAsOf(wire);
+  if (keptAs !== undefined && (keptAs.length < kept.length || keptAs.length > mostKept || wire.keptAs.some(({ length }) => length !== digestBytes))) throw malformed('it does not say who those are that it keeps');
+  return { issuer, kept: kept as NodeId[], ...(keptAs === undefined ? {} : { keptAs }) };
 }
 
 function isIssuerAt(certified: Uint8Array, roots: Roots, atMs: number): boolean {

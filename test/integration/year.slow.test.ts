@@ -35,17 +35,24 @@ async function year(seed: number): Promise<void> {
   const survivor = mesh.node(lost.name === 'laptop' ? 'desktop' : 'laptop');
   const removed = mesh.node(['server', 'attic', 'studio'][between(0, 3)] ?? 'server');
   const lostOn = between(60, 250) * stepsADay;
+  const isRemovedIssuer = random() < 0.7;
+  const removedOn = between(30, 330) * stepsADay;
   // Days on which its owner sits at the machine with the key of the mesh: another root is made, an issuer ends, the old root ends.
   const founder = mesh.node('laptop');
   const ceased = mesh.node(['server', 'attic', 'studio'].filter((name) => name !== removed.name)[between(0, 2)] ?? 'attic');
   const plans = [
-    { on: between(5, 25) * stepsADay, does: () => founder.sides.appointing.add(ceased.name) },
+    {
+      on: between(5, 25) * stepsADay,
+      does: async (step: number) => {
+        await founder.sides.appointing.add(ceased.name);
+        if (isRemovedIssuer && step < removedOn) await founder.sides.appointing.add(removed.name);
+      },
+    },
     { on: between(20, 50) * stepsADay, does: () => founder.roots.renewRoot() },
     { on: between(50, 300) * stepsADay, does: () => founder.roots.removeIssuer({ node: ceased.name, compromised: false }) },
     { on: between(100, 300) * stepsADay, does: () => founder.roots.retireRoot({ force: false }) },
   ];
   let done = 0;
-  const removedOn = between(30, 330) * stepsADay;
   /** Whether it belongs; the lost issuer does until it is lost, and nobody ever hears of that. */
   const belongs = (node: TrustNode, step: number): boolean => (node === removed ? step < removedOn : node !== lost || step < lostOn);
   const until = new Map(nodes.map((node) => [node, between(1, 15) * stepsADay]));
@@ -53,7 +60,7 @@ async function year(seed: number): Promise<void> {
   /** Steps that both it and a living issuer have been up, one after the other. */
   const together = new Map<TrustNode, number>();
   let isRemovalSaid = false;
-  /** It takes no word of its own removal, and goes on as if nothing had happened. */
+  /** It takes no word of its own removal, and goes on, renewing others too, as if nothing had happened. */
   const isHostile = random() < 0.6;
   const boot = async (node: TrustNode): Promise<void> => {
     await node.boot();
@@ -91,7 +98,7 @@ async function year(seed: number): Promise<void> {
     const plan = plans[done];
     if (plan !== undefined && step >= plan.on && founder.isUp && mesh.isInForce(founder)) {
       // An issuer has to be up to become one, and nobody may be lost with a root: then it is said again another day.
-      const said = await plan.does().then(() => true, (error: unknown) => (['unavailable', 'conflict'].includes(toBrokerError(error).code) ? false : Promise.reject(error)));
+      const said = await plan.does(step).then(() => true, (error: unknown) => (['unavailable', 'conflict'].includes(toBrokerError(error).code) ? false : Promise.reject(error)));
       if (said) done += 1;
       await mesh.settle();
     }

@@ -163,7 +163,7 @@ export class RegistryNode {
       roster: () => this.roster,
     });
     const { state, spread } = this.registry;
-    this.roster = new Roster({ ...shared, state, spread, revocations: undefined, recognise: verify, onOwnChain: () => Promise.resolve(), onLeft: () => Promise.resolve(), issuerProof: () => undefined, isIssuer: () => false, authorities: () => ({ linkUp: () => undefined, heard: () => Promise.resolve() }) });
+    this.roster = new Roster({ ...shared, state, spread, revocations: undefined, recognise: verify, isFallen: () => false, onOwnChain: () => Promise.resolve(), onLeft: () => Promise.resolve(), issuerProof: () => undefined, isIssuer: () => false, authorities: () => ({ linkUp: () => undefined, heard: () => Promise.resolve() }) });
     await this.registry.start();
   }
 

@@ -109,6 +109,7 @@ export class TrustNode {
           state.memberChanged(each.nodeId);
           if (each.removed !== undefined) net.disconnect(this, net.byId(each.nodeId));
         }
+        standing.cutAmong(members, this.#sessions());
       },
       issuerProof: () => issuerProofOf(membership.issuer, nodeId),
       isIssuer: (id, proof) => provesIssuer(id, proof, rootsOf(store), clock.now()),

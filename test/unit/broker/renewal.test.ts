@@ -41,7 +41,7 @@ async function laptop({ certify = () => Promise.resolve(undefined) }: { certify?
   };
   const taken: CertificateChain[] = [];
   const renewal = new Renewal({
-    ...{ store, clock, log: silentLog, random: () => 0.5, readLeaf, certify, isForsaken: () => false },
+    ...{ store, clock, log: silentLog, random: () => 0.5, readLeaf, certify, isForsaken: () => false, isDisowned: () => false },
     self: { nodeId: me, name: () => 'laptop', owner: () => 'ada' } as never,
     mesh: () => ({ link, peers: () => [], dialNow: (nodeId: NodeId) => Promise.resolve(link(nodeId)) }) as unknown as Mesh,
     verify: ({ leaf }) => readLeaf(leaf),
@@ -175,7 +175,7 @@ async function issuer() {
   let signed = 0;
   const recognise = ({ leaf }: CertificateChain): PeerIdentity => readLeaf(leaf);
   const renewals = new Renewals({
-    ...{ store, chronicler, clock, log: silentLog, recognise, verify: recognise, isForsaken: () => false },
+    ...{ store, chronicler, clock, log: silentLog, recognise, verify: recognise, isForsaken: () => false, isFallen: () => false },
     self: { nodeId: issuerA, name: () => 'anvil' } as never,
     certify: ({ name, owner, namedSinceMs }) => {
       signed += 1;

@@ -46,6 +46,7 @@ beforeEach(async () => {
     clock,
     log: silentLog,
     recognise: verify,
+    isFallen: () => false,
     ownAddresses: () => ['moved:1'],
     onMembers: (members) => {
       learned.push(...members);

@@ -100,6 +100,8 @@ export interface Revocation {
   /** DER, of a node that let others in: its certificate as an issuer. What its key has signed counts for the nodes in `kept` alone. */
   fallenIssuer: Buffer;
   kept: string[];
+  /** Of each member that was known, sha256 of who it was: what that key says of it counts only where it says the same. None by versions that did not know this: there `kept` is all. */
+  keptAs: Buffer[];
 }
 
 /** To any member: that node is one no longer, write it down. Feature `remove`. */
@@ -1019,6 +1021,7 @@ function createBaseRevocation(): Revocation {
     by: "",
     fallenIssuer: Buffer.alloc(0),
     kept: [],
+    keptAs: [],
   };
 }
 
@@ -1044,6 +1047,9 @@ export const Revocation: MessageFns<Revocation> = {
     }
     for (const v of message.kept) {
       writer.uint32(490).string(v!);
+    }
+    for (const v of message.keptAs) {
+      writer.uint32(498).bytes(v!);
     }
     return writer;
   },
@@ -1115,6 +1121,14 @@ export const Revocation: MessageFns<Revocation> = {
             }
 
             message.kept.push(reader.string());
+            continue;
+          }
+          case 62: {
+            if (tag !== 498) {
+              break;
+            }
+
+            message.keptAs.push(Buffer.from(reader.bytes()));
             continue;
           }
         }
