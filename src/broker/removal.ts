@@ -145,7 +145,7 @@ export class Removal {
   async #take(record: SignedRecord, act: Act | undefined): Promise<boolean> {
     const { store, self, state, seal, chronicler, onMembers, log } = this.#parts;
     // Most come again and again.
-    if (store.read.revocations().some((each) => isSame(each.record, record))) return false;
+    if (store.read.revocationsOf(seal.nodeIn(record)).some((each) => isSame(each.record, record))) return false;
     const revocation = seal.open(record);
     const others = fallenWith(this.#parts, revocation);
     const signer = seal.keyOf(revocation.issuer);
@@ -160,6 +160,9 @@ export class Removal {
     }
     const gone = [revocation.nodeId, ...others];
     for (const nodeId of gone) log.warn({ ...peerFields({ nodeId, name: store.read.member(nodeId)?.name ?? revocation.name }), by: revocation.by }, `${store.read.member(nodeId)?.name ?? revocation.name} was removed from the mesh`);
+    if (!this.#isDone(revocation.nodeId)) {
+      log.warn(peerFields(revocation), `${revocation.name} let others in, which whoever removed it may not have known: its key still does; to end that: beckon mesh remove ${revocation.name}, once more, on a machine that lets others in`);
+    }
     // It need not be a member here, and others are to hear of it all the same.
     state.memberChanged(revocation.nodeId);
     // All of them: another word on the same issuer may have kept others than this one does.
@@ -265,7 +268,7 @@ export class Removal {
 
   #load(): void {
     const { read } = this.#parts.store;
-    this.#removed = new Set([...read.revocations().map(({ revocation }) => revocation.nodeId), ...read.members().filter((each) => each.removed !== undefined).map(({ nodeId }) => nodeId)]);
+    this.#removed = new Set([...read.revokedNodes(), ...read.members().filter((each) => each.removed !== undefined).map(({ nodeId }) => nodeId)]);
   }
 
   #refuseOutside(): void {
@@ -332,7 +335,7 @@ export class Removal {
 export function revocationsOf(read: Store['read'], removal: () => Removal): Revocations {
   return {
     revocations: (nodeId) => read.revocationsOf(nodeId).map(({ record }) => record),
-    revoked: () => read.revocations().map(({ revocation }) => revocation.nodeId),
+    revoked: () => read.revokedNodes(),
     received: (record, act) => removal().received(record, act),
   };
 }

@@ -72,6 +72,8 @@ export interface RevocationSeal {
   seal(revocation: Omit<Revocation, 'issuer'>): SignedRecord | undefined;
   /** @throws BrokerError `unauthenticated` for what no issuer of this mesh signed, `invalid` for a malformed payload */
   open(record: SignedRecord): Revocation;
+  /** Whom it names, whoever signed it. @throws BrokerError `invalid` for a malformed payload */
+  nodeIn(record: SignedRecord): NodeId;
   /** Whether the issuer of that certificate signed this chain. */
   isBy(chain: CertificateChain, issuer: Uint8Array): boolean;
   /** Who its node is by that certificate (id, owner, name, and since when it has that name), as a digest: the same for each renewed one. */

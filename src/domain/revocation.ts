@@ -59,6 +59,8 @@ export interface RevocationReads {
   revocationsOf(nodeId: NodeId): readonly StoredRevocation[];
   /** The first of each node, and all that take the trust from an issuer. */
   revocations(): readonly StoredRevocation[];
+  /** Of which `revocations` tells, without what was signed. */
+  revokedNodes(): readonly NodeId[];
   /** All that take the trust from an issuer. */
   fallenIssuers(): readonly StoredRevocation[];
   /** Of each member, the issuer that signed the first certificate of it that was seen here: others may have renewed it since. */

@@ -139,6 +139,7 @@ export function revocationReads(db: Connection, nodes: NodeNumbers) {
   const others = 'FROM falls WHERE NOT EXISTS (SELECT 1 FROM revocations own WHERE own.node = falls.node AND own.payload = falls.payload)';
   const all = db.prepare<[], RevocationRow>(`SELECT ${columns} FROM revocations UNION ALL SELECT ${columns} ${others} ORDER BY node, revoked_at_ms, payload`);
   const ofNode = db.prepare<[number], RevocationRow>(`SELECT ${columns} ${others} AND node = ? ORDER BY revoked_at_ms, payload`);
+  const revoked = db.prepare<[], { node: number }>('SELECT node FROM revocations ORDER BY node');
   const fallen = db.prepare<[], RevocationRow>(`SELECT ${columns} FROM falls ORDER BY node, revoked_at_ms, payload`);
   const first = db.prepare<[], { node: number; issuer: Uint8Array }>('SELECT node, let_in_by AS issuer FROM members WHERE let_in_by IS NOT NULL ORDER BY node');
   const revocationOf = (row: RevocationRow): StoredRevocation => ({
@@ -163,6 +164,7 @@ export function revocationReads(db: Connection, nodes: NodeNumbers) {
       return number === undefined || row === undefined ? [] : [row, ...ofNode.all(number)].map(revocationOf);
     },
     revocations: (): StoredRevocation[] => all.all().map(revocationOf),
+    revokedNodes: (): NodeId[] => revoked.all().map(({ node }) => nodes.idOf(node)),
     firstIssuers: () => first.all().map(({ node, issuer }) => ({ nodeId: nodes.idOf(node), issuer })),
     fallenIssuers: (): StoredRevocation[] => fallen.all().map(revocationOf),
   };

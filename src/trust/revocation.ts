@@ -49,6 +49,7 @@ export function createRevocationSeal({ issuer, roots, clock }: RevocationSealPar
       return record;
     },
     open,
+    nodeIn: ({ payload }) => nodeOf(decode(checked(payload))),
     isBy: ({ issuer: by }: CertificateChain, other) => authorityName(by) === authorityName(other),
     whoIs: ({ leaf }) => whoIs(parseLeaf(leaf)),
     isIssuer: (certified) => {
@@ -89,11 +90,10 @@ function keptAsOf({ kept, keptAs }: Wire): KeptAs | undefined {
  * @throws BrokerError as `RevocationSeal.open` does
  */
 export function openRevocation({ payload, signature }: SignedRecord, roots: Roots): Revocation {
-  if (payload.length > longestRecord) throw malformed(`it has ${payload.length} bytes`);
-  const wire = decode(payload);
-  const { nodeId, revokedAtMs, name, by } = wire;
+  const wire = decode(checked(payload));
+  const { revokedAtMs, name, by } = wire;
   if (wire.fallenIssuer.length === 0 && payload.length > longestPlain) throw malformed(`it has ${payload.length} bytes, and keeps nobody`);
-  if (!isNodeId(nodeId)) throw malformed('it names no node');
+  const nodeId = nodeOf(wire);
   if (!Number.isSafeInteger(revokedAtMs) || revokedAtMs < 0) throw malformed('it has no time');
   if (!isPlain(name) || !isPlain(by)) throw malformed('its words cannot be shown');
   const issuer = new Uint8Array(wire.issuer);
@@ -129,6 +129,16 @@ function isIssuerAt(certified: Uint8Array, roots: Roots, atMs: number): boolean 
 
 function statement(roots: Roots, payload: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(`beckon-revocation-v1\0${rootSet(roots).meshId}\0`), payload]);
+}
+
+function checked(payload: Uint8Array): Uint8Array {
+  if (payload.length > longestRecord) throw malformed(`it has ${payload.length} bytes`);
+  return payload;
+}
+
+function nodeOf({ nodeId }: Wire): NodeId {
+  if (!isNodeId(nodeId)) throw malformed('it names no node');
+  return nodeId;
 }
 
 function decode(payload: Uint8Array): Wire {

@@ -40,6 +40,7 @@ describe('a removed node', () => {
     expect(at.store.read.members().filter(({ removed }) => removed !== undefined).map(({ nodeId }) => nodeId)).toEqual([desktop]);
     expect(at.store.read.revocation(desktop)).toEqual(revocation);
     expect(at.store.read.revocations()).toEqual([revocation]);
+    expect(at.store.read.revokedNodes()).toEqual([desktop]);
     expect([at.store.read.registrations(desktop), at.store.read.registryHead(desktop), at.store.read.applicants()]).toEqual([[], undefined, []]);
     expect(at.store.read.member(server)?.removed).toBeUndefined();
   });

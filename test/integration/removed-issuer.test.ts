@@ -1,11 +1,12 @@
 /** What the key of a removed issuer can still say, and what of it counts. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { rootsOf } from '../../src/app/node-self.ts';
 import type { NodeId } from '../../src/domain/ids.ts';
 import type { SignedRecord } from '../../src/domain/registration.ts';
 import { authorityName } from '../../src/trust/certificate.ts';
 import { generateNodeKey } from '../../src/trust/node-key.ts';
 import { signRevocation } from '../../src/trust/revocation.ts';
+import { silentLog } from '../support/temp-store.ts';
 import { TrustMesh, TrustNode } from '../support/trust-mesh.ts';
 
 const dayMs = 86_400_000;
@@ -124,8 +125,12 @@ async function removedByOneThatNeverMetIt(): Promise<TrustMesh> {
   await mesh.pass(60_000);
   await laptop.sides.appointing.add('attic');
   await mesh.pass(60_000);
+  const warned = vi.spyOn(silentLog, 'warn');
   expect(await attic.sides.removal.remove('desktop', 'ada on attic')).toMatchObject({ already: false, letIn: [] });
   await mesh.pass(60_000);
+  // Who knows better says so.
+  expect(warned.mock.calls.filter(([, words]) => String(words).startsWith('desktop let others in, which whoever removed it may not have known'))).toHaveLength(2);
+  warned.mockRestore();
   return mesh;
 }
 

@@ -196,7 +196,7 @@ export class Machine {
       onSelfRemoved: () => Promise.resolve(),
       renewKey: () => Promise.resolve(),
       isKeyRefused: () => false,
-      revocations: { seal: () => undefined, open: () => { throw new Error('nobody is removed here'); }, isBy: () => false, isIssuer: () => false, keyOf: () => '', whoIs: () => '' },
+      revocations: { seal: () => undefined, open: () => { throw new Error('nobody is removed here'); }, isBy: () => false, nodeIn: () => { throw new Error('nobody is removed here'); }, isIssuer: () => false, keyOf: () => '', whoIs: () => '' },
       onMembers: () => undefined,
       pid: 1,
       notifier: { unable: undefined, notify: async () => undefined },
