@@ -304,6 +304,10 @@ export class TrustTable {
   }
 }
 
+function exactOrNone(der: Uint8Array | null): Uint8Array | null {
+  return der === null ? null : exactCertificate(der);
+}
+
 /** Of two departures of one node all members keep the same. */
 function isLaterWord({ certifiedAtMs, leftAtMs }: Departure, known: MemberRow): boolean {
   if (known.left_at_ms === null || known.left_certified_at_ms === null) return true;
@@ -347,8 +351,8 @@ export function trustReads(db: Connection, nodes: NodeNumbers) {
     addresses: JSON.parse(row.addresses) as string[],
     ...optional('lastSeenMs', row.last_seen_ms),
     ...(row.is_issuer === 1 ? { isIssuer: true } : {}),
-    ...optional('issuerDer', row.is_issuer === 1 && row.issuer_certificate !== null ? exactCertificate(row.issuer_certificate) : null),
-    ...optional('issuedAs', row.issuer_certificate === null ? null : exactCertificate(row.issuer_certificate)),
+    ...optional('issuerDer', row.is_issuer === 1 ? exactOrNone(row.issuer_certificate) : null),
+    ...optional('issuedAs', exactOrNone(row.issuer_certificate)),
     ...leftOf(row),
     ...removedOf(row),
   });
