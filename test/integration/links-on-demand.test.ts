@@ -114,7 +114,6 @@ test('one that can not be had when it is needed is unreachable, and is alive whe
 });
 
 test('a member that has no link with a node is asked whether it hears it, looks, and says the truth', async () => {
-  await settled();
   const [one, other] = strangers();
   const third = nodes.find((node) => has(one, node) && !has(node, other) && node !== other);
   const answer = await one.mesh.link(third?.identity.nodeId ?? one.identity.nodeId)?.ask({ type: 'reach', nodeId: other.identity.nodeId }, 5_000);
