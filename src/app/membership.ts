@@ -55,7 +55,7 @@ export interface MembershipParts {
   /** For addresses that are not reached directly. */
   readonly detour: Detour;
   /** That a mesh refused this node's key as removed from it. */
-  readonly refusedKey: Pick<RefusedKey, 'note' | 'forget'>;
+  readonly refusedKey: Pick<RefusedKey, 'check' | 'note' | 'forget'>;
   /** The node is a member from now on. */
   readonly onJoined: (identity: MeshIdentity, members: readonly Member[]) => void;
 }
@@ -221,11 +221,17 @@ export class MeshMembership implements Pick<BrokerApi, 'createMesh' | 'createInv
     return { meshId: admission.meshId, meshName: admission.meshName, nodeName: identity.name, owner: identity.owner };
   }
 
+  /** @throws BrokerError `conflict` */
+  checkKey(): void {
+    this.#parts.refusedKey.check();
+  }
+
   #refuseSecond(): void {
     const membership = this.#parts.store.read.membership();
     if (membership !== undefined) throw conflict(`this node is in the mesh ${membership.meshName} already`, 'to enter another, or this one anew: beckon mesh leave first; who is in it: beckon mesh members');
     const from = this.#parts.store.read.removedFrom();
     if (from !== undefined) throw conflict(`this node was removed from ${from.meshName} by ${from.by}, and has not left it yet`, 'forget that mesh first: beckon mesh leave, then beckon restart');
+    this.checkKey();
   }
 
   async #refuseAnother(): Promise<void> {

@@ -29,7 +29,7 @@ export interface RecoveryParts {
   readonly chronicler: Chronicler;
   readonly nodeName: () => string;
   readonly addresses: () => readonly HostPort[] | Promise<readonly HostPort[]>;
-  readonly membership: Pick<MeshMembership, 'load' | 'enterAs' | 'refused'>;
+  readonly membership: Pick<MeshMembership, 'checkKey' | 'load' | 'enterAs' | 'refused'>;
   /** A signed word that a node is no member: verified, stored, acted on. */
   readonly revoked: (record: SignedRecord) => Promise<unknown>;
   /** What the file knew of roots. */
@@ -107,7 +107,8 @@ export class MeshRecovery implements Recovering {
 
   /** Looked at before anything is written. @throws BrokerError `conflict` for a name that is another's, `unauthenticated` for a key that was removed */
   async #entering({ owner, members, revocations }: Recovery, roots: RootSet): Promise<{ readonly name: string; readonly owner: string; readonly members: readonly Member[] }> {
-    const { nodeKey, clock, nodeName } = this.#parts;
+    const { nodeKey, clock, nodeName, membership } = this.#parts;
+    membership.checkKey();
     const removed = new Map(revocations.map((record) => openRevocation(record, roots)).map((each) => [each.nodeId, each]));
     const ownRemoval = removed.get(nodeKey.nodeId);
     if (ownRemoval !== undefined) {

@@ -6,15 +6,23 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { MembershipPorts } from '../broker/membership.ts';
+import { conflict } from '../domain/errors.ts';
 import { syncDirectory, writeDurably } from './durable-file.ts';
 import type { Paths } from './paths.ts';
-import { refusedKeyPath, wishRekey } from './rekey.ts';
+import { isRekeyWished, refusedKeyPath, wishRekey } from './rekey.ts';
 
 export class RefusedKey {
+  readonly #paths: Pick<Paths, 'stateDir'>;
   readonly #path: string;
 
-  constructor({ stateDir }: Pick<Paths, 'stateDir'>) {
-    this.#path = refusedKeyPath(stateDir);
+  constructor(paths: Pick<Paths, 'stateDir'>) {
+    this.#paths = paths;
+    this.#path = refusedKeyPath(paths.stateDir);
+  }
+
+  /** A mesh that was entered with this key would be set aside with it. @throws BrokerError `conflict` when the next start brings another */
+  check(): void {
+    if (isRekeyWished(this.#paths)) throw conflict('this node has another key from its next start on, and enters with that', 'beckon restart, and then again');
   }
 
   isNoted(): boolean {

@@ -63,9 +63,14 @@ export async function wishRekey({ stateDir }: Pick<Paths, 'stateDir'>): Promise<
   await writeDurably(wishOf(stateDir), 'its key was removed from its mesh\n');
 }
 
+/** Whether this node has another key from its next start on. */
+export function isRekeyWished({ stateDir }: Pick<Paths, 'stateDir'>): boolean {
+  return existsSync(wishOf(stateDir));
+}
+
 /** @throws as `rekey` does */
 export async function rekeyIfWished(parts: RekeyParts): Promise<void> {
-  if (existsSync(wishOf(parts.paths.stateDir))) await rekey(parts);
+  if (isRekeyWished(parts.paths)) await rekey(parts);
 }
 
 /** @throws BrokerError `conflict` while a node runs, `not_found` where none has ever run; whatever its store and keys say */

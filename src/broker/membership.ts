@@ -1,4 +1,5 @@
 /** Being a member: who else is, under which names, and leaving. Puts together the parts that speak of it. */
+import { BrokerError } from '../domain/errors.ts';
 import type { Harness } from '../domain/harness-port.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { RevocationSeal } from '../domain/ports.ts';
@@ -78,12 +79,22 @@ export interface MembershipSides {
   readonly find: (text: string) => NodeId;
 }
 
+/** One that was stored before its form was asked for, and has another, counts no more than that of an issuer that fell. */
+function hasFallen({ isFallen, readLeaf }: Pick<MembershipPorts, 'isFallen' | 'readLeaf'>, leaf: Uint8Array): boolean {
+  try {
+    return isFallen(readLeaf(leaf).certifiedBy);
+  } catch (error) {
+    if (error instanceof BrokerError) return true;
+    throw error;
+  }
+}
+
 export function makeMembership(parts: Parts): MembershipSides {
   const { ports, harnesses, onAddresses, ...shared } = parts;
   const roster: Roster = new Roster({
     ...shared,
     recognise: ports.recognise,
-    isFallen: ({ leaf }) => ports.isFallen(ports.readLeaf(leaf).certifiedBy),
+    isFallen: ({ leaf }) => hasFallen(ports, leaf),
     authorities: () => authorities,
     onOwnChain: (chain, identity) => renaming.adopt(chain, identity),
     onLeft: (nodeId) => leaving.memberLeft(nodeId),

@@ -1,6 +1,6 @@
 /** The issuer's side of renewing: who asks is proven; what it gets is what the mesh knows of it, for another while. */
 import type { Act, Whence } from '../domain/audit.ts';
-import { conflict, denied, unavailable } from '../domain/errors.ts';
+import { BrokerError, conflict, denied, unavailable } from '../domain/errors.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { peerFields } from '../domain/log-fields.ts';
 import type { Link } from '../domain/mesh-port.ts';
@@ -113,9 +113,19 @@ export class Renewals {
   #newer({ chain, notBeforeMs }: Member, shown: PeerIdentity): PeerIdentity {
     const isOfFallen = this.#parts.isFallen(shown.certifiedBy);
     if (notBeforeMs <= shown.notBeforeMs && !isOfFallen) return shown;
-    const known = this.#parts.recognise(chain);
-    if (known.nodeId !== shown.nodeId) return shown;
+    const known = this.#recognised(chain);
+    if (known?.nodeId !== shown.nodeId) return shown;
     return notBeforeMs > shown.notBeforeMs || !this.#parts.isFallen(known.certifiedBy) ? known : shown;
+  }
+
+  /** Undefined for one that counts no more. */
+  #recognised(chain: CertificateChain): PeerIdentity | undefined {
+    try {
+      return this.#parts.recognise(chain);
+    } catch (error) {
+      if (error instanceof BrokerError) return undefined;
+      throw error;
+    }
   }
 
   async #sign(newest: PeerIdentity, known: Member | undefined, { act, laterThanMs, isAsLong }: { readonly act: Act | undefined; readonly laterThanMs: number; readonly isAsLong: boolean }): Promise<CertificateChain> {

@@ -270,7 +270,8 @@ export class Roster {
     if (seen === undefined) return;
     const knownBy = identity === undefined ? undefined : identity.nodeId === self.nodeId ? store.read.membership()?.chain : store.read.member(identity.nodeId)?.chain;
     const [isOfFallen, wasOfFallen] = knownBy === undefined ? [false, false] : [isFallen(chain), isFallen(knownBy)];
-    if (isOfFallen && !wasOfFallen) return;
+    // Unless what is known counts no more.
+    if (isOfFallen && !wasOfFallen && (identity === undefined || identity.nodeId === self.nodeId || !state.isUncounted(identity.nodeId))) return;
     if (identity?.nodeId === self.nodeId) slice.own.push({ chain, identity });
     if (seen.nodeId === self.nodeId) return;
     const { nodeId, name, owner, notBeforeMs, namedSinceMs } = seen;

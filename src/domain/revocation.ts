@@ -69,8 +69,8 @@ export interface RevocationReads {
   removedFrom(): RemovedFrom | undefined;
 }
 
-/** Removed nodes that one key has named and that are no members where that is kept: more than a mesh ever removed, and no more than a disk can bear. */
-export const mostStrangers = 2_000;
+/** Removed nodes that one key has named and that are no members where that is kept: more than a mesh ever removed, as many as a recovery file has, and no more than a disk can bear. */
+export const mostStrangers = 10_000;
 
 /** Words of one key that take the trust from an issuer: in all, and in the name of one node. */
 export const mostFalls = { inAll: 64, ofOneNode: 4 } as const;

@@ -18,7 +18,7 @@ import { rawPublicKey, verifySignature } from './node-key.ts';
 
 const longestRecord = 256 * 1024;
 /** Of one that names the node alone. */
-const longestPlain = 16 * 1024;
+const longestPlain = 4 * 1024;
 const longestText = 200;
 const digestBytes = 32;
 

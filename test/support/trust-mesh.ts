@@ -88,7 +88,7 @@ export class TrustNode {
     const membership = new MeshMembership({
       ...{ store, trustDir, nodeKey: key, clock, chronicler, log, addresses },
       nodeName: () => this.name, owner: () => 'ada', otherMeshes: () => Promise.resolve([]), detour: () => undefined as never, onJoined: () => undefined,
-      refusedKey: { note: () => Promise.resolve(), forget: () => Promise.resolve() },
+      refusedKey: { check: () => undefined, note: () => Promise.resolve(), forget: () => Promise.resolve() },
     });
     const standing = new Standing(store);
     const counted = new CountedMembers(store, standing);

@@ -173,7 +173,10 @@ async function issuer() {
   const chronicler = new Chronicler(clock);
   const told: string[] = [];
   let signed = 0;
-  const recognise = ({ leaf }: CertificateChain): PeerIdentity => readLeaf(leaf);
+  const recognise = ({ leaf }: CertificateChain): PeerIdentity => {
+    if (readLeaf(leaf).certifiedBy === 'withdrawn') throw new BrokerError('unauthenticated', 'it counts no more');
+    return readLeaf(leaf);
+  };
   const renewals = new Renewals({
     ...{ store, chronicler, clock, log: silentLog, recognise, verify: recognise, isForsaken: (by) => by === 'fallen', isFallen: (by) => by === 'fallen' },
     self: { nodeId: issuerA, name: () => 'anvil' } as never,
@@ -253,6 +256,14 @@ test('who shows what the key of a removed issuer made, however late it is dated,
   const shown = { ...made(me, 'laptop', t.clock.now()), certifiedBy: 'fallen' };
   expect(readLeaf((await t.renewals.renew(chainOf(shown), t.clock.now())).leaf)).toMatchObject({ name: 'studio', namedSinceMs: startMs - dayMs });
   expect(t.signed()).toBe(1);
+});
+
+test('who is known here by what counts no more is renewed by what it shows', async () => {
+  const t = await issuer();
+  await t.save({ ...t.old, name: 'studio', certifiedBy: 'withdrawn' });
+  await t.clock.advance(70 * dayMs);
+  const shown = { ...made(me, 'laptop', startMs + dayMs), certifiedBy: 'fallen' };
+  expect(readLeaf((await t.renewals.renew(chainOf(shown), t.clock.now())).leaf)).toMatchObject({ name: 'laptop' });
 });
 
 test('who stays although its certificate does not count is renewed by what is known of it alone, and not where nothing is', async () => {
